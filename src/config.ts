@@ -1,0 +1,227 @@
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+
+export interface Config {
+  production: boolean
+  host: string
+  port: number
+  /** Origin that browsers type, without a trailing slash; the issuer. */
+  publicUrl: string
+  /** Root secrets; the first signs, all verify. */
+  secrets: readonly [string, ...string[]]
+  /** Null means the embedded database in `dataDir`. */
+  databaseUrl: string | null
+  redisUrl: string | null
+  dataDir: string
+  trustProxy: boolean | number | string
+  logLevel: string
+  lifetimes: Lifetimes
+}
+
+/** All in seconds. */
+export interface Lifetimes {
+  applicationToken: number
+  familyIdle: number
+  familyMax: number
+  rotationGrace: number
+  identitySessionIdle: number
+  identitySessionMax: number
+}
+
+export class ConfigError extends Error {}
+
+const DAY = 86_400
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+const SECRET_NAMES = ['GATEHOUSE_SECRET', 'DATABASE_URL', 'REDIS_URL'] as const
+
+/**
+ * Reads and checks the whole environment at once.
+ * @throws ConfigError whose message lists every fault, one a line, and never a value.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const faults: string[] = []
+  const given = withFiles(env, faults)
+  const parsed = environment.safeParse(given)
+
+  if (!parsed.success) {
+    faults.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
+  }
+
+  const production = given['NODE_ENV'] === 'production'
+  if (production) {
+    for (const name of ['PUBLIC_URL', 'GATEHOUSE_SECRET'] as const) {
+      if (given[name] === undefined) faults.push(`${name}: must be set in production`)
+    }
+    if (given['PUBLIC_URL']?.startsWith('http:')) faults.push('PUBLIC_URL: must begin with https:// in production')
+  }
+
+  if (!parsed.success || faults.length > 0) {
+    throw new ConfigError(
+      `Gatehouse cannot start: ${faults.length === 1 ? 'one setting is' : 'some settings are'} wrong.\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    )
+  }
+
+  const values = parsed.data
+  const dataDir = resolve(values.DATA_DIR)
+  return {
+    production,
+    host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    port: values.PORT,
+    publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
+    secrets: values.GATEHOUSE_SECRET ?? [developmentSecret(dataDir)],
+    databaseUrl: values.DATABASE_URL ?? null,
+    redisUrl: values.REDIS_URL ?? null,
+    dataDir,
+    trustProxy: values.TRUST_PROXY,
+    logLevel: values.LOG_LEVEL,
+    lifetimes: {
+      applicationToken: values.APPLICATION_TOKEN_TTL,
+      familyIdle: values.FAMILY_IDLE,
+      familyMax: values.FAMILY_MAX,
+      rotationGrace: values.ROTATION_GRACE,
+      identitySessionIdle: values.IDENTITY_SESSION_IDLE,
+      identitySessionMax: values.IDENTITY_SESSION_MAX,
+    },
+  }
+}
+
+function seconds(minimum: number, maximum: number, preset: number) {
+  return z
+    .string()
+    .regex(/^\d{1,10}$/, 'must be a whole number of seconds')
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, `must be between ${minimum} and ${maximum} seconds`)
+    .default(preset)
+}
+
+function url(...protocols: string[]) {
+  return z.string().refine(
+    (value) => {
+      const parsed = URL.parse(value)
+      return parsed !== null && protocols.includes(parsed.protocol)
+    },
+    `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  )
+}
+
+const environment = z.object({
+  NODE_ENV: z
+    .enum(['production', 'development', 'test'], 'must be production, development or test')
+    .default('development'),
+  HOST: z.string().min(1).optional(),
+  PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, 'must be a port number')
+    .transform(Number)
+    .refine((port) => port <= 65_535, 'must be a port number')
+    .default(3000),
+  PUBLIC_URL: url('https:', 'http:')
+    .refine((value) => isOrigin(value), 'must be an origin: scheme, host and port, without a path')
+    .transform((value) => new URL(value).origin)
+    .optional(),
+  GATEHOUSE_SECRET: z
+    .string()
+    .transform((value) => value.split(',').map((secret) => secret.trim()))
+    .refine(
+      (secrets) => secrets.every((secret) => Buffer.byteLength(secret) >= 32),
+      'each secret must have at least 32 bytes',
+    )
+    .refine(
+      (secrets) => secrets.every((secret) => new Set(secret).size >= 8),
+      'must be random: try `openssl rand -base64 48`',
+    )
+    .transform((secrets) => secrets as [string, ...string[]])
+    .optional(),
+  DATABASE_URL: url('postgresql:', 'postgres:').optional(),
+  REDIS_URL: z
+    .string()
+    .refine(
+      (value) =>
+        value
+          .split(',')
+          .every((node) => /^rediss?(\+sentinel|\+cluster)?:$/.test(URL.parse(node.trim())?.protocol ?? '')),
+      'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://',
+    )
+    .optional(),
+  DATA_DIR: z.string().min(1).default('./data'),
+  SMTP_URL: url('smtp:', 'smtps:').optional(),
+  MAIL_FROM: z.string().min(3).optional(),
+  TRUST_PROXY: z.string().default('false').transform(trustProxy),
+  WORKERS: z
+    .string()
+    .regex(/^(auto|[1-9]\d{0,2})$/, 'must be a number of processes or auto')
+    .default('1'),
+  LOG_LEVEL: z
+    .enum(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+      'must be fatal, error, warn, info, debug, trace or silent',
+    )
+    .default('info'),
+  METRICS_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  APPLICATION_TOKEN_TTL: seconds(10, 3600, 300),
+  FAMILY_IDLE: seconds(10, 3650 * DAY, 30 * DAY),
+  FAMILY_MAX: seconds(10, 3650 * DAY, 90 * DAY),
+  ROTATION_GRACE: seconds(0, 300, 30),
+  IDENTITY_SESSION_IDLE: seconds(10, 400 * DAY, 14 * DAY),
+  IDENTITY_SESSION_MAX: seconds(10, 400 * DAY, 90 * DAY),
+})
+
+/** Every secret may also come as NAME_FILE, the way container platforms hand them over. Empty means unset. */
+function withFiles(env: NodeJS.ProcessEnv, faults: string[]): NodeJS.ProcessEnv {
+  const given: NodeJS.ProcessEnv = {}
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && value !== '') given[name] = value
+  }
+  for (const name of [...SECRET_NAMES, 'SMTP_URL', 'METRICS_TOKEN']) {
+    const path = given[`${name}_FILE`]
+    if (path === undefined) continue
+    if (given[name] !== undefined) {
+      faults.push(`${name}: is set twice, as ${name} and as ${name}_FILE`)
+      continue
+    }
+    try {
+      given[name] = readFileSync(path, 'utf8').trim()
+    } catch {
+      faults.push(`${name}_FILE: the file cannot be read`)
+    }
+  }
+  return given
+}
+
+function isOrigin(value: string): boolean {
+  const parsed = URL.parse(value)
+  return (
+    parsed !== null && parsed.pathname === '/' && parsed.search === '' && parsed.hash === '' && parsed.username === ''
+  )
+}
+
+function trustProxy(value: string): boolean | number | string {
+  if (value === 'true' || value === 'false') return value === 'true'
+  return /^\d+$/.test(value) ? Number(value) : value
+}
+
+/** Made once and kept, so that a restart in development signs nobody out. */
+function developmentSecret(dataDir: string): string {
+  const path = join(dataDir, 'secret')
+  mkdirSync(dataDir, { recursive: true })
+  if (!existsSync(path)) {
+    const draft = `${path}.${process.pid}`
+    writeFileSync(draft, `${randomBytes(48).toString('base64url')}\n`, { mode: 0o600 })
+    try {
+      // A link appears whole or not at all, and never replaces what a process that starts beside us has made.
+      linkSync(draft, path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    } finally {
+      rmSync(draft)
+    }
+  }
+  return readFileSync(path, 'utf8').trim()
+}
+
+/** True for an address that only this machine can reach, where plain http is safe. */
+export function isLoopback(hostname: string): boolean {
+  return LOOPBACK.has(hostname)
+}

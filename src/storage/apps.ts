@@ -1,0 +1,41 @@
+import type { App as AppRow } from './client/client.ts'
+import type { Storage } from './storage.ts'
+
+export type { AppRow }
+
+export async function insertApp({ prisma }: Storage, app: AppRow): Promise<void> {
+  await prisma.app.create({ data: app })
+}
+
+export async function findApp({ prisma }: Storage, clientId: string): Promise<AppRow | null> {
+  return prisma.app.findUnique({ where: { clientId } })
+}
+
+/** What the protocol library asks on every request: one named statement, also for apps that are disabled. */
+export async function findAppFast({ pool }: Storage, clientId: string): Promise<AppRow | null> {
+  const result = await pool.query<AppRow>({
+    name: 'app-find',
+    text: `SELECT ${COLUMNS} FROM apps WHERE client_id = $1`,
+    values: [clientId],
+  })
+  return result.rows[0] ?? null
+}
+
+export async function listApps({ prisma }: Storage): Promise<AppRow[]> {
+  return prisma.app.findMany({ orderBy: { createdAt: 'asc' } })
+}
+
+export async function updateApp(
+  { prisma }: Storage,
+  clientId: string,
+  change: Partial<AppRow>,
+  now: Date,
+): Promise<AppRow> {
+  return prisma.app.update({ where: { clientId }, data: { ...change, updatedAt: now } })
+}
+
+const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_native AS "isNative", secret_hash AS "secretHash",
+  previous_secret_hash AS "previousSecretHash", previous_secret_until AS "previousSecretUntil", redirect_uris AS "redirectUris",
+  post_logout_redirect_uris AS "postLogoutRedirectUris", audience, scope, allow_no_pkce AS "allowNoPkce", id_token_alg AS "idTokenAlg",
+  application_token_ttl AS "applicationTokenTtl", family_idle AS "familyIdle", family_max AS "familyMax", rotation_grace AS "rotationGrace",
+  created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt"`

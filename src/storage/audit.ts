@@ -1,0 +1,55 @@
+import type { Queryable } from './postgres.ts'
+import type { Storage } from './storage.ts'
+
+export interface AuditRow {
+  id: string
+  at: Date
+  kind: string
+  identityId: string | null
+  clientId: string | null
+  appName: string | null
+  familyId: string | null
+  cause: string | null
+  detail: string | null
+  browser: string | null
+  address: string | null
+}
+
+export type NewAuditRow = { kind: string } & Partial<Omit<AuditRow, 'id' | 'at' | 'appName'>>
+
+export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], now: Date): Promise<void> {
+  if (events.length === 0) return
+  const column = (name: Exclude<keyof NewAuditRow, 'kind'>) => events.map((event) => event[name] ?? null)
+  await db.query(
+    `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address)
+     SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[])`,
+    [
+      now,
+      events.map((event) => event.kind),
+      column('identityId'),
+      column('clientId'),
+      column('familyId'),
+      column('cause'),
+      column('detail'),
+      column('browser'),
+      column('address'),
+    ],
+  )
+}
+
+/** Newest first; `before` is the id to go on from. */
+export async function listAuditEvents(
+  { pool }: Storage,
+  identityId: string,
+  limit: number,
+  before: string | null,
+): Promise<AuditRow[]> {
+  const result = await pool.query<AuditRow>(
+    `SELECT e.id::text, e.at, e.kind, e.identity_id AS "identityId", e.client_id AS "clientId", a.name AS "appName", e.family_id AS "familyId",
+       e.cause, e.detail, e.browser, e.address
+     FROM audit_events e LEFT JOIN apps a ON a.client_id = e.client_id
+     WHERE e.identity_id = $1 AND ($3::bigint IS NULL OR e.id < $3) ORDER BY e.id DESC LIMIT $2`,
+    [identityId, limit, before],
+  )
+  return result.rows
+}

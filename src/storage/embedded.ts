@@ -1,0 +1,258 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { constants } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { findBinaries, type Binaries } from './embedded-binaries.ts'
+import { findOwner, isSearchable, SYSTEM_FOLDER, type Owner } from './embedded-owner.ts'
+
+export interface EmbeddedPostgres {
+  url: string
+  /** Leaves; the last process to leave stops the server. */
+  leave(): Promise<void>
+}
+
+const START_LIMIT_MS = 30_000
+const DATABASE = 'gatehouse'
+const ROLE = 'gatehouse'
+
+/**
+ * A real PostgreSQL on loopback with its data in `dataDir`: made at the first start, joined when another process or an
+ * earlier one that was killed left it running. Any number of processes may call this at once.
+ */
+export async function startEmbedded(dataDir: string): Promise<EmbeddedPostgres> {
+  const owner = await findOwner()
+  await fs.mkdir(dataDir, { recursive: true })
+  const binaries = await findBinaries(owner, dataDir)
+  const home = await findOrCreateHome(dataDir, binaries, owner)
+  const password = (await fs.readFile(join(home, 'password'), 'utf8')).trim()
+  const cluster = join(home, 'cluster')
+
+  const port = await joinOrStart(cluster, home, password, binaries, owner)
+  const url = `postgresql://${ROLE}:${password}@127.0.0.1:${port}/${DATABASE}`
+  await createDatabase(port, password)
+  return { url, leave: () => leave(cluster, port, password) }
+}
+
+/** `DATA_DIR/postgres` holds the password and the cluster; it is put in place whole, so a kill leaves no half of it. */
+async function findOrCreateHome(dataDir: string, binaries: Binaries, owner: Owner | null): Promise<string> {
+  const place = join(dataDir, 'postgres')
+  if (!(await exists(join(place, 'password')))) {
+    // The server refuses to run as root, and its user cannot enter a folder that is closed to others (such as /root).
+    const elsewhere = owner !== null && !(await isSearchable(dataDir))
+    const parent = elsewhere ? SYSTEM_FOLDER : dataDir
+    await fs.mkdir(parent, { recursive: true })
+    if (elsewhere) await fs.chmod(parent, 0o755)
+    const draft = await fs.mkdtemp(join(parent, elsewhere ? 'postgres-' : '.postgres-'))
+    await fs.chmod(draft, 0o755)
+    await initialize(draft, binaries, owner)
+    try {
+      await (elsewhere ? fs.symlink(draft, place) : fs.rename(draft, place))
+    } catch (error) {
+      if (!['EEXIST', 'ENOTEMPTY'].includes(codeOf(error))) throw error
+      // Another process was quicker; its cluster counts.
+      await fs.rm(draft, { recursive: true })
+    }
+  }
+  return fs.realpath(place)
+}
+
+async function initialize(home: string, binaries: Binaries, owner: Owner | null): Promise<void> {
+  const password = randomBytes(24).toString('base64url')
+  await fs.writeFile(join(home, 'password'), password, { mode: 0o600 })
+
+  const cluster = join(home, 'cluster')
+  const passwordForInitdb = join(home, 'initdb-password')
+  await fs.mkdir(cluster, { mode: 0o700 })
+  await fs.writeFile(passwordForInitdb, password, { mode: 0o600 })
+  if (owner !== null) {
+    await fs.chown(cluster, owner.uid, owner.gid)
+    await fs.chown(passwordForInitdb, owner.uid, owner.gid)
+  }
+  const args = [
+    '-D',
+    cluster,
+    '-U',
+    ROLE,
+    '-A',
+    'scram-sha-256',
+    `--pwfile=${passwordForInitdb}`,
+    '-E',
+    'UTF8',
+    '--no-locale',
+  ]
+  const child = spawn(binaries.initdb, args, { ...launch(binaries, owner), stdio: ['ignore', 'ignore', 'pipe'] })
+  let complaint = ''
+  child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+  const code = await exitOf(child)
+  await fs.rm(passwordForInitdb)
+  if (code !== 0) throw new Error(`the embedded database could not be made: ${complaint.trim()}`)
+}
+
+/** The port of the living server on this cluster, which is started when there is none. */
+async function joinOrStart(
+  cluster: string,
+  home: string,
+  password: string,
+  binaries: Binaries,
+  owner: Owner | null,
+): Promise<number> {
+  const limit = Date.now() + START_LIMIT_MS
+  while (Date.now() < limit) {
+    const running = await readPostmaster(cluster)
+    if (running !== null && (await serves(running.port, password, cluster))) return running.port
+
+    // A second server on one cluster is refused by PostgreSQL itself, so whoever loses this race joins the winner.
+    const exited = await start(cluster, home, binaries, owner)
+    while (Date.now() < limit && !exited.yes) {
+      const started = await readPostmaster(cluster)
+      if (started !== null && (await serves(started.port, password, cluster))) return started.port
+      await sleep(25)
+    }
+    await sleep(100)
+  }
+  throw new Error(`the embedded database did not start; its log is ${join(home, 'postgres.log')}`)
+}
+
+async function start(
+  cluster: string,
+  home: string,
+  binaries: Binaries,
+  owner: Owner | null,
+): Promise<{ yes: boolean }> {
+  const log = await fs.open(
+    join(home, 'postgres.log'),
+    constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY,
+    0o600,
+  )
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(await freePort()),
+    unix_socket_directories: '',
+    max_connections: '100',
+    // Parameters are personal data, and the log is a plain file.
+    log_parameter_max_length: '0',
+    log_parameter_max_length_on_error: '0',
+    log_min_error_statement: 'panic',
+  }
+  const args = ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+  // Detached: Ctrl-C in the terminal must reach the portal first, which stops the server when its work is done.
+  const child = spawn(binaries.postgres, args, {
+    ...launch(binaries, owner),
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  const exited = { yes: false }
+  child.once('exit', () => (exited.yes = true))
+  child.once('error', () => (exited.yes = true))
+  child.unref()
+  await log.close()
+  return exited
+}
+
+/** Two processes that leave at once may both see the other; the next start then joins what was left running. */
+async function leave(cluster: string, port: number, password: string): Promise<void> {
+  const running = await readPostmaster(cluster)
+  if (running === null) return
+  const others = await ask(port, password, async (client) => {
+    const result = await client.query<{ count: string }>(
+      `SELECT count(*) FROM pg_stat_activity
+       WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> $1`,
+      [`gatehouse/${process.pid}`],
+    )
+    return Number(result.rows[0]?.count)
+  }).catch(() => 1)
+  if (others > 0) return
+
+  process.kill(running.pid, 'SIGINT')
+  for (let tries = 0; tries < 200 && (await readPostmaster(cluster)) !== null; tries++) await sleep(25)
+}
+
+/** True when the server on that port is ours: it takes our password and has our folder. */
+async function serves(port: number, password: string, cluster: string): Promise<boolean> {
+  return ask(port, password, async (client) => {
+    const result = await client.query<{ data_directory: string }>('SHOW data_directory')
+    return result.rows[0]?.data_directory === cluster
+  }).catch(() => false)
+}
+
+async function createDatabase(port: number, password: string): Promise<void> {
+  await ask(port, password, async (client) => {
+    const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE])
+    if (found.rowCount !== 0) return
+    await client.query(`CREATE DATABASE ${DATABASE}`).catch((error: unknown) => {
+      // Made by another process in the meantime (duplicate_database, or a unique violation of the catalog).
+      if (!['42P04', '23505'].includes(codeOf(error))) throw error
+    })
+  })
+}
+
+async function ask<T>(port: number, password: string, question: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: ROLE,
+    password,
+    database: 'postgres',
+    connectionTimeoutMillis: 2000,
+  })
+  // Without a listener a server that stops in the middle of an answer would end this process.
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return await question(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** What the server writes of itself: process id on the first line of postmaster.pid, port on the fourth. */
+async function readPostmaster(cluster: string): Promise<{ pid: number; port: number } | null> {
+  const text = await fs.readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
+  const lines = text.split('\n')
+  const pid = Number(lines[0])
+  const port = Number(lines[3])
+  return pid > 0 && port > 0 ? { pid, port } : null
+}
+
+function launch(binaries: Binaries, owner: Owner | null) {
+  return {
+    cwd: dirname(binaries.postgres),
+    env: {
+      LD_LIBRARY_PATH: binaries.libraries,
+      LC_ALL: 'C',
+      TZ: 'UTC',
+      ...(process.platform === 'win32' ? process.env : {}),
+    },
+    ...(owner ?? {}),
+  }
+}
+
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function exists(path: string): Promise<boolean> {
+  return fs.access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown }).code)
+}

@@ -1,0 +1,102 @@
+import type { Queryable } from './postgres.ts'
+import type { Storage } from './storage.ts'
+
+export interface IdentitySessionRow {
+  id: string
+  identityId: string
+  createdAt: Date
+  lastSeenAt: Date
+  amr: string[]
+  browser: string
+  address: string
+}
+
+export interface SignedInRow extends IdentitySessionRow {
+  username: string
+  email: string
+}
+
+const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr, s.browser, s.address`
+// Not ended, and neither older than its end nor unseen for too long ($1: now, $2: the oldest sight that still counts).
+const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2'
+
+export async function insertIdentitySession(
+  db: Queryable,
+  session: IdentitySessionRow & { expiresAt: Date },
+): Promise<void> {
+  await db.query(
+    `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, browser, address)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [
+      session.id,
+      session.identityId,
+      session.createdAt,
+      session.lastSeenAt,
+      session.expiresAt,
+      session.amr,
+      session.browser,
+      session.address,
+    ],
+  )
+}
+
+/** Asked on every page, so it is one named statement. Null when the session or its identity has ended. */
+export async function findSignedIn(
+  { pool }: Storage,
+  id: string,
+  now: Date,
+  seenSince: Date,
+): Promise<SignedInRow | null> {
+  const result = await pool.query<SignedInRow>({
+    name: 'identity-session-find',
+    text: `SELECT ${COLUMNS}, i.username, i.email FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
+           WHERE s.id = $3 AND ${LIVING} AND i.disabled_at IS NULL`,
+    values: [now, seenSince, id],
+  })
+  return result.rows[0] ?? null
+}
+
+export async function updateLastSeen({ pool }: Storage, id: string, now: Date, address: string): Promise<void> {
+  await pool.query({
+    name: 'identity-session-seen',
+    text: 'UPDATE identity_sessions SET last_seen_at = $2, address = $3 WHERE id = $1 AND ended_at IS NULL AND last_seen_at < $2',
+    values: [id, now, address],
+  })
+}
+
+export async function listLivingIdentitySessions(
+  { pool }: Storage,
+  identityId: string,
+  now: Date,
+  seenSince: Date,
+): Promise<IdentitySessionRow[]> {
+  const result = await pool.query<IdentitySessionRow>(
+    `SELECT ${COLUMNS} FROM identity_sessions s WHERE s.identity_id = $3 AND ${LIVING} ORDER BY s.last_seen_at DESC LIMIT 200`,
+    [now, seenSince, identityId],
+  )
+  return result.rows
+}
+
+/** Which sessions to end; `except` spares one of them. */
+export interface IdentitySessionChoice {
+  identityId: string
+  id?: string
+  except?: string
+}
+
+/** @returns the ids that this call ended; none that had ended before. */
+export async function markIdentitySessionsEnded(
+  db: Queryable,
+  { identityId, id, except }: IdentitySessionChoice,
+  cause: string,
+  now: Date,
+): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    `UPDATE identity_sessions SET ended_at = $1, end_cause = $2
+     WHERE identity_id = $3 AND ended_at IS NULL
+       AND ($4::uuid IS NULL OR id = $4) AND ($5::uuid IS NULL OR id <> $5)
+     RETURNING id`,
+    [now, cause, identityId, id ?? null, except ?? null],
+  )
+  return result.rows.map((row) => row.id)
+}

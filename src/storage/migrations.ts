@@ -1,0 +1,83 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+
+const FOLDER = join(import.meta.dirname, '../../prisma/migrations')
+
+// The number `prisma migrate` takes for its own advisory lock, so that the two wait for each other as well.
+const LOCK = 72707369
+
+/**
+ * Applies what is missing, one transaction a migration, under a lock that makes processes which start together wait.
+ * Keeps Prisma's own table, so `prisma migrate deploy` and this are interchangeable.
+ * @returns the names applied now, in order.
+ */
+export async function migrate(url: string, folder = FOLDER): Promise<string[]> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'gatehouse/migrate',
+  })
+  await client.connect()
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK])
+    await client.query(TABLE)
+    const done = await client.query<{ migration_name: string; checksum: string }>(
+      'SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
+    )
+    const checksums = new Map(done.rows.map((row) => [row.migration_name, row.checksum]))
+
+    const applied: string[] = []
+    for (const name of migrationNames(folder)) {
+      const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8')
+      const checksum = createHash('sha256').update(sql).digest('hex')
+      const known = checksums.get(name)
+      if (known !== undefined && known !== checksum) {
+        throw new Error(`migration ${name} was changed after this database applied it`)
+      }
+      if (known === undefined) {
+        await apply(client, name, sql, checksum)
+        applied.push(name)
+      }
+    }
+    return applied
+  } finally {
+    // Closing the connection gives the lock back.
+    await client.end()
+  }
+}
+
+function migrationNames(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .toSorted()
+}
+
+async function apply(client: pg.Client, name: string, sql: string, checksum: string): Promise<void> {
+  await client.query('BEGIN')
+  try {
+    await client.query(sql)
+    await client.query(
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at, applied_steps_count)
+       VALUES ($1, $2, $3, now(), now(), 1)`,
+      [randomUUID(), checksum, name],
+    )
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK')
+    throw new Error(`migration ${name} failed`, { cause: error })
+  }
+}
+
+const TABLE = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+  id varchar(36) PRIMARY KEY,
+  checksum varchar(64) NOT NULL,
+  finished_at timestamptz,
+  migration_name varchar(255) NOT NULL,
+  logs text,
+  rolled_back_at timestamptz,
+  started_at timestamptz NOT NULL DEFAULT now(),
+  applied_steps_count integer NOT NULL DEFAULT 0
+)`

@@ -1,0 +1,84 @@
+import pg from 'pg'
+import { PrismaPg } from '@prisma/adapter-pg'
+import { PrismaClient } from './client/client.ts'
+
+export interface Postgres {
+  pool: pg.Pool
+  prisma: PrismaClient
+  close(): Promise<void>
+}
+
+/** What a query needs: the pool, or the one connection of a transaction. */
+export type Queryable = Pick<pg.Pool, 'query'>
+
+// A person or an app is told "not now" within two seconds, also when the server hangs instead of refusing.
+const PATIENCE_MS = 1500
+
+/** One pool serves Prisma and the named statements of the hot paths. `onError` hears of idle connections that break. */
+export function openPostgres(url: string, onError: (error: Error) => void): Postgres {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 10,
+    connectionTimeoutMillis: PATIENCE_MS,
+    query_timeout: PATIENCE_MS,
+    application_name: `gatehouse/${process.pid}`,
+  })
+  pool.on('error', onError)
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+
+  return {
+    pool,
+    prisma,
+    async close() {
+      await prisma.$disconnect()
+      await pool.end()
+    },
+  }
+}
+
+/** Runs `work` in one transaction on one connection; whatever it throws rolls everything back. */
+export async function transaction<T>(pool: pg.Pool, work: (db: Queryable) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await client.query('BEGIN')
+    const result = await work(client)
+    await client.query('COMMIT')
+    return result
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failure: Error) => {
+      broken = failure
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+/** True when a unique index refused the row (SQLSTATE 23505, Prisma's P2002). */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === '23505' || codeOf(error) === 'P2002'
+}
+
+/** True when the store, not the request, is at fault, and the same request may succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error instanceof AggregateError && error.errors.some(isUnavailable)) return true
+  const code = codeOf(error)
+  return (
+    (code !== null && UNAVAILABLE_CODES.test(code)) ||
+    UNAVAILABLE_MESSAGES.test(error.message) ||
+    (error.cause !== undefined && isUnavailable(error.cause))
+  )
+}
+
+// Sockets; SQLSTATE classes 08 (connection), 53 (resources), 57P (shutdown) and 40 (serialization); Prisma's connection errors.
+const UNAVAILABLE_CODES =
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENOENT_SOCKET|08...|53...|57P0.|40...|P100[128]|P1017|P2024|P2034)$/
+const UNAVAILABLE_MESSAGES =
+  /timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered a connection error|Connection is closed|max retries per request|Command timed out|Stream isn't writeable|READONLY|LOADING|CLUSTERDOWN|Can't reach database server|Server has closed the connection/i
+
+function codeOf(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : null
+}

@@ -1,0 +1,55 @@
+import type { Store } from 'express-session'
+import type { Logger } from '../logger.ts'
+import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
+import { startEmbedded } from './embedded.ts'
+import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
+import { migrate } from './migrations.ts'
+import { openPostgres, type Postgres } from './postgres.ts'
+import { openRedis } from './redis.ts'
+
+export interface Storage extends Pick<Postgres, 'pool' | 'prisma'> {
+  handshakes: Handshakes
+  browserSessions: Store
+  /** Resolves when every store answers. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface StorageOptions {
+  /** Null starts the embedded database in `dataDir`. */
+  databaseUrl: string | null
+  redisUrl: string | null
+  dataDir: string
+  logger: Logger
+  clock: () => Date
+}
+
+/** Opens every store, with the database's migrations applied. */
+export async function openStorage({ databaseUrl, redisUrl, dataDir, logger, clock }: StorageOptions): Promise<Storage> {
+  const embedded = databaseUrl === null ? await startEmbedded(dataDir) : null
+  const url = databaseUrl ?? (embedded?.url as string)
+  const applied = await migrate(url)
+  if (applied.length > 0) logger.info({ migrations: applied }, 'migrations applied')
+
+  const { pool, prisma, close } = openPostgres(url, (error) => logger.warn({ error }, 'a database connection broke'))
+  const redis =
+    redisUrl === null ? null : openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
+
+  return {
+    pool,
+    prisma,
+    handshakes: redis === null ? postgresHandshakes(pool, clock) : redisHandshakes(redis),
+    browserSessions:
+      redis === null
+        ? postgresBrowserSessions(pool, (error) => logger.warn({ error }, 'the session store failed'))
+        : redisBrowserSessions(redis),
+    async ping() {
+      await Promise.all([pool.query('SELECT 1'), redis?.ping()])
+    },
+    async close() {
+      redis?.disconnect()
+      await close()
+      await embedded?.leave()
+    },
+  }
+}

@@ -1,0 +1,95 @@
+import { randomUUID, verify } from 'node:crypto'
+import { type FamilyRow, findLivingFamily } from './families.ts'
+import { epochSeconds, type Portal } from './portal.ts'
+import { type SigningKey, signWith } from './signing-keys.ts'
+
+/** The claims of an application token (RFC 9068 §2.2), with the roles of the identity and the family it belongs to. */
+export interface ApplicationTokenClaims {
+  iss: string
+  sub: string
+  aud: string
+  client_id: string
+  iat: number
+  exp: number
+  jti: string
+  scope: string
+  roles: string[]
+  fam: string
+  /** Thumbprint of the key the token is bound to (RFC 9449 §6.1). */
+  cnf?: { jkt: string }
+}
+
+export interface ApplicationTokenSubject {
+  identityId: string
+  clientId: string
+  familyId: string
+  audience: string
+  scope: string
+  roles: string[]
+  jkt: string | null
+}
+
+/** `ttl` in seconds; null takes the portal's. */
+export function applicationTokenClaims(
+  portal: Portal,
+  subject: ApplicationTokenSubject,
+  ttl: number | null,
+): ApplicationTokenClaims {
+  const iat = epochSeconds(portal.clock())
+  return {
+    iss: portal.publicUrl,
+    sub: subject.identityId,
+    aud: subject.audience,
+    client_id: subject.clientId,
+    iat,
+    exp: iat + (ttl ?? portal.lifetimes.applicationToken),
+    jti: randomUUID(),
+    scope: subject.scope,
+    roles: subject.roles,
+    fam: subject.familyId,
+    ...(subject.jkt === null ? {} : { cnf: { jkt: subject.jkt } }),
+  }
+}
+
+/** The signed token, ready to be sent. */
+export function signApplicationToken(portal: Portal, claims: ApplicationTokenClaims): string {
+  const key = portal.keys.signer('ES256')
+  const input = `${headerOf(key)}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+  return `${input}.${signWith(key, input).toString('base64url')}`
+}
+
+/**
+ * What the portal itself says of an application token: its claims and its family, or null when the signature, the time
+ * or the family does not hold. APIs verify offline; this is stronger, because it sees a family that has just ended.
+ */
+export async function findApplicationToken(
+  portal: Portal,
+  token: string,
+): Promise<{ claims: ApplicationTokenClaims; family: FamilyRow } | null> {
+  const claims = verifiedClaims(portal, token)
+  if (claims === null || claims.exp <= epochSeconds(portal.clock())) return null
+  const family = await findLivingFamily(portal, claims.fam)
+  return family === null ? null : { claims, family }
+}
+
+/** Only our own header is read (RFC 8725 §3.1): type, algorithm and a key id of ours, nothing else of it has any effect. */
+function verifiedClaims(portal: Portal, token: string): ApplicationTokenClaims | null {
+  const parts = token.split('.')
+  if (parts.length !== 3) return null
+  const [header, payload, signature] = parts as [string, string, string]
+  const key = portal.keys.published().find((candidate) => candidate.alg === 'ES256' && headerOf(candidate) === header)
+  if (key === undefined) return null
+  const raw = Buffer.from(signature, 'base64url')
+  const holds = verify(
+    'sha256',
+    Buffer.from(`${header}.${payload}`),
+    { key: key.publicKey, dsaEncoding: 'ieee-p1363' },
+    raw,
+  )
+  return holds ? (JSON.parse(Buffer.from(payload, 'base64url').toString()) as ApplicationTokenClaims) : null
+}
+
+/** The protocol library writes the same header in the same order, so a token of ours has this very text. */
+function headerOf(key: SigningKey): string {
+  return Buffer.from(JSON.stringify({ alg: key.alg, typ: 'at+jwt', kid: key.kid })).toString('base64url')
+}

@@ -1,0 +1,167 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { isLoopback } from '../config.ts'
+import { type AppRow, findApp, findAppFast, insertApp, listApps, updateApp } from '../storage/apps.ts'
+import { isUniqueViolation } from '../storage/postgres.ts'
+import { endFamilies } from './families.ts'
+import { addSeconds, type Portal } from './portal.ts'
+import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
+
+export type { AppRow }
+export { findApp, findAppFast, listApps }
+
+export const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'] as const
+
+/** After a rotation the secret before stays good for this long (seconds), so a deployment can follow. */
+const SECRET_OVERLAP = 24 * 3600
+
+/** What an operator decides about an app. */
+export type AppSettings = Pick<
+  AppRow,
+  | 'name'
+  | 'isPublic'
+  | 'isNative'
+  | 'redirectUris'
+  | 'postLogoutRedirectUris'
+  | 'audience'
+  | 'scope'
+  | 'allowNoPkce'
+  | 'idTokenAlg'
+  | 'applicationTokenTtl'
+  | 'familyIdle'
+  | 'familyMax'
+  | 'rotationGrace'
+>
+
+/** What an operator asked for cannot be; the message says why, one fault a line. */
+export class AppRefused extends Error {}
+
+/** Registers an app. @returns the secret of a confidential app, which is kept nowhere. @throws AppRefused */
+export async function createApp(
+  portal: Portal,
+  clientId: string,
+  settings: AppSettings,
+): Promise<{ app: AppRow; secret: string | null }> {
+  const faults = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/.test(clientId)
+    ? []
+    : ['a client id has 1 to 128 letters, figures, dots, dashes, underscores or tildes']
+  refuse([...faults, ...faultsOf(settings)])
+
+  const secret = settings.isPublic ? null : makeSecret()
+  const now = portal.clock()
+  const app: AppRow = {
+    clientId,
+    ...settings,
+    secretHash: secret === null ? null : hashSecret(secret),
+    previousSecretHash: null,
+    previousSecretUntil: null,
+    createdAt: now,
+    updatedAt: now,
+    disabledAt: null,
+  }
+  try {
+    await insertApp(portal.storage, app)
+  } catch (error) {
+    if (isUniqueViolation(error)) throw new AppRefused(`there is an app ${clientId} already`)
+    throw error
+  }
+  return { app, secret }
+}
+
+/** @throws AppRefused */
+export async function changeApp(portal: Portal, app: AppRow, change: Partial<AppSettings>): Promise<AppRow> {
+  refuse(faultsOf({ ...app, ...change }))
+  return updateApp(portal.storage, app.clientId, change, portal.clock())
+}
+
+/** A new secret; the one before stays good for a day. @throws AppRefused for a public app */
+export async function rotateSecret(portal: Portal, app: AppRow): Promise<string> {
+  if (app.isPublic) throw new AppRefused(`${app.clientId} is a public app and has no secret`)
+  const secret = makeSecret()
+  const previousSecretUntil = addSeconds(portal.clock(), SECRET_OVERLAP)
+  await updateApp(
+    portal.storage,
+    app.clientId,
+    { secretHash: hashSecret(secret), previousSecretHash: app.secretHash, previousSecretUntil },
+    portal.clock(),
+  )
+  return secret
+}
+
+/** A disabled app gets nothing any more, and every family it had is over. */
+export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
+  const disabled = await updateApp(portal.storage, app.clientId, { disabledAt: portal.clock() }, portal.clock())
+  await endFamilies(portal, { clientId: app.clientId }, 'app_disabled', null)
+  return disabled
+}
+
+export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {
+  return updateApp(portal.storage, app.clientId, { disabledAt: null }, portal.clock())
+}
+
+/** A secret is 256 random bits, so one plain hash keeps it; what slow hashes are for is missing here. */
+export function secretMatches(app: AppRow, secret: string, now: Date): boolean {
+  const hash = Buffer.from(hashSecret(secret))
+  const valid = [
+    app.secretHash,
+    app.previousSecretUntil !== null && app.previousSecretUntil > now ? app.previousSecretHash : null,
+  ]
+  return valid.some((candidate) => candidate !== null && timingSafeEqual(Buffer.from(candidate), hash))
+}
+
+function makeSecret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url')
+}
+
+function refuse(faults: string[]): void {
+  if (faults.length > 0) throw new AppRefused(faults.join('\n'))
+}
+
+function faultsOf(settings: AppSettings): string[] {
+  const faults: string[] = []
+  if (settings.name.trim() === '' || settings.name.length > 100 || /\p{Cc}/u.test(settings.name)) {
+    faults.push('a name has 1 to 100 characters')
+  }
+  if (settings.redirectUris.length === 0) faults.push('an app needs at least one redirect URI')
+  for (const uri of settings.redirectUris) faults.push(...redirectFaults(uri, settings.isNative))
+  for (const uri of settings.postLogoutRedirectUris) faults.push(...redirectFaults(uri, settings.isNative))
+  if (!/^[\x21-\x7e]{1,255}$/.test(settings.audience)) faults.push('an audience has 1 to 255 visible ASCII characters')
+  if (!/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(settings.scope))
+    faults.push('a scope is a list of words, separated by single spaces')
+  if (!settings.scope.split(' ').includes('openid')) faults.push('the scope must contain openid')
+  if (settings.allowNoPkce && settings.isPublic) faults.push('a public app cannot do without PKCE (RFC 9700 §2.1.1)')
+  if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
+    faults.push(`ID tokens are signed with ${SIGNING_ALGS.join(' or ')}`)
+  faults.push(
+    ...rangeFault('application-token-ttl', settings.applicationTokenTtl, 10, LONGEST_TOKEN),
+    ...rangeFault('family-idle', settings.familyIdle, 10, 315_360_000),
+    ...rangeFault('family-max', settings.familyMax, 10, 315_360_000),
+    ...rangeFault('rotation-grace', settings.rotationGrace, 0, 300),
+  )
+  return faults
+}
+
+function rangeFault(name: string, seconds: number | null, minimum: number, maximum: number): string[] {
+  const fits = seconds === null || (Number.isInteger(seconds) && seconds >= minimum && seconds <= maximum)
+  return fits ? [] : [`${name} must be between ${minimum} and ${maximum} seconds`]
+}
+
+/** Exact URIs only: https, or http on loopback, or, for a native app, a scheme of its own (RFC 8252 §7.1). */
+function redirectFaults(uri: string, isNative: boolean): string[] {
+  const refused = (why: string) => [`redirect URI ${JSON.stringify(uri)}: ${why}`]
+  const url = URL.parse(uri)
+  if (url === null || !/^[\x21-\x7e]{1,2000}$/.test(uri)) return refused('is not an absolute URI')
+  if (uri.includes('*')) return refused('wildcards are not allowed')
+  if (uri.includes('#')) return refused('a fragment is not allowed')
+  if (url.username !== '' || url.password !== '' || /^[a-z]+:\/\/[^/]*@/i.test(uri))
+    return refused('a user name in it is not allowed')
+  if (uri.includes('\\') || /(^|\/)\.\.?(\/|$|\?)/.test(uri)) return refused('must be written in its plain form')
+  if (url.protocol === 'https:') return []
+  if (url.protocol === 'http:')
+    return isLoopback(url.hostname) ? [] : refused('http is only allowed on loopback; use https')
+  if (isNative && /^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+:$/.test(url.protocol)) return []
+  return refused(isNative ? 'a scheme of an app contains a dot, like com.example.app' : 'must begin with https://')
+}

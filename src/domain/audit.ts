@@ -1,0 +1,73 @@
+import { type AuditRow, listAuditEvents, type NewAuditRow } from '../storage/audit.ts'
+import { END_CAUSES, type EndCause } from './end-causes.ts'
+import type { Portal } from './portal.ts'
+
+export type AuditEvent = NewAuditRow & { kind: AuditKind }
+
+export type AuditKind =
+  | 'registered'
+  | 'signed_in'
+  | 'sign_in_refused'
+  | 'signed_out'
+  | 'session_ended'
+  | 'family_opened'
+  | 'family_ended'
+  | 'identity_disabled'
+  | 'identity_enabled'
+
+/** One thing that happened, as the person reads it. */
+export interface Happening {
+  id: string
+  at: Date
+  sentence: string
+  tone: 'plain' | 'good' | 'warning'
+  browser: string | null
+  address: string | null
+  familyId: string | null
+}
+
+/** What happened to this identity, newest first, `limit` at most; `before` is the id to go on from. */
+export async function listHappenings(
+  portal: Portal,
+  identityId: string,
+  limit: number,
+  before: string | null,
+): Promise<Happening[]> {
+  const rows = await listAuditEvents(portal.storage, identityId, limit, before)
+  return rows.map((row) => ({
+    id: row.id,
+    at: row.at,
+    browser: row.browser,
+    address: row.address,
+    familyId: row.familyId,
+    ...wording(row),
+  }))
+}
+
+function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
+  const app = row.appName ?? row.clientId ?? 'an app'
+  const cause = row.cause !== null && row.cause in END_CAUSES ? END_CAUSES[row.cause as EndCause] : null
+  switch (row.kind as AuditKind) {
+    case 'registered':
+      return { sentence: 'Your account was created.', tone: 'good' }
+    case 'signed_in':
+      return { sentence: 'You signed in.', tone: 'good' }
+    case 'sign_in_refused':
+      return { sentence: 'Somebody tried to sign in as you and did not have the password.', tone: 'warning' }
+    case 'signed_out':
+      return { sentence: 'You signed out.', tone: 'plain' }
+    case 'session_ended':
+      return { sentence: `A browser was signed out: ${cause?.words ?? 'it was ended'}.`, tone: 'plain' }
+    case 'family_opened':
+      return { sentence: `${app} was connected.`, tone: 'good' }
+    case 'family_ended':
+      return {
+        sentence: `${app} was disconnected: ${cause?.words ?? 'it was ended'}.`,
+        tone: cause?.alarming ? 'warning' : 'plain',
+      }
+    case 'identity_disabled':
+      return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
+    case 'identity_enabled':
+      return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
+  }
+}

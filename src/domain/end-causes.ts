@@ -1,0 +1,30 @@
+/** What a refresh answers for a family that will not go on; part of the contract with apps. */
+export type RefusalReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
+
+/** Every way an identity session or a family can end, in words for the person, and what the app is told. */
+export const END_CAUSES = {
+  signed_out: { words: 'you signed out', reason: 'revoked', alarming: false },
+  ended_by_person: { words: 'you ended it', reason: 'revoked', alarming: false },
+  disconnected: { words: 'you disconnected the app', reason: 'revoked', alarming: false },
+  session_ended: { words: 'the browser it belonged to was signed out', reason: 'revoked', alarming: false },
+  signed_in_again: { words: 'somebody signed in again in that browser', reason: 'revoked', alarming: false },
+  revoked_by_app: { words: 'the app signed you out', reason: 'revoked', alarming: false },
+  signed_out_by_app: { words: 'you signed out from an app', reason: 'revoked', alarming: false },
+  reuse: {
+    words: 'a refresh token that had been replaced was used again, so somebody may have copied it',
+    reason: 'reused',
+    alarming: true,
+  },
+  code_reuse: {
+    words: 'its authorization code was used twice, so somebody may have copied it',
+    reason: 'reused',
+    alarming: true,
+  },
+  expired: { words: 'it had lasted as long as it may', reason: 'expired', alarming: false },
+  idle_expired: { words: 'it had not been used for a long time', reason: 'expired', alarming: false },
+  identity_disabled: { words: 'your account was disabled', reason: 'identity_disabled', alarming: true },
+  app_disabled: { words: 'the app was disabled', reason: 'app_disabled', alarming: false },
+  operator: { words: 'an operator ended it', reason: 'revoked', alarming: true },
+} as const satisfies Record<string, { words: string; reason: RefusalReason; alarming: boolean }>
+
+export type EndCause = keyof typeof END_CAUSES

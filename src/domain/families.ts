@@ -1,0 +1,266 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import {
+  advanceFamily,
+  countEndedFamilies,
+  type EndedFamily,
+  type FamilyChoice,
+  type FamilyRow,
+  findFamily,
+  insertFamily,
+  listFamilies,
+  markFamiliesEnded,
+  type NewFamily,
+} from '../storage/families.ts'
+import { type Queryable, transaction } from '../storage/postgres.ts'
+import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
+import { addSeconds, type Place, type Portal } from './portal.ts'
+import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
+
+export type { FamilyRow }
+
+/** Without a grace window a duplicate within this time is refused but ends nothing: it is a double click, not a thief. */
+const RACE_SECONDS = 2
+
+export type OpeningFamily = Omit<NewFamily, 'currentHash' | 'idleExpiresAt' | 'expiresAt'> & {
+  refreshToken: string
+  familyIdle: number | null
+  familyMax: number | null
+}
+
+/** Opens the family its first refresh token names. False when its sign-in, its identity or its app has ended. */
+export async function openFamily(portal: Portal, opening: OpeningFamily): Promise<boolean> {
+  const { refreshToken, familyIdle, familyMax, ...family } = opening
+  const now = portal.clock()
+  const expiresAt = addSeconds(now, familyMax ?? portal.lifetimes.familyMax)
+  const idleEnd = addSeconds(now, familyIdle ?? portal.lifetimes.familyIdle)
+
+  return transaction(portal.storage.pool, async (db) => {
+    const opened = await insertFamily(
+      db,
+      {
+        ...family,
+        currentHash: hashRefreshToken(refreshToken),
+        expiresAt,
+        idleExpiresAt: idleEnd < expiresAt ? idleEnd : expiresAt,
+      },
+      now,
+    )
+    if (!opened) return false
+    const row = await findFamily(db, family.id)
+    await insertAuditEvents(
+      db,
+      [
+        {
+          kind: 'family_opened',
+          identityId: family.identityId,
+          clientId: family.clientId,
+          familyId: family.id,
+          browser: row?.browser ?? null,
+          address: row?.address ?? null,
+        },
+      ],
+      now,
+    )
+    return true
+  })
+}
+
+export interface Presentation {
+  refreshToken: string
+  clientId: string
+  /** Scopes the app asks for; null asks for all it has. */
+  scopes: string[] | null
+  /** Thumbprint of the key of the DPoP proof (RFC 9449), null without one. */
+  jkt: string | null
+  place: Place
+}
+
+export type Rotation =
+  | { kind: 'rotated'; family: FamilyRow; refreshToken: string }
+  | { kind: 'refused'; reason: RefusalReason; familyId: string | null; ended: boolean }
+  | { kind: 'scope-exceeded' }
+  | { kind: 'wrong-proof' }
+
+/**
+ * Exchanges a refresh token for its successor. Inside the grace window the token before the current one gets that same
+ * successor again, so a lost answer or a second tab signs nobody out; later than that, using it ends the family.
+ */
+export async function rotate(portal: Portal, presentation: Presentation): Promise<Rotation> {
+  const token = parseRefreshToken(presentation.refreshToken, portal.secrets)
+  if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, ended: false }
+
+  const presentedHash = hashRefreshToken(presentation.refreshToken)
+  const successor = successorOf(token, portal.secrets[0])
+  const now = portal.clock()
+  const family = await advanceFamily(
+    portal.storage.pool,
+    {
+      id: token.familyId,
+      clientId: presentation.clientId,
+      presentedHash,
+      successorHash: hashRefreshToken(successor),
+      scopes: presentation.scopes,
+      jkt: presentation.jkt,
+      defaultIdleSeconds: portal.lifetimes.familyIdle,
+    },
+    now,
+  )
+  return family === null
+    ? explain(portal, token, presentedHash, presentation, now)
+    : { kind: 'rotated', family, refreshToken: successor }
+}
+
+/** No row moved; this finds out why, and what to do about it. */
+async function explain(
+  portal: Portal,
+  token: RefreshToken,
+  presentedHash: Buffer,
+  presentation: Presentation,
+  now: Date,
+): Promise<Rotation> {
+  const family = await findFamily(portal.storage.pool, token.familyId)
+  const refuse = (reason: RefusalReason): Rotation => ({
+    kind: 'refused',
+    reason,
+    familyId: token.familyId,
+    ended: false,
+  })
+  const end = async (cause: EndCause): Promise<Rotation> => {
+    const ended = await endFamilies(portal, { id: token.familyId }, cause, presentation.place)
+    return { kind: 'refused', reason: END_CAUSES[cause].reason, familyId: token.familyId, ended: ended.length > 0 }
+  }
+
+  // A family of another app is nobody's business but its own.
+  if (family === null || family.clientId !== presentation.clientId) return refuse('unknown')
+  if (family.endedAt !== null) return refuse(END_CAUSES[family.endCause as EndCause].reason)
+  if (family.identityDisabled) return refuse('identity_disabled')
+  if (family.appDisabled) return refuse('app_disabled')
+  if (family.expiresAt <= now) return end('expired')
+  if (family.idleExpiresAt <= now) return end('idle_expired')
+
+  const isCurrent = family.currentHash.equals(presentedHash)
+  const isPrevious = family.previousHash?.equals(presentedHash) ?? false
+  if (isCurrent || isPrevious) {
+    if (family.jkt !== null && family.jkt !== presentation.jkt) return { kind: 'wrong-proof' }
+    const granted = new Set(family.scope.split(' '))
+    if (presentation.scopes?.some((scope) => !granted.has(scope))) return { kind: 'scope-exceeded' }
+  }
+  // Every condition holds now though the update found one that did not: the clock, or an operator, has just changed it.
+  if (isCurrent) return refuse('unknown')
+  // A generation the row has not reached comes from after a restored backup, not from a thief.
+  if (token.generation > family.generation) return refuse('unknown')
+
+  if (isPrevious) {
+    const age = (now.getTime() - (family.rotatedAt?.getTime() ?? 0)) / 1000
+    const grace = family.rotationGrace ?? portal.lifetimes.rotationGrace
+    if (age < grace) {
+      // After a change of secret the successor was made with the key of that time; the row's hash tells which.
+      const successor = portal.secrets
+        .map((keys) => successorOf(token, keys))
+        .find((candidate) => hashRefreshToken(candidate).equals(family.currentHash))
+      return successor === undefined ? refuse('unknown') : { kind: 'rotated', family, refreshToken: successor }
+    }
+    if (grace === 0 && age < RACE_SECONDS) return refuse('reused')
+  }
+  return end('reuse')
+}
+
+/** The family a genuine refresh token belongs to, whatever its state; null for anything else. */
+export async function findFamilyOf(
+  portal: Portal,
+  refreshToken: string,
+): Promise<{ family: FamilyRow; standing: 'current' | 'within-grace' | 'replaced' } | null> {
+  const token = parseRefreshToken(refreshToken, portal.secrets)
+  const family = token === null ? null : await findFamily(portal.storage.pool, token.familyId)
+  if (family === null) return null
+
+  const hash = hashRefreshToken(refreshToken)
+  if (family.currentHash.equals(hash)) return { family, standing: 'current' }
+  const graceEnd = addSeconds(family.rotatedAt ?? new Date(0), family.rotationGrace ?? portal.lifetimes.rotationGrace)
+  const withinGrace = (family.previousHash?.equals(hash) ?? false) && portal.clock() < graceEnd
+  return { family, standing: withinGrace ? 'within-grace' : 'replaced' }
+}
+
+/** Null when there is no such family, or it has ended, expired, or its identity or app is disabled. */
+export async function findLivingFamily(portal: Portal, id: string): Promise<FamilyRow | null> {
+  const family = await findFamily(portal.storage.pool, id)
+  return family !== null && isLiving(family, portal.clock()) ? family : null
+}
+
+/** A family of this identity, living or not; null when there is none such, or it is somebody else's. */
+export async function findFamilyFor(portal: Portal, id: string, identityId: string): Promise<FamilyRow | null> {
+  const family = await findFamily(portal.storage.pool, id)
+  return family?.identityId === identityId ? family : null
+}
+
+export function isLiving(family: FamilyRow, now: Date): boolean {
+  return (
+    family.endedAt === null &&
+    family.idleExpiresAt > now &&
+    family.expiresAt > now &&
+    !family.identityDisabled &&
+    !family.appDisabled
+  )
+}
+
+/** Ends families and writes down why, in one transaction. @returns those that this call ended. */
+export async function endFamilies(
+  portal: Portal,
+  choice: FamilyChoice,
+  cause: EndCause,
+  place: Place | null,
+): Promise<EndedFamily[]> {
+  return transaction(portal.storage.pool, (db) => endFamiliesIn(db, choice, cause, place, portal.clock()))
+}
+
+/** The same, inside a transaction that ends more than families. */
+export async function endFamiliesIn(
+  db: Queryable,
+  choice: FamilyChoice,
+  cause: EndCause,
+  place: Place | null,
+  now: Date,
+): Promise<EndedFamily[]> {
+  const ended = await markFamiliesEnded(db, choice, cause, now)
+  await insertAuditEvents(
+    db,
+    ended.map((family) => ({
+      kind: 'family_ended',
+      identityId: family.identityId,
+      clientId: family.clientId,
+      familyId: family.id,
+      cause,
+      browser: place?.browser ?? null,
+      address: place?.address ?? null,
+    })),
+    now,
+  )
+  return ended
+}
+
+/** An app with what it has of this identity. */
+export interface ConnectedApp {
+  clientId: string
+  name: string
+  living: FamilyRow[]
+  ended: FamilyRow[]
+  /** How many more have ended than are listed. */
+  endedMore: number
+}
+
+const ENDED_SHOWN = 5
+
+/** Apps that have or had families of this identity; those used last come first. */
+export async function listConnectedApps(portal: Portal, identityId: string): Promise<ConnectedApp[]> {
+  const now = portal.clock()
+  const families = await listFamilies(portal.storage, identityId, now, ENDED_SHOWN)
+  const endedCounts = await countEndedFamilies(portal.storage, identityId, now)
+
+  const apps = Map.groupBy(families, (family) => family.clientId)
+  return [...apps.entries()].map(([clientId, ofApp]) => {
+    const living = ofApp.filter((family) => isLiving(family, now))
+    const ended = ofApp.filter((family) => !isLiving(family, now))
+    const name = ofApp[0]?.appName ?? clientId
+    return { clientId, name, living, ended, endedMore: Math.max(0, (endedCounts.get(clientId) ?? 0) - ended.length) }
+  })
+}

@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto'
+import { insertAuditEvents } from '../storage/audit.ts'
+import { updateFamilySession } from '../storage/families.ts'
+import {
+  findSignedIn,
+  type IdentitySessionChoice,
+  type IdentitySessionRow,
+  insertIdentitySession,
+  listLivingIdentitySessions,
+  markIdentitySessionsEnded,
+  type SignedInRow,
+  updateLastSeen,
+} from '../storage/identity-sessions.ts'
+import { type Queryable, transaction } from '../storage/postgres.ts'
+import type { EndCause } from './end-causes.ts'
+import { endFamiliesIn } from './families.ts'
+import { addSeconds, type Place, type Portal } from './portal.ts'
+
+export type { IdentitySessionRow, SignedInRow }
+
+/** A page may be a minute behind about when a browser was last seen, so that reading pages does not write rows. */
+const SEEN_PRECISION_MS = 60_000
+
+/**
+ * Opens the identity session of a sign-in. The one the same browser had before ends; what the same person had opened in
+ * it goes on under the new one, what another person had opened ends.
+ */
+export async function openIdentitySession(
+  portal: Portal,
+  identityId: string,
+  amr: string[],
+  place: Place,
+  before: SignedInRow | null,
+): Promise<string> {
+  const now = portal.clock()
+  const id = randomUUID()
+  await transaction(portal.storage.pool, async (db) => {
+    const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
+    await insertIdentitySession(db, { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, amr, ...place })
+    await insertAuditEvents(db, [{ kind: 'signed_in', identityId, ...place }], now)
+    if (before === null) return
+
+    if (before.identityId === identityId) await updateFamilySession(db, before.id, id)
+    await endIn(db, { identityId: before.identityId, id: before.id }, 'signed_in_again', place, now)
+  })
+  return id
+}
+
+/** Null when nobody is signed in with this session any more: ended, expired, unseen for too long, identity disabled. */
+export async function findLivingIdentitySession(portal: Portal, id: string, place: Place): Promise<SignedInRow | null> {
+  const now = portal.clock()
+  const session = await findSignedIn(portal.storage, id, now, seenSince(portal, now))
+  if (session !== null && now.getTime() - session.lastSeenAt.getTime() >= SEEN_PRECISION_MS) {
+    await updateLastSeen(portal.storage, id, now, place.address)
+  }
+  return session
+}
+
+export async function listIdentitySessions(portal: Portal, identityId: string): Promise<IdentitySessionRow[]> {
+  const now = portal.clock()
+  return listLivingIdentitySessions(portal.storage, identityId, now, seenSince(portal, now))
+}
+
+/**
+ * Ends signed-in browsers and the families opened in them, except those with `offline_access`, which were asked for to
+ * outlive a sign-out (OpenID Connect Core §11). @returns how many browsers this call ended.
+ */
+export async function endIdentitySessions(
+  portal: Portal,
+  choice: IdentitySessionChoice,
+  cause: EndCause,
+  place: Place | null,
+): Promise<number> {
+  return transaction(portal.storage.pool, (db) => endIn(db, choice, cause, place, portal.clock()))
+}
+
+/** Ends every signed-in browser and every family, `offline_access` or not, inside the caller's transaction. */
+export async function endEverythingIn(
+  db: Queryable,
+  identityId: string,
+  cause: EndCause,
+  place: Place | null,
+  now: Date,
+): Promise<void> {
+  await endIn(db, { identityId }, cause, place, now)
+  await endFamiliesIn(db, { identityId }, cause, place, now)
+}
+
+async function endIn(
+  db: Queryable,
+  choice: IdentitySessionChoice,
+  cause: EndCause,
+  place: Place | null,
+  now: Date,
+): Promise<number> {
+  const ended = await markIdentitySessionsEnded(db, choice, cause, now)
+  if (ended.length === 0) return 0
+
+  const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
+  const event = { kind, identityId: choice.identityId, cause, ...(place ?? {}) }
+  if (cause !== 'signed_in_again')
+    await insertAuditEvents(
+      db,
+      ended.map(() => event),
+      now,
+    )
+  await endFamiliesIn(
+    db,
+    { identitySessionIds: ended, keepOffline: true },
+    cause === 'ended_by_person' ? 'session_ended' : cause,
+    place,
+    now,
+  )
+  return ended.length
+}
+
+function seenSince(portal: Portal, now: Date): Date {
+  return addSeconds(now, -portal.lifetimes.identitySessionIdle)
+}

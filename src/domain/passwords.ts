@@ -1,0 +1,65 @@
+import { availableParallelism } from 'node:os'
+import argon2 from 'argon2'
+import pLimit from 'p-limit'
+
+export const MINIMUM_PASSWORD_LENGTH = 15
+export const MAXIMUM_PASSWORD_LENGTH = 200
+
+/** argon2id at OWASP's floor: 19 MiB, two passes, one lane. */
+const PARAMETERS = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+
+export interface PasswordHasher {
+  hash(password: string): Promise<string>
+  /** Costs the same for an account that does not exist (`null`). @throws HasherBusy */
+  matches(hash: string | null, password: string): Promise<boolean>
+  needsRehash(hash: string): boolean
+}
+
+/** More people are signing in than this machine can hash for; the same request may succeed a little later. */
+export class HasherBusy extends Error {}
+
+/**
+ * Hashes a few at a time: each takes memory and one of libuv's four threads, and files and names must not wait for all
+ * of them. What has to wait longer than a person would is refused instead of queued.
+ */
+export async function createPasswordHasher(
+  concurrency = Math.min(availableParallelism(), 3),
+  queueLimit = 100,
+): Promise<PasswordHasher> {
+  const limit = pLimit(concurrency)
+  const bounded = <T>(work: () => Promise<T>): Promise<T> => {
+    if (limit.pendingCount >= queueLimit) return Promise.reject(new HasherBusy('too many passwords wait to be hashed'))
+    return limit(work)
+  }
+  const unmatchable = await argon2.hash(crypto.randomUUID(), PARAMETERS)
+
+  return {
+    hash: (password) => bounded(() => argon2.hash(normalize(password), PARAMETERS)),
+    async matches(hash, password) {
+      const verified = await bounded(() => argon2.verify(hash ?? unmatchable, normalize(password)))
+      return verified && hash !== null
+    },
+    needsRehash: (hash) => argon2.needsRehash(hash, PARAMETERS),
+  }
+}
+
+/** The words a person reads when this password will not do; null when it will. Length over rules (NIST SP 800-63B-4). */
+export function passwordProblem(password: string, personal: string[]): string | null {
+  if ([...password].length < MINIMUM_PASSWORD_LENGTH) return `Use at least ${MINIMUM_PASSWORD_LENGTH} characters.`
+  if (password.length > MAXIMUM_PASSWORD_LENGTH) return `Use at most ${MAXIMUM_PASSWORD_LENGTH} characters.`
+  const folded = password.toLowerCase()
+  const guessable = ['gatehouse', ...personal].map((word) => word.toLowerCase()).filter((word) => word.length >= 4)
+  if (guessable.some((word) => folded.replaceAll(word, '').length < 8))
+    return 'Use something that is harder to guess from your name or address.'
+  if (new Set(folded).size < 5 || COMMON.test(folded)) return 'Use something that is harder to guess.'
+  return null
+}
+
+// What people type to fill fifteen places: a run, or one of the most used passwords with figures behind it.
+const COMMON =
+  /^(?:(?:password|passwort|qwerty|letmein|welcome|iloveyou|admin)\W*\d*)+$|^(?:0?123456789\d*|abcdefghijklm\w*)$/
+
+/** One password, however a keyboard composed its accents (NIST SP 800-63B-4 §3.1.1.2). */
+function normalize(password: string): string {
+  return password.normalize('NFC')
+}

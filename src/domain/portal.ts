@@ -1,0 +1,32 @@
+import type { Lifetimes } from '../config.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { PasswordHasher } from './passwords.ts'
+import type { Secrets } from './secrets.ts'
+import type { KeyRing } from './signing-keys.ts'
+
+/** What every rule stands on. Time comes only from `clock`. */
+export interface Portal {
+  storage: Storage
+  secrets: Secrets
+  keys: KeyRing
+  hasher: PasswordHasher
+  lifetimes: Lifetimes
+  /** The issuer. */
+  publicUrl: string
+  clock: () => Date
+}
+
+/** Where a request came from, as the person will read it later. */
+export interface Place {
+  /** The User-Agent header. */
+  browser: string
+  address: string
+}
+
+export function addSeconds(date: Date, seconds: number): Date {
+  return new Date(date.getTime() + seconds * 1000)
+}
+
+export function epochSeconds(date: Date): number {
+  return Math.floor(date.getTime() / 1000)
+}

@@ -1,0 +1,27 @@
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+
+/** Keys for one purpose each, derived from one root secret. */
+export interface DerivedKeys {
+  refreshTokenTag: KeyObject
+  refreshTokenSuccessor: KeyObject
+  signingKeyEncryption: KeyObject
+  cookies: string
+}
+
+/** One set of keys per root secret; the first signs and encrypts, all verify and decrypt. */
+export type Secrets = readonly [DerivedKeys, ...DerivedKeys[]]
+
+export function deriveSecrets([first, ...others]: readonly [string, ...string[]]): Secrets {
+  return [derive(first), ...others.map(derive)]
+}
+
+function derive(root: string): DerivedKeys {
+  const key = (purpose: string) => Buffer.from(hkdfSync('sha256', root, 'gatehouse', purpose, 32))
+  return {
+    // Key objects: createHmac with a raw buffer imports it anew every time.
+    refreshTokenTag: createSecretKey(key('refresh-token-tag')),
+    refreshTokenSuccessor: createSecretKey(key('refresh-token-successor')),
+    signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
+    cookies: key('cookies').toString('base64url'),
+  }
+}

@@ -1,0 +1,27 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
+import { keyOf } from './identities.ts'
+import { MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
+import type { Place, Portal } from './portal.ts'
+
+/** A disabled identity is answered like a wrong password: whoever asks learns nothing about who has an account. */
+export type SignInOutcome = { kind: 'signed-in'; identity: IdentityRow; amr: string[] } | { kind: 'wrong-credentials' }
+
+/** Checks a user name or address with its password. @throws HasherBusy */
+export async function signIn(portal: Portal, login: string, password: string, place: Place): Promise<SignInOutcome> {
+  if (password.length > MAXIMUM_PASSWORD_LENGTH) return { kind: 'wrong-credentials' }
+  const identity = await findIdentityByKey(portal.storage, keyOf(login))
+  // An unknown login pays for one hash too, so timing does not tell who has an account.
+  const matches = await portal.hasher.matches(identity?.passwordHash ?? null, password)
+
+  if (identity === null) return { kind: 'wrong-credentials' }
+  const now = portal.clock()
+  if (!matches || identity.disabledAt !== null) {
+    await insertAuditEvents(portal.storage.pool, [{ kind: 'sign_in_refused', identityId: identity.id, ...place }], now)
+    return { kind: 'wrong-credentials' }
+  }
+  if (portal.hasher.needsRehash(identity.passwordHash)) {
+    await updatePasswordHash(portal.storage, identity.id, await portal.hasher.hash(password), now)
+  }
+  return { kind: 'signed-in', identity, amr: ['pwd'] }
+}

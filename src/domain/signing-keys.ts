@@ -1,0 +1,195 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+} from 'node:crypto'
+import type { JsonWebKey, KeyObject } from 'node:crypto'
+import {
+  deleteSigningKeys,
+  insertFirstSigningKeys,
+  insertSigningKey,
+  listSigningKeys,
+  type SigningKeyRow,
+  updateEncryptedPrivate,
+} from '../storage/signing-keys.ts'
+import type { Storage } from '../storage/storage.ts'
+import { addSeconds } from './portal.ts'
+import type { DerivedKeys, Secrets } from './secrets.ts'
+
+export const SIGNING_ALGS = ['ES256', 'RS256'] as const
+export type SigningAlg = (typeof SIGNING_ALGS)[number]
+
+export interface SigningKey {
+  kid: string
+  alg: SigningAlg
+  privateKey: KeyObject
+  publicKey: KeyObject
+  signsFrom: Date
+}
+
+/** A new key is published this long before it signs, longer than anybody should cache the published keys (seconds). */
+const PUBLISHED_BEFORE = 900
+/** No token of ours lives longer than this (seconds); a replaced key stays published until then. */
+export const LONGEST_TOKEN = 3600
+
+/** The keys that sign and verify at a moment. They are shared by all processes through the database. */
+export class KeyRing {
+  #keys: SigningKey[] = []
+  readonly #storage: Storage
+  readonly #secrets: Secrets
+  readonly #clock: () => Date
+
+  private constructor(storage: Storage, secrets: Secrets, clock: () => Date) {
+    this.#storage = storage
+    this.#secrets = secrets
+    this.#clock = clock
+  }
+
+  /** Opens the ring, with first keys made when there are none. @throws when no secret opens the stored keys. */
+  static async open(storage: Storage, secrets: Secrets, clock: () => Date): Promise<KeyRing> {
+    if ((await listSigningKeys(storage)).length === 0) {
+      await insertFirstSigningKeys(
+        storage,
+        SIGNING_ALGS.map((alg) => makeKey(alg, secrets[0], clock(), clock())),
+      )
+    }
+    const ring = new KeyRing(storage, secrets, clock)
+    await ring.reload()
+    return ring
+  }
+
+  /** Reads what another process may have added, and forgets keys whose last token has expired. */
+  async reload(): Promise<void> {
+    const rows = await listSigningKeys(this.#storage)
+    const known = new Map(this.#keys.map((key) => [key.kid, key]))
+    this.#keys = await Promise.all(rows.map(async (row) => known.get(row.kid) ?? this.#open(row)))
+
+    const retired = this.#keys.filter((key) => !this.#isPublished(key)).map((key) => key.kid)
+    if (retired.length > 0) await deleteSigningKeys(this.#storage, retired)
+  }
+
+  /** Publishes the next keys at once; they sign as soon as every cache of the published keys must know them. */
+  async rotate(): Promise<SigningKey[]> {
+    const now = this.#clock()
+    for (const alg of SIGNING_ALGS) {
+      await insertSigningKey(this.#storage, makeKey(alg, this.#secrets[0], now, addSeconds(now, PUBLISHED_BEFORE)))
+    }
+    await this.reload()
+    return this.#keys.filter((key) => key.signsFrom > now)
+  }
+
+  /** The key that signs now: the newest whose time has come. */
+  signer(alg: SigningAlg): SigningKey {
+    const now = this.#clock()
+    const key = this.#keys.findLast((candidate) => candidate.alg === alg && candidate.signsFrom <= now)
+    if (key === undefined) throw new Error(`no ${alg} key may sign yet`)
+    return key
+  }
+
+  find(kid: string): SigningKey | null {
+    return this.published().find((key) => key.kid === kid) ?? null
+  }
+
+  /** Everything a verifier must know now; the keys that sign come first. */
+  published(): SigningKey[] {
+    const signers = SIGNING_ALGS.map((alg) => this.signer(alg))
+    const others = this.#keys.filter((key) => !signers.includes(key) && this.#isPublished(key))
+    return [...signers, ...others]
+  }
+
+  #isPublished(key: SigningKey): boolean {
+    const next = this.#keys.find((other) => other.alg === key.alg && other.signsFrom > key.signsFrom)
+    return next === undefined || addSeconds(next.signsFrom, LONGEST_TOKEN) > this.#clock()
+  }
+
+  async #open(row: SigningKeyRow): Promise<SigningKey> {
+    for (const [index, keys] of this.#secrets.entries()) {
+      const pem = decrypt(row.encryptedPrivate, row.kid, keys)
+      if (pem === null) continue
+      // An older secret may be taken away as soon as nothing is encrypted under it any more.
+      if (index > 0) await updateEncryptedPrivate(this.#storage, row.kid, encrypt(pem, row.kid, this.#secrets[0]))
+      const privateKey = createPrivateKey(pem)
+      return {
+        kid: row.kid,
+        alg: row.alg as SigningAlg,
+        privateKey,
+        publicKey: createPublicKey(privateKey),
+        signsFrom: row.signsFrom,
+      }
+    }
+    throw new Error(
+      'GATEHOUSE_SECRET does not open the signing keys in this database: put the secret they were made under back, after a comma',
+    )
+  }
+}
+
+/** A JWS signature (RFC 7518 §3), synchronous: a signature in libuv's pool would wait behind passwords. */
+export function signWith(key: SigningKey, data: string | Uint8Array): Buffer {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data
+  const signature = sign('sha256', bytes, key.privateKey)
+  return key.alg === 'ES256' ? rawOf(signature) : signature
+}
+
+/**
+ * DER's two integers as the 64 bytes of RFC 7518 §3.4. Node 24 takes more than twice as long when it is asked for this
+ * form itself (`dsaEncoding: 'ieee-p1363'`).
+ */
+function rawOf(der: Buffer): Buffer {
+  const raw = Buffer.alloc(64)
+  let offset = 2
+  for (const end of [32, 64]) {
+    const length = der[offset + 1] as number
+    const integer = der.subarray(offset + 2, offset + 2 + length)
+    // A leading zero keeps an integer positive; short integers are padded on the left.
+    const digits = integer.length > 32 ? integer.subarray(integer.length - 32) : integer
+    digits.copy(raw, end - digits.length)
+    offset += 2 + length
+  }
+  return raw
+}
+
+function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom: Date): SigningKeyRow {
+  const { privateKey, publicKey } =
+    alg === 'ES256'
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const kid = randomBytes(12).toString('base64url')
+  const publicJwk: JsonWebKey = publicKey.export({ format: 'jwk' })
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  return {
+    kid,
+    alg,
+    publicJwk: JSON.stringify(publicJwk),
+    encryptedPrivate: encrypt(pem, kid, keys),
+    createdAt,
+    signsFrom,
+  }
+}
+
+/** AES-256-GCM bound to the key's id: `iv.tag.ciphertext`. */
+function encrypt(pem: string, kid: string, keys: DerivedKeys): string {
+  const iv = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', keys.signingKeyEncryption, iv).setAAD(Buffer.from(kid))
+  const ciphertext = Buffer.concat([cipher.update(pem, 'utf8'), cipher.final()])
+  return [iv, cipher.getAuthTag(), ciphertext].map((part) => part.toString('base64url')).join('.')
+}
+
+function decrypt(encrypted: string, kid: string, keys: DerivedKeys): string | null {
+  const [iv, tag, ciphertext] = encrypted.split('.').map((part) => Buffer.from(part, 'base64url')) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]
+  const decipher = createDecipheriv('aes-256-gcm', keys.signingKeyEncryption, iv)
+    .setAAD(Buffer.from(kid))
+    .setAuthTag(tag)
+  try {
+    return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString('utf8')
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,45 @@
+import type { Adapter, AdapterFactory } from 'oidc-provider'
+import type { Portal } from '../domain/portal.ts'
+import { appAdapter } from './app-adapter.ts'
+import { applicationTokenAdapter } from './application-token-adapter.ts'
+import { authorizationCodeAdapter } from './authorization-code-adapter.ts'
+import { grantAdapter } from './grant-adapter.ts'
+import { handshakeAdapter } from './handshake-adapter.ts'
+import { refreshTokenAdapter } from './refresh-token-adapter.ts'
+import { replayAdapter } from './replay-adapter.ts'
+
+/** What an adapter here must answer; the library asks for no more of any model that we use. */
+export type Model = Pick<Adapter, 'find'> & Partial<Omit<Adapter, 'find'>>
+
+const MODELS: Record<string, (portal: Portal) => Model> = {
+  Client: appAdapter,
+  Grant: grantAdapter,
+  RefreshToken: refreshTokenAdapter,
+  AccessToken: applicationTokenAdapter,
+  AuthorizationCode: authorizationCodeAdapter,
+  ReplayDetection: replayAdapter,
+  Session: (portal) => handshakeAdapter(portal, 'Session'),
+  Interaction: (portal) => handshakeAdapter(portal, 'Interaction'),
+  PushedAuthorizationRequest: (portal) => handshakeAdapter(portal, 'PushedAuthorizationRequest'),
+}
+
+/** The only door between the protocol library and the stores: model name to one of the adapters beside this file. */
+export function createAdapter(portal: Portal): AdapterFactory {
+  return (name) => {
+    const model = MODELS[name]
+    if (model === undefined) throw new Error(`the portal keeps no ${name}`)
+    return { ...UNASKED, ...model(portal) }
+  }
+}
+
+async function unasked(): Promise<undefined> {}
+
+const UNASKED: Adapter = {
+  find: unasked,
+  findByUid: unasked,
+  findByUserCode: unasked,
+  upsert: unasked,
+  consume: unasked,
+  destroy: unasked,
+  revokeByGrantId: unasked,
+}

@@ -1,0 +1,34 @@
+import Provider, { errors } from 'oidc-provider'
+import type { Portal } from '../domain/portal.ts'
+import type { Model } from './adapter.ts'
+import { grantOf, rememberPending, type PendingFamily } from './grants.ts'
+
+const KIND = 'AuthorizationCode'
+
+/**
+ * A code carries the family it may become, so an authorization that nobody exchanges leaves nothing behind but one record
+ * that expires with it.
+ */
+export function authorizationCodeAdapter({ storage: { handshakes } }: Portal): Model {
+  return {
+    async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
+      const { ctx } = Provider
+      const pending: PendingFamily = { grant: grantOf(ctx), identitySessionId: ctx?.req.signedIn?.id ?? null }
+      await handshakes.put(KIND, id, { ...payload, pending }, expiresIn)
+    },
+    async find(id) {
+      const found = await handshakes.find(KIND, id)
+      if (found === null) return undefined
+      const { pending, ...payload } = found.payload as { pending: PendingFamily }
+      rememberPending(Provider.ctx, pending)
+      return { ...payload, jti: id, ...(found.consumed ? { consumed: true } : {}) }
+    },
+    async consume(id) {
+      // One compare-and-set: of any number of racing exchanges one passes (RFC 9700 §4.5).
+      if (!(await handshakes.consume(KIND, id))) throw new errors.InvalidGrant('authorization code already consumed')
+    },
+    async destroy(id) {
+      await handshakes.delete(KIND, id)
+    },
+  }
+}

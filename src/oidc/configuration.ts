@@ -1,0 +1,135 @@
+import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import { applicationTokenClaims } from '../domain/application-tokens.ts'
+import { OPENID_SCOPES } from '../domain/apps.ts'
+import type { Portal } from '../domain/portal.ts'
+import { findAccountWith, type PortalAccount } from './account.ts'
+import { createAdapter } from './adapter.ts'
+import { loadExistingGrant } from './grants.ts'
+import { interactionUrl } from './interactions.ts'
+import { createPolicy } from './interaction-policy.ts'
+import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
+import { PASSWORD_ACR } from './protocol-session.ts'
+import { defaultResource, getResourceServerInfo } from './resources.ts'
+import { PortalSigningKey } from './signing-keys.ts'
+
+const CODE_LIFE = 60
+const INTERACTION_LIFE = 3600
+const ID_TOKEN_LIFE = 600
+
+export const ROUTES = {
+  authorization: '/oauth/authorize',
+  token: '/oauth/token',
+  jwks: '/oauth/jwks',
+  userinfo: '/oauth/userinfo',
+  introspection: '/oauth/introspect',
+  revocation: '/oauth/revoke',
+  end_session: '/oauth/logout',
+  pushed_authorization_request: '/oauth/par',
+} as const
+
+export function createConfiguration(portal: Portal, pages: ProtocolPages): Configuration {
+  const isHttps = portal.publicUrl.startsWith('https:')
+  const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isHttps } as const
+
+  return {
+    adapter: createAdapter(portal),
+    jwks: { keys: portal.keys.published().map((key) => new PortalSigningKey(key)) },
+    routes: ROUTES,
+    findAccount: findAccountWith(portal),
+    loadExistingGrant,
+    interactions: { policy: createPolicy(), url: interactionUrl },
+    renderError: renderError(pages),
+
+    responseTypes: ['code'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    pkce: { required: (_ctx: KoaContextWithOIDC, client: Client) => !client.app.allowNoPkce },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    clientBasedCORS: (_ctx, origin, client) =>
+      (client.redirectUris ?? []).some((uri) => isOriginOf(uri, origin)) && client.app.isPublic,
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    extraClientMetadata: { properties: ['app'] },
+
+    // Every authorization gives a family with a refresh token: that is what an app is here for.
+    issueRefreshToken: async () => true,
+    // A family is ended by name, never by the library's session having moved on to the next one.
+    expiresWithSession: async () => false,
+    ttl: {
+      AccessToken: (_ctx, _token, client) => client.app.applicationTokenTtl ?? portal.lifetimes.applicationToken,
+      AuthorizationCode: CODE_LIFE,
+      IdToken: ID_TOKEN_LIFE,
+      Interaction: INTERACTION_LIFE,
+      PushedAuthorizationRequest: CODE_LIFE,
+      RefreshToken: portal.lifetimes.familyMax,
+      Grant: portal.lifetimes.familyMax,
+      Session: portal.lifetimes.identitySessionMax,
+    },
+    formats: {
+      customizers: {
+        jwt(ctx, token, parts) {
+          const { client, account } = ctx.oidc
+          const claims = applicationTokenClaims(
+            portal,
+            {
+              identityId: account?.accountId as string,
+              clientId: client?.clientId as string,
+              familyId: 'grantId' in token ? (token.grantId as string) : '',
+              audience: client?.app.audience as string,
+              scope: token.scope ?? '',
+              roles: (account as PortalAccount | undefined)?.identity.roles ?? [],
+              jkt: token.jkt ?? null,
+            },
+            client?.app.applicationTokenTtl ?? null,
+          )
+          parts.payload = { ...claims }
+        },
+      },
+    },
+
+    acrValues: [PASSWORD_ACR],
+    scopes: OPENID_SCOPES,
+    claims: {
+      openid: ['sub', 'acr', 'amr', 'auth_time'],
+      profile: ['name', 'preferred_username', 'updated_at'],
+      email: ['email', 'email_verified'],
+      address: ['address'],
+      phone: ['phone_number', 'phone_number_verified'],
+    },
+    cookies: {
+      names: {
+        session: isHttps ? '__Host-protocol' : 'protocol',
+        interaction: isHttps ? '__Secure-interaction' : 'interaction',
+        resume: isHttps ? '__Secure-resume' : 'resume',
+      },
+      keys: portal.secrets.map((keys) => keys.cookies),
+      long: { ...cookie, path: '/' },
+      short: cookie,
+    },
+    features: {
+      devInteractions: { enabled: false },
+      claimsParameter: { enabled: true },
+      dPoP: { enabled: true },
+      externalSigningSupport: { enabled: true, ack: 'experimental-01' },
+      introspection: {
+        enabled: true,
+        allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
+      },
+      pushedAuthorizationRequests: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource,
+        getResourceServerInfo,
+        useGrantedResource: async () => true,
+      },
+      revocation: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: logoutSource(pages),
+        postLogoutSuccessSource: postLogoutSuccessSource(pages),
+      },
+    },
+  }
+}
+
+function isOriginOf(uri: string, origin: string): boolean {
+  return URL.parse(uri)?.origin === origin
+}

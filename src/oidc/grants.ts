@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto'
+import type { AdapterPayload, Grant, KoaContextWithOIDC } from 'oidc-provider'
+
+/** What an authorization code holds for the family it may become. */
+export interface PendingFamily {
+  grant: AdapterPayload
+  identitySessionId: string | null
+}
+
+const pendings = new WeakMap<KoaContextWithOIDC, PendingFamily>()
+
+/**
+ * A fresh grant for every authorization: its id is the family's id. It is not saved: the code carries it, and the exchange
+ * makes it a family. Apps are the company's own, so what they ask for within their registration is granted.
+ */
+export async function loadExistingGrant(ctx: KoaContextWithOIDC): Promise<Grant> {
+  const { provider, client, account, requestParamOIDCScopes, requestParamClaims, resourceServers } = ctx.oidc
+  const grant = new provider.Grant({ accountId: account?.accountId as string, clientId: client?.clientId as string })
+  // Its typed constructor has no place for the id, its instance has.
+  grant.jti = randomUUID()
+  grant.addOIDCScope([...requestParamOIDCScopes].join(' '))
+  grant.addOIDCClaims([...requestParamClaims])
+  for (const [identifier, server] of Object.entries(resourceServers ?? {})) {
+    grant.addResourceScope(identifier, server.scope ?? '')
+  }
+  return grant
+}
+
+/** The grant of this authorization, as plain data. */
+export function grantOf(ctx: KoaContextWithOIDC | undefined): AdapterPayload {
+  const grant = ctx?.oidc.entities.Grant
+  if (grant === undefined) throw new Error('an authorization code was made without a grant')
+  const { jti, accountId, clientId, openid, resources } = grant as unknown as AdapterPayload
+  return { kind: 'Grant', jti, accountId, clientId, openid, resources }
+}
+
+/** What the code said stays with its request, where the grant and the refresh token of the same exchange ask for it. */
+export function rememberPending(ctx: KoaContextWithOIDC | undefined, pending: PendingFamily): void {
+  if (ctx !== undefined) pendings.set(ctx, pending)
+}
+
+export function pendingOf(ctx: KoaContextWithOIDC | undefined): PendingFamily | null {
+  return (ctx && pendings.get(ctx)) ?? null
+}

@@ -1,0 +1,24 @@
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { findApplicationToken } from '../domain/application-tokens.ts'
+import type { Portal } from '../domain/portal.ts'
+
+/**
+ * What an authenticated app learns of an application token (RFC 7662 §2.2): everything of its own and of those made for
+ * its audience; of any other, nothing but `active: false`. A token of a family that has ended is inactive at once.
+ */
+export async function introspectApplicationToken(
+  portal: Portal,
+  ctx: KoaContextWithOIDC,
+): Promise<Record<string, unknown>> {
+  const token = ctx.oidc.params?.['token']
+  const { client } = ctx.oidc
+  const found = typeof token === 'string' ? await findApplicationToken(portal, token) : null
+  if (found === null || client === undefined) return { active: false }
+
+  const { claims } = found
+  const isEntitled =
+    claims.client_id === client.clientId || (!client.app.isPublic && claims.aud === client.app.audience)
+  return isEntitled
+    ? { active: true, ...claims, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
+    : { active: false }
+}

@@ -1,0 +1,53 @@
+import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
+
+/** How the protocol's few pages look is not its business; whoever serves people hands these in. */
+export interface ProtocolPages {
+  error(page: { status: number; error: string; description: string | null; reference: string }): Promise<string>
+  logout(page: {
+    appName: string | null
+    action: string
+    xsrf: string
+    autoSubmit: boolean
+    username: string | null
+  }): Promise<string>
+  signedOut(): Promise<string>
+}
+
+export function renderError(pages: ProtocolPages) {
+  return async (ctx: KoaContextWithOIDC, out: ErrorOut): Promise<void> => {
+    // Only these two are opened by people; every other endpoint answers programs, whatever they say they accept.
+    if (!/^(authorization|resume|end_session)/.test(ctx.oidc.route)) {
+      ctx.body = out
+      return
+    }
+    ctx.type = 'html'
+    ctx.body = await pages.error({
+      status: ctx.status,
+      error: out.error,
+      description: out.error_description ?? null,
+      reference: ctx.req.requestId,
+    })
+  }
+}
+
+export function logoutSource(pages: ProtocolPages) {
+  return async (ctx: KoaContextWithOIDC): Promise<void> => {
+    const { session, client, entities } = ctx.oidc
+    const hint = entities.IdTokenHint as { payload?: { sub?: string } } | undefined
+    ctx.body = await pages.logout({
+      appName: client?.clientName ?? null,
+      action: ctx.oidc.urlFor('end_session_confirm'),
+      xsrf: (session?.state as { secret: string }).secret,
+      // An app that shows the ID token of this very person need not make them confirm (RP-Initiated Logout 1.0 §2).
+      autoSubmit: hint?.payload?.sub !== undefined && hint.payload.sub === session?.accountId,
+      username: ctx.req.signedIn?.username ?? null,
+    })
+  }
+}
+
+export function postLogoutSuccessSource(pages: ProtocolPages) {
+  return async (ctx: KoaContextWithOIDC): Promise<void> => {
+    ctx.type = 'html'
+    ctx.body = await pages.signedOut()
+  }
+}

@@ -1,0 +1,175 @@
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
+import { secretMatches } from '../domain/apps.ts'
+import type { Portal } from '../domain/portal.ts'
+import { mintRefreshToken } from '../domain/refresh-tokens.ts'
+import type { Logger } from '../logger.ts'
+import { createConfiguration, ROUTES } from './configuration.ts'
+import { introspectApplicationToken } from './introspection.ts'
+import type { ProtocolPages } from './pages.ts'
+import { followIdentitySession } from './protocol-session.ts'
+import { registerRefreshGrant } from './refresh-grant.ts'
+
+export interface ProtocolOptions {
+  pages: ProtocolPages
+  logger: Logger
+  /** Ends the identity session of this request and takes its cookie away; called when an app's logout was confirmed. */
+  signOut(req: IncomingMessage, res: ServerResponse): Promise<void>
+}
+
+/** The protocol side of the portal. */
+export interface Protocol {
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void>
+  provider(): Provider
+  /** Takes up keys that were added or have begun to sign. */
+  followKeys(): Promise<void>
+}
+
+/** Published keys and metadata may be kept this long by anybody (seconds); far shorter than a key is published before it signs. */
+const CACHE_SECONDS = 300
+
+// The library's keys are fixed when it is made, so another set of keys means another instance; all state is in the stores.
+export function createProtocol(portal: Portal, options: ProtocolOptions): Protocol {
+  let provider = createProvider(portal, options)
+  let handle = provider.callback()
+  let keys = kidsOf(portal)
+
+  return {
+    handle: (req, res) => handle(req, res),
+    provider: () => provider,
+    async followKeys() {
+      await portal.keys.reload()
+      if (kidsOf(portal) === keys) return
+      keys = kidsOf(portal)
+      provider = createProvider(portal, options)
+      handle = provider.callback()
+      options.logger.info({ keys }, 'signing keys changed')
+    },
+  }
+}
+
+/** Endpoints that programs call: they are answered before sessions, cookies and pages come into it. */
+export function isMachineEndpoint(path: string): boolean {
+  return MACHINE_ENDPOINTS.has(path)
+}
+
+const MACHINE_ENDPOINTS = new Set<string>([
+  ROUTES.token,
+  ROUTES.jwks,
+  ROUTES.userinfo,
+  ROUTES.introspection,
+  ROUTES.revocation,
+  ROUTES.pushed_authorization_request,
+  '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+])
+
+function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOptions): Provider {
+  const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
+  pinAddress(provider, portal.publicUrl)
+  followIdentitySession(provider)
+  registerRefreshGrant(provider, portal)
+  startFamilies(provider, portal)
+  compareSecretsByHash(provider, portal)
+  logEvents(provider, logger)
+
+  provider.use(async (ctx, next) => {
+    await next()
+    const { oidc } = ctx as KoaContextWithOIDC
+    switch (oidc?.route) {
+      case 'jwks':
+      case 'discovery':
+        ctx.set('Cache-Control', `public, max-age=${CACHE_SECONDS}`)
+        break
+      case 'introspection':
+        // The library refuses structured tokens, after it has authenticated the client; from here on they are ours.
+        if (errorOf(ctx.body) === 'unsupported_token_type') {
+          ctx.status = 200
+          ctx.body = await introspectApplicationToken(portal, ctx as KoaContextWithOIDC)
+        }
+        break
+      case 'token':
+        if (errorOf(ctx.body) === 'invalid_grant' && ctx.state['refusal'] !== undefined) {
+          Object.assign(ctx.body as object, { reason: ctx.state['refusal'].reason })
+        }
+        break
+      case 'end_session_confirm':
+        if ((oidc.session as { destroyed?: boolean } | undefined)?.destroyed === true) await signOut(ctx.req, ctx.res)
+        break
+    }
+  })
+  return provider
+}
+
+/** Every URL we publish is made from the issuer: nothing the client sends (Host, X-Forwarded-*, absolute URIs) has a say. */
+function pinAddress(provider: Provider, publicUrl: string): void {
+  const { protocol, host, origin } = new URL(publicUrl)
+  Object.defineProperties(provider.request, {
+    protocol: { get: () => protocol.slice(0, -1) },
+    secure: { get: () => protocol === 'https:' },
+    host: { get: () => host },
+    origin: { get: () => origin },
+    href: {
+      get(this: { originalUrl: string }) {
+        return origin + this.originalUrl
+      },
+    },
+  })
+}
+
+/** A refresh token's value is computed from its family's id, so the first one is made here instead of drawn. */
+function startFamilies(provider: Provider, portal: Portal): void {
+  Object.defineProperty(provider.RefreshToken.prototype, 'generateTokenId', {
+    value(this: { grantId: string }) {
+      return mintRefreshToken(this.grantId, portal.secrets)
+    },
+  })
+}
+
+function compareSecretsByHash(provider: Provider, portal: Portal): void {
+  provider.Client.prototype.compareClientSecret = function matches(secret) {
+    return secretMatches(this.app, secret, portal.clock())
+  }
+}
+
+/** Listeners run inside the request, so they only write a line. What an error says to the log is not what the app reads. */
+function logEvents(provider: Provider, logger: Logger): void {
+  const events: EventEmitter = provider
+  for (const event of [
+    'authorization.error',
+    'grant.error',
+    'introspection.error',
+    'revocation.error',
+    'userinfo.error',
+  ]) {
+    events.on(event, (ctx: KoaContextWithOIDC, error: Error & { error_detail?: string }) => {
+      logger.info(
+        {
+          requestId: ctx.req.requestId,
+          event,
+          clientId: ctx.oidc.client?.clientId,
+          refusal: error.message,
+          detail: error.error_detail,
+          ...ctx.state['refusal'],
+        },
+        'refused',
+      )
+    })
+  }
+  provider.on('server_error', (ctx, error) => {
+    logger.error({ requestId: ctx.req.requestId, error }, 'the protocol failed')
+  })
+}
+
+function kidsOf(portal: Portal): string {
+  return portal.keys
+    .published()
+    .map((key) => key.kid)
+    .join(' ')
+}
+
+function errorOf(body: unknown): string | null {
+  const error = (body as { error?: unknown } | null | undefined)?.error
+  return typeof error === 'string' ? error : null
+}

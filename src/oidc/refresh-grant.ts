@@ -1,0 +1,158 @@
+import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { issueIdToken } from 'oidc-provider/lib/helpers/grant_common.js'
+import {
+  buildTokenResponse,
+  checkDpopReplay,
+  checkDpopRequired,
+  validateDpop,
+} from 'oidc-provider/lib/helpers/grants.js'
+import { applicationTokenClaims, signApplicationToken } from '../domain/application-tokens.ts'
+import type { RefusalReason } from '../domain/end-causes.ts'
+import { type FamilyRow, rotate } from '../domain/families.ts'
+import type { Portal } from '../domain/portal.ts'
+import { findAccountWith } from './account.ts'
+import { resourceOf } from './resources.ts'
+
+/**
+ * Our refresh grant in place of the library's (RFC 6749 §6). Client authentication, CORS, limits and errors stay the
+ * library's; everything that can fail without the family is checked before it moves, and the signature comes after.
+ */
+export function registerRefreshGrant(provider: Provider, portal: Portal): void {
+  provider.registerGrantType(
+    'refresh_token',
+    async (ctx) => {
+      const { client } = ctx.oidc
+      if (client === undefined) throw new Error('the token endpoint let an unauthenticated client through')
+      const refreshToken = requiredParameter(ctx, 'refresh_token')
+      const scopes = requestedScopes(ctx)
+      checkResource(ctx, client.app.audience)
+
+      const proof = await validateDpop(provider, ctx)
+      checkDpopRequired(provider, ctx, proof)
+      await checkDpopReplay(provider, ctx, proof, client.clientId)
+      const jkt = proof?.thumbprint ?? null
+
+      const rotation = await rotate(portal, {
+        refreshToken,
+        clientId: client.clientId,
+        scopes,
+        jkt,
+        place: ctx.req.place,
+      })
+      switch (rotation.kind) {
+        case 'refused':
+          throw refusal(ctx, rotation.reason, rotation.familyId)
+        case 'scope-exceeded':
+          throw new errors.InvalidScope(
+            'the family does not have every scope that was asked for',
+            scopes?.join(' ') ?? '',
+          )
+        case 'wrong-proof':
+          throw new errors.InvalidGrant('failed jkt verification')
+        case 'rotated':
+          ctx.body = await respond(provider, portal, ctx, rotation.family, rotation.refreshToken, scopes, jkt)
+      }
+    },
+    ['refresh_token', 'scope', 'resource'],
+    ['resource'],
+  )
+}
+
+async function respond(
+  provider: Provider,
+  portal: Portal,
+  ctx: KoaContextWithOIDC,
+  family: FamilyRow,
+  refreshToken: string,
+  scopes: string[] | null,
+  jkt: string | null,
+): Promise<Record<string, unknown>> {
+  const scope = scopes === null ? family.scope : scopes.join(' ')
+  const claims = applicationTokenClaims(
+    portal,
+    {
+      identityId: family.identityId,
+      clientId: family.clientId,
+      familyId: family.id,
+      audience: family.audience,
+      roles: family.roles,
+      scope,
+      jkt,
+    },
+    family.applicationTokenTtl,
+  )
+  // Naming `openid` in the request is how an app asks for a new ID token (OpenID Connect Core §12.2 leaves it open).
+  const idToken = scopes?.includes('openid')
+    ? await freshIdToken(provider, portal, ctx, family, new Set(scopes))
+    : undefined
+  return buildTokenResponse(provider, {
+    accessToken: signApplicationToken(portal, claims),
+    expiresIn: claims.exp - claims.iat,
+    idToken,
+    refreshToken,
+    scope,
+    tokenType: jkt === null ? 'Bearer' : 'DPoP',
+  })
+}
+
+async function freshIdToken(
+  provider: Provider,
+  portal: Portal,
+  ctx: KoaContextWithOIDC,
+  family: FamilyRow,
+  scopes: ReadonlySet<string>,
+): Promise<string | undefined> {
+  const grant = await provider.Grant.find(family.id)
+  const account = await findAccountWith(portal)(ctx, family.identityId)
+  if (grant === undefined || account === undefined) return undefined
+  ctx.oidc.entity('Account', account)
+  const source = {
+    claims: family.claims === null ? undefined : JSON.parse(family.claims),
+    acr: family.acr ?? undefined,
+    amr: family.amr,
+    authTime: family.authTime,
+    sid: family.sid ?? undefined,
+    scopes,
+  }
+  return issueIdToken(provider, ctx, source, { aud: family.audience }, grant, scopes)
+}
+
+/** What each reason says to whoever reads the app's log; the reason itself goes out beside it, for the app's code. */
+const REFUSALS: Record<RefusalReason, string> = {
+  unknown: 'the refresh token is not one of this app',
+  expired: 'the family has expired; the person must sign in again',
+  reused: 'the refresh token was replaced and then used again',
+  revoked: 'the family was ended',
+  identity_disabled: 'the identity is disabled',
+  app_disabled: 'the app is disabled',
+}
+
+function refusal(ctx: KoaContextWithOIDC, reason: RefusalReason, familyId: string | null): Error {
+  ctx.state['refusal'] = { reason, familyId }
+  const error = new errors.InvalidGrant(reason)
+  error.error_description = REFUSALS[reason]
+  return error
+}
+
+function requiredParameter(ctx: KoaContextWithOIDC, name: string): string {
+  const value = ctx.oidc.params?.[name]
+  if (typeof value !== 'string' || value === '')
+    throw new errors.InvalidRequest(`missing required parameter(s) '${name}'`)
+  return value
+}
+
+/** Null when the app names none. Only well-formed words (RFC 6749 §3.3) reach a store. */
+function requestedScopes(ctx: KoaContextWithOIDC): string[] | null {
+  const value = ctx.oidc.params?.['scope']
+  if (value === undefined) return null
+  if (typeof value !== 'string' || !/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(value)) {
+    throw new errors.InvalidScope('scope contains invalid characters', '')
+  }
+  return [...new Set(value.split(' '))]
+}
+
+function checkResource(ctx: KoaContextWithOIDC, audience: string): void {
+  const value = ctx.oidc.params?.['resource']
+  const named = value === undefined ? [] : Array.isArray(value) ? value : [value]
+  if (named.some((resource) => resource !== resourceOf(audience))) throw new errors.InvalidTarget()
+}

@@ -1,0 +1,77 @@
+import Provider, { errors } from 'oidc-provider'
+import type { EndCause } from '../domain/end-causes.ts'
+import { endFamilies, findFamilyOf, isLiving, openFamily } from '../domain/families.ts'
+import { epochSeconds, type Portal } from '../domain/portal.ts'
+import type { Model } from './adapter.ts'
+import { pendingOf } from './grants.ts'
+
+/** How long a code may still be in an exchange after it was seen twice (seconds). */
+const CODE_LIFE = 120
+const WITHDRAWN = 'Withdrawn'
+
+/** The library's refresh tokens are families: the first token opens one, and ending the token ends it. */
+export function refreshTokenAdapter(portal: Portal): Model {
+  const { handshakes } = portal.storage
+
+  return {
+    async upsert(refreshToken, payload) {
+      const { ctx } = Provider
+      const pending = pendingOf(ctx)
+      const client = ctx?.oidc.client
+      if (pending === null || client === undefined)
+        throw new Error('a refresh token was made without an authorization code')
+
+      const id = payload.grantId as string
+      const opened =
+        pending.identitySessionId !== null &&
+        (await openFamily(portal, {
+          id,
+          refreshToken,
+          clientId: client.clientId,
+          identityId: payload.accountId as string,
+          identitySessionId: pending.identitySessionId,
+          scope: payload.scope ?? '',
+          claims: payload.claims === undefined ? null : JSON.stringify(payload.claims),
+          sid: payload.sid ?? null,
+          acr: payload.acr ?? null,
+          amr: payload.amr ?? [],
+          authTime: payload.authTime ?? epochSeconds(portal.clock()),
+          jkt: payload.jkt ?? null,
+          familyIdle: client.app.familyIdle,
+          familyMax: client.app.familyMax,
+        }))
+      if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')
+
+      // Somebody may have shown the same code again after ours was taken and before the family stood (RFC 6749 §4.1.2).
+      if ((await handshakes.find(WITHDRAWN, id)) !== null) {
+        await endFamilies(portal, { id }, 'code_reuse', ctx?.req.place ?? null)
+        throw new errors.InvalidGrant('authorization code already consumed')
+      }
+    },
+    async find(refreshToken) {
+      const found = await findFamilyOf(portal, refreshToken)
+      if (found === null || !isLiving(found.family, portal.clock())) return undefined
+      const { family, standing } = found
+      // An app that signs somebody out with a token it has replaced means what it says; nobody else can hold one.
+      if (standing === 'replaced' && Provider.ctx?.oidc.route !== 'revocation') return undefined
+      return {
+        kind: 'RefreshToken',
+        jti: refreshToken,
+        grantId: family.id,
+        accountId: family.identityId,
+        clientId: family.clientId,
+        iat: epochSeconds(family.rotatedAt ?? family.createdAt),
+        exp: epochSeconds(family.idleExpiresAt),
+        scope: family.scope,
+        sid: family.sid ?? undefined,
+        jkt: family.jkt ?? undefined,
+      }
+    },
+    async revokeByGrantId(familyId) {
+      const { ctx } = Provider
+      const cause: EndCause = ctx?.oidc.route === 'token' ? 'code_reuse' : 'revoked_by_app'
+      if (cause === 'code_reuse') await handshakes.put(WITHDRAWN, familyId, {}, CODE_LIFE)
+      await endFamilies(portal, { id: familyId }, cause, ctx?.req.place ?? null)
+    },
+  }
+}

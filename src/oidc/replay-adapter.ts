@@ -1,0 +1,16 @@
+import { errors } from 'oidc-provider'
+import type { Portal } from '../domain/portal.ts'
+import type { Model } from './adapter.ts'
+
+/** Marks of proofs that were used (RFC 9449 §11.1). The library finds, then saves; saving once is the whole test. */
+export function replayAdapter({ storage: { handshakes } }: Portal): Model {
+  return {
+    async find() {
+      return undefined
+    },
+    async upsert(id, _payload, expiresIn = 600) {
+      const first = await handshakes.putOnce('ReplayDetection', id, {}, expiresIn)
+      if (!first) throw new errors.InvalidDpopProof('the proof was used before')
+    },
+  }
+}

@@ -1,0 +1,23 @@
+import type { KeyObject } from 'node:crypto'
+import { ExternalSigningKey } from 'oidc-provider'
+import { type SigningKey, signWith } from '../domain/signing-keys.ts'
+
+/** Lets the library sign with a key it never sees; what it signs and what the refresh signs come out of one function. */
+export class PortalSigningKey extends ExternalSigningKey {
+  readonly #key: SigningKey
+
+  constructor(key: SigningKey) {
+    super()
+    this.#key = key
+    // Both have setters in the library, which its types leave out.
+    Object.assign(this, { kid: key.kid, alg: key.alg })
+  }
+
+  override keyObject(): KeyObject {
+    return this.#key.publicKey
+  }
+
+  override async sign(data: Uint8Array): Promise<Uint8Array> {
+    return signWith(this.#key, data)
+  }
+}

@@ -1,0 +1,111 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express, { type Request, type Response } from 'express'
+import proxyAddr from 'proxy-addr'
+import type { Config } from './config.ts'
+import { createPasswordHasher } from './domain/passwords.ts'
+import type { Portal } from './domain/portal.ts'
+import { deriveSecrets } from './domain/secrets.ts'
+import { KeyRing } from './domain/signing-keys.ts'
+import type { HttpContext } from './http/context.ts'
+import { answerHealth, answerReadiness } from './http/health.ts'
+import { errorPage } from './http/middleware/error-page.ts'
+import { logRequest } from './http/middleware/request-log.ts'
+import { requireSameOrigin } from './http/middleware/same-origin.ts'
+import { pageHeaders, setBaseHeaders } from './http/middleware/security-headers.ts'
+import { identityCookie } from './http/middleware/session.ts'
+import { signOut } from './http/portal/sessions.ts'
+import { notFound } from './http/problems.ts'
+import { createProtocolPages } from './http/protocol-pages.ts'
+import { createRenderer } from './http/render.ts'
+import { createRoutes } from './http/routes.ts'
+import type { Logger } from './logger.ts'
+import { createProtocol, isMachineEndpoint, type Protocol } from './oidc/provider.ts'
+import { openStorage } from './storage/storage.ts'
+
+export interface App {
+  portal: Portal
+  protocol: Protocol
+  handle(req: IncomingMessage, res: ServerResponse): void
+  close(): Promise<void>
+}
+
+/** The rules with their stores, which is all a command needs. */
+export async function createPortal(
+  config: Config,
+  logger: Logger,
+  clock: () => Date = () => new Date(),
+): Promise<Portal> {
+  const storage = await openStorage({ ...config, logger, clock })
+  try {
+    const secrets = deriveSecrets(config.secrets)
+    const keys = await KeyRing.open(storage, secrets, clock)
+    const hasher = await createPasswordHasher()
+    return { storage, secrets, keys, hasher, lifetimes: config.lifetimes, publicUrl: config.publicUrl, clock }
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+}
+
+/** Everything, put together: the two transports on one set of rules. */
+export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
+  const portal = await createPortal(config, logger, clock)
+  const renderer = createRenderer(config.production)
+  const isHttps = config.publicUrl.startsWith('https:')
+  const { host } = new URL(config.publicUrl)
+
+  const protocol = createProtocol(portal, {
+    pages: createProtocolPages(renderer),
+    logger,
+    // The logout of an app arrives through Express, which has put its session on these very objects.
+    signOut: (req, res) => signOut(req as Request, res as Response, 'signed_out_by_app'),
+  })
+
+  const pages = express()
+  const context: HttpContext = { portal, renderer, provider: protocol.provider }
+  pages.locals['context'] = context
+  pages.disable('x-powered-by')
+  pages.set('trust proxy', config.trustProxy)
+  pages.set('query parser', 'simple')
+  // What browsers see is decided by PUBLIC_URL, also behind a proxy that ends TLS.
+  Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
+  pages.use(pageHeaders(isHttps))
+  pages.use(
+    createRoutes(identityCookie(portal), requireSameOrigin(config.publicUrl), async (req, res) =>
+      protocol.handle(req, res),
+    ),
+  )
+  pages.use((_req, _res, next) => next(notFound()))
+  pages.use(errorPage(logger))
+
+  const trust = pages.get('trust proxy fn') as (address: string, distance: number) => boolean
+
+  return {
+    portal,
+    protocol,
+    handle(req, res) {
+      logRequest(req, res, logger)
+      setBaseHeaders(res, isHttps)
+      req.place = {
+        browser: (req.headers['user-agent'] ?? '').slice(0, 400),
+        address: proxyAddr(req, trust).replace(/^::ffff:/, ''),
+      }
+
+      const url = req.url ?? ''
+      const path = url.split('?', 1)[0] as string
+      if (path === '/healthz') return answerHealth(res)
+      if (path === '/readyz') return void answerReadiness(res, portal.storage)
+      // Whatever else the address says, we publish and serve one (RFC 9110 §15.5.20).
+      if (req.headers.host !== host || !url.startsWith('/')) return answerMisdirected(res)
+      if (isMachineEndpoint(path)) return void protocol.handle(req, res)
+      pages(req as Request, res as Response)
+    },
+    close: () => portal.storage.close(),
+  }
+}
+
+function answerMisdirected(res: ServerResponse): void {
+  res
+    .writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
+    .end('This portal does not answer for that host.\n')
+}

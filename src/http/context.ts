@@ -1,0 +1,29 @@
+import type { Request } from 'express'
+import type Provider from 'oidc-provider'
+import type { SignedInRow } from '../domain/identity-sessions.ts'
+import type { Portal } from '../domain/portal.ts'
+import type { Renderer } from './render.ts'
+
+/** What the composition root gives every handler. */
+export interface HttpContext {
+  portal: Portal
+  renderer: Renderer
+  /** The protocol's instance of this moment; it changes with the signing keys. */
+  provider(): Provider
+}
+
+export function contextOf(req: Request): HttpContext {
+  return req.app.locals['context'] as HttpContext
+}
+
+export function portalOf(req: Request): Portal {
+  return contextOf(req).portal
+}
+
+/** Who is signed in; only for handlers that stand behind `requireIdentity`. */
+export function signedInOf(req: Request): SignedInRow {
+  const { signedIn } = req
+  if (signedIn === null || signedIn === undefined)
+    throw new Error('a route that needs an identity has no requireIdentity')
+  return signedIn
+}

@@ -1,0 +1,34 @@
+import { badRequest } from './problems.ts'
+
+/**
+ * One field of a submitted form, as text. @throws RequestRefused (400) for a field that is missing, repeated, too long, or
+ * holds what no form can send and no database keeps: NUL, other control characters, halves of characters.
+ */
+export function textField(body: unknown, name: string, maximum = 320): string {
+  const value = fieldOf(body, name)
+  if (value.length > maximum) throw badRequest(`The field ${name} is too long.`)
+  if (/\p{Cc}/u.test(value)) throw badRequest(`The field ${name} contains characters that cannot be used.`)
+  return value
+}
+
+/** A password may hold anything that can be typed; only its length is bounded before it costs anything. */
+export function passwordField(body: unknown, name: string): string {
+  const value = fieldOf(body, name)
+  if (value.length > 4096) throw badRequest(`The field ${name} is too long.`)
+  return value
+}
+
+/** A field that need not be there. */
+export function optionalField(body: unknown, name: string, maximum: number): string | null {
+  const value = (body as Record<string, unknown> | undefined)?.[name]
+  return value === undefined || value === '' ? null : textField(body, name, maximum)
+}
+
+function fieldOf(body: unknown, name: string): string {
+  const value = (body as Record<string, unknown> | undefined)?.[name]
+  if (typeof value !== 'string')
+    throw badRequest(`The form was sent without the field ${name}, or with it more than once.`)
+  if (!value.isWellFormed() || value.includes('\0'))
+    throw badRequest(`The field ${name} contains characters that cannot be used.`)
+  return value
+}

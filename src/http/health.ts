@@ -1,0 +1,19 @@
+import type { ServerResponse } from 'node:http'
+import type { Storage } from '../storage/storage.ts'
+
+/** GET /healthz: the process is up. */
+export function answerHealth(res: ServerResponse): void {
+  answer(res, 200, { status: 'up' })
+}
+
+/** GET /readyz: its stores answer. */
+export async function answerReadiness(res: ServerResponse, storage: Storage): Promise<void> {
+  await storage.ping().then(
+    () => answer(res, 200, { status: 'ready' }),
+    () => answer(res, 503, { status: 'not ready' }),
+  )
+}
+
+function answer(res: ServerResponse, status: number, body: object): void {
+  res.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }).end(JSON.stringify(body))
+}

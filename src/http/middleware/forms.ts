@@ -1,0 +1,21 @@
+import express, { type NextFunction, type Request, type Response } from 'express'
+import { RequestRefused } from '../problems.ts'
+
+/** Forms only, and small ones; nested fields are not a thing here. */
+export const forms = [requireForm, express.urlencoded({ extended: false, limit: '32kb', parameterLimit: 50 })]
+
+function requireForm(req: Request, _res: Response, next: NextFunction): void {
+  const hasBody =
+    req.headers['content-length'] !== undefined
+      ? req.headers['content-length'] !== '0'
+      : req.headers['transfer-encoding'] !== undefined
+  if (!hasBody || req.is('application/x-www-form-urlencoded')) return next()
+  next(
+    new RequestRefused(
+      415,
+      'That did not work',
+      'What your browser sent is not a form the portal knows.',
+      'Use the form on the page.',
+    ),
+  )
+}

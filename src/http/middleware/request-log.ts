@@ -1,0 +1,38 @@
+import { randomInt } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from '../../logger.ts'
+
+/** One line per request: never its query, headers or body, where codes, cookies and passwords travel. */
+export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
+  const start = performance.now()
+  req.requestId = shortId()
+  res.setHeader('X-Request-Id', req.requestId)
+  const path = pathForLog(req.url ?? '')
+  res.once('close', () => {
+    logger.info(
+      {
+        requestId: req.requestId,
+        method: req.method,
+        path,
+        status: res.statusCode,
+        ms: Math.round(performance.now() - start),
+        address: req.place?.address,
+        ...(res.writableFinished ? {} : { aborted: true }),
+      },
+      'request',
+    )
+  })
+}
+
+/** Short enough to be read over the telephone, without letters that look like others. */
+function shortId(): string {
+  return Array.from({ length: 10 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')
+}
+
+const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'
+
+/** The id of an interaction is half of what it takes to answer it, so it is left out too. */
+function pathForLog(url: string): string {
+  const [path = ''] = url.split('?', 1)
+  return path.slice(0, 200).replace(/^(\/interaction|\/oauth\/authorize)\/[^/]+/, '$1/:uid')
+}

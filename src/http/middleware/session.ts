@@ -1,0 +1,56 @@
+import type { Request, RequestHandler, Response } from 'express'
+import session from 'express-session'
+import type { Portal } from '../../domain/portal.ts'
+import { portalOf } from '../context.ts'
+
+declare module 'express-session' {
+  interface SessionData {
+    identitySessionId: string
+  }
+}
+
+/** The identity cookie. Strangers get none; whoever signs in keeps one until its longest life is over. */
+export function identityCookie(portal: Portal): RequestHandler {
+  const isHttps = portal.publicUrl.startsWith('https:')
+  return session({
+    name: cookieName(portal),
+    secret: portal.secrets.map((keys) => keys.cookies),
+    store: portal.storage.browserSessions,
+    resave: false,
+    saveUninitialized: false,
+    cookie: {
+      httpOnly: true,
+      sameSite: 'lax',
+      secure: isHttps,
+      path: '/',
+      maxAge: portal.lifetimes.identitySessionMax * 1000,
+    },
+  })
+}
+
+/** A new identifier for whoever has just signed in, stored before the answer leaves. */
+export async function startSession(req: Request, identitySessionId: string): Promise<void> {
+  await promised((done) => req.session.regenerate(done))
+  req.session.identitySessionId = identitySessionId
+  await promised((done) => req.session.save(done))
+}
+
+/** Takes the identity cookie away, on both sides. */
+export async function destroySession(req: Request, res: Response): Promise<void> {
+  await promised((done) => req.session.destroy(done))
+  const portal = portalOf(req)
+  res.clearCookie(cookieName(portal), {
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: portal.publicUrl.startsWith('https:'),
+    path: '/',
+  })
+}
+
+function cookieName(portal: Portal): string {
+  return portal.publicUrl.startsWith('https:') ? '__Host-identity' : 'identity'
+}
+
+function promised(call: (done: (error?: unknown) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => call((error) => (error ? reject(error as Error) : resolve())))
+}

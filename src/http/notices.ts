@@ -1,0 +1,17 @@
+import type { Request } from 'express'
+
+/** What was just done, carried through a redirect by name, so nobody else's words can be put on a page. */
+const NOTICES = {
+  'signed-out': 'You are signed out.',
+  'family-ended': 'That sign-in was ended.',
+  disconnected: 'The app was disconnected.',
+  'session-ended': 'That browser was signed out.',
+  'others-ended': 'Every other browser was signed out.',
+} as const
+
+export type Notice = keyof typeof NOTICES
+
+export function noticeOf(req: Request): string | null {
+  const name = req.query['notice']
+  return typeof name === 'string' && Object.hasOwn(NOTICES, name) ? NOTICES[name as Notice] : null
+}

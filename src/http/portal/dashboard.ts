@@ -1,0 +1,76 @@
+import type { Request, Response } from 'express'
+import { browserInWords } from '../../domain/browsers.ts'
+import { END_CAUSES, type EndCause } from '../../domain/end-causes.ts'
+import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { noticeOf } from '../notices.ts'
+import { render } from '../render.ts'
+import { timeInWords } from '../time-words.ts'
+
+/** GET /dashboard */
+export async function showDashboard(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const { identityId, id, username } = signedInOf(req)
+  const now = portal.clock()
+  const connected = await listConnectedApps(portal, identityId)
+  const apps = connected.map((app) => shapeApp(app, id, now))
+  const livingCount = connected.reduce((sum, app) => sum + app.living.length, 0)
+  await render(
+    req,
+    res,
+    'dashboard/show',
+    { title: 'Your apps', nav: 'dashboard', notice: noticeOf(req) },
+    { username, apps, livingCount },
+  )
+}
+
+function shapeApp(app: ConnectedApp, here: string, now: Date) {
+  const living = app.living
+    .map((family) => shapeFamily(family, here, now))
+    .toSorted((a, b) => Number(b.here) - Number(a.here))
+  const times = (app.living.length > 0 ? app.living : app.ended).map((family) => family.createdAt)
+  const used = [...app.living, ...app.ended].map((family) => family.lastUsedAt)
+  return {
+    clientId: app.clientId,
+    name: app.name,
+    living,
+    ended: app.ended.map((family) => shapeFamily(family, here, now)),
+    endedMore: app.endedMore,
+    connectedSince: timeInWords(new Date(Math.min(...times.map(Number))), now),
+    lastUsed: timeInWords(new Date(Math.max(...used.map(Number))), now),
+    summary: summaryOf(living),
+  }
+}
+
+function summaryOf(living: { here: boolean }[]): string {
+  if (living.length === 0) return 'Not connected now'
+  if (living.length === 1) return living[0]?.here ? 'Connected in this browser' : 'Connected in one other browser'
+  return `Connected ${living.length} times`
+}
+
+function shapeFamily(family: FamilyRow, here: string, now: Date) {
+  const cause = causeOf(family, now)
+  return {
+    id: family.id,
+    browser: browserInWords(family.browser),
+    address: family.address,
+    created: timeInWords(family.createdAt, now),
+    lastUsed: timeInWords(family.lastUsedAt, now),
+    rotations: family.generation,
+    here: family.identitySessionId === here,
+    state: cause === null ? 'living' : 'ended',
+    ended: cause === null ? null : timeInWords(family.endedAt ?? family.idleExpiresAt, now),
+    why: cause === null ? null : sentence(END_CAUSES[cause].words),
+  }
+}
+
+/** A family that expired unseen has no cause in its row yet; only its next refresh would write one. */
+function causeOf(family: FamilyRow, now: Date): EndCause | null {
+  if (family.endCause !== null) return family.endCause as EndCause
+  if (family.expiresAt <= now) return 'expired'
+  return family.idleExpiresAt <= now ? 'idle_expired' : null
+}
+
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
+}

@@ -1,0 +1,57 @@
+import type { Request, Response } from 'express'
+import { browserInWords } from '../../domain/browsers.ts'
+import { endIdentitySessions, listIdentitySessions } from '../../domain/identity-sessions.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { destroySession } from '../middleware/session.ts'
+import { noticeOf } from '../notices.ts'
+import { notFound } from '../problems.ts'
+import { render } from '../render.ts'
+import { timeInWords } from '../time-words.ts'
+import { isUuid } from '../uuid.ts'
+
+/** GET /sessions */
+export async function listSessions(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const { id, identityId } = signedInOf(req)
+  const now = portal.clock()
+  const rows = await listIdentitySessions(portal, identityId)
+  const sessions = rows
+    .map((row) => ({
+      id: row.id,
+      browser: browserInWords(row.browser),
+      address: row.address,
+      signedIn: timeInWords(row.createdAt, now),
+      lastSeen: timeInWords(row.lastSeenAt, now),
+      current: row.id === id,
+    }))
+    .toSorted((a, b) => Number(b.current) - Number(a.current))
+  await render(
+    req,
+    res,
+    'identity-sessions/index',
+    { title: 'Signed-in browsers', nav: 'sessions', notice: noticeOf(req) },
+    { sessions },
+  )
+}
+
+/** POST /sessions/:id/revocation */
+export async function createSessionRevocation(req: Request<{ id: string }>, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const { id: current, identityId } = signedInOf(req)
+  const { id } = req.params
+  if (!isUuid(id)) throw notFound()
+
+  const living = await listIdentitySessions(portal, identityId)
+  if (!living.some((session) => session.id === id)) throw notFound()
+  await endIdentitySessions(portal, { id, identityId }, 'ended_by_person', req.place)
+  if (id !== current) return res.redirect(303, '/sessions?notice=session-ended')
+  await destroySession(req, res)
+  res.redirect(303, '/login?notice=signed-out')
+}
+
+/** POST /sessions/revocation */
+export async function createOtherSessionsRevocation(req: Request, res: Response): Promise<void> {
+  const { id, identityId } = signedInOf(req)
+  await endIdentitySessions(portalOf(req), { identityId, except: id }, 'ended_by_person', req.place)
+  res.redirect(303, '/sessions?notice=others-ended')
+}

@@ -1,0 +1,65 @@
+import type { Request, Response } from 'express'
+import { register, type RegistrationProblems } from '../../domain/identities.ts'
+import { openIdentitySession } from '../../domain/identity-sessions.ts'
+import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
+import { portalOf } from '../context.ts'
+import { optionalField, passwordField, textField } from '../form-fields.ts'
+import { startSession } from '../middleware/session.ts'
+import { render } from '../render.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { appNameOf, withReturnTo } from './sessions.ts'
+
+/** GET /register */
+export async function newRegistration(req: Request, res: Response): Promise<void> {
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  if (req.signedIn) return res.redirect(303, returnTo ?? '/dashboard')
+  await show(req, res, { values: { username: '', email: '' }, problems: {}, returnTo })
+}
+
+/** POST /register */
+export async function createRegistration(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const username = textField(req.body, 'username')
+  const email = textField(req.body, 'email')
+  const password = passwordField(req.body, 'password')
+  const confirmation = passwordField(req.body, 'password_confirmation')
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+
+  if (password !== confirmation) {
+    const problems = { password_confirmation: 'The two passwords are not the same.' }
+    res.status(422)
+    return show(req, res, { values: { username, email }, problems, returnTo })
+  }
+  const outcome = await register(portal, { username, email, password }, req.place)
+  switch (outcome.kind) {
+    case 'registered': {
+      const id = await openIdentitySession(portal, outcome.identity.id, ['pwd'], req.place, req.signedIn ?? null)
+      await startSession(req, id)
+      return res.redirect(303, returnTo ?? '/dashboard')
+    }
+    case 'refused':
+      res.status(422)
+      return show(req, res, { values: { username, email }, problems: outcome.problems, returnTo })
+  }
+}
+
+interface Form {
+  values: { username: string; email: string }
+  problems: RegistrationProblems & { password_confirmation?: string }
+  returnTo: string | null
+}
+
+async function show(req: Request, res: Response, form: Form): Promise<void> {
+  await render(
+    req,
+    res,
+    'registrations/new',
+    { title: 'Create an account', narrow: true },
+    {
+      ...form,
+      appName: await appNameOf(req, form.returnTo),
+      loginHref: withReturnTo('/login', form.returnTo),
+      minimumLength: MINIMUM_PASSWORD_LENGTH,
+    },
+  )
+}

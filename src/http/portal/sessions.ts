@@ -1,0 +1,84 @@
+import type { Request, Response } from 'express'
+import { findAppFast } from '../../domain/apps.ts'
+import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
+import { signIn } from '../../domain/sign-in.ts'
+import { portalOf } from '../context.ts'
+import { optionalField, passwordField, textField } from '../form-fields.ts'
+import { destroySession, startSession } from '../middleware/session.ts'
+import { noticeOf } from '../notices.ts'
+import { render } from '../render.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+
+/** GET /login */
+export async function newSession(req: Request, res: Response): Promise<void> {
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  if (req.signedIn) return res.redirect(303, returnTo ?? '/dashboard')
+  await showSignIn(req, res, { login: '', problem: null, returnTo })
+}
+
+/** POST /login */
+export async function createSession(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const login = textField(req.body, 'login')
+  const password = passwordField(req.body, 'password')
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+
+  const outcome = await signIn(portal, login, password, req.place)
+  switch (outcome.kind) {
+    case 'signed-in': {
+      const id = await openIdentitySession(portal, outcome.identity.id, outcome.amr, req.place, req.signedIn ?? null)
+      await startSession(req, id)
+      return res.redirect(303, returnTo ?? '/dashboard')
+    }
+    case 'wrong-credentials':
+      res.status(401)
+      return showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+  }
+}
+
+/** The one sign-in form, wherever it is needed. */
+export async function showSignIn(
+  req: Request,
+  res: Response,
+  form: { login: string; problem: string | null; returnTo: string | null },
+): Promise<void> {
+  await render(
+    req,
+    res,
+    'sessions/new',
+    { title: 'Sign in', narrow: true, notice: noticeOf(req) },
+    { ...form, appName: await appNameOf(req, form.returnTo), registerHref: withReturnTo('/register', form.returnTo) },
+  )
+}
+
+/** GET /logout */
+export async function confirmDestroySession(req: Request, res: Response): Promise<void> {
+  if (!req.signedIn) return res.redirect(303, '/login')
+  await render(req, res, 'sessions/destroy', { title: 'Sign out', narrow: true }, { username: req.signedIn.username })
+}
+
+/** POST /logout */
+export async function destroyCurrentSession(req: Request, res: Response): Promise<void> {
+  await signOut(req, res, 'signed_out')
+  res.redirect(303, '/login?notice=signed-out')
+}
+
+/** Ends the identity session of this browser, then takes its cookie: if the first fails, the person is still signed in. */
+export async function signOut(req: Request, res: Response, cause: 'signed_out' | 'signed_out_by_app'): Promise<void> {
+  if (req.signedIn) {
+    const { id, identityId } = req.signedIn
+    await endIdentitySessions(portalOf(req), { id, identityId }, cause, req.place)
+  }
+  await destroySession(req, res)
+}
+
+export function withReturnTo(path: string, returnTo: string | null): string {
+  return returnTo === null ? path : `${path}?return_to=${encodeURIComponent(returnTo)}`
+}
+
+/** The app a person is on the way to, when there is one. */
+export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
+  const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
+  if (clientId === null || !/^[\x21-\x7e]{1,128}$/.test(clientId)) return null
+  return (await findAppFast(portalOf(req).storage, clientId))?.name ?? null
+}

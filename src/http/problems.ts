@@ -1,0 +1,26 @@
+/** A request that cannot be answered as it stands: what happened and what to do, in words for the person who sent it. */
+export class RequestRefused extends Error {
+  readonly status: number
+  readonly title: string
+  readonly advice: string
+
+  constructor(status: number, title: string, sentence: string, advice: string) {
+    super(sentence)
+    this.status = status
+    this.title = title
+    this.advice = advice
+  }
+}
+
+export function badRequest(sentence: string): RequestRefused {
+  return new RequestRefused(400, 'That did not work', sentence, 'Go back, reload the page and try once more.')
+}
+
+export function notFound(): RequestRefused {
+  return new RequestRefused(
+    404,
+    'Nothing here',
+    'There is no page at this address.',
+    'Check the address, or go to your apps.',
+  )
+}

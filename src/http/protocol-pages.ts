@@ -1,0 +1,61 @@
+import type { ProtocolPages } from '../oidc/pages.ts'
+import type { Renderer } from './render.ts'
+
+/** The protocol's pages in the portal's clothes. */
+export function createProtocolPages(renderer: Renderer): ProtocolPages {
+  return {
+    async error({ status, error, description, reference }) {
+      const words = WORDS[error] ?? (status >= 500 ? FAILED : REFUSED)
+      return renderer.toString(
+        'errors/show',
+        { title: words.title, narrow: true },
+        {
+          status,
+          ...words,
+          sentence:
+            status >= 500
+              ? words.sentence
+              : `${words.sentence} (${error}${description === null ? '' : `: ${description}`})`,
+          reference,
+          backHref: '/dashboard',
+          backLabel: 'Go to your apps',
+        },
+      )
+    },
+    logout({ appName, action, xsrf, autoSubmit, username }) {
+      return renderer.toString(
+        'oidc-logout',
+        { title: 'Sign out', narrow: true, username },
+        { appName, action, xsrf, autoSubmit },
+      )
+    },
+    signedOut() {
+      return renderer.toString('signed-out', { title: 'Signed out', narrow: true }, {})
+    },
+  }
+}
+
+const REFUSED = {
+  title: 'The app asked for something that cannot be',
+  sentence: 'The app you came from sent a request the portal does not accept.',
+  advice: 'Go back to the app and try again. If it happens again, tell the people who run the app the reference below.',
+}
+
+const FAILED = {
+  title: 'Something went wrong',
+  sentence: 'The portal could not finish this. It has been written down.',
+  advice: 'Nothing was lost. Go back to the app and try again in a few seconds.',
+}
+
+const WORDS: Record<string, typeof REFUSED> = {
+  invalid_client: {
+    ...REFUSED,
+    title: 'This app is not known here',
+    sentence: 'The app you came from is not registered with this portal.',
+  },
+  invalid_redirect_uri: {
+    ...REFUSED,
+    title: 'This app came from the wrong address',
+    sentence: 'The app asked to be answered at an address that is not registered for it, so nothing was sent there.',
+  },
+}

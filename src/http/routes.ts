@@ -1,0 +1,56 @@
+import { join } from 'node:path'
+import express, { type RequestHandler, Router } from 'express'
+import { findIdentity, requireIdentity } from './middleware/identity.ts'
+import { forms } from './middleware/forms.ts'
+import { letFormsLeadOn } from './middleware/security-headers.ts'
+import { listActivity } from './portal/activity.ts'
+import { showDashboard } from './portal/dashboard.ts'
+import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
+import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
+import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
+import { createRegistration, newRegistration } from './portal/registrations.ts'
+import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
+
+const PUBLIC = join(import.meta.dirname, '../../public')
+
+/** The table of contents of every URL people see; `protocol` answers the ones that belong to OAuth. */
+export function createRoutes(
+  identityCookie: RequestHandler,
+  sameOrigin: RequestHandler,
+  protocol: RequestHandler,
+): Router {
+  const routes = Router()
+
+  routes.use('/public', express.static(PUBLIC, { index: false, maxAge: '1h' }))
+  routes.use(sameOrigin, identityCookie, findIdentity)
+
+  // The protocol reads its own bodies, so these stand before the parser of forms.
+  routes.all(
+    ['/oauth/authorize', '/oauth/authorize/:uid', '/oauth/logout', '/oauth/logout/confirm', '/oauth/logout/success'],
+    letFormsLeadOn,
+    protocol,
+  )
+  routes.use(forms)
+
+  routes.get('/', (req, res) => res.redirect(303, req.signedIn ? '/dashboard' : '/login'))
+  routes.get('/login', letFormsLeadOn, newSession)
+  routes.post('/login', letFormsLeadOn, createSession)
+  routes.get('/register', letFormsLeadOn, newRegistration)
+  routes.post('/register', letFormsLeadOn, createRegistration)
+  routes.get('/logout', confirmDestroySession)
+  routes.post('/logout', destroyCurrentSession)
+
+  routes.get('/interaction/:uid', letFormsLeadOn, showInteraction)
+  routes.post('/interaction/:uid/confirmation', letFormsLeadOn, createConfirmation)
+  routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
+
+  routes.get('/dashboard', requireIdentity, showDashboard)
+  routes.post('/families/:id/revocation', requireIdentity, createFamilyRevocation)
+  routes.post('/apps/:clientId/disconnection', requireIdentity, createDisconnection)
+  routes.get('/sessions', requireIdentity, listSessions)
+  routes.post('/sessions/revocation', requireIdentity, createOtherSessionsRevocation)
+  routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)
+  routes.get('/activity', requireIdentity, listActivity)
+
+  return routes
+}

@@ -1,0 +1,47 @@
+/** A moment as pages print it: for machines, in full, and as people say it. */
+export interface TimeWords {
+  iso: string
+  text: string
+  ago: string
+}
+
+const FULL = new Intl.DateTimeFormat('en-GB', {
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  timeZone: 'UTC',
+})
+const DAY = new Intl.DateTimeFormat('en-GB', {
+  weekday: 'long',
+  day: 'numeric',
+  month: 'long',
+  year: 'numeric',
+  timeZone: 'UTC',
+})
+const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+const UNITS = [
+  ['year', 31_536_000],
+  ['month', 2_592_000],
+  ['week', 604_800],
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+] as const
+
+export function timeInWords(at: Date, now: Date): TimeWords {
+  return { iso: at.toISOString(), text: `${FULL.format(at)} UTC`, ago: ago(at, now) }
+}
+
+/** "Today", "Yesterday", or the day. */
+export function dayInWords(at: Date, now: Date): string {
+  const days = Math.floor(now.getTime() / 86_400_000) - Math.floor(at.getTime() / 86_400_000)
+  return days === 0 ? 'Today' : days === 1 ? 'Yesterday' : DAY.format(at)
+}
+
+function ago(at: Date, now: Date): string {
+  const seconds = (now.getTime() - at.getTime()) / 1000
+  const unit = UNITS.find(([, length]) => seconds >= length)
+  return unit === undefined ? 'just now' : RELATIVE.format(-Math.floor(seconds / unit[1]), unit[0])
+}

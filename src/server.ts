@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { type App, createApp } from './app.ts'
+import type { Config } from './config.ts'
+import type { Logger } from './logger.ts'
+
+const KEYS_EVERY_MS = 15_000
+const PRUNE_EVERY_MS = 60_000
+/** After this long (ms) a stopping process waits for nobody any more. */
+const STOP_LIMIT_MS = 10_000
+
+export interface RunningServer {
+  port: number
+  /** Finishes what is in flight, then closes the stores. */
+  stop(): Promise<void>
+}
+
+/** Opens the stores, then the door. Rejects when either fails. */
+export async function startServer(config: Config, logger: Logger, clock?: () => Date): Promise<RunningServer> {
+  const app = await createApp(config, logger, clock)
+  const server = createServer(
+    { headersTimeout: 15_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, connectionsCheckingInterval: 5000 },
+    app.handle,
+  )
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket))
+  try {
+    server.listen(config.port, config.host)
+    await once(server, 'listening')
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+  const stopWork = startBackgroundWork(app, logger)
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    async stop() {
+      stopWork()
+      await drain(server)
+      await app.close()
+    },
+  }
+}
+
+/** What nobody waits for: taking up new signing keys, forgetting what has expired. */
+function startBackgroundWork(app: App, logger: Logger): () => void {
+  const work = (run: () => Promise<unknown>, every: number) =>
+    setInterval(() => {
+      run().catch((error: unknown) => logger.warn({ error }, 'background work failed; it will be tried again'))
+    }, every).unref()
+  const timers = [
+    work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
+    work(() => app.portal.storage.handshakes.prune(), PRUNE_EVERY_MS),
+  ]
+  return () => timers.forEach((timer) => clearInterval(timer))
+}
+
+async function drain(server: Server): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  const limit = setTimeout(() => server.closeAllConnections(), STOP_LIMIT_MS)
+  await closed
+  clearTimeout(limit)
+}
+
+/** What is not HTTP, or too long for it, never becomes a request; it still gets an answer with words. */
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const [status, words] = UNREADABLE[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'That is not a request this portal can read.',
+  ]
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${words.length + 1}\r\n\r\n${words}\n`,
+  )
+}
+
+const UNREADABLE: Record<string, [string, string]> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The headers of that request are too long.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'That request took too long to arrive.'],
+}

@@ -1,0 +1,180 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import {
+  type AppRow,
+  type AppSettings,
+  changeApp,
+  createApp,
+  disableApp,
+  enableApp,
+  findApp,
+  listApps,
+  OPENID_SCOPES,
+  rotateSecret,
+} from '../domain/apps.ts'
+import type { Portal } from '../domain/portal.ts'
+import { CommandRefused, onPortal, print, printList } from './output.ts'
+
+interface AppOptions {
+  json?: boolean
+  name?: string
+  redirectUri?: string[]
+  postLogoutRedirectUri?: string[]
+  public?: boolean
+  native?: boolean
+  audience?: string
+  scope?: string
+  allowNoPkce?: boolean
+  idTokenAlg?: string
+  applicationTokenTtl?: number
+  familyIdle?: number
+  familyMax?: number
+  rotationGrace?: number
+}
+
+export function addAppCommands(program: Command): void {
+  const app = program.command('app').description('Register apps and look after them.')
+
+  onPortal(
+    withSettings(app.command('create <client-id>').description('Register an app; its secret is printed once.'))
+      .option('--public', 'an app that can keep no secret: in the browser or on a device')
+      .option('--native', 'an app on a device: loopback or its own scheme, and a visible confirmation'),
+    async (portal, clientId: string, options: AppOptions) => {
+      if (options.name === undefined) throw new CommandRefused('an app needs a --name')
+      const { app: created, secret } = await createApp(portal, clientId, {
+        name: options.name,
+        // An app on a device is in the hands of its user, who could read any secret out of it (RFC 8252 §8.5).
+        isPublic: options.public === true || options.native === true,
+        isNative: options.native === true,
+        redirectUris: options.redirectUri ?? [],
+        postLogoutRedirectUris: [],
+        audience: clientId,
+        scope: OPENID_SCOPES.join(' '),
+        allowNoPkce: false,
+        idTokenAlg: 'ES256',
+        applicationTokenTtl: null,
+        familyIdle: null,
+        familyMax: null,
+        rotationGrace: null,
+        ...settingsOf(options),
+      })
+      if (created.allowNoPkce) warn()
+      print({ client_id: clientId, ...(secret === null ? {} : { client_secret: secret }) }, options.json)
+    },
+  )
+
+  onPortal(app.command('list').description('List the registered apps.'), async (portal, { json }: AppOptions) => {
+    printList(
+      (await listApps(portal.storage)).map(describe),
+      ['client_id', 'name', 'type', 'state', 'redirect_uris'],
+      json,
+    )
+  })
+
+  onPortal(
+    app.command('show <client-id>').description('Show everything about an app but its secret.'),
+    async (portal, id: string, { json }: AppOptions) => {
+      print(describe(await find(portal, id)), json)
+    },
+  )
+
+  onPortal(
+    withSettings(app.command('update <client-id>').description('Change an app; what is not named stays.')),
+    async (portal, id: string, options: AppOptions) => {
+      const changed = await changeApp(portal, await find(portal, id), settingsOf(options))
+      if (options.allowNoPkce) warn()
+      print(describe(changed), options.json)
+    },
+  )
+
+  onPortal(
+    app.command('disable <client-id>').description('Refuse an app and end all its families.'),
+    async (portal, id: string, { json }: AppOptions) => {
+      print(describe(await disableApp(portal, await find(portal, id))), json)
+    },
+  )
+
+  onPortal(
+    app.command('enable <client-id>').description('Let a disabled app in again; ended families stay ended.'),
+    async (portal, id: string, { json }: AppOptions) => {
+      print(describe(await enableApp(portal, await find(portal, id))), json)
+    },
+  )
+
+  onPortal(
+    app.command('rotate-secret <client-id>').description('Make a new secret; the one before stays good for a day.'),
+    async (portal, id: string, { json }: AppOptions) => {
+      print({ client_id: id, client_secret: await rotateSecret(portal, await find(portal, id)) }, json)
+    },
+  )
+}
+
+function withSettings(command: Command): Command {
+  return command
+    .option('--name <name>', 'what people call it')
+    .option('--redirect-uri <uri...>', 'exact; https, or http on loopback')
+    .option('--post-logout-redirect-uri <uri...>', 'where a browser may go after a logout')
+    .option('--audience <audience>', 'aud of its application tokens (default: the client id)')
+    .option('--scope <scopes>', 'every scope it may ask for, separated by spaces')
+    .option('--allow-no-pkce', 'for a confidential app whose library cannot do better')
+    .option('--id-token-alg <alg>', 'ES256 (default) or RS256')
+    .option('--application-token-ttl <seconds>', 'life of its application tokens', whole)
+    .option('--family-idle <seconds>', 'how long a family may go unused', whole)
+    .option('--family-max <seconds>', 'how long a family may last', whole)
+    .option('--rotation-grace <seconds>', 'how long a replaced refresh token gets its successor again, 0 to 300', whole)
+}
+
+/** What was named, and nothing else. */
+function settingsOf(options: AppOptions): Partial<AppSettings> {
+  const named = {
+    name: options.name,
+    redirectUris: options.redirectUri,
+    postLogoutRedirectUris: options.postLogoutRedirectUri,
+    audience: options.audience,
+    scope: options.scope,
+    allowNoPkce: options.allowNoPkce,
+    idTokenAlg: options.idTokenAlg,
+    applicationTokenTtl: options.applicationTokenTtl,
+    familyIdle: options.familyIdle,
+    familyMax: options.familyMax,
+    rotationGrace: options.rotationGrace,
+  }
+  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
+}
+
+async function find(portal: Portal, clientId: string): Promise<AppRow> {
+  const app = await findApp(portal.storage, clientId)
+  if (app === null) throw new CommandRefused(`there is no app ${clientId}`)
+  return app
+}
+
+function describe(app: AppRow): Record<string, unknown> {
+  return {
+    client_id: app.clientId,
+    name: app.name,
+    type: app.isNative ? 'native' : app.isPublic ? 'public' : 'confidential',
+    state: app.disabledAt === null ? 'enabled' : 'disabled',
+    redirect_uris: app.redirectUris,
+    post_logout_redirect_uris: app.postLogoutRedirectUris,
+    audience: app.audience,
+    scope: app.scope,
+    allow_no_pkce: app.allowNoPkce,
+    id_token_alg: app.idTokenAlg,
+    application_token_ttl: app.applicationTokenTtl,
+    family_idle: app.familyIdle,
+    family_max: app.familyMax,
+    rotation_grace: app.rotationGrace,
+    created_at: app.createdAt,
+    updated_at: app.updatedAt,
+  }
+}
+
+function warn(): void {
+  process.stderr.write(
+    'Warning: without PKCE a stolen authorization code is stopped by the client secret alone (RFC 9700 §2.1.1).\n',
+  )
+}
+
+function whole(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('It must be a whole number of seconds.')
+  return Number(value)
+}

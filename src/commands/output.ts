@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import { createPortal } from '../app.ts'
+import { readConfig } from '../config.ts'
+import type { Portal } from '../domain/portal.ts'
+import { createLogger } from '../logger.ts'
+
+/** A command that cannot be carried out; its message is for the operator. */
+export class CommandRefused extends Error {}
+
+/** Adds `--json` and runs `act` on the portal's rules and stores, which it may share with a portal that is running. */
+export function onPortal<A extends unknown[]>(
+  command: Command,
+  act: (portal: Portal, ...args: A) => Promise<void>,
+): Command {
+  return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
+    // Commands answer on standard output; what the stores have to say must not mix with it.
+    const portal = await createPortal(readConfig(), createLogger('silent'))
+    try {
+      // Commander hands over the arguments, the options and the command itself, which no act needs.
+      await act(portal, ...(args.slice(0, -1) as A))
+    } finally {
+      await portal.storage.close()
+    }
+  })
+}
+
+/** One thing: JSON, or a line for each of its fields. */
+export function print(thing: Record<string, unknown>, json: boolean | undefined): void {
+  if (json) return write(JSON.stringify(thing))
+  const width = Math.max(...Object.keys(thing).map((name) => name.length))
+  for (const [name, value] of Object.entries(thing)) write(`${name.padEnd(width)}  ${inWords(value)}`)
+}
+
+/** Many things: a JSON array, or a table of the named columns. */
+export function printList(things: Record<string, unknown>[], columns: string[], json: boolean | undefined): void {
+  if (json) return write(JSON.stringify(things))
+  if (things.length === 0) return write('none')
+  const rows = [columns, ...things.map((thing) => columns.map((column) => inWords(thing[column])))]
+  const widths = columns.map((_, index) => Math.max(...rows.map((row) => (row[index] as string).length)))
+  for (const row of rows)
+    write(
+      row
+        .map((cell, index) => cell.padEnd(widths[index] as number))
+        .join('  ')
+        .trimEnd(),
+    )
+}
+
+function write(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function inWords(value: unknown): string {
+  if (value === null || value === undefined) return '-'
+  if (value instanceof Date) return value.toISOString()
+  return Array.isArray(value) ? value.join(' ') || '-' : String(value)
+}

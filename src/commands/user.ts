@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto'
+import { text } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import {
+  disableIdentity,
+  enableIdentity,
+  findIdentityByLogin,
+  type IdentityRow,
+  listIdentities,
+  register,
+  revokeEverything,
+} from '../domain/identities.ts'
+import type { Portal } from '../domain/portal.ts'
+import { CommandRefused, onPortal, print, printList } from './output.ts'
+
+interface UserOptions {
+  json?: boolean
+  username: string
+  email: string
+  passwordStdin?: boolean
+  role?: string[]
+  emailVerified?: boolean
+}
+
+export function addUserCommands(program: Command): void {
+  const user = program.command('user').description('Create identities and look after them.')
+
+  onPortal(
+    user
+      .command('create')
+      .description('Create an identity; without --password-stdin a password is made and printed once.')
+      .requiredOption('--username <username>', 'user name')
+      .requiredOption('--email <email>', 'e-mail address')
+      .option('--password-stdin', 'read the password from standard input')
+      .option('--role <role...>', 'a role that application tokens carry')
+      .option('--email-verified', 'the address is known to be theirs'),
+    async (portal, options: UserOptions) => {
+      const made = options.passwordStdin ? null : randomBytes(18).toString('base64url')
+      const password = made ?? (await text(process.stdin)).replace(/\r?\n$/, '')
+      const roles = options.role ?? []
+      if (roles.some((role) => !/^[\w.:-]{1,64}$/.test(role))) {
+        throw new CommandRefused('a role has 1 to 64 letters, figures, dots, colons, dashes or underscores')
+      }
+      const outcome = await register(portal, { username: options.username, email: options.email, password }, null, {
+        roles,
+        emailVerified: options.emailVerified ?? false,
+      })
+      if (outcome.kind === 'refused') {
+        throw new CommandRefused(
+          Object.entries(outcome.problems)
+            .map(([name, words]) => `${name}: ${words}`)
+            .join('\n'),
+        )
+      }
+      print({ ...describe(outcome.identity), ...(made === null ? {} : { password: made }) }, options.json)
+    },
+  )
+
+  onPortal(user.command('list').description('List the identities.'), async (portal, { json }: UserOptions) => {
+    printList(
+      (await listIdentities(portal.storage)).map(describe),
+      ['username', 'email', 'state', 'roles', 'created_at', 'id'],
+      json,
+    )
+  })
+
+  const onIdentity = (name: string, description: string, act: (portal: Portal, id: string) => Promise<void>) =>
+    onPortal(
+      user.command(`${name} <login>`).description(description),
+      async (portal, login: string, { json }: UserOptions) => {
+        const identity = await find(portal, login)
+        await act(portal, identity.id)
+        print(describe(await find(portal, login)), json)
+      },
+    )
+  onIdentity('disable', 'Refuse an identity and end everything it has.', disableIdentity)
+  onIdentity('enable', 'Let a disabled identity sign in again; what ended stays ended.', enableIdentity)
+  onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
+}
+
+async function find(portal: Portal, login: string): Promise<IdentityRow> {
+  const identity = await findIdentityByLogin(portal, login)
+  if (identity === null) throw new CommandRefused(`there is no identity ${login}`)
+  return identity
+}
+
+function describe(identity: IdentityRow): Record<string, unknown> {
+  return {
+    id: identity.id,
+    username: identity.username,
+    email: identity.email,
+    email_verified: identity.emailVerified,
+    roles: identity.roles,
+    state: identity.disabledAt === null ? 'enabled' : 'disabled',
+    created_at: identity.createdAt,
+  }
+}

@@ -1,0 +1,28 @@
+import { createServer } from 'node:net'
+import type { Address, Addresses } from './addresses.ts'
+
+// Both loopback addresses: a stranger on ::1 would get the browser's requests for localhost instead of us.
+const LOOPBACK = ['127.0.0.1', '::1']
+
+/** Says in one sentence what is wrong, before anything is started. */
+export async function requireFreePorts(addresses: Addresses) {
+  await Promise.all(
+    Object.entries(addresses).flatMap(([name, address]) => LOOPBACK.map((host) => requireFree(name, address, host))),
+  )
+}
+
+async function requireFree(name: string, { port, variable }: Address, host: string) {
+  const code = await tryPort(port, host)
+  const advice = `choose another with ${variable}.`
+  if (code === 'EADDRINUSE') throw new Error(`Port ${port} for ${name} is busy: stop what listens there, or ${advice}`)
+  if (code === 'EACCES') throw new Error(`Port ${port} for ${name} is not allowed here: ${advice}`)
+}
+
+/** The error code of listening there for a moment; null when it worked. */
+function tryPort(port: number, host: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (problem: NodeJS.ErrnoException) => resolve(problem.code ?? problem.message))
+    server.listen(port, host, () => server.close(() => resolve(null)))
+  })
+}

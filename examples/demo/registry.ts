@@ -1,0 +1,90 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Addresses } from './addresses.ts'
+import { gatehouse } from './command-line.ts'
+import { portalEnvironment } from './environment.ts'
+import { keep, readKeepsake } from './keepsake.ts'
+import { makePassword } from './password.ts'
+
+export interface Person {
+  username: string
+  password: string
+}
+
+interface AppRow {
+  client_id: string
+  redirect_uris?: string[]
+  post_logout_redirect_uris?: string[]
+}
+
+/** Makes sure that the portal knows Notes, and returns its secret. */
+export async function prepareNotes(addresses: Addresses): Promise<string> {
+  const { url } = addresses.notes
+  const made = await prepareApp(addresses, ['notes', '--name', 'Notes'], `${url}callback`, url)
+  if (made) return keepSecret(made)
+
+  const { notesSecret } = await readKeepsake()
+  if (notesSecret) return notesSecret
+
+  console.log('The secret of Notes is lost, so it gets a new one.')
+  return keepSecret(await gatehouse(['app', 'rotate-secret', 'notes'], portalEnvironment(addresses)))
+}
+
+/** Makes sure that the portal knows Photos, which has no secret. */
+export async function preparePhotos(addresses: Addresses) {
+  const { url } = addresses.photos
+  await prepareApp(addresses, ['photos', '--name', 'Photos', '--public'], url, url)
+}
+
+/** Makes sure that somebody can sign in, and returns who. */
+export async function prepareIdentity(addresses: Addresses): Promise<Person> {
+  const env = portalEnvironment(addresses)
+  const { username, password } = await readKeepsake()
+  const taken = new Set(((await gatehouse(['user', 'list'], env)) as { username: string }[]).map((row) => row.username))
+
+  const kept = username && password ? { username, password } : null
+  if (kept && taken.has(kept.username)) return kept
+
+  const person = kept ?? { username: freeName(taken), password: makePassword() }
+  // Kept before it is used: an identity whose password nobody knows is worse than a password without an identity.
+  await keep(person)
+  const email = `${person.username}@example.test`
+  await gatehouse(
+    ['user', 'create', '--username', person.username, '--email', email, '--password-stdin'],
+    env,
+    person.password,
+  )
+  return person
+}
+
+/** The answer of the portal when the app had to be created, else null. */
+async function prepareApp(addresses: Addresses, create: string[], redirectUri: string, afterSignOut: string) {
+  const env = portalEnvironment(addresses)
+  const [id = ''] = create
+  const uris = ['--redirect-uri', redirectUri, '--post-logout-redirect-uri', afterSignOut]
+
+  const apps = (await gatehouse(['app', 'list'], env)) as AppRow[]
+  const known = apps.find((app) => app.client_id === id)
+  if (!known) return gatehouse(['app', 'create', ...create, ...uris], env)
+
+  // The ports may have moved since.
+  const isCurrent =
+    isDeepStrictEqual(known.redirect_uris, [redirectUri]) &&
+    isDeepStrictEqual(known.post_logout_redirect_uris, [afterSignOut])
+  if (!isCurrent) await gatehouse(['app', 'update', id, ...uris], env)
+  return null
+}
+
+async function keepSecret(answer: unknown): Promise<string> {
+  const { client_secret } = answer as { client_secret: string }
+  await keep({ notesSecret: client_secret })
+  return client_secret
+}
+
+function freeName(taken: Set<string>): string {
+  if (!taken.has('ada')) return 'ada'
+
+  let number = 2
+  while (taken.has(`ada${number}`)) number += 1
+  console.log(`The password of ada is not in demo.json any more, so the demo makes another identity: ada${number}.`)
+  return `ada${number}`
+}

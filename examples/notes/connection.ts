@@ -1,0 +1,108 @@
+import * as oidc from 'openid-client'
+import { explain, portal } from './portal.ts'
+import type { Session } from './sessions.ts'
+
+/** Notes' side of one family: what the portal gave for this person on this browser. */
+export interface Connection {
+  who: string
+  applicationToken: string
+  expiresAt: number
+  /** Seconds from issue to expiry. */
+  lifetime: number
+  refreshToken: string
+  idToken: string
+  refreshes: number
+  refreshedAt: Date | null
+}
+
+/** The portal's machine-readable word for why a family is over. */
+export type EndReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
+
+export type RefreshOutcome =
+  { kind: 'fresh' } | { kind: 'ended'; reason: EndReason } | { kind: 'unanswered'; sentence: string }
+
+export type TokenAnswer = Awaited<ReturnType<typeof oidc.refreshTokenGrant>>
+
+const END_REASONS = new Set(['unknown', 'expired', 'reused', 'revoked', 'identity_disabled', 'app_disabled'])
+
+export function openConnection(who: string, answer: TokenAnswer, now = Date.now()): Connection {
+  if (!answer.refresh_token || !answer.id_token) throw new Error('the portal gave no refresh token or no ID token')
+
+  return {
+    who,
+    ...applicationTokenOf(answer, now),
+    refreshToken: answer.refresh_token,
+    idToken: answer.id_token,
+    refreshes: 0,
+    refreshedAt: null,
+  }
+}
+
+/** Refreshes when the application token is about to expire. Call it before every use of the token. */
+export async function keepFresh(session: Session, now = Date.now()) {
+  if (session.connection && isStale(session.connection, now)) await refresh(session)
+}
+
+/** Trades the refresh token for the next one and a fresh application token. */
+export function refresh(session: Session): Promise<RefreshOutcome> {
+  // Requests in parallel share one refresh: a refresh token is good for one use.
+  session.refreshing ??= rotate(session).finally(() => {
+    session.refreshing = null
+  })
+  return session.refreshing
+}
+
+/** Tells the portal that this family is over. Signing out works without an answer, so a failure is only logged. */
+export async function revoke(connection: Connection) {
+  try {
+    await oidc.tokenRevocation(await portal(), connection.refreshToken, { token_type_hint: 'refresh_token' })
+  } catch (problem) {
+    console.warn(`Notes could not revoke a refresh token. ${explain(problem)}`)
+  }
+}
+
+function isStale(connection: Connection, now: number) {
+  // 30 s before expiry, but a very short-lived token is used for half its life, or every request would refresh.
+  const margin = Math.min(30, connection.lifetime / 2)
+  return connection.expiresAt - now < margin * 1000
+}
+
+async function rotate(session: Session): Promise<RefreshOutcome> {
+  const connection = session.connection
+  if (!connection) return { kind: 'unanswered', sentence: 'You are not signed in.' }
+
+  try {
+    const answer = await oidc.refreshTokenGrant(await portal(), connection.refreshToken)
+    Object.assign(connection, applicationTokenOf(answer, Date.now()), {
+      refreshToken: answer.refresh_token ?? connection.refreshToken,
+      idToken: answer.id_token ?? connection.idToken,
+      refreshes: connection.refreshes + 1,
+      refreshedAt: new Date(),
+    })
+    return { kind: 'fresh' }
+  } catch (problem) {
+    if (problem instanceof oidc.ResponseBodyError && problem.error === 'invalid_grant') {
+      const reason = endReasonOf(problem)
+      // A sign-in in another tab may have replaced the connection meanwhile; then this end is no news.
+      if (session.connection === connection) {
+        session.connection = null
+        session.ended = reason
+      }
+      return { kind: 'ended', reason }
+    }
+    // Anything else says nothing about the family. What we hold stays: if only the answer was lost, the portal
+    // repeats it to the same refresh token for a short while.
+    console.warn(`Notes could not refresh. ${explain(problem)}`)
+    return { kind: 'unanswered', sentence: explain(problem) }
+  }
+}
+
+function applicationTokenOf(answer: TokenAnswer, now: number) {
+  const lifetime = answer.expires_in ?? 60
+  return { applicationToken: answer.access_token, lifetime, expiresAt: now + lifetime * 1000 }
+}
+
+function endReasonOf(problem: oidc.ResponseBodyError): EndReason {
+  const { reason } = problem.cause
+  return typeof reason === 'string' && END_REASONS.has(reason) ? (reason as EndReason) : 'unknown'
+}

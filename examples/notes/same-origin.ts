@@ -1,0 +1,12 @@
+import type { NextFunction, Request, Response } from 'express'
+import { problemPage } from './pages.ts'
+import { settings } from './settings.ts'
+
+/** Lets a state change pass only when one of our own pages asked for it. */
+export function requireSameOrigin(req: Request, res: Response, next: NextFunction) {
+  const site = req.get('Sec-Fetch-Site')
+  const isOwn = site ? site === 'same-origin' : req.get('Origin') === settings.origin
+  if (isOwn) return next()
+
+  res.status(403).send(problemPage('This request was refused', 'It came from another site.'))
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import express from 'express'
+import { settings } from './settings.ts'
+
+const browserFolder = fileURLToPath(new URL('browser', import.meta.url))
+
+// An import map must stand in the page itself; its hash lets this one inline script pass, and no other.
+const importMap = /<script type="importmap">([^]*?)<\/script>/.exec(readFileSync(`${browserFolder}/index.html`, 'utf8'))
+const importMapHash = createHash('sha256')
+  .update(importMap?.[1] ?? '')
+  .digest('base64')
+
+const contentSecurityPolicy = [
+  `default-src 'none'`,
+  `script-src 'self' 'sha256-${importMapHash}'`,
+  `connect-src 'self' ${settings.issuer.origin}`,
+  `style-src 'self'`,
+  `img-src 'self'`,
+  `base-uri 'none'`,
+  `form-action 'none'`,
+  `frame-ancestors 'none'`,
+  `require-trusted-types-for 'script'`,
+].join('; ')
+
+/** Serves files and nothing else: all that Photos does, it does in the browser. */
+export const app = express()
+
+app.disable('x-powered-by')
+app.use((_req, res, next) => {
+  res.set({
+    'Cache-Control': 'no-cache',
+    'Content-Security-Policy': contentSecurityPolicy,
+    // The portal's answer arrives in our address; no other server shall read it.
+    'Referrer-Policy': 'no-referrer',
+    'X-Content-Type-Options': 'nosniff',
+  })
+  next()
+})
+
+app.get('/config.json', (_req, res) => void res.json({ issuer: settings.issuer.href, client_id: settings.appId }))
+app.use(express.static(browserFolder))
+
+// The libraries as they come from npm, found where openid-client itself finds them; index.html maps their names to here.
+const openidClient = createRequire(import.meta.url).resolve('openid-client')
+app.use('/vendor/openid-client', express.static(dirname(openidClient)))
+for (const name of ['oauth4webapi', 'jose']) {
+  app.use(`/vendor/${name}`, express.static(dirname(createRequire(openidClient).resolve(name))))
+}

@@ -1,0 +1,118 @@
+import { decodeJwt } from 'jose/jwt/decode'
+import * as oidc from 'openid-client'
+import { explain, portal } from './portal.js'
+
+const STORAGE_KEY = 'photos.connection'
+const END_REASONS = ['unknown', 'expired', 'reused', 'revoked', 'identity_disabled', 'app_disabled']
+const PAUSE_AFTER_FAILURE = 5_000
+
+/** Photos' side of one family, or null. Never changed in place: another object means that something is new. */
+export let connection = null
+
+let refreshing = null
+let pausedUntil = 0
+
+// A duplicated tab starts with a copy of this tab's storage, hence in the same family: it learns each new token here.
+const siblings = new BroadcastChannel('photos.connection')
+siblings.addEventListener('message', ({ data: news }) => {
+  if (news.family && news.family === connection?.family && news.refreshes > connection.refreshes) keep(news)
+})
+
+export function openConnection(answer, { who, subject }) {
+  if (!answer.refresh_token || !answer.id_token) throw new Error('the portal gave no refresh token or no ID token')
+
+  const { fam: family } = decodeJwt(answer.access_token)
+  keep({ family, who, subject, refreshes: 0, ...tokensOf(answer) })
+}
+
+/** Takes up what this tab held before a reload. It still needs a refresh to get an application token. */
+export function restoreConnection() {
+  const stored = sessionStorage.getItem(STORAGE_KEY)
+  if (stored) connection = JSON.parse(stored)
+  return connection
+}
+
+/** Forgets everything and returns what there was. */
+export async function endConnection() {
+  // A refresh under way is about to replace the refresh token, and the caller may want to revoke the latest.
+  await refreshing
+  const ended = connection
+  forget()
+  return ended
+}
+
+/** Refreshes when the application token is about to expire; null when there was nothing to do. */
+export async function keepFresh() {
+  return connection && isStale(connection) && Date.now() >= pausedUntil ? refresh() : null
+}
+
+/** Trades the refresh token for the next one and a fresh application token. */
+export function refresh() {
+  refreshing ??= rotate().finally(() => {
+    refreshing = null
+  })
+  return refreshing
+}
+
+async function rotate() {
+  const known = connection
+  if (!known) return { kind: 'failed', sentence: 'You are not signed in.' }
+
+  // A refresh token is good for one use, so tabs of one family take turns.
+  return navigator.locks.request(`photos.family.${known.family}`, async () => {
+    // While we waited, the tab before us may have passed on what it got. Should its message come too late, then the
+    // portal takes us for an honest duplicate and gives us the same successor again.
+    if (connection !== known) return { kind: 'fresh' }
+
+    try {
+      const answer = await oidc.refreshTokenGrant(await portal(), known.refreshToken)
+      keep({ ...known, ...tokensOf(answer, known), refreshes: known.refreshes + 1 })
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel stays within its origin
+      siblings.postMessage(connection)
+      return { kind: 'fresh' }
+    } catch (problem) {
+      if (problem instanceof oidc.ResponseBodyError && problem.error === 'invalid_grant') {
+        forget()
+        return { kind: 'ended', reason: END_REASONS.find((reason) => reason === problem.cause.reason) ?? 'unknown' }
+      }
+      // Anything else says nothing about the family. What we hold stays: if only the answer was lost, the portal
+      // repeats it to the same refresh token for a short while.
+      console.warn(problem)
+      pausedUntil = Date.now() + PAUSE_AFTER_FAILURE
+      return { kind: 'failed', sentence: explain(problem) }
+    }
+  })
+}
+
+function isStale({ applicationToken, expiresAt, lifetime }) {
+  // 30 s before expiry, but a very short-lived token is used for half its life, or we would refresh without pause.
+  const margin = Math.min(30, lifetime / 2)
+  return !applicationToken || expiresAt - Date.now() < margin * 1000
+}
+
+function tokensOf(answer, before = {}) {
+  const lifetime = answer.expires_in ?? 60
+  return {
+    applicationToken: answer.access_token,
+    lifetime,
+    expiresAt: Date.now() + lifetime * 1000,
+    refreshToken: answer.refresh_token ?? before.refreshToken,
+    idToken: answer.id_token ?? before.idToken,
+  }
+}
+
+// The application token lives in memory only. The refresh token is in sessionStorage, so that a reload does not sign
+// the person out. The price: a script injected into this page could read it there. (In memory it could use it as well,
+// only not carry it off as easily.) What limits the damage: the strict CSP, rotation, which ends the family when a
+// stolen copy and we both refresh, and sessionStorage itself, which goes with the tab, unlike localStorage.
+// An app that needs more keeps its tokens on a server, as Notes does.
+function keep(next) {
+  connection = next
+  const { family, who, subject, refreshToken, idToken, refreshes } = next
+  sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ family, who, subject, refreshToken, idToken, refreshes }))
+}
+
+function forget() {
+  connection = null
+  sessionStorage.removeItem(STORAGE_KEY)
+}

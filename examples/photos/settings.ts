@@ -1,0 +1,12 @@
+/** What Photos must be told. It holds no secret: everything it serves, anybody may read. */
+export const settings = readSettings(process.env)
+
+function readSettings(env: NodeJS.ProcessEnv) {
+  const port = Number(env.PHOTOS_PORT ?? 4002)
+  return {
+    port,
+    origin: `http://127.0.0.1:${port}`,
+    issuer: new URL(env.ISSUER ?? 'http://localhost:3000'),
+    appId: env.CLIENT_ID ?? 'photos',
+  }
+}

@@ -62,7 +62,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   })
 
   const pages = express()
-  const context: HttpContext = { portal, renderer, provider: protocol.provider }
+  const context: HttpContext = { portal, renderer, logger, provider: protocol.provider }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
   pages.set('trust proxy', config.trustProxy)

@@ -1,6 +1,7 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import proxyAddr from 'proxy-addr'
 import { z } from 'zod'
 
 export interface Config {
@@ -148,7 +149,11 @@ const environment = z.object({
   DATA_DIR: z.string().min(1).default('./data'),
   SMTP_URL: url('smtp:', 'smtps:').optional(),
   MAIL_FROM: z.string().min(3).optional(),
-  TRUST_PROXY: z.string().default('false').transform(trustProxy),
+  TRUST_PROXY: z
+    .string()
+    .refine(isProxySetting, 'must be true, false, a number of proxies, or their addresses')
+    .default('false')
+    .transform(trustProxy),
   WORKERS: z
     .string()
     .regex(/^(auto|[1-9]\d{0,2})$/, 'must be a number of processes or auto')
@@ -195,6 +200,16 @@ function isOrigin(value: string): boolean {
   return (
     parsed !== null && parsed.pathname === '/' && parsed.search === '' && parsed.hash === '' && parsed.username === ''
   )
+}
+
+function isProxySetting(value: string): boolean {
+  if (/^(true|false|\d{1,2})$/.test(value)) return true
+  try {
+    proxyAddr.compile(value.split(/\s*,\s*/))
+    return true
+  } catch {
+    return false
+  }
 }
 
 function trustProxy(value: string): boolean | number | string {

@@ -8,6 +8,7 @@ import { createLogger } from '../logger.ts'
 export class CommandRefused extends Error {}
 
 /** Adds `--json` and runs `act` on the portal's rules and stores, which it may share with a portal that is running. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
 export function onPortal<A extends unknown[]>(
   command: Command,
   act: (portal: Portal, ...args: A) => Promise<void>,
@@ -53,5 +54,6 @@ function write(line: string): void {
 function inWords(value: unknown): string {
   if (value === null || value === undefined) return '-'
   if (value instanceof Date) return value.toISOString()
-  return Array.isArray(value) ? value.join(' ') || '-' : String(value)
+  if (Array.isArray(value)) return value.join(' ') || '-'
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }

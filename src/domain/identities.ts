@@ -57,11 +57,7 @@ export async function register(
       createdAt: now,
       updatedAt: now,
     })
-    await insertAuditEvents(
-      portal.storage.pool,
-      [{ kind: 'registered', identityId: identity.id, ...(place ?? {}) }],
-      now,
-    )
+    await insertAuditEvents(portal.storage.pool, [{ kind: 'registered', identityId: identity.id, ...place }], now)
     return { kind: 'registered', identity }
   } catch (error) {
     if (!isUniqueViolation(error)) throw error

@@ -97,7 +97,7 @@ async function endIn(
   if (ended.length === 0) return 0
 
   const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
-  const event = { kind, identityId: choice.identityId, cause, ...(place ?? {}) }
+  const event = { kind, identityId: choice.identityId, cause, ...place }
   if (cause !== 'signed_in_again')
     await insertAuditEvents(
       db,

@@ -2,12 +2,14 @@ import type { Request } from 'express'
 import type Provider from 'oidc-provider'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
+import type { Logger } from '../logger.ts'
 import type { Renderer } from './render.ts'
 
 /** What the composition root gives every handler. */
 export interface HttpContext {
   portal: Portal
   renderer: Renderer
+  logger: Logger
   /** The protocol's instance of this moment; it changes with the signing keys. */
   provider(): Provider
 }

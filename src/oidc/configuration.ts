@@ -72,7 +72,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
             {
               identityId: account?.accountId as string,
               clientId: client?.clientId as string,
-              familyId: 'grantId' in token ? (token.grantId as string) : '',
+              familyId: 'grantId' in token ? token.grantId : '',
               audience: client?.app.audience as string,
               scope: token.scope ?? '',
               roles: (account as PortalAccount | undefined)?.identity.roles ?? [],

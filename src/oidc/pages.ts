@@ -1,3 +1,4 @@
+import { isUnavailable } from '../domain/errors.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 
 /** How the protocol's few pages look is not its business; whoever serves people hands these in. */
@@ -14,7 +15,7 @@ export interface ProtocolPages {
 }
 
 export function renderError(pages: ProtocolPages) {
-  return async (ctx: KoaContextWithOIDC, out: ErrorOut): Promise<void> => {
+  return async (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): Promise<void> => {
     // Only these two are opened by people; every other endpoint answers programs, whatever they say they accept.
     if (!/^(authorization|resume|end_session)/.test(ctx.oidc.route)) {
       ctx.body = out
@@ -22,7 +23,7 @@ export function renderError(pages: ProtocolPages) {
     }
     ctx.type = 'html'
     ctx.body = await pages.error({
-      status: ctx.status,
+      status: isUnavailable(error) ? 503 : ctx.status,
       error: out.error,
       description: out.error_description ?? null,
       reference: ctx.req.requestId,
@@ -37,7 +38,7 @@ export function logoutSource(pages: ProtocolPages) {
     ctx.body = await pages.logout({
       appName: client?.clientName ?? null,
       action: ctx.oidc.urlFor('end_session_confirm'),
-      xsrf: (session?.state as { secret: string }).secret,
+      xsrf: (session?.state as { secret: string } | undefined)?.secret ?? '',
       // An app that shows the ID token of this very person need not make them confirm (RP-Initiated Logout 1.0 §2).
       autoSubmit: hint?.payload?.sub !== undefined && hint.payload.sub === session?.accountId,
       username: ctx.req.signedIn?.username ?? null,

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import { secretMatches } from '../domain/apps.ts'
+import { isUnavailable } from '../domain/errors.ts'
 import type { Portal } from '../domain/portal.ts'
 import { mintRefreshToken } from '../domain/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
@@ -77,6 +78,7 @@ function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOpti
   provider.use(async (ctx, next) => {
     await next()
     const { oidc } = ctx as KoaContextWithOIDC
+    if (ctx.state['unavailable'] === true) sayNotNow(ctx as KoaContextWithOIDC)
     switch (oidc?.route) {
       case 'jwks':
       case 'discovery':
@@ -157,9 +159,30 @@ function logEvents(provider: Provider, logger: Logger): void {
       )
     })
   }
+  provider.on('grant.success', (ctx) => {
+    const { client, params, entities } = ctx.oidc
+    const familyId = ctx.state['familyId'] ?? entities.Grant?.jti
+    logger.info(
+      { requestId: ctx.req.requestId, event: params?.['grant_type'], clientId: client?.clientId, familyId },
+      'event',
+    )
+  })
   provider.on('server_error', (ctx, error) => {
+    ctx.state['unavailable'] = isUnavailable(error)
     logger.error({ requestId: ctx.req.requestId, error }, 'the protocol failed')
   })
+}
+
+/** The library answers 500 to everything it did not throw itself; a store that is away for a moment is not a mistake. */
+function sayNotNow(ctx: KoaContextWithOIDC): void {
+  ctx.status = 503
+  ctx.set('Retry-After', '5')
+  if (errorOf(ctx.body) !== null) {
+    ctx.body = {
+      error: 'temporarily_unavailable',
+      error_description: 'the portal is very busy or being repaired; try again',
+    }
+  }
 }
 
 function kidsOf(portal: Portal): string {

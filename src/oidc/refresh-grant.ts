@@ -50,6 +50,7 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
         case 'wrong-proof':
           throw new errors.InvalidGrant('failed jkt verification')
         case 'rotated':
+          ctx.state['familyId'] = rotation.family.id
           ctx.body = await respond(provider, portal, ctx, rotation.family, rotation.refreshToken, scopes, jkt)
       }
     },

@@ -228,7 +228,7 @@ function launch(binaries: Binaries, owner: Owner | null) {
       TZ: 'UTC',
       ...(process.platform === 'win32' ? process.env : {}),
     },
-    ...(owner ?? {}),
+    ...owner,
   }
 }
 

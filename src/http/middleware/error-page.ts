@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express'
+import { isUnavailable } from '../../domain/errors.ts'
 import { HasherBusy } from '../../domain/passwords.ts'
 import type { Logger } from '../../logger.ts'
-import { isUnavailable } from '../../storage/postgres.ts'
 import { RequestRefused } from '../problems.ts'
 import { render } from '../render.ts'
 

@@ -51,6 +51,6 @@ function cookieName(portal: Portal): string {
   return portal.publicUrl.startsWith('https:') ? '__Host-identity' : 'identity'
 }
 
-function promised(call: (done: (error?: unknown) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => call((error) => (error ? reject(error as Error) : resolve())))
+function promised(call: (done: (error?: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => call((error) => (error ? reject(error) : resolve())))
 }

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
 import { endIdentitySessions, listIdentitySessions } from '../../domain/identity-sessions.ts'
 import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
 import { destroySession } from '../middleware/session.ts'
 import { noticeOf } from '../notices.ts'
 import { notFound } from '../problems.ts'
@@ -44,6 +45,7 @@ export async function createSessionRevocation(req: Request<{ id: string }>, res:
   const living = await listIdentitySessions(portal, identityId)
   if (!living.some((session) => session.id === id)) throw notFound()
   await endIdentitySessions(portal, { id, identityId }, 'ended_by_person', req.place)
+  logEvent(req, 'session_ended', { sessionId: id })
   if (id !== current) return res.redirect(303, '/sessions?notice=session-ended')
   await destroySession(req, res)
   res.redirect(303, '/login?notice=signed-out')
@@ -53,5 +55,6 @@ export async function createSessionRevocation(req: Request<{ id: string }>, res:
 export async function createOtherSessionsRevocation(req: Request, res: Response): Promise<void> {
   const { id, identityId } = signedInOf(req)
   await endIdentitySessions(portalOf(req), { identityId, except: id }, 'ended_by_person', req.place)
+  logEvent(req, 'other_sessions_ended')
   res.redirect(303, '/sessions?notice=others-ended')
 }

@@ -3,6 +3,7 @@ import { register, type RegistrationProblems } from '../../domain/identities.ts'
 import { openIdentitySession } from '../../domain/identity-sessions.ts'
 import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
 import { portalOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { startSession } from '../middleware/session.ts'
 import { render } from '../render.ts'
@@ -35,6 +36,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     case 'registered': {
       const id = await openIdentitySession(portal, outcome.identity.id, ['pwd'], req.place, req.signedIn ?? null)
       await startSession(req, id)
+      logEvent(req, 'registered', { identityId: outcome.identity.id })
       return res.redirect(303, returnTo ?? '/dashboard')
     }
     case 'refused':

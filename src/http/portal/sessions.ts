@@ -3,6 +3,7 @@ import { findAppFast } from '../../domain/apps.ts'
 import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
 import { signIn } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { destroySession, startSession } from '../middleware/session.ts'
 import { noticeOf } from '../notices.ts'
@@ -28,9 +29,11 @@ export async function createSession(req: Request, res: Response): Promise<void> 
     case 'signed-in': {
       const id = await openIdentitySession(portal, outcome.identity.id, outcome.amr, req.place, req.signedIn ?? null)
       await startSession(req, id)
+      logEvent(req, 'signed_in', { identityId: outcome.identity.id })
       return res.redirect(303, returnTo ?? '/dashboard')
     }
     case 'wrong-credentials':
+      logEvent(req, 'sign_in_refused')
       res.status(401)
       return showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
   }
@@ -70,6 +73,7 @@ export async function signOut(req: Request, res: Response, cause: 'signed_out' |
     await endIdentitySessions(portalOf(req), { id, identityId }, cause, req.place)
   }
   await destroySession(req, res)
+  logEvent(req, cause)
 }
 
 export function withReturnTo(path: string, returnTo: string | null): string {

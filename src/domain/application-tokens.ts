@@ -1,7 +1,8 @@
 import { randomUUID, verify } from 'node:crypto'
 import { type FamilyRow, findLivingFamily } from './families.ts'
-import { epochSeconds, type Portal } from './portal.ts'
+import type { Portal } from './portal.ts'
 import { type SigningKey, signWith } from './signing-keys.ts'
+import { epochSeconds } from './time.ts'
 
 /** The claims of an application token (RFC 9068 §2.2), with the roles of the identity and the family it belongs to. */
 export interface ApplicationTokenClaims {

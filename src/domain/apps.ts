@@ -3,8 +3,9 @@ import { isLoopback } from '../config.ts'
 import { type AppRow, findApp, findAppFast, insertApp, listApps, updateApp } from '../storage/apps.ts'
 import { isUniqueViolation } from '../storage/postgres.ts'
 import { endFamilies } from './families.ts'
-import { addSeconds, type Portal } from './portal.ts'
+import type { Portal } from './portal.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
+import { addSeconds } from './time.ts'
 
 export type { AppRow }
 export { findApp, findAppFast, listApps }

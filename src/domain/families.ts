@@ -13,8 +13,9 @@ import {
 } from '../storage/families.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
-import { addSeconds, type Place, type Portal } from './portal.ts'
+import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
+import { addSeconds } from './time.ts'
 
 export type { FamilyRow }
 

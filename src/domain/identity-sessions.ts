@@ -14,7 +14,8 @@ import {
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import type { EndCause } from './end-causes.ts'
 import { endFamiliesIn } from './families.ts'
-import { addSeconds, type Place, type Portal } from './portal.ts'
+import type { Place, Portal } from './portal.ts'
+import { addSeconds } from './time.ts'
 
 export type { IdentitySessionRow, SignedInRow }
 

@@ -22,11 +22,3 @@ export interface Place {
   browser: string
   address: string
 }
-
-export function addSeconds(date: Date, seconds: number): Date {
-  return new Date(date.getTime() + seconds * 1000)
-}
-
-export function epochSeconds(date: Date): number {
-  return Math.floor(date.getTime() / 1000)
-}

@@ -17,8 +17,8 @@ import {
   updateEncryptedPrivate,
 } from '../storage/signing-keys.ts'
 import type { Storage } from '../storage/storage.ts'
-import { addSeconds } from './portal.ts'
 import type { DerivedKeys, Secrets } from './secrets.ts'
+import { addSeconds } from './time.ts'
 
 export const SIGNING_ALGS = ['ES256', 'RS256'] as const
 export type SigningAlg = (typeof SIGNING_ALGS)[number]

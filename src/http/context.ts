@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { Logger } from '../logger.ts'
-import type { Renderer } from './render.ts'
+import type { Renderer } from './renderer.ts'
 
 /** What the composition root gives every handler. */
 export interface HttpContext {

@@ -1,5 +1,5 @@
 import type { ProtocolPages } from '../oidc/pages.ts'
-import type { Renderer } from './render.ts'
+import type { Renderer } from './renderer.ts'
 
 /** The protocol's pages in the portal's clothes. */
 export function createProtocolPages(renderer: Renderer): ProtocolPages {

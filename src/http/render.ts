@@ -1,48 +1,6 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import ejs from 'ejs'
 import type { Request, Response } from 'express'
 import { contextOf } from './context.ts'
-
-const VIEWS = join(import.meta.dirname, '../../views')
-const STYLE = join(import.meta.dirname, '../../public/style.css')
-
-export interface Page {
-  title: string
-  /** The entry of the navigation this page belongs to. */
-  nav?: 'dashboard' | 'sessions' | 'activity'
-  /** A single card, without the navigation of somebody who is signed in. */
-  narrow?: boolean
-  username?: string | null
-  notice?: string | null
-}
-
-export interface Renderer {
-  toString(view: string, page: Page, locals: object): Promise<string>
-}
-
-/** A view, then the layout around it. Views get exactly what they print. */
-export function createRenderer(production: boolean): Renderer {
-  const assetVersion = createHash('sha256').update(readFileSync(STYLE)).digest('base64url').slice(0, 10)
-  const file = (view: string, locals: object): Promise<string> =>
-    ejs.renderFile(join(VIEWS, `${view}.ejs`), locals, { cache: production })
-
-  return {
-    async toString(view, page, locals) {
-      const body = await file(view, locals)
-      return file('layout', {
-        title: page.title,
-        body,
-        identity: page.username === undefined || page.username === null ? null : { username: page.username },
-        nav: page.nav ?? null,
-        notice: page.notice ?? null,
-        narrow: page.narrow ?? false,
-        assetVersion,
-      })
-    },
-  }
-}
+import type { Page } from './renderer.ts'
 
 /** Answers with a page, for whoever is signed in. */
 export async function render(req: Request, res: Response, view: string, page: Page, locals: object): Promise<void> {

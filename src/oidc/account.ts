@@ -1,6 +1,7 @@
 import type { Account, AccountClaims, KoaContextWithOIDC } from 'oidc-provider'
 import { findIdentity, type IdentityRow } from '../domain/identities.ts'
-import { epochSeconds, type Portal } from '../domain/portal.ts'
+import type { Portal } from '../domain/portal.ts'
+import { epochSeconds } from '../domain/time.ts'
 
 export type PortalAccount = Account & { identity: IdentityRow }
 

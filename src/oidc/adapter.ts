@@ -5,11 +5,9 @@ import { applicationTokenAdapter } from './application-token-adapter.ts'
 import { authorizationCodeAdapter } from './authorization-code-adapter.ts'
 import { grantAdapter } from './grant-adapter.ts'
 import { handshakeAdapter } from './handshake-adapter.ts'
+import type { Model } from './model.ts'
 import { refreshTokenAdapter } from './refresh-token-adapter.ts'
 import { replayAdapter } from './replay-adapter.ts'
-
-/** What an adapter here must answer; the library asks for no more of any model that we use. */
-export type Model = Pick<Adapter, 'find'> & Partial<Omit<Adapter, 'find'>>
 
 const MODELS: Record<string, (portal: Portal) => Model> = {
   Client: appAdapter,

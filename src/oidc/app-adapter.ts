@@ -1,7 +1,7 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
 import { type AppRow, findAppFast, OPENID_SCOPES } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
-import type { Model } from './adapter.ts'
+import type { Model } from './model.ts'
 
 declare module 'oidc-provider' {
   interface Client {

@@ -1,6 +1,6 @@
 import { findApplicationToken } from '../domain/application-tokens.ts'
 import type { Portal } from '../domain/portal.ts'
-import type { Model } from './adapter.ts'
+import type { Model } from './model.ts'
 
 /**
  * Application tokens are computed, so there is nothing to store; they are found by verifying them and looking at their

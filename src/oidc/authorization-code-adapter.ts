@@ -1,6 +1,6 @@
 import Provider, { errors } from 'oidc-provider'
 import type { Portal } from '../domain/portal.ts'
-import type { Model } from './adapter.ts'
+import type { Model } from './model.ts'
 import { grantOf, rememberPending, type PendingFamily } from './grants.ts'
 
 const KIND = 'AuthorizationCode'

@@ -1,9 +1,10 @@
 import Provider, { type AdapterPayload } from 'oidc-provider'
 import { type FamilyRow, findLivingFamily } from '../domain/families.ts'
-import { epochSeconds, type Portal } from '../domain/portal.ts'
-import type { Model } from './adapter.ts'
+import type { Portal } from '../domain/portal.ts'
+import type { Model } from './model.ts'
 import { pendingOf } from './grants.ts'
 import { resourceOf } from './resources.ts'
+import { epochSeconds } from '../domain/time.ts'
 
 /** A family as the library's Grant: pending inside its code, then the row, for as long as it lives. */
 export function grantAdapter(portal: Portal): Model {

@@ -1,6 +1,6 @@
 import { errors } from 'oidc-provider'
 import type { Portal } from '../domain/portal.ts'
-import type { Model } from './adapter.ts'
+import type { Model } from './model.ts'
 
 /** Records the library makes and forgets: its payload holds the id itself, which is a secret and stays out of the store. */
 export function handshakeAdapter({ storage: { handshakes } }: Portal, kind: string): Model {

@@ -1,5 +1,5 @@
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import { epochSeconds } from '../domain/portal.ts'
+import { epochSeconds } from '../domain/time.ts'
 
 const { Check, base } = interactionPolicy
 

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
-import { epochSeconds, type Place } from '../domain/portal.ts'
+import type { Place } from '../domain/portal.ts'
 import { PASSWORD_ACR } from './protocol-session.ts'
+import { epochSeconds } from '../domain/time.ts'
 
 declare module 'node:http' {
   // What the room that serves people has found out about a request before the protocol sees it.
@@ -28,10 +29,10 @@ export type Interaction =
  * interaction had expired can still lead to where the person was going. A pushed request stays out of sight, as intended.
  */
 export function interactionUrl(
-  ctx: KoaContextWithOIDC,
-  interaction: { uid: string; params: Record<string, unknown> },
+  _ctx: KoaContextWithOIDC,
+  interaction: { uid: string; params: Record<string, unknown>; parJti?: string },
 ): string {
-  const isPushed = ctx.oidc.entities.PushedAuthorizationRequest !== undefined
+  const isPushed = interaction.parJti !== undefined
   const params = isPushed ? [] : Object.entries(interaction.params).filter(([, value]) => typeof value === 'string')
   const query = new URLSearchParams(params as [string, string][]).toString()
   return `/interaction/${interaction.uid}${query === '' ? '' : `?${query}`}`

@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Session } from 'oidc-provider'
-import { epochSeconds } from '../domain/portal.ts'
+import { epochSeconds } from '../domain/time.ts'
 
 /** Authentication context class of a password, in NIST's words (SP 800-63B). */
 export const PASSWORD_ACR = 'aal1'

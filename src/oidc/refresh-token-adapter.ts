@@ -1,9 +1,10 @@
 import Provider, { errors } from 'oidc-provider'
 import type { EndCause } from '../domain/end-causes.ts'
 import { endFamilies, findFamilyOf, isLiving, openFamily } from '../domain/families.ts'
-import { epochSeconds, type Portal } from '../domain/portal.ts'
-import type { Model } from './adapter.ts'
+import type { Portal } from '../domain/portal.ts'
+import type { Model } from './model.ts'
 import { pendingOf } from './grants.ts'
+import { epochSeconds } from '../domain/time.ts'
 
 /** How long a code may still be in an exchange after it was seen twice (seconds). */
 const CODE_LIFE = 120

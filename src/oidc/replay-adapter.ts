@@ -1,6 +1,6 @@
 import { errors } from 'oidc-provider'
 import type { Portal } from '../domain/portal.ts'
-import type { Model } from './adapter.ts'
+import type { Model } from './model.ts'
 
 /** Marks of proofs that were used (RFC 9449 §11.1). The library finds, then saves; saving once is the whole test. */
 export function replayAdapter({ storage: { handshakes } }: Portal): Model {

@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { JSONReport } from '@playwright/test/reporter'
+import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
+import type { Verdict } from './phases.ts'
+import { runTool } from './tool.ts'
+import { countRun, type Totals } from './totals.ts'
+
+const LIMIT = 8 * 60_000
+
+/** Runs the tests of `e2e/` in Chromium. */
+export async function runBrowserTests(filters: string[], env: Record<string, string>): Promise<Verdict> {
+  const folder = await makeTemporaryFolder('report')
+  const report = join(folder.path, 'report.json')
+  try {
+    const problem = await runTool('playwright', ['test', '--reporter=list,json', ...filters], {
+      env: { ...env, PLAYWRIGHT_JSON_OUTPUT_FILE: report },
+      limit: LIMIT,
+    }).then(
+      () => null,
+      (error: Error) => error.message,
+    )
+    const totals = await readTotals(report)
+    return { totals, problem: problem ?? (countRun(totals) === 0 ? 'Not one browser test ran.' : null) }
+  } finally {
+    await folder.remove()
+  }
+}
+
+/** Nothing was counted when Playwright ended before it could write its report. */
+async function readTotals(report: string): Promise<Totals> {
+  const text = await readFile(report, 'utf8').catch(() => null)
+  if (text === null) return { passed: 0, failed: 0, skipped: 0 }
+  const { stats } = JSON.parse(text) as JSONReport
+  return { passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped }
+}

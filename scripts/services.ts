@@ -1,0 +1,39 @@
+import { startPostgres } from '../src/testing/services/postgres.ts'
+import { startRedis } from '../src/testing/services/redis.ts'
+import type { Service } from '../src/testing/services/service.ts'
+import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
+
+export interface TestServices {
+  /** How the tests find them. */
+  environment: Record<string, string>
+  stop: () => Promise<void>
+}
+
+/** Starts what the tests talk to, and says what it is. */
+export async function startServices(): Promise<TestServices> {
+  const postgres = await startPostgres()
+  console.log(postgres.origin)
+
+  const redis = await startRedis().catch(async (error: unknown) => {
+    await postgres.stop()
+    throw error
+  })
+  console.log(redis.origin)
+
+  const embedded = await makeTemporaryFolder('embedded')
+  return {
+    environment: {
+      TEST_DATABASE_URL: postgres.url,
+      TEST_REDIS_URL: redis.url,
+      TEST_EMBEDDED_DIR: embedded.path,
+    },
+    stop: async () => {
+      await stopAll([redis, postgres])
+      await embedded.remove()
+    },
+  }
+}
+
+async function stopAll(services: Service[]): Promise<void> {
+  for (const service of services) await service.stop()
+}

@@ -1,0 +1,57 @@
+import { delimiter, join } from 'node:path'
+import { run } from '../src/testing/services/command.ts'
+
+export const ROOT = join(import.meta.dirname, '..')
+
+/** Settings of the portal. Whoever starts one in a test says what it gets; the shell around must not decide. */
+const SETTINGS = [
+  'APPLICATION_TOKEN_TTL',
+  'DATABASE_URL',
+  'DATA_DIR',
+  'FAMILY_IDLE',
+  'FAMILY_MAX',
+  'GATEHOUSE_SECRET',
+  'HOST',
+  'IDENTITY_SESSION_IDLE',
+  'IDENTITY_SESSION_MAX',
+  'LOG_LEVEL',
+  'MAIL_FROM',
+  'METRICS_TOKEN',
+  'NODE_ENV',
+  'PORT',
+  'PUBLIC_URL',
+  'REDIS_URL',
+  'ROTATION_GRACE',
+  'SMTP_URL',
+  'TRUST_PROXY',
+  'WORKERS',
+]
+
+export interface ToolOptions {
+  env?: Record<string, string>
+  limit?: number
+  onMessage?: (message: unknown) => void
+}
+
+/**
+ * Runs a tool of node_modules, or a script of ours by Node, from the root of the repository; its output is ours.
+ * @throws Error unless it ends with 0 within the limit.
+ */
+export async function runTool(program: string, args: string[], options: ToolOptions = {}): Promise<void> {
+  const { env = {}, limit = 180_000, onMessage } = options
+  await run(program === 'node' ? process.execPath : join(ROOT, 'node_modules/.bin', program), args, {
+    cwd: ROOT,
+    env: { ...toolEnvironment(), ...env },
+    stdio: onMessage === undefined ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'inherit', 'inherit', 'ipc'],
+    limit,
+    ...(onMessage === undefined ? {} : { onMessage }),
+  })
+}
+
+/** The environment around us without the portal's settings, and with this very Node first. */
+export function toolEnvironment(outer: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const hidden = new Set([...SETTINGS.flatMap((name) => [name, `${name}_FILE`]), 'NODE_TEST_CONTEXT'])
+  const env = Object.fromEntries(Object.entries(outer).filter(([name]) => !hidden.has(name)))
+  const programs = [join(ROOT, 'node_modules/.bin'), join(process.execPath, '..'), outer['PATH'] ?? '']
+  return { ...env, PATH: programs.join(delimiter) }
+}

@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { startEmbedded } from '../storage/embedded.ts'
+
+export interface TestDatabase {
+  databaseUrl: string
+  redisUrl: string | null
+  drop(): Promise<void>
+}
+
+/** The three ways to run the portal. A suite about storage runs over all of them. */
+export const STORAGES = ['embedded', 'postgres', 'postgres+redis'] as const
+export type StorageKind = (typeof STORAGES)[number]
+
+/** An empty database of this test's own, on the servers the test command has brought up. */
+export async function createDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
+  const embedded = kind === 'embedded' ? await startEmbedded(given('TEST_EMBEDDED_DIR')) : null
+  const server = embedded?.url ?? given('TEST_DATABASE_URL')
+  const name = `gatehouse_test_${randomBytes(6).toString('hex')}`
+  await administer(server, `CREATE DATABASE ${name}`)
+
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return {
+    databaseUrl: url.href,
+    redisUrl: kind === 'postgres+redis' ? given('TEST_REDIS_URL') : null,
+    async drop() {
+      await administer(server, `DROP DATABASE ${name} WITH (FORCE)`)
+      await embedded?.leave()
+    },
+  }
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}
+
+function given(name: string): string {
+  const value = process.env[name]
+  if (value === undefined)
+    throw new Error(`${name} is not set: run the tests through npm test, which brings up what they need`)
+  return value
+}

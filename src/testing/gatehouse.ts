@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { stopBeforeExit } from './services/shutdown.ts'
+
+const PROGRAM = join(import.meta.dirname, '../gatehouse.ts')
+
+export interface Finished {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs `gatehouse …` as an operator does: a process of its own, with this environment and nothing else. */
+export async function gatehouse(args: string[], env: Record<string, string>, input = ''): Promise<Finished> {
+  return startGatehouse(args, env, input).finished
+}
+
+export interface Running {
+  child: ChildProcess
+  finished: Promise<Finished>
+  /** Waits until it has printed this. */
+  says(words: string): Promise<void>
+  /** Ends it for good, whatever state it is in. */
+  kill(): Promise<void>
+}
+
+export function startGatehouse(args: string[], env: Record<string, string>, input = ''): Running {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  child.stdin.on('error', () => {}).end(input)
+  const finished = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }))
+
+  const kill = stopBeforeExit(async () => {
+    child.kill('SIGKILL')
+    await finished
+  })
+  return {
+    child,
+    finished,
+    kill,
+    async says(words) {
+      while (!output.stdout.includes(words)) {
+        if (!child.stdout.readable) throw new Error(`it ended without saying ${words}: ${output.stderr || output.stdout}`)
+        await Promise.race([finished, once(child.stdout, 'data')])
+      }
+    },
+  }
+}
+
+/** What a command printed with `--json`. */
+export function printed<T = Record<string, unknown>>({ code, stdout, stderr }: Finished): T {
+  if (code !== 0) throw new Error(`it ended with ${code}: ${stderr}`)
+  return JSON.parse(stdout) as T
+}

@@ -1,0 +1,64 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+
+/** A store that can go away and come back, without anybody stopping it: everything to it passes through here. */
+export interface Outage {
+  /** The URL of the store by this way. */
+  url: string
+  /** From now on it refuses connections, and those there were are broken. */
+  cut(): Promise<void>
+  /** From now on nothing passes, and nothing is refused either. */
+  hang(): void
+  restore(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function standBefore(url: string): Promise<Outage> {
+  const target = new URL(url)
+  const sockets = new Set<Socket>()
+  let isHanging = false
+
+  const keep = (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+  }
+  const server = createServer((client) => {
+    const store = connect(Number(target.port), target.hostname)
+    keep(client)
+    keep(store)
+    client.on('data', (chunk) => isHanging || store.write(chunk))
+    store.on('data', (chunk) => isHanging || client.write(chunk))
+    client.on('close', () => store.destroy())
+    store.on('close', () => client.destroy())
+  })
+  const listen = async (port: number) => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  }
+  await listen(0)
+  const { port } = server.address() as AddressInfo
+  const own = new URL(url)
+  own.hostname = '127.0.0.1'
+  own.port = String(port)
+
+  const cut = async () => {
+    if (!server.listening) return
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    await closed
+  }
+  return {
+    url: own.href,
+    cut,
+    hang: () => void (isHanging = true),
+    async restore() {
+      // What was swallowed is lost, so no connection of that time can be trusted any more.
+      if (isHanging) for (const socket of sockets) socket.destroy()
+      isHanging = false
+      if (!server.listening) await listen(port)
+    },
+    close: cut,
+  }
+}

@@ -1,0 +1,92 @@
+/** A page as a person reads it: what it says, what is wrong, what can be pressed. Only for pages of our own. */
+export interface Page {
+  status: number
+  html: string
+  title: string
+  heading: string
+  /** Everything that can be read in the middle of it, as one line. */
+  text: string
+  notice: string | null
+  /** What the summary at the top of a form complains about. */
+  problems: string[]
+  forms: Form[]
+}
+
+export interface Form {
+  method: string
+  action: string
+  /** The words on its buttons, those for screen readers included. */
+  buttons: string[]
+  /** Names and what they are filled with. */
+  fields: Record<string, string>
+}
+
+export async function readPage(response: Response): Promise<Page> {
+  const html = await response.text()
+  const main = /<main[^>]*>([\s\S]*)<\/main>/.exec(html)?.[1] ?? html
+  const summary = /<div class="error-summary"[\s\S]*?<\/div>/.exec(html)?.[0] ?? ''
+  const notice = first(html, /<p class="notice"[^>]*>([\s\S]*?)<\/p>/)
+  return {
+    status: response.status,
+    html,
+    title: first(html, /<title>([\s\S]*?)<\/title>/) ?? '',
+    heading: first(html, /<h1[^>]*>([\s\S]*?)<\/h1>/) ?? '',
+    text: wordsOf(main),
+    notice,
+    problems: all(summary, /<a [^>]*>([\s\S]*?)<\/a>/g).map((match) => wordsOf(match[1] ?? '')),
+    forms: all(html, /<form([^>]*)>([\s\S]*?)<\/form>/g).map(([, tag = '', inside = '']) => ({
+      method: attribute(tag, 'method') ?? 'get',
+      action: attribute(tag, 'action') ?? '',
+      buttons: all(inside, /<button[^>]*>([\s\S]*?)<\/button>/g).map((match) => wordsOf(match[1] ?? '')),
+      fields: Object.fromEntries(
+        all(inside, /<input([^>]*)>/g).map(([, input = '']) => [
+          attribute(input, 'name') ?? '',
+          attribute(input, 'value') ?? '',
+        ]),
+      ),
+    })),
+  }
+}
+
+/** Where the button with these words leads. */
+export function actionOf(page: Page, button: string): string {
+  const form = page.forms.find(({ buttons }) => buttons.includes(button))
+  if (form === undefined) throw new Error(`there is no button ${button} among ${JSON.stringify(page.forms)}`)
+  return form.action
+}
+
+/** Every element the browser would make, by name: what hostile text must not be able to add to. */
+export function elementsOf(html: string): string[] {
+  return all(html, /<([a-z][a-z0-9]*)/gi)
+    .map((match) => (match[1] ?? '').toLowerCase())
+    .toSorted()
+}
+
+function first(html: string, pattern: RegExp): string | null {
+  const inside = pattern.exec(html)?.[1]
+  return inside === undefined ? null : wordsOf(inside)
+}
+
+function all(html: string, pattern: RegExp): RegExpExecArray[] {
+  return [...html.matchAll(pattern)]
+}
+
+function attribute(tag: string, name: string): string | null {
+  const value = new RegExp(` ${name}="([^"]*)"`).exec(tag)?.[1]
+  return value === undefined ? null : unescape(value)
+}
+
+function wordsOf(html: string): string {
+  return unescape(html.replace(/<[^>]*>/g, ''))
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
+function unescape(text: string): string {
+  return text
+    .replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)))
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&amp;', '&')
+}

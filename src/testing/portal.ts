@@ -1,0 +1,46 @@
+import { createPortal } from '../app.ts'
+import { type Config, readConfig } from '../config.ts'
+import type { Portal } from '../domain/portal.ts'
+import { createLogger } from '../logger.ts'
+import { createClock, type TestClock } from './clock.ts'
+import { createDatabase, type StorageKind } from './databases.ts'
+
+export const TEST_SECRET = 'a root secret for tests of 32 bytes or more'
+
+export function testConfig(
+  database: { databaseUrl: string; redisUrl: string | null },
+  env: Record<string, string> = {},
+): Config {
+  return readConfig({
+    NODE_ENV: 'test',
+    GATEHOUSE_SECRET: TEST_SECRET,
+    DATABASE_URL: database.databaseUrl,
+    LOG_LEVEL: 'silent',
+    ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
+    ...env,
+  })
+}
+
+export interface TestPortal extends Portal {
+  clock: TestClock
+  /** Closes the stores and drops the database. */
+  close(): Promise<void>
+}
+
+/** The rules on a database of their own, at a time that stands still. */
+export async function openTestPortal(
+  kind: StorageKind = 'postgres',
+  env: Record<string, string> = {},
+): Promise<TestPortal> {
+  const database = await createDatabase(kind)
+  const clock = createClock()
+  const portal = await createPortal(testConfig(database, env), createLogger('silent'), clock)
+  return {
+    ...portal,
+    clock,
+    async close() {
+      await portal.storage.close()
+      await database.drop()
+    },
+  }
+}

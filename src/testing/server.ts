@@ -1,0 +1,74 @@
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { Writable } from 'node:stream'
+import { createApp as registerApp, type AppSettings } from '../domain/apps.ts'
+import { register } from '../domain/identities.ts'
+import type { Portal } from '../domain/portal.ts'
+import { createLogger } from '../logger.ts'
+import { startServer } from '../server.ts'
+import { createPortal } from '../app.ts'
+import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
+import type { ada } from './people.ts'
+import { testConfig } from './portal.ts'
+
+export interface TestServer {
+  /** The issuer, and the origin of every page. */
+  url: string
+  /** The same rules on the same stores, for what an operator would do. */
+  portal: Portal
+  database: TestDatabase
+  /** Every line the portal has logged so far. */
+  log(): string
+  addIdentity(person: typeof ada, extra?: { roles?: string[]; emailVerified?: boolean }): Promise<string>
+  /** @returns the secret; null for a public app */
+  addApp(clientId: string, settings: AppSettings): Promise<string | null>
+  close(): Promise<void>
+}
+
+/** The portal over real HTTP on a port and a database of its own. */
+export async function startTestServer(
+  options: { kind?: StorageKind; env?: Record<string, string>; database?: TestDatabase; clock?: () => Date } = {},
+): Promise<TestServer> {
+  const database = options.database ?? (await createDatabase(options.kind))
+  const port = await freePort()
+  const lines: string[] = []
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString())
+      done()
+    },
+  })
+  const config = testConfig(database, { PORT: String(port), LOG_LEVEL: 'info', ...options.env })
+  const server = await startServer(config, createLogger('info', destination), options.clock)
+  const portal = await createPortal(config, createLogger('silent'), options.clock)
+
+  return {
+    url: config.publicUrl,
+    portal,
+    database,
+    log: () => lines.join(''),
+    async addIdentity(person, extra) {
+      const outcome = await register(portal, person, null, extra)
+      if (outcome.kind === 'refused') throw new Error(JSON.stringify(outcome.problems))
+      return outcome.identity.id
+    },
+    async addApp(clientId, settings) {
+      return (await registerApp(portal, clientId, settings)).secret
+    },
+    async close() {
+      await server.stop()
+      await portal.storage.close()
+      if (options.database === undefined) await database.drop()
+    },
+  }
+}
+
+/** The port is part of the issuer, so it must be known before the portal starts. */
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as { port: number }
+  probe.close()
+  await once(probe, 'close')
+  return port
+}

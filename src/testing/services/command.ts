@@ -1,0 +1,97 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { refuseAfterSignal, stopBeforeExit } from './shutdown.ts'
+
+export interface CommandOptions extends Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | 'gid' | 'stdio'> {
+  /** Milliseconds after which it is ended. */
+  limit: number
+  /** Hears what the program sends over an `ipc` channel. */
+  onMessage?: (message: unknown) => void
+  /** Not to be broken off, a package manager in the middle of its work: whoever ends us waits for it. */
+  mustFinish?: boolean
+  /** Part of the cleaning up, and therefore allowed after the signal that ends us. */
+  cleansUp?: boolean
+}
+
+/** How long a program that was asked to end may take before it is killed. */
+const GRACE = 10_000
+const KEPT_OUTPUT = 20_000
+
+/**
+ * Runs a program to its end and gives what it printed (nothing where `stdio` sends it elsewhere).
+ * It has a process group of its own, so that ending it ends whatever it started, too.
+ * @throws Error with the end of its output, unless it exits with 0 within the limit.
+ */
+export async function run(program: string, args: string[], options: CommandOptions): Promise<string> {
+  const { limit, onMessage, mustFinish = false, cleansUp = false, ...spawning } = options
+  if (!cleansUp) refuseAfterSignal()
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...spawning, detached: true })
+  const name = basename(program)
+  const ended = ending(child)
+  const stop = stopBeforeExit(() =>
+    mustFinish
+      ? ended.then(
+          () => undefined,
+          () => undefined,
+        )
+      : endGroup(child),
+  )
+
+  let output = ''
+  const keep = (text: string) => (output = (output + text).slice(-KEPT_OUTPUT))
+  child.stdout?.setEncoding('utf8').on('data', keep)
+  child.stderr?.setEncoding('utf8').on('data', keep)
+  if (onMessage !== undefined) child.on('message', onMessage)
+
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    void endGroup(child)
+  }, limit)
+
+  try {
+    const code = await ended
+    if (isLate) throw new Error(`${name} was still running after ${Math.round(limit / 1000)} s${quote(output)}`)
+    if (code !== 0) throw new Error(`${name} ended with ${code}${quote(output)}`)
+    return output
+  } finally {
+    clearTimeout(timer)
+    await stop()
+  }
+}
+
+/** The exit code, or the name of the signal that ended it; rejects when it could not be started. */
+function ending(child: ChildProcess): Promise<number | string> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'no exit code'))
+  })
+}
+
+/** Ends a process and everything in its group, the polite way first. */
+async function endGroup(child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + GRACE
+  let isThere = signalGroup(child, 'SIGTERM')
+  while (isThere && Date.now() < deadline) {
+    await sleep(20)
+    isThere = signalGroup(child, 0)
+  }
+  if (isThere) signalGroup(child, 'SIGKILL')
+}
+
+/** False when nobody of the group is left. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals | 0): boolean {
+  if (child.pid === undefined) return false
+  try {
+    return process.kill(-child.pid, signal)
+  } catch {
+    return false
+  }
+}
+
+/** The end of an output, as an error message shows it. */
+export function quote(output: string): string {
+  const lines = output.trim().split('\n').slice(-15)
+  return lines.join('') === '' ? '' : `:\n${lines.map((line) => `      ${line}`).join('\n')}`
+}

@@ -22,9 +22,13 @@ const ROLE = 'gatehouse'
 
 /**
  * A real PostgreSQL on loopback with its data in `dataDir`: made at the first start, joined when another process or an
- * earlier one that was killed left it running. Any number of processes may call this at once.
+ * earlier one that was killed left it running, started again when it dies. Any number of processes may call this at once.
+ * `onTrouble` hears why the server had to be looked for again.
  */
-export async function startEmbedded(dataDir: string): Promise<EmbeddedPostgres> {
+export async function startEmbedded(
+  dataDir: string,
+  onTrouble: (error: unknown) => void = () => {},
+): Promise<EmbeddedPostgres> {
   const owner = await findOwner()
   await fs.mkdir(dataDir, { recursive: true })
   const binaries = await findBinaries(owner, dataDir)
@@ -32,10 +36,20 @@ export async function startEmbedded(dataDir: string): Promise<EmbeddedPostgres> 
   const password = (await fs.readFile(join(home, 'password'), 'utf8')).trim()
   const cluster = join(home, 'cluster')
 
-  const port = await joinOrStart(cluster, home, password, binaries, owner)
-  const url = `postgresql://${ROLE}:${password}@127.0.0.1:${port}/${DATABASE}`
+  const port = await joinOrStart(cluster, home, password, binaries, owner, null)
   await createDatabase(port, password)
-  return { url, leave: () => leave(cluster, port, password) }
+  const presence = await stay(port, password, {
+    onTrouble,
+    // The same port: everybody who is connected, or will be, knows no other.
+    restart: () => joinOrStart(cluster, home, password, binaries, owner, port),
+  })
+  return {
+    url: `postgresql://${ROLE}:${password}@127.0.0.1:${port}/${DATABASE}`,
+    async leave() {
+      await presence.end()
+      await stopUnlessUsed(cluster, port, password)
+    },
+  }
 }
 
 /** `DATA_DIR/postgres` holds the password and the cluster; it is put in place whole, so a kill leaves no half of it. */
@@ -100,6 +114,7 @@ async function joinOrStart(
   password: string,
   binaries: Binaries,
   owner: Owner | null,
+  port: number | null,
 ): Promise<number> {
   const limit = Date.now() + START_LIMIT_MS
   while (Date.now() < limit) {
@@ -107,7 +122,7 @@ async function joinOrStart(
     if (running !== null && (await serves(running.port, password, cluster))) return running.port
 
     // A second server on one cluster is refused by PostgreSQL itself, so whoever loses this race joins the winner.
-    const exited = await start(cluster, home, binaries, owner)
+    const exited = await start(cluster, home, binaries, owner, port ?? (await freePort()))
     while (Date.now() < limit && !exited.yes) {
       const started = await readPostmaster(cluster)
       if (started !== null && (await serves(started.port, password, cluster))) return started.port
@@ -123,6 +138,7 @@ async function start(
   home: string,
   binaries: Binaries,
   owner: Owner | null,
+  port: number,
 ): Promise<{ yes: boolean }> {
   const log = await fs.open(
     join(home, 'postgres.log'),
@@ -131,7 +147,7 @@ async function start(
   )
   const settings = {
     listen_addresses: '127.0.0.1',
-    port: String(await freePort()),
+    port: String(port),
     unix_socket_directories: '',
     max_connections: '100',
     // Parameters are personal data, and the log is a plain file.
@@ -154,12 +170,54 @@ async function start(
   return exited
 }
 
+/**
+ * A connection that does nothing but show that this process is here: a pool lets go of connections it does not need, and
+ * whoever leaves last stops the server. When it breaks, the server has died, and is started again.
+ */
+async function stay(
+  port: number,
+  password: string,
+  { restart, onTrouble }: { restart(): Promise<number>; onTrouble(error: unknown): void },
+): Promise<{ end(): Promise<void> }> {
+  let client: pg.Client
+  let left = false
+
+  const enter = async () => {
+    client = connection(port, password)
+    client.on('error', onTrouble)
+    await client.connect()
+    client.once('end', () => {
+      if (!left) void comeBack()
+    })
+  }
+  const comeBack = async () => {
+    while (!left) {
+      try {
+        await restart()
+        return await enter()
+      } catch (error) {
+        onTrouble(error)
+        await sleep(500)
+      }
+    }
+  }
+
+  await enter()
+  return {
+    async end() {
+      left = true
+      await client.end().catch(onTrouble)
+    },
+  }
+}
+
 /** Two processes that leave at once may both see the other; the next start then joins what was left running. */
-async function leave(cluster: string, port: number, password: string): Promise<void> {
+async function stopUnlessUsed(cluster: string, port: number, password: string): Promise<void> {
   const running = await readPostmaster(cluster)
   if (running === null) return
   const others = await ask(port, password, async (client) => {
     const result = await client.query<{ count: string }>(
+      // This process' own pool is closed already, but its backends may take a moment to go.
       `SELECT count(*) FROM pg_stat_activity
        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> $1`,
       [`gatehouse/${process.pid}`],
@@ -192,14 +250,7 @@ async function createDatabase(port: number, password: string): Promise<void> {
 }
 
 async function ask<T>(port: number, password: string, question: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port,
-    user: ROLE,
-    password,
-    database: 'postgres',
-    connectionTimeoutMillis: 2000,
-  })
+  const client = connection(port, password)
   // Without a listener a server that stops in the middle of an answer would end this process.
   client.on('error', () => {})
   await client.connect()
@@ -208,6 +259,18 @@ async function ask<T>(port: number, password: string, question: (client: pg.Clie
   } finally {
     await client.end()
   }
+}
+
+function connection(port: number, password: string): pg.Client {
+  return new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: ROLE,
+    password,
+    database: 'postgres',
+    connectionTimeoutMillis: 2000,
+    keepAlive: true,
+  })
 }
 
 /** What the server writes of itself: process id on the first line of postmaster.pid, port on the fourth. */

@@ -17,7 +17,7 @@ export async function migrate(url: string, folder = FOLDER): Promise<string[]> {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: 10_000,
-    application_name: 'gatehouse/migrate',
+    application_name: `gatehouse/${process.pid}`,
   })
   await client.connect()
   try {

@@ -26,7 +26,10 @@ export interface StorageOptions {
 
 /** Opens every store, with the database's migrations applied. */
 export async function openStorage({ databaseUrl, redisUrl, dataDir, logger, clock }: StorageOptions): Promise<Storage> {
-  const embedded = databaseUrl === null ? await startEmbedded(dataDir) : null
+  const embedded =
+    databaseUrl === null
+      ? await startEmbedded(dataDir, (error) => logger.warn({ error }, 'the embedded database is looked for again'))
+      : null
   const url = databaseUrl ?? (embedded?.url as string)
   const applied = await migrate(url)
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrations applied')

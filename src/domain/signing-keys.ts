@@ -82,11 +82,12 @@ export class KeyRing {
     return this.#keys.filter((key) => key.signsFrom > now)
   }
 
-  /** The key that signs now: the newest whose time has come. */
+  /** The key that signs now: the newest whose time has come, or the first, made by a clock a little ahead of ours. */
   signer(alg: SigningAlg): SigningKey {
     const now = this.#clock()
-    const key = this.#keys.findLast((candidate) => candidate.alg === alg && candidate.signsFrom <= now)
-    if (key === undefined) throw new Error(`no ${alg} key may sign yet`)
+    const keys = this.#keys.filter((candidate) => candidate.alg === alg)
+    const key = keys.findLast((candidate) => candidate.signsFrom <= now) ?? keys[0]
+    if (key === undefined) throw new Error(`there is no ${alg} key`)
     return key
   }
 

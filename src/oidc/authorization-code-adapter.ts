@@ -1,7 +1,8 @@
 import Provider, { errors } from 'oidc-provider'
 import type { Portal } from '../domain/portal.ts'
 import type { Model } from './model.ts'
-import { grantOf, rememberPending, type PendingFamily } from './grants.ts'
+import { grantOf, pendingOf, rememberPending, type PendingFamily } from './grants.ts'
+import { withdrawFamily } from './withdrawn-families.ts'
 
 const KIND = 'AuthorizationCode'
 
@@ -9,7 +10,9 @@ const KIND = 'AuthorizationCode'
  * A code carries the family it may become, so an authorization that nobody exchanges leaves nothing behind but one record
  * that expires with it.
  */
-export function authorizationCodeAdapter({ storage: { handshakes } }: Portal): Model {
+export function authorizationCodeAdapter(portal: Portal): Model {
+  const { handshakes } = portal.storage
+
   return {
     async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
       const { ctx } = Provider
@@ -25,7 +28,12 @@ export function authorizationCodeAdapter({ storage: { handshakes } }: Portal): M
     },
     async consume(id) {
       // One compare-and-set: of any number of racing exchanges one passes (RFC 9700 §4.5).
-      if (!(await handshakes.consume(KIND, id))) throw new errors.InvalidGrant('authorization code already consumed')
+      if (await handshakes.consume(KIND, id)) return
+      // The library ends the family of a code it finds used; this caller found it unused and came second all the same.
+      const { ctx } = Provider
+      const familyId = pendingOf(ctx)?.grant.jti
+      if (familyId !== undefined) await withdrawFamily(portal, familyId, ctx?.req.place ?? null)
+      throw new errors.InvalidGrant('authorization code already consumed')
     },
     async destroy(id) {
       await handshakes.delete(KIND, id)

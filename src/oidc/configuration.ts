@@ -1,4 +1,4 @@
-import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import { type Client, type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { applicationTokenClaims } from '../domain/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
@@ -120,7 +120,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
         getResourceServerInfo,
         useGrantedResource: async () => true,
       },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: isOwnerOf },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: logoutSource(pages),
@@ -128,6 +128,17 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       },
     },
   }
+}
+
+/** Only its own app ends a family. One that has proved who it is hears that this is not it (RFC 7009 §2.1). */
+async function isOwnerOf(
+  _ctx: KoaContextWithOIDC,
+  client: Client,
+  token: { clientId?: string | undefined },
+): Promise<boolean> {
+  if (token.clientId === client.clientId) return true
+  if (client.app.isPublic) return false
+  throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
 }
 
 function isOriginOf(uri: string, origin: string): boolean {

@@ -1,19 +1,13 @@
 import Provider, { errors } from 'oidc-provider'
-import type { EndCause } from '../domain/end-causes.ts'
 import { endFamilies, findFamilyOf, isLiving, openFamily } from '../domain/families.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { Model } from './model.ts'
 import { pendingOf } from './grants.ts'
 import { epochSeconds } from '../domain/time.ts'
-
-/** How long a code may still be in an exchange after it was seen twice (seconds). */
-const CODE_LIFE = 120
-const WITHDRAWN = 'Withdrawn'
+import { isWithdrawn, withdrawFamily } from './withdrawn-families.ts'
 
 /** The library's refresh tokens are families: the first token opens one, and ending the token ends it. */
 export function refreshTokenAdapter(portal: Portal): Model {
-  const { handshakes } = portal.storage
-
   return {
     async upsert(refreshToken, payload) {
       const { ctx } = Provider
@@ -43,11 +37,9 @@ export function refreshTokenAdapter(portal: Portal): Model {
         }))
       if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')
 
-      // Somebody may have shown the same code again after ours was taken and before the family stood (RFC 6749 §4.1.2).
-      if ((await handshakes.find(WITHDRAWN, id)) !== null) {
-        await endFamilies(portal, { id }, 'code_reuse', ctx?.req.place ?? null)
-        throw new errors.InvalidGrant('authorization code already consumed')
-      }
+      // Somebody may have shown the same code again after ours was taken and before the family stood. Of all who race one is
+      // answered, always; what it is given is over before anybody can use it a second time.
+      if (await isWithdrawn(portal, id)) await endFamilies(portal, { id }, 'code_reuse', ctx?.req.place ?? null)
     },
     async find(refreshToken) {
       const found = await findFamilyOf(portal, refreshToken)
@@ -70,9 +62,10 @@ export function refreshTokenAdapter(portal: Portal): Model {
     },
     async revokeByGrantId(familyId) {
       const { ctx } = Provider
-      const cause: EndCause = ctx?.oidc.route === 'token' ? 'code_reuse' : 'revoked_by_app'
-      if (cause === 'code_reuse') await handshakes.put(WITHDRAWN, familyId, {}, CODE_LIFE)
-      await endFamilies(portal, { id: familyId }, cause, ctx?.req.place ?? null)
+      const place = ctx?.req.place ?? null
+      // At the token endpoint the library revokes for one reason: a code that was used before.
+      if (ctx?.oidc.route === 'token') await withdrawFamily(portal, familyId, place)
+      else await endFamilies(portal, { id: familyId }, 'revoked_by_app', place)
     },
   }
 }

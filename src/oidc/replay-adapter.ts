@@ -8,8 +8,9 @@ export function replayAdapter({ storage: { handshakes } }: Portal): Model {
     async find() {
       return undefined
     },
-    async upsert(id, _payload, expiresIn = 600) {
-      const first = await handshakes.putOnce('ReplayDetection', id, {}, expiresIn)
+    async upsert(id, _payload, expiresIn = 300) {
+      // A proof may be dated as far ahead as back, so one that is used early stays good for twice as long.
+      const first = await handshakes.putOnce('ReplayDetection', id, {}, 2 * expiresIn)
       if (!first) throw new errors.InvalidDpopProof('the proof was used before')
     },
   }

@@ -1,8 +1,16 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { isLoopback } from '../config.ts'
-import { type AppRow, findApp, findAppFast, insertApp, listApps, updateApp } from '../storage/apps.ts'
-import { isUniqueViolation } from '../storage/postgres.ts'
-import { endFamilies } from './families.ts'
+import {
+  type AppRow,
+  findApp,
+  findAppFast,
+  insertApp,
+  listApps,
+  updateApp,
+  updateAppDisabledAt,
+} from '../storage/apps.ts'
+import { isUniqueViolation, transaction } from '../storage/postgres.ts'
+import { endFamiliesIn } from './families.ts'
 import type { Portal } from './portal.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
 import { addSeconds } from './time.ts'
@@ -68,8 +76,12 @@ export async function createApp(
   return { app, secret }
 }
 
-/** @throws AppRefused */
-export async function changeApp(portal: Portal, app: AppRow, change: Partial<AppSettings>): Promise<AppRow> {
+/** What kind of app it is stays: a secret cannot be given to, or taken from, those who hold it. @throws AppRefused */
+export async function changeApp(
+  portal: Portal,
+  app: AppRow,
+  change: Partial<Omit<AppSettings, 'isPublic' | 'isNative'>>,
+): Promise<AppRow> {
   refuse(faultsOf({ ...app, ...change }))
   return updateApp(portal.storage, app.clientId, change, portal.clock())
 }
@@ -90,13 +102,18 @@ export async function rotateSecret(portal: Portal, app: AppRow): Promise<string>
 
 /** A disabled app gets nothing any more, and every family it had is over. */
 export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
-  const disabled = await updateApp(portal.storage, app.clientId, { disabledAt: portal.clock() }, portal.clock())
-  await endFamilies(portal, { clientId: app.clientId }, 'app_disabled', null)
-  return disabled
+  const now = portal.clock()
+  await transaction(portal.storage.pool, async (db) => {
+    await updateAppDisabledAt(db, app.clientId, now, now)
+    await endFamiliesIn(db, { clientId: app.clientId }, 'app_disabled', null, now)
+  })
+  return { ...app, disabledAt: now, updatedAt: now }
 }
 
 export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {
-  return updateApp(portal.storage, app.clientId, { disabledAt: null }, portal.clock())
+  const now = portal.clock()
+  await updateAppDisabledAt(portal.storage.pool, app.clientId, null, now)
+  return { ...app, disabledAt: null, updatedAt: now }
 }
 
 /** A secret is 256 random bits, so one plain hash keeps it; what slow hashes are for is missing here. */
@@ -159,7 +176,9 @@ function redirectFaults(uri: string, isNative: boolean): string[] {
   if (uri.includes('#')) return refused('a fragment is not allowed')
   if (url.username !== '' || url.password !== '' || /^[a-z]+:\/\/[^/]*@/i.test(uri))
     return refused('a user name in it is not allowed')
-  if (uri.includes('\\') || /(^|\/)\.\.?(\/|$|\?)/.test(uri)) return refused('must be written in its plain form')
+  // Browsers read https:host and https:///host as https://host, and %2e as a dot.
+  if (uri.includes('\\') || /^https?:(?!\/\/[^/])|\/(\.|%2e){1,2}(\/|$|\?)/i.test(uri))
+    return refused('must be written in its plain form')
   if (url.protocol === 'https:') return []
   if (url.protocol === 'http:')
     return isLoopback(url.hostname) ? [] : refused('http is only allowed on loopback; use https')

@@ -80,8 +80,8 @@ export async function findIdentityByLogin(portal: Portal, login: string): Promis
 /** Disables an identity: it can no longer sign in, and everything it had is over at once. */
 export async function disableIdentity(portal: Portal, id: string): Promise<void> {
   const now = portal.clock()
-  await updateDisabledAt(portal.storage, id, now, now)
   await transaction(portal.storage.pool, async (db) => {
+    await updateDisabledAt(db, id, now, now)
     await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id }], now)
     await endEverythingIn(db, id, 'identity_disabled', null, now)
   })
@@ -90,8 +90,10 @@ export async function disableIdentity(portal: Portal, id: string): Promise<void>
 /** Lets an identity sign in again; what ended stays ended. */
 export async function enableIdentity(portal: Portal, id: string): Promise<void> {
   const now = portal.clock()
-  await updateDisabledAt(portal.storage, id, null, now)
-  await insertAuditEvents(portal.storage.pool, [{ kind: 'identity_enabled', identityId: id }], now)
+  await transaction(portal.storage.pool, async (db) => {
+    await updateDisabledAt(db, id, null, now)
+    await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id }], now)
+  })
 }
 
 /** Signs an identity out of every browser and every app; it may sign in again. */

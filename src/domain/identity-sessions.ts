@@ -24,7 +24,7 @@ const SEEN_PRECISION_MS = 60_000
 
 /**
  * Opens the identity session of a sign-in. The one the same browser had before ends; what the same person had opened in
- * it goes on under the new one, what another person had opened ends.
+ * it goes on under the new one, what another person had opened ends. Null when the identity was disabled in the meantime.
  */
 export async function openIdentitySession(
   portal: Portal,
@@ -32,19 +32,20 @@ export async function openIdentitySession(
   amr: string[],
   place: Place,
   before: SignedInRow | null,
-): Promise<string> {
+): Promise<string | null> {
   const now = portal.clock()
   const id = randomUUID()
-  await transaction(portal.storage.pool, async (db) => {
+  return transaction(portal.storage.pool, async (db) => {
     const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
-    await insertIdentitySession(db, { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, amr, ...place })
+    const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, amr, ...place }
+    if (!(await insertIdentitySession(db, session))) return null
     await insertAuditEvents(db, [{ kind: 'signed_in', identityId, ...place }], now)
-    if (before === null) return
+    if (before === null) return id
 
     if (before.identityId === identityId) await updateFamilySession(db, before.id, id)
     await endIn(db, { identityId: before.identityId, id: before.id }, 'signed_in_again', place, now)
+    return id
   })
-  return id
 }
 
 /** Null when nobody is signed in with this session any more: ended, expired, unseen for too long, identity disabled. */

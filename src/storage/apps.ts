@@ -1,4 +1,5 @@
 import type { App as AppRow } from './client/client.ts'
+import type { Queryable } from './postgres.ts'
 import type { Storage } from './storage.ts'
 
 export type { AppRow }
@@ -32,6 +33,16 @@ export async function updateApp(
   now: Date,
 ): Promise<AppRow> {
   return prisma.app.update({ where: { clientId }, data: { ...change, updatedAt: now } })
+}
+
+/** Null enables. */
+export async function updateAppDisabledAt(
+  db: Queryable,
+  clientId: string,
+  disabledAt: Date | null,
+  now: Date,
+): Promise<void> {
+  await db.query('UPDATE apps SET disabled_at = $2, updated_at = $3 WHERE client_id = $1', [clientId, disabledAt, now])
 }
 
 const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_native AS "isNative", secret_hash AS "secretHash",

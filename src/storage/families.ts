@@ -71,7 +71,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
      SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, s.browser, s.address
      FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2
      WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND a.disabled_at IS NULL
-     FOR SHARE OF s, i`,
+     FOR SHARE OF s, i, a`,
     [
       family.id,
       family.clientId,

@@ -1,4 +1,5 @@
 import type { Identity as IdentityRow } from './client/client.ts'
+import type { Queryable } from './postgres.ts'
 import type { Storage } from './storage.ts'
 
 export type { IdentityRow }
@@ -33,11 +34,6 @@ export async function updatePasswordHash(
 }
 
 /** Null enables. */
-export async function updateDisabledAt(
-  { prisma }: Storage,
-  id: string,
-  disabledAt: Date | null,
-  now: Date,
-): Promise<void> {
-  await prisma.identity.update({ where: { id }, data: { disabledAt, updatedAt: now } })
+export async function updateDisabledAt(db: Queryable, id: string, disabledAt: Date | null, now: Date): Promise<void> {
+  await db.query('UPDATE identities SET disabled_at = $2, updated_at = $3 WHERE id = $1', [id, disabledAt, now])
 }

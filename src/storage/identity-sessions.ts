@@ -20,13 +20,14 @@ const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt
 // Not ended, and neither older than its end nor unseen for too long ($1: now, $2: the oldest sight that still counts).
 const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2'
 
+/** False when the identity was disabled in the meantime. */
 export async function insertIdentitySession(
   db: Queryable,
   session: IdentitySessionRow & { expiresAt: Date },
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const result = await db.query(
     `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, browser, address)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+     SELECT $1, i.id, $3, $4, $5, $6, $7, $8 FROM identities i WHERE i.id = $2 AND i.disabled_at IS NULL FOR SHARE`,
     [
       session.id,
       session.identityId,
@@ -38,6 +39,7 @@ export async function insertIdentitySession(
       session.address,
     ],
   )
+  return result.rowCount === 1
 }
 
 /** Asked on every page, so it is one named statement. Null when the session or its identity has ended. */

@@ -35,6 +35,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
   switch (outcome.kind) {
     case 'registered': {
       const id = await openIdentitySession(portal, outcome.identity.id, ['pwd'], req.place, req.signedIn ?? null)
+      if (id === null) return res.redirect(303, withReturnTo('/login', returnTo))
       await startSession(req, id)
       logEvent(req, 'registered', { identityId: outcome.identity.id })
       return res.redirect(303, returnTo ?? '/dashboard')

@@ -25,18 +25,19 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
   const outcome = await signIn(portal, login, password, req.place)
-  switch (outcome.kind) {
-    case 'signed-in': {
-      const id = await openIdentitySession(portal, outcome.identity.id, outcome.amr, req.place, req.signedIn ?? null)
-      await startSession(req, id)
-      logEvent(req, 'signed_in', { identityId: outcome.identity.id })
-      return res.redirect(303, returnTo ?? '/dashboard')
-    }
-    case 'wrong-credentials':
-      logEvent(req, 'sign_in_refused')
-      res.status(401)
-      return showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+  // Null also for somebody who was disabled between the password and the row.
+  const id =
+    outcome.kind === 'signed-in'
+      ? await openIdentitySession(portal, outcome.identity.id, outcome.amr, req.place, req.signedIn ?? null)
+      : null
+  if (outcome.kind === 'wrong-credentials' || id === null) {
+    logEvent(req, 'sign_in_refused')
+    res.status(401)
+    return showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
   }
+  await startSession(req, id)
+  logEvent(req, 'signed_in', { identityId: outcome.identity.id })
+  res.redirect(303, returnTo ?? '/dashboard')
 }
 
 /** The one sign-in form, wherever it is needed. */

@@ -19,6 +19,8 @@ export interface EmbeddedPostgres {
 const START_LIMIT_MS = 30_000
 const DATABASE = 'gatehouse'
 const ROLE = 'gatehouse'
+// The advisory lock that says: somebody is here.
+const PRESENCE = 72707370
 
 /**
  * A real PostgreSQL on loopback with its data in `dataDir`: made at the first start, joined when another process or an
@@ -36,19 +38,11 @@ export async function startEmbedded(
   const password = (await fs.readFile(join(home, 'password'), 'utf8')).trim()
   const cluster = join(home, 'cluster')
 
-  const port = await joinOrStart(cluster, home, password, binaries, owner, null)
-  await createDatabase(port, password)
-  const presence = await stay(port, password, {
-    onTrouble,
-    // The same port: everybody who is connected, or will be, knows no other.
-    restart: () => joinOrStart(cluster, home, password, binaries, owner, port),
-  })
+  const find = async (port: number | null) => joinOrStart(cluster, home, password, binaries, owner, port)
+  const presence = await stay(find, password, onTrouble)
   return {
-    url: `postgresql://${ROLE}:${password}@127.0.0.1:${port}/${DATABASE}`,
-    async leave() {
-      await presence.end()
-      await stopUnlessUsed(cluster, port, password)
-    },
+    url: `postgresql://${ROLE}:${password}@127.0.0.1:${presence.port}/${DATABASE}`,
+    leave: () => presence.end(cluster),
   }
 }
 
@@ -175,26 +169,27 @@ async function start(
  * whoever leaves last stops the server. When it breaks, the server has died, and is started again.
  */
 async function stay(
-  port: number,
+  find: (port: number | null) => Promise<number>,
   password: string,
-  { restart, onTrouble }: { restart(): Promise<number>; onTrouble(error: unknown): void },
-): Promise<{ end(): Promise<void> }> {
-  let client: pg.Client
+  onTrouble: (error: unknown) => void,
+): Promise<{ port: number; end(cluster: string): Promise<void> }> {
   let left = false
-
-  const enter = async () => {
-    client = connection(port, password)
-    client.on('error', onTrouble)
-    await client.connect()
-    client.once('end', () => {
+  // The last to leave stops the server under its own connection; that is no trouble.
+  const tell = (error: unknown) => {
+    if (!left) onTrouble(error)
+  }
+  const watch = (present: pg.Client) => {
+    present.once('end', () => {
       if (!left) void comeBack()
     })
+    return present
   }
   const comeBack = async () => {
     while (!left) {
       try {
-        await restart()
-        return await enter()
+        // The same port: everybody who is connected, or will be, knows no other.
+        client = watch((await enter(async () => find(port), password, tell)).client)
+        return
       } catch (error) {
         onTrouble(error)
         await sleep(500)
@@ -202,32 +197,54 @@ async function stay(
     }
   }
 
-  await enter()
+  const first = await enter(async () => find(null), password, tell)
+  const { port } = first
+  let client = watch(first.client)
   return {
-    async end() {
+    port,
+    async end(cluster) {
       left = true
+      await stopUnlessUsed(client, cluster).catch(onTrouble)
       await client.end().catch(onTrouble)
     },
   }
 }
 
-/** Two processes that leave at once may both see the other; the next start then joins what was left running. */
-async function stopUnlessUsed(cluster: string, port: number, password: string): Promise<void> {
+/** Joins for good: from here on nobody who leaves stops the server. */
+async function enter(
+  find: () => Promise<number>,
+  password: string,
+  onTrouble: (error: unknown) => void,
+): Promise<{ client: pg.Client; port: number }> {
+  const limit = Date.now() + START_LIMIT_MS
+  while (true) {
+    const port = await find()
+    const client = connection(port, password)
+    client.on('error', onTrouble)
+    try {
+      await client.connect()
+      await client.query('SELECT pg_advisory_lock_shared($1)', [PRESENCE])
+      await createDatabase(client)
+      return { client, port }
+    } catch (error) {
+      // Whoever left last was just stopping the server that we had found.
+      await client.end().catch(onTrouble)
+      if (Date.now() > limit) throw error
+      await sleep(25)
+    }
+  }
+}
+
+/** All who are present share a lock, so whoever gets it alone is the last one, and nobody enters while it is held. */
+async function stopUnlessUsed(client: pg.Client, cluster: string): Promise<void> {
   const running = await readPostmaster(cluster)
-  if (running === null) return
-  const others = await ask(port, password, async (client) => {
-    const result = await client.query<{ count: string }>(
-      // This process' own pool is closed already, but its backends may take a moment to go.
-      `SELECT count(*) FROM pg_stat_activity
-       WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> $1`,
-      [`gatehouse/${process.pid}`],
-    )
-    return Number(result.rows[0]?.count)
-  }).catch(() => 1)
-  if (others > 0) return
+  await client.query('SELECT pg_advisory_unlock_shared($1)', [PRESENCE])
+  const result = await client.query<{ alone: boolean }>('SELECT pg_try_advisory_lock($1) AS alone', [PRESENCE])
+  if (running === null || result.rows[0]?.alone !== true) return
 
   process.kill(running.pid, 'SIGINT')
-  for (let tries = 0; tries < 200 && (await readPostmaster(cluster)) !== null; tries++) await sleep(25)
+  const isRunning = async () => (await readPostmaster(cluster))?.pid === running.pid
+  for (let tries = 0; tries < 200 && (await isRunning()); tries++) await sleep(25)
 }
 
 /** True when the server on that port is ours: it takes our password and has our folder. */
@@ -238,14 +255,12 @@ async function serves(port: number, password: string, cluster: string): Promise<
   }).catch(() => false)
 }
 
-async function createDatabase(port: number, password: string): Promise<void> {
-  await ask(port, password, async (client) => {
-    const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE])
-    if (found.rowCount !== 0) return
-    await client.query(`CREATE DATABASE ${DATABASE}`).catch((error: unknown) => {
-      // Made by another process in the meantime (duplicate_database, or a unique violation of the catalog).
-      if (!['42P04', '23505'].includes(codeOf(error))) throw error
-    })
+async function createDatabase(client: pg.Client): Promise<void> {
+  const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE])
+  if (found.rowCount !== 0) return
+  await client.query(`CREATE DATABASE ${DATABASE}`).catch((error: unknown) => {
+    // Made by another process in the meantime (duplicate_database, or a unique violation of the catalog).
+    if (!['42P04', '23505'].includes(codeOf(error))) throw error
   })
 }
 

@@ -33,12 +33,14 @@ export function postgresHandshakes(db: Queryable, clock: () => Date): Handshakes
       await db.query({
         name: 'handshake-put',
         text: `INSERT INTO handshakes (id, payload, uid, expires_at) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (id) DO UPDATE SET payload = EXCLUDED.payload, uid = EXCLUDED.uid, expires_at = EXCLUDED.expires_at`,
+               ON CONFLICT (id) DO UPDATE SET payload = EXCLUDED.payload, uid = EXCLUDED.uid, expires_at = EXCLUDED.expires_at,
+                 consumed_at = CASE WHEN handshakes.expires_at > $5 THEN handshakes.consumed_at END`,
         values: [
           keyOf(kind, id),
           JSON.stringify(payload),
           uid === undefined ? null : keyOf(kind, uid),
           expiry(ttlSeconds),
+          clock(),
         ],
       })
     },
@@ -46,7 +48,8 @@ export function postgresHandshakes(db: Queryable, clock: () => Date): Handshakes
       const result = await db.query({
         name: 'handshake-put-once',
         text: `INSERT INTO handshakes (id, payload, expires_at) VALUES ($1, $2, $3)
-               ON CONFLICT (id) DO UPDATE SET payload = EXCLUDED.payload, expires_at = EXCLUDED.expires_at WHERE handshakes.expires_at <= $4`,
+               ON CONFLICT (id) DO UPDATE SET payload = EXCLUDED.payload, expires_at = EXCLUDED.expires_at, consumed_at = NULL
+               WHERE handshakes.expires_at <= $4`,
         values: [keyOf(kind, id), JSON.stringify(payload), expiry(ttlSeconds), clock()],
       })
       return result.rowCount === 1
@@ -95,9 +98,13 @@ export function postgresHandshakes(db: Queryable, clock: () => Date): Handshakes
 export function redisHandshakes(redis: RedisClient): Handshakes {
   return {
     async put(kind, id, payload, ttlSeconds, uid) {
-      await redis.set(recordOf(kind, id), JSON.stringify(payload), 'EX', Math.max(1, ttlSeconds))
-      if (uid !== undefined)
-        await redis.set(`gatehouse:uid:${keyOf(kind, uid)}`, recordOf(kind, id), 'EX', Math.max(1, ttlSeconds))
+      const record = recordOf(kind, id)
+      const seconds = Math.max(1, ttlSeconds)
+      await Promise.all([
+        redis.set(record, JSON.stringify(payload), 'EX', seconds),
+        redis.expire(`${record}:consumed`, seconds),
+      ])
+      if (uid !== undefined) await redis.set(`gatehouse:uid:${keyOf(kind, uid)}`, record, 'EX', seconds)
     },
     async putOnce(kind, id, payload, ttlSeconds) {
       return (

@@ -29,9 +29,9 @@ function connect(url: string, options: RedisOptions): RedisClient {
     ...(first.username === '' ? {} : { username: decodeURIComponent(first.username) }),
     ...(first.password === '' ? {} : { password: decodeURIComponent(first.password) }),
   }
+  const tls = scheme.startsWith('rediss') ? { tls: {} } : {}
   if (scheme === 'redis+cluster' || scheme === 'rediss+cluster') {
     const addresses = nodes.map((node) => ({ host: node.hostname, port: Number(node.port || 6379) }))
-    const tls = scheme.startsWith('rediss') ? { tls: {} } : {}
     return new Cluster(addresses, {
       redisOptions: { ...options, ...credentials, ...tls },
       clusterRetryStrategy: () => 500,
@@ -39,5 +39,5 @@ function connect(url: string, options: RedisOptions): RedisClient {
   }
   const sentinels = nodes.map((node) => ({ host: node.hostname, port: Number(node.port || 26_379) }))
   const name = (nodes.at(-1) as URL).pathname.slice(1) || 'mymaster'
-  return new Redis({ ...options, ...credentials, sentinels, name })
+  return new Redis({ ...options, ...credentials, ...tls, enableTLSForSentinelMode: 'tls' in tls, sentinels, name })
 }

@@ -95,8 +95,11 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       const path = url.split('?', 1)[0] as string
       if (path === '/healthz') return answerHealth(res)
       if (path === '/readyz') return void answerReadiness(res, portal.storage)
+      // Two names are a trick between a proxy and us (RFC 9112 §3.2).
+      if (req.headersDistinct['host']?.length !== 1) return refuse(res, 400, 'A request names one host.')
       // Whatever else the address says, we publish and serve one (RFC 9110 §15.5.20).
-      if (req.headers.host !== host || !url.startsWith('/')) return answerMisdirected(res)
+      if (req.headers.host !== host || !url.startsWith('/'))
+        return refuse(res, 421, 'This portal does not answer for that host.')
       if (isMachineEndpoint(path)) return void protocol.handle(req, res)
       pages(req as Request, res as Response)
     },
@@ -104,8 +107,6 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   }
 }
 
-function answerMisdirected(res: ServerResponse): void {
-  res
-    .writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
-    .end('This portal does not answer for that host.\n')
+function refuse(res: ServerResponse, status: number, words: string): void {
+  res.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' }).end(`${words}\n`)
 }

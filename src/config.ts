@@ -55,7 +55,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     for (const name of ['PUBLIC_URL', 'GATEHOUSE_SECRET'] as const) {
       if (given[name] === undefined) faults.push(`${name}: must be set in production`)
     }
-    if (given['PUBLIC_URL']?.startsWith('http:')) faults.push('PUBLIC_URL: must begin with https:// in production')
+    if (URL.parse(given['PUBLIC_URL'] ?? '')?.protocol === 'http:')
+      faults.push('PUBLIC_URL: must begin with https:// in production')
   }
 
   if (!parsed.success || faults.length > 0) {
@@ -139,10 +140,7 @@ const environment = z.object({
   REDIS_URL: z
     .string()
     .refine(
-      (value) =>
-        value
-          .split(',')
-          .every((node) => /^rediss?(\+sentinel|\+cluster)?:$/.test(URL.parse(node.trim())?.protocol ?? '')),
+      (value) => value.split(',').every((node, index) => isRedisNode(node, index === 0)),
       'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://',
     )
     .optional(),
@@ -197,9 +195,13 @@ function withFiles(env: NodeJS.ProcessEnv, faults: string[]): NodeJS.ProcessEnv 
 
 function isOrigin(value: string): boolean {
   const parsed = URL.parse(value)
-  return (
-    parsed !== null && parsed.pathname === '/' && parsed.search === '' && parsed.hash === '' && parsed.username === ''
-  )
+  return parsed !== null && parsed.href === `${parsed.origin}/`
+}
+
+/** After the first, the addresses of Sentinels and of a Cluster may come without their scheme. */
+function isRedisNode(node: string, isFirst: boolean): boolean {
+  const url = isFirst || node.includes('://') ? node : `redis://${node}`
+  return /^rediss?(\+sentinel|\+cluster)?:$/.test(URL.parse(url)?.protocol ?? '')
 }
 
 function isProxySetting(value: string): boolean {

@@ -10,14 +10,14 @@ export function createLogger(level: string, destination: DestinationStream = pin
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: describe },
+      serializers: { error: (error: unknown) => describe(error) },
     },
     destination,
   )
 }
 
 /** An error's name, message, code and stack; driver errors also carry parameters, which must not be written down. */
-function describe(error: unknown): unknown {
+function describe(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return { message: String(error) }
   const { code } = error as { code?: unknown }
   return {
@@ -25,6 +25,7 @@ function describe(error: unknown): unknown {
     message: error.message,
     ...(typeof code === 'string' ? { code } : {}),
     stack: error.stack,
-    ...(error.cause === undefined ? {} : { cause: describe(error.cause) }),
+    // A chain of causes can be a ring.
+    ...(error.cause === undefined || depth > 3 ? {} : { cause: describe(error.cause, depth + 1) }),
   }
 }

@@ -9,6 +9,7 @@ const KEYS_EVERY_MS = 15_000
 const PRUNE_EVERY_MS = 60_000
 /** After this long (ms) a stopping process waits for nobody any more. */
 const STOP_LIMIT_MS = 10_000
+const IDLE_EVERY_MS = 50
 
 export interface RunningServer {
   port: number
@@ -58,10 +59,13 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
 
 async function drain(server: Server): Promise<void> {
   const closed = once(server, 'close')
+  server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'))
   server.close()
-  server.closeIdleConnections()
+  // What was busy just now is kept alive for a next request once its answer is out, unless somebody looks again.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_EVERY_MS)
   const limit = setTimeout(() => server.closeAllConnections(), STOP_LIMIT_MS)
   await closed
+  clearInterval(idle)
   clearTimeout(limit)
 }
 

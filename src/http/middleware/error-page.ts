@@ -30,6 +30,9 @@ export function errorPage(logger: Logger) {
 export function describe(error: unknown): ErrorPage {
   if (error instanceof RequestRefused)
     return { status: error.status, title: error.title, sentence: error.message, advice: error.advice }
+  // Before the stores are suspected: a browser that hung up in the middle of a form has a broken connection, too.
+  const status = (error as { status?: unknown } | null)?.status
+  if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
   if (error instanceof HasherBusy || isUnavailable(error)) {
     return {
       status: 503,
@@ -38,8 +41,6 @@ export function describe(error: unknown): ErrorPage {
       advice: 'Nothing was lost. Try again in a few seconds.',
     }
   }
-  const status = (error as { status?: unknown } | null)?.status
-  if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
   return {
     status: 500,
     title: 'Something went wrong',

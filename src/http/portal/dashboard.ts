@@ -38,14 +38,15 @@ function shapeApp(app: ConnectedApp, here: string, now: Date) {
     endedMore: app.endedMore,
     connectedSince: timeInWords(new Date(Math.min(...times.map(Number))), now),
     lastUsed: timeInWords(new Date(Math.max(...used.map(Number))), now),
-    summary: summaryOf(living),
+    summary: summaryOf(app.living, here),
   }
 }
 
-function summaryOf(living: { here: boolean }[]): string {
+function summaryOf(living: FamilyRow[], here: string): string {
+  const browsers = new Set(living.map((family) => family.identitySessionId))
   if (living.length === 0) return 'Not connected now'
-  if (living.length === 1) return living[0]?.here ? 'Connected in this browser' : 'Connected in one other browser'
-  return `Connected ${living.length} times`
+  if (living.length === 1) return browsers.has(here) ? 'Connected in this browser' : 'Connected in one other browser'
+  return `Connected ${living.length} times in ${browsers.size === 1 ? 'one browser' : `${browsers.size} browsers`}`
 }
 
 function shapeFamily(family: FamilyRow, here: string, now: Date) {

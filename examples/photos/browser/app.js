@@ -19,8 +19,12 @@ const acts = {
 
   async signOut() {
     const ended = await endConnection()
-    showSignedOut()
-    if (ended) await revoke(ended.refreshToken)
+    try {
+      // Before the page says "signed out": leaving it would cancel the request, and the family would live on.
+      if (ended) await revoke(ended.refreshToken)
+    } finally {
+      showSignedOut()
+    }
   },
 
   async signOutEverywhere() {

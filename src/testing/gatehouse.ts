@@ -46,7 +46,8 @@ export function startGatehouse(args: string[], env: Record<string, string>, inpu
     kill,
     async says(words) {
       while (!output.stdout.includes(words)) {
-        if (!child.stdout.readable) throw new Error(`it ended without saying ${words}: ${output.stderr || output.stdout}`)
+        if (!child.stdout.readable)
+          throw new Error(`it ended without saying ${words}: ${output.stderr || output.stdout}`)
         await Promise.race([finished, once(child.stdout, 'data')])
       }
     },

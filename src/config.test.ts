@@ -1,0 +1,307 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, test } from 'node:test'
+import { type Config, ConfigError, isLoopback, readConfig } from './config.ts'
+import { makeTemporaryFolder, type TemporaryFolder } from './testing/services/temporary-folder.ts'
+
+const DAY = 86_400
+const SECRET = 'one root secret of more than 32 bytes'
+const OTHER = 'two root secret of more than 32 bytes'
+const PRODUCTION = { NODE_ENV: 'production', PUBLIC_URL: 'https://id.example.test', GATEHOUSE_SECRET: SECRET }
+
+let root: TemporaryFolder
+before(async () => {
+  root = await makeTemporaryFolder('config')
+})
+after(() => root.remove())
+
+test('in development nothing needs to be set', () => {
+  const config = readConfig({ DATA_DIR: join(root.path, 'plain') })
+  const { secrets, ...rest } = config
+  assert.equal(secrets.length, 1)
+  assert.deepEqual(rest, {
+    production: false,
+    host: '127.0.0.1',
+    port: 3000,
+    publicUrl: 'http://localhost:3000',
+    databaseUrl: null,
+    redisUrl: null,
+    dataDir: join(root.path, 'plain'),
+    trustProxy: false,
+    logLevel: 'info',
+    lifetimes: {
+      applicationToken: 300,
+      familyIdle: 30 * DAY,
+      familyMax: 90 * DAY,
+      rotationGrace: 30,
+      identitySessionIdle: 14 * DAY,
+      identitySessionMax: 90 * DAY,
+    },
+  } satisfies Omit<Config, 'secrets'>)
+})
+
+for (const [variable, value, read, expected] of [
+  ['NODE_ENV', 'test', (config) => config.production, false],
+  ['HOST', '0.0.0.0', (config) => config.host, '0.0.0.0'],
+  ['PORT', '0', (config) => config.port, 0],
+  ['PORT', '65535', (config) => config.port, 65_535],
+  ['PORT', '8080', (config) => config.publicUrl, 'http://localhost:8080'],
+  ['PUBLIC_URL', 'https://id.example.test/', (config) => config.publicUrl, 'https://id.example.test'],
+  ['PUBLIC_URL', 'https://id.example.test:443', (config) => config.publicUrl, 'https://id.example.test'],
+  ['PUBLIC_URL', 'HTTPS://ID.Example.Test', (config) => config.publicUrl, 'https://id.example.test'],
+  ['PUBLIC_URL', 'http://localhost:3000', (config) => config.publicUrl, 'http://localhost:3000'],
+  ['GATEHOUSE_SECRET', `${SECRET}, ${OTHER}`, (config) => config.secrets, [SECRET, OTHER]],
+  ['DATABASE_URL', 'postgresql://u:p@h/d', (config) => config.databaseUrl, 'postgresql://u:p@h/d'],
+  [
+    'DATABASE_URL',
+    'postgres://u:p@h/d?sslmode=verify-full',
+    (config) => config.databaseUrl?.slice(0, 11),
+    'postgres://',
+  ],
+  ['REDIS_URL', 'redis://h:6379/1', (config) => config.redisUrl, 'redis://h:6379/1'],
+  ['REDIS_URL', 'rediss://h', (config) => config.redisUrl, 'rediss://h'],
+  ['DATA_DIR', '/var/lib/portal', (config) => config.dataDir, '/var/lib/portal'],
+  ['DATA_DIR', './somewhere', (config) => config.dataDir, join(process.cwd(), 'somewhere')],
+  ['TRUST_PROXY', 'true', (config) => config.trustProxy, true],
+  ['TRUST_PROXY', 'false', (config) => config.trustProxy, false],
+  ['TRUST_PROXY', '2', (config) => config.trustProxy, 2],
+  ['TRUST_PROXY', 'loopback, 10.0.0.0/8', (config) => config.trustProxy, 'loopback, 10.0.0.0/8'],
+  ['LOG_LEVEL', 'silent', (config) => config.logLevel, 'silent'],
+  ['APPLICATION_TOKEN_TTL', '3600', (config) => config.lifetimes.applicationToken, 3600],
+  ['FAMILY_IDLE', '10', (config) => config.lifetimes.familyIdle, 10],
+  ['FAMILY_MAX', '315360000', (config) => config.lifetimes.familyMax, 315_360_000],
+  ['ROTATION_GRACE', '0', (config) => config.lifetimes.rotationGrace, 0],
+  ['ROTATION_GRACE', '300', (config) => config.lifetimes.rotationGrace, 300],
+  ['IDENTITY_SESSION_IDLE', '3600', (config) => config.lifetimes.identitySessionIdle, 3600],
+  ['IDENTITY_SESSION_MAX', '7200', (config) => config.lifetimes.identitySessionMax, 7200],
+] satisfies [string, string, (config: Config) => unknown, unknown][]) {
+  test(`${variable}=${value} is taken`, () => {
+    assert.deepEqual(read(readConfig({ GATEHOUSE_SECRET: SECRET, [variable]: value })), expected)
+  })
+}
+
+for (const [variable, value] of [
+  ['SMTP_URL', 'smtp://user:password@mail.example.test:587'],
+  ['SMTP_URL', 'smtps://mail.example.test'],
+  ['MAIL_FROM', 'Gatehouse <id@example.test>'],
+  ['WORKERS', 'auto'],
+  ['WORKERS', '4'],
+  ['METRICS_TOKEN', 'a token of sixteen characters'],
+  ['REDIS_URL', 'redis+sentinel://u:p@one:26379,two:26379/mymaster'],
+  ['REDIS_URL', 'redis+cluster://one:6379,two:6379'],
+  ['REDIS_URL', 'redis+cluster://one:6379,redis+cluster://two:6379'],
+] as const) {
+  test(`${variable} may be ${value}`, () => {
+    assert.doesNotThrow(() => readConfig({ GATEHOUSE_SECRET: SECRET, [variable]: value }))
+  })
+}
+
+for (const [variable, value, fault] of [
+  ['NODE_ENV', 'Production', 'must be production, development or test'],
+  ['NODE_ENV', 'staging', 'must be production, development or test'],
+  ['PORT', 'http', 'must be a port number'],
+  ['PORT', '65536', 'must be a port number'],
+  ['PORT', '-1', 'must be a port number'],
+  ['PORT', '80.5', 'must be a port number'],
+  ['PUBLIC_URL', 'id.example.test', 'must be a URL that begins with https:// or http://'],
+  ['PUBLIC_URL', 'ftp://id.example.test', 'must be a URL that begins with https:// or http://'],
+  ['PUBLIC_URL', 'https://id.example.test/portal', 'must be an origin: scheme, host and port, without a path'],
+  ['PUBLIC_URL', 'https://id.example.test/?x', 'must be an origin: scheme, host and port, without a path'],
+  ['PUBLIC_URL', 'https://ada@id.example.test', 'must be an origin: scheme, host and port, without a path'],
+  ['PUBLIC_URL', 'https://:word@id.example.test', 'must be an origin: scheme, host and port, without a path'],
+  ['GATEHOUSE_SECRET', 'short and 31 bytes in length ..', 'each secret must have at least 32 bytes'],
+  ['GATEHOUSE_SECRET', `${SECRET},short`, 'each secret must have at least 32 bytes'],
+  ['GATEHOUSE_SECRET', `${SECRET},`, 'each secret must have at least 32 bytes'],
+  ['GATEHOUSE_SECRET', 'x'.repeat(64), 'must be random: try `openssl rand -base64 48`'],
+  ['DATABASE_URL', 'mysql://h/d', 'must be a URL that begins with postgresql:// or postgres://'],
+  ['DATABASE_URL', 'host=h', 'must be a URL that begins with postgresql:// or postgres://'],
+  ['REDIS_URL', 'localhost:6379', 'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://'],
+  [
+    'REDIS_URL',
+    'redis+cluster://one,http://two',
+    'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://',
+  ],
+  ['REDIS_URL', 'http://h', 'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://'],
+  ['SMTP_URL', 'https://mail.example.test', 'must be a URL that begins with smtp:// or smtps://'],
+  ['TRUST_PROXY', 'everybody', 'must be true, false, a number of proxies, or their addresses'],
+  ['TRUST_PROXY', '10.0.0.0/99', 'must be true, false, a number of proxies, or their addresses'],
+  ['WORKERS', '0', 'must be a number of processes or auto'],
+  ['WORKERS', 'many', 'must be a number of processes or auto'],
+  ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
+  ['METRICS_TOKEN', 'short', 'must have at least 16 characters'],
+  ['APPLICATION_TOKEN_TTL', '5m', 'must be a whole number of seconds'],
+  ['APPLICATION_TOKEN_TTL', '9', 'must be between 10 and 3600 seconds'],
+  ['APPLICATION_TOKEN_TTL', '3601', 'must be between 10 and 3600 seconds'],
+  ['FAMILY_IDLE', '-1', 'must be a whole number of seconds'],
+  ['FAMILY_IDLE', '9', 'must be between 10 and 315360000 seconds'],
+  ['FAMILY_MAX', '315360001', 'must be between 10 and 315360000 seconds'],
+  ['ROTATION_GRACE', '301', 'must be between 0 and 300 seconds'],
+  ['ROTATION_GRACE', '1e2', 'must be a whole number of seconds'],
+  ['IDENTITY_SESSION_IDLE', '9', 'must be between 10 and 34560000 seconds'],
+  ['IDENTITY_SESSION_MAX', '34560001', 'must be between 10 and 34560000 seconds'],
+] as const) {
+  test(`${variable}=${value.slice(0, 40)} is refused`, () => {
+    const [headline, ...lines] = refusal({ GATEHOUSE_SECRET: SECRET, [variable]: value }).split('\n')
+    assert.match(headline as string, /^Gatehouse cannot start: (one setting is|some settings are) wrong\.$/)
+    assert.ok(lines.includes(`  ${variable}: ${fault}`), lines.join('\n'))
+    assert.deepEqual(
+      lines.filter((line) => !line.startsWith(`  ${variable}: `)),
+      [],
+    )
+  })
+}
+
+test('every fault is in one message, one a line, and no value is', () => {
+  const env = {
+    NODE_ENV: 'v-env',
+    PORT: 'v-port',
+    PUBLIC_URL: 'v-url',
+    GATEHOUSE_SECRET: 'v-secret',
+    DATABASE_URL: 'v-database',
+    REDIS_URL: 'v-redis',
+    SMTP_URL: 'v-smtp',
+    MAIL_FROM: 'v',
+    TRUST_PROXY: 'v-proxy',
+    WORKERS: 'v-workers',
+    LOG_LEVEL: 'v-level',
+    METRICS_TOKEN: 'v-metrics',
+    APPLICATION_TOKEN_TTL: 'v-ttl',
+    FAMILY_IDLE: 'v-idle',
+    FAMILY_MAX: 'v-max',
+    ROTATION_GRACE: 'v-grace',
+    IDENTITY_SESSION_IDLE: 'v-session-idle',
+    IDENTITY_SESSION_MAX: 'v-session-max',
+  }
+  const [headline, ...lines] = refusal(env).split('\n')
+  assert.equal(headline, 'Gatehouse cannot start: some settings are wrong.')
+  for (const name of Object.keys(env))
+    assert.ok(
+      lines.some((line) => line.startsWith(`  ${name}: `)),
+      name,
+    )
+  assert.equal(
+    lines.some((line) => /\bv-/.test(line)),
+    false,
+  )
+})
+
+test('an empty variable is one that is not set', () => {
+  const config = readConfig({ GATEHOUSE_SECRET: SECRET, DATABASE_URL: '', REDIS_URL: '', PORT: '', PUBLIC_URL: '' })
+  assert.deepEqual([config.databaseUrl, config.redisUrl, config.port], [null, null, 3000])
+})
+
+for (const [name, value, read] of [
+  ['GATEHOUSE_SECRET', SECRET, (config) => config.secrets[0]],
+  ['DATABASE_URL', 'postgresql://u:p@h/d', (config) => config.databaseUrl],
+  ['REDIS_URL', 'redis://:p@h', (config) => config.redisUrl],
+  ['SMTP_URL', 'smtp://u:p@h', () => 'smtp://u:p@h'],
+  ['METRICS_TOKEN', 'a token of sixteen characters', () => 'a token of sixteen characters'],
+] satisfies [string, string, (config: Config) => unknown][]) {
+  test(`${name} may come as a file`, async () => {
+    const path = join(root.path, name)
+    await writeFile(path, `${value}\n`)
+    assert.equal(read(readConfig({ DATA_DIR: join(root.path, 'files'), [`${name}_FILE`]: path })), value)
+  })
+
+  test(`${name} cannot come as a file that is not there, nor twice, nor wrong`, async () => {
+    const data = { DATA_DIR: join(root.path, 'files') }
+    const missing = join(root.path, 'v-missing')
+    assert.match(refusal({ ...data, [`${name}_FILE`]: missing }), new RegExp(`${name}_FILE: the file cannot be read$`))
+    assert.equal(refusal({ ...data, [`${name}_FILE`]: missing }).includes('v-missing'), false)
+
+    const path = join(root.path, `${name}-wrong`)
+    await writeFile(path, 'v-wrong')
+    const twice = refusal({ ...data, [name]: value, [`${name}_FILE`]: path })
+    assert.match(twice, new RegExp(`${name}: is set twice, as ${name} and as ${name}_FILE$`))
+    const wrong = refusal({ ...data, [`${name}_FILE`]: path })
+    assert.match(wrong, new RegExp(`  ${name}: `))
+    assert.equal(wrong.includes('v-wrong'), false)
+  })
+}
+
+test('in production the address and the secret must be set', () => {
+  const config = readConfig(PRODUCTION)
+  assert.equal(config.production, true)
+  assert.equal(config.host, '0.0.0.0')
+  assert.equal(
+    refusal({ NODE_ENV: 'production' }),
+    `Gatehouse cannot start: some settings are wrong.
+  PUBLIC_URL: must be set in production
+  GATEHOUSE_SECRET: must be set in production`,
+  )
+})
+
+for (const url of [
+  'http://id.example.test',
+  'HTTP://id.example.test',
+  ' http://id.example.test',
+  'http://localhost:3000',
+]) {
+  test(`in production ${JSON.stringify(url)} is refused: cookies and tokens need https`, () => {
+    assert.match(refusal({ ...PRODUCTION, PUBLIC_URL: url }), /PUBLIC_URL: must begin with https:\/\/ in production/)
+  })
+}
+
+test('in production no secret is ever made', async () => {
+  const dataDir = join(root.path, 'production')
+  refusal({ NODE_ENV: 'production', PUBLIC_URL: 'https://id.example.test', DATA_DIR: dataDir })
+  readConfig({ ...PRODUCTION, DATA_DIR: dataDir })
+  await assert.rejects(stat(dataDir), { code: 'ENOENT' })
+})
+
+test('in development a secret is made once, kept for its owner only, and found again', async () => {
+  const dataDir = join(root.path, 'made/deep')
+  const [secret] = readConfig({ DATA_DIR: dataDir }).secrets
+  assert.match(secret, /^[A-Za-z0-9_-]{64}$/)
+  assert.deepEqual(readConfig({ DATA_DIR: dataDir }).secrets, [secret])
+  assert.equal((await stat(join(dataDir, 'secret'))).mode & 0o777, 0o600)
+  assert.equal((await readFile(join(dataDir, 'secret'), 'utf8')).trim(), secret)
+  assert.deepEqual(await readdir(dataDir), ['secret'])
+  assert.notDeepEqual(readConfig({ DATA_DIR: join(root.path, 'another') }).secrets, [secret])
+})
+
+test('nothing is made while anything is wrong', async () => {
+  const dataDir = join(root.path, 'unmade')
+  refusal({ DATA_DIR: dataDir, PORT: 'wrong' })
+  await assert.rejects(stat(dataDir), { code: 'ENOENT' })
+})
+
+test('processes that make the secret at once agree on one', async () => {
+  const dataDir = join(root.path, 'raced')
+  await mkdir(dataDir)
+  const program = `import { readConfig } from ${JSON.stringify(join(import.meta.dirname, 'config.ts'))}
+console.log(readConfig({ DATA_DIR: ${JSON.stringify(dataDir)} }).secrets[0])`
+  const printed = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
+      return output
+    }),
+  )
+  assert.equal(new Set(printed).size, 1)
+  assert.match(printed[0] as string, /^[A-Za-z0-9_-]{64}\n$/)
+  assert.deepEqual(await readdir(dataDir), ['secret'])
+})
+
+test('loopback is what only this machine can reach', () => {
+  for (const hostname of ['localhost', '127.0.0.1', '[::1]']) assert.equal(isLoopback(hostname), true)
+  for (const hostname of ['0.0.0.0', '[::]', '127.0.0.1.example.test', 'localhost.example.test', '']) {
+    assert.equal(isLoopback(hostname), false)
+  }
+})
+
+function refusal(env: NodeJS.ProcessEnv): string {
+  try {
+    readConfig(env)
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.message
+  }
+  return assert.fail('it was taken')
+}

@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { deskApp, notesApp, photosApp } from '../testing/apps.ts'
+import { openTestPortal, type TestPortal } from '../testing/portal.ts'
+import {
+  AppRefused,
+  type AppRow,
+  type AppSettings,
+  changeApp,
+  createApp,
+  disableApp,
+  enableApp,
+  findApp,
+  findAppFast,
+  listApps,
+  rotateSecret,
+  secretMatches,
+} from './apps.ts'
+
+const DAY = 86_400
+
+let portal: TestPortal
+before(async () => {
+  portal = await openTestPortal()
+})
+after(() => portal.close())
+
+test('a confidential app gets a secret once, and only its hash is kept', async () => {
+  const clientId = someId()
+  const { app, secret } = await createApp(portal, clientId, notesApp)
+  assert.match(secret as string, /^[A-Za-z0-9_-]{43}$/)
+  const result = await portal.storage.pool.query<{ row: string }>(
+    'SELECT a::text AS row FROM apps a WHERE client_id = $1',
+    [clientId],
+  )
+  assert.equal(result.rows[0]?.row.includes(secret as string), false)
+  assert.equal(secretMatches(app, secret as string, portal.clock()), true)
+  for (const wrong of ['', 'wrong', `${secret} `, (secret as string).toLowerCase(), app.secretHash as string]) {
+    assert.equal(secretMatches(app, wrong, portal.clock()), false, wrong)
+  }
+})
+
+test('a public app has no secret, and none matches', async () => {
+  const { app, secret } = await createApp(portal, someId(), photosApp)
+  assert.equal(secret, null)
+  assert.equal(secretMatches(app, '', portal.clock()), false)
+  await assert.rejects(rotateSecret(portal, app), AppRefused)
+})
+
+test('two apps never have one secret', async () => {
+  const one = await createApp(portal, someId(), notesApp)
+  const two = await createApp(portal, someId(), notesApp)
+  assert.notEqual(one.secret, two.secret)
+  assert.equal(secretMatches(one.app, two.secret as string, portal.clock()), false)
+})
+
+test('after a rotation the secret before is good for one more day', async () => {
+  const { app, secret: first } = await createApp(portal, someId(), notesApp)
+  const second = await rotateSecret(portal, app)
+  const rotated = await stored(app)
+  assert.notEqual(second, first)
+  const matches = (secret: string | null) => secretMatches(rotated, secret as string, portal.clock())
+  assert.deepEqual([matches(first), matches(second)], [true, true])
+  portal.clock.advance(DAY - 1)
+  assert.equal(matches(first), true)
+  portal.clock.advance(1)
+  assert.deepEqual([matches(first), matches(second)], [false, true])
+})
+
+test('a second rotation forgets the first secret at once', async () => {
+  const { app, secret: first } = await createApp(portal, someId(), notesApp)
+  const second = await rotateSecret(portal, app)
+  const third = await rotateSecret(portal, await stored(app))
+  const rotated = await stored(app)
+  assert.deepEqual(
+    [first, second, third].map((secret) => secretMatches(rotated, secret as string, portal.clock())),
+    [false, true, true],
+  )
+})
+
+test('both ways to find an app find the same', async () => {
+  const { app } = await createApp(portal, someId(), { ...deskApp, familyIdle: 60, rotationGrace: 0 })
+  await changeApp(portal, app, { applicationTokenTtl: 120 })
+  const found = await findApp(portal.storage, app.clientId)
+  assert.deepEqual(await findAppFast(portal.storage, app.clientId), found)
+  assert.equal(found?.applicationTokenTtl, 120)
+  assert.ok((await listApps(portal.storage)).some(({ clientId }) => clientId === app.clientId))
+  assert.equal(await findApp(portal.storage, 'nobody'), null)
+  assert.equal(await findAppFast(portal.storage, 'nobody'), null)
+})
+
+test('there is one app of each client id', async () => {
+  const clientId = someId()
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 5 }, async () => createApp(portal, clientId, notesApp)),
+  )
+  const refused = outcomes.filter((outcome) => outcome.status === 'rejected')
+  assert.equal(refused.length, 4)
+  for (const { reason } of refused) {
+    assert.ok(reason instanceof AppRefused)
+    assert.equal(reason.message, `there is an app ${clientId} already`)
+  }
+})
+
+test('a change is checked like a new app, and one that is refused changes nothing', async () => {
+  const { app } = await createApp(portal, someId(), notesApp)
+  await assert.rejects(changeApp(portal, app, { redirectUris: [] }), AppRefused)
+  await assert.rejects(changeApp(portal, app, { rotationGrace: 301 }), AppRefused)
+  const changed = await changeApp(portal, app, { name: 'New name' })
+  assert.equal(changed.name, 'New name')
+  assert.deepEqual(changed.redirectUris, notesApp.redirectUris)
+})
+
+test('an app is disabled and enabled', async () => {
+  const { app } = await createApp(portal, someId(), notesApp)
+  assert.deepEqual((await disableApp(portal, app)).disabledAt, portal.clock())
+  assert.equal((await enableApp(portal, app)).disabledAt, null)
+})
+
+for (const clientId of ['notes', 'a', 'A-1._~z', '0', 'x'.repeat(128), 'https.example']) {
+  test(`${clientId.slice(0, 20)} is a client id`, async () => {
+    assert.equal((await createApp(portal, clientId, notesApp)).app.clientId, clientId)
+  })
+}
+for (const clientId of ['', '-a', '.a', 'a b', 'a/b', 'a:b', 'ä', 'a\n', 'a\0', 'x'.repeat(129), 'https://a.test/']) {
+  test(`${JSON.stringify(clientId.slice(0, 20))} is no client id`, async () => {
+    await assert.rejects(createApp(portal, clientId, notesApp), /a client id has 1 to 128/)
+  })
+}
+
+const web = (uri: string) => ({ ...notesApp, redirectUris: [uri] })
+const native = (uri: string) => ({ ...deskApp, redirectUris: [uri] })
+for (const [settings, why] of [
+  [web('https://notes.example.test/callback'), null],
+  [web('https://notes.example.test/'), null],
+  [web('https://notes.example.test'), null],
+  [web('https://notes.example.test:8443/callback?tenant=1&x=%20'), null],
+  [web('https://notes.example.test/file.js/a..b/...'), null],
+  [web('https://xn--bcher-kva.example/'), null],
+  [web('https://192.0.2.1/callback'), null],
+  [web('https://[2001:db8::1]/callback'), null],
+  [web('http://localhost:3000/callback'), null],
+  [web('http://127.0.0.1/callback'), null],
+  [web('http://[::1]:8080/callback'), null],
+  [native('com.example.desk:/callback'), null],
+  [native('com.example.desk://callback'), null],
+  [native('http://127.0.0.1/callback'), null],
+  [native('https://desk.example.test/callback'), null],
+
+  [web(''), 'is not an absolute URI'],
+  [web('/callback'), 'is not an absolute URI'],
+  [web('notes.example.test/callback'), 'is not an absolute URI'],
+  [web('//notes.example.test/callback'), 'is not an absolute URI'],
+  [web('https://'), 'is not an absolute URI'],
+  [web('https://notes example.test/'), 'is not an absolute URI'],
+  [web('https://notes.example.test/a b'), 'is not an absolute URI'],
+  [web('https://notes.example.test/ä'), 'is not an absolute URI'],
+  [web('https://nötes.example.test/'), 'is not an absolute URI'],
+  [web(' https://notes.example.test/'), 'is not an absolute URI'],
+  [web('https://notes.example.test/\n'), 'is not an absolute URI'],
+  [web('https://notes.example.test/\0'), 'is not an absolute URI'],
+  [web('https://notes.example.test:99999/'), 'is not an absolute URI'],
+  [web(`https://notes.example.test/${'a'.repeat(2000)}`), 'is not an absolute URI'],
+  [web('https://*.example.test/callback'), 'wildcards are not allowed'],
+  [web('https://notes.example.test/*'), 'wildcards are not allowed'],
+  [web('https://notes.example.test/#'), 'a fragment is not allowed'],
+  [web('https://notes.example.test/callback#part'), 'a fragment is not allowed'],
+  [web('https://ada@notes.example.test/'), 'a user name in it is not allowed'],
+  [web('https://ada:secret@notes.example.test/'), 'a user name in it is not allowed'],
+  [web('https://notes.example.test@evil.test/'), 'a user name in it is not allowed'],
+  [web('https://@notes.example.test/'), 'a user name in it is not allowed'],
+  [web('https://notes.example.test/../callback'), 'must be written in its plain form'],
+  [web('https://notes.example.test/a/./b'), 'must be written in its plain form'],
+  [web('https://notes.example.test/a/..'), 'must be written in its plain form'],
+  [web('https://notes.example.test/a/..?x'), 'must be written in its plain form'],
+  [web('https://notes.example.test/%2e%2E/callback'), 'must be written in its plain form'],
+  [web('https://notes.example.test/.%2e/callback'), 'must be written in its plain form'],
+  [web('https:\\\\notes.example.test\\callback'), 'must be written in its plain form'],
+  [web('https://evil.test\\@notes.example.test/'), 'a user name in it is not allowed'],
+  [web('https:notes.example.test/callback'), 'must be written in its plain form'],
+  [web('https:/notes.example.test/callback'), 'must be written in its plain form'],
+  [web('https:///notes.example.test/callback'), 'must be written in its plain form'],
+  [web('http:localhost/callback'), 'must be written in its plain form'],
+  [web('http://notes.example.test/callback'), 'http is only allowed on loopback; use https'],
+  [web('http://localhost.evil.test/'), 'http is only allowed on loopback; use https'],
+  [web('http://127.0.0.1.evil.test/'), 'http is only allowed on loopback; use https'],
+  [web('http://192.168.1.1/'), 'http is only allowed on loopback; use https'],
+  [web('http://0.0.0.0/'), 'http is only allowed on loopback; use https'],
+  [web('com.example.notes:/callback'), 'must begin with https://'],
+  [web('javascript:alert(1)'), 'must begin with https://'],
+  [web('data:text/html,x'), 'must begin with https://'],
+  [web('file:///etc/passwd'), 'must begin with https://'],
+  [web('ftp://notes.example.test/'), 'must begin with https://'],
+  [web('wss://notes.example.test/'), 'must begin with https://'],
+  [native('desk:/callback'), 'a scheme of an app contains a dot, like com.example.app'],
+  [native('javascript:alert(1)'), 'a scheme of an app contains a dot, like com.example.app'],
+  [native('http://192.0.2.1/'), 'http is only allowed on loopback; use https'],
+] as const) {
+  const [uri] = settings.redirectUris as [string]
+  const whose = settings.isNative ? 'a native app' : 'a web app'
+  const spelled = JSON.stringify(uri.length > 80 ? `${uri.slice(0, 30)}… (${uri.length})` : uri)
+  test(`${whose} ${why === null ? 'may' : 'may not'} be sent to ${spelled}`, async () => {
+    if (why === null) {
+      assert.deepEqual((await createApp(portal, someId(), settings)).app.redirectUris, [uri])
+      return
+    }
+    const message = `redirect URI ${JSON.stringify(uri)}: ${why}`
+    await assert.rejects(createApp(portal, someId(), settings), { message })
+    const elsewhere = { ...settings, redirectUris: ['https://good.example.test/'], postLogoutRedirectUris: [uri] }
+    await assert.rejects(createApp(portal, someId(), elsewhere), { message })
+  })
+}
+
+for (const [change, fault] of [
+  [{ name: '' }, 'a name has 1 to 100 characters'],
+  [{ name: '  ' }, 'a name has 1 to 100 characters'],
+  [{ name: 'x'.repeat(101) }, 'a name has 1 to 100 characters'],
+  [{ name: 'No\ntes' }, 'a name has 1 to 100 characters'],
+  [{ redirectUris: [] }, 'an app needs at least one redirect URI'],
+  [{ audience: '' }, 'an audience has 1 to 255 visible ASCII characters'],
+  [{ audience: 'two words' }, 'an audience has 1 to 255 visible ASCII characters'],
+  [{ audience: 'ä' }, 'an audience has 1 to 255 visible ASCII characters'],
+  [{ audience: 'x'.repeat(256) }, 'an audience has 1 to 255 visible ASCII characters'],
+  [{ scope: 'openid  email' }, 'a scope is a list of words, separated by single spaces'],
+  [{ scope: ' openid' }, 'a scope is a list of words, separated by single spaces'],
+  [{ scope: 'openid "quoted"' }, 'a scope is a list of words, separated by single spaces'],
+  [{ scope: 'openid\\' }, 'a scope is a list of words, separated by single spaces'],
+  [{ scope: 'email' }, 'the scope must contain openid'],
+  [{ scope: 'openid.read' }, 'the scope must contain openid'],
+  [{ isPublic: true, allowNoPkce: true }, 'a public app cannot do without PKCE (RFC 9700 §2.1.1)'],
+  [{ idTokenAlg: 'HS256' }, 'ID tokens are signed with ES256 or RS256'],
+  [{ idTokenAlg: 'none' }, 'ID tokens are signed with ES256 or RS256'],
+  [{ applicationTokenTtl: 9 }, 'application-token-ttl must be between 10 and 3600 seconds'],
+  [{ applicationTokenTtl: 3601 }, 'application-token-ttl must be between 10 and 3600 seconds'],
+  [{ applicationTokenTtl: 10.5 }, 'application-token-ttl must be between 10 and 3600 seconds'],
+  [{ applicationTokenTtl: Number.NaN }, 'application-token-ttl must be between 10 and 3600 seconds'],
+  [{ familyIdle: 0 }, 'family-idle must be between 10 and 315360000 seconds'],
+  [{ familyIdle: -1 }, 'family-idle must be between 10 and 315360000 seconds'],
+  [{ familyMax: 315_360_001 }, 'family-max must be between 10 and 315360000 seconds'],
+  [{ rotationGrace: -1 }, 'rotation-grace must be between 0 and 300 seconds'],
+  [{ rotationGrace: 301 }, 'rotation-grace must be between 0 and 300 seconds'],
+] satisfies [Partial<AppSettings>, string][]) {
+  test(`an app with ${JSON.stringify(change).slice(0, 60)} is refused`, async () => {
+    await assert.rejects(createApp(portal, someId(), { ...notesApp, ...change }), (error: Error) => {
+      assert.ok(error instanceof AppRefused)
+      assert.ok(error.message.split('\n').includes(fault), error.message)
+      return true
+    })
+  })
+}
+
+for (const change of [
+  { applicationTokenTtl: 10, familyIdle: 10, familyMax: 10, rotationGrace: 0 },
+  { applicationTokenTtl: 3600, familyIdle: 315_360_000, familyMax: 315_360_000, rotationGrace: 300 },
+  { name: 'x'.repeat(100), audience: 'x'.repeat(255), scope: 'openid notes:read https://api.example.test/write' },
+  { allowNoPkce: true, idTokenAlg: 'RS256' },
+] satisfies Partial<AppSettings>[]) {
+  test(`an app with ${JSON.stringify(change).slice(0, 60)} is taken`, async () => {
+    const { app } = await createApp(portal, someId(), { ...notesApp, ...change })
+    assert.deepEqual(await findApp(portal.storage, app.clientId), app)
+  })
+}
+
+test('all faults of an app come at once, one a line', async () => {
+  const settings = { ...notesApp, name: '', scope: 'email', redirectUris: ['ftp://a.test/', 'https://b.test/#'] }
+  await assert.rejects(createApp(portal, '-', settings), (error: Error) => {
+    assert.equal(error.message.split('\n').length, 5, error.message)
+    return true
+  })
+})
+
+function someId(): string {
+  return `app-${randomBytes(6).toString('hex')}`
+}
+
+async function stored({ clientId }: AppRow): Promise<AppRow> {
+  return (await findApp(portal.storage, clientId)) as AppRow
+}

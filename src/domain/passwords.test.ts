@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import argon2 from 'argon2'
+import { ada, grace } from '../testing/people.ts'
+import { createPasswordHasher, HasherBusy, type PasswordHasher, passwordProblem } from './passwords.ts'
+
+let hasher: PasswordHasher
+
+before(async () => {
+  hasher = await createPasswordHasher()
+})
+
+test('a password is kept as argon2id with 19 MiB, two passes and one lane', async () => {
+  const hash = await hasher.hash(ada.password)
+  assert.match(hash, /^\$argon2id\$v=19\$/)
+  assert.deepEqual(new Set(hash.split('$')[3]?.split(',')), new Set(['m=19456', 't=2', 'p=1']))
+  assert.notEqual(await hasher.hash(ada.password), hash)
+})
+
+test('a hash matches its own password and no other', async () => {
+  const hash = await hasher.hash(ada.password)
+  assert.equal(await hasher.matches(hash, ada.password), true)
+  for (const other of ['', grace.password, `${ada.password} `, ada.password.toUpperCase(), ada.password.slice(0, -1)]) {
+    assert.equal(await hasher.matches(hash, other), false, other)
+  }
+})
+
+test('a long password counts to its last character', async () => {
+  const long = 'x'.repeat(199)
+  const hash = await hasher.hash(`${long}a`)
+  assert.equal(await hasher.matches(hash, `${long}a`), true)
+  assert.equal(await hasher.matches(hash, `${long}b`), false)
+})
+
+test('a password is the same however a keyboard composes its accents', async () => {
+  const hash = await hasher.hash('un mot de passe caché'.normalize('NFC'))
+  assert.equal(await hasher.matches(hash, 'un mot de passe caché'.normalize('NFD')), true)
+})
+
+test('nobody without an account has a password', async () => {
+  assert.equal(await hasher.matches(null, ada.password), false)
+  assert.equal(await hasher.matches(null, ''), false)
+})
+
+test('asking for somebody without an account costs as much as for somebody with one', async () => {
+  const hash = await hasher.hash(ada.password)
+  const spent = { known: 0, unknown: 0 }
+  for (let round = 0; round < 8; round++) {
+    spent.known += await cpuOf(async () => hasher.matches(hash, grace.password))
+    spent.unknown += await cpuOf(async () => hasher.matches(null, grace.password))
+  }
+  const ratio = spent.unknown / spent.known
+  assert.ok(ratio > 0.5 && ratio < 2, `${ratio}`)
+})
+
+test('a hash of weaker parameters is to be made anew, one of ours is not', async () => {
+  const weaker = { type: argon2.argon2id, memoryCost: 8192, timeCost: 2, parallelism: 1 } as const
+  assert.equal(hasher.needsRehash(await argon2.hash(ada.password, weaker)), true)
+  assert.equal(
+    hasher.needsRehash(await argon2.hash(ada.password, { ...weaker, memoryCost: 19_456, timeCost: 1 })),
+    true,
+  )
+  assert.equal(hasher.needsRehash(await hasher.hash(ada.password)), false)
+  assert.equal(await hasher.matches(await argon2.hash(ada.password, weaker), ada.password), true)
+})
+
+test('whoever would wait too long is refused at once, and the others are served', async () => {
+  const narrow = await createPasswordHasher(1, 2)
+  const asked = Array.from({ length: 6 }, async () => narrow.hash(ada.password))
+  const answers = await Promise.allSettled(asked)
+  const refused = answers.filter((answer) => answer.status === 'rejected')
+  assert.equal(refused.length, 3)
+  for (const { reason } of refused) assert.ok(reason instanceof HasherBusy)
+  assert.equal(await narrow.matches(await narrow.hash(ada.password), ada.password), true)
+})
+
+test('asking for a password is refused in the same way as making one', async () => {
+  const closed = await createPasswordHasher(1, 0)
+  await assert.rejects(closed.matches(null, ada.password), HasherBusy)
+})
+
+test('no more passwords are hashed at once than were allowed', async () => {
+  const narrow = await createPasswordHasher(1, 100)
+  const finished: number[] = []
+  const one = await timeOf(async () => narrow.hash(ada.password))
+  const four = await timeOf(async () =>
+    Promise.all([1, 2, 3, 4].map(async (turn) => narrow.hash(ada.password).then(() => finished.push(turn)))),
+  )
+  assert.deepEqual(finished, [1, 2, 3, 4])
+  assert.ok(four > one * 1.5, `${four} for four, ${one} for one`)
+})
+
+const personal = ['ada', 'lovelace@example.test', 'lovelace']
+for (const [password, verdict] of [
+  [ada.password, 'good'],
+  [grace.password, 'good'],
+  ['correct horse battery', 'good'],
+  ['ピンクの象が五頭で森を静かに歩く', 'good'],
+  ['🦊🐢🦉🐝🐙🦔🐳🦆🐌🦋🐞🐜🦂🕷🦀', 'good'],
+  ['1q2w3e4r5t6y7u8', 'good'],
+  ['lovelace likes engines', 'good'],
+  ['', 'short'],
+  ['short', 'short'],
+  ['fourteen chars', 'short'],
+  ['🦊🦊🦊🦊🦊🦊🦊🦊', 'short'],
+  ['x1y2z'.repeat(40), 'good'],
+  [`${'x1y2z'.repeat(40)}a`, 'long'],
+  ['lovelacelovelace', 'personal'],
+  ['Lovelace-1234567', 'good'],
+  ['LOVELACElovelace1', 'personal'],
+  ['lovelace@example.test', 'personal'],
+  ['gatehousegatehouse', 'personal'],
+  ['aaaaaaaaaaaaaaaaaaaa', 'guessable'],
+  ['abababababababab', 'guessable'],
+  ['passwordpassword', 'guessable'],
+  ['password1234567890', 'guessable'],
+  ['Passwort!2024Passwort!', 'guessable'],
+  ['12345678901234567890', 'guessable'],
+  ['0123456789012345', 'guessable'],
+  ['abcdefghijklmnopqrst', 'guessable'],
+] as const) {
+  test(`the password ${JSON.stringify(password.slice(0, 30))} of ${password.length} is ${verdict}`, () => {
+    const words = {
+      good: null,
+      short: 'Use at least 15 characters.',
+      long: 'Use at most 200 characters.',
+      personal: 'Use something that is harder to guess from your name or address.',
+      guessable: 'Use something that is harder to guess.',
+    }
+    assert.equal(passwordProblem(password, personal), words[verdict])
+  })
+}
+
+async function cpuOf(work: () => Promise<unknown>): Promise<number> {
+  const start = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(start)
+  return user + system
+}
+
+async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}

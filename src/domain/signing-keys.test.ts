@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { verify } from 'node:crypto'
+import { after, before, beforeEach, test } from 'node:test'
+import { compactVerify, importSPKI } from 'jose'
+import { createLogger } from '../logger.ts'
+import { migrate } from '../storage/migrations.ts'
+import type { SigningKeyRow } from '../storage/signing-keys.ts'
+import { openStorage, type Storage } from '../storage/storage.ts'
+import { createClock, type TestClock } from '../testing/clock.ts'
+import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { deriveSecrets } from './secrets.ts'
+import { KeyRing, LONGEST_TOKEN, type SigningAlg, type SigningKey, signWith } from './signing-keys.ts'
+
+const OLD = 'the old root secret, of 32 bytes or more'
+const NEW = 'the new root secret, of 32 bytes or more'
+
+let database: TestDatabase
+let storage: Storage
+let otherStorage: Storage
+let clock: TestClock
+
+before(async () => {
+  database = await createDatabase()
+  await migrate(database.databaseUrl)
+  const options = { ...database, dataDir: '/nowhere', logger: createLogger('silent'), clock: () => clock() }
+  storage = await openStorage(options)
+  otherStorage = await openStorage(options)
+})
+beforeEach(async () => {
+  clock = createClock()
+  await storage.pool.query('TRUNCATE signing_keys')
+})
+after(async () => {
+  await storage.close()
+  await otherStorage.close()
+  await database.drop()
+})
+
+const openRing = async (roots: readonly [string, ...string[]] = [OLD], stores = storage) =>
+  KeyRing.open(stores, deriveSecrets(roots), clock)
+
+test('a new portal has one key for each algorithm, which signs at once', async () => {
+  const ring = await openRing()
+  assert.deepEqual(
+    ring.published().map(({ alg }) => alg),
+    ['ES256', 'RS256'],
+  )
+  assert.equal(ring.signer('ES256').kid, ring.published()[0]?.kid)
+  assert.equal(ring.find(ring.signer('RS256').kid)?.alg, 'RS256')
+  assert.equal(ring.find('unknown'), null)
+})
+
+test('processes that make the first keys at once agree on one set', async () => {
+  const rings = await Promise.all([openRing([OLD], storage), openRing([OLD], otherStorage)])
+  assert.equal(new Set(rings.map((ring) => ring.signer('ES256').kid)).size, 1)
+  assert.equal(new Set(rings.map((ring) => ring.signer('RS256').kid)).size, 1)
+  assert.equal(await storage.prisma.signingKey.count(), 2)
+})
+
+test('a process whose clock is a little behind signs with the first keys all the same', async () => {
+  await openRing()
+  clock.advance(-2)
+  const behind = await openRing([OLD], otherStorage)
+  assert.equal(behind.signer('ES256').alg, 'ES256')
+})
+
+test('the next key is published before it signs, for as long as anybody may cache the keys', async () => {
+  const ring = await openRing()
+  const first = ring.signer('ES256').kid
+  const next = (await ring.rotate()).find(({ alg }) => alg === 'ES256')?.kid as string
+  assert.equal(ring.signer('ES256').kid, first)
+  assert.notEqual(ring.find(next), null)
+  clock.advance(899)
+  assert.equal(ring.signer('ES256').kid, first)
+  clock.advance(1)
+  assert.equal(ring.signer('ES256').kid, next)
+  assert.equal(ring.published()[0]?.kid, next)
+})
+
+test('a replaced key stays published until the last token it signed has expired, then it is gone for good', async () => {
+  const ring = await openRing()
+  const first = ring.signer('ES256').kid
+  await ring.rotate()
+  clock.advance(900 + LONGEST_TOKEN - 1)
+  assert.notEqual(ring.find(first), null)
+  await ring.reload()
+  assert.equal(await storage.prisma.signingKey.count(), 4)
+  clock.advance(1)
+  assert.equal(ring.find(first), null)
+  await ring.reload()
+  assert.equal(await storage.prisma.signingKey.count(), 2)
+  assert.notEqual(ring.signer('ES256').kid, first)
+})
+
+test('two rotations in a row leave a key that signs at every moment', async () => {
+  const ring = await openRing()
+  await ring.rotate()
+  clock.advance(60)
+  await ring.rotate()
+  for (let minute = 0; minute < 100; minute++) {
+    const signer = ring.signer('ES256')
+    assert.ok(signer.signsFrom <= clock())
+    assert.notEqual(ring.find(signer.kid), null)
+    clock.advance(60)
+    await ring.reload()
+  }
+  assert.equal(await storage.prisma.signingKey.count(), 2)
+})
+
+test('another process knows the next key once it has looked, before it signs', async () => {
+  const here = await openRing()
+  const there = await openRing([OLD], otherStorage)
+  const next = (await here.rotate())[0]?.kid as string
+  assert.equal(there.find(next), null)
+  await there.reload()
+  assert.notEqual(there.find(next), null)
+  clock.advance(900)
+  assert.equal(there.signer('ES256').kid, here.signer('ES256').kid)
+})
+
+test('the database holds no private key in clear', async () => {
+  const ring = await openRing()
+  const result = await storage.pool.query<{ row: string }>('SELECT k::text AS row FROM signing_keys k')
+  const dump = result.rows.map(({ row }) => row).join('\n')
+  assert.equal(dump.includes('PRIVATE KEY'), false)
+  for (const { privateKey } of ring.published()) {
+    const { d } = privateKey.export({ format: 'jwk' })
+    assert.equal(dump.includes(d as string), false)
+  }
+})
+
+test('an older secret opens the keys, which are then encrypted under the new one', async () => {
+  const kid = (await openRing([OLD])).signer('ES256').kid
+  assert.equal((await openRing([NEW, OLD])).signer('ES256').kid, kid)
+  assert.equal((await openRing([NEW])).signer('ES256').kid, kid)
+})
+
+test('a secret that does not open the keys is refused in words that say what to do', async () => {
+  await openRing([OLD])
+  await assert.rejects(openRing([NEW]), (error: Error) => {
+    assert.match(error.message, /^GATEHOUSE_SECRET does not open the signing keys in this database: put the secret/)
+    assert.equal(error.message.includes(NEW), false)
+    return true
+  })
+  assert.equal(await storage.prisma.signingKey.count(), 2)
+})
+
+test('a key that was swapped for another, or tampered with, is refused', async () => {
+  await openRing()
+  const [one, two] = (await storage.prisma.signingKey.findMany()) as [SigningKeyRow, SigningKeyRow]
+  const put = async (encryptedPrivate: string) =>
+    storage.prisma.signingKey.update({ where: { kid: one.kid }, data: { encryptedPrivate } })
+  await put(two.encryptedPrivate)
+  await assert.rejects(openRing(), /does not open/)
+  const bytes = two.encryptedPrivate.split('.')
+  await put([bytes[0], bytes[1], `A${bytes[2]?.slice(1)}`].join('.'))
+  await assert.rejects(openRing(), /does not open/)
+})
+
+test('ES256 signatures are 64 raw bytes that verify, whatever the length of their two numbers', async () => {
+  const key = (await openRing()).signer('ES256')
+  let short = 0
+  for (let count = 0; count < 3000; count++) {
+    const signature = signWith(key, `message ${count}`)
+    assert.equal(signature.length, 64)
+    assert.equal(holds(key, `message ${count}`, signature), true, `message ${count}`)
+    if (signature[0] === 0 || signature[32] === 0) short++
+  }
+  // About one in 128 has a number that needs fewer than 32 bytes.
+  assert.ok(short > 0)
+})
+
+for (const alg of ['ES256', 'RS256'] satisfies SigningAlg[]) {
+  test(`a ${alg} signature is what any library expects`, async () => {
+    const key = (await openRing()).signer(alg)
+    const encode = (text: string) => Buffer.from(text).toString('base64url')
+    const input = `${encode(JSON.stringify({ alg }))}.${encode('a payload')}`
+    const jws = `${input}.${signWith(key, input).toString('base64url')}`
+    const spki = key.publicKey.export({ format: 'pem', type: 'spki' }).toString()
+    const { payload } = await compactVerify(jws, await importSPKI(spki, alg), { algorithms: [alg] })
+    assert.equal(Buffer.from(payload).toString(), 'a payload')
+    assert.deepEqual(signWith(key, Buffer.from(input)).length, signWith(key, input).length)
+  })
+}
+
+test('the keys are strong enough', async () => {
+  const ring = await openRing()
+  assert.equal(ring.signer('ES256').publicKey.asymmetricKeyDetails?.namedCurve, 'prime256v1')
+  assert.equal(ring.signer('RS256').publicKey.asymmetricKeyDetails?.modulusLength, 2048)
+})
+
+function holds({ publicKey }: SigningKey, message: string, signature: Buffer): boolean {
+  return verify('sha256', Buffer.from(message), { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature)
+}

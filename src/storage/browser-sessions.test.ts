@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { createHash, randomUUID } from 'node:crypto'
+import { after, before, suite, test } from 'node:test'
+import type session from 'express-session'
+import { createDatabase } from '../testing/databases.ts'
+import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
+import { migrate } from './migrations.ts'
+import { openPostgres } from './postgres.ts'
+import { openRedis } from './redis.ts'
+
+interface Opened {
+  store: session.Store
+  /** Everything the store holds, as text. */
+  dump(): Promise<string>
+  close(): Promise<void>
+}
+
+for (const [name, openStore] of [
+  ['PostgreSQL', openPostgresStore],
+  ['Redis', openRedisStore],
+] as const) {
+  suite(`browser sessions in ${name}`, () => {
+    let opened: Opened
+    before(async () => {
+      opened = await openStore()
+    })
+    after(() => opened.close())
+
+    const get = async (id: string) =>
+      new Promise<session.SessionData | null>((resolve, reject) => {
+        opened.store.get(id, (error, found) => (failed(error) ? reject(error) : resolve(found ?? null)))
+      })
+    const set = async (id: string, data: session.SessionData) =>
+      new Promise<void>((resolve, reject) => {
+        opened.store.set(id, data, (error) => (failed(error) ? reject(error) : resolve()))
+      })
+    const destroy = async (id: string) =>
+      new Promise<void>((resolve, reject) => {
+        opened.store.destroy(id, (error) => (failed(error) ? reject(error) : resolve()))
+      })
+
+    test('what is set is found under its id and no other', async () => {
+      const id = randomUUID()
+      await set(id, visit('Ada'))
+      assert.equal((await get(id))?.identitySessionId, 'Ada')
+      assert.equal(await get(randomUUID()), null)
+    })
+
+    test('what is set again replaces what was there', async () => {
+      const id = randomUUID()
+      await set(id, visit('Ada'))
+      await set(id, visit('Grace'))
+      assert.equal((await get(id))?.identitySessionId, 'Grace')
+    })
+
+    test('what is destroyed is gone, and may be destroyed again', async () => {
+      const id = randomUUID()
+      await set(id, visit('Ada'))
+      await destroy(id)
+      assert.equal(await get(id), null)
+      await destroy(id)
+    })
+
+    test('what has expired is not found', async () => {
+      const id = randomUUID()
+      await set(id, visit('Ada', -1000))
+      assert.equal(await get(id), null)
+    })
+
+    test('the store holds hashes of ids, and no id', async () => {
+      const id = randomUUID()
+      await set(id, visit('Ada'))
+      const dump = await opened.dump()
+      assert.equal(dump.includes(id), false)
+      assert.equal(dump.includes(createHash('sha256').update(id).digest('base64url')), true)
+    })
+
+    test('a hash from a stolen store opens nothing', async () => {
+      const id = randomUUID()
+      await set(id, visit('Ada'))
+      assert.equal(await get(createHash('sha256').update(id).digest('base64url')), null)
+    })
+
+    test('an id may hold whatever a stranger sends', async () => {
+      for (const id of ['', 'a\u0000b', '\ud800', '*', 'x'.repeat(10_000)]) assert.equal(await get(id), null)
+    })
+
+    test('reading writes nothing: there is no way to touch a session', () => {
+      assert.equal(opened.store.touch, undefined)
+    })
+  })
+}
+
+function failed(error: unknown): error is Error {
+  return error !== null && error !== undefined
+}
+
+function visit(identitySessionId: string, maxAge = 60_000): session.SessionData {
+  const expires = new Date(Date.now() + maxAge)
+  return { cookie: { originalMaxAge: maxAge, expires, httpOnly: true, path: '/' }, identitySessionId }
+}
+
+async function openPostgresStore(): Promise<Opened> {
+  const database = await createDatabase()
+  await migrate(database.databaseUrl)
+  const postgres = openPostgres(database.databaseUrl, () => {})
+  return {
+    store: postgresBrowserSessions(postgres.pool, (error) => assert.fail(String(error))),
+    async dump() {
+      const result = await postgres.pool.query<{ row: string }>('SELECT b::text AS row FROM browser_sessions b')
+      return result.rows.map(({ row }) => row).join('\n')
+    },
+    async close() {
+      await postgres.close()
+      await database.drop()
+    },
+  }
+}
+
+async function openRedisStore(): Promise<Opened> {
+  const url = process.env['TEST_REDIS_URL']
+  if (url === undefined) throw new Error('TEST_REDIS_URL is not set: run the tests through npm test')
+  const redis = openRedis(url, () => {})
+  return {
+    store: redisBrowserSessions(redis),
+    async dump() {
+      const keys = await redis.keys('gatehouse:session:*')
+      return [...keys, ...(keys.length === 0 ? [] : await redis.mget(keys))].join('\n')
+    },
+    close: async () => redis.disconnect(),
+  }
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { type AppRow, findApp } from '../domain/apps.ts'
+import { type FamilyRow, openFamily, type Presentation, type Rotation, rotate } from '../domain/families.ts'
+import { openIdentitySession } from '../domain/identity-sessions.ts'
+import type { Place, Portal } from '../domain/portal.ts'
+import { mintRefreshToken } from '../domain/refresh-tokens.ts'
+import { findFamily } from '../storage/families.ts'
+
+/** Where the people of the tests sit, and where somebody else does. */
+export const home: Place = { browser: 'Firefox', address: '192.0.2.1' }
+export const elsewhere: Place = { browser: 'curl', address: '203.0.113.9' }
+
+export interface Connection {
+  familyId: string
+  identitySessionId: string
+  clientId: string
+  refreshToken: string
+}
+
+interface Terms {
+  scope?: string
+  jkt?: string
+  identitySessionId?: string
+}
+
+/** What a sign-in and a redeemed code leave behind: an identity session, and a family at generation 0. */
+export async function connect(
+  portal: Portal,
+  identityId: string,
+  clientId: string,
+  terms: Terms = {},
+): Promise<Connection> {
+  const { connection, opened } = await tryToConnect(portal, identityId, clientId, terms)
+  assert.equal(opened, true)
+  return connection
+}
+
+/** The same, also when the family may be refused. */
+export async function tryToConnect(
+  portal: Portal,
+  identityId: string,
+  clientId: string,
+  terms: Terms = {},
+): Promise<{ connection: Connection; opened: boolean }> {
+  const app = (await findApp(portal.storage, clientId)) as AppRow
+  const identitySessionId =
+    terms.identitySessionId ?? ((await openIdentitySession(portal, identityId, ['pwd'], home, null)) as string)
+  const familyId = randomUUID()
+  const refreshToken = mintRefreshToken(familyId, portal.secrets)
+  const opened = await openFamily(portal, {
+    id: familyId,
+    clientId,
+    identityId,
+    identitySessionId,
+    refreshToken,
+    scope: terms.scope ?? 'openid profile',
+    claims: null,
+    sid: null,
+    acr: null,
+    amr: ['pwd'],
+    authTime: Math.floor(portal.clock().getTime() / 1000),
+    jkt: terms.jkt ?? null,
+    familyIdle: app.familyIdle,
+    familyMax: app.familyMax,
+  })
+  return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
+}
+
+/** The app presents its refresh token. */
+export async function refresh(
+  portal: Portal,
+  { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
+  rest: Partial<Presentation> = {},
+): Promise<Rotation> {
+  return rotate(portal, { refreshToken, clientId, scopes: null, jkt: null, place: home, ...rest })
+}
+
+/** The refresh token that a rotation gave. */
+export function successorIn(rotation: Rotation): string {
+  assert.equal(rotation.kind, 'rotated', JSON.stringify(rotation))
+  return rotation.refreshToken
+}
+
+/** Why a rotation was refused, and whether that very call ended the family. */
+export function refusalIn(rotation: Rotation): { reason: string; ended: boolean } {
+  assert.equal(rotation.kind, 'refused', JSON.stringify(rotation))
+  return { reason: rotation.reason, ended: rotation.ended }
+}
+
+export async function familyRow(portal: Portal, { familyId }: Pick<Connection, 'familyId'>): Promise<FamilyRow> {
+  const family = await findFamily(portal.storage.pool, familyId)
+  assert.notEqual(family, null)
+  return family as FamilyRow
+}

@@ -1,0 +1,28 @@
+import { once } from 'node:events'
+import { readConfig } from '../config.ts'
+import type { Portal } from '../domain/portal.ts'
+import { deriveSecrets } from '../domain/secrets.ts'
+import { openPostgres } from '../storage/postgres.ts'
+import { refresh, successorIn } from './connections.ts'
+
+// A process of its own, in the same environment as a portal's, that holds one refresh token.
+//   rotator.ts race <client id> <refresh token> <callers>   all at once, when it is told to; prints every answer
+//   rotator.ts loop <client id> <refresh token>             from successor to successor until it is killed
+const [task, clientId, first, callers] = process.argv.slice(2) as [string, string, string, string]
+const { databaseUrl, secrets, lifetimes } = readConfig()
+const storage = openPostgres(databaseUrl as string, () => {})
+// All that a rotation stands on, so that a test need not wait for the rest.
+const portal = { storage, secrets: deriveSecrets(secrets), lifetimes, clock: () => new Date() } as unknown as Portal
+const rotateOnce = async (refreshToken: string) => refresh(portal, { clientId, refreshToken })
+
+console.log('ready')
+if (task === 'race') {
+  await once(process.stdin, 'data')
+  const answers = await Promise.all(Array.from({ length: Number(callers) }, async () => rotateOnce(first)))
+  console.log(JSON.stringify(answers.map(successorIn)))
+  process.exit()
+}
+for (let token = first; ;) {
+  token = successorIn(await rotateOnce(token))
+  console.log(token)
+}

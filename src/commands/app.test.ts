@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Browser } from '../testing/browser.ts'
+import { Client, type Tokens } from '../testing/client.ts'
+import { createClock } from '../testing/clock.ts'
+import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { readPage } from '../testing/page.ts'
+import { ada } from '../testing/people.ts'
+import { TEST_SECRET } from '../testing/portal.ts'
+import { startTestServer, type TestServer } from '../testing/server.ts'
+
+const CALLBACK = 'https://wiki.example.test/callback'
+
+const clock = createClock()
+let server: TestServer
+let browser: Browser
+let wiki: Client
+
+before(async () => {
+  server = await startTestServer({ clock })
+  await server.addIdentity(ada)
+  browser = new Browser(server.url)
+  await browser.signIn(ada)
+})
+after(() => server.close())
+
+function app(...args: string[]): Promise<Finished> {
+  return gatehouse(['app', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
+}
+
+async function reasonOf(client: Client, refreshToken: string): Promise<unknown> {
+  return ((await (await client.refresh(refreshToken)).json()) as Record<string, unknown>)['reason']
+}
+
+async function everything(): Promise<string> {
+  const { rows } = await server.portal.storage.pool.query('SELECT * FROM apps')
+  return JSON.stringify(rows)
+}
+
+test('an app that was created signs people in at once, and its secret is shown once and kept nowhere', async () => {
+  const created = await app('create', 'wiki', '--name', 'Wiki', '--redirect-uri', CALLBACK, '--json')
+  const { client_id: id, client_secret: secret } = printed<Record<string, string>>(created)
+  assert.equal(id, 'wiki')
+  assert.match(secret as string, /^[\w-]{43}$/)
+  assert.equal(created.stderr, '')
+
+  wiki = new Client(server.url, 'wiki', secret as string, CALLBACK)
+  assert.equal((await wiki.connect(browser)).token_type, 'Bearer')
+  assert.equal((await everything()).includes(secret as string), false)
+  const [shown, listed] = await Promise.all([app('show', 'wiki', '--json'), app('list')])
+  assert.equal((shown.stdout + listed.stdout).includes(secret as string), false)
+  assert.doesNotMatch(shown.stdout, /secret/)
+  const { name, type, state, redirect_uris: uris, audience } = printed(shown)
+  assert.deepEqual([name, type, state, uris, audience], ['Wiki', 'confidential', 'enabled', [CALLBACK], 'wiki'])
+  assert.match(
+    listed.stdout,
+    /^client_id {2}name {2}type {10}state {4}redirect_uris\nwiki +Wiki +confidential +enabled /,
+  )
+})
+
+test('an app in the browser or on a device gets no secret', async () => {
+  const uri = ['--redirect-uri', 'http://127.0.0.1/callback', 'com.example.desk:/callback']
+  const [page, device] = await Promise.all([
+    app('create', 'page', '--name', 'Page', '--redirect-uri', CALLBACK, '--public', '--json'),
+    app('create', 'device', '--name', 'Device', ...uri, '--native', '--json'),
+  ])
+  assert.deepEqual(printed(page), { client_id: 'page' })
+  assert.deepEqual(printed(device), { client_id: 'device' })
+  assert.match((await app('rotate-secret', 'page')).stderr, /^page is a public app and has no secret\n$/)
+})
+
+const REFUSED = [
+  'http://wiki.example.test/callback',
+  'http://10.0.0.1/callback',
+  'http://localhost.evil.test/callback',
+  'https://wiki.example.test/callback#fragment',
+  'https://wiki.example.test/callback#',
+  'https://*.example.test/callback',
+  'https://ada@wiki.example.test/callback',
+  'https://ada:pw@wiki.example.test/callback',
+  'https://@wiki.example.test/callback',
+  'javascript:alert(1)',
+  'data:text/html,x',
+  'file:///etc/passwd',
+  'com.example.wiki:/callback',
+  '/callback',
+  'wiki.example.test/callback',
+  '//wiki.example.test/callback',
+  'https://wiki.example.test/../callback',
+  'https://wiki.example.test\\callback',
+  'https://wiki.example.test/callback ',
+  'https:///callback',
+  'https:wiki.example.test/callback',
+  '',
+]
+
+for (const option of ['--redirect-uri', '--post-logout-redirect-uri']) {
+  test(`${option} takes none that could lead elsewhere, at creation and afterwards, and says why of each`, async () => {
+    const before = await everything()
+    const good = option === '--redirect-uri' ? [] : ['--redirect-uri', CALLBACK]
+    const [created, updated] = await Promise.all([
+      app('create', 'odd', '--name', 'Odd', ...good, option, ...REFUSED),
+      app('update', 'wiki', option, ...REFUSED),
+    ])
+    for (const { code, stdout, stderr } of [created, updated]) {
+      assert.equal(code, 1)
+      assert.equal(stdout, '')
+      const told = stderr.trimEnd().split('\n')
+      assert.deepEqual(
+        REFUSED.filter((uri) => !told.some((line) => line.startsWith(`redirect URI ${JSON.stringify(uri)}: `))),
+        [],
+      )
+    }
+    assert.equal(await everything(), before)
+  })
+}
+
+test('whatever else is wrong with an app is said all at once', async () => {
+  const words = `--public --allow-no-pkce --scope profile --id-token-alg none --rotation-grace 301 --family-idle 1`
+  const settings = [...words.split(' '), '--application-token-ttl', '99999', '--audience', ' ', '--name', ' ']
+  const { code, stderr } = await app('create', ' odd id', ...settings)
+  assert.equal(code, 1)
+  assert.equal(stderr.trimEnd().split('\n').length, 10)
+  for (const fault of ['client id', 'name has', 'redirect URI', 'audience', 'openid', 'PKCE', 'ES256', '300', 'idle']) {
+    assert.ok(stderr.includes(fault), `${fault} is missing in ${stderr}`)
+  }
+})
+
+test('an id that is taken, or an app that is not there, is said on one line', async () => {
+  const [taken, missing] = await Promise.all([
+    app('create', 'wiki', '--name', 'Other', '--redirect-uri', CALLBACK),
+    app('show', 'nobody', '--json'),
+  ])
+  assert.deepEqual(taken, { code: 1, stdout: '', stderr: 'there is an app wiki already\n' })
+  assert.deepEqual(missing, { code: 1, stdout: '', stderr: 'there is no app nobody\n' })
+})
+
+test('what is changed counts from the next request, and what is not named stays', async () => {
+  const uri = 'https://wiki.example.test/new'
+  const changed = printed(await app('update', 'wiki', '--name', 'New wiki', '--redirect-uri', uri, CALLBACK, '--json'))
+  assert.deepEqual([changed['name'], changed['redirect_uris']], ['New wiki', [uri, CALLBACK]])
+  assert.equal(changed['audience'], 'wiki')
+  const moved = new Client(server.url, 'wiki', wiki.secret, uri)
+  assert.equal((await moved.connect(browser)).token_type, 'Bearer')
+  assert.match((await readPage(await browser.get('/dashboard'))).text, /New wiki/)
+})
+
+test('an app that may do without PKCE comes with a warning', async () => {
+  const args = ['create', 'old', '--name', 'Old', '--redirect-uri', CALLBACK, '--allow-no-pkce', '--json']
+  const { code, stdout, stderr } = await app(...args)
+  assert.equal(code, 0)
+  assert.equal((JSON.parse(stdout) as Record<string, string>)['client_id'], 'old')
+  assert.match(stderr, /^Warning: without PKCE/)
+})
+
+test('a disabled app is over at once, and an enabled one begins anew', async () => {
+  const before = await wiki.connect(browser)
+  assert.equal(printed(await app('disable', 'wiki', '--json'))['state'], 'disabled')
+  assert.equal(await reasonOf(wiki, before.refresh_token), 'app_disabled')
+  const refused = await readPage(await browser.get(wiki.authorizeUrl()))
+  assert.equal(refused.heading, 'This app is not known here')
+  assert.match((await readPage(await browser.get('/dashboard'))).text, /The app was disabled\./)
+
+  assert.equal(printed(await app('enable', 'wiki', '--json'))['state'], 'enabled')
+  assert.equal((await wiki.refresh(before.refresh_token)).status, 400)
+  assert.equal((await wiki.connect(browser)).token_type, 'Bearer')
+})
+
+test('a new secret works at once, and the one before for a day', async () => {
+  const tokens = await wiki.connect(browser)
+  const rotated = printed<Record<string, string>>(await app('rotate-secret', 'wiki', '--json'))
+  const renewed = new Client(server.url, 'wiki', rotated['client_secret'] as string, CALLBACK)
+  const next = (await (await wiki.refresh(tokens.refresh_token)).json()) as Tokens
+  const last = (await (await renewed.refresh(next.refresh_token)).json()) as Tokens
+
+  clock.advance(25 * 3600)
+  assert.equal((await wiki.refresh(last.refresh_token)).status, 401)
+  assert.equal((await renewed.refresh(last.refresh_token)).status, 200)
+  assert.equal((await everything()).includes(rotated['client_secret'] as string), false)
+})

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
+import { Browser } from '../testing/browser.ts'
+import { createDatabase } from '../testing/databases.ts'
+import { type Finished, gatehouse, printed, type Running, startGatehouse } from '../testing/gatehouse.ts'
+import { ada } from '../testing/people.ts'
+import { TEST_SECRET } from '../testing/portal.ts'
+import { findFreePort } from '../testing/services/port.ts'
+import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
+
+const COMMANDS = [
+  'serve',
+  'migrate',
+  'app create',
+  'app list',
+  'app show',
+  'app update',
+  'app disable',
+  'app enable',
+  'app rotate-secret',
+  'user create',
+  'user list',
+  'user disable',
+  'user enable',
+  'user revoke-all',
+  'keys list',
+  'keys rotate',
+]
+
+let folder: TemporaryFolder
+let portal: Running
+let url: string
+let env: Record<string, string>
+
+before(async () => {
+  folder = await makeTemporaryFolder('commands')
+  const port = await findFreePort()
+  url = `http://localhost:${port}`
+  env = { DATA_DIR: join(folder.path, 'data'), PORT: String(port) }
+  portal = startGatehouse(['serve'], env)
+  await portal.says(`Gatehouse is ready at ${url}\n`)
+})
+after(async () => {
+  portal.child.kill('SIGTERM')
+  await portal.finished
+  await folder.remove()
+})
+
+async function inTurn<T, R>(things: T[], act: (thing: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  for (let start = 0; start < things.length; start += 4) {
+    results.push(...(await Promise.all(things.slice(start, start + 4).map(act))))
+  }
+  return results
+}
+
+test('every command explains itself', async () => {
+  // One process for all of them: starting is what takes long.
+  const program = `const { runCommandLine } = await import(${JSON.stringify(join(import.meta.dirname, 'command-line.ts'))})
+    for (const command of ${JSON.stringify(COMMANDS)})
+      console.log('code ' + (await runCommandLine(['', '', ...command.split(' '), '--help'])))`
+  const args = ['--input-type=module', '--eval', program]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: { PATH: process.env['PATH'] ?? '' } })
+  for (const command of COMMANDS) assert.match(stdout, new RegExp(`^Usage: gatehouse ${command} `, 'm'))
+  assert.equal(stdout.match(/^code 0$/gm)?.length, COMMANDS.length)
+  assert.match((await gatehouse(['app', 'create', '--help'], {})).stdout, /^Usage: gatehouse app create /)
+})
+
+test('a command nobody knows, or one without what it needs, ends with 1 and the help', async () => {
+  const answers = await Promise.all([
+    gatehouse(['nonsense'], env),
+    gatehouse(['app', 'show'], env),
+    gatehouse(['user', 'create', '--json'], env),
+  ])
+  for (const { code, stdout, stderr } of answers) {
+    assert.equal(code, 1)
+    assert.equal(stdout, '')
+    assert.match(stderr, /^error: [^\n]+\n\nUsage: gatehouse /)
+  }
+})
+
+const run = (...args: string[]): Promise<Finished> => gatehouse(args, env)
+
+test('beside a portal on the embedded database every command works, and the portal sees what it did', async () => {
+  const input = `${ada.password}\n`
+  const user = ['user', 'create', '--username', 'ada', '--email', ada.email, '--password-stdin', '--json']
+  assert.equal(printed(await gatehouse(user, env, input))['username'], 'ada')
+  const browser = new Browser(url)
+  await browser.signIn(ada)
+  const app = ['--name', 'Wiki', '--redirect-uri', 'https://wiki.example.test/callback']
+  const created = printed(await run('app', 'create', 'wiki', ...app, '--json'))
+  assert.match(String(created['client_secret']), /^[\w-]{43}$/)
+
+  const answers = await inTurn(
+    ['migrate', 'app list', 'app show wiki', 'app update wiki --name W', 'user list', 'keys list'],
+    (command) => run(...command.split(' '), '--json'),
+  )
+  for (const answer of answers) assert.equal(typeof printed(answer), 'object')
+  assert.deepEqual(printed(answers[0] as Finished), { applied: [] })
+  for (const command of ['app rotate-secret wiki', 'app disable wiki', 'app enable wiki', 'user revoke-all ada']) {
+    assert.equal((await run(...command.split(' '))).code, 0, command)
+  }
+  assert.equal((await browser.get('/dashboard')).status, 303)
+  assert.equal((await fetch(`${url}/readyz`)).status, 200)
+})
+
+test('the secret made for development is kept for its owner alone', async () => {
+  const { mode } = await stat(join(env['DATA_DIR'] as string, 'secret'))
+  assert.equal(mode & 0o777, 0o600)
+})
+
+test('rotated keys are published before they sign', async () => {
+  const next = printed<Record<string, string>[]>(await run('keys', 'rotate', '--json'))
+  assert.ok(next.length > 0 && next.every((key) => key['state'] === 'next'))
+  const listed = printed<Record<string, string>[]>(await run('keys', 'list', '--json'))
+  for (const { alg } of next) {
+    const states = listed.filter((key) => key['alg'] === alg).map((key) => key['state'])
+    assert.deepEqual(states.toSorted(), ['next', 'signing'])
+  }
+  assert.doesNotMatch(JSON.stringify(listed), /private|"d"/)
+  assert.match((await run('keys', 'list')).stdout, /^kid +alg +state +signs_from\n/)
+})
+
+test('migrate brings an empty database up to date, once, and twice at the same moment', async () => {
+  const database = await createDatabase()
+  try {
+    const given = { DATABASE_URL: database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
+    const answers = await Promise.all([
+      gatehouse(['migrate', '--json'], given),
+      gatehouse(['migrate', '--json'], given),
+    ])
+    const applied = answers.map((answer) => printed<{ applied: string[] }>(answer).applied.length)
+    assert.ok(Math.max(...applied) > 0)
+    assert.equal(Math.min(...applied), 0)
+    assert.deepEqual(await gatehouse(['migrate'], given), { code: 0, stdout: 'applied  -\n', stderr: '' })
+  } finally {
+    await database.drop()
+  }
+})

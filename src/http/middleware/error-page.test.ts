@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { notesApp } from '../../testing/apps.ts'
+import { Browser } from '../../testing/browser.ts'
+import { Client } from '../../testing/client.ts'
+import { createDatabase, type TestDatabase } from '../../testing/databases.ts'
+import { type Outage, standBefore } from '../../testing/outage.ts'
+import { readPage } from '../../testing/page.ts'
+import { ada } from '../../testing/people.ts'
+import { startTestServer, type TestServer } from '../../testing/server.ts'
+
+/** Longer than the portal promises (two seconds), for a machine that has other things to do. */
+const QUICK_MS = 2500
+
+let database: TestDatabase
+let postgres: Outage
+let redis: Outage
+let server: TestServer
+let notes: Client
+let browser: Browser
+
+before(async () => {
+  database = await createDatabase('postgres+redis')
+  postgres = await standBefore(database.databaseUrl)
+  redis = await standBefore(database.redisUrl as string)
+  server = await startTestServer({
+    database: { ...database, databaseUrl: postgres.url, redisUrl: redis.url },
+  })
+  await server.addIdentity(ada)
+  notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), 'https://notes.example.test/callback')
+  browser = new Browser(server.url)
+  await browser.signIn(ada)
+  await notes.connect(browser)
+})
+after(async () => {
+  await server.close()
+  await postgres.close()
+  await redis.close()
+  await database.drop()
+})
+
+async function timed(request: Promise<Response>): Promise<Response> {
+  const start = performance.now()
+  const response = await request
+  const ms = Math.round(performance.now() - start)
+  assert.ok(ms < QUICK_MS, `${response.url} took ${ms} ms`)
+  return response
+}
+
+async function waitUntilReady(): Promise<void> {
+  const start = performance.now()
+  while ((await fetch(`${server.url}/readyz`)).status !== 200) {
+    assert.ok(performance.now() - start < 5000, 'it does not recover by itself')
+  }
+}
+
+for (const [store, outageOf, hangs] of [
+  ['PostgreSQL is gone', () => postgres, false],
+  ['PostgreSQL hangs', () => postgres, true],
+  ['Redis is gone', () => redis, false],
+  ['Redis hangs', () => redis, true],
+] as const) {
+  test(`while ${store} everybody is told so quickly, and nobody is signed out`, async () => {
+    const { refresh_token: refreshToken } = await notes.connect(browser)
+    const outage = outageOf()
+    if (hangs) outage.hang()
+    else await outage.cut()
+
+    try {
+      const [health, ready, ...pages] = await Promise.all([
+        timed(fetch(`${server.url}/healthz`)),
+        timed(fetch(`${server.url}/readyz`)),
+        timed(browser.get('/dashboard')),
+        timed(browser.get('/activity')),
+        timed(browser.post('/login', { login: 'ada', password: ada.password })),
+        timed(browser.post('/logout', {})),
+      ])
+      assert.equal(health?.status, 200)
+      assert.equal(ready?.status, 503)
+      for (const response of pages) {
+        assert.equal(response.status, 503, response.url)
+        assert.ok(Number(response.headers.get('retry-after')) > 0)
+        assert.deepEqual(response.headers.getSetCookie(), [])
+        assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+        const page = await readPage(response)
+        assert.equal(page.heading, 'One moment, please')
+        assert.match(page.text, /Nothing was lost\. Try again in a few seconds\./)
+        assert.doesNotMatch(page.html, /ECONN|postgres|redis|prisma|timeout|\.ts:/i)
+        const reference = /<code>(\w+)<\/code>/.exec(page.html)?.[1] as string
+        assert.equal(reference, response.headers.get('x-request-id'))
+        assert.match(server.log(), new RegExp(`"level":"error"[^\n]*"requestId":"${reference}"`))
+      }
+      const authorize = await timed(browser.get(notes.authorizeUrl()))
+      assert.equal(authorize.status, 503)
+      assert.deepEqual(authorize.headers.getSetCookie(), [])
+      if (store.startsWith('PostgreSQL')) {
+        const refresh = await timed(notes.refresh(refreshToken))
+        assert.equal(refresh.status, 503)
+        assert.equal(((await refresh.json()) as Record<string, unknown>)['error'], 'temporarily_unavailable')
+      }
+    } finally {
+      await outage.restore()
+    }
+
+    await waitUntilReady()
+    const page = await readPage(await browser.get('/dashboard'))
+    assert.equal(page.status, 200)
+    assert.equal((await notes.refresh(refreshToken)).status, 200)
+    await notes.connect(browser)
+  })
+}
+
+test('a mistake of the portal itself is dull outside and precise inside', async () => {
+  const { pool } = server.portal.storage
+  await pool.query('ALTER TABLE audit_events RENAME TO audit_events_away')
+  try {
+    const response = await browser.get('/activity')
+    const page = await readPage(response)
+    assert.equal(page.status, 500)
+    assert.equal(page.heading, 'Something went wrong')
+    assert.doesNotMatch(page.html, /audit_events|relation|SELECT|\.ts:/)
+    const reference = response.headers.get('x-request-id') as string
+    assert.ok(page.html.includes(reference))
+    assert.match(
+      server.log(),
+      new RegExp(`"requestId":"${reference}","error":\\{[^\n]*relation \\\\"audit_events\\\\" does not exist`),
+    )
+  } finally {
+    await pool.query('ALTER TABLE audit_events_away RENAME TO audit_events')
+  }
+})

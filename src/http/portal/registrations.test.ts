@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Browser } from '../../testing/browser.ts'
+import { readPage } from '../../testing/page.ts'
+import { ada } from '../../testing/people.ts'
+import { startTestServer, type TestServer } from '../../testing/server.ts'
+
+let server: TestServer
+
+before(async () => {
+  server = await startTestServer()
+  await server.addIdentity(ada)
+})
+after(() => server.close())
+
+function registration(change: Record<string, string> = {}): Record<string, string> {
+  const password = change['password'] ?? 'seven wet umbrellas in a row'
+  return { username: 'mary', email: 'mary@example.test', password, password_confirmation: password, ...change }
+}
+
+function register(change: Record<string, string> = {}, browser = new Browser(server.url)): Promise<Response> {
+  return browser.post('/register', registration(change))
+}
+
+async function count(table: string): Promise<number> {
+  const result = await server.portal.storage.pool.query<{ count: number }>(`SELECT count(*)::int FROM ${table}`)
+  return result.rows[0]?.count as number
+}
+
+test('who registers is signed in and led to the dashboard', async () => {
+  const browser = new Browser(server.url)
+  const response = await register({ username: 'joan', email: 'joan@example.test' }, browser)
+  assert.equal(response.status, 303)
+  assert.equal(response.headers.get('location'), '/dashboard')
+  const page = await readPage(await browser.get('/dashboard'))
+  assert.equal(page.status, 200)
+  assert.match(page.text, /No apps yet, joan/)
+})
+
+test('who registers on the way to an app goes on to it', async () => {
+  const form = await readPage(
+    await new Browser(server.url).get('/register?return_to=%2Foauth%2Fauthorize%3Fclient_id%3Dx'),
+  )
+  assert.equal(form.forms[0]?.fields['return_to'], '/oauth/authorize?client_id=x')
+  const response = await register({
+    username: 'klara',
+    email: 'klara@example.test',
+    return_to: '/oauth/authorize?client_id=x',
+  })
+  assert.equal(response.headers.get('location'), '/oauth/authorize?client_id=x')
+})
+
+const USERNAME = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
+const EMAIL = 'Enter an address like name@example.com.'
+const GUESSABLE = 'Use something that is harder to guess from your name or address.'
+
+const REFUSALS: [name: string, change: Record<string, string>, problems: string[]][] = [
+  ['a user name of one letter', { username: 'm' }, [USERNAME]],
+  ['a user name of 65 letters', { username: 'm'.repeat(65) }, [USERNAME]],
+  ['a user name with a space', { username: 'mary ann' }, [USERNAME]],
+  ['a user name that looks like an address', { username: 'mary@example' }, [USERNAME]],
+  ['an empty user name', { username: '' }, [USERNAME]],
+  ['an address without @', { email: 'mary.example.test' }, [EMAIL]],
+  ['an address with a tag in it', { email: '"<script>"@example.test' }, [EMAIL]],
+  ['an address of 300 characters', { email: `${'m'.repeat(288)}@example.test` }, [EMAIL]],
+  ['a password of 14 characters', { password: 'seven umbrella' }, ['Use at least 15 characters.']],
+  ['14 characters, though some take two code units', { password: '🌂'.repeat(14) }, ['Use at least 15 characters.']],
+  ['a password of 201 characters', { password: 'seven '.repeat(34).slice(0, 201) }, ['Use at most 200 characters.']],
+  ['one of the most used passwords', { password: 'password1234567' }, ['Use something that is harder to guess.']],
+  ['one letter, often', { password: 'aaaaaaaaaaaaaaaaaaaa' }, ['Use something that is harder to guess.']],
+  ['the name of the portal', { password: 'GatehouseGatehouse' }, [GUESSABLE]],
+  ['their own address as a password', { password: 'mary@example.test' }, [GUESSABLE]],
+  [
+    'two different passwords',
+    { password_confirmation: 'seven dry umbrellas' },
+    ['The two passwords are not the same.'],
+  ],
+  ['two faults', { username: '', email: '' }, [USERNAME, EMAIL]],
+  ['a user name that is taken', { username: 'ADA' }, ['This user name is taken.']],
+  ['a taken one in full-width letters', { username: 'ａｄａ' }, ['This user name is taken.']],
+  ['an address that is taken', { email: 'Ada@EXAMPLE.test' }, ['There is an account with this address already.']],
+]
+
+for (const [name, change, problems] of REFUSALS) {
+  test(`registering is refused for ${name}, and says so`, async () => {
+    const before = await count('identities')
+    const response = await register(change)
+    assert.deepEqual(response.headers.getSetCookie(), [])
+    const page = await readPage(response)
+    assert.equal(page.status, 422)
+    assert.deepEqual(page.problems, problems)
+    assert.equal(await count('identities'), before)
+  })
+}
+
+test('a refused form keeps what was typed, but never a password', async () => {
+  const page = await readPage(await register({ username: 'mary ann', password: 'a canary in the mine' }))
+  assert.deepEqual(page.forms[0]?.fields, {
+    username: 'mary ann',
+    email: 'mary@example.test',
+    password: '',
+    password_confirmation: '',
+  })
+  assert.equal(page.html.includes('canary'), false)
+})
+
+test('the form tells password managers what is what', async () => {
+  const { html } = await readPage(await new Browser(server.url).get('/register'))
+  assert.match(html, /name="username" type="text"[^>]* autocomplete="username"/)
+  assert.equal(html.match(/type="password"[^>]* autocomplete="new-password"/g)?.length, 2)
+})
+
+for (const length of [15, 64, 72, 73, 128, 200]) {
+  test(`a password of ${length} characters works, and its last character matters`, async () => {
+    const password = `${'every one of these counts, '.repeat(8).slice(0, length - 1)}!`
+    const username = `len${length}`
+    assert.equal((await register({ username, email: `${username}@example.test`, password })).status, 303)
+    const tryWith = (login: string) => new Browser(server.url).post('/login', { login: username, password: login })
+    assert.equal((await tryWith(`${password.slice(0, -1)}?`)).status, 401)
+    assert.equal((await tryWith(password)).status, 303)
+  })
+}
+
+test('of ten who register one address at the same moment one gets it', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, (_, index) =>
+      register({ username: `racer${index}`, email: index % 2 === 0 ? 'race@example.test' : 'RACE@example.test' }),
+    ),
+  )
+  assert.deepEqual(answers.map((answer) => answer.status).toSorted(), [303, ...Array.from({ length: 9 }, () => 422)])
+  const result = await server.portal.storage.pool.query(
+    "SELECT 1 FROM identities WHERE email_key = 'race@example.test'",
+  )
+  assert.equal(result.rowCount, 1)
+})
+
+test('a form that is sent twice at the same moment makes one account', async () => {
+  const browser = new Browser(server.url)
+  const twin = { username: 'twin', email: 'twin@example.test' }
+  const answers = await Promise.all([register(twin, browser), register(twin, browser)])
+  assert.deepEqual(answers.map((answer) => answer.status).toSorted(), [303, 422])
+  assert.equal((await browser.get('/dashboard')).status, 200)
+})
+
+test('registering gives nobody a role or a verified address, whatever else is sent', async () => {
+  await register({
+    username: 'mallory',
+    email: 'mallory@example.test',
+    roles: 'admin',
+    role: 'admin',
+    email_verified: 'true',
+    emailVerified: 'true',
+    id: '00000000-0000-4000-8000-000000000000',
+    disabledAt: '',
+  })
+  const { rows } = await server.portal.storage.pool.query<Record<string, unknown>>(
+    "SELECT id, roles, email_verified FROM identities WHERE username_key = 'mallory'",
+  )
+  assert.deepEqual(rows[0]?.['roles'], [])
+  assert.equal(rows[0]?.['email_verified'], false)
+  assert.notEqual(rows[0]?.['id'], '00000000-0000-4000-8000-000000000000')
+})
+
+test('a fresh portal has no accounts of its own', async () => {
+  for (const [login, password] of [
+    ['admin', 'admin'],
+    ['admin', 'password'],
+    ['root', 'root'],
+    ['gatehouse', 'gatehouse'],
+  ] as const) {
+    assert.equal((await new Browser(server.url).post('/login', { login, password })).status, 401)
+  }
+})

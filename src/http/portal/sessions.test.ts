@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import argon2 from 'argon2'
+import { disableIdentity } from '../../domain/identities.ts'
+import { notesApp } from '../../testing/apps.ts'
+import { Browser } from '../../testing/browser.ts'
+import { Client } from '../../testing/client.ts'
+import { readPage } from '../../testing/page.ts'
+import { ada, grace } from '../../testing/people.ts'
+import { startTestServer, type TestServer } from '../../testing/server.ts'
+
+const zoe = { username: 'Zoë', email: 'zoe@example.test', password: 'a café beside a naïve 🚲 shop' }
+const eve = { username: 'eve', email: 'eve@example.test', password: 'nobody may come in with this' }
+
+let server: TestServer
+let notes: Client
+
+before(async () => {
+  server = await startTestServer()
+  for (const person of [ada, grace, zoe]) await server.addIdentity(person)
+  await disableIdentity(server.portal, await server.addIdentity(eve))
+  notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), 'https://notes.example.test/callback')
+})
+after(() => server.close())
+
+function signIn(login: string, password: string, browser = new Browser(server.url)): Promise<Response> {
+  return browser.post('/login', { login, password })
+}
+
+async function isSignedIn(browser: Browser): Promise<boolean> {
+  return (await browser.get('/dashboard')).status === 200
+}
+
+for (const login of ['ada', 'ADA', ' ada ', 'ａｄａ', 'ada@example.test', 'Ada@Example.TEST', ' ada@example.test']) {
+  test(`ada signs in as ${JSON.stringify(login)}`, async () => {
+    const browser = new Browser(server.url)
+    const response = await signIn(login, ada.password, browser)
+    assert.equal(response.status, 303)
+    assert.equal(response.headers.get('location'), '/dashboard')
+    assert.match((await readPage(await browser.get('/dashboard'))).text, /No apps yet, ada/)
+  })
+}
+
+test('a user name with an accent signs in however a keyboard composes it, in either case', async () => {
+  for (const login of ['Zoë', 'zoë'.normalize('NFD'), 'ZOË'.normalize('NFC'), 'zoe@example.test']) {
+    assert.equal((await signIn(login, zoe.password)).status, 303)
+  }
+  assert.equal((await signIn('zoe', zoe.password)).status, 401)
+})
+
+test('a password with spaces, accents and emoji signs in however a keyboard composes it', async () => {
+  assert.equal((await signIn('Zoë', zoe.password.normalize('NFC'))).status, 303)
+  assert.equal((await signIn('Zoë', zoe.password.normalize('NFD'))).status, 303)
+})
+
+test('in a password every space and every capital counts', async () => {
+  for (const password of [` ${ada.password}`, `${ada.password} `, ada.password.toUpperCase(), '']) {
+    assert.equal((await signIn('ada', password)).status, 401)
+  }
+})
+
+test('the form says so when the credentials do not match, keeps the login and forgets the password', async () => {
+  const page = await readPage(await signIn('ada', 'a canary in the mine'))
+  assert.equal(page.status, 401)
+  assert.deepEqual(page.problems, ['That user name or e-mail and password do not match.'])
+  assert.deepEqual(page.forms[0]?.fields, { login: 'ada', password: '' })
+  assert.equal(page.html.includes('canary'), false)
+})
+
+test('the form tells password managers what is what', async () => {
+  const { html } = await readPage(await new Browser(server.url).get('/login'))
+  assert.match(html, /name="login"[^>]* autocomplete="username"/)
+  assert.match(html, /name="password" type="password" autocomplete="current-password"/)
+})
+
+test('an unknown account, a wrong password and a disabled identity are answered alike', async () => {
+  const answers = await Promise.all([signIn('ada', 'wrong'), signIn('eve', eve.password), signIn('xyz', ada.password)])
+  const told = await Promise.all(
+    answers.map(async (answer) => {
+      const own = new Set(['date', 'etag', 'x-request-id'])
+      return {
+        status: answer.status,
+        headers: [...answer.headers].filter(([name]) => !own.has(name)),
+        cookies: answer.headers.getSetCookie(),
+        body: (await answer.text()).replace(/value="(ada|eve|xyz)"/, 'value="…"'),
+      }
+    }),
+  )
+  assert.equal(told[0]?.status, 401)
+  assert.deepEqual(told[1], told[0])
+  assert.deepEqual(told[2], told[0])
+})
+
+test('an unknown account, a wrong password and a disabled identity cost the same time', async () => {
+  const attempts = { unknown: ['xyz', ada.password], wrong: ['ada', 'wrong'], disabled: ['eve', eve.password] } as const
+  const taken = { unknown: [] as number[], wrong: [] as number[], disabled: [] as number[] }
+  for (let round = 0; round < 15; round++) {
+    for (const kind of ['unknown', 'wrong', 'disabled'] as const) {
+      const [login, password] = attempts[kind]
+      const start = performance.now()
+      await (await signIn(login, password)).text()
+      taken[kind].push(performance.now() - start)
+    }
+  }
+  const median = (times: number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] as number
+  const medians = Object.values(taken).map(median)
+  // Leaving the hash out would make it a tenth of the others.
+  assert.ok(Math.min(...medians) > 0.6 * Math.max(...medians), `medians in ms: ${medians.join(', ')}`)
+})
+
+test('a weaker hash is replaced when its owner signs in, and only then', async () => {
+  const weak = await argon2.hash(grace.password, {
+    type: argon2.argon2id,
+    memoryCost: 8192,
+    timeCost: 1,
+    parallelism: 1,
+  })
+  const { pool } = server.portal.storage
+  await pool.query("UPDATE identities SET password_hash = $1 WHERE username_key = 'grace'", [weak])
+  const stored = async () =>
+    (await pool.query<{ hash: string }>("SELECT password_hash AS hash FROM identities WHERE username_key = 'grace'"))
+      .rows[0]?.hash as string
+
+  assert.equal((await signIn('grace', 'wrong')).status, 401)
+  assert.equal(await stored(), weak)
+  assert.equal((await signIn('grace', grace.password)).status, 303)
+  assert.match(await stored(), /^\$argon2id\$v=19\$m=19456,[pt]=\d,[pt]=\d/)
+  assert.equal((await signIn('grace', grace.password)).status, 303)
+})
+
+test('a password of a megabyte is refused at once, without being hashed', async () => {
+  const start = performance.now()
+  const response = await signIn('ada', 'a'.repeat(1_000_000))
+  assert.equal(response.status, 413)
+  assert.ok(performance.now() - start < 1000)
+})
+
+test('signing out takes the cookie on both sides', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  const thief = await browser.copy()
+  const response = await browser.post('/logout', {})
+  assert.equal(response.status, 303)
+  assert.match(response.headers.getSetCookie().join(), /^identity=;/)
+  const page = await readPage((await browser.follow(response)).response)
+  assert.equal(page.notice, 'You are signed out.')
+  assert.equal(await isSignedIn(browser), false)
+  assert.equal(await isSignedIn(thief), false)
+})
+
+test('an app gets login_required from whoever copied the cookies before a sign-out', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  await notes.connect(browser)
+  const thief = await browser.copy()
+  await browser.post('/logout', {})
+  for (const each of [browser, thief]) {
+    const { url } = await each.follow(await each.get(notes.authorizeUrl({ prompt: 'none' })))
+    assert.equal(new URL(url).searchParams.get('error'), 'login_required')
+  }
+})
+
+test('signing out twice at the same moment, or as nobody, works like once', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  const answers = await Promise.all([browser.post('/logout', {}), browser.post('/logout', {})])
+  assert.deepEqual(
+    answers.map((answer) => answer.status),
+    [303, 303],
+  )
+  assert.equal((await new Browser(server.url).post('/logout', {})).status, 303)
+  assert.equal(await isSignedIn(browser), false)
+})
+
+test('looking at the page that asks whether to sign out signs nobody out', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  const page = await readPage(await browser.get('/logout'))
+  assert.equal(page.heading, 'Sign out?')
+  assert.equal(page.forms[0]?.action, '/logout')
+  assert.ok(await isSignedIn(browser))
+})
+
+test('signing in twice at the same moment in one browser works, and leaves it signed in', async () => {
+  const browser = new Browser(server.url)
+  const answers = await Promise.all([signIn('ada', ada.password, browser), signIn('ada', ada.password, browser)])
+  assert.deepEqual(
+    answers.map((answer) => answer.status),
+    [303, 303],
+  )
+  assert.ok(await isSignedIn(browser))
+})
+
+test('who is signed in is led past the sign-in page', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  for (const path of ['/login', '/register', '/']) {
+    assert.equal((await browser.get(path)).headers.get('location'), '/dashboard')
+  }
+})
+
+test('signing in again in the same browser keeps the families and ends the sign-in before', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  const tokens = await notes.connect(browser)
+  const before = await browser.copy()
+  await browser.signIn(ada)
+
+  assert.equal(await isSignedIn(before), false)
+  assert.equal((await notes.refresh(tokens.refresh_token)).status, 200)
+  // What it opened before belongs to the new sign-in, so signing out ends it.
+  await browser.post('/logout', {})
+  assert.equal((await notes.introspect(tokens.access_token))['active'], false)
+})
+
+test('another person who signs in in the same browser ends what the first one had there', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  const tokens = await notes.connect(browser)
+  const before = await browser.copy()
+  await browser.signIn(grace)
+
+  assert.equal(await isSignedIn(before), false)
+  assert.equal((await notes.introspect(tokens.access_token))['active'], false)
+  const refusal = (await (await notes.refresh(tokens.refresh_token)).json()) as Record<string, unknown>
+  assert.equal(refusal['reason'], 'revoked')
+  const page = await readPage(await browser.get('/dashboard'))
+  assert.match(page.text, /No apps yet, grace/)
+})
+
+test('a failed sign-in leaves whoever is signed in in that browser alone', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  assert.equal((await signIn('grace', 'wrong', browser)).status, 401)
+  assert.match((await readPage(await browser.get('/dashboard'))).html, /title="ada"/)
+})
+
+test('of 300 who sign in at once some are told to try again; nothing breaks, and the portal stays awake', async () => {
+  const base = process.memoryUsage().rss
+  let isFlooded = true
+  const flood = Promise.all(Array.from({ length: 300 }, () => signIn('ada', ada.password))).finally(
+    () => (isFlooded = false),
+  )
+  const health: { status: number; ms: number }[] = []
+  let highest = base
+  while (isFlooded) {
+    const start = performance.now()
+    const { status } = await fetch(`${server.url}/healthz`)
+    health.push({ status, ms: performance.now() - start })
+    highest = Math.max(highest, process.memoryUsage().rss)
+  }
+
+  const answers = await flood
+  assert.deepEqual([...new Set(answers.map((answer) => answer.status))].toSorted(), [303, 503])
+  const refused = answers.filter((answer) => answer.status === 503)
+  assert.ok(refused.every((answer) => Number(answer.headers.get('retry-after')) > 0))
+  assert.equal((await readPage(refused[0] as Response)).heading, 'One moment, please')
+  assert.ok(health.every(({ status }) => status === 200))
+  assert.ok(Math.max(...health.map(({ ms }) => ms)) < 2000, JSON.stringify(health))
+  assert.ok(highest - base < 1_000_000_000, `${Math.round((highest - base) / 1e6)} MB more`)
+  assert.equal((await signIn('ada', ada.password)).status, 303)
+})

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Browser } from '../testing/browser.ts'
+import { readPage } from '../testing/page.ts'
+import { ada } from '../testing/people.ts'
+import { startTestServer, type TestServer } from '../testing/server.ts'
+import { portOf, send } from '../testing/wire.ts'
+import { safeReturnTo } from './return-to.ts'
+
+let server: TestServer
+
+before(async () => {
+  server = await startTestServer()
+  await server.addIdentity(ada)
+})
+after(() => server.close())
+
+const ELSEWHERE = [
+  '//evil.test',
+  '///evil.test/dashboard',
+  '/\\evil.test',
+  '\\\\evil.test\\dashboard',
+  '/\t/evil.test',
+  '/%09/evil.test',
+  'https:evil.test',
+  'https://evil.test/dashboard',
+  'https:/evil.test',
+  'javascript:alert(1)',
+  'data:text/html,x',
+  '%2f%2fevil.test',
+  '%252f%252fevil.test',
+  '/%2f%2fevil.test',
+  '/%5cevil.test',
+  '/dashboard%0d%0aSet-Cookie:%20a=b',
+  '/dashboard\r\nSet-Cookie: a=b',
+  '/dashboard/../../evil.test',
+  '/..//evil.test',
+  '/.//evil.test',
+  '@evil.test',
+  '.evil.test',
+  ' /dashboard',
+  '/logout',
+  '/public/style.css',
+  `/dashboard?${'a'.repeat(8000)}`,
+  'ÿ',
+  '/dashboard?\u202e',
+]
+
+for (const place of ELSEWHERE) {
+  test(`a sign-in that asks to be led to ${JSON.stringify(place.slice(0, 60))} stays on the portal`, async () => {
+    const browser = new Browser(server.url)
+    const page = await readPage(await browser.get(`/login?${new URLSearchParams({ return_to: place })}`))
+    assert.equal(page.forms[0]?.fields['return_to'], undefined)
+
+    const form = { login: 'ada', password: ada.password, return_to: place }
+    const response = await browser.post('/login', form)
+    if (response.status === 400) return
+    assert.equal(response.status, 303)
+    assert.equal(response.headers.get('location'), '/dashboard')
+    assert.equal(response.headers.has('set-cookie'), true)
+    // Who is signed in already is led past the form by the same rule.
+    const past = await browser.get(`/login?${new URLSearchParams({ return_to: place })}`)
+    assert.equal(past.headers.get('location'), '/dashboard')
+  })
+}
+
+test('a place named twice is no place', async () => {
+  const browser = new Browser(server.url)
+  const page = await readPage(await browser.get('/login?return_to=/sessions&return_to=//evil.test'))
+  assert.equal(page.forms[0]?.fields['return_to'], undefined)
+})
+
+for (const place of ['/sessions', '/activity?before=12', '/oauth/authorize?client_id=notes&state=%2F%2Fevil.test']) {
+  test(`a sign-in on the way to ${place} goes on to it`, async () => {
+    const browser = new Browser(server.url)
+    const page = await readPage(await browser.get(`/login?${new URLSearchParams({ return_to: place })}`))
+    assert.equal(page.forms[0]?.fields['return_to'], place)
+    const response = await browser.post('/login', { login: 'ada', password: ada.password, return_to: place })
+    assert.equal(response.headers.get('location'), place)
+  })
+}
+
+test('a stranger who opens a page is asked to sign in and then led back to it', async () => {
+  const browser = new Browser(server.url)
+  const { response } = await browser.follow(await browser.get('/activity?before=7'))
+  const page = await readPage(response)
+  assert.equal(page.heading, 'Sign in')
+  assert.equal(page.forms[0]?.fields['return_to'], '/activity?before=7')
+})
+
+test('the way from one form to the other keeps where the person was going', async () => {
+  const { html } = await readPage(await new Browser(server.url).get('/login?return_to=%2Fsessions'))
+  assert.match(html, /href="\/register\?return_to=%2Fsessions"/)
+  assert.match(
+    (await readPage(await new Browser(server.url).get('/register?return_to=%2Fsessions'))).html,
+    /href="\/login\?return_to=%2Fsessions"/,
+  )
+})
+
+test('no address of the portal leads away from it', async () => {
+  for (const path of [
+    '//evil.test/',
+    '//evil.test/%2e%2e',
+    '/\\evil.test',
+    '/public',
+    '/public//evil.test/..',
+    '/public/%2f%2fevil.test',
+    '//evil.test/dashboard',
+    '/dashboard?//evil.test',
+    '/login//evil.test',
+    '/interaction//evil.test',
+  ]) {
+    const answer = await send(portOf(server.url), { path, headers: { host: new URL(server.url).host } })
+    const { location } = answer.headers
+    if (location === undefined) assert.ok(answer.status >= 400, `${path}: ${answer.status}`)
+    else assert.equal(new URL(location, `${server.url}${path}`).origin, server.url, `${path} leads to ${location}`)
+  }
+})
+
+test('only what is a path of this very portal is safe', () => {
+  assert.equal(safeReturnTo('/dashboard', 'https://portal.example.test'), '/dashboard')
+  assert.equal(safeReturnTo('/dashboard#fragment', 'https://portal.example.test'), '/dashboard')
+  assert.equal(safeReturnTo(['/dashboard'], 'https://portal.example.test'), null)
+  assert.equal(safeReturnTo(undefined, 'https://portal.example.test'), null)
+})

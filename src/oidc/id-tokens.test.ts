@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { notesApp } from '../testing/apps.ts'
+import { Browser } from '../testing/browser.ts'
+import { claimsOf, Client } from '../testing/client.ts'
+import { ada } from '../testing/people.ts'
+import { startTestServer, type TestServer } from '../testing/server.ts'
+
+const CALLBACK = 'https://notes.example.test/callback'
+
+let server: TestServer
+let browser: Browser
+let adasId: string
+let notes: Client
+let legacy: Client
+
+before(async () => {
+  server = await startTestServer()
+  adasId = await server.addIdentity(ada)
+  const rsa = { ...notesApp, name: 'Legacy', idTokenAlg: 'RS256' }
+  notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
+  legacy = new Client(server.url, 'legacy', await server.addApp('legacy', rsa), CALLBACK)
+  browser = new Browser(server.url)
+  await browser.signIn(ada)
+})
+after(() => server.close())
+
+async function verify(token: string, audience: string, alg: string) {
+  const keys = createRemoteJWKSet(new URL(`${server.url}/oauth/jwks`))
+  return jwtVerify(token, keys, { issuer: server.url, audience, algorithms: [alg] })
+}
+
+test('an ID token says who signed in, when, how, for which app and for which request, and nothing else', async () => {
+  const { id_token: token } = await notes.connect(browser, {
+    scope: 'openid',
+    nonce: 'a nonce of mine',
+    max_age: '3600',
+  })
+  const { payload } = await verify(token, 'notes', 'ES256')
+  const { iat, exp, auth_time: authTime, sid, at_hash: atHash, ...rest } = payload
+  assert.deepEqual(rest, {
+    iss: server.url,
+    sub: adasId,
+    aud: 'notes',
+    nonce: 'a nonce of mine',
+    acr: 'aal1',
+    amr: ['pwd'],
+  })
+  assert.ok((exp as number) - (iat as number) <= 3600)
+  assert.ok(Math.abs((authTime as number) - Date.now() / 1000) < 60)
+  if (atHash !== undefined) assert.match(atHash as string, /^[\w-]{22,}$/)
+  if (sid !== undefined) assert.match(sid as string, /^[\w-]{16,}$/)
+})
+
+test('an app that asks for RS256 gets it, and an ES256 application token beside it', async () => {
+  const tokens = await legacy.connect(browser)
+  await verify(tokens.id_token, 'legacy', 'RS256')
+  await verify(tokens.access_token, 'notes', 'ES256')
+})
+
+test('the subject is the same for every app and every sign-in, and no address', async () => {
+  const other = new Browser(server.url)
+  await other.signIn(ada)
+  const tokens = await Promise.all([notes.connect(browser), legacy.connect(browser), notes.connect(other)])
+  assert.deepEqual([...new Set(tokens.map((each) => claimsOf(each.id_token)['sub']))], [adasId])
+  assert.equal(/ada|@/.test(adasId), false)
+})
+
+test('claims the app asks for by name come in the ID token, and others do not', async () => {
+  const claims = JSON.stringify({
+    id_token: { email: null, acr: { values: ['aal1', 'aal2'] } },
+    userinfo: { name: null },
+  })
+  const tokens = await notes.connect(browser, { scope: 'openid', claims })
+  const payload = claimsOf(tokens.id_token)
+  assert.equal(payload['email'], ada.email)
+  assert.equal(payload['name'], undefined)
+  const userinfo = (await (await notes.userinfo(tokens.access_token)).json()) as Record<string, unknown>
+  assert.equal(userinfo['name'], 'ada')
+  assert.equal(userinfo['email'], undefined)
+})
+
+test('a sign-in that cannot be as strong as the app insists is refused to the app or asked again, never pretended', async () => {
+  const claims = JSON.stringify({ id_token: { acr: { essential: true, value: 'aal3' } } })
+  const response = await browser.get(notes.authorizeUrl({ claims, prompt: 'none' }))
+  assert.match(response.headers.get('location') ?? '', /error=(login_required|unmet_authentication_requirements)/)
+})

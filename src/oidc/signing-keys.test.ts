@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { after, before, test } from 'node:test'
+import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
+import { createApp as registerApp } from '../domain/apps.ts'
+import { register } from '../domain/identities.ts'
+import { type App, createApp } from '../app.ts'
+import { createLogger } from '../logger.ts'
+import { notesApp } from '../testing/apps.ts'
+import { tokensIn } from '../testing/answers.ts'
+import { Browser } from '../testing/browser.ts'
+import { Client } from '../testing/client.ts'
+import { createClock } from '../testing/clock.ts'
+import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { ada } from '../testing/people.ts'
+import { testConfig } from '../testing/portal.ts'
+import { findFreePort } from '../testing/services/port.ts'
+
+const CALLBACK = 'https://notes.example.test/callback'
+/** An API may keep the published keys for this long (seconds). */
+const API_CACHE = 600
+const clock = createClock()
+
+let database: TestDatabase
+let portals: [OpenPortal, OpenPortal]
+let notes: Client
+let legacy: Client
+let browser: Browser
+
+interface OpenPortal {
+  app: App
+  url: string
+  close(): Promise<void>
+}
+
+before(async () => {
+  database = await createDatabase()
+  const first = await openPortal()
+  portals = [first, await openPortal()]
+  const { portal } = first.app
+  await register(portal, ada, null)
+  const { secret } = await registerApp(portal, 'notes', notesApp)
+  const rsa = await registerApp(portal, 'legacy', { ...notesApp, name: 'Legacy', idTokenAlg: 'RS256' })
+  notes = new Client(first.url, 'notes', secret, CALLBACK)
+  legacy = new Client(first.url, 'legacy', rsa.secret, CALLBACK)
+  browser = new Browser(first.url)
+  await browser.signIn(ada)
+})
+after(async () => {
+  for (const portal of portals) await portal.close()
+  await database.drop()
+})
+
+/** A portal whose background work is done when the test says so. */
+async function openPortal(): Promise<OpenPortal> {
+  const port = await findFreePort()
+  const config = testConfig(database, { PORT: String(port) })
+  const app = await createApp(config, createLogger('silent'), clock)
+  const server = createServer((req, res) => app.handle(req, res)).listen(port, config.host)
+  await once(server, 'listening')
+  return {
+    app,
+    url: config.publicUrl,
+    async close() {
+      server.close()
+      server.closeAllConnections()
+      await app.close()
+    },
+  }
+}
+
+async function publishedKeys(portal = portals[0]): Promise<JSONWebKeySet> {
+  return (await (await fetch(`${portal.url}/oauth/jwks`)).json()) as JSONWebKeySet
+}
+
+function kidsIn({ keys }: JSONWebKeySet): string[] {
+  return keys.map(({ kid }) => kid as string).toSorted()
+}
+
+async function everyPortalFollows(): Promise<void> {
+  for (const { app } of portals) await app.protocol.followKeys()
+}
+
+test('the published keys are public halves with an id, a use and an algorithm each', async () => {
+  const { keys } = await publishedKeys()
+  assert.deepEqual(keys.map(({ alg }) => alg).toSorted(), ['ES256', 'RS256'])
+  assert.equal(new Set(keys.map(({ kid }) => kid)).size, keys.length)
+  for (const key of keys) {
+    assert.equal(key.use, 'sig')
+    assert.ok(key.kid && key.kid !== 'keystore-CHANGE-ME' && key.kid.length >= 16)
+    for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth']) assert.equal(secret in key, false)
+    if (key.kty === 'EC') assert.equal(key.crv, 'P-256')
+    else assert.ok(Buffer.from(key.n as string, 'base64url').length * 8 >= 2048)
+  }
+})
+
+test('portals on one database publish the same keys, also after a restart', async () => {
+  assert.deepEqual(kidsIn(await publishedKeys(portals[1])), kidsIn(await publishedKeys(portals[0])))
+  const again = await openPortal()
+  assert.deepEqual(kidsIn(await publishedKeys(again)), kidsIn(await publishedKeys(portals[0])))
+  await again.close()
+})
+
+test('keys rotate without one refused token, at any API, whatever moment it fetched its keys', async () => {
+  const [first] = portals
+  const before = await publishedKeys()
+  await first.app.portal.keys.rotate()
+  await everyPortalFollows()
+
+  const next = await publishedKeys()
+  assert.equal(next.keys.length, 4)
+  assert.deepEqual(await publishedKeys(portals[1]), next)
+  for (const kid of kidsIn(before)) assert.ok(kidsIn(next).includes(kid))
+
+  const caches: { fetchedAt: Date; keys: JSONWebKeySet }[] = []
+  const issued: { token: string; expiresAt: number }[] = []
+  const signers = new Set<string>()
+  const { refresh_token: first_ } = await notes.connect(browser)
+  let token = first_
+
+  for (let minute = 0; minute <= 100; minute++) {
+    // Ten APIs, each of which fetched the keys at another minute and keeps them for ten.
+    caches.push({ fetchedAt: clock(), keys: await publishedKeys(portals[minute % 2 === 0 ? 0 : 1]) })
+    const tokens = await tokensIn(await notes.refresh(token))
+    token = tokens.refresh_token
+    const { kid } = decodeProtectedHeader(tokens.access_token)
+    signers.add(kid as string)
+    issued.push({ token: tokens.access_token, expiresAt: clock().getTime() + tokens.expires_in * 1000 })
+    if (minute < 14) assert.ok(kidsIn(before).includes(kid as string), 'signed with a key that caches may not know')
+
+    const now = clock()
+    for (const { fetchedAt, keys } of caches) {
+      if (now.getTime() - fetchedAt.getTime() > API_CACHE * 1000) continue
+      for (const { token: alive, expiresAt } of issued) {
+        if (expiresAt <= now.getTime()) continue
+        await jwtVerify(alive, createLocalJWKSet(keys), { currentDate: now, issuer: first.url, audience: 'notes' })
+      }
+    }
+    clock.advance(60)
+    await everyPortalFollows()
+  }
+
+  assert.equal(signers.size, 2)
+  const afterwards = await publishedKeys()
+  assert.equal(afterwards.keys.length, 2)
+  for (const kid of kidsIn(before)) assert.equal(kidsIn(afterwards).includes(kid), false)
+})
+
+test('after a rotation ID tokens are signed with the new keys too, of either kind', async () => {
+  await portals[0].app.portal.keys.rotate()
+  await everyPortalFollows()
+  clock.advance(901)
+  await everyPortalFollows()
+  const { keys } = await publishedKeys()
+  for (const [client, alg] of [
+    [notes, 'ES256'],
+    [legacy, 'RS256'],
+  ] as const) {
+    await browser.signIn(ada)
+    const { id_token: idToken } = await client.connect(browser)
+    const header = decodeProtectedHeader(idToken)
+    assert.equal(header.alg, alg)
+    assert.equal(header.kid, portals[0].app.portal.keys.signer(alg).kid)
+    assert.ok(keys.some(({ kid }) => kid === header.kid))
+  }
+})
+
+test('the portal that has not followed yet still knows a token the other has signed', async () => {
+  await portals[0].app.portal.keys.rotate()
+  await everyPortalFollows()
+  clock.advance(901)
+  await portals[0].app.protocol.followKeys()
+  const { access_token: token } = await notes.connect(browser)
+  const response = await fetch(`${portals[1].url}/oauth/userinfo`, { headers: { authorization: `Bearer ${token}` } })
+  assert.equal(response.status, 200)
+})
+
+test('the private halves are not in the database', async () => {
+  const { rows } = await portals[0].app.portal.storage.pool.query('SELECT * FROM signing_keys')
+  assert.ok(rows.length > 0)
+  for (const row of rows) {
+    assert.equal(/PRIVATE|"d"/.test(JSON.stringify(row)), false)
+  }
+})

@@ -1,0 +1,231 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Page } from '@playwright/test'
+import { type Demo, expect, type Person, test } from './demo.ts'
+import {
+  appCard,
+  connect,
+  connectSilently,
+  expectConnected,
+  expectDisconnected,
+  fillSignIn,
+  FIREFOX_ON_WINDOWS,
+  openBrowser,
+  refresh,
+  signInAtPortal,
+} from './steps.ts'
+
+test('Photos needs no page of the portal after Notes', async ({ page, demo, person }) => {
+  await connect(page, demo.notes, person)
+
+  const shown: string[] = []
+  page.on('framenavigated', (frame) => shown.push(new URL(frame.url()).origin))
+  const answers: number[] = []
+  page.on('response', (response) => {
+    if (response.url().startsWith(demo.portal) && response.request().isNavigationRequest()) {
+      answers.push(response.status())
+    }
+  })
+  await connectSilently(page, demo.photos, person)
+  await page.getByRole('button', { name: 'Load my profile' }).click()
+  await expect(page.getByTestId('api-result')).toContainText(person.email)
+
+  expect(new Set(shown)).toEqual(new Set([new URL(demo.photos).origin]))
+  expect(answers).toEqual([303])
+})
+
+test('Photos refreshes by itself half a minute before its token expires', async ({ page, demo, person }) => {
+  await page.clock.install()
+  await connect(page, demo.photos, person)
+  await page.clock.fastForward('04:20')
+  await expect(page.getByTestId('refreshes')).toHaveText('0')
+  await page.clock.fastForward('00:15')
+  await expect(page.getByTestId('refreshes')).toHaveText('1')
+  await expect(page.getByTestId('expires-in')).toHaveText(/^(?:300|29\d)$/)
+})
+
+test('a reload and a second tab go on in the same family of Photos', async ({ page, context, demo, person }) => {
+  await connect(page, demo.photos, person)
+  const family = (await page.getByTestId('fam').textContent()) ?? ''
+  await page.reload()
+  await expect(page.getByTestId('fam')).toHaveText(family)
+  await expect(page.getByTestId('refreshes')).toHaveText('1')
+
+  // A duplicated tab begins with a copy of the storage of the first.
+  const stored = await page.evaluate(() => JSON.stringify(sessionStorage))
+  const duplicate = await context.newPage()
+  await duplicate.addInitScript((copy) => {
+    if (sessionStorage.length === 0) Object.assign(sessionStorage, JSON.parse(copy))
+  }, stored)
+  await duplicate.goto(demo.photos)
+  await expect(duplicate.getByTestId('refreshes')).toHaveText('2')
+  await expect(page.getByTestId('refreshes')).toHaveText('2')
+  await refresh(page)
+  await expect(duplicate.getByTestId('refreshes')).toHaveText('3')
+  await refresh(duplicate)
+  await expect(page.getByTestId('refreshes')).toHaveText('4')
+  await expect(page.getByTestId('fam')).toHaveText(family)
+  await expect(duplicate.getByTestId('fam')).toHaveText(family)
+})
+
+test('ending one sign-in to Notes leaves the other browser and Photos alone', async ({
+  page,
+  browser,
+  demo,
+  person,
+}) => {
+  const firefox = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
+  await connect(firefox, demo.notes, person)
+  await connect(page, demo.notes, person)
+  await connectSilently(page, demo.photos, person)
+
+  await page.goto('/dashboard')
+  await expect(appCard(page, 'Notes')).toContainText('in 2 browsers')
+  await page.getByRole('button', { name: 'End this sign-in to Notes on Firefox on Windows' }).click()
+  await expect(page.getByRole('status')).toHaveText('That sign-in was ended.')
+  await expect(appCard(page, 'Notes')).toContainText('Connected in this browser')
+  await appCard(page, 'Notes').getByText('1 ended').click()
+  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('Firefox on Windows')
+  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('You ended it.')
+
+  await expectDisconnected(firefox, demo.notes, 'Notes')
+  await page.goto(demo.notes)
+  await refresh(page)
+  await page.goto(demo.photos)
+  await refresh(page)
+  // The browser itself is still signed in, so the app gets a new family without a question.
+  await connectAgain(firefox, demo, person)
+  await firefox.context().close()
+})
+
+test('signing out of Notes ends its family only, and the dashboard says who did it', async ({ page, demo, person }) => {
+  await connect(page, demo.notes, person)
+  await connectSilently(page, demo.photos, person)
+
+  await page.goto(demo.notes)
+  await page.getByRole('button', { name: 'Sign out of Notes' }).click()
+  await expect(page.getByRole('button', { name: 'Sign in with Gatehouse' })).toBeVisible()
+
+  await page.goto('/dashboard')
+  await expect(appCard(page, 'Notes')).toContainText('Not connected now')
+  await appCard(page, 'Notes').getByText('1 ended').click()
+  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('The app signed you out.')
+  await expect(appCard(page, 'Photos')).toContainText('Connected in this browser')
+  await connectSilently(page, demo.notes, person)
+})
+
+test('signing out of Photos ends its family', async ({ page, demo, person }) => {
+  await connect(page, demo.photos, person)
+  await page.getByRole('button', { name: 'Sign out of Photos' }).click()
+  await expect(page.getByRole('button', { name: 'Sign in with Gatehouse' })).toBeVisible()
+  await page.goto('/dashboard')
+  await expect(appCard(page, 'Photos')).toContainText('Not connected now')
+})
+
+for (const [from, other] of [
+  ['Notes', 'Photos'],
+  ['Photos', 'Notes'],
+] as const) {
+  test(`"Sign out everywhere" in ${from} signs this browser out of the portal and of ${other}`, async ({
+    page,
+    demo,
+    person,
+  }) => {
+    const [here, there] = from === 'Notes' ? [demo.notes, demo.photos] : [demo.photos, demo.notes]
+    await connect(page, there, person)
+    await connectSilently(page, here, person)
+
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+    await expect(page).toHaveURL(here)
+    await expect(page.getByRole('button', { name: 'Sign in with Gatehouse' })).toBeVisible()
+    await expectDisconnected(page, there, other)
+    await page.goto('/dashboard')
+    await expect(page).toHaveURL(/\/login/)
+    await connect(page, here, person)
+    await page.goto('/dashboard')
+    await appCard(page, other).getByText('1 ended').click()
+    await expect(appCard(page, other).getByRole('listitem')).toContainText('You signed out from an app.')
+  })
+}
+
+test('signing out at the portal ends single sign-on and the families of this browser', async ({
+  page,
+  browser,
+  demo,
+  person,
+}) => {
+  const firefox = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
+  await connect(firefox, demo.notes, person)
+  await connect(page, demo.notes, person)
+  await connectSilently(page, demo.photos, person)
+
+  await page.goto('/dashboard')
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+
+  await expectDisconnected(page, demo.notes, 'Notes')
+  await expectDisconnected(page, demo.photos, 'Photos')
+  await page.getByRole('button', { name: 'Sign in again' }).click()
+  await expect(page.getByLabel('Password')).toBeVisible()
+  await fillSignIn(page, person)
+  await expectConnected(page, demo.photos, person)
+
+  // The other browser was not asked to leave.
+  await refresh(firefox)
+  await firefox.context().close()
+})
+
+test('two hundred sign-ins to one app are all there and each can be ended', async ({ page, demo, person }) => {
+  test.slow()
+  await signInAtPortal(page, person)
+  const eighth = async () => {
+    for (let opened = 0; opened < 25; opened++) await openFamily(page, demo)
+  }
+  await Promise.all(Array.from({ length: 8 }, eighth))
+
+  await page.reload()
+  const photos = appCard(page, 'Photos')
+  await expect(page.getByText('200 sign-ins to 1 app')).toBeVisible()
+  await expect(photos.getByRole('button', { name: /^End this sign-in/ })).toHaveCount(10)
+  await photos.getByText('Show all 200').click()
+  const buttons = photos.getByRole('button', { name: /^End this sign-in/ })
+  await expect(buttons).toHaveCount(200)
+  await expect(buttons.last()).toBeVisible()
+
+  await buttons.last().click()
+  await expect(page.getByText('199 sign-ins to 1 app')).toBeVisible()
+  await page.getByRole('button', { name: 'Disconnect Photos' }).click()
+  await expect(photos).toContainText('Not connected now')
+  await photos.getByText('200 ended').click()
+  await expect(photos).toContainText('and 195 older')
+})
+
+async function connectAgain(page: Page, demo: Demo, person: Person) {
+  await page.getByRole('button', { name: 'Sign in again' }).click()
+  await expectConnected(page, demo.notes, person)
+}
+
+/** What Photos does, with the cookies of this browser. */
+async function openFamily(page: Page, demo: Demo) {
+  const verifier = randomBytes(32).toString('base64url')
+  const answer = await page.request.get('/oauth/authorize', {
+    maxRedirects: 0,
+    params: {
+      client_id: 'photos',
+      redirect_uri: demo.photos,
+      response_type: 'code',
+      scope: 'openid',
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+    },
+  })
+  const code = new URL(answer.headers()['location'] ?? '').searchParams.get('code') ?? ''
+  const form = {
+    grant_type: 'authorization_code',
+    client_id: 'photos',
+    redirect_uri: demo.photos,
+    code,
+    code_verifier: verifier,
+  }
+  const tokens = await page.request.post('/oauth/token', { form })
+  expect(tokens.status(), await tokens.text()).toBe(200)
+}

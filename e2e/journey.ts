@@ -1,0 +1,73 @@
+import type { Page } from '@playwright/test'
+import { type Demo, expect, type Person } from './demo.ts'
+import { appCard, expectConnected, refresh } from './steps.ts'
+
+/** From "I have no account" to "this app is disconnected, and knows it". */
+export async function travel(page: Page, demo: Demo, newcomer: Person) {
+  await arrive(page, demo, newcomer)
+  await refreshByItself(page, demo)
+  await leave(page, demo, newcomer)
+}
+
+export async function arrive(page: Page, demo: Demo, newcomer: Person) {
+  await page.goto(demo.notes)
+  await page.getByRole('button', { name: 'Sign in with Gatehouse' }).click()
+  await expect(page.getByText('to continue to Notes')).toBeVisible()
+  await page.getByRole('link', { name: 'Create an account' }).click()
+  await expect(page.getByText('to continue to Notes')).toBeVisible()
+  await page.getByLabel('User name').fill(newcomer.username)
+  await page.getByLabel('E-mail').fill(newcomer.email)
+  await page.getByLabel('Password', { exact: true }).fill(newcomer.password)
+  await page.getByLabel('Password again').fill(newcomer.password)
+  await page.getByRole('button', { name: 'Create account' }).click()
+  await expectConnected(page, demo.notes, newcomer)
+
+  const family = (await page.getByTestId('fam').textContent()) ?? ''
+  await page.getByRole('button', { name: 'Ask the Notes API' }).click()
+  await expect(page.getByTestId('api-result')).toContainText('200')
+  await expect(page.getByTestId('api-result')).toContainText(family)
+
+  await refresh(page)
+  await refresh(page)
+  await expect(page.getByTestId('fam')).toHaveText(family)
+}
+
+export async function leave(page: Page, demo: Demo, person: Person) {
+  const family = (await page.getByTestId('fam').textContent()) ?? ''
+  const count = (await page.getByTestId('refreshes').textContent()) ?? ''
+  await page.getByRole('link', { name: 'Your dashboard at Gatehouse' }).click()
+  const notes = appCard(page, 'Notes')
+  await expect(notes).toContainText('Connected in this browser')
+  const row = notes.getByRole('row', { name: 'this browser' })
+  await expect(row.getByRole('rowheader')).toContainText('Chrome')
+  await expect(row.getByRole('cell', { name: '127.0.0.1' })).toBeVisible()
+  await expect(row).toContainText(`${count} refreshes`)
+
+  await page.getByRole('button', { name: 'Disconnect Notes' }).click()
+  await expect(page.getByRole('status')).toHaveText('The app was disconnected.')
+  await expect(notes).toContainText('Not connected now')
+  await notes.getByText('1 ended').click()
+  await expect(notes.getByRole('listitem')).toContainText('You disconnected the app.')
+
+  await page.goto(demo.notes)
+  await page.getByRole('button', { name: 'Refresh now' }).click()
+  await expect(page.getByRole('heading', { name: 'Notes was disconnected' })).toBeVisible()
+  await expect(page.getByText('The connection was ended: on your dashboard')).toBeVisible()
+  await expect(page.getByTestId('reason')).toHaveText('revoked')
+
+  await page.getByRole('button', { name: 'Sign in again' }).click()
+  await expectConnected(page, demo.notes, person)
+  await expect(page.getByTestId('fam')).not.toHaveText(family)
+}
+
+/** Notes refreshes when it needs its token and less than half of a short life is left. */
+async function refreshByItself(page: Page, demo: Demo) {
+  await demo.gatehouse('app', 'update', 'notes', '--application-token-ttl', '10')
+  await refresh(page)
+  const before = Number(await page.getByTestId('refreshes').textContent())
+  await demo.gatehouse('app', 'update', 'notes', '--application-token-ttl', '300')
+  await expect(async () => {
+    await page.reload()
+    await expect(page.getByTestId('refreshes')).toHaveText(String(before + 1), { timeout: 1 })
+  }).toPass({ intervals: [250] })
+}

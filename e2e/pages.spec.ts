@@ -1,0 +1,155 @@
+import type { Page } from '@playwright/test'
+import { type Demo, expect, type Person, test } from './demo.ts'
+import { connect, connectSilently, fillSignIn, FIREFOX_ON_WINDOWS, openBrowser, openForm } from './steps.ts'
+
+interface Visit {
+  page: Page
+  demo: Demo
+  person: Person
+}
+
+type Pages = Record<string, (visit: Visit) => Promise<unknown>>
+
+/** Every page a stranger can meet, by its heading. */
+const pagesForStrangers: Pages = {
+  'Sign in': ({ page }) => page.goto('/login'),
+  'Sign in, on the way to an app': ({ page, demo }) => openForm(page, demo.notes),
+  'Sign in, after a wrong password': async ({ page, person }) => {
+    await page.goto('/login')
+    await fillSignIn(page, { ...person, password: 'not the one I use' })
+  },
+  'Create an account': ({ page }) => page.goto('/register'),
+  'Create an account, with everything to correct': async ({ page }) => {
+    await page.goto('/register')
+    await page.getByRole('button', { name: 'Create account' }).click()
+    await expect(page.getByRole('alert')).toBeVisible()
+  },
+  'Nothing here': ({ page }) => page.goto('/no/such/page'),
+  'This sign-in cannot go on, from nowhere': ({ page }) => page.goto('/interaction/long-gone'),
+  'This sign-in cannot go on, from Notes': async ({ page, demo }) => {
+    await openForm(page, demo.notes)
+    await page.context().clearCookies({ domain: 'localhost' })
+    await page.reload()
+  },
+  'This app is not known here': ({ page }) => page.goto('/oauth/authorize?client_id=nobody&response_type=code'),
+  'This app came from the wrong address': ({ page }) =>
+    page.goto('/oauth/authorize?client_id=notes&response_type=code&redirect_uri=https://elsewhere.test/'),
+  'You are signed out': ({ page }) => page.goto('/oauth/logout/success'),
+}
+
+/** Every page of somebody who is signed in. */
+const pagesForPeople: Pages = {
+  'Your apps': ({ page }) => page.goto('/dashboard'),
+  'Your apps, with what has ended': async ({ page }) => {
+    await page.goto('/dashboard')
+    await page.getByRole('button', { name: /^End this sign-in to Notes on Firefox/ }).click()
+    await page.getByText('1 ended').click()
+  },
+  'Signed-in browsers': ({ page }) => page.goto('/sessions'),
+  Activity: ({ page }) => page.goto('/activity'),
+  'Sign out?': ({ page }) => page.goto('/logout'),
+  'Sign out?, asked by an app': ({ page, demo }) =>
+    page.goto(`/oauth/logout?client_id=notes&post_logout_redirect_uri=${encodeURIComponent(demo.notes)}`),
+  'Nothing here': ({ page }) => page.goto('/no/such/page'),
+  'Your apps, none left': async ({ page }) => {
+    await page.goto('/dashboard')
+    await page.getByRole('button', { name: 'Disconnect Notes' }).click()
+    await page.getByRole('button', { name: 'Disconnect Photos' }).click()
+    await expect(page.getByText('No app is connected right now.')).toBeVisible()
+  },
+}
+
+const looks = [
+  { colorScheme: 'light', width: 1280 },
+  { colorScheme: 'light', width: 720 },
+  { colorScheme: 'dark', width: 360 },
+] as const
+
+test('every page for strangers is whole, on every screen', async ({ page, demo, person }) => {
+  test.slow()
+  await walk(pagesForStrangers, { page, demo, person })
+})
+
+test('every page for people who are signed in is whole, on every screen', async ({ page, browser, demo, person }) => {
+  test.slow()
+  await page.goto('/register')
+  const newcomer = { ...person, username: `${person.username}-of-the-very-long-name`, email: `new-${person.email}` }
+  await page.getByLabel('User name').fill(newcomer.username)
+  await page.getByLabel('E-mail').fill(newcomer.email)
+  await page.getByLabel('Password', { exact: true }).fill(newcomer.password)
+  await page.getByLabel('Password again').fill(newcomer.password)
+  await page.getByRole('button', { name: 'Create account' }).click()
+  await expect(page.getByRole('heading', { name: `No apps yet, ${newcomer.username}` })).toBeVisible()
+  await inspect(page, 'no apps yet')
+
+  const firefox = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
+  await connect(firefox, demo.notes, newcomer)
+  await firefox.context().close()
+  await connectSilently(page, demo.notes, newcomer)
+  await connectSilently(page, demo.photos, newcomer)
+  await walk(pagesForPeople, { page, demo, person: newcomer })
+})
+
+async function walk(pages: Pages, visit: Visit) {
+  const foreign: string[] = []
+  visit.page.on('request', (request) => {
+    const isOfPortal = request.frame().url().startsWith(visit.demo.portal)
+    if (isOfPortal && !request.isNavigationRequest() && !request.url().startsWith(`${visit.demo.portal}/`)) {
+      foreign.push(request.url())
+    }
+  })
+  for (const [name, open] of Object.entries(pages)) {
+    await test.step(name, async () => {
+      await open(visit)
+      await expect(visit.page.getByRole('heading', { level: 1 })).toContainText(name.split(',')[0] ?? name)
+      await inspect(visit.page, name)
+    })
+  }
+  expect(foreign).toEqual([])
+}
+
+async function inspect(page: Page, name: string) {
+  await expect(page).toHaveTitle(/\S+ · Gatehouse$/)
+  await expect(page.getByRole('heading', { level: 1 })).toHaveCount(1)
+  await expect(page.getByRole('main')).toHaveCount(1)
+  await expect(page.locator('html')).toHaveAttribute('lang', 'en')
+  expect(await listFaults(page), `${name}: what has no name, or not its own`).toEqual([])
+
+  const papers = new Set<string>()
+  for (const { colorScheme, width } of looks) {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize({ width, height: 800 })
+    papers.add(
+      await page
+        .locator('body')
+        .evaluate((body) => body.ownerDocument.defaultView.getComputedStyle(body).backgroundColor),
+    )
+    expect(await listOverflowing(page), `${name}, ${colorScheme}, ${width} px: wider than the screen`).toEqual([])
+  }
+  expect(papers.size, `${name}: as many papers as colour schemes`).toBe(2)
+}
+
+/** Fields without a label, buttons and links without words, ids used twice. */
+function listFaults(page: Page): Promise<string[]> {
+  return page.locator('html').evaluate((html) => {
+    const fields = [...html.querySelectorAll('input:not([type=hidden]), select, textarea')]
+    const others = [...html.querySelectorAll('button, a, summary')]
+    const ids = [...html.querySelectorAll('[id]')].map((element) => element.id)
+    const unnamed = [
+      ...fields.filter((field) => ![...(field.labels ?? [])].some((label) => label.textContent.trim() !== '')),
+      ...others.filter((element) => element.textContent.trim() === ''),
+    ]
+    return [...unnamed.map((element) => element.outerHTML), ...ids.filter((id, index) => ids.indexOf(id) !== index)]
+  })
+}
+
+/** What sticks out at the right, if the page can be scrolled sideways. */
+function listOverflowing(page: Page): Promise<string[]> {
+  return page.locator('html').evaluate((html) => {
+    if (html.scrollWidth <= html.clientWidth) return []
+    const wide = [...html.querySelectorAll('*')].filter(
+      (element) => element.getBoundingClientRect().right > html.clientWidth,
+    )
+    return ['the page', ...wide.map((element) => element.outerHTML.slice(0, 120))]
+  })
+}

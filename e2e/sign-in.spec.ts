@@ -1,0 +1,136 @@
+import { expect, test } from './demo.ts'
+import { connect, expectConnected, fillSignIn, openForm } from './steps.ts'
+
+test('a wrong password is refused and the right one then opens the app', async ({ page, demo, person }) => {
+  await openForm(page, demo.notes)
+  await fillSignIn(page, { ...person, password: 'not the one I use' })
+  await expect(page.getByRole('alert')).toHaveText('That user name or e-mail and password do not match.')
+  await expect(page.getByText('to continue to Notes')).toBeVisible()
+  await expect(page.getByLabel('User name or e-mail')).toHaveValue(person.username)
+  await expect(page.getByLabel('Password')).toBeFocused()
+  await expect(page.getByLabel('Password')).toHaveValue('')
+
+  await page.getByLabel('Password').fill(person.password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expectConnected(page, demo.notes, person)
+})
+
+test('an e-mail address, however it is written, is as good as the user name', async ({ page, demo, person }) => {
+  await openForm(page, demo.notes)
+  await fillSignIn(page, { ...person, username: person.email.toUpperCase() })
+  await expectConnected(page, demo.notes, person)
+})
+
+test('a stranger is led through the sign-in to the page they wanted', async ({ page, person }) => {
+  await page.goto('/activity')
+  await fillSignIn(page, person)
+  await expect(page).toHaveURL(/\/activity$/)
+  await expect(page.getByText('You signed in.').first()).toBeVisible()
+})
+
+test('registering with things to correct keeps what was right', async ({ page, person }) => {
+  await page.goto('/register')
+  await page.getByLabel('User name').fill(person.username)
+  await page.getByLabel('E-mail').fill('not an address')
+  await page.getByLabel('Password', { exact: true }).fill('too short')
+  await page.getByLabel('Password again').fill('too short')
+  await page.getByRole('button', { name: 'Create account' }).click()
+
+  const summary = page.getByRole('alert')
+  await expect(summary).toContainText('things need another look')
+  await expect(page.getByLabel('User name')).toHaveValue(person.username)
+  await summary.getByRole('link', { name: 'Use at least 15 characters.' }).click()
+  await expect(page.getByLabel('Password', { exact: true })).toBeFocused()
+})
+
+test('"back" after the sign-in leads on into the app again', async ({ page, demo, person }) => {
+  await connect(page, demo.notes, person)
+  await page.goBack()
+  await expectConnected(page, demo.notes, person)
+  await page.goBack()
+  await expectConnected(page, demo.notes, person)
+})
+
+test('the sign-in form survives a reload', async ({ page, demo, person }) => {
+  await openForm(page, demo.notes)
+  await page.reload()
+  await expect(page.getByText('to continue to Notes')).toBeVisible()
+  await fillSignIn(page, person)
+  await expectConnected(page, demo.notes, person)
+})
+
+test('two tabs wait at the form, and both end up in their apps', async ({ page, context, demo, person }) => {
+  const second = await context.newPage()
+  await openForm(page, demo.notes)
+  await openForm(second, demo.photos)
+
+  await fillSignIn(page, person)
+  await expectConnected(page, demo.notes, person)
+  // Nothing on the second tab says that the first one was quicker, so the person fills it in too.
+  await fillSignIn(second, person)
+  await expectConnected(second, demo.photos, person)
+
+  await page.getByRole('button', { name: 'Refresh now' }).click()
+  await expectConnected(page, demo.notes, person)
+})
+
+test('two tabs wait for the same app; reloading the second is enough', async ({ page, context, demo, person }) => {
+  const second = await context.newPage()
+  await openForm(page, demo.notes)
+  await openForm(second, demo.notes)
+
+  await fillSignIn(page, person)
+  await expectConnected(page, demo.notes, person)
+  await second.reload()
+  await expectConnected(second, demo.notes, person)
+})
+
+test('the portal forgets the browser while the form is open, and the person still ends up in the app', async ({
+  page,
+  context,
+  demo,
+  person,
+}) => {
+  await openForm(page, demo.notes)
+  await context.clearCookies({ domain: 'localhost' })
+  await fillSignIn(page, person)
+  await expectConnected(page, demo.notes, person)
+})
+
+test('a form that has expired says so and leads on to the app', async ({ page, context, demo, person }) => {
+  await openForm(page, demo.notes)
+  await context.clearCookies({ domain: 'localhost' })
+  await page.reload()
+  await expect(page.getByRole('heading', { name: 'This sign-in cannot go on' })).toBeVisible()
+
+  await page.getByRole('link', { name: 'Continue to Notes' }).click()
+  await expect(page.getByText('to continue to Notes')).toBeVisible()
+  await fillSignIn(page, person)
+  await expectConnected(page, demo.notes, person)
+})
+
+test('the keyboard alone is enough, from Notes to signing out', async ({ page, demo, person }) => {
+  await page.goto(demo.notes)
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('link', { name: 'Notes' })).toBeFocused()
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+
+  await expect(page.getByLabel('User name or e-mail')).toBeFocused()
+  await page.keyboard.type(person.username)
+  await page.keyboard.press('Tab')
+  await expect(page.getByLabel('Password')).toBeFocused()
+  await page.keyboard.type(person.password)
+  await page.keyboard.press('Enter')
+  await expectConnected(page, demo.notes, person)
+
+  await page.goto('/dashboard')
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeFocused()
+  await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeInViewport()
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('button', { name: 'Disconnect Notes' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('status')).toHaveText('The app was disconnected.')
+})

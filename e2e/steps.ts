@@ -1,0 +1,68 @@
+import { type Browser, type Locator, type Page } from '@playwright/test'
+import { type Demo, expect, type Person } from './demo.ts'
+
+/** Steps that people take in most tests. */
+export async function fillSignIn(page: Page, { username, password }: Pick<Person, 'username' | 'password'>) {
+  await page.getByLabel('User name or e-mail').fill(username)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+export async function openForm(page: Page, app: string) {
+  await page.goto(app)
+  await page.getByRole('button', { name: 'Sign in with Gatehouse' }).click()
+  await expect(page.getByRole('heading', { name: 'Sign in', exact: true })).toBeVisible()
+}
+
+/** Signs in to an app on a browser that does not know the person yet. */
+export async function connect(page: Page, app: string, person: Pick<Person, 'username' | 'password'>) {
+  await openForm(page, app)
+  await fillSignIn(page, person)
+  await expectConnected(page, app, person)
+}
+
+/** Signs in to an app on a browser in which the person is signed in at the portal. */
+export async function connectSilently(page: Page, app: string, person: Pick<Person, 'username'>) {
+  await page.goto(app)
+  await page.getByRole('button', { name: 'Sign in with Gatehouse' }).click()
+  await expectConnected(page, app, person)
+}
+
+export async function signInAtPortal(page: Page, person: Pick<Person, 'username' | 'password'>) {
+  await page.goto('/login')
+  await fillSignIn(page, person)
+  await expect(page).toHaveURL(/\/dashboard$/)
+}
+
+export async function expectConnected(page: Page, app: string, { username }: Pick<Person, 'username'>) {
+  await expect(page).toHaveURL(app)
+  await expect(page.getByRole('heading', { name: `Hello ${username}` })).toBeVisible()
+}
+
+/** The app finds out, and says so, when it next refreshes. */
+export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos') {
+  await page.goto(app)
+  // Photos refreshes by itself when its page loads; Notes does so when it needs to.
+  if (name === 'Notes') await page.getByRole('button', { name: 'Refresh now' }).click()
+  await expect(page.getByRole('heading', { name: `${name} was disconnected` })).toBeVisible()
+  await expect(page.getByTestId('reason')).toHaveText('revoked')
+}
+
+export async function refresh(page: Page) {
+  const before = Number(await page.getByTestId('refreshes').textContent())
+  await page.getByRole('button', { name: 'Refresh now' }).click()
+  await expect(page.getByTestId('refreshes')).toHaveText(String(before + 1))
+}
+
+/** The card of an app on the dashboard. */
+export function appCard(page: Page, name: string): Locator {
+  return page.getByRole('region', { name, exact: true })
+}
+
+/** Another browser of somebody's, which says what it is. */
+export async function openBrowser(browser: Browser, demo: Demo, userAgent: string): Promise<Page> {
+  const context = await browser.newContext({ baseURL: demo.portal, userAgent })
+  return context.newPage()
+}
+
+export const FIREFOX_ON_WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0'

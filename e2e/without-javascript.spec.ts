@@ -1,0 +1,36 @@
+import { expect, test } from './demo.ts'
+import { arrive, leave } from './journey.ts'
+import { appCard, connect, expectDisconnected, refresh, signInAtPortal } from './steps.ts'
+
+test.use({ javaScriptEnabled: false })
+
+test('the whole journey with Notes', async ({ page, demo }) => {
+  const newcomer = { username: 'hedy', email: 'hedy@example.test', password: 'eighty-eight frequencies hop' }
+  await arrive(page, demo, newcomer)
+  await leave(page, demo, newcomer)
+})
+
+test('sign out everywhere takes one more button', async ({ page, demo, person }) => {
+  await connect(page, demo.notes, person)
+  await refresh(page)
+  await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+  await expect(page.getByRole('heading', { name: 'Signing you out' })).toBeVisible()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await expect(page).toHaveURL(demo.notes)
+  await expect(page.getByRole('button', { name: 'Sign in with Gatehouse' })).toBeVisible()
+
+  await page.goto('/dashboard')
+  await expect(page).toHaveURL(/\/login/)
+  await connect(page, demo.notes, person)
+  await page.goto('/dashboard')
+  await expect(appCard(page, 'Notes')).toContainText('1 ended')
+})
+
+test('signing out at the portal', async ({ page, demo, person }) => {
+  await connect(page, demo.notes, person)
+  await page.goto('/logout')
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+  await expectDisconnected(page, demo.notes, 'Notes')
+  await signInAtPortal(page, person)
+})

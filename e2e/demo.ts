@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { type APIRequestContext, test as base, expect } from '@playwright/test'
 import { createDatabase, type StorageKind } from '../src/testing/databases.ts'
 import { ada } from '../src/testing/people.ts'
-import { findFreePort } from '../src/testing/services/port.ts'
+import { findFreePort } from '../src/storage/free-port.ts'
 import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
 
 export { expect }

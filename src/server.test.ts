@@ -5,7 +5,7 @@ import { createDatabase, type TestDatabase } from './testing/databases.ts'
 import { type Running, startGatehouse } from './testing/gatehouse.ts'
 import { ada } from './testing/people.ts'
 import { TEST_SECRET } from './testing/portal.ts'
-import { findFreePort } from './testing/services/port.ts'
+import { findFreePort } from './storage/free-port.ts'
 import pg from 'pg'
 
 let database: TestDatabase

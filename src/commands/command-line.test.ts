@@ -9,7 +9,7 @@ import { createDatabase } from '../testing/databases.ts'
 import { type Finished, gatehouse, printed, type Running, startGatehouse } from '../testing/gatehouse.ts'
 import { ada } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
-import { findFreePort } from '../testing/services/port.ts'
+import { findFreePort } from '../storage/free-port.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
 
 const COMMANDS = [

@@ -6,7 +6,7 @@ import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
 import { ada } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
-import { findFreePort } from '../testing/services/port.ts'
+import { findFreePort } from '../storage/free-port.ts'
 import { send } from '../testing/wire.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'

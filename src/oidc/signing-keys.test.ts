@@ -15,7 +15,7 @@ import { createClock } from '../testing/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
 import { ada } from '../testing/people.ts'
 import { testConfig } from '../testing/portal.ts'
-import { findFreePort } from '../testing/services/port.ts'
+import { findFreePort } from '../storage/free-port.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 /** An API may keep the published keys for this long (seconds). */

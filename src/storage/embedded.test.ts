@@ -106,6 +106,17 @@ test('a server that is killed comes back at the same place with every row it has
   await here.leave()
 })
 
+test('who leaves while a killed server is being brought back leaves nothing behind', async () => {
+  for (let round = 0; round < 8; round++) {
+    const here = await startEmbedded(folder)
+    const { pid } = (await postmaster(folder)) as { pid: number }
+    process.kill(pid, 'SIGKILL')
+    await sleep(round * 15)
+    await here.leave()
+    await assert.rejects(ask(here.url, 'SELECT 1'))
+  }
+})
+
 test('a server whose process was killed is joined by the next, which finds every acknowledged row', async () => {
   const guest = startGuest(folder)
   await guest.prints(1)
@@ -212,7 +223,11 @@ function startGuest(data: string, ...task: string[]) {
     /** Every line, once it is gone. */
     printed,
     async prints(count: number) {
-      while (lines().length < count) await once(child.stdout, 'data')
+      while (lines().length < count) {
+        if (child.exitCode !== null)
+          assert.fail(`the guest ended with ${child.exitCode} before it had printed that much`)
+        await Promise.race([once(child.stdout, 'data'), printed])
+      }
     },
     async leave() {
       child.stdin.write('leave\n')

@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { findBinaries, type Binaries } from './embedded-binaries.ts'
 import { findOwner, isSearchable, SYSTEM_FOLDER, type Owner } from './embedded-owner.ts'
+import { findFreePort } from './free-port.ts'
 
 export interface EmbeddedPostgres {
   url: string
@@ -116,7 +116,7 @@ async function joinOrStart(
     if (running !== null && (await serves(running.port, password, cluster))) return running.port
 
     // A second server on one cluster is refused by PostgreSQL itself, so whoever loses this race joins the winner.
-    const exited = await start(cluster, home, binaries, owner, port ?? (await freePort()))
+    const exited = await start(cluster, home, binaries, owner, port ?? (await findFreePort()))
     while (Date.now() < limit && !exited.yes) {
       const started = await readPostmaster(cluster)
       if (started !== null && (await serves(started.port, password, cluster))) return started.port
@@ -174,13 +174,14 @@ async function stay(
   onTrouble: (error: unknown) => void,
 ): Promise<{ port: number; end(cluster: string): Promise<void> }> {
   let left = false
+  let returning = Promise.resolve()
   // The last to leave stops the server under its own connection; that is no trouble.
   const tell = (error: unknown) => {
     if (!left) onTrouble(error)
   }
   const watch = (present: pg.Client) => {
     present.once('end', () => {
-      if (!left) void comeBack()
+      if (!left) returning = comeBack()
     })
     return present
   }
@@ -204,6 +205,8 @@ async function stay(
     port,
     async end(cluster) {
       left = true
+      // Whoever leaves while the server is being brought back is about to be present once more.
+      await returning
       await stopUnlessUsed(client, cluster).catch(onTrouble)
       await client.end().catch(onTrouble)
     },
@@ -313,15 +316,6 @@ function launch(binaries: Binaries, owner: Owner | null) {
 async function exitOf(child: ChildProcess): Promise<number | null> {
   const [code] = (await once(child, 'exit')) as [number | null]
   return code
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,5 +1,3 @@
-import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { Writable } from 'node:stream'
 import { createApp as registerApp, type AppSettings } from '../domain/apps.ts'
 import { register } from '../domain/identities.ts'
@@ -7,6 +5,7 @@ import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
 import { startServer } from '../server.ts'
 import { createPortal } from '../app.ts'
+import { findFreePort } from '../storage/free-port.ts'
 import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
 import type { ada } from './people.ts'
 import { testConfig } from './portal.ts'
@@ -30,7 +29,8 @@ export async function startTestServer(
   options: { kind?: StorageKind; env?: Record<string, string>; database?: TestDatabase; clock?: () => Date } = {},
 ): Promise<TestServer> {
   const database = options.database ?? (await createDatabase(options.kind))
-  const port = await freePort()
+  // It is part of the issuer, so it must be known before the portal starts.
+  const port = await findFreePort()
   const lines: string[] = []
   const destination = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -61,14 +61,4 @@ export async function startTestServer(
       if (options.database === undefined) await database.drop()
     },
   }
-}
-
-/** The port is part of the issuer, so it must be known before the portal starts. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

@@ -5,7 +5,7 @@ import { Browser } from '../../testing/browser.ts'
 import { Client } from '../../testing/client.ts'
 import { ada } from '../../testing/people.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
-import { findFreePort } from '../../testing/services/port.ts'
+import { findFreePort } from '../../storage/free-port.ts'
 import { type Answer, portOf, send, sendBytes } from '../../testing/wire.ts'
 
 let server: TestServer

@@ -7,7 +7,7 @@ import { createClock } from '../../testing/clock.ts'
 import { ada, grace } from '../../testing/people.ts'
 import { TEST_SECRET } from '../../testing/portal.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
-import { findFreePort } from '../../testing/services/port.ts'
+import { findFreePort } from '../../storage/free-port.ts'
 import { type Answer, send } from '../../testing/wire.ts'
 
 const clock = createClock()

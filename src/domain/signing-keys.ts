@@ -91,10 +91,6 @@ export class KeyRing {
     return key
   }
 
-  find(kid: string): SigningKey | null {
-    return this.published().find((key) => key.kid === kid) ?? null
-  }
-
   /** Everything a verifier must know now; the keys that sign come first. */
   published(): SigningKey[] {
     const signers = SIGNING_ALGS.map((alg) => this.signer(alg))

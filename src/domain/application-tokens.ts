@@ -1,5 +1,5 @@
 import { randomUUID, verify } from 'node:crypto'
-import { type FamilyRow, findLivingFamily } from './families.ts'
+import { type AdvancedFamily, type FamilyRow, findLivingFamily } from './families.ts'
 import type { Portal } from './portal.ts'
 import { type SigningKey, signWith } from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
@@ -52,7 +52,21 @@ export function applicationTokenClaims(
   }
 }
 
-/** The signed token, ready to be sent. */
+/** The next application token of a family, signed, and how long it lives (seconds). */
+export function mintApplicationToken(
+  portal: Portal,
+  family: AdvancedFamily,
+  scope: string,
+  jkt: string | null,
+): { token: string; expiresIn: number } {
+  const claims = applicationTokenClaims(
+    portal,
+    { ...family, familyId: family.id, scope, jkt },
+    family.applicationTokenTtl,
+  )
+  return { token: signApplicationToken(portal, claims), expiresIn: claims.exp - claims.iat }
+}
+
 export function signApplicationToken(portal: Portal, claims: ApplicationTokenClaims): string {
   const key = portal.keys.signer('ES256')
   const input = `${headerOf(key)}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
@@ -94,5 +108,11 @@ function verifiedClaims(portal: Portal, token: string): ApplicationTokenClaims |
 
 /** The protocol library writes the same header in the same order, so a token of ours has this very text. */
 function headerOf(key: SigningKey): string {
-  return Buffer.from(JSON.stringify({ alg: key.alg, typ: 'at+jwt', kid: key.kid })).toString('base64url')
+  const known = headers.get(key)
+  if (known !== undefined) return known
+  const header = Buffer.from(JSON.stringify({ alg: key.alg, typ: 'at+jwt', kid: key.kid })).toString('base64url')
+  headers.set(key, header)
+  return header
 }
+
+const headers = new WeakMap<SigningKey, string>()

@@ -130,7 +130,8 @@ function makeSecret(): string {
   return randomBytes(32).toString('base64url')
 }
 
-function hashSecret(secret: string): string {
+/** What the app's row keeps of its secret. */
+export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url')
 }
 

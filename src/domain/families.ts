@@ -1,6 +1,8 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import {
+  type AdvancedFamily,
   advanceFamily,
+  type AppProof,
   countEndedFamilies,
   type EndedFamily,
   type FamilyChoice,
@@ -17,7 +19,7 @@ import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
 import { addSeconds } from './time.ts'
 
-export type { FamilyRow }
+export type { AdvancedFamily, FamilyRow }
 
 /** Without a grace window a duplicate within this time is refused but ends nothing: it is a double click, not a thief. */
 const RACE_SECONDS = 2
@@ -76,8 +78,14 @@ export interface Presentation {
   place: Place
 }
 
+export interface Rotated {
+  kind: 'rotated'
+  family: AdvancedFamily
+  refreshToken: string
+}
+
 export type Rotation =
-  | { kind: 'rotated'; family: FamilyRow; refreshToken: string }
+  | Rotated
   | { kind: 'refused'; reason: RefusalReason; familyId: string | null; ended: boolean }
   | { kind: 'scope-exceeded' }
   | { kind: 'wrong-proof' }
@@ -89,36 +97,47 @@ export type Rotation =
 export async function rotate(portal: Portal, presentation: Presentation): Promise<Rotation> {
   const token = parseRefreshToken(presentation.refreshToken, portal.secrets)
   if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, ended: false }
+  return (await advance(portal, token, presentation)) ?? explain(portal, token, presentation)
+}
 
-  const presentedHash = hashRefreshToken(presentation.refreshToken)
+/**
+ * The same for an app that has yet to prove who it is: its proof is one more condition of the one statement. Null when
+ * anything at all is in the way; nothing has moved then, and `rotate`, once the app is known, says what.
+ */
+export async function rotateUnproved(
+  portal: Portal,
+  refreshToken: string,
+  clientId: string,
+  proof: AppProof,
+): Promise<Rotated | null> {
+  const token = parseRefreshToken(refreshToken, portal.secrets)
+  return token && advance(portal, token, { refreshToken, clientId, scopes: null, jkt: null, proof })
+}
+
+async function advance(
+  portal: Portal,
+  token: RefreshToken,
+  { refreshToken, ...conditions }: Omit<Presentation, 'place'> & { proof?: AppProof },
+): Promise<Rotated | null> {
   const successor = successorOf(token, portal.secrets[0])
-  const now = portal.clock()
   const family = await advanceFamily(
     portal.storage.pool,
     {
+      ...conditions,
       id: token.familyId,
-      clientId: presentation.clientId,
-      presentedHash,
+      presentedHash: hashRefreshToken(refreshToken),
       successorHash: hashRefreshToken(successor),
-      scopes: presentation.scopes,
-      jkt: presentation.jkt,
       defaultIdleSeconds: portal.lifetimes.familyIdle,
     },
-    now,
+    portal.clock(),
   )
-  return family === null
-    ? explain(portal, token, presentedHash, presentation, now)
-    : { kind: 'rotated', family, refreshToken: successor }
+  return family === null ? null : { kind: 'rotated', family, refreshToken: successor }
 }
 
 /** No row moved; this finds out why, and what to do about it. */
-async function explain(
-  portal: Portal,
-  token: RefreshToken,
-  presentedHash: Buffer,
-  presentation: Presentation,
-  now: Date,
-): Promise<Rotation> {
+async function explain(portal: Portal, token: RefreshToken, presentation: Presentation): Promise<Rotation> {
+  const presentedHash = hashRefreshToken(presentation.refreshToken)
+  const now = portal.clock()
   const family = await findFamily(portal.storage.pool, token.familyId)
   const refuse = (reason: RefusalReason): Rotation => ({
     kind: 'refused',

@@ -9,6 +9,7 @@ import type { Logger } from '../logger.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import type { ProtocolPages } from './pages.ts'
+import { answerPlainRefresh } from './plain-refresh.ts'
 import { followIdentitySession } from './protocol-session.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 
@@ -37,7 +38,19 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
   let keys = kidsOf(portal)
 
   return {
-    handle: (req, res) => handle(req, res),
+    async handle(req, res) {
+      if (req.url === ROUTES.token) {
+        try {
+          if (await answerPlainRefresh(portal, options.logger, req, res)) return
+        } catch (error) {
+          options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
+          res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
+          res.end(JSON.stringify(UNAVAILABLE))
+          return
+        }
+      }
+      await handle(req, res)
+    },
     provider: () => provider,
     async followKeys() {
       await portal.keys.reload()
@@ -176,13 +189,14 @@ function logEvents(provider: Provider, logger: Logger): void {
 /** The library answers 500 to everything it did not throw itself; a store that is away for a moment is not a mistake. */
 function sayNotNow(ctx: KoaContextWithOIDC): void {
   ctx.status = 503
-  ctx.set('Retry-After', '5')
-  if (errorOf(ctx.body) !== null) {
-    ctx.body = {
-      error: 'temporarily_unavailable',
-      error_description: 'the portal is very busy or being repaired; try again',
-    }
-  }
+  ctx.set(LATER)
+  if (errorOf(ctx.body) !== null) ctx.body = UNAVAILABLE
+}
+
+const LATER = { 'Retry-After': '5' }
+const UNAVAILABLE = {
+  error: 'temporarily_unavailable',
+  error_description: 'the portal is very busy or being repaired; try again',
 }
 
 function kidsOf(portal: Portal): string {

@@ -6,9 +6,9 @@ import {
   checkDpopRequired,
   validateDpop,
 } from 'oidc-provider/lib/helpers/grants.js'
-import { applicationTokenClaims, signApplicationToken } from '../domain/application-tokens.ts'
+import { mintApplicationToken } from '../domain/application-tokens.ts'
 import type { RefusalReason } from '../domain/end-causes.ts'
-import { type FamilyRow, rotate } from '../domain/families.ts'
+import { type AdvancedFamily, rotate } from '../domain/families.ts'
 import type { Portal } from '../domain/portal.ts'
 import { findAccountWith } from './account.ts'
 import { resourceOf } from './resources.ts'
@@ -63,32 +63,20 @@ async function respond(
   provider: Provider,
   portal: Portal,
   ctx: KoaContextWithOIDC,
-  family: FamilyRow,
+  family: AdvancedFamily,
   refreshToken: string,
   scopes: string[] | null,
   jkt: string | null,
 ): Promise<Record<string, unknown>> {
   const scope = scopes === null ? family.scope : scopes.join(' ')
-  const claims = applicationTokenClaims(
-    portal,
-    {
-      identityId: family.identityId,
-      clientId: family.clientId,
-      familyId: family.id,
-      audience: family.audience,
-      roles: family.roles,
-      scope,
-      jkt,
-    },
-    family.applicationTokenTtl,
-  )
+  const { token: accessToken, expiresIn } = mintApplicationToken(portal, family, scope, jkt)
   // Naming `openid` in the request is how an app asks for a new ID token (OpenID Connect Core §12.2 leaves it open).
   const idToken = scopes?.includes('openid')
     ? await freshIdToken(provider, portal, ctx, family, new Set(scopes))
     : undefined
   return buildTokenResponse(provider, {
-    accessToken: signApplicationToken(portal, claims),
-    expiresIn: claims.exp - claims.iat,
+    accessToken,
+    expiresIn,
     idToken,
     refreshToken,
     scope,
@@ -100,7 +88,7 @@ async function freshIdToken(
   provider: Provider,
   portal: Portal,
   ctx: KoaContextWithOIDC,
-  family: FamilyRow,
+  family: AdvancedFamily,
   scopes: ReadonlySet<string>,
 ): Promise<string | undefined> {
   const grant = await provider.Grant.find(family.id)

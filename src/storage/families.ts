@@ -102,6 +102,11 @@ export async function findFamily(db: Queryable, id: string): Promise<FamilyRow |
   return result.rows[0] ?? null
 }
 
+/** The hash of the secret an app sent; null from one that sends none, as public apps do. */
+export interface AppProof {
+  secretHash: string | null
+}
+
 export interface Advance {
   id: string
   clientId: string
@@ -111,15 +116,34 @@ export interface Advance {
   scopes: string[] | null
   /** Thumbprint of the key that made the DPoP proof. */
   jkt: string | null
+  /** Absent when the app has proved who it is before. */
+  proof?: AppProof
   defaultIdleSeconds: number
 }
+
+/** What an answer to the app is made of. */
+export type AdvancedFamily = Pick<
+  FamilyRow,
+  | 'id'
+  | 'clientId'
+  | 'identityId'
+  | 'scope'
+  | 'claims'
+  | 'sid'
+  | 'acr'
+  | 'amr'
+  | 'authTime'
+  | 'roles'
+  | 'audience'
+  | 'applicationTokenTtl'
+>
 
 /**
  * The rotation: one conditional update with every condition in it. Of any number of racing callers, on any number of
  * processes, exactly one gets a row. Null says only that nothing moved, not why.
  */
-export async function advanceFamily(db: Queryable, advance: Advance, now: Date): Promise<FamilyRow | null> {
-  const result = await db.query<FamilyRow>({
+export async function advanceFamily(db: Queryable, advance: Advance, now: Date): Promise<AdvancedFamily | null> {
+  const result = await db.query<AdvancedFamily>({
     name: 'family-advance',
     text: `UPDATE families f
            SET previous_hash = f.current_hash, current_hash = $4, generation = f.generation + 1, rotated_at = $5, last_used_at = $5,
@@ -129,7 +153,10 @@ export async function advanceFamily(db: Queryable, advance: Advance, now: Date):
              AND f.idle_expires_at > $5 AND f.expires_at > $5
              AND (f.jkt IS NULL OR f.jkt = $6) AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
              AND i.id = f.identity_id AND i.disabled_at IS NULL AND a.client_id = f.client_id AND a.disabled_at IS NULL
-           RETURNING ${COLUMNS}`,
+             AND (NOT $9::boolean OR CASE WHEN a.is_public THEN $10::text IS NULL
+               ELSE $10 IN (a.secret_hash, CASE WHEN a.previous_secret_until > $5 THEN a.previous_secret_hash END) END)
+           RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr,
+             f.auth_time AS "authTime", i.roles, a.audience, a.application_token_ttl AS "applicationTokenTtl"`,
     values: [
       advance.id,
       advance.clientId,
@@ -139,6 +166,8 @@ export async function advanceFamily(db: Queryable, advance: Advance, now: Date):
       advance.jkt,
       advance.scopes,
       advance.defaultIdleSeconds,
+      advance.proof !== undefined,
+      advance.proof?.secretHash ?? null,
     ],
   })
   return result.rows[0] ?? null

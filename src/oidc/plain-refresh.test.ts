@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request, type Server } from 'node:http'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, beforeEach, test } from 'node:test'
@@ -266,11 +266,12 @@ async function isAnswered(request: {
   method?: string
 }): Promise<boolean> {
   let left: string | null = null
-  const front: Server = createServer(async (req: IncomingMessage, res) => {
+  const answer = async (req: IncomingMessage, res: ServerResponse) => {
     if (await answerPlainRefresh(server.portal, createLogger('silent'), req, res)) return
     left = await text(req)
     res.writeHead(404).end()
-  })
+  }
+  const front = createServer((req, res) => void answer(req, res))
   front.listen(0, '127.0.0.1')
   await once(front, 'listening')
   const { method = 'POST', headers, body } = request

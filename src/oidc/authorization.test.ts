@@ -270,6 +270,28 @@ test('no site may read the authorization endpoint from a script', async () => {
   assert.equal(response.headers.get('access-control-allow-origin'), null)
 })
 
+/** Every row of what a browser could write to, as it stands. */
+async function rowsOf(table: string): Promise<string[]> {
+  const { rows } = await server.portal.storage.pool.query<{ row: string }>(
+    `SELECT xmin || ' ' || t::text AS row FROM ${table} t ORDER BY 1`,
+  )
+  return rows.map(({ row }) => row)
+}
+
+test('a silent redirect writes its code and nothing else, neither to a store nor to the browser', async () => {
+  await notes.connect(browser)
+  const tables = ['browser_sessions', 'identity_sessions', 'identities', 'families', 'audit_events', 'handshakes']
+  const before = await Promise.all(tables.map(rowsOf))
+  const response = await browser.get(notes.authorizeUrl())
+  assert.match(answerIn(response, CALLBACK)['code'] ?? '', /./)
+  assert.deepEqual(response.headers.getSetCookie(), [])
+  const after = await Promise.all(tables.map(rowsOf))
+  assert.deepEqual(after.slice(0, -1), before.slice(0, -1))
+  const added = after.at(-1)?.filter((row) => !before.at(-1)?.includes(row)) ?? []
+  assert.equal(added.length, 1)
+  assert.match(added[0] ?? '', /AuthorizationCode:/)
+})
+
 test('a code opens nothing by itself: until it is exchanged there is no family', async () => {
   const { rows: before } = await server.portal.storage.pool.query('SELECT count(*)::int AS n FROM families')
   await notes.code(browser)

@@ -15,6 +15,8 @@ import { PortalSigningKey } from './signing-keys.ts'
 const CODE_LIFE = 60
 const INTERACTION_LIFE = 3600
 const ID_TOKEN_LIFE = 600
+/** How long the question whether to sign out may stay unanswered (seconds). */
+const LOGOUT_LIFE = 3600
 
 export const ROUTES = {
   authorization: '/oauth/authorize',
@@ -61,7 +63,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       PushedAuthorizationRequest: CODE_LIFE,
       RefreshToken: portal.lifetimes.familyMax,
       Grant: portal.lifetimes.familyMax,
-      Session: portal.lifetimes.identitySessionMax,
+      Session: LOGOUT_LIFE,
     },
     formats: {
       customizers: {

@@ -2,10 +2,13 @@ import { errors } from 'oidc-provider'
 import type { Portal } from '../domain/portal.ts'
 import type { Model } from './model.ts'
 
-/** Records the library makes and forgets: its payload holds the id itself, which is a secret and stays out of the store. */
+/**
+ * Records the library makes and forgets. A payload holds the id itself, which is a secret and stays out of the store, and
+ * an interaction's the session it began with, which is gone by the next request: the resume cookie binds it to its browser.
+ */
 export function handshakeAdapter({ storage: { handshakes } }: Portal, kind: string): Model {
   return {
-    async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
+    async upsert(id, { jti: _secret, session: _derived, ...payload }, expiresIn = 60) {
       await handshakes.put(kind, id, payload, expiresIn, payload.uid)
     },
     async find(id) {

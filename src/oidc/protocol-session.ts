@@ -1,43 +1,65 @@
+import { createHash } from 'node:crypto'
 import type Provider from 'oidc-provider'
-import type { Session } from 'oidc-provider'
+import type { KoaContextWithOIDC, Session } from 'oidc-provider'
 import { epochSeconds } from '../domain/time.ts'
 
 /** Authentication context class of a password, in NIST's words (SP 800-63B). */
 export const PASSWORD_ACR = 'aal1'
 
+/** What the library keeps of each app in a session. */
+interface Authorization {
+  sid: string
+  grantId?: string
+}
+
+type DerivedSession = Session & { authorizationsOf: (clientId: string) => Authorization }
+
 /**
- * The protocol library keeps a session of its own. Whenever it is read, it is made to say what the identity session says,
- * so an app's first silent request needs no detour, and signing out of the portal ends single sign-on at that instant.
+ * The protocol library keeps a session of its own. Here it is made anew for every request and says what the identity
+ * session says, so an app's first silent request needs no detour, signing out of the portal ends single sign-on at that
+ * instant, and an authorization neither reads nor writes a second session. Only a logout is remembered, from the question
+ * to the answer.
  */
 export function followIdentitySession(provider: Provider): void {
   const { Session } = provider
-  const get = Session.get
-  Session.get = async function follow(this: typeof Session, ctx) {
-    const session = (await get.call(this, ctx)) as Session & { touched?: boolean; isNew?: boolean }
+  const stored = Session.get
+  Session.get = async function derive(this: typeof Session, context) {
+    const ctx = context as KoaContextWithOIDC
+    const session = isLogout(ctx) ? await stored.call(this, ctx) : new this()
+    ctx.oidc.entity('Session', session)
     const { signedIn } = ctx.req
-
-    if (signedIn === null || signedIn === undefined) {
-      if (session.accountId !== undefined) become(session, null)
-    } else if (session.accountId !== signedIn.identityId || session.loginTs !== epochSeconds(signedIn.createdAt)) {
-      become(session, { accountId: signedIn.identityId, loginTs: epochSeconds(signedIn.createdAt), amr: signedIn.amr })
-    }
+    Object.assign(session, {
+      accountId: signedIn?.identityId,
+      loginTs: signedIn ? epochSeconds(signedIn.createdAt) : undefined,
+      amr: signedIn?.amr,
+      acr: signedIn ? PASSWORD_ACR : undefined,
+    })
+    const authorizations = new Map<string, Authorization>()
+    Object.defineProperty(session, 'authorizationsOf', {
+      value(clientId: string) {
+        const known = authorizations.get(clientId) ?? { sid: sidOf(signedIn?.id ?? session.uid, clientId) }
+        authorizations.set(clientId, known)
+        return known
+      },
+    })
     return session
   }
+  Object.defineProperties(Session.prototype, {
+    authorizationFor: {
+      value(this: DerivedSession, clientId: string) {
+        return this.authorizationsOf(clientId)
+      },
+    },
+    // Who is signed in is the portal's to say, here as everywhere; a page that was answered has changed nothing else.
+    loginAccount: { value() {} },
+  })
 }
 
-function become(
-  session: Session & { touched?: boolean },
-  who: { accountId: string; loginTs: number; amr: string[] } | null,
-): void {
-  const isSamePerson = who !== null && session.accountId === who.accountId
-  Object.assign(session, {
-    accountId: who?.accountId,
-    loginTs: who?.loginTs,
-    amr: who?.amr,
-    acr: who === null ? undefined : PASSWORD_ACR,
-    ...(isSamePerson ? {} : { authorizations: undefined }),
-  })
-  // Whoever signs in gets a new identifier, in this layer too; the old one is forgotten when this one is saved.
-  session.resetIdentifier()
-  session.touched = true
+function isLogout(ctx: KoaContextWithOIDC): boolean {
+  return ctx.oidc.route.startsWith('end_session')
+}
+
+/** What names this browser's sign-in to one app (OpenID Connect Front-Channel Logout §3); no two apps hear the same. */
+function sidOf(identitySessionId: string, clientId: string): string {
+  return createHash('sha256').update(`${identitySessionId} ${clientId}`).digest('base64url').slice(0, 22)
 }

@@ -116,6 +116,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     const tokens = await notes.connect(browser)
     await notes.send('/oauth/par', Object.fromEntries(new URL(notes.authorizeUrl()).searchParams))
     await new Browser(server.url).get(notes.authorizeUrl())
+    await browser.get('/oauth/logout')
     return [tokens, await notes.code(browser)]
   }
 

@@ -39,7 +39,7 @@ export async function createPortal(
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
-    const hasher = await createPasswordHasher()
+    const hasher = createPasswordHasher()
     return { storage, secrets, keys, hasher, lifetimes: config.lifetimes, publicUrl: config.publicUrl, clock }
   } catch (error) {
     await storage.close()

@@ -1,4 +1,7 @@
 #!/usr/bin/env node
-import { runCommandLine } from './commands/command-line.ts'
+import { enableCompileCache } from 'node:module'
 
+// What follows is compiled once and remembered, which is why it is not imported the usual way.
+enableCompileCache()
+const { runCommandLine } = await import('./commands/command-line.ts')
 process.exitCode = await runCommandLine(process.argv)

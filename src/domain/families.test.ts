@@ -625,7 +625,7 @@ for (const kind of STORAGES) {
       [
         'app',
         async (_identityId: string, clientId: string) => {
-          const app = await portal.storage.prisma.app.findUniqueOrThrow({ where: { clientId } })
+          const app = await (await portal.storage.prisma()).app.findUniqueOrThrow({ where: { clientId } })
           await disableApp(portal, app)
         },
       ],

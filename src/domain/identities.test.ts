@@ -175,7 +175,7 @@ test('a hash of weaker parameters is made anew at the next sign-in', async () =>
   const { default: argon2 } = await import('argon2')
   const passwordHash = await argon2.hash(ada.password, { memoryCost: 8192, timeCost: 2, parallelism: 1 })
   assert.ok(passwordHash.startsWith(weak.slice(0, 15)))
-  await portal.storage.prisma.identity.update({ where: { id }, data: { passwordHash } })
+  await (await portal.storage.prisma()).identity.update({ where: { id }, data: { passwordHash } })
 
   await signIn(portal, 'old-hash', grace.password, home)
   assert.equal((await findIdentity(portal.storage, id))?.passwordHash, passwordHash)

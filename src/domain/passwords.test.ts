@@ -7,7 +7,7 @@ import { createPasswordHasher, HasherBusy, type PasswordHasher, passwordProblem 
 let hasher: PasswordHasher
 
 before(async () => {
-  hasher = await createPasswordHasher()
+  hasher = createPasswordHasher()
 })
 
 test('a password is kept as argon2id with 19 MiB, two passes and one lane', async () => {
@@ -65,7 +65,7 @@ test('a hash of weaker parameters is to be made anew, one of ours is not', async
 })
 
 test('whoever would wait too long is refused at once, and the others are served', async () => {
-  const narrow = await createPasswordHasher(1, 2)
+  const narrow = createPasswordHasher(1, 2)
   const asked = Array.from({ length: 6 }, async () => narrow.hash(ada.password))
   const answers = await Promise.allSettled(asked)
   const refused = answers.filter((answer) => answer.status === 'rejected')
@@ -75,12 +75,12 @@ test('whoever would wait too long is refused at once, and the others are served'
 })
 
 test('asking for a password is refused in the same way as making one', async () => {
-  const closed = await createPasswordHasher(1, 0)
+  const closed = createPasswordHasher(1, 0)
   await assert.rejects(closed.matches(null, ada.password), HasherBusy)
 })
 
 test('no more passwords are hashed at once than were allowed', async () => {
-  const narrow = await createPasswordHasher(1, 100)
+  const narrow = createPasswordHasher(1, 100)
   const finished: number[] = []
   const one = await timeOf(async () => narrow.hash(ada.password))
   const four = await timeOf(async () =>

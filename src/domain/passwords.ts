@@ -15,6 +15,9 @@ export interface PasswordHasher {
   needsRehash(hash: string): boolean
 }
 
+/** The hash of a password that nobody knows, with the same parameters: what an account that does not exist is compared with. */
+const UNMATCHABLE = '$argon2id$v=19$m=19456,p=1,t=2$UOkZ6ECO/ByODaYthNMUwg$xFi6QnBTcI/aFRjfb87jCs/KvGQiQA5pb8lKPAbNTBs'
+
 /** More people are signing in than this machine can hash for; the same request may succeed a little later. */
 export class HasherBusy extends Error {}
 
@@ -22,21 +25,20 @@ export class HasherBusy extends Error {}
  * Hashes a few at a time: each takes memory and one of libuv's four threads, and files and names must not wait for all
  * of them. What has to wait longer than a person would is refused instead of queued.
  */
-export async function createPasswordHasher(
+export function createPasswordHasher(
   concurrency = Math.min(availableParallelism(), 3),
   queueLimit = 100,
-): Promise<PasswordHasher> {
+): PasswordHasher {
   const limit = pLimit(concurrency)
   const bounded = <T>(work: () => Promise<T>): Promise<T> => {
     if (limit.pendingCount >= queueLimit) return Promise.reject(new HasherBusy('too many passwords wait to be hashed'))
     return limit(work)
   }
-  const unmatchable = await argon2.hash(crypto.randomUUID(), PARAMETERS)
 
   return {
     hash: (password) => bounded(() => argon2.hash(normalize(password), PARAMETERS)),
     async matches(hash, password) {
-      const verified = await bounded(() => argon2.verify(hash ?? unmatchable, normalize(password)))
+      const verified = await bounded(() => argon2.verify(hash ?? UNMATCHABLE, normalize(password)))
       return verified && hash !== null
     },
     needsRehash: (hash) => argon2.needsRehash(hash, PARAMETERS),

@@ -54,7 +54,7 @@ test('processes that make the first keys at once agree on one set', async () => 
   const rings = await Promise.all([openRing([OLD], storage), openRing([OLD], otherStorage)])
   assert.equal(new Set(rings.map((ring) => ring.signer('ES256').kid)).size, 1)
   assert.equal(new Set(rings.map((ring) => ring.signer('RS256').kid)).size, 1)
-  assert.equal(await storage.prisma.signingKey.count(), 2)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
 })
 
 test('a process whose clock is a little behind signs with the first keys all the same', async () => {
@@ -84,11 +84,11 @@ test('a replaced key stays published until the last token it signed has expired,
   clock.advance(900 + LONGEST_TOKEN - 1)
   assert.notEqual(publishedKey(ring, first), null)
   await ring.reload()
-  assert.equal(await storage.prisma.signingKey.count(), 4)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 4)
   clock.advance(1)
   assert.equal(publishedKey(ring, first), null)
   await ring.reload()
-  assert.equal(await storage.prisma.signingKey.count(), 2)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
   assert.notEqual(ring.signer('ES256').kid, first)
 })
 
@@ -104,7 +104,7 @@ test('two rotations in a row leave a key that signs at every moment', async () =
     clock.advance(60)
     await ring.reload()
   }
-  assert.equal(await storage.prisma.signingKey.count(), 2)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
 })
 
 test('another process knows the next key once it has looked, before it signs', async () => {
@@ -142,14 +142,14 @@ test('a secret that does not open the keys is refused in words that say what to 
     assert.equal(error.message.includes(NEW), false)
     return true
   })
-  assert.equal(await storage.prisma.signingKey.count(), 2)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
 })
 
 test('a key that was swapped for another, or tampered with, is refused', async () => {
   await openRing()
-  const [one, two] = (await storage.prisma.signingKey.findMany()) as [SigningKeyRow, SigningKeyRow]
+  const [one, two] = (await (await storage.prisma()).signingKey.findMany()) as [SigningKeyRow, SigningKeyRow]
   const put = async (encryptedPrivate: string) =>
-    storage.prisma.signingKey.update({ where: { kid: one.kid }, data: { encryptedPrivate } })
+    (await storage.prisma()).signingKey.update({ where: { kid: one.kid }, data: { encryptedPrivate } })
   await put(two.encryptedPrivate)
   await assert.rejects(openRing(), /does not open/)
   const bytes = two.encryptedPrivate.split('.')

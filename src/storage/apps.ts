@@ -5,11 +5,11 @@ import type { Storage } from './storage.ts'
 export type { AppRow }
 
 export async function insertApp({ prisma }: Storage, app: AppRow): Promise<void> {
-  await prisma.app.create({ data: app })
+  await (await prisma()).app.create({ data: app })
 }
 
 export async function findApp({ prisma }: Storage, clientId: string): Promise<AppRow | null> {
-  return prisma.app.findUnique({ where: { clientId } })
+  return (await prisma()).app.findUnique({ where: { clientId } })
 }
 
 /** What the protocol library asks on every request: one named statement, also for apps that are disabled. */
@@ -23,7 +23,7 @@ export async function findAppFast({ pool }: Storage, clientId: string): Promise<
 }
 
 export async function listApps({ prisma }: Storage): Promise<AppRow[]> {
-  return prisma.app.findMany({ orderBy: { createdAt: 'asc' } })
+  return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
 }
 
 export async function updateApp(
@@ -32,7 +32,7 @@ export async function updateApp(
   change: Partial<AppRow>,
   now: Date,
 ): Promise<AppRow> {
-  return prisma.app.update({ where: { clientId }, data: { ...change, updatedAt: now } })
+  return (await prisma()).app.update({ where: { clientId }, data: { ...change, updatedAt: now } })
 }
 
 /** Null enables. */

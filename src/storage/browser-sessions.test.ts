@@ -120,7 +120,7 @@ async function openPostgresStore(): Promise<Opened> {
 async function openRedisStore(): Promise<Opened> {
   const url = process.env['TEST_REDIS_URL']
   if (url === undefined) throw new Error('TEST_REDIS_URL is not set: run the tests through npm test')
-  const redis = openRedis(url, () => {})
+  const redis = await openRedis(url, () => {})
   return {
     store: redisBrowserSessions(redis),
     async dump() {

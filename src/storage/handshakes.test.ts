@@ -230,7 +230,7 @@ for (const [name, openStore] of [
 }
 
 test('what a Redis keeps of a consumed record goes away with the record', async () => {
-  const redis = openTestRedis()
+  const redis = await openTestRedis()
   const handshakes = redisHandshakes(redis)
   const id = randomUUID()
   await handshakes.put('AuthorizationCode', id, {}, 60, randomUUID())
@@ -245,7 +245,7 @@ test('what a Redis keeps of a consumed record goes away with the record', async 
 })
 
 test('a Redis Cluster keeps a record and its mark on one node', async () => {
-  const redis = openTestRedis()
+  const redis = await openTestRedis()
   const handshakes = redisHandshakes(redis)
   const id = randomUUID()
   await handshakes.put('AuthorizationCode', id, {}, 60)
@@ -278,7 +278,7 @@ async function openPostgresStore(): Promise<Store> {
 }
 
 async function openRedisStore(): Promise<Store> {
-  const redis = [openTestRedis(), openTestRedis()] as [RedisClient, RedisClient]
+  const redis = [await openTestRedis(), await openTestRedis()] as const
   return {
     handshakes: redisHandshakes(redis[0]),
     elsewhere: redisHandshakes(redis[1]),
@@ -299,7 +299,7 @@ function open({ databaseUrl }: TestDatabase): Postgres {
   return openPostgres(databaseUrl, () => {})
 }
 
-function openTestRedis(): RedisClient {
+async function openTestRedis(): Promise<RedisClient> {
   const url = process.env['TEST_REDIS_URL']
   if (url === undefined) throw new Error('TEST_REDIS_URL is not set: run the tests through npm test')
   return openRedis(url, () => {})

@@ -1,10 +1,10 @@
 import pg from 'pg'
-import { PrismaPg } from '@prisma/adapter-pg'
-import { PrismaClient } from './client/client.ts'
+import type { PrismaClient } from './client/client.ts'
 
 export interface Postgres {
   pool: pg.Pool
-  prisma: PrismaClient
+  /** For what is asked seldom; it is loaded when it is first asked for, because it costs a process 30 MB. */
+  prisma(): Promise<PrismaClient>
   close(): Promise<void>
 }
 
@@ -24,16 +24,24 @@ export function openPostgres(url: string, onError: (error: Error) => void): Post
     application_name: `gatehouse/${process.pid}`,
   })
   pool.on('error', onError)
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  let prisma: Promise<PrismaClient> | null = null
 
   return {
     pool,
-    prisma,
+    prisma: () => (prisma ??= openPrisma(pool)),
     async close() {
-      await prisma.$disconnect()
+      await (await prisma)?.$disconnect()
       await pool.end()
     },
   }
+}
+
+async function openPrisma(pool: pg.Pool): Promise<PrismaClient> {
+  const [{ PrismaPg }, { PrismaClient }] = await Promise.all([
+    import('@prisma/adapter-pg'),
+    import('./client/client.ts'),
+  ])
+  return new PrismaClient({ adapter: new PrismaPg(pool) })
 }
 
 /** Runs `work` in one transaction on one connection; whatever it throws rolls everything back. */

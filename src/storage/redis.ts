@@ -1,4 +1,4 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
 
 export type RedisClient = Redis | Cluster
 
@@ -7,19 +7,21 @@ export type RedisClient = Redis | Cluster
  * Sentinels know, `redis+cluster://user:password@host:port,host:port` a Cluster. While the server is away a command fails
  * within two seconds; the connection comes back by itself. `onError` hears of every failed attempt.
  */
-export function openRedis(url: string, onError: (error: Error) => void): RedisClient {
+export async function openRedis(url: string, onError: (error: Error) => void): Promise<RedisClient> {
   const options: RedisOptions = {
     connectTimeout: 1500,
     commandTimeout: 1500,
     maxRetriesPerRequest: 1,
     retryStrategy: (attempt) => Math.min(attempt * 50, 500),
   }
-  const client = connect(url, options)
+  const client = await connect(url, options)
   client.on('error', onError)
   return client
 }
 
-function connect(url: string, options: RedisOptions): RedisClient {
+async function connect(url: string, options: RedisOptions): Promise<RedisClient> {
+  // Loaded only where there is a Redis.
+  const { Cluster, Redis } = await import('ioredis')
   const scheme = url.slice(0, url.indexOf('://'))
   if (scheme === 'redis' || scheme === 'rediss') return new Redis(url, options)
 

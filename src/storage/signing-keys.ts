@@ -4,12 +4,12 @@ import type { Storage } from './storage.ts'
 export type { SigningKeyRow }
 
 export async function insertSigningKey({ prisma }: Storage, key: SigningKeyRow): Promise<void> {
-  await prisma.signingKey.create({ data: key })
+  await (await prisma()).signingKey.create({ data: key })
 }
 
 /** True when this call made the first keys; processes that start together agree on one set. */
 export async function insertFirstSigningKeys({ prisma }: Storage, keys: SigningKeyRow[]): Promise<boolean> {
-  return prisma.$transaction(async (db) => {
+  return (await prisma()).$transaction(async (db) => {
     await db.$executeRaw`LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`
     if ((await db.signingKey.count()) > 0) return false
     await db.signingKey.createMany({ data: keys })
@@ -17,8 +17,14 @@ export async function insertFirstSigningKeys({ prisma }: Storage, keys: SigningK
   })
 }
 
-export async function listSigningKeys({ prisma }: Storage): Promise<SigningKeyRow[]> {
-  return prisma.signingKey.findMany({ orderBy: { signsFrom: 'asc' } })
+/** In the order in which they sign. */
+export async function listSigningKeys({ pool }: Storage): Promise<SigningKeyRow[]> {
+  const result = await pool.query<SigningKeyRow>({
+    name: 'signing-keys-list',
+    text: `SELECT kid, alg, public_jwk AS "publicJwk", encrypted_private AS "encryptedPrivate", created_at AS "createdAt",
+             signs_from AS "signsFrom" FROM signing_keys ORDER BY signs_from`,
+  })
+  return result.rows
 }
 
 export async function updateEncryptedPrivate(
@@ -26,9 +32,9 @@ export async function updateEncryptedPrivate(
   kid: string,
   encryptedPrivate: string,
 ): Promise<void> {
-  await prisma.signingKey.update({ where: { kid }, data: { encryptedPrivate } })
+  await (await prisma()).signingKey.update({ where: { kid }, data: { encryptedPrivate } })
 }
 
 export async function deleteSigningKeys({ prisma }: Storage, kids: string[]): Promise<void> {
-  await prisma.signingKey.deleteMany({ where: { kid: { in: kids } } })
+  await (await prisma()).signingKey.deleteMany({ where: { kid: { in: kids } } })
 }

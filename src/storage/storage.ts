@@ -36,7 +36,7 @@ export async function openStorage({ databaseUrl, redisUrl, dataDir, logger, cloc
 
   const { pool, prisma, close } = openPostgres(url, (error) => logger.warn({ error }, 'a database connection broke'))
   const redis =
-    redisUrl === null ? null : openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
+    redisUrl === null ? null : await openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
 
   return {
     pool,

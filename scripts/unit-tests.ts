@@ -9,7 +9,7 @@ import type { Totals } from './totals.ts'
 const TEST_LIMIT = 5 * 60_000
 
 const filters = process.argv.slice(2).map((filter) => resolve(filter))
-const files = globSync('src/**/*.test.ts')
+const files = globSync('{src,bench}/**/*.test.ts')
   .map((file) => resolve(file))
   .filter((file) => filters.length === 0 || filters.some((filter) => file === filter || file.startsWith(`${filter}/`)))
   .toSorted()

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { applicationTokenClaims } from '../../src/domain/application-tokens.ts'
+import { hashRefreshToken, mintRefreshToken } from '../../src/domain/refresh-tokens.ts'
+import { addSeconds } from '../../src/domain/time.ts'
+import { findAppFast } from '../../src/storage/apps.ts'
+import { insertAuditEvents } from '../../src/storage/audit.ts'
+import { insertFamily } from '../../src/storage/families.ts'
+import { transaction } from '../../src/storage/postgres.ts'
+import { CODE, type CodeRecord } from './authorize.ts'
+import { answerJson, clientIdOf, type Floor } from './request.ts'
+
+/** The code is taken once, the family opened in one transaction, two tokens signed. */
+export async function exchangeCode(
+  { portal, signer }: Floor,
+  req: IncomingMessage,
+  res: ServerResponse,
+  form: URLSearchParams,
+): Promise<void> {
+  const { storage, lifetimes, publicUrl } = portal
+  const code = form.get('code') ?? ''
+  const found = (await storage.handshakes.find(CODE, code))?.payload as CodeRecord | undefined
+  const challenge = createHash('sha256')
+    .update(form.get('code_verifier') ?? '')
+    .digest('base64url')
+  const isTheirs = found?.challenge === challenge && found.clientId === clientIdOf(req)
+  const app = isTheirs ? await findAppFast(storage, found.clientId) : null
+  if (!isTheirs || app === null || !(await storage.handshakes.consume(CODE, code)))
+    return answerJson(res, 400, '{"error":"invalid_grant"}')
+
+  const { familyId, clientId, identityId, identitySessionId, nonce, scope, authTime } = found
+  const now = portal.clock()
+  const refreshToken = mintRefreshToken(familyId, portal.secrets)
+  await transaction(storage.pool, async (db) => {
+    await insertFamily(
+      db,
+      {
+        id: familyId,
+        clientId,
+        identityId,
+        identitySessionId,
+        scope,
+        authTime,
+        currentHash: hashRefreshToken(refreshToken),
+        claims: null,
+        sid: null,
+        acr: null,
+        amr: ['pwd'],
+        jkt: null,
+        idleExpiresAt: addSeconds(now, lifetimes.familyIdle),
+        expiresAt: addSeconds(now, lifetimes.familyMax),
+      },
+      now,
+    )
+    await insertAuditEvents(db, [{ kind: 'family_opened', identityId, clientId, familyId }], now)
+  })
+
+  const { audience } = app
+  const claims = applicationTokenClaims(
+    portal,
+    { identityId, clientId, familyId, audience, scope, roles: [], jkt: null },
+    app.applicationTokenTtl,
+  )
+  answerJson(
+    res,
+    200,
+    JSON.stringify({
+      access_token: signer.applicationToken(claims),
+      expires_in: claims.exp - claims.iat,
+      id_token: signer.idToken({
+        sub: identityId,
+        nonce,
+        aud: clientId,
+        exp: claims.iat + 600,
+        iat: claims.iat,
+        iss: publicUrl,
+      }),
+      refresh_token: refreshToken,
+      scope,
+      token_type: 'Bearer',
+    }),
+  )
+}

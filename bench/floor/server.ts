@@ -1,0 +1,59 @@
+import { createServer } from 'node:http'
+import { createPortal } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { createLogger } from '../../src/logger.ts'
+import { authorize } from './authorize.ts'
+import { showDashboard } from './dashboard.ts'
+import { exchangeCode } from './exchange.ts'
+import { introspect, userinfo } from './lookup.ts'
+import { refresh } from './refresh.ts'
+import { answerJson, type Floor, readForm } from './request.ts'
+import { signIn } from './sign-in.ts'
+import { createSigner } from './tokens.ts'
+
+// A yardstick, not a server: it trusts whoever calls it, and does only what no implementation of these answers can leave out.
+const config = readConfig()
+const portal = await createPortal(config, createLogger('silent'))
+const floor: Floor = { portal, signer: createSigner(portal) }
+const jwks = JSON.stringify({
+  keys: portal.keys.published().map(({ kid, alg, publicKey }) => ({
+    ...publicKey.export({ format: 'jwk' }),
+    kid,
+    alg,
+    use: 'sig',
+  })),
+})
+
+createServer({ keepAliveTimeout: 65_000 }, (req, res) => {
+  const url = req.url ?? ''
+  const queryStart = url.indexOf('?')
+  const answered = (() => {
+    switch (queryStart === -1 ? url : url.slice(0, queryStart)) {
+      case '/oauth/jwks':
+        return answerJson(res, 200, jwks)
+      case '/oauth/token':
+        return readForm(req).then((form) =>
+          form.get('grant_type') === 'refresh_token'
+            ? refresh(floor, req, res, form)
+            : exchangeCode(floor, req, res, form),
+        )
+      case '/oauth/authorize':
+        return authorize(floor, req, res, new URLSearchParams(url.slice(queryStart + 1)))
+      case '/oauth/introspect':
+        return readForm(req).then((form) => introspect(floor, res, form.get('token') ?? ''))
+      case '/oauth/userinfo':
+        return userinfo(floor, res, (req.headers.authorization ?? '').slice('Bearer '.length))
+      case '/login':
+        return readForm(req).then((form) => signIn(floor, req, res, form))
+      case '/dashboard':
+        return showDashboard(floor, req, res)
+      default:
+        return answerJson(res, 404, '{}')
+    }
+  })()
+  answered?.catch((error: unknown) => {
+    console.error(error)
+    res.writeHead(500).end()
+  })
+}).listen(config.port, config.host)
+process.once('SIGTERM', () => process.exit(0))

@@ -1,0 +1,19 @@
+import type { IncomingMessage } from 'node:http'
+import { addSeconds } from '../../src/domain/time.ts'
+import { findSignedIn, type SignedInRow } from '../../src/storage/identity-sessions.ts'
+import type { Floor } from './request.ts'
+
+/** The two reads behind every page: what belongs to the cookie, then who that is at this moment. */
+export async function signedInOf({ portal }: Floor, req: IncomingMessage): Promise<SignedInRow | null> {
+  const sid = /(?:^|; )identity=([^;]+)/.exec(req.headers.cookie ?? '')?.[1]
+  if (sid === undefined) return null
+  const { browserSessions } = portal.storage
+  const identitySessionId = await new Promise<string | undefined>((resolve, reject) => {
+    browserSessions.get(sid, (error: unknown, found) =>
+      error ? reject(new Error('no browser sessions', { cause: error })) : resolve(found?.identitySessionId),
+    )
+  })
+  if (identitySessionId === undefined) return null
+  const now = portal.clock()
+  return findSignedIn(portal.storage, identitySessionId, now, addSeconds(now, -portal.lifetimes.identitySessionIdle))
+}

@@ -1,0 +1,92 @@
+import { median, medianOrNull } from './figures.ts'
+import { runSlice, type Slice } from './load.ts'
+import type { Options } from './options.ts'
+import { cpuOfFamily, peakMemory } from './processes.ts'
+import type { Crowd, Scenario } from './scenarios/scenario.ts'
+import type { Subject } from './subjects/subject.ts'
+
+/** What one subject showed in all rounds of one scenario; figures are medians over the rounds. */
+export interface Measurement {
+  subject: Subject
+  rounds: Round[]
+  requests: number
+  rps: number
+  /** Of the subject for one request; null where this system does not tell. */
+  cpu_us: number | null
+  /** Of PostgreSQL for one request. */
+  db_cpu_us: number | null
+  p50_ms: number
+  p99_ms: number
+  /** Of all rounds and the warm-up together. */
+  errors: number
+  firstError: string | null
+  /** The most memory since the subject was started. */
+  rss_mb: number | null
+}
+
+export interface Round extends Slice {
+  cpu_us: number | null
+  db_cpu_us: number | null
+}
+
+/** The subjects take turns, so that whatever else happens on the machine happens to all of them. */
+export async function measureScenario(
+  scenario: Scenario,
+  subjects: Subject[],
+  databasePid: number | null,
+  options: Options,
+): Promise<Measurement[]> {
+  const { concurrency } = scenario
+  const entries: { subject: Subject; crowd: Crowd; warmUp: Slice; rounds: Round[] }[] = []
+  for (const subject of subjects) {
+    const crowd = await scenario.prepare(subject, { concurrency, codes: options.codes })
+    await crowd.refill?.()
+    const warmUp = await runSlice(subject.port, crowd.clients, options.warmUpSeconds)
+    entries.push({ subject, crowd, warmUp, rounds: [] })
+  }
+  for (let round = 0; round < options.rounds; round++) {
+    for (const { subject, crowd, rounds } of entries)
+      rounds.push(await measureRound(subject, crowd, databasePid, options.seconds))
+  }
+  return entries.map(({ subject, warmUp, rounds }) => summarise(subject, warmUp, rounds))
+}
+
+async function measureRound(
+  subject: Subject,
+  crowd: Crowd,
+  databasePid: number | null,
+  seconds: number,
+): Promise<Round> {
+  await crowd.refill?.()
+  const before = readCpu(subject.pid, databasePid)
+  const slice = await runSlice(subject.port, crowd.clients, seconds)
+  const after = readCpu(subject.pid, databasePid)
+  const perRequest = (from: number | null, to: number | null) =>
+    from === null || to === null ? null : (to - from) / slice.requests
+  return {
+    ...slice,
+    cpu_us: perRequest(before.subject, after.subject),
+    db_cpu_us: perRequest(before.database, after.database),
+  }
+}
+
+function readCpu(pid: number, databasePid: number | null) {
+  return { subject: cpuOfFamily(pid), database: databasePid === null ? null : cpuOfFamily(databasePid) }
+}
+
+function summarise(subject: Subject, warmUp: Slice, rounds: Round[]): Measurement {
+  const sum = (figure: (slice: Slice) => number) => rounds.reduce((total, round) => total + figure(round), 0)
+  return {
+    subject,
+    rounds,
+    requests: sum(({ requests }) => requests),
+    rps: median(rounds.map(({ rps }) => rps)),
+    cpu_us: medianOrNull(rounds.map(({ cpu_us }) => cpu_us)),
+    db_cpu_us: medianOrNull(rounds.map(({ db_cpu_us }) => db_cpu_us)),
+    p50_ms: median(rounds.map(({ p50_ms }) => p50_ms)),
+    p99_ms: median(rounds.map(({ p99_ms }) => p99_ms)),
+    errors: warmUp.errors + sum(({ errors }) => errors),
+    firstError: [warmUp, ...rounds].find(({ firstError }) => firstError !== null)?.firstError ?? null,
+    rss_mb: peakMemory(subject.pid),
+  }
+}

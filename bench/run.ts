@@ -1,0 +1,43 @@
+import { endWithParent } from '../src/testing/services/shutdown.ts'
+import { runEndpoints } from './endpoints.ts'
+import { type Options, readOptions, USAGE } from './options.ts'
+
+/** What can be measured; a part prints its own results and tells how the process should end. */
+const PARTS: Record<string, (options: Options) => Promise<number>> = {
+  endpoints: runEndpoints,
+}
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: string[]): Promise<number> {
+  const options = read(args)
+  if (options === null) return 1
+
+  if (process.env['npm_lifecycle_event'] !== undefined) endWithParent()
+  let exitCode = 0
+  for (const name of options.parts.length === 0 ? ['endpoints'] : options.parts) {
+    const run = PARTS[name]
+    if (run === undefined) return refuse(`There is no part ${name}; there is ${Object.keys(PARTS).join(', ')}.`)
+    try {
+      exitCode = Math.max(exitCode, await run(options))
+    } catch (error) {
+      console.error(error instanceof Error ? error.message : error)
+      return 1
+    }
+  }
+  return exitCode
+}
+
+function read(args: string[]): Options | null {
+  try {
+    return readOptions(args)
+  } catch (error) {
+    refuse(error instanceof Error ? error.message : String(error))
+    return null
+  }
+}
+
+function refuse(words: string): 1 {
+  console.error(`${words}\n\n${USAGE}`)
+  return 1
+}

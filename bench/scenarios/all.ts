@@ -1,0 +1,21 @@
+import { codeExchange } from './code-exchange.ts'
+import { dashboard1, dashboard100 } from './dashboard.ts'
+import { jwks } from './jwks.ts'
+import { introspection, userinfo } from './lookup.ts'
+import { refresh } from './refresh.ts'
+import type { Scenario } from './scenario.ts'
+import { signIn } from './sign-in.ts'
+import { silentRedirect } from './silent-redirect.ts'
+
+/** In the order they are reported in. */
+export const SCENARIOS: Scenario[] = [
+  refresh,
+  codeExchange,
+  silentRedirect,
+  signIn,
+  introspection,
+  userinfo,
+  jwks,
+  dashboard1,
+  dashboard100,
+]

@@ -1,0 +1,7 @@
+import { startLikePortal } from './portal.ts'
+import type { Subject, SubjectOptions } from './subject.ts'
+
+/** What the same answers cost when nothing but the SQL and the cryptography is left. */
+export async function startFloor(options: SubjectOptions): Promise<Subject> {
+  return startLikePortal('floor', ['bench/floor/server.ts'], options)
+}

@@ -1,0 +1,26 @@
+import { Browser } from '../../src/testing/browser.ts'
+import { claimsOf } from '../../src/testing/client.ts'
+import { clientOf, type Person, type Subject } from './subject.ts'
+
+/**
+ * Refuses to measure what does not do the work: a refresh token must be replaced and its use must be over two rotations
+ * later, outside any grace, and what apps show to APIs must be a signed token.
+ */
+export async function requireHonesty(subject: Subject): Promise<void> {
+  const client = clientOf(subject)
+  // A browser of its own: reuse ends, in the stock library, everything the sign-in has given this app.
+  const browser = new Browser(subject.origin)
+  await subject.signIn(browser, subject.people[0] as Person)
+  const opened = await client.connect(browser)
+  const claims = claimsOf(opened.access_token)
+  if (typeof claims['exp'] !== 'number') throw new Error(`the application token of the ${subject.name} is no JWT`)
+
+  const rotate = async (token: string) => (await (await client.refresh(token)).json()) as { refresh_token?: string }
+  const second = (await rotate(opened.refresh_token)).refresh_token ?? ''
+  const third = (await rotate(second)).refresh_token ?? ''
+  if (new Set([opened.refresh_token, second, third, '']).size !== 4)
+    throw new Error(`the ${subject.name} does not rotate refresh tokens`)
+
+  const reuse = await client.refresh(opened.refresh_token)
+  if (reuse.status !== 400) throw new Error(`the ${subject.name} takes a refresh token that was replaced`)
+}

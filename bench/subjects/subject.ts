@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { refuseAfterSignal, stopBeforeExit } from '../../src/testing/services/shutdown.ts'
+import type { Browser } from '../../src/testing/browser.ts'
+import { Client } from '../../src/testing/client.ts'
+
+export type SubjectName = 'portal' | 'floor' | 'stock'
+
+/** Something that is measured: a server in a process of its own. */
+export interface Subject {
+  name: SubjectName
+  pid: number
+  port: number
+  origin: string
+  /** As the Host header says it. */
+  host: string
+  apps: Credentials[]
+  /** The app whose application tokens this subject itself can be asked about. */
+  introspectedApp: Credentials
+  people: Person[]
+  /** What an app adds to a refresh, so that every subject signs one token and no more. */
+  refreshExtra: string
+  signIn(browser: Browser, person: Person): Promise<void>
+  stop(): Promise<void>
+}
+
+/** What the scenarios are told of one; each kind starts it in its own way. */
+export interface SubjectOptions {
+  /** An empty database of its own. */
+  databaseUrl: string
+  redisUrl: string | null
+  /** For its output. */
+  folder: string
+  /** See `Cores`. */
+  prefix: string[]
+  /** Where Node writes a CPU profile when it ends; null for none. */
+  profileFolder: string | null
+}
+
+export interface Credentials {
+  id: string
+  secret: string
+}
+
+export interface Person {
+  username: string
+  email: string
+  password: string
+}
+
+export const REDIRECT_URI = 'https://notes.example.test/callback'
+export const AUDIENCE = 'https://notes.example.test/api'
+export const APP_IDS = ['notes', 'photos', 'maps', 'mail']
+export const PEOPLE: Person[] = Array.from({ length: 20 }, (_, index) => ({
+  username: `person-${index}`,
+  email: `person-${index}@example.test`,
+  password: `a brass relay in panel ${index} of seventy`,
+}))
+
+const START_LIMIT_MS = 30_000
+const ROOT = join(import.meta.dirname, '../..')
+
+/** Runs a program of ours under Node until `stop`. Its environment is this one and nothing else. */
+export async function startProcess(
+  name: SubjectName,
+  args: string[],
+  port: number,
+  env: Record<string, string>,
+  { folder, prefix }: SubjectOptions,
+): Promise<Pick<Subject, 'pid' | 'stop'>> {
+  refuseAfterSignal()
+  const output = join(folder, `${name}.log`)
+  const file = openSync(output, 'a')
+  const [program, ...rest] = [...prefix, process.execPath, ...args] as [string, ...string[]]
+  const child = spawn(program, rest, {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', file, file],
+    // A group of its own, or Ctrl-C would end it before its profile and its database are taken care of.
+    detached: true,
+  })
+  const ended = once(child, 'exit')
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  const stop = stopBeforeExit(async () => {
+    process.off('exit', kill)
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGTERM')
+    const timer = setTimeout(kill, 15_000)
+    await ended
+    clearTimeout(timer)
+  })
+
+  const deadline = Date.now() + START_LIMIT_MS
+  while (!(await answers(port))) {
+    if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+      await stop()
+      throw new Error(`the ${name} did not start:\n${(await readFile(output, 'utf8')).slice(-3000)}`)
+    }
+    await sleep(50)
+  }
+  return { pid: child.pid as number, stop }
+}
+
+async function answers(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/oauth/jwks`)
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+/** The side of an app, for what is prepared and not measured. */
+export function clientOf(subject: Subject, app = subject.apps[0] as Credentials): Client {
+  return new Client(subject.origin, app.id, app.secret, REDIRECT_URI)
+}

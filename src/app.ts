@@ -3,6 +3,7 @@ import express, { type Request, type Response } from 'express'
 import proxyAddr from 'proxy-addr'
 import type { Config } from './config.ts'
 import { createPasswordHasher } from './domain/passwords.ts'
+import { findLivingIdentitySession } from './domain/identity-sessions.ts'
 import type { Portal } from './domain/portal.ts'
 import { deriveSecrets } from './domain/secrets.ts'
 import { KeyRing } from './domain/signing-keys.ts'
@@ -12,14 +13,14 @@ import { errorPage } from './http/middleware/error-page.ts'
 import { logRequest } from './http/middleware/request-log.ts'
 import { requireSameOrigin } from './http/middleware/same-origin.ts'
 import { pageHeaders, setBaseHeaders } from './http/middleware/security-headers.ts'
-import { identityCookie } from './http/middleware/session.ts'
+import { findIdentitySessionId, identityCookie } from './http/middleware/session.ts'
 import { signOut } from './http/portal/sessions.ts'
 import { notFound } from './http/problems.ts'
 import { createProtocolPages } from './http/protocol-pages.ts'
 import { createRenderer } from './http/renderer.ts'
 import { createRoutes } from './http/routes.ts'
 import type { Logger } from './logger.ts'
-import { createProtocol, isMachineEndpoint, type Protocol } from './oidc/provider.ts'
+import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from './oidc/provider.ts'
 import { openStorage } from './storage/storage.ts'
 
 export interface App {
@@ -59,6 +60,10 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     logger,
     // The logout of an app arrives through Express, which has put its session on these very objects.
     signOut: (req, res) => signOut(req as Request, res as Response, 'signed_out_by_app'),
+    async findSignedIn(req) {
+      const id = await findIdentitySessionId(portal, req)
+      return id === null ? null : findLivingIdentitySession(portal, id, req.place)
+    },
   })
 
   const pages = express()
@@ -70,6 +75,8 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   // What browsers see is decided by PUBLIC_URL, also behind a proxy that ends TLS.
   Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
   pages.use(pageHeaders(isHttps))
+  const failures = new WeakMap<IncomingMessage, unknown>()
+  pages.use((req, _res, next) => next(failures.get(req)))
   pages.use(
     createRoutes(identityCookie(portal), requireSameOrigin(config.publicUrl), async (req, res) =>
       protocol.handle(req, res),
@@ -101,7 +108,16 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       if (req.headers.host !== host || !url.startsWith('/'))
         return refuse(res, 421, 'This portal does not answer for that host.')
       if (isMachineEndpoint(path)) return void protocol.handle(req, res)
-      pages(req as Request, res as Response)
+      const showPage = () => pages(req as Request, res as Response)
+      if (!isAuthorization(req.method, path)) return showPage()
+      protocol.authorizeSilently(req, res).then(
+        (isAnswered) => isAnswered || showPage(),
+        (error: unknown) => {
+          // The page for this error, without asking the same stores again first.
+          failures.set(req, error)
+          showPage()
+        },
+      )
     },
     close: () => portal.storage.close(),
   }

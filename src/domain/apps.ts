@@ -20,6 +20,11 @@ export { findApp, findAppFast, listApps }
 
 export const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'] as const
 
+/** False for what no store need be asked about. */
+export function isClientId(value: string): boolean {
+  return /^[\x21-\x7e]{1,128}$/.test(value)
+}
+
 /** After a rotation the secret before stays good for this long (seconds), so a deployment can follow. */
 const SECRET_OVERLAP = 24 * 3600
 

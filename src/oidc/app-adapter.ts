@@ -1,5 +1,5 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
-import { type AppRow, findAppFast, OPENID_SCOPES } from '../domain/apps.ts'
+import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { Model } from './model.ts'
 
@@ -14,7 +14,7 @@ declare module 'oidc-provider' {
 export function appAdapter(portal: Portal): Model {
   return {
     async find(clientId) {
-      if (!/^[\x21-\x7e]{1,128}$/.test(clientId)) return undefined
+      if (!isClientId(clientId)) return undefined
       const app = await findAppFast(portal.storage, clientId)
       if (app === null || (app.disabledAt !== null && !isRefresh())) return undefined
       return metadataOf(app)

@@ -4,7 +4,9 @@ import type { Model } from './model.ts'
 import { grantOf, pendingOf, rememberPending, type PendingFamily } from './grants.ts'
 import { withdrawFamily } from './withdrawn-families.ts'
 
-const KIND = 'AuthorizationCode'
+export const CODE_KIND = 'AuthorizationCode'
+/** Seconds; a browser needs one redirect. */
+export const CODE_LIFE = 60
 
 /**
  * A code carries the family it may become, so an authorization that nobody exchanges leaves nothing behind but one record
@@ -17,10 +19,10 @@ export function authorizationCodeAdapter(portal: Portal): Model {
     async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
       const { ctx } = Provider
       const pending: PendingFamily = { grant: grantOf(ctx), identitySessionId: ctx?.req.signedIn?.id ?? null }
-      await handshakes.put(KIND, id, { ...payload, pending }, expiresIn)
+      await handshakes.put(CODE_KIND, id, { ...payload, pending }, expiresIn)
     },
     async find(id) {
-      const found = await handshakes.find(KIND, id)
+      const found = await handshakes.find(CODE_KIND, id)
       if (found === null) return undefined
       const { pending, ...payload } = found.payload as { pending: PendingFamily }
       rememberPending(Provider.ctx, pending)
@@ -28,7 +30,7 @@ export function authorizationCodeAdapter(portal: Portal): Model {
     },
     async consume(id) {
       // One compare-and-set: of any number of racing exchanges one passes (RFC 9700 §4.5).
-      if (await handshakes.consume(KIND, id)) return
+      if (await handshakes.consume(CODE_KIND, id)) return
       // The library ends the family of a code it finds used; this caller found it unused and came second all the same.
       const { ctx } = Provider
       const familyId = pendingOf(ctx)?.grant.jti
@@ -36,7 +38,7 @@ export function authorizationCodeAdapter(portal: Portal): Model {
       throw new errors.InvalidGrant('authorization code already consumed')
     },
     async destroy(id) {
-      await handshakes.delete(KIND, id)
+      await handshakes.delete(CODE_KIND, id)
     },
   }
 }

@@ -4,6 +4,7 @@ import { OPENID_SCOPES } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
 import { findAccountWith, type PortalAccount } from './account.ts'
 import { createAdapter } from './adapter.ts'
+import { CODE_LIFE } from './authorization-code-adapter.ts'
 import { loadExistingGrant } from './grants.ts'
 import { interactionUrl } from './interactions.ts'
 import { createPolicy } from './interaction-policy.ts'
@@ -12,7 +13,6 @@ import { PASSWORD_ACR } from './protocol-session.ts'
 import { defaultResource, getResourceServerInfo } from './resources.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
-const CODE_LIFE = 60
 const INTERACTION_LIFE = 3600
 const ID_TOKEN_LIFE = 600
 /** How long the question whether to sign out may stay unanswered (seconds). */

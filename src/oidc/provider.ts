@@ -3,12 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import { secretMatches } from '../domain/apps.ts'
 import { isUnavailable } from '../domain/errors.ts'
+import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
 import { mintRefreshToken } from '../domain/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import type { ProtocolPages } from './pages.ts'
+import { answerPlainAuthorization } from './plain-authorization.ts'
 import { answerPlainRefresh } from './plain-refresh.ts'
 import { followIdentitySession } from './protocol-session.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
@@ -18,11 +20,15 @@ export interface ProtocolOptions {
   logger: Logger
   /** Ends the identity session of this request and takes its cookie away; called when an app's logout was confirmed. */
   signOut(req: IncomingMessage, res: ServerResponse): Promise<void>
+  /** Who is signed in where this request comes from; asked only for requests that need nothing else of the browser. */
+  findSignedIn(req: IncomingMessage): Promise<SignedInRow | null>
 }
 
 /** The protocol side of the portal. */
 export interface Protocol {
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>
+  /** Answers an authorization that needs no page. False when the request is one for pages. @throws when a store is away */
+  authorizeSilently(req: IncomingMessage, res: ServerResponse): Promise<boolean>
   provider(): Provider
   /** Takes up keys that were added or have begun to sign. */
   followKeys(): Promise<void>
@@ -51,6 +57,7 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       }
       await handle(req, res)
     },
+    authorizeSilently: (req, res) => answerPlainAuthorization(portal, req, res, options.findSignedIn),
     provider: () => provider,
     async followKeys() {
       await portal.keys.reload()
@@ -61,6 +68,11 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       options.logger.info({ keys }, 'signing keys changed')
     },
   }
+}
+
+/** Where browsers come for a code; most of them need no page. */
+export function isAuthorization(method: string | undefined, path: string): boolean {
+  return method === 'GET' && path === ROUTES.authorization
 }
 
 /** Endpoints that programs call: they are answered before sessions, cookies and pages come into it. */

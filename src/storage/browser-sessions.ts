@@ -17,13 +17,20 @@ export function postgresBrowserSessions(pool: pg.Pool, onError: (error: unknown)
   const PostgresStore = connectPgSimple(session)
   return new HashedIds(
     new PostgresStore({
-      pool,
+      pool: named(pool),
       tableName: 'browser_sessions',
       disableTouch: true,
       pruneSessionInterval: 900,
       errorLog: onError,
     }),
   )
+}
+
+/** connect-pg-simple asks a handful of fixed questions, one of them on every page, so PostgreSQL need plan each but once. */
+function named(pool: pg.Pool): pg.Pool {
+  const query = (text: string, values: unknown[], callback: (error: Error, result: pg.QueryResult) => void) =>
+    pool.query({ name: `browser-session ${hash(text)}`, text, values }, callback)
+  return { query } as unknown as pg.Pool
 }
 
 /** Stands in front of a store so that a stolen dump of it holds no cookie: it only ever sees hashes of session ids. */

@@ -1,3 +1,6 @@
+import type { IncomingMessage } from 'node:http'
+import { parseCookie } from 'cookie'
+import { unsign } from 'cookie-signature'
 import type { Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
 import type { Portal } from '../../domain/portal.ts'
@@ -25,6 +28,19 @@ export function identityCookie(portal: Portal): RequestHandler {
       path: '/',
       maxAge: portal.lifetimes.identitySessionMax * 1000,
     },
+  })
+}
+
+/** What express-session would find, for a request that needs no session of its own. Null when the cookie names none. */
+export async function findIdentitySessionId(portal: Portal, req: IncomingMessage): Promise<string | null> {
+  const cookie = parseCookie(req.headers.cookie ?? '')[cookieName(portal)]
+  if (cookie?.startsWith('s:') !== true) return null
+  const id = portal.secrets.map((keys) => unsign(cookie.slice(2), keys.cookies)).find((each) => each !== false)
+  if (id === undefined) return null
+  return new Promise((resolve, reject) => {
+    portal.storage.browserSessions.get(id, (error: unknown, found) =>
+      error ? reject(error) : resolve(found?.identitySessionId ?? null),
+    )
   })
 }
 

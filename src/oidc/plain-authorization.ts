@@ -1,0 +1,128 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
+import type { SignedInRow } from '../domain/identity-sessions.ts'
+import type { Portal } from '../domain/portal.ts'
+import { epochSeconds } from '../domain/time.ts'
+import { CODE_KIND, CODE_LIFE } from './authorization-code-adapter.ts'
+import { PASSWORD_ACR } from './protocol-session.ts'
+import { resourceOf } from './resources.ts'
+
+/**
+ * The authorization nearly every app asks for (RFC 6749 §4.1.1, RFC 7636): somebody who is signed in, a code, PKCE, and
+ * nothing that needs a page or a closer look. It is answered with two reads and one write; everything else, and everything
+ * that is not right, is the library's to look at.
+ * @returns false when the request is left to the library
+ */
+export async function answerPlainAuthorization(
+  portal: Portal,
+  req: IncomingMessage,
+  res: ServerResponse,
+  findSignedIn: (req: IncomingMessage) => Promise<SignedInRow | null>,
+): Promise<boolean> {
+  const request = readRequest(req)
+  if (request === null) return false
+  const [signedIn, app] = await Promise.all([findSignedIn(req), findAppFast(portal.storage, request.client_id)])
+  if (signedIn === null || app === null || !mayHave(app, request)) return false
+
+  const code = randomBytes(32).toString('base64url')
+  await portal.storage.handshakes.put(CODE_KIND, code, recordOf(portal, app, signedIn, request), CODE_LIFE)
+  res.writeHead(303, { Location: locationOf(portal, request, code), 'Cache-Control': 'no-store', 'Content-Length': 0 })
+  res.end()
+  return true
+}
+
+interface PlainRequest {
+  client_id: string
+  redirect_uri: string
+  scope: string
+  code_challenge: string
+  state?: string
+  nonce?: string
+}
+
+const NEEDED = ['client_id', 'redirect_uri', 'scope', 'code_challenge', 'response_type', 'code_challenge_method']
+const KNOWN = new Set([...NEEDED, 'state', 'nonce', 'prompt'])
+
+/** Null for a request with anything but these parameters, each of them once and with something in it. */
+function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
+  const params: Record<string, string> = {}
+  for (const [name, value] of new URLSearchParams(url.slice(url.indexOf('?')))) {
+    if (!KNOWN.has(name) || name in params || value === '') return null
+    params[name] = value
+  }
+  const isPlain =
+    NEEDED.every((name) => name in params) &&
+    isClientId(params['client_id'] as string) &&
+    params['response_type'] === 'code' &&
+    params['code_challenge_method'] === 'S256' &&
+    /^[\w-]{43}$/.test(params['code_challenge'] as string) &&
+    (params['prompt'] ?? 'none') === 'none'
+  return isPlain ? (params as unknown as PlainRequest) : null
+}
+
+/** A native app makes the person confirm, and `offline_access` asks them (OpenID Connect Core §11): both need a page. */
+function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest): boolean {
+  const asked = scope.split(' ')
+  const own = app.scope.split(' ')
+  return (
+    app.disabledAt === null &&
+    !app.isNative &&
+    app.redirectUris.includes(redirectUri) &&
+    asked.includes('openid') &&
+    !asked.includes('offline_access') &&
+    new Set(asked).size === asked.length &&
+    asked.every((each) => own.includes(each))
+  )
+}
+
+/** What the library would have kept, which reads it at the exchange. */
+function recordOf(
+  portal: Portal,
+  app: AppRow,
+  signedIn: SignedInRow,
+  { redirect_uri: redirectUri, scope, code_challenge: codeChallenge, nonce }: PlainRequest,
+): Record<string, unknown> {
+  const asked = scope.split(' ')
+  const openid = asked.filter((each) => (OPENID_SCOPES as readonly string[]).includes(each))
+  const granted = new Set([...openid, ...app.scope.split(' ').filter((each) => asked.includes(each))])
+  const iat = epochSeconds(portal.clock())
+  const owner = { accountId: signedIn.identityId, clientId: app.clientId }
+  const grantId = randomUUID()
+  const resource = resourceOf(app.audience)
+  return {
+    kind: CODE_KIND,
+    iat,
+    exp: iat + CODE_LIFE,
+    ...owner,
+    grantId,
+    acr: PASSWORD_ACR,
+    amr: signedIn.amr,
+    authTime: epochSeconds(signedIn.createdAt),
+    codeChallenge,
+    codeChallengeMethod: 'S256',
+    ...(nonce === undefined ? {} : { nonce }),
+    redirectUri,
+    resource,
+    scope: [...granted].join(' '),
+    pending: {
+      grant: {
+        kind: 'Grant',
+        jti: grantId,
+        ...owner,
+        openid: { scope: openid.join(' '), claims: [] },
+        resources: { [resource]: app.scope },
+      },
+      identitySessionId: signedIn.id,
+    },
+  }
+}
+
+/** The answer names its issuer (RFC 9207 §2). */
+function locationOf(portal: Portal, { redirect_uri: redirectUri, state }: PlainRequest, code: string): string {
+  const location = new URL(redirectUri)
+  location.searchParams.set('code', code)
+  if (state !== undefined) location.searchParams.set('state', state)
+  location.searchParams.set('iss', portal.publicUrl)
+  return location.href
+}

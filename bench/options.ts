@@ -54,7 +54,7 @@ export function readOptions(args: string[]): Options {
     json: values.json,
     stores: storesOf(values.store ?? (quick ? 'postgres' : 'both')),
     only: values.only.split(',').filter((name) => name !== ''),
-    seconds: seconds ?? (quick ? 0.5 : 1.25),
+    seconds: seconds ?? (quick ? 0.4 : 1.25),
     rounds: Math.ceil(values.rounds === undefined ? (quick ? 2 : 5) : positive('--rounds', values.rounds)),
     warmUpSeconds: quick ? 0.3 : 2,
     codes: quick ? 150 : 600,

@@ -67,7 +67,7 @@ const HEADER = [
   'DB µs',
   'p50 ms',
   'p99 ms',
-  'errors',
+  'errors (ours/floor/stock)',
   'peak MB',
   'floor req/s',
   'floor CPU µs',

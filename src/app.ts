@@ -51,7 +51,7 @@ export async function createPortal(
 /** Everything, put together: the two transports on one set of rules. */
 export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
   const portal = await createPortal(config, logger, clock)
-  const renderer = createRenderer(config.production)
+  const renderer = createRenderer()
   const isHttps = config.publicUrl.startsWith('https:')
   const { host } = new URL(config.publicUrl)
 

@@ -21,10 +21,10 @@ export interface Renderer {
 }
 
 /** A view, then the layout around it. Views get exactly what they print. */
-export function createRenderer(production: boolean): Renderer {
+export function createRenderer(): Renderer {
   const assetVersion = createHash('sha256').update(readFileSync(STYLE)).digest('base64url').slice(0, 10)
   const file = (view: string, locals: object): Promise<string> =>
-    ejs.renderFile(join(VIEWS, `${view}.ejs`), locals, { cache: production })
+    ejs.renderFile(join(VIEWS, `${view}.ejs`), locals, { cache: true })
 
   return {
     async toString(view, page, locals) {

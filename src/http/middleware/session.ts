@@ -37,11 +37,14 @@ export async function findIdentitySessionId(portal: Portal, req: IncomingMessage
   if (cookie?.startsWith('s:') !== true) return null
   const id = portal.secrets.map((keys) => unsign(cookie.slice(2), keys.cookies)).find((each) => each !== false)
   if (id === undefined) return null
-  return new Promise((resolve, reject) => {
-    portal.storage.browserSessions.get(id, (error: unknown, found) =>
-      error ? reject(error) : resolve(found?.identitySessionId ?? null),
-    )
-  })
+  let found: session.SessionData | null | undefined
+  await promised((done) =>
+    portal.storage.browserSessions.get(id, (error: Error | null, data) => {
+      found = data
+      done(error)
+    }),
+  )
+  return found?.identitySessionId ?? null
 }
 
 /** A new identifier for whoever has just signed in, stored before the answer leaves. */

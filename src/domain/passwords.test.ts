@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import argon2 from 'argon2'
 import { ada, grace } from '../testing/people.ts'
-import { createPasswordHasher, HasherBusy, type PasswordHasher, passwordProblem } from './passwords.ts'
+import { createPasswordHasher, HasherBusy, hashingCores, type PasswordHasher, passwordProblem } from './passwords.ts'
 
 let hasher: PasswordHasher
 
@@ -64,8 +64,8 @@ test('a hash of weaker parameters is to be made anew, one of ours is not', async
   assert.equal(await hasher.matches(await argon2.hash(ada.password, weaker), ada.password), true)
 })
 
-test('whoever would wait too long is refused at once, and the others are served', async () => {
-  const narrow = createPasswordHasher(1, 2)
+test('whoever would wait too long is refused, and the others are served', async () => {
+  const narrow = createPasswordHasher({ atOnce: 1, waiting: 2, pause: async () => {} })
   const asked = Array.from({ length: 6 }, async () => narrow.hash(ada.password))
   const answers = await Promise.allSettled(asked)
   const refused = answers.filter((answer) => answer.status === 'rejected')
@@ -75,12 +75,37 @@ test('whoever would wait too long is refused at once, and the others are served'
 })
 
 test('asking for a password is refused in the same way as making one', async () => {
-  const closed = createPasswordHasher(1, 0)
+  const closed = createPasswordHasher({ waiting: 0, pause: async () => {} })
   await assert.rejects(closed.matches(null, ada.password), HasherBusy)
 })
 
+test('who is refused is held back for a moment, but no crowd of them', async () => {
+  const { promise: moment, resolve: over } = Promise.withResolvers<void>()
+  const closed = createPasswordHasher({ waiting: 0, heldBack: 2, pause: () => moment })
+  let refused = 0
+  const asked = Array.from({ length: 5 }, async () => closed.hash(ada.password).catch(() => refused++))
+  await new Promise(setImmediate)
+  assert.equal(refused, 3)
+  over()
+  await Promise.all(asked)
+  assert.equal(refused, 5)
+})
+
+test('all processes together leave one core to the apps, and hash one password each at the least', () => {
+  const shares = [
+    [1, 1],
+    [1, 2],
+    [2, 2],
+    [1, 4],
+    [2, 8],
+    [8, 8],
+    [1, 64],
+  ].map(([processes, cores]) => hashingCores(processes as number, cores))
+  assert.deepEqual(shares, [1, 1, 1, 3, 3, 1, 3])
+})
+
 test('no more passwords are hashed at once than were allowed', async () => {
-  const narrow = createPasswordHasher(1, 100)
+  const narrow = createPasswordHasher({ atOnce: 1 })
   const finished: number[] = []
   const one = await timeOf(async () => narrow.hash(ada.password))
   const four = await timeOf(async () =>

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import argon2 from 'argon2'
 import pLimit from 'p-limit'
 
@@ -21,18 +22,38 @@ const UNMATCHABLE = '$argon2id$v=19$m=19456,p=1,t=2$UOkZ6ECO/ByODaYthNMUwg$xFi6Q
 /** More people are signing in than this machine can hash for; the same request may succeed a little later. */
 export class HasherBusy extends Error {}
 
+export interface HasherLimits {
+  /** How many passwords are hashed at once. */
+  atOnce?: number
+  /** How many more may wait for their turn. */
+  waiting?: number
+  /** How many of those that are refused may be held back at a time. */
+  heldBack?: number
+  /** Holds one of them back. */
+  pause?: () => Promise<unknown>
+}
+
 /**
- * Hashes a few at a time: each takes memory and one of libuv's four threads, and files and names must not wait for all
- * of them. What has to wait longer than a person would is refused instead of queued.
+ * Hashes a few at a time and never on every core: each takes memory and one of libuv's four threads, and what apps ask must
+ * not wait behind what people type. What would have to wait longer than a person does is refused instead of queued, and not
+ * at once, so that programs that try again without a pause cannot fill the time of everybody else with refusals.
  */
-export function createPasswordHasher(
-  concurrency = Math.min(availableParallelism(), 3),
-  queueLimit = 100,
-): PasswordHasher {
-  const limit = pLimit(concurrency)
-  const bounded = <T>(work: () => Promise<T>): Promise<T> => {
-    if (limit.pendingCount >= queueLimit) return Promise.reject(new HasherBusy('too many passwords wait to be hashed'))
-    return limit(work)
+export function createPasswordHasher({
+  atOnce = hashingCores(1),
+  waiting = 100,
+  heldBack = 1000,
+  pause = () => sleep(REFUSAL_DELAY_MS),
+}: HasherLimits = {}): PasswordHasher {
+  const limit = pLimit(atOnce)
+  let held = 0
+  const bounded = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (limit.pendingCount < waiting) return limit(work)
+    if (held < heldBack) {
+      held++
+      await pause()
+      held--
+    }
+    throw new HasherBusy('too many passwords wait to be hashed')
   }
 
   return {
@@ -44,6 +65,13 @@ export function createPasswordHasher(
     needsRehash: (hash) => argon2.needsRehash(hash, PARAMETERS),
   }
 }
+
+/** How many passwords one of so many processes may hash at once: together they leave a core for everything else. */
+export function hashingCores(processes: number, cores = availableParallelism()): number {
+  return Math.min(3, Math.max(1, Math.floor((cores - 1) / processes)))
+}
+
+const REFUSAL_DELAY_MS = 1000
 
 /** The words a person reads when this password will not do; null when it will. Length over rules (NIST SP 800-63B-4). */
 export function passwordProblem(password: string, personal: string[]): string | null {

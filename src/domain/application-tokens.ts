@@ -1,7 +1,7 @@
-import { randomUUID, verify } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { type AdvancedFamily, type FamilyRow, findLivingFamily } from './families.ts'
 import type { Portal } from './portal.ts'
-import { type SigningKey, signWith } from './signing-keys.ts'
+import { type SigningKey, signWith, verifiesWith } from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
 
 /** The claims of an application token (RFC 9068 §2.2), with the roles of the identity and the family it belongs to. */
@@ -97,12 +97,7 @@ function verifiedClaims(portal: Portal, token: string): ApplicationTokenClaims |
   const raw = Buffer.from(signature, 'base64url')
   // Decoding forgives padding and spare bits; a token has one spelling.
   if (raw.toString('base64url') !== signature) return null
-  const holds = verify(
-    'sha256',
-    Buffer.from(`${header}.${payload}`),
-    { key: key.publicKey, dsaEncoding: 'ieee-p1363' },
-    raw,
-  )
+  const holds = verifiesWith(key, `${header}.${payload}`, raw)
   return holds ? (JSON.parse(Buffer.from(payload, 'base64url').toString()) as ApplicationTokenClaims) : null
 }
 

@@ -9,7 +9,7 @@ import { openStorage, type Storage } from '../storage/storage.ts'
 import { createClock, type TestClock } from '../testing/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
 import { deriveSecrets } from './secrets.ts'
-import { KeyRing, LONGEST_TOKEN, type SigningAlg, type SigningKey, signWith } from './signing-keys.ts'
+import { KeyRing, LONGEST_TOKEN, type SigningAlg, type SigningKey, signWith, verifiesWith } from './signing-keys.ts'
 
 const OLD = 'the old root secret, of 32 bytes or more'
 const NEW = 'the new root secret, of 32 bytes or more'
@@ -164,10 +164,27 @@ test('ES256 signatures are 64 raw bytes that verify, whatever the length of thei
     const signature = signWith(key, `message ${count}`)
     assert.equal(signature.length, 64)
     assert.equal(holds(key, `message ${count}`, signature), true, `message ${count}`)
+    assert.equal(verifiesWith(key, `message ${count}`, signature), true, `message ${count}`)
     if (signature[0] === 0 || signature[32] === 0) short++
   }
   // About one in 128 has a number that needs fewer than 32 bytes.
   assert.ok(short > 0)
+})
+
+test('bytes that are no signature verify nothing', async () => {
+  const key = (await openRing()).signer('ES256')
+  const good = signWith(key, 'a message')
+  for (const bytes of [
+    Buffer.alloc(0),
+    Buffer.alloc(64),
+    Buffer.alloc(64, 0xff),
+    good.subarray(1),
+    Buffer.concat([good, Buffer.of(0)]),
+    Buffer.concat([Buffer.alloc(32), good.subarray(32)]),
+    Buffer.concat([good.subarray(32), good.subarray(0, 32)]),
+  ])
+    assert.equal(verifiesWith(key, 'a message', bytes), false, bytes.toString('hex'))
+  assert.equal(verifiesWith(key, 'another message', good), false)
 })
 
 for (const alg of ['ES256', 'RS256'] satisfies SigningAlg[]) {

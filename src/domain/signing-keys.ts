@@ -6,6 +6,7 @@ import {
   generateKeyPairSync,
   randomBytes,
   sign,
+  verify,
 } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import {
@@ -147,6 +148,23 @@ function rawOf(der: Buffer): Buffer {
     offset += 2 + length
   }
   return raw
+}
+
+/** Whether a signature (RFC 7518 §3.4, 64 bytes) is this ES256 key's. */
+export function verifiesWith(key: SigningKey, data: string, raw: Buffer): boolean {
+  return raw.length === 64 && verify('sha256', Buffer.from(data), key.publicKey, derOf(raw))
+}
+
+/** The other way round, for the same reason. */
+function derOf(raw: Buffer): Buffer {
+  const integers = [raw.subarray(0, 32), raw.subarray(32)].flatMap((integer) => {
+    const start = integer.findIndex((byte) => byte !== 0)
+    const digits = start === -1 ? integer.subarray(31) : integer.subarray(start)
+    const padded = (digits[0] as number) < 0x80 ? digits : Buffer.concat([Buffer.of(0), digits])
+    return [Buffer.of(0x02, padded.length), padded]
+  })
+  const body = Buffer.concat(integers)
+  return Buffer.concat([Buffer.of(0x30, body.length), body])
 }
 
 function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom: Date): SigningKeyRow {

@@ -1,5 +1,7 @@
+import Provider from 'oidc-provider'
 import { findApplicationToken } from '../domain/application-tokens.ts'
 import type { Portal } from '../domain/portal.ts'
+import { rememberFamily } from './grants.ts'
 import type { Model } from './model.ts'
 
 /**
@@ -13,6 +15,7 @@ export function applicationTokenAdapter(portal: Portal): Model {
       const found = await findApplicationToken(portal, token)
       if (found === null) return undefined
       const { claims, family } = found
+      rememberFamily(Provider.ctx, family)
       return {
         kind: 'AccessToken',
         jti: token,

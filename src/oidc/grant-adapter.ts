@@ -2,7 +2,7 @@ import Provider, { type AdapterPayload } from 'oidc-provider'
 import { type FamilyRow, findLivingFamily } from '../domain/families.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { Model } from './model.ts'
-import { pendingOf } from './grants.ts'
+import { pendingOf, presentedFamilyOf } from './grants.ts'
 import { resourceOf } from './resources.ts'
 import { epochSeconds } from '../domain/time.ts'
 
@@ -12,7 +12,8 @@ export function grantAdapter(portal: Portal): Model {
     async find(id) {
       const pending = pendingOf(Provider.ctx)
       if (pending?.grant.jti === id) return pending.grant
-      const family = await findLivingFamily(portal, id)
+      const presented = presentedFamilyOf(Provider.ctx)
+      const family = presented?.id === id ? presented : await findLivingFamily(portal, id)
       return family === null ? undefined : grantOfFamily(family)
     },
   }

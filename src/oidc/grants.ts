@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AdapterPayload, Grant, KoaContextWithOIDC } from 'oidc-provider'
+import type { FamilyRow } from '../domain/families.ts'
 
 /** What an authorization code holds for the family it may become. */
 export interface PendingFamily {
@@ -37,6 +38,17 @@ export function grantOf(ctx: KoaContextWithOIDC | undefined): AdapterPayload {
 /** What the code said stays with its request, where the grant and the refresh token of the same exchange ask for it. */
 export function rememberPending(ctx: KoaContextWithOIDC | undefined, pending: PendingFamily): void {
   if (ctx !== undefined) pendings.set(ctx, pending)
+}
+
+const presented = new WeakMap<KoaContextWithOIDC, FamilyRow>()
+
+/** The living family of the application token that this request shows, which the library asks for again as its grant. */
+export function rememberFamily(ctx: KoaContextWithOIDC | undefined, family: FamilyRow): void {
+  if (ctx !== undefined) presented.set(ctx, family)
+}
+
+export function presentedFamilyOf(ctx: KoaContextWithOIDC | undefined): FamilyRow | null {
+  return (ctx && presented.get(ctx)) ?? null
 }
 
 export function pendingOf(ctx: KoaContextWithOIDC | undefined): PendingFamily | null {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
@@ -32,6 +33,7 @@ test('in development nothing needs to be set', () => {
     redisUrl: null,
     dataDir: join(root.path, 'plain'),
     trustProxy: false,
+    workers: 1,
     logLevel: 'info',
     lifetimes: {
       applicationToken: 300,
@@ -70,6 +72,8 @@ for (const [variable, value, read, expected] of [
   ['TRUST_PROXY', 'false', (config) => config.trustProxy, false],
   ['TRUST_PROXY', '2', (config) => config.trustProxy, 2],
   ['TRUST_PROXY', 'loopback, 10.0.0.0/8', (config) => config.trustProxy, 'loopback, 10.0.0.0/8'],
+  ['WORKERS', '4', (config) => config.workers, 4],
+  ['WORKERS', 'auto', (config) => config.workers, availableParallelism()],
   ['LOG_LEVEL', 'silent', (config) => config.logLevel, 'silent'],
   ['APPLICATION_TOKEN_TTL', '3600', (config) => config.lifetimes.applicationToken, 3600],
   ['FAMILY_IDLE', '10', (config) => config.lifetimes.familyIdle, 10],
@@ -88,8 +92,6 @@ for (const [variable, value] of [
   ['SMTP_URL', 'smtp://user:password@mail.example.test:587'],
   ['SMTP_URL', 'smtps://mail.example.test'],
   ['MAIL_FROM', 'Gatehouse <id@example.test>'],
-  ['WORKERS', 'auto'],
-  ['WORKERS', '4'],
   ['METRICS_TOKEN', 'a token of sixteen characters'],
   ['REDIS_URL', 'redis+sentinel://u:p@one:26379,two:26379/mymaster'],
   ['REDIS_URL', 'redis+cluster://one:6379,two:6379'],

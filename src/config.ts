@@ -1,5 +1,6 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import proxyAddr from 'proxy-addr'
 import { z } from 'zod'
@@ -17,6 +18,8 @@ export interface Config {
   redisUrl: string | null
   dataDir: string
   trustProxy: boolean | number | string
+  /** How many processes share the port. */
+  workers: number
   logLevel: string
   lifetimes: Lifetimes
 }
@@ -77,6 +80,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     redisUrl: values.REDIS_URL ?? null,
     dataDir,
     trustProxy: values.TRUST_PROXY,
+    workers: values.WORKERS,
     logLevel: values.LOG_LEVEL,
     lifetimes: {
       applicationToken: values.APPLICATION_TOKEN_TTL,
@@ -155,7 +159,8 @@ const environment = z.object({
   WORKERS: z
     .string()
     .regex(/^(auto|[1-9]\d{0,2})$/, 'must be a number of processes or auto')
-    .default('1'),
+    .default('1')
+    .transform((value) => (value === 'auto' ? availableParallelism() : Number(value))),
   LOG_LEVEL: z
     .enum(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],

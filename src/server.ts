@@ -1,15 +1,13 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type App, createApp } from './app.ts'
 import type { Config } from './config.ts'
+import { Connections } from './connections.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
 const PRUNE_EVERY_MS = 60_000
-/** After this long (ms) a stopping process waits for nobody any more. */
-const STOP_LIMIT_MS = 10_000
-const IDLE_EVERY_MS = 50
 
 export interface RunningServer {
   port: number
@@ -24,6 +22,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     { headersTimeout: 15_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, connectionsCheckingInterval: 5000 },
     app.handle,
   )
+  const connections = new Connections(server)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket))
   try {
     server.listen(config.port, config.host)
@@ -38,7 +37,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     port: (server.address() as AddressInfo).port,
     async stop() {
       stopWork()
-      await drain(server)
+      await connections.drain()
       await app.close()
     },
   }
@@ -55,18 +54,6 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => app.portal.storage.handshakes.prune(), PRUNE_EVERY_MS),
   ]
   return () => timers.forEach((timer) => clearInterval(timer))
-}
-
-async function drain(server: Server): Promise<void> {
-  const closed = once(server, 'close')
-  server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'))
-  server.close()
-  // What was busy just now is kept alive for a next request once its answer is out, unless somebody looks again.
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_EVERY_MS)
-  const limit = setTimeout(() => server.closeAllConnections(), STOP_LIMIT_MS)
-  await closed
-  clearInterval(idle)
-  clearTimeout(limit)
 }
 
 /** What is not HTTP, or too long for it, never becomes a request; it still gets an answer with words. */

@@ -12,7 +12,8 @@ import {
   rotateSecret,
 } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
-import { CommandRefused, onPortal, print, printList } from './output.ts'
+import { CommandRefused } from './command-refused.ts'
+import { onPortal, print, printList } from './output.ts'
 
 interface AppOptions {
   json?: boolean

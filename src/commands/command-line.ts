@@ -1,12 +1,13 @@
+import cluster from 'node:cluster'
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
-import { AppRefused } from '../domain/apps.ts'
-import { addAppCommands } from './app.ts'
-import { addKeysCommands } from './keys.ts'
-import { addMigrateCommand } from './migrate.ts'
-import { CommandRefused } from './output.ts'
+import { AppRefused } from '../domain/app-refused.ts'
+import { failAsWorker, WorkerFailed } from '../workers.ts'
+import { CommandRefused } from './command-refused.ts'
 import { addServeCommand } from './serve.ts'
-import { addUserCommands } from './user.ts'
+
+// Their message is for the operator as it is.
+const EXPECTED = [ConfigError, AppRefused, CommandRefused, WorkerFailed]
 
 /** Runs one command. @returns the exit code; what went wrong has been said on standard error. */
 export async function runCommandLine(argv: string[]): Promise<number> {
@@ -15,10 +16,8 @@ export async function runCommandLine(argv: string[]): Promise<number> {
     .showHelpAfterError()
     .exitOverride()
   addServeCommand(program)
-  addMigrateCommand(program)
-  addAppCommands(program)
-  addUserCommands(program)
-  addKeysCommands(program)
+  // The others stand on the rules and the stores, which `serve` loads only in processes that do serve.
+  if (argv[2] !== 'serve') await addOtherCommands(program)
 
   try {
     await program.parseAsync(argv)
@@ -26,10 +25,23 @@ export async function runCommandLine(argv: string[]): Promise<number> {
   } catch (error) {
     // Commander has printed its own already.
     if (error instanceof CommanderError) return error.exitCode
-    const isExpected = error instanceof ConfigError || error instanceof AppRefused || error instanceof CommandRefused
-    process.stderr.write(isExpected ? `${error.message}\n` : `gatehouse: ${describe(error)}\n`)
+    const isExpected = EXPECTED.some((kind) => error instanceof kind)
+    const problem = isExpected ? (error as Error).message : `gatehouse: ${describe(error)}`
+    if (cluster.isWorker) await failAsWorker(problem)
+    process.stderr.write(`${problem}\n`)
     return 1
   }
+}
+
+async function addOtherCommands(program: Command): Promise<void> {
+  const { addMigrateCommand } = await import('./migrate.ts')
+  const { addAppCommands } = await import('./app.ts')
+  const { addUserCommands } = await import('./user.ts')
+  const { addKeysCommands } = await import('./keys.ts')
+  addMigrateCommand(program)
+  addAppCommands(program)
+  addUserCommands(program)
+  addKeysCommands(program)
 }
 
 function describe(error: unknown): string {

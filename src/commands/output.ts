@@ -4,9 +4,6 @@ import { readConfig } from '../config.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
 
-/** A command that cannot be carried out; its message is for the operator. */
-export class CommandRefused extends Error {}
-
 /** Adds `--json` and runs `act` on the portal's rules and stores, which it may share with a portal that is running. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
 export function onPortal<A extends unknown[]>(

@@ -1,8 +1,8 @@
-import { once } from 'node:events'
+import cluster from 'node:cluster'
 import type { Command } from 'commander'
-import { readConfig } from '../config.ts'
-import { createLogger } from '../logger.ts'
-import { startServer } from '../server.ts'
+import { type Config, readConfig } from '../config.ts'
+import { createLogger, type Logger } from '../logger.ts'
+import { leaveAsWorker, stopOfWorker, Workers } from '../workers.ts'
 
 export function addServeCommand(program: Command): void {
   program
@@ -12,16 +12,51 @@ export function addServeCommand(program: Command): void {
       const config = readConfig()
       const logger = createLogger(config.logLevel)
       // Listened for before anything starts, so a signal during a slow start stops it cleanly too.
-      const stopping = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
-      const server = await startServer(config, logger)
-
-      process.stdout.write(`Gatehouse is ready at ${config.publicUrl}\n`)
-      process.stdout.write(`Apps discover it at ${config.publicUrl}/.well-known/openid-configuration\n`)
-      await stopping
-      // A second signal must not cut short what the first one began.
-      process.on('SIGTERM', () => {}).on('SIGINT', () => {})
-      logger.info('stopping')
-      await server.stop()
+      if (cluster.isWorker) {
+        await serve(config, logger.child({ pid: process.pid }), stopOfWorker())
+        await leaveAsWorker()
+      } else if (config.workers === 1) await serve(config, logger, signal(), () => sayReady(config))
+      else await superviseWorkers(config, logger, signal())
       process.exit(0)
     })
+}
+
+async function serve(config: Config, logger: Logger, stopping: Promise<void>, onReady = () => {}): Promise<void> {
+  // The process that watches over workers serves nobody, and need not be as large as they are.
+  const { startServer } = await import('../server.ts')
+  const server = await startServer(config, logger)
+  onReady()
+  await stopping
+  logger.info('stopping')
+  await server.stop()
+}
+
+async function superviseWorkers(config: Config, logger: Logger, stopping: Promise<void>): Promise<void> {
+  const workers = new Workers(logger)
+  const started = workers.start(config.workers)
+  const serving = async () => {
+    await started
+    sayReady(config)
+    await stopping
+  }
+  // One restart after the other, and none before the start is over.
+  let restarted = started.catch(() => {})
+  process.on('SIGHUP', () => {
+    restarted = restarted.then(async () => workers.restart())
+  })
+  await Promise.race([serving(), stopping])
+  logger.info('stopping')
+  await workers.stop()
+}
+
+function sayReady({ publicUrl }: Config): void {
+  process.stdout.write(`Gatehouse is ready at ${publicUrl}\n`)
+  process.stdout.write(`Apps discover it at ${publicUrl}/.well-known/openid-configuration\n`)
+}
+
+/** Resolves at the first signal; a second one must not cut short what the first one began. */
+async function signal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.on('SIGTERM', () => resolve()).on('SIGINT', () => resolve())
+  })
 }

@@ -11,7 +11,8 @@ import {
   revokeEverything,
 } from '../domain/identities.ts'
 import type { Portal } from '../domain/portal.ts'
-import { CommandRefused, onPortal, print, printList } from './output.ts'
+import { CommandRefused } from './command-refused.ts'
+import { onPortal, print, printList } from './output.ts'
 
 interface UserOptions {
   json?: boolean

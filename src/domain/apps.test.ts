@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { deskApp, notesApp, photosApp } from '../testing/apps.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
+import { AppRefused } from './app-refused.ts'
 import {
-  AppRefused,
   type AppRow,
   type AppSettings,
   changeApp,

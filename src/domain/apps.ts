@@ -10,6 +10,7 @@ import {
   updateAppDisabledAt,
 } from '../storage/apps.ts'
 import { isUniqueViolation, transaction } from '../storage/postgres.ts'
+import { AppRefused } from './app-refused.ts'
 import { endFamiliesIn } from './families.ts'
 import type { Portal } from './portal.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
@@ -45,9 +46,6 @@ export type AppSettings = Pick<
   | 'familyMax'
   | 'rotationGrace'
 >
-
-/** What an operator asked for cannot be; the message says why, one fault a line. */
-export class AppRefused extends Error {}
 
 /** Registers an app. @returns the secret of a confidential app, which is kept nowhere. @throws AppRefused */
 export async function createApp(

@@ -19,6 +19,8 @@ export async function gatehouse(args: string[], env: Record<string, string>, inp
 export interface Running {
   child: ChildProcess
   finished: Promise<Finished>
+  /** What it has printed so far. */
+  printed(): string
   /** Waits until it has printed this. */
   says(words: string): Promise<void>
   /** Ends it for good, whatever state it is in. */
@@ -43,6 +45,7 @@ export function startGatehouse(args: string[], env: Record<string, string>, inpu
   return {
     child,
     finished,
+    printed: () => output.stdout,
     kill,
     async says(words) {
       while (!output.stdout.includes(words)) {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import proxyAddr from 'proxy-addr'
 import type { Config } from './config.ts'
-import { createPasswordHasher } from './domain/passwords.ts'
+import { createPasswordHasher, hashingCores } from './domain/passwords.ts'
 import { findLivingIdentitySession } from './domain/identity-sessions.ts'
 import type { Portal } from './domain/portal.ts'
 import { deriveSecrets } from './domain/secrets.ts'
@@ -40,7 +40,7 @@ export async function createPortal(
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
-    const hasher = createPasswordHasher()
+    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers) })
     return { storage, secrets, keys, hasher, lifetimes: config.lifetimes, publicUrl: config.publicUrl, clock }
   } catch (error) {
     await storage.close()

@@ -39,7 +39,7 @@ export interface HasherLimits {
  * at once, so that programs that try again without a pause cannot fill the time of everybody else with refusals.
  */
 export function createPasswordHasher({
-  atOnce = hashingCores(1),
+  atOnce = 1,
   waiting = 100,
   heldBack = 1000,
   pause = () => sleep(REFUSAL_DELAY_MS),

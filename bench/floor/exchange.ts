@@ -4,13 +4,11 @@ import { applicationTokenClaims } from '../../src/domain/application-tokens.ts'
 import { hashRefreshToken, mintRefreshToken } from '../../src/domain/refresh-tokens.ts'
 import { addSeconds } from '../../src/domain/time.ts'
 import { findAppFast } from '../../src/storage/apps.ts'
-import { insertAuditEvents } from '../../src/storage/audit.ts'
 import { insertFamily } from '../../src/storage/families.ts'
-import { transaction } from '../../src/storage/postgres.ts'
 import { CODE, type CodeRecord } from './authorize.ts'
 import { answerJson, clientIdOf, type Floor } from './request.ts'
 
-/** The code is taken once, the family opened in one transaction, two tokens signed. */
+/** The code is taken once, the family opened in one statement, two tokens signed. */
 export async function exchangeCode(
   { portal, signer }: Floor,
   req: IncomingMessage,
@@ -31,29 +29,26 @@ export async function exchangeCode(
   const { familyId, clientId, identityId, identitySessionId, nonce, scope, authTime } = found
   const now = portal.clock()
   const refreshToken = mintRefreshToken(familyId, portal.secrets)
-  await transaction(storage.pool, async (db) => {
-    await insertFamily(
-      db,
-      {
-        id: familyId,
-        clientId,
-        identityId,
-        identitySessionId,
-        scope,
-        authTime,
-        currentHash: hashRefreshToken(refreshToken),
-        claims: null,
-        sid: null,
-        acr: null,
-        amr: ['pwd'],
-        jkt: null,
-        idleExpiresAt: addSeconds(now, lifetimes.familyIdle),
-        expiresAt: addSeconds(now, lifetimes.familyMax),
-      },
-      now,
-    )
-    await insertAuditEvents(db, [{ kind: 'family_opened', identityId, clientId, familyId }], now)
-  })
+  await insertFamily(
+    storage.pool,
+    {
+      id: familyId,
+      clientId,
+      identityId,
+      identitySessionId,
+      scope,
+      authTime,
+      currentHash: hashRefreshToken(refreshToken),
+      claims: null,
+      sid: null,
+      acr: null,
+      amr: ['pwd'],
+      jkt: null,
+      idleExpiresAt: addSeconds(now, lifetimes.familyIdle),
+      expiresAt: addSeconds(now, lifetimes.familyMax),
+    },
+    now,
+  )
 
   const { audience } = app
   const claims = applicationTokenClaims(

@@ -37,35 +37,16 @@ export async function openFamily(portal: Portal, opening: OpeningFamily): Promis
   const expiresAt = addSeconds(now, familyMax ?? portal.lifetimes.familyMax)
   const idleEnd = addSeconds(now, familyIdle ?? portal.lifetimes.familyIdle)
 
-  return transaction(portal.storage.pool, async (db) => {
-    const opened = await insertFamily(
-      db,
-      {
-        ...family,
-        currentHash: hashRefreshToken(refreshToken),
-        expiresAt,
-        idleExpiresAt: idleEnd < expiresAt ? idleEnd : expiresAt,
-      },
-      now,
-    )
-    if (!opened) return false
-    const row = await findFamily(db, family.id)
-    await insertAuditEvents(
-      db,
-      [
-        {
-          kind: 'family_opened',
-          identityId: family.identityId,
-          clientId: family.clientId,
-          familyId: family.id,
-          browser: row?.browser ?? null,
-          address: row?.address ?? null,
-        },
-      ],
-      now,
-    )
-    return true
-  })
+  return insertFamily(
+    portal.storage.pool,
+    {
+      ...family,
+      currentHash: hashRefreshToken(refreshToken),
+      expiresAt,
+      idleExpiresAt: idleEnd < expiresAt ? idleEnd : expiresAt,
+    },
+    now,
+  )
 }
 
 export interface Presentation {

@@ -126,11 +126,11 @@ async function ask({ change, client = () => notes, more = '', before, after }: C
 async function recordOf(code: string): Promise<unknown> {
   const id = `AuthorizationCode:${createHash('sha256').update(code).digest('base64url')}`
   const { rows } = await server.portal.storage.pool.query('SELECT payload FROM handshakes WHERE id = $1', [id])
-  const { iat, exp, grantId, sessionUid: _made, authTime: _then, ...record } = JSON.parse(rows[0].payload)
+  const { iat: _i, exp: _e, grantId, sessionUid: _made, authTime: _then, ...record } = JSON.parse(rows[0].payload)
   const { identitySessionId, grant } = record.pending
   assert.equal(grant.jti, grantId)
   assert.match(identitySessionId, /^[\w-]{36}$/)
-  return { ...record, life: exp - iat, pending: { ...grant, jti: '' } }
+  return { ...record, pending: { ...grant, jti: '' } }
 }
 
 async function exchange(client: Client, code: string, redirectUri: string): Promise<unknown> {

@@ -20,10 +20,11 @@ export type NewAuditRow = { kind: string } & Partial<Omit<AuditRow, 'id' | 'at' 
 export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], now: Date): Promise<void> {
   if (events.length === 0) return
   const column = (name: Exclude<keyof NewAuditRow, 'kind'>) => events.map((event) => event[name] ?? null)
-  await db.query(
-    `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address)
+  await db.query({
+    name: 'audit-insert',
+    text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address)
      SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[])`,
-    [
+    values: [
       now,
       events.map((event) => event.kind),
       column('identityId'),
@@ -34,7 +35,7 @@ export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], no
       column('browser'),
       column('address'),
     ],
-  )
+  })
 }
 
 /** Newest first; `before` is the id to go on from. */

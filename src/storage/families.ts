@@ -61,18 +61,22 @@ export interface NewFamily {
 }
 
 /**
- * Opens a family on the browser of its identity session. False when the session, the identity or the app has ended in the
- * meantime: a code must not outlive the sign-in it came from.
+ * Opens a family on the browser of its identity session and writes that down, in one statement. False when the session, the
+ * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from.
  */
 export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<boolean> {
-  const result = await db.query(
-    `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time,
+  const result = await db.query({
+    name: 'family-insert',
+    text: `WITH opened AS (INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time,
        jkt, created_at, last_used_at, idle_expires_at, expires_at, browser, address)
      SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, s.browser, s.address
      FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2
      WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND a.disabled_at IS NULL
-     FOR SHARE OF s, i, a`,
-    [
+     FOR SHARE OF s, i, a
+     RETURNING *)
+     INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
+     SELECT created_at, 'family_opened', identity_id, client_id, id, browser, address FROM opened`,
+    values: [
       family.id,
       family.clientId,
       family.identityId,
@@ -89,7 +93,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
       family.idleExpiresAt,
       family.expiresAt,
     ],
-  )
+  })
   return result.rowCount === 1
 }
 

@@ -25,10 +25,11 @@ export async function insertIdentitySession(
   db: Queryable,
   session: IdentitySessionRow & { expiresAt: Date },
 ): Promise<boolean> {
-  const result = await db.query(
-    `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, browser, address)
+  const result = await db.query({
+    name: 'identity-session-insert',
+    text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, browser, address)
      SELECT $1, i.id, $3, $4, $5, $6, $7, $8 FROM identities i WHERE i.id = $2 AND i.disabled_at IS NULL FOR SHARE`,
-    [
+    values: [
       session.id,
       session.identityId,
       session.createdAt,
@@ -38,7 +39,7 @@ export async function insertIdentitySession(
       session.browser,
       session.address,
     ],
-  )
+  })
   return result.rowCount === 1
 }
 

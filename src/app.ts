@@ -103,7 +103,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       if (path === '/healthz') return answerHealth(res)
       if (path === '/readyz') return void answerReadiness(res, portal.storage)
       // Two names are a trick between a proxy and us (RFC 9112 §3.2).
-      if (req.headersDistinct['host']?.length !== 1) return refuse(res, 400, 'A request names one host.')
+      if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
       // Whatever else the address says, we publish and serve one (RFC 9110 §15.5.20).
       if (req.headers.host !== host || !url.startsWith('/'))
         return refuse(res, 421, 'This portal does not answer for that host.')
@@ -121,6 +121,11 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     },
     close: () => portal.storage.close(),
   }
+}
+
+/** `req.headers` keeps one of them, and `req.headersDistinct` makes lists of all headers to tell. */
+function countHosts(rawHeaders: string[]): number {
+  return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
 }
 
 function refuse(res: ServerResponse, status: number, words: string): void {

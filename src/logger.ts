@@ -23,7 +23,7 @@ export function createLogger(level: string, destination: DestinationStream = sta
 const FLUSH_MS = 100
 
 function standardOutput(): DestinationStream {
-  return pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: FLUSH_MS })
+  return pino.destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: FLUSH_MS })
 }
 
 /** An error's name, message, code and stack; driver errors also carry parameters, which must not be written down. */

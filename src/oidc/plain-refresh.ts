@@ -35,16 +35,14 @@ export async function answerPlainRefresh(
   const { family } = rotated
   logger.info({ requestId: req.requestId, event: 'refresh_token', clientId, familyId: family.id }, 'event')
   const { token, expiresIn } = mintApplicationToken(portal, family, family.scope, null)
-  const answer = Buffer.from(
-    JSON.stringify({
-      access_token: token,
-      expires_in: expiresIn,
-      refresh_token: rotated.refreshToken,
-      scope: family.scope,
-      token_type: 'Bearer',
-    }),
-  )
-  res.writeHead(200, { ...HEADERS, 'Content-Length': answer.length })
+  const answer = JSON.stringify({
+    access_token: token,
+    expires_in: expiresIn,
+    refresh_token: rotated.refreshToken,
+    scope: family.scope,
+    token_type: 'Bearer',
+  })
+  res.writeHead(200, { ...HEADERS, 'Content-Length': Buffer.byteLength(answer) })
   res.end(answer)
   return true
 }

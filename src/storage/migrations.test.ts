@@ -237,11 +237,13 @@ function parseSchema(text: string): Table[] {
   const models = [...text.matchAll(/^model (\w+) \{\n(.*?)^\}/gms)].map(([, model, body]) => ({
     model: model as string,
     lines: (body as string).split('\n').map((line) => line.replace(/\/\/.*/, '').trim()),
+    // What PostgreSQL can and Prisma's language cannot say stands there as PostgreSQL would say it.
+    comments: (body as string).split('\n').flatMap((line) => /^\s*\/\/ (.*)/.exec(line)?.[1] ?? []),
   }))
   const tables = new Map(
     models.map(({ model, lines }) => [model, lines.map((line) => /@@map\("(.+?)"\)/.exec(line)?.[1]).find(Boolean)]),
   )
-  return models.map(({ model, lines }) => {
+  return models.map(({ model, lines, comments }) => {
     const table = tables.get(model) as string
     const fields = lines.flatMap((line) => {
       const [, name, type, list, optional, rest] = /^(\w+)\s+(\w+)(\[\])?(\?)?(.*)$/.exec(line) ?? []
@@ -285,6 +287,7 @@ function parseSchema(text: string): Table[] {
           const columns = parts.map(({ column, order }) => column + order).join(', ')
           return [`CREATE INDEX ${name} ON ${table} USING btree (${columns})`]
         }),
+        ...comments.filter((line) => line.startsWith('CREATE INDEX ')),
       ],
       references: fields.flatMap(({ type, rest }) => {
         const [, own, foreign, onDelete] =

@@ -29,6 +29,8 @@ export interface Lifetimes {
   applicationToken: number
   familyIdle: number
   familyMax: number
+  /** How long a family that has ended is remembered. */
+  familyHistory: number
   rotationGrace: number
   identitySessionIdle: number
   identitySessionMax: number
@@ -86,6 +88,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       applicationToken: values.APPLICATION_TOKEN_TTL,
       familyIdle: values.FAMILY_IDLE,
       familyMax: values.FAMILY_MAX,
+      familyHistory: values.FAMILY_HISTORY,
       rotationGrace: values.ROTATION_GRACE,
       identitySessionIdle: values.IDENTITY_SESSION_IDLE,
       identitySessionMax: values.IDENTITY_SESSION_MAX,
@@ -171,6 +174,7 @@ const environment = z.object({
   APPLICATION_TOKEN_TTL: seconds(10, 3600, 300),
   FAMILY_IDLE: seconds(10, 3650 * DAY, 30 * DAY),
   FAMILY_MAX: seconds(10, 3650 * DAY, 90 * DAY),
+  FAMILY_HISTORY: seconds(3600, 3650 * DAY, 90 * DAY),
   ROTATION_GRACE: seconds(0, 300, 30),
   IDENTITY_SESSION_IDLE: seconds(10, 400 * DAY, 14 * DAY),
   IDENTITY_SESSION_MAX: seconds(10, 400 * DAY, 90 * DAY),

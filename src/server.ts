@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type App, createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
+import { pruneFamilies, pruneHandshakes } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
@@ -45,15 +46,32 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
 
 /** What nobody waits for: taking up new signing keys, forgetting what has expired. */
 function startBackgroundWork(app: App, logger: Logger): () => void {
-  const work = (run: () => Promise<unknown>, every: number) =>
-    setInterval(() => {
-      run().catch((error: unknown) => logger.warn({ error }, 'background work failed; it will be tried again'))
-    }, every).unref()
+  const stopping = new AbortController()
+  const work = (run: () => Promise<unknown>, every: number) => {
+    let isRunning = false
+    const runAlone = async () => {
+      // A database that is slow today is not asked by two rounds at once.
+      if (isRunning) return
+      isRunning = true
+      try {
+        await run()
+      } catch (error) {
+        logger.warn({ error }, 'background work failed; it will be tried again')
+      } finally {
+        isRunning = false
+      }
+    }
+    return setInterval(() => void runAlone(), every).unref()
+  }
   const timers = [
     work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
-    work(() => app.portal.storage.handshakes.prune(), PRUNE_EVERY_MS),
+    work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
   ]
-  return () => timers.forEach((timer) => clearInterval(timer))
+  return () => {
+    stopping.abort()
+    for (const timer of timers) clearInterval(timer)
+  }
 }
 
 /** What is not HTTP, or too long for it, never becomes a request; it still gets an answer with words. */

@@ -256,3 +256,20 @@ export async function countEndedFamilies(
   )
   return new Map(result.rows.map((row) => [row.clientId, row.count]))
 }
+
+/**
+ * Deletes up to `limit` families that ended before then, and as many whose absolute end came before then. Being unused has
+ * no index, because a rotation would have to write it: a family that idled away goes by when it would have ended anyway.
+ * Whoever comes second leaves alone what somebody holds, so nobody waits for anybody.
+ * @returns how many went; fewer than `limit` when nothing is left that is not in somebody's hands.
+ */
+export async function deleteEndedFamilies(db: Queryable, before: Date, limit: number): Promise<number> {
+  // Arrays and orders leave the planner one way, by the index of each, however many rows there are to choose from.
+  const result = await db.query(
+    `DELETE FROM families WHERE id = ANY (
+       ARRAY(SELECT id FROM families WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+       || ARRAY(SELECT id FROM families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [before, limit],
+  )
+  return result.rowCount ?? 0
+}

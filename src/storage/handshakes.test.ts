@@ -184,10 +184,10 @@ for (const [name, openStore] of [
       await handshakes.put('Session', living, {}, 60)
       await handshakes.put('Session', expired, { mark: 'expired-and-pruned' }, 1)
       await store.pass(1)
-      await handshakes.prune()
+      await handshakes.prune(100)
       assert.equal((await store.dump()).includes('expired-and-pruned'), false)
       assert.notEqual(await handshakes.find('Session', living), null)
-      assert.equal(await handshakes.prune(), 0)
+      assert.equal(await handshakes.prune(100), 0)
     })
 
     test('a payload may hold NUL, halves of characters and any key, as clients send them', async () => {

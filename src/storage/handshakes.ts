@@ -21,8 +21,8 @@ export interface Handshakes {
   /** True for the one call that consumed a living record, however many race. */
   consume(kind: string, id: string): Promise<boolean>
   delete(kind: string, id: string): Promise<void>
-  /** Forgets what has expired; a store that does so by itself answers 0. */
-  prune(): Promise<number>
+  /** Forgets up to `limit` of what has expired and says how many; a store that does so by itself answers 0. */
+  prune(limit: number): Promise<number>
 }
 
 export function postgresHandshakes(db: Queryable, clock: () => Date): Handshakes {
@@ -85,10 +85,12 @@ export function postgresHandshakes(db: Queryable, clock: () => Date): Handshakes
         values: [keyOf(kind, id)],
       })
     },
-    async prune() {
+    async prune(limit) {
+      // As with families: by the index, whatever the planner believes, and without waiting for another process.
       const result = await db.query(
-        'DELETE FROM handshakes WHERE id IN (SELECT id FROM handshakes WHERE expires_at <= $1 LIMIT 1000)',
-        [clock()],
+        `DELETE FROM handshakes WHERE id = ANY (
+           ARRAY(SELECT id FROM handshakes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+        [clock(), limit],
       )
       return result.rowCount ?? 0
     },

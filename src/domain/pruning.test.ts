@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, beforeEach, mock, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { deleteEndedFamilies } from '../storage/families.ts'
+import { openPostgres, transaction } from '../storage/postgres.ts'
+import { notesApp, photosApp } from '../testing/apps.ts'
+import { Browser } from '../testing/browser.ts'
+import { type Connection, connect, familyRow, home, refresh, refusalIn, successorIn } from '../testing/connections.ts'
+import { ada } from '../testing/people.ts'
+import { openTestPortal, type TestPortal } from '../testing/portal.ts'
+import { startTestServer } from '../testing/server.ts'
+import { createApp } from './apps.ts'
+import { listHappenings } from './audit.ts'
+import { endFamilies, findFamilyFor, findFamilyOf, listConnectedApps } from './families.ts'
+import { register } from './identities.ts'
+import type { Portal } from './portal.ts'
+import { pruneFamilies, pruneHandshakes } from './pruning.ts'
+import { addSeconds } from './time.ts'
+
+const DAY = 86_400
+
+let portal: TestPortal
+let adaId: string
+
+before(async () => {
+  portal = await openTestPortal()
+  const outcome = await register(portal, ada, null)
+  adaId = outcome.kind === 'registered' ? outcome.identity.id : assert.fail(JSON.stringify(outcome.problems))
+  await createApp(portal, 'notes', notesApp)
+  await createApp(portal, 'photos', photosApp)
+})
+after(() => portal.close())
+beforeEach(async () => {
+  await portal.storage.pool.query('DELETE FROM families')
+})
+
+async function prune(): Promise<number> {
+  return pruneFamilies(portal, undefined, 0)
+}
+
+async function isRemembered({ familyId }: Pick<Connection, 'familyId'>): Promise<boolean> {
+  return (await findFamilyFor(portal, familyId, adaId)) !== null
+}
+
+async function countFamilies(): Promise<number> {
+  const result = await portal.storage.pool.query<{ count: number }>('SELECT count(*)::int AS count FROM families')
+  return result.rows[0]?.count as number
+}
+
+/** Copies of one family, each with an id of its own. */
+async function multiply({ familyId }: Connection, count: number): Promise<void> {
+  await portal.storage.pool.query(
+    `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
+       idle_expires_at, expires_at, browser, address, ended_at, end_cause)
+     SELECT gen_random_uuid(), client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
+       idle_expires_at, expires_at, browser, address, ended_at, end_cause FROM families, generate_series(1, $2) WHERE id = $1`,
+    [familyId, count],
+  )
+}
+
+test('a family that ended is remembered for ninety days, and not a second longer', async () => {
+  const notes = await connect(portal, adaId, 'notes')
+  await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
+  portal.clock.advance(90 * DAY)
+  assert.equal(await prune(), 0)
+  assert.equal(await isRemembered(notes), true)
+  portal.clock.advance(1)
+  assert.equal(await prune(), 1)
+  assert.equal(await isRemembered(notes), false)
+})
+
+test('a family that lives stays, however long ago another of the same app and person ended', async () => {
+  const past = await connect(portal, adaId, 'notes')
+  await endFamilies(portal, { id: past.familyId }, 'disconnected', home)
+  portal.clock.advance(91 * DAY)
+  const living = await connect(portal, adaId, 'notes')
+  assert.equal(await prune(), 1)
+  assert.deepEqual([await isRemembered(past), await isRemembered(living)], [false, true])
+  successorIn(await refresh(portal, living))
+})
+
+test('a family that nobody ended is remembered from its absolute end on, not from the day it went unused', async () => {
+  const notes = await connect(portal, adaId, 'notes')
+  portal.clock.advance(31 * DAY)
+  const [app] = await listConnectedApps(portal, adaId)
+  assert.deepEqual([app?.living.length, app?.ended.length], [0, 1])
+
+  portal.clock.advance(149 * DAY)
+  assert.equal(await prune(), 0)
+  assert.equal(await isRemembered(notes), true)
+  portal.clock.advance(1)
+  assert.equal(await prune(), 1)
+})
+
+test('a family whose end was only noticed late is remembered no longer for it', async () => {
+  const notes = await connect(portal, adaId, 'notes')
+  portal.clock.advance(170 * DAY)
+  assert.deepEqual(refusalIn(await refresh(portal, notes)), { reason: 'expired', ended: true })
+  portal.clock.advance(10 * DAY)
+  assert.equal(await prune(), 0)
+  assert.equal((await familyRow(portal, notes)).endCause, 'expired')
+  portal.clock.advance(1)
+  assert.equal(await prune(), 1)
+})
+
+test('how long is a setting', async () => {
+  const brief: Portal = { ...portal, lifetimes: { ...portal.lifetimes, familyHistory: 3600 } }
+  const notes = await connect(portal, adaId, 'notes')
+  await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
+  portal.clock.advance(3601)
+  assert.equal(await prune(), 0)
+  assert.equal(await pruneFamilies(brief, undefined, 0), 1)
+})
+
+test('the token of a forgotten family is unknown, ends nothing and says nothing', async () => {
+  const past = await connect(portal, adaId, 'notes')
+  const second = successorIn(await refresh(portal, past))
+  await endFamilies(portal, { id: past.familyId }, 'ended_by_person', home)
+  portal.clock.advance(91 * DAY)
+  const living = await connect(portal, adaId, 'notes')
+  await prune()
+
+  const eventsBefore = (await listHappenings(portal, adaId, 100, null)).length
+  for (const refreshToken of [past.refreshToken, second]) {
+    assert.deepEqual(refusalIn(await refresh(portal, { ...past, refreshToken })), { reason: 'unknown', ended: false })
+    assert.equal(await findFamilyOf(portal, refreshToken), null)
+  }
+  assert.deepEqual(await endFamilies(portal, { id: past.familyId }, 'reuse', home), [])
+  assert.equal((await listHappenings(portal, adaId, 100, null)).length, eventsBefore)
+  successorIn(await refresh(portal, living))
+})
+
+test('what happened to a forgotten family is still told, and the lists go on without it', async () => {
+  const past = await connect(portal, adaId, 'notes')
+  const photos = await connect(portal, adaId, 'photos')
+  await endFamilies(portal, { id: past.familyId }, 'disconnected', home)
+  portal.clock.advance(80 * DAY)
+  await endFamilies(portal, { id: photos.familyId }, 'disconnected', home)
+  portal.clock.advance(11 * DAY)
+  await prune()
+
+  const apps = await listConnectedApps(portal, adaId)
+  assert.deepEqual(
+    apps.map(({ clientId, ended, endedMore }) => [clientId, ended.map(({ id }) => id), endedMore]),
+    [['photos', [photos.familyId], 0]],
+  )
+  const told = (await listHappenings(portal, adaId, 100, null)).filter(({ familyId }) => familyId === past.familyId)
+  assert.deepEqual(
+    told.map(({ sentence }) => sentence),
+    ['Notes was disconnected: you disconnected the app.', 'Notes was connected.'],
+  )
+})
+
+test('a backlog goes in batches, of both kinds, to its last row', async () => {
+  const ended = await connect(portal, adaId, 'notes')
+  await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
+  await multiply(ended, 699)
+  await multiply(await connect(portal, adaId, 'photos'), 399)
+  portal.clock.advance(181 * DAY)
+  const living = await connect(portal, adaId, 'notes')
+
+  const before = addSeconds(portal.clock(), -90 * DAY)
+  const first = await deleteEndedFamilies(portal.storage.pool, before, 100)
+  assert.ok(first >= 100 && first <= 200, String(first))
+  assert.equal(await prune(), 1100 - first)
+  assert.equal(await countFamilies(), 1)
+  assert.equal(await isRemembered(living), true)
+  assert.equal(await prune(), 0)
+})
+
+test('two who prune at once share the work: every family goes once', async () => {
+  const ended = await connect(portal, adaId, 'notes')
+  await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
+  await multiply(ended, 2999)
+  portal.clock.advance(91 * DAY)
+  const counts = await Promise.all(Array.from({ length: 4 }, async () => prune()))
+  const rest = await prune()
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, rest),
+    3000,
+  )
+  assert.equal(await countFamilies(), 0)
+})
+
+test('whoever prunes waits for nobody, and what somebody holds goes the next time', async () => {
+  const ended = await connect(portal, adaId, 'notes')
+  await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
+  await multiply(ended, 9)
+  portal.clock.advance(91 * DAY)
+  await transaction(portal.storage.pool, async (db) => {
+    await db.query('SELECT 1 FROM families WHERE id = $1 FOR UPDATE', [ended.familyId])
+    assert.equal(await prune(), 9)
+  })
+  assert.equal(await isRemembered(ended), true)
+  assert.equal(await prune(), 1)
+})
+
+test('whoever is told to stop does not begin another batch', async () => {
+  const ended = await connect(portal, adaId, 'notes')
+  await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
+  await multiply(ended, 999)
+  portal.clock.advance(91 * DAY)
+  const stopping = new AbortController()
+  const pruning = pruneFamilies(portal, stopping.signal, 60_000)
+  while ((await countFamilies()) === 1000) await sleep(5)
+  stopping.abort()
+  assert.equal(await pruning, 250)
+  assert.equal(await pruneFamilies(portal, stopping.signal, 0), 0)
+  assert.equal(await countFamilies(), 750)
+})
+
+test('a round ends, also when there is always more', async () => {
+  const handshakes = { ...portal.storage.handshakes, prune: async (limit: number) => limit }
+  assert.equal(await pruneHandshakes({ ...portal, storage: { ...portal.storage, handshakes } }, undefined, 0), 100_000)
+})
+
+test('protocol records go in batches to the last one that has expired, and none that lives', async () => {
+  const { pool, handshakes } = portal.storage
+  await pool.query(
+    `INSERT INTO handshakes (id, payload, expires_at) SELECT 'AuthorizationCode:' || n, '{}', $1 FROM generate_series(1, 1900) n`,
+    [portal.clock()],
+  )
+  const id = randomUUID()
+  await handshakes.put('AuthorizationCode', id, {}, 60)
+  assert.equal(await pruneHandshakes(portal, undefined, 0), 1900)
+  assert.notEqual(await handshakes.find('AuthorizationCode', id), null)
+})
+
+test('a portal that runs forgets by itself, every minute', async () => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  const server = await startTestServer()
+  const postgres = openPostgres(server.database.databaseUrl, () => {})
+  try {
+    const identityId = await server.addIdentity(ada)
+    await server.addApp('notes', notesApp)
+    const [past, living] = [
+      await connect(server.portal, identityId, 'notes'),
+      await connect(server.portal, identityId, 'notes'),
+    ]
+    await endFamilies(server.portal, { id: past.familyId }, 'ended_by_person', home)
+    await postgres.pool.query(`UPDATE families SET ended_at = ended_at - interval '91 days' WHERE ended_at IS NOT NULL`)
+    await server.portal.storage.handshakes.put('AuthorizationCode', 'code', {}, -1)
+
+    mock.timers.tick(60_000)
+    const left = async (table: string) =>
+      (await postgres.pool.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${table}`)).rows[0]?.count
+    while ((await left('families')) !== 1 || (await left('handshakes')) !== 0) await sleep(10)
+    assert.notEqual(await findFamilyFor(server.portal, living.familyId, identityId), null)
+
+    const browser = new Browser(server.url)
+    await browser.signIn(ada)
+    assert.equal((await browser.get('/dashboard')).status, 200)
+  } finally {
+    mock.timers.reset()
+    await postgres.close()
+    await server.close()
+  }
+})

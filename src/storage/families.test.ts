@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPortal } from '../app.ts'
+import { readConfig } from '../config.ts'
+import { createApp } from '../domain/apps.ts'
+import { register } from '../domain/identities.ts'
+import type { Portal } from '../domain/portal.ts'
+import { createLogger } from '../logger.ts'
+import { notesApp } from '../testing/apps.ts'
+import { type Connection, connect, refresh, successorIn } from '../testing/connections.ts'
+import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
+import { ada } from '../testing/people.ts'
+import { TEST_SECRET } from '../testing/portal.ts'
+import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
+
+const CROWD = 2000
+const FAMILIES = 40
+const ROUNDS = 25
+const LANES = 5
+
+let folder: TemporaryFolder
+let portal: Portal
+
+// On a server of its own: a long transaction anywhere on a server, and other tests have some, holds up the cleaning of
+// pages everywhere on it, and with it HOT updates.
+before(async () => {
+  folder = await makeTemporaryFolder('families')
+  const config = readConfig({ NODE_ENV: 'test', GATEHOUSE_SECRET: TEST_SECRET, DATA_DIR: folder.path })
+  portal = await createPortal(config, createLogger('silent'))
+})
+after(async () => {
+  await portal.storage.close()
+  await folder.remove()
+})
+
+interface Growth {
+  updates: number
+  hot: number
+  /** Pages of the table, and of every index by its name. */
+  table: number
+  indexes: Record<string, number>
+}
+
+test('a thousand rotations are HOT updates: no index gets an entry, and the table hardly a page', async () => {
+  const outcome = await register(portal, ada, null)
+  const adaId = outcome.kind === 'registered' ? outcome.identity.id : assert.fail()
+  await createApp(portal, 'notes', notesApp)
+  const people = peopleOf(CROWD)
+  await addPeople(portal.storage.pool, people, portal.clock())
+  // Among others, as in life: ten transactions at once on one page find no room there, nor anything they may clean up yet.
+  const families: Connection[] = []
+  for (let from = 0; from < CROWD; from += CROWD / FAMILIES) {
+    const crowd = { families: { from, count: CROWD / FAMILIES }, people, clientIds: ['notes'], endedPercent: 30 }
+    await addFamilies(portal.storage.pool, crowd, portal.clock())
+    families.push(await connect(portal, adaId, 'notes'))
+  }
+
+  const before = await measure(0)
+  // Fewer at once than there are connections, so that on a slow disk nobody waits for one too long.
+  const lanes = Array.from({ length: LANES }, async (_, lane) => {
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const family of families.filter((_, index) => index % LANES === lane)) {
+        family.refreshToken = successorIn(await refresh(portal, family))
+      }
+    }
+  })
+  await Promise.all(lanes)
+  const now = await measure(before.updates + FAMILIES * ROUNDS)
+
+  const updates = now.updates - before.updates
+  assert.equal(updates, FAMILIES * ROUNDS)
+  const hot = now.hot - before.hot
+  assert.ok(hot >= updates * 0.99, `${hot} of ${updates}`)
+  assert.deepEqual(now.indexes, before.indexes)
+  assert.ok(now.table <= before.table * 1.05, `${before.table} pages became ${now.table}`)
+})
+
+/** What the table has grown by; the server counts late, so this waits until it has counted so many updates. */
+async function measure(expectedUpdates: number): Promise<Growth> {
+  for (let tries = 0; ; tries++) {
+    const counted = await portal.storage.pool.query<{ updates: number; hot: number; table: number }>(
+      `SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot, (pg_relation_size(relid) / 8192)::int AS table
+       FROM pg_stat_user_tables WHERE relname = 'families'`,
+    )
+    const found = counted.rows[0] as Omit<Growth, 'indexes'>
+    if (found.updates < expectedUpdates && tries < 400) {
+      await sleep(25)
+      continue
+    }
+    const sizes = await portal.storage.pool.query<{ name: string; pages: number }>(
+      `SELECT indexrelname AS name, (pg_relation_size(indexrelid) / 8192)::int AS pages FROM pg_stat_user_indexes WHERE relname = 'families'`,
+    )
+    return { ...found, indexes: Object.fromEntries(sizes.rows.map(({ name, pages }) => [name, pages])) }
+  }
+}

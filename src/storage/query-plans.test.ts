@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
+import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
+import { pruneFamilies, pruneHandshakes } from '../domain/pruning.ts'
+import { notesApp } from '../testing/apps.ts'
+import { Browser } from '../testing/browser.ts'
+import { Client, type Tokens } from '../testing/client.ts'
+import { createClock } from '../testing/clock.ts'
+import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
+import { ada, grace } from '../testing/people.ts'
+import { startTestServer, type TestServer } from '../testing/server.ts'
+
+const CALLBACK = 'https://notes.example.test/callback'
+const FAMILIES = 40_000
+/** Tables with a row for everybody and everything. `apps` and `signing_keys` have few, which may be read whole. */
+const GROWING = ['families', 'identities', 'identity_sessions', 'audit_events', 'handshakes', 'browser_sessions']
+
+interface Statement {
+  text: string
+  values: unknown[]
+  isNamed: boolean
+}
+
+interface PlanNode {
+  'Node Type': string
+  'Relation Name'?: string
+  'Index Name'?: string
+  'Index Cond'?: string
+  Plans?: PlanNode[]
+}
+
+const clock = createClock()
+let server: TestServer
+let db: pg.Client
+let notes: Client
+let adaId: string
+let browser: Browser
+
+/** Everything that is asked of the database by anybody in this process while an act is recorded. */
+let recorded: Statement[] | null = null
+const seenTables = new Set<string>()
+const query = pg.Client.prototype.query
+
+before(async () => {
+  server = await startTestServer({ clock })
+  db = new pg.Client({ connectionString: server.database.databaseUrl })
+  await db.connect()
+  // The operations of an operator must be by index for an app of usual size; of twenty-five each has four in a hundred.
+  const clientIds = Array.from({ length: 25 }, (_, number) => `app-${number}`)
+  for (const id of clientIds) await server.addApp(id, notesApp)
+  notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
+
+  const people = peopleOf(FAMILIES)
+  await addPeople(db, people, clock())
+  await addFamilies(db, { families: { from: 0, count: FAMILIES }, people, clientIds, endedPercent: 30 }, clock())
+  await db.query(`INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
+    SELECT created_at, 'family_opened', identity_id, client_id, id, browser, address FROM families, generate_series(1, 2)`)
+  await db.query(`INSERT INTO handshakes (id, payload, uid, expires_at)
+    SELECT 'Session:' || md5(n::text), repeat('x', 500), 'Session:' || md5((-n)::text), now() + interval '1 second' * (n % 3600)
+    FROM generate_series(1, 20000) n`)
+  await db.query(`INSERT INTO browser_sessions (sid, sess, expire)
+    SELECT md5(n::text), '{"cookie":{}}', now() + interval '1 day' * (n % 90) FROM generate_series(1, 20000) n`)
+  adaId = await server.addIdentity(ada)
+  await server.addIdentity(grace)
+  browser = new Browser(server.url)
+  await browser.signIn(ada)
+  for (let count = 0; count < 5; count++) await notes.connect(browser)
+  await db.query('VACUUM ANALYZE')
+
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const [config, values] = args as [string | { text: string; values?: unknown[]; name?: string }, unknown]
+    const { text, name, values: own } = typeof config === 'string' ? { text: config } : config
+    recorded?.push({
+      text,
+      values: own ?? (Array.isArray(values) ? (values as unknown[]) : []),
+      isNamed: name !== undefined,
+    })
+    return Reflect.apply(query, this, args) as unknown
+  } as typeof query
+})
+after(async () => {
+  pg.Client.prototype.query = query
+  await db.end()
+  await server.close()
+})
+
+for (const [what, act] of [
+  ['opening a page without a cookie', async () => new Browser(server.url).get('/dashboard')],
+  ['signing in with a user name', async () => new Browser(server.url).signIn(ada)],
+  ['signing in with an address', async () => new Browser(server.url).signIn({ ...ada, username: ada.email })],
+  ['a wrong password', async () => new Browser(server.url).post('/login', { login: 'ada', password: 'wrong' })],
+  ['signing in again in the same browser', async () => browser.signIn(ada)],
+  ['registering', async () => register('fresh')],
+  ['the dashboard', async () => browser.get('/dashboard')],
+  ['the list of signed-in browsers', async () => browser.get('/sessions')],
+  ['the activity', async () => browser.get('/activity')],
+  ['older activity', async () => browser.get('/activity?before=50000')],
+  ['a page a minute later, which notes the time', async () => later(61, async () => browser.get('/dashboard'))],
+  ['connecting an app', async () => notes.connect(browser)],
+  ['a refresh', async () => notes.refresh(await freshToken())],
+  ['a refresh with the token before', async () => twice(await freshToken())],
+  ['a refresh with a stolen token', async () => later(31, async () => twice(await freshToken()))],
+  ['introspection', async () => notes.introspect((await connected()).access_token)],
+  ['userinfo', async () => notes.userinfo((await connected()).access_token)],
+  ['revocation by an app', async () => notes.revoke(await freshToken())],
+  ['ending a family', async () => browser.post(`/families/${await familyId()}/revocation`, {})],
+  ['disconnecting an app', async () => browser.post('/apps/notes/disconnection', {})],
+  ['ending a browser', async () => browser.post(`/sessions/${await sessionId()}/revocation`, {})],
+  ['ending all other browsers', async () => browser.post('/sessions/revocation', {})],
+  ['signing out', async () => browser.post('/logout', {})],
+  ['disabling a person', async () => disableIdentity(server.portal, adaId)],
+  ['enabling a person', async () => enableIdentity(server.portal, adaId)],
+  ['ending everything of a person', async () => revokeEverything(server.portal, adaId)],
+  ['changing an app', async () => changeApp(server.portal, await app('app-3'), { name: 'Letters' })],
+  ['disabling an app', async () => disableApp(server.portal, await app('app-3'))],
+  ['enabling an app', async () => enableApp(server.portal, await app('app-3'))],
+  ['pruning what nobody has ended', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
+  ['pruning protocol records', async () => pruneHandshakes(server.portal)],
+] satisfies [string, () => Promise<unknown>][]) {
+  test(`${what} finds its rows by an index`, async () => {
+    const statements = await record(act)
+    const faults: string[] = []
+    for (const statement of statements) {
+      for (const plan of await plansOf(statement)) faults.push(...faultsOf(plan, statement))
+    }
+    assert.deepEqual(faults, [])
+  })
+}
+
+test('these acts have asked every growing table', () => {
+  assert.deepEqual([...seenTables].toSorted(), GROWING.toSorted())
+})
+
+test('a query that reads a whole table would have been noticed', async () => {
+  for (const text of [
+    'SELECT * FROM families WHERE last_used_at > now()',
+    'SELECT * FROM audit_events ORDER BY id DESC',
+    `UPDATE identities SET updated_at = now() WHERE username = 'ada'`,
+  ]) {
+    const statement = { text, values: [], isNamed: false }
+    const [plan] = await plansOf(statement)
+    assert.equal(faultsOf(plan as PlanNode, statement).length, 1, text)
+  }
+})
+
+async function record(act: () => Promise<unknown>): Promise<Statement[]> {
+  const statements: Statement[] = []
+  recorded = statements
+  try {
+    await act()
+    // The rest of a request may come after its answer.
+    await sleep(20)
+  } finally {
+    recorded = null
+  }
+  const isPlanned = ({ text }: Statement) => /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b/i.test(text)
+  return [...new Map(statements.filter(isPlanned).map((statement) => [statement.text, statement])).values()]
+}
+
+/** The plan for these very values; a named statement may later get one for any values, so that is asked for, too. */
+async function plansOf({ text, values, isNamed }: Statement): Promise<PlanNode[]> {
+  const explain = async (statement: string, given: unknown[]) => {
+    const result = await db.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(`EXPLAIN (FORMAT JSON) ${statement}`, given)
+    return result.rows[0]?.['QUERY PLAN'][0].Plan as PlanNode
+  }
+  const plans = [await explain(text, values)]
+  if (!isNamed) return plans
+
+  await db.query('SET plan_cache_mode = force_generic_plan')
+  await db.query(`PREPARE recorded AS ${text}`)
+  plans.push(await explain(`EXECUTE recorded(${values.map(() => 'NULL').join(', ')})`, []))
+  await db.query('DEALLOCATE recorded')
+  await db.query('RESET plan_cache_mode')
+  return plans
+}
+
+/** Every read of a growing table that is not a search in an index. */
+function faultsOf(node: PlanNode, { text }: Statement): string[] {
+  const { 'Node Type': type, 'Relation Name': table, 'Index Name': index, Plans: below = [] } = node
+  const isGrowing = table !== undefined && GROWING.includes(table)
+  if (isGrowing) seenTables.add(table)
+
+  const isRead = (isGrowing && type.endsWith('Scan')) || type === 'Bitmap Index Scan'
+  const isSearch = type === 'Bitmap Heap Scan' || (type.includes('Index') && node['Index Cond'] !== undefined)
+  const fault = isRead && !isSearch ? [`${type} on ${table ?? index}: ${text}`] : []
+  return [...fault, ...below.flatMap((each) => faultsOf(each, { text, values: [], isNamed: false }))]
+}
+
+async function register(username: string): Promise<void> {
+  const password = 'a long enough password'
+  const email = `${username}@example.test`
+  const form = { username, email, password, password_confirmation: password }
+  assert.equal((await new Browser(server.url).post('/register', form)).status, 303)
+}
+
+async function later<T>(seconds: number, act: () => Promise<T>): Promise<T> {
+  clock.advance(seconds)
+  return act()
+}
+
+async function connected(): Promise<Tokens> {
+  return notes.connect(browser)
+}
+
+async function freshToken(): Promise<string> {
+  return (await connected()).refresh_token
+}
+
+async function twice(refreshToken: string): Promise<void> {
+  await notes.refresh(refreshToken)
+  await notes.refresh(refreshToken)
+}
+
+async function familyId(): Promise<string> {
+  await connected()
+  return idIn('SELECT id FROM families WHERE identity_id = $1 AND ended_at IS NULL LIMIT 1')
+}
+
+async function sessionId(): Promise<string> {
+  await new Browser(server.url).signIn(ada)
+  return idIn(
+    'SELECT id FROM identity_sessions WHERE identity_id = $1 AND ended_at IS NULL ORDER BY created_at DESC LIMIT 1',
+  )
+}
+
+async function idIn(text: string): Promise<string> {
+  return (await db.query<{ id: string }>(text, [adaId])).rows[0]?.id as string
+}
+
+async function app(clientId: string): Promise<AppRow> {
+  return (await findApp(server.portal.storage, clientId)) as AppRow
+}

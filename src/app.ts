@@ -30,13 +30,14 @@ export interface App {
   close(): Promise<void>
 }
 
-/** The rules with their stores, which is all a command needs. */
+/** The rules with their stores, which is all a command needs. `patience` is how long a query may take (ms). */
 export async function createPortal(
   config: Config,
   logger: Logger,
   clock: () => Date = () => new Date(),
+  patience?: number,
 ): Promise<Portal> {
-  const storage = await openStorage({ ...config, logger, clock })
+  const storage = await openStorage({ ...config, logger, clock, ...(patience === undefined ? {} : { patience }) })
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)

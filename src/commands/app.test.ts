@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
@@ -177,4 +179,24 @@ test('a new secret works at once, and the one before for a day', async () => {
   assert.equal((await wiki.refresh(last.refresh_token)).status, 401)
   assert.equal((await renewed.refresh(last.refresh_token)).status, 200)
   assert.equal((await everything()).includes(rotated['client_secret'] as string), false)
+})
+
+test('an operator waits for as long as it takes to end what an app has', async () => {
+  const { pool } = server.portal.storage
+  const secret = await server.addApp('busy', { ...notesApp, redirectUris: [CALLBACK] })
+  const tokens = await new Client(server.url, 'busy', secret, CALLBACK).connect(browser)
+  const somebody = await pool.connect()
+  try {
+    await somebody.query('BEGIN')
+    await somebody.query(`SELECT 1 FROM families WHERE client_id = 'busy' FOR UPDATE`)
+    const disabling = app('disable', 'busy')
+    const waits = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+      AND clock_timestamp() - query_start > interval '2 seconds'`
+    while ((await pool.query(waits)).rowCount === 0) await sleep(50)
+    await somebody.query('COMMIT')
+    assert.equal((await disabling).code, 0)
+  } finally {
+    somebody.release()
+  }
+  assert.equal(await reasonOf(new Client(server.url, 'busy', secret, CALLBACK), tokens.refresh_token), 'app_disabled')
 })

@@ -3,6 +3,7 @@ import { createPortal } from '../app.ts'
 import { readConfig } from '../config.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
+import { OPERATOR_PATIENCE_MS } from '../storage/postgres.ts'
 
 /** Adds `--json` and runs `act` on the portal's rules and stores, which it may share with a portal that is running. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
@@ -12,7 +13,7 @@ export function onPortal<A extends unknown[]>(
 ): Command {
   return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
     // Commands answer on standard output; what the stores have to say must not mix with it.
-    const portal = await createPortal(readConfig(), createLogger('silent'))
+    const portal = await createPortal(readConfig(), createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
     try {
       // Commander hands over the arguments, the options and the command itself, which no act needs.
       await act(portal, ...(args.slice(0, -1) as A))

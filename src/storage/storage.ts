@@ -22,10 +22,19 @@ export interface StorageOptions {
   dataDir: string
   logger: Logger
   clock: () => Date
+  /** How long a query may take (ms); as short as people need it when it is left out. */
+  patience?: number
 }
 
 /** Opens every store, with the database's migrations applied. */
-export async function openStorage({ databaseUrl, redisUrl, dataDir, logger, clock }: StorageOptions): Promise<Storage> {
+export async function openStorage({
+  databaseUrl,
+  redisUrl,
+  dataDir,
+  logger,
+  clock,
+  patience,
+}: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
       ? await startEmbedded(dataDir, (error) => logger.warn({ error }, 'the embedded database is looked for again'))
@@ -34,7 +43,11 @@ export async function openStorage({ databaseUrl, redisUrl, dataDir, logger, cloc
   const applied = await migrate(url)
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrations applied')
 
-  const { pool, prisma, close } = openPostgres(url, (error) => logger.warn({ error }, 'a database connection broke'))
+  const { pool, prisma, close } = openPostgres(
+    url,
+    (error) => logger.warn({ error }, 'a database connection broke'),
+    patience,
+  )
   const redis =
     redisUrl === null ? null : await openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
 

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
+import type { CoresChoice } from './options.ts'
 
 /** Which cores whom the harness lets run on. */
 export interface Cores {
@@ -10,21 +11,30 @@ export interface Cores {
 }
 
 /**
- * Gives whatever is measured the first core for itself; the load generator and, because children inherit it, the stores it
- * starts from now on share the others.
+ * Gives whatever is measured the first cores (usually one) for itself; the load generator and, because children inherit it,
+ * the stores it starts from now on share the others.
  */
-export function pinCores(choice: 'pin' | 'none'): Cores {
+export function pinCores(choice: CoresChoice, measured = 1): Cores {
   const count = cpus().length
-  if (choice === 'none') return { prefix: [], words: 'nothing pinned, as asked' }
-  if (count < 2) return { prefix: [], words: 'nothing pinned: there is one core for everything' }
+  if (choice === 'none') return { prefix: [], words: 'nothing pinned: everything shares all cores' }
+  if (count <= measured) return { prefix: [], words: `nothing pinned: there are no more than ${count} cores` }
   try {
-    const others = count === 2 ? '1' : `1-${count - 1}`
+    const others = range(measured, count - 1)
     execFileSync('taskset', ['-apc', others, String(process.pid)], { stdio: 'ignore' })
     return {
-      prefix: ['taskset', '-c', '0'],
-      words: `each subject alone on core 0; PostgreSQL, Redis and the load generator on ${count === 2 ? 'core 1' : `cores ${others}`}`,
+      prefix: onFirstCores(measured),
+      words: `whatever is measured alone on core ${range(0, measured - 1)}; PostgreSQL, Redis and the load generator on core ${others}`,
     }
   } catch {
     return { prefix: [], words: 'nothing pinned: taskset is not here or may not pin' }
   }
+}
+
+/** In front of a program that is to run on so many of the first cores. */
+export function onFirstCores(count: number): string[] {
+  return ['taskset', '-c', range(0, count - 1)]
+}
+
+function range(first: number, last: number): string {
+  return first === last ? String(first) : `${first}-${last}`
 }

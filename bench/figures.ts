@@ -16,3 +16,7 @@ export function medianOrNull(values: (number | null)[]): number | null {
   const known = values.filter((value) => value !== null)
   return known.length === values.length && known.length > 0 ? median(known) : null
 }
+
+export function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}

@@ -46,7 +46,7 @@ export async function runSlice(port: number, clients: VirtualClient[], seconds: 
         const onAnswer = (answer: Answer) => {
           end = performance.now()
           latencies[requests++] = end - sentAt
-          if (!client.accept(answer)) note(describe(answer))
+          if (!client.accept(answer)) note(describeRefusal(answer))
           ask()
         }
         const onLost = () => {
@@ -79,6 +79,6 @@ export async function runSlice(port: number, clients: VirtualClient[], seconds: 
 }
 
 /** Only a refusal is quoted: whatever succeeded may hold a token. */
-function describe({ status, body }: Answer): string {
+export function describeRefusal({ status, body }: Answer): string {
   return status >= 400 ? `${status}: ${body.toString('utf8', 0, 300)}` : `${status} where another status was expected`
 }

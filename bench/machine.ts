@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
 import pg from 'pg'
-import type { Cores } from './cores.ts'
 import { statOf } from './processes.ts'
 
 /** On what the figures were taken. */
@@ -17,7 +16,7 @@ export interface MachineWords {
   date: string
 }
 
-export function describeMachine(postgres: string, redis: string | null, cores: Cores): MachineWords {
+export function describeMachine(postgres: string, redis: string | null, pinning: string): MachineWords {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
@@ -26,9 +25,25 @@ export function describeMachine(postgres: string, redis: string | null, cores: C
     node: process.version,
     postgres,
     redis,
-    pinning: cores.words,
+    pinning,
     date: new Date().toISOString().slice(0, 10),
   }
+}
+
+/** The first lines of every report. */
+export function introduceMachine({
+  cpu,
+  cores,
+  memory_gb,
+  os,
+  node,
+  postgres,
+  redis,
+  pinning,
+  date,
+}: MachineWords): string {
+  return `${cpu}, ${cores} cores, ${memory_gb} GB; ${os}; Node ${node}; PostgreSQL ${postgres}${redis === null ? '' : `; ${redis}`}; ${date}.
+Cores: ${pinning}.`
 }
 
 export interface DatabaseServer {

@@ -1,33 +1,36 @@
 import { parseArgs } from 'node:util'
 
 export type StoreKind = 'postgres' | 'postgres+redis'
+export type CoresChoice = 'pin' | 'none'
 
 export interface Options {
   parts: string[]
   json: boolean
+  /** For a look, not for a record. */
+  quick: boolean
   stores: StoreKind[]
   /** Names of scenarios; empty means all. */
   only: string[]
-  /** Of one slice: one scenario on one subject. */
-  seconds: number
-  rounds: number
-  warmUpSeconds: number
-  /** How many codes one slice of the code exchange uses up. */
-  codes: number
+  /** Of one slice; null where the part decides. */
+  seconds: number | null
+  /** Null where the part decides. */
+  rounds: number | null
   profile: boolean
-  cores: 'pin' | 'none'
+  /** Null where the part decides. */
+  cores: CoresChoice | null
 }
 
 export const USAGE = `npm run bench [-- [part …] [options]]
 
-  --quick             everything within a minute, on PostgreSQL alone; for a look, not for a record
+  part                endpoints (unless others are named), siege, workers, start
+  --quick             a part within a minute, endpoints on PostgreSQL alone; for a look, not for a record
   --json              nothing but JSON on standard output
-  --only a,b          these scenarios
-  --store S           postgres, redis (PostgreSQL and Redis) or both
   --seconds N         of every slice
-  --rounds N          in which the subjects take turns
-  --profile           a CPU profile of the portal
-  --cores none        pin nothing`
+  --rounds N          in which whatever is compared takes turns
+  --cores pin|none    whether what is measured has cores of its own; endpoints pin, siege and start do not
+  --only a,b          endpoints: these scenarios
+  --store S           endpoints: postgres, redis (PostgreSQL and Redis) or both
+  --profile           endpoints: a CPU profile of the portal`
 
 /** @throws Error that says what is wrong with the arguments */
 export function readOptions(args: string[]): Options {
@@ -42,24 +45,22 @@ export function readOptions(args: string[]): Options {
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       profile: { type: 'boolean', default: false },
-      cores: { type: 'string', default: 'pin' },
+      cores: { type: 'string' },
     },
   })
   const { quick, cores } = values
-  if (cores !== 'pin' && cores !== 'none') throw new Error('--cores is pin or none')
+  if (cores !== undefined && cores !== 'pin' && cores !== 'none') throw new Error('--cores is pin or none')
 
-  const seconds = values.seconds === undefined ? null : positive('--seconds', values.seconds)
   return {
     parts: positionals,
     json: values.json,
+    quick,
     stores: storesOf(values.store ?? (quick ? 'postgres' : 'both')),
     only: values.only.split(',').filter((name) => name !== ''),
-    seconds: seconds ?? (quick ? 0.4 : 1.25),
-    rounds: Math.ceil(values.rounds === undefined ? (quick ? 2 : 5) : positive('--rounds', values.rounds)),
-    warmUpSeconds: quick ? 0.3 : 2,
-    codes: quick ? 150 : 600,
+    seconds: values.seconds === undefined ? null : positive('--seconds', values.seconds),
+    rounds: values.rounds === undefined ? null : Math.ceil(positive('--rounds', values.rounds)),
     profile: values.profile,
-    cores,
+    cores: cores ?? null,
   }
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 /** What Linux says of a process in /proc. */
 export interface ProcessStat {
@@ -22,20 +22,55 @@ export function parseStat(line: string): ProcessStat {
   }
 }
 
-/** CPU (µs) of a process and everything it has started so far; null where there is no /proc. */
+/** CPU (µs) of a process and everything it has started that lives; null where there is no /proc. */
 export function cpuOfFamily(pid: number): number | null {
-  const root = statOf(pid)
-  if (root === null) return null
-  const children = Map.groupBy(listProcesses(), ({ stat }) => stat.parent)
-  const sum = (parent: number): number =>
-    (children.get(parent) ?? []).reduce((total, child) => total + child.stat.cpuMicros + sum(child.pid), 0)
-  return root.cpuMicros + sum(pid)
+  const family = familyOf(pid)
+  return family.length === 0 ? null : family.reduce((total, { stat }) => total + stat.cpuMicros, 0)
 }
 
-/** The most memory (MB) that was ever resident; null where there is no /proc. */
+export interface FamilyMember {
+  pid: number
+  stat: ProcessStat
+}
+
+/** A process, first, and everything it has started that lives; empty where there is no /proc. */
+export function familyOf(pid: number): FamilyMember[] {
+  const root = statOf(pid)
+  if (root === null) return []
+  const children = Map.groupBy(listProcesses(), ({ stat }) => stat.parent)
+  const descendants = (parent: number): FamilyMember[] =>
+    (children.get(parent) ?? []).flatMap((child) => [child, ...descendants(child.pid)])
+  return [{ pid, stat: root }, ...descendants(pid)]
+}
+
+/** The most memory (MB) that was resident since the start or the last `forgetPeakMemory`; null where there is no /proc. */
 export function peakMemory(pid: number): number | null {
-  const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]
-  return kilobytes === undefined ? null : Math.round(Number(kilobytes) / 1024)
+  return memoryIn(`/proc/${pid}/status`, 'VmHWM')
+}
+
+/** Not everybody may; then the peak stays the one since the start. */
+export function forgetPeakMemory(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  } catch {
+    return
+  }
+}
+
+/** What is resident (MB), shared pages included; null where there is no /proc. */
+export function residentMemory(pid: number): number | null {
+  return memoryIn(`/proc/${pid}/status`, 'VmRSS')
+}
+
+/** What is resident (MB), of shared pages only its part, so that processes can be added up; null where nobody tells. */
+export function proportionalMemory(pid: number): number | null {
+  return memoryIn(`/proc/${pid}/smaps_rollup`, 'Pss')
+}
+
+/** What all cores together have idled (µs) since the machine started; null where there is no /proc. */
+export function idleMicros(): number | null {
+  const [, idle, waiting] = /^cpu +(?:\d+ ){3}(\d+) (\d+)/.exec(read('/proc/stat') ?? '') ?? []
+  return idle === undefined ? null : (Number(idle) + Number(waiting)) * TICK_MICROS
 }
 
 export function statOf(pid: number): ProcessStat | null {
@@ -43,7 +78,12 @@ export function statOf(pid: number): ProcessStat | null {
   return line === null ? null : parseStat(line)
 }
 
-function listProcesses(): { pid: number; stat: ProcessStat }[] {
+function memoryIn(path: string, field: string): number | null {
+  const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(read(path) ?? '')?.[1]
+  return kilobytes === undefined ? null : Math.round(Number(kilobytes) / 1024)
+}
+
+function listProcesses(): FamilyMember[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {

@@ -1,7 +1,8 @@
-import { median, medianOrNull } from './figures.ts'
-import type { MachineWords } from './machine.ts'
-import type { Options, StoreKind } from './options.ts'
-import type { Measurement, Round } from './rounds.ts'
+import { median, medianOrNull, rounded } from './figures.ts'
+import { introduceMachine, type MachineWords } from './machine.ts'
+import { exact, table, whole } from './markdown.ts'
+import type { StoreKind } from './options.ts'
+import type { Measurement, Pace, Round } from './rounds.ts'
 import type { Scenario } from './scenarios/scenario.ts'
 
 /** One subject's figures, rounded for reading. */
@@ -51,12 +52,11 @@ export function resultOf(store: StoreKind, scenario: Scenario, measurements: Mea
 }
 
 /** The method and one table per store, as Markdown. */
-export function describeEndpoints(machine: MachineWords, results: EndpointResult[], options: Options): string {
-  const tables = options.stores.map((store) => {
-    const rows = results.filter((result) => result.store === store).map(rowOf)
-    return `\n### ${store}\n\n${[HEADER, RULE, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`
-  })
-  return `${describeMethod(machine, options)}\n${tables.join('')}`
+export function describeEndpoints(machine: MachineWords, results: EndpointResult[], pace: Pace): string {
+  const tables = [...Map.groupBy(results, ({ store }) => store)].map(
+    ([store, ofStore]) => `\n### ${store}\n\n${table(HEADER, ofStore.map(rowOf))}`,
+  )
+  return `${describeMethod(machine, pace)}\n${tables.join('')}`
 }
 
 const HEADER = [
@@ -78,21 +78,16 @@ const HEADER = [
   'of stock',
   'of stock by CPU',
 ]
-const RULE = HEADER.map((_, index) => (index === 0 ? '---' : '---:'))
 
-function describeMethod(machine: MachineWords, { rounds, seconds, codes }: Options): string {
-  const { cpu, cores, memory_gb, os, node, postgres, redis, pinning, date } = machine
-  return `${cpu}, ${cores} cores, ${memory_gb} GB; ${os}; Node ${node}; PostgreSQL ${postgres}${redis === null ? '' : `; ${redis}`}; ${date}.
-${rounds} rounds of ${seconds} s (code_exchange: of ${codes} codes), portal, floor and stock in turns; medians, ratios by round. ${pinning}.
+function describeMethod(machine: MachineWords, { rounds, seconds, codes }: Pace): string {
+  return `${introduceMachine(machine)}
+${rounds} rounds of ${seconds} s (code_exchange: of ${codes} codes), portal, floor and stock in turns; medians, ratios by round.
 The floor is the same SQL and cryptography on node:http and nothing else; stock is oidc-provider with its own adapters and rotation, and keeps everything but accounts in Redis where there is one.
 By CPU: their CPU per request over ours. 1 is as fast or as cheap as they are, more is better.`
 }
 
 function rowOf(result: EndpointResult): string[] {
   const { floor, stock } = result
-  const whole = (value: number | null | undefined) =>
-    value === null || value === undefined ? '–' : String(Math.round(value))
-  const exact = (value: number | null) => (value === null ? '–' : value.toFixed(2))
   return [
     result.name,
     String(result.concurrency),
@@ -142,8 +137,4 @@ function cpuRatio(ours: Measurement, theirs: Measurement): number | null {
 
 function byRound<T>(ours: Measurement, theirs: Measurement, compare: (our: Round, their: Round) => T): T[] {
   return ours.rounds.map((round, index) => compare(round, theirs.rounds[index] as Round))
-}
-
-function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
 }

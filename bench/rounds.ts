@@ -5,6 +5,26 @@ import { cpuOfFamily, peakMemory } from './processes.ts'
 import type { Crowd, Scenario } from './scenarios/scenario.ts'
 import type { Subject } from './subjects/subject.ts'
 
+/** How long and how often a scenario is asked. */
+export interface Pace {
+  /** Of one slice: one scenario on one subject. */
+  seconds: number
+  rounds: number
+  /** Enough for the compiler of JavaScript to be done with what is asked. */
+  warmUpSeconds: number
+  /** How many codes one slice of the code exchange uses up. */
+  codes: number
+}
+
+export function paceOf({ quick, seconds, rounds }: Options): Pace {
+  return {
+    seconds: seconds ?? (quick ? 0.4 : 1.25),
+    rounds: rounds ?? (quick ? 2 : 5),
+    warmUpSeconds: quick ? 0.3 : 2,
+    codes: quick ? 150 : 600,
+  }
+}
+
 /** What one subject showed in all rounds of one scenario; figures are medians over the rounds. */
 export interface Measurement {
   subject: Subject
@@ -34,24 +54,38 @@ export async function measureScenario(
   scenario: Scenario,
   subjects: Subject[],
   databasePid: number | null,
-  options: Options,
+  pace: Pace,
 ): Promise<Measurement[]> {
   const { concurrency } = scenario
-  const entries: { subject: Subject; crowd: Crowd; warmUp: Slice; rounds: Round[] }[] = []
-  for (const subject of subjects) {
-    const crowd = await scenario.prepare(subject, { concurrency, codes: options.codes })
-    await crowd.refill?.()
-    const warmUp = await runSlice(subject.port, crowd.clients, options.warmUpSeconds)
-    entries.push({ subject, crowd, warmUp, rounds: [] })
+  const crowds = await Promise.all(
+    subjects.map((subject) => scenario.prepare(subject, { concurrency, codes: pace.codes })),
+  )
+  const entries: { subject: Subject; crowd: Crowd; warmUp: Slice[]; rounds: Round[] }[] = []
+  for (const [index, subject] of subjects.entries()) {
+    const crowd = crowds[index] as Crowd
+    entries.push({ subject, crowd, warmUp: await warmUp(subject, crowd, pace.warmUpSeconds), rounds: [] })
   }
-  for (let round = 0; round < options.rounds; round++) {
+  for (let round = 0; round < pace.rounds; round++) {
     for (const { subject, crowd, rounds } of entries)
-      rounds.push(await measureRound(subject, crowd, databasePid, options.seconds))
+      rounds.push(await measureRound(subject, crowd, databasePid, pace.seconds))
   }
   return entries.map(({ subject, warmUp, rounds }) => summarise(subject, warmUp, rounds))
 }
 
-async function measureRound(
+/** Slices until they add up to this many seconds: one may end early, when what it uses up is gone. */
+export async function warmUp({ port }: Subject, { clients, refill }: Crowd, seconds: number): Promise<Slice[]> {
+  const slices: Slice[] = []
+  for (let left = seconds; left > 0;) {
+    await refill?.()
+    const slice = await runSlice(port, clients, left)
+    slices.push(slice)
+    if (slice.requests === 0) break
+    left -= slice.seconds
+  }
+  return slices
+}
+
+export async function measureRound(
   subject: Subject,
   crowd: Crowd,
   databasePid: number | null,
@@ -74,19 +108,19 @@ function readCpu(pid: number, databasePid: number | null) {
   return { subject: cpuOfFamily(pid), database: databasePid === null ? null : cpuOfFamily(databasePid) }
 }
 
-function summarise(subject: Subject, warmUp: Slice, rounds: Round[]): Measurement {
-  const sum = (figure: (slice: Slice) => number) => rounds.reduce((total, round) => total + figure(round), 0)
+function summarise(subject: Subject, warmUp: Slice[], rounds: Round[]): Measurement {
+  const slices = [...warmUp, ...rounds]
   return {
     subject,
     rounds,
-    requests: sum(({ requests }) => requests),
+    requests: rounds.reduce((total, { requests }) => total + requests, 0),
     rps: median(rounds.map(({ rps }) => rps)),
     cpu_us: medianOrNull(rounds.map(({ cpu_us }) => cpu_us)),
     db_cpu_us: medianOrNull(rounds.map(({ db_cpu_us }) => db_cpu_us)),
     p50_ms: median(rounds.map(({ p50_ms }) => p50_ms)),
     p99_ms: median(rounds.map(({ p99_ms }) => p99_ms)),
-    errors: warmUp.errors + sum(({ errors }) => errors),
-    firstError: [warmUp, ...rounds].find(({ firstError }) => firstError !== null)?.firstError ?? null,
+    errors: slices.reduce((total, { errors }) => total + errors, 0),
+    firstError: slices.find(({ firstError }) => firstError !== null)?.firstError ?? null,
     rss_mb: peakMemory(subject.pid),
   }
 }

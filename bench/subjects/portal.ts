@@ -11,40 +11,47 @@ import {
   AUDIENCE,
   type Credentials,
   PEOPLE,
+  type Program,
   REDIRECT_URI,
   startProcess,
   type Subject,
   type SubjectOptions,
 } from './subject.ts'
 
+/** The portal as an operator runs it: `npm start`. */
+export const PORTAL = {
+  name: 'portal',
+  args: ['src/gatehouse.ts', 'serve'],
+  readyPath: '/readyz',
+  // A first worker answers before the last one does; the line comes when all do.
+  readyLine: 'Gatehouse is ready at',
+} as const
+
 /** The portal as an operator runs it, its log at its usual level. */
 export async function startPortal(options: SubjectOptions): Promise<Subject> {
   const { profileFolder } = options
   const profiling = profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
-  return startLikePortal('portal', [...profiling, 'src/gatehouse.ts', 'serve'], options)
+  return startLikePortal({ ...PORTAL, args: [...profiling, ...PORTAL.args] }, options)
 }
 
 /** Whatever serves these URLs from a database of the portal's. */
 export async function startLikePortal(
-  name: 'portal' | 'floor',
-  args: string[],
+  program: Pick<Program, 'args' | 'readyPath' | 'readyLine'> & { name: 'portal' | 'floor' },
   options: SubjectOptions,
 ): Promise<Subject> {
   const port = await findFreePort()
-  const origin = `http://127.0.0.1:${port}`
   const env: Record<string, string> = {
-    PORT: String(port),
-    PUBLIC_URL: origin,
-    GATEHOUSE_SECRET: randomBytes(48).toString('base64url'),
+    ...settingsFor(port),
     DATABASE_URL: options.databaseUrl,
     DATA_DIR: options.folder,
-    LOG_LEVEL: 'info',
     ...(options.redisUrl === null ? {} : { REDIS_URL: options.redisUrl }),
+    ...options.env,
   }
   const apps = await seed(env)
-  const { pid, stop } = await startProcess(name, args, port, env, options)
+  const { pid, stop } = await startProcess({ ...program, port, env }, options)
+  const origin = originOf(port)
   return {
-    name,
+    name: program.name,
     pid,
     stop,
     port,
@@ -56,6 +63,20 @@ export async function startLikePortal(
     refreshExtra: '',
     signIn: (browser, person) => browser.signIn(person),
   }
+}
+
+/** What every portal of the benchmark is told; where it stores things comes on top. */
+export function settingsFor(port: number): Record<string, string> {
+  return {
+    PORT: String(port),
+    PUBLIC_URL: originOf(port),
+    GATEHOUSE_SECRET: randomBytes(48).toString('base64url'),
+    LOG_LEVEL: 'info',
+  }
+}
+
+function originOf(port: number): string {
+  return `http://127.0.0.1:${port}`
 }
 
 /** The people and the apps, put in by the rules themselves, before anything is measured. */

@@ -34,8 +34,12 @@ export async function startStock(options: SubjectOptions): Promise<Subject> {
     COOKIE_KEY: randomBytes(32).toString('base64url'),
     DATABASE_URL: options.databaseUrl,
     ...(options.redisUrl === null ? {} : { REDIS_URL: options.redisUrl }),
+    ...options.env,
   }
-  const { pid, stop } = await startProcess('stock', ['bench/stock/server.ts'], port, env, options)
+  const { pid, stop } = await startProcess(
+    { name: 'stock', args: ['bench/stock/server.ts'], port, env, readyPath: '/oauth/jwks', readyLine: '' },
+    options,
+  )
   const subject: Subject = {
     name: 'stock',
     pid,

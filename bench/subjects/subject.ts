@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { refuseAfterSignal, stopBeforeExit } from '../../src/testing/services/shutdown.ts'
 import type { Browser } from '../../src/testing/browser.ts'
 import { Client } from '../../src/testing/client.ts'
+import { Connection } from '../connection.ts'
+import { getRequest } from '../requests.ts'
 
 export type SubjectName = 'portal' | 'floor' | 'stock'
 
@@ -39,6 +41,8 @@ export interface SubjectOptions {
   prefix: string[]
   /** Where Node writes a CPU profile when it ends; null for none. */
   profileFolder: string | null
+  /** Settings beside the usual ones. */
+  env: Record<string, string>
 }
 
 export interface Credentials {
@@ -62,20 +66,39 @@ export const PEOPLE: Person[] = Array.from({ length: 20 }, (_, index) => ({
 }))
 
 const START_LIMIT_MS = 30_000
+const LOOK_EVERY_MS = 10
 const ROOT = join(import.meta.dirname, '../..')
 
-/** Runs a program of ours under Node until `stop`. Its environment is this one and nothing else. */
+export interface Program {
+  name: SubjectName
+  /** What Node runs. */
+  args: readonly string[]
+  port: number
+  /** Its environment, beside PATH. */
+  env: Record<string, string>
+  /** Where it answers with 200 once it is up. */
+  readyPath: string
+  /** What it must have printed, too; empty for nothing. */
+  readyLine: string
+}
+
+export interface RunningProgram {
+  pid: number
+  /** From its start to the first 200. */
+  readyMs: number
+  stop(): Promise<void>
+}
+
+/** Runs a program of ours until `stop`. */
 export async function startProcess(
-  name: SubjectName,
-  args: string[],
-  port: number,
-  env: Record<string, string>,
-  { folder, prefix }: SubjectOptions,
-): Promise<Pick<Subject, 'pid' | 'stop'>> {
+  { name, args, port, env, readyPath, readyLine }: Program,
+  { folder, prefix }: Pick<SubjectOptions, 'folder' | 'prefix'>,
+): Promise<RunningProgram> {
   refuseAfterSignal()
   const output = join(folder, `${name}.log`)
   const file = openSync(output, 'a')
   const [program, ...rest] = [...prefix, process.execPath, ...args] as [string, ...string[]]
+  const startedAt = performance.now()
   const child = spawn(program, rest, {
     cwd: ROOT,
     env: { PATH: process.env['PATH'] ?? '', ...env },
@@ -95,25 +118,30 @@ export async function startProcess(
     clearTimeout(timer)
   })
 
-  const deadline = Date.now() + START_LIMIT_MS
-  while (!(await answers(port))) {
-    if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
-      await stop()
-      throw new Error(`the ${name} did not start:\n${(await readFile(output, 'utf8')).slice(-3000)}`)
+  const until = async (isReached: () => Promise<boolean>) => {
+    while (!(await isReached())) {
+      if (child.exitCode !== null || child.signalCode !== null || performance.now() - startedAt > START_LIMIT_MS) {
+        await stop()
+        throw new Error(`the ${name} did not start:\n${(await readFile(output, 'utf8')).slice(-3000)}`)
+      }
+      await sleep(LOOK_EVERY_MS)
     }
-    await sleep(50)
+    return performance.now() - startedAt
   }
-  return { pid: child.pid as number, stop }
+  const readyMs = await until(() => answers(port, readyPath))
+  await until(async () => (await readFile(output, 'utf8')).includes(readyLine))
+  return { pid: child.pid as number, readyMs, stop }
 }
 
-async function answers(port: number): Promise<boolean> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${port}/oauth/jwks`)
-    await response.arrayBuffer()
-    return response.ok
-  } catch {
-    return false
-  }
+async function answers(port: number, path: string): Promise<boolean> {
+  const connection = await Connection.open(port).catch(() => null)
+  if (connection === null) return false
+  const status = await new Promise<number | null>((resolve) => {
+    const onAnswer = (answer: { status: number }) => resolve(answer.status)
+    connection.ask(getRequest(`127.0.0.1:${port}`, path), onAnswer, () => resolve(null))
+  })
+  connection.close()
+  return status === 200
 }
 
 /** The side of an app, for what is prepared and not measured. */

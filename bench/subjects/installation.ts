@@ -1,0 +1,42 @@
+import { makeTemporaryFolder } from '../../src/testing/services/temporary-folder.ts'
+import { createDatabase } from '../database.ts'
+import type { Subject, SubjectOptions } from './subject.ts'
+
+/** Starts a subject in a database and a folder of its own, which are gone once it is stopped. */
+export async function install(
+  start: (options: SubjectOptions) => Promise<Subject>,
+  serverUrl: string,
+  options: Omit<SubjectOptions, 'databaseUrl' | 'folder'>,
+): Promise<Subject> {
+  const folder = await makeTemporaryFolder('bench')
+  const database = await createDatabase(serverUrl)
+  const clean = async () => {
+    await database.drop()
+    await folder.remove()
+  }
+  try {
+    const subject = await start({ ...options, databaseUrl: database.url, folder: folder.path })
+    const stop = async () => {
+      await subject.stop()
+      await clean()
+    }
+    return { ...subject, stop }
+  } catch (error) {
+    await clean()
+    throw error
+  }
+}
+
+/** All at once; where one does not start, none stays. */
+export async function installAll(installations: Promise<Subject>[]): Promise<Subject[]> {
+  const outcomes = await Promise.allSettled(installations)
+  const subjects = outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value)
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failure === undefined) return subjects
+  await stopAll(subjects)
+  throw failure.reason
+}
+
+export async function stopAll(subjects: Subject[]): Promise<void> {
+  await Promise.all(subjects.map((subject) => subject.stop()))
+}

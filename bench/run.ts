@@ -2,6 +2,7 @@ import { endWithParent } from '../src/testing/services/shutdown.ts'
 import { runEndpoints } from './endpoints.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { runSiege } from './siege.ts'
+import { runStart } from './start.ts'
 import { runWorkers } from './workers.ts'
 
 /** What can be measured; a part prints its own results and tells how the process should end. */
@@ -9,6 +10,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   endpoints: runEndpoints,
   siege: runSiege,
   workers: runWorkers,
+  start: runStart,
 }
 
 process.exitCode = await main(process.argv.slice(2))

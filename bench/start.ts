@@ -7,6 +7,7 @@ import type { Service } from '../src/testing/services/service.ts'
 import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
 import { pinCores } from './cores.ts'
 import { createDatabase } from './database.ts'
+import { rounded } from './figures.ts'
 import { describeMachine } from './machine.ts'
 import type { Options } from './options.ts'
 import { publish, say } from './output.ts'
@@ -26,7 +27,7 @@ export async function runStart(options: Options): Promise<number> {
   return withStores(true, async ({ postgres, redis, server }) => {
     const { coldMs, results } = await measureStarts(postgres, redis as Service, cores.prefix, options)
     const machine = describeMachine(server.words, redis?.origin ?? null, cores.words)
-    publish(options, { machine, cold_ms: coldMs, results }, () =>
+    publish(options, { machine, cold_ms: rounded(coldMs, 1), results }, () =>
       describeStarts(machine, coldMs, results, SETTLE_SECONDS),
     )
     return 0

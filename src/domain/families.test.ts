@@ -17,7 +17,7 @@ import {
   elsewhere,
   familyRow,
   home,
-  refresh,
+  REFRESHES,
   refusalIn,
   successorIn,
   tryToConnect,
@@ -44,8 +44,9 @@ const DAY = 86_400
 const OTHER_SECRET = 'another root secret: it has 32 bytes or more'
 const ROTATOR = join(import.meta.dirname, '../testing/rotator.ts')
 
-for (const kind of STORAGES) {
-  suite(`families on ${kind}`, () => {
+for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const), ['postgres', 'plain'] as const]) {
+  suite(`families on ${kind}, refreshed the ${way} way`, () => {
+    const refresh = REFRESHES[way]
     let database: TestDatabase
     let clock: TestClock
     let portal: Portal
@@ -741,7 +742,7 @@ for (const kind of STORAGES) {
     })
 
     function startRotator(task: 'race' | 'loop', { clientId, refreshToken }: Connection, callers = 0) {
-      const child = spawn(process.execPath, [ROTATOR, task, clientId, refreshToken, String(callers)], {
+      const child = spawn(process.execPath, [ROTATOR, task, way, clientId, refreshToken, String(callers)], {
         env: {
           PATH: process.env['PATH'],
           NODE_ENV: 'test',

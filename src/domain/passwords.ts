@@ -42,7 +42,7 @@ export function createPasswordHasher({
   atOnce = 1,
   waiting = 100,
   heldBack = 1000,
-  pause = () => sleep(REFUSAL_DELAY_MS),
+  pause = () => sleep(REFUSAL_DELAY_MS * (1 + 2 * Math.random())),
 }: HasherLimits = {}): PasswordHasher {
   const limit = pLimit(atOnce)
   let held = 0
@@ -71,6 +71,7 @@ export function hashingCores(processes: number, cores = availableParallelism()):
   return Math.min(3, Math.max(1, Math.floor((cores - 1) / processes)))
 }
 
+/** At the least, and three times this at the most, so that those who were refused together do not come back together. */
 const REFUSAL_DELAY_MS = 1000
 
 /** The words a person reads when this password will not do; null when it will. Length over rules (NIST SP 800-63B-4). */

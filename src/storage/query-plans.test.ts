@@ -171,7 +171,8 @@ async function plansOf({ text, values, isNamed }: Statement): Promise<PlanNode[]
 
   await db.query('SET plan_cache_mode = force_generic_plan')
   await db.query(`PREPARE recorded AS ${text}`)
-  plans.push(await explain(`EXECUTE recorded(${values.map(() => 'NULL').join(', ')})`, []))
+  const any = values.length === 0 ? '' : `(${values.map(() => 'NULL').join(', ')})`
+  plans.push(await explain(`EXECUTE recorded${any}`, []))
   await db.query('DEALLOCATE recorded')
   await db.query('RESET plan_cache_mode')
   return plans

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { type AppRow, findApp } from '../domain/apps.ts'
-import { type FamilyRow, openFamily, type Presentation, type Rotation, rotate } from '../domain/families.ts'
+import { type AppRow, findApp, findAppFast } from '../domain/apps.ts'
+import {
+  type FamilyRow,
+  openFamily,
+  type Presentation,
+  type Rotation,
+  rotate,
+  rotateUnproved,
+} from '../domain/families.ts'
 import { openIdentitySession } from '../domain/identity-sessions.ts'
 import type { Place, Portal } from '../domain/portal.ts'
 import { mintRefreshToken } from '../domain/refresh-tokens.ts'
@@ -75,6 +82,24 @@ export async function refresh(
 ): Promise<Rotation> {
   return rotate(portal, { refreshToken, clientId, scopes: null, jkt: null, place: home, ...rest })
 }
+
+/**
+ * The same, the way a plain request goes (oidc/plain-refresh.ts): the app's proof is in the statement, and what that does
+ * not move goes the other way. A request that says anything more is not plain.
+ */
+export async function refreshPlainly(
+  portal: Portal,
+  { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
+  rest: Partial<Presentation> = {},
+): Promise<Rotation> {
+  const { place: _place, ...more } = rest
+  const app = Object.keys(more).length > 0 ? null : await findAppFast(portal.storage, clientId)
+  const rotated = app && (await rotateUnproved(portal, refreshToken, clientId, { secretHash: app.secretHash }))
+  return rotated ?? refresh(portal, { clientId, refreshToken }, rest)
+}
+
+/** Both ways a refresh token can be presented. */
+export const REFRESHES = { library: refresh, plain: refreshPlainly }
 
 /** The refresh token that a rotation gave. */
 export function successorIn(rotation: Rotation): string {

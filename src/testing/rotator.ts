@@ -3,17 +3,23 @@ import { readConfig } from '../config.ts'
 import type { Portal } from '../domain/portal.ts'
 import { deriveSecrets } from '../domain/secrets.ts'
 import { openPostgres } from '../storage/postgres.ts'
-import { refresh, successorIn } from './connections.ts'
+import { REFRESHES, successorIn } from './connections.ts'
 
 // A process of its own, in the same environment as a portal's, that holds one refresh token.
-//   rotator.ts race <client id> <refresh token> <callers>   all at once, when it is told to; prints every answer
-//   rotator.ts loop <client id> <refresh token>             from successor to successor until it is killed
-const [task, clientId, first, callers] = process.argv.slice(2) as [string, string, string, string]
+//   rotator.ts race <way> <client id> <refresh token> <callers>   all at once, when it is told to; prints every answer
+//   rotator.ts loop <way> <client id> <refresh token>             from successor to successor until it is killed
+const [task, way, clientId, first, callers] = process.argv.slice(2) as [
+  string,
+  keyof typeof REFRESHES,
+  string,
+  string,
+  string,
+]
 const { databaseUrl, secrets, lifetimes } = readConfig()
 const storage = openPostgres(databaseUrl as string, () => {})
 // All that a rotation stands on, so that a test need not wait for the rest.
 const portal = { storage, secrets: deriveSecrets(secrets), lifetimes, clock: () => new Date() } as unknown as Portal
-const rotateOnce = async (refreshToken: string) => refresh(portal, { clientId, refreshToken })
+const rotateOnce = async (refreshToken: string) => REFRESHES[way](portal, { clientId, refreshToken })
 
 console.log('ready')
 if (task === 'race') {

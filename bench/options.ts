@@ -16,21 +16,27 @@ export interface Options {
   /** Null where the part decides. */
   rounds: number | null
   profile: boolean
+  /** Of the large table; null where the part decides. */
+  families: number | null
+  /** Null where the part decides. */
+  rotations: number | null
   /** Null where the part decides. */
   cores: CoresChoice | null
 }
 
 export const USAGE = `npm run bench [-- [part …] [options]]
 
-  part                endpoints (unless others are named), siege, workers, start
+  part                endpoints (unless others are named), siege, workers, start, growth
   --quick             a part within a minute, endpoints on PostgreSQL alone; for a look, not for a record
   --json              nothing but JSON on standard output
   --seconds N         of every slice
   --rounds N          in which whatever is compared takes turns
-  --cores pin|none    whether what is measured has cores of its own; endpoints pin, siege and start do not
+  --cores pin|none    whether what is measured has cores of its own; endpoints and growth pin, others do not
   --only a,b          endpoints: these scenarios
   --store S           endpoints: postgres, redis (PostgreSQL and Redis) or both
-  --profile           endpoints: a CPU profile of the portal`
+  --profile           endpoints: a CPU profile of the portal
+  --families N        growth: of the large table
+  --rotations N       growth: whose wear is looked at`
 
 /** @throws Error that says what is wrong with the arguments */
 export function readOptions(args: string[]): Options {
@@ -45,6 +51,8 @@ export function readOptions(args: string[]): Options {
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      families: { type: 'string' },
+      rotations: { type: 'string' },
       cores: { type: 'string' },
     },
   })
@@ -58,8 +66,10 @@ export function readOptions(args: string[]): Options {
     stores: storesOf(values.store ?? (quick ? 'postgres' : 'both')),
     only: values.only.split(',').filter((name) => name !== ''),
     seconds: values.seconds === undefined ? null : positive('--seconds', values.seconds),
-    rounds: values.rounds === undefined ? null : Math.ceil(positive('--rounds', values.rounds)),
+    rounds: countOf('--rounds', values.rounds),
     profile: values.profile,
+    families: countOf('--families', values.families),
+    rotations: countOf('--rotations', values.rotations),
     cores: cores ?? null,
   }
 }
@@ -75,6 +85,11 @@ function storesOf(choice: string): StoreKind[] {
     default:
       throw new Error('--store is postgres, redis or both')
   }
+}
+
+/** Null when it is not given. */
+function countOf(name: string, value: string | undefined): number | null {
+  return value === undefined ? null : Math.ceil(positive(name, value))
 }
 
 function positive(name: string, value: string): number {

@@ -6,6 +6,8 @@ export interface ProcessStat {
   parent: number
   /** All threads, ended ones included; children not. */
   cpuMicros: number
+  /** Of children that have ended, and of theirs. */
+  endedMicros: number
 }
 
 /** Linux counts CPU in hundredths of a second on every platform Node runs on. */
@@ -15,17 +17,22 @@ const TICK_MICROS = 10_000
 export function parseStat(line: string): ProcessStat {
   const nameEnd = line.lastIndexOf(')')
   const fields = line.slice(nameEnd + 2).split(' ')
+  const micros = (...places: number[]) => places.reduce((sum, place) => sum + Number(fields[place]) * TICK_MICROS, 0)
   return {
     name: line.slice(line.indexOf('(') + 1, nameEnd),
     parent: Number(fields[1]),
-    cpuMicros: (Number(fields[11]) + Number(fields[12])) * TICK_MICROS,
+    cpuMicros: micros(11, 12),
+    endedMicros: micros(13, 14),
   }
 }
 
-/** CPU (µs) of a process and everything it has started that lives; null where there is no /proc. */
+/**
+ * CPU (µs) of a process and everything it has started, whether or not that still lives: a server that ends a connection must
+ * not seem to have worked less. Null where there is no /proc.
+ */
 export function cpuOfFamily(pid: number): number | null {
   const family = familyOf(pid)
-  return family.length === 0 ? null : family.reduce((total, { stat }) => total + stat.cpuMicros, 0)
+  return family.length === 0 ? null : family.reduce((total, { stat }) => total + stat.cpuMicros + stat.endedMicros, 0)
 }
 
 export interface FamilyMember {

@@ -1,5 +1,6 @@
 import { endWithParent } from '../src/testing/services/shutdown.ts'
 import { runEndpoints } from './endpoints.ts'
+import { runGrowth } from './growth.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { runSiege } from './siege.ts'
 import { runStart } from './start.ts'
@@ -11,6 +12,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   siege: runSiege,
   workers: runWorkers,
   start: runStart,
+  growth: runGrowth,
 }
 
 process.exitCode = await main(process.argv.slice(2))

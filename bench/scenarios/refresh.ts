@@ -37,8 +37,8 @@ export const refresh: Scenario = {
 
 const MARK = '"refresh_token":"'
 
-/** Cheaper than reading the JSON, of which nothing else is needed. */
-function refreshTokenIn(body: Buffer): string | null {
+/** Cheaper than reading the JSON, of which nothing else is needed. Null where there is none. */
+export function refreshTokenIn(body: Buffer): string | null {
   const start = body.indexOf(MARK)
   if (start === -1) return null
   const end = body.indexOf('"', start + MARK.length)

@@ -3,11 +3,11 @@ import { createDatabase } from '../database.ts'
 import type { Subject, SubjectOptions } from './subject.ts'
 
 /** Starts a subject in a database and a folder of its own, which are gone once it is stopped. */
-export async function install(
-  start: (options: SubjectOptions) => Promise<Subject>,
+export async function install<T extends Subject>(
+  start: (options: SubjectOptions) => Promise<T>,
   serverUrl: string,
   options: Omit<SubjectOptions, 'databaseUrl' | 'folder'>,
-): Promise<Subject> {
+): Promise<T> {
   const folder = await makeTemporaryFolder('bench')
   const database = await createDatabase(serverUrl)
   const clean = async () => {

@@ -27,17 +27,21 @@ export const PORTAL = {
   readyLine: 'Gatehouse is ready at',
 } as const
 
+/** Puts more into the database, once the apps are there and before anybody serves from it. */
+export type Furnish = (apps: Credentials[]) => Promise<void>
+
 /** The portal as an operator runs it, its log at its usual level. */
-export async function startPortal(options: SubjectOptions): Promise<Subject> {
+export async function startPortal(options: SubjectOptions, furnish?: Furnish): Promise<Subject> {
   const { profileFolder } = options
   const profiling = profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
-  return startLikePortal({ ...PORTAL, args: [...profiling, ...PORTAL.args] }, options)
+  return startLikePortal({ ...PORTAL, args: [...profiling, ...PORTAL.args] }, options, furnish)
 }
 
 /** Whatever serves these URLs from a database of the portal's. */
 export async function startLikePortal(
   program: Pick<Program, 'args' | 'readyPath' | 'readyLine'> & { name: 'portal' | 'floor' },
   options: SubjectOptions,
+  furnish?: Furnish,
 ): Promise<Subject> {
   const port = await findFreePort()
   const env: Record<string, string> = {
@@ -48,6 +52,7 @@ export async function startLikePortal(
     ...options.env,
   }
   const apps = await seed(env)
+  await furnish?.(apps)
   const { pid, stop } = await startProcess({ ...program, port, env }, options)
   const origin = originOf(port)
   return {

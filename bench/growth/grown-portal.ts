@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto'
+import { createPortal } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import type { Portal } from '../../src/domain/portal.ts'
+import { createLogger } from '../../src/logger.ts'
+import { OPERATOR_PATIENCE_MS } from '../../src/storage/postgres.ts'
+import { say } from '../output.ts'
+import type { Crowd } from '../scenarios/scenario.ts'
+import { startPortal } from '../subjects/portal.ts'
+import type { Subject, SubjectOptions } from '../subjects/subject.ts'
+import { fill } from './fill.ts'
+import { clientsOf, type HeldFamily, holdFamilies } from './held-families.ts'
+
+/** A portal that many people have signed in to. */
+export interface GrownPortal extends Subject {
+  families: number
+  /** Those whose refresh tokens this process has, parted among those who refresh. */
+  held: HeldFamily[][]
+  /** They refresh the held families. */
+  crowd: Crowd
+  /** The portal's rules on its database, in this process; its queries may take long. */
+  rules: Portal
+  /** The same rules, without waiting for a commit to reach the disk. Whoever asks for them closes them. */
+  openHastyRules(): Promise<Portal>
+}
+
+export async function startGrownPortal(families: number, options: SubjectOptions): Promise<GrownPortal> {
+  const { databaseUrl } = options
+  const env = { GATEHOUSE_SECRET: randomBytes(48).toString('base64url') }
+  const openRules = async (url: string) =>
+    createPortal(readConfig({ ...env, DATABASE_URL: url }), createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+
+  const startedAt = performance.now()
+  const portal = await startPortal({ ...options, env: { ...options.env, ...env } }, async (apps) =>
+    fill(
+      databaseUrl,
+      families,
+      apps.map(({ id }) => id),
+    ),
+  )
+  try {
+    const rules = await openRules(databaseUrl)
+    const held = await holdFamilies(rules, portal.apps, families)
+    await settle(rules)
+    say(`${families} families in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
+    return {
+      ...portal,
+      families,
+      held,
+      crowd: { clients: clientsOf(held, portal.host) },
+      rules,
+      async openHastyRules() {
+        const url = new URL(databaseUrl)
+        url.searchParams.set('options', '-c synchronous_commit=off')
+        return openRules(url.href)
+      },
+      async stop() {
+        await rules.storage.close()
+        await portal.stop()
+      },
+    }
+  } catch (error) {
+    await portal.stop()
+    throw error
+  }
+}
+
+/** Does what filling leaves to be done some time later, so that none of it happens while something is measured. */
+export async function settle({ storage }: Portal): Promise<void> {
+  await storage.pool.query('VACUUM (ANALYZE)')
+  await storage.pool.query('CHECKPOINT')
+}

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { createPortal } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logger.ts'
+import { OPERATOR_PATIENCE_MS } from '../../src/storage/postgres.ts'
 import { authorize } from './authorize.ts'
 import { showDashboard } from './dashboard.ts'
 import { exchangeCode } from './exchange.ts'
@@ -13,7 +14,8 @@ import { createSigner } from './tokens.ts'
 
 // A yardstick, not a server: it trusts whoever calls it, and does only what no implementation of these answers can leave out.
 const config = readConfig()
-const portal = await createPortal(config, createLogger('silent'))
+// It gives nobody a page that says "not now", so it waits where the portal would not.
+const portal = await createPortal(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
 const floor: Floor = { portal, signer: createSigner(portal) }
 const jwks = JSON.stringify({
   keys: portal.keys.published().map(({ kid, alg, publicKey }) => ({

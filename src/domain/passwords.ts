@@ -72,7 +72,7 @@ export function hashingCores(processes: number, cores = availableParallelism()):
 }
 
 /** At the least, and three times this at the most, so that those who were refused together do not come back together. */
-const REFUSAL_DELAY_MS = 1000
+const REFUSAL_DELAY_MS = 2000
 
 /** The words a person reads when this password will not do; null when it will. Length over rules (NIST SP 800-63B-4). */
 export function passwordProblem(password: string, personal: string[]): string | null {

@@ -34,7 +34,10 @@ export class Browser {
 
   async signIn(person: { username: string; password: string }): Promise<void> {
     const response = await this.post('/login', { login: person.username, password: person.password })
-    if (response.status !== 303) throw new Error(`${person.username} could not sign in: ${response.status}`)
+    if (response.status !== 303) {
+      const answer = (await response.text()).replace(/<[^>]*>|\s+/g, ' ').slice(0, 300)
+      throw new Error(`${person.username} could not sign in at ${this.#url}: ${response.status} ${answer}`)
+    }
   }
 
   /** The same cookies in another browser: what a thief of the jar would have. */

@@ -91,6 +91,8 @@ test('ending one sign-in to Notes leaves the other browser and Photos alone', as
   await page.goto(demo.notes)
   await refresh(page)
   await page.goto(demo.photos)
+  // It refreshes by itself when its page loads; what is counted from must not be a moment before that.
+  await expect(page.getByTestId('refreshes')).toHaveText('1')
   await refresh(page)
   // The browser itself is still signed in, so the app gets a new family without a question.
   await connectAgain(firefox, demo, person)

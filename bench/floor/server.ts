@@ -14,7 +14,7 @@ import { createSigner } from './tokens.ts'
 
 // A yardstick, not a server: it trusts whoever calls it, and does only what no implementation of these answers can leave out.
 const config = readConfig()
-// It gives nobody a page that says "not now", so it waits where the portal would not.
+// It has no way to say "not now", so it waits where the portal would not.
 const portal = await createPortal(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
 const floor: Floor = { portal, signer: createSigner(portal) }
 const jwks = JSON.stringify({

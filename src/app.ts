@@ -42,7 +42,8 @@ export async function createPortal(
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers) })
-    return { storage, secrets, keys, hasher, lifetimes: config.lifetimes, publicUrl: config.publicUrl, clock }
+    const { lifetimes, policy, publicUrl } = config
+    return { storage, secrets, keys, hasher, lifetimes, policy, publicUrl, clock }
   } catch (error) {
     await storage.close()
     throw error

@@ -43,6 +43,22 @@ test('in development nothing needs to be set', () => {
       rotationGrace: 30,
       identitySessionIdle: 14 * DAY,
       identitySessionMax: 90 * DAY,
+      freshSignIn: 600,
+      deletionGrace: 14 * DAY,
+    },
+    smtpUrl: null,
+    mailFrom: 'Gatehouse <no-reply@localhost>',
+    policy: {
+      emailVerification: 'optional',
+      passwordLength: 15,
+      passwordLengthWithSecondFactor: 8,
+      passwordRangeUrl: null,
+      freeGuesses: 5,
+      longestGuessDelay: 900,
+      suspensionAfter: 100,
+      suspension: 900,
+      registrationsPerHour: 60,
+      placeDatabase: null,
     },
   } satisfies Omit<Config, 'secrets'>)
 })

@@ -22,6 +22,31 @@ export interface Config {
   workers: number
   logLevel: string
   lifetimes: Lifetimes
+  /** Null while no mail leaves: in development it lands in `dataDir`/outbox. */
+  smtpUrl: string | null
+  mailFrom: string
+  policy: Policy
+}
+
+/** What this portal asks of people, and how much it lets strangers try. */
+export interface Policy {
+  /** Whether somebody must have proved their address before apps are connected. */
+  emailVerification: 'optional' | 'required'
+  /** Characters of a password that is the only factor, and of one that is not. */
+  passwordLength: number
+  passwordLengthWithSecondFactor: number
+  /** Asked about the first five figures of a password's SHA-1; null asks nobody. */
+  passwordRangeUrl: string | null
+  /** Wrong guesses that cost no waiting, and the longest wait for the next one (seconds). */
+  freeGuesses: number
+  longestGuessDelay: number
+  /** Failures from one address within an hour that suspend it, 0 for never, and for how long (seconds). */
+  suspensionAfter: number
+  suspension: number
+  /** Accounts that may be made from one address in an hour. */
+  registrationsPerHour: number
+  /** A MaxMind DB file that says where addresses are; null when nobody knows. */
+  placeDatabase: string | null
 }
 
 /** All in seconds. */
@@ -34,13 +59,17 @@ export interface Lifetimes {
   rotationGrace: number
   identitySessionIdle: number
   identitySessionMax: number
+  /** How long ago a person may have proved who they are when they change what protects the account. */
+  freshSignIn: number
+  /** How long a deleted account can be kept after all. */
+  deletionGrace: number
 }
 
 export class ConfigError extends Error {}
 
 const DAY = 86_400
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
-const SECRET_NAMES = ['GATEHOUSE_SECRET', 'DATABASE_URL', 'REDIS_URL'] as const
+const SECRET_NAMES = ['GATEHOUSE_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SMTP_URL'] as const
 
 /**
  * Reads and checks the whole environment at once.
@@ -92,6 +121,22 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       rotationGrace: values.ROTATION_GRACE,
       identitySessionIdle: values.IDENTITY_SESSION_IDLE,
       identitySessionMax: values.IDENTITY_SESSION_MAX,
+      freshSignIn: values.FRESH_SIGN_IN,
+      deletionGrace: values.DELETION_GRACE,
+    },
+    smtpUrl: values.SMTP_URL ?? null,
+    mailFrom: values.MAIL_FROM ?? `Gatehouse <no-reply@${new URL(values.PUBLIC_URL ?? 'http://localhost').hostname}>`,
+    policy: {
+      emailVerification: values.EMAIL_VERIFICATION,
+      passwordLength: values.PASSWORD_LENGTH,
+      passwordLengthWithSecondFactor: values.PASSWORD_LENGTH_WITH_SECOND_FACTOR,
+      passwordRangeUrl: values.PASSWORD_RANGE_URL ?? null,
+      freeGuesses: values.FREE_GUESSES,
+      longestGuessDelay: values.LONGEST_GUESS_DELAY,
+      suspensionAfter: values.SUSPENSION_AFTER,
+      suspension: values.SUSPENSION,
+      registrationsPerHour: values.REGISTRATIONS_PER_HOUR,
+      placeDatabase: values.PLACE_DATABASE ?? null,
     },
   }
 }
@@ -102,6 +147,15 @@ function seconds(minimum: number, maximum: number, preset: number) {
     .regex(/^\d{1,10}$/, 'must be a whole number of seconds')
     .transform(Number)
     .refine((value) => value >= minimum && value <= maximum, `must be between ${minimum} and ${maximum} seconds`)
+    .default(preset)
+}
+
+function count(minimum: number, maximum: number, preset: number) {
+  return z
+    .string()
+    .regex(/^\d{1,10}$/, 'must be a whole number')
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, `must be between ${minimum} and ${maximum}`)
     .default(preset)
 }
 
@@ -153,7 +207,11 @@ const environment = z.object({
     .optional(),
   DATA_DIR: z.string().min(1).default('./data'),
   SMTP_URL: url('smtp:', 'smtps:').optional(),
-  MAIL_FROM: z.string().min(3).optional(),
+  MAIL_FROM: z
+    .string()
+    .regex(/^[^\p{Cc}]*@[^\p{Cc}\s]+$/u, 'must be an address, or a name and an address in angle brackets')
+    .optional(),
+  EMAIL_VERIFICATION: z.enum(['optional', 'required'], 'must be optional or required').default('optional'),
   TRUST_PROXY: z
     .string()
     .refine(isProxySetting, 'must be true, false, a number of proxies, or their addresses')
@@ -178,6 +236,17 @@ const environment = z.object({
   ROTATION_GRACE: seconds(0, 300, 30),
   IDENTITY_SESSION_IDLE: seconds(10, 400 * DAY, 14 * DAY),
   IDENTITY_SESSION_MAX: seconds(10, 400 * DAY, 90 * DAY),
+  FRESH_SIGN_IN: seconds(10, DAY, 600),
+  DELETION_GRACE: seconds(0, 365 * DAY, 14 * DAY),
+  PASSWORD_LENGTH: count(8, 64, 15),
+  PASSWORD_LENGTH_WITH_SECOND_FACTOR: count(8, 64, 8),
+  PASSWORD_RANGE_URL: url('https:', 'http:').optional(),
+  FREE_GUESSES: count(1, 100, 5),
+  LONGEST_GUESS_DELAY: seconds(1, DAY, 900),
+  SUSPENSION_AFTER: count(0, 1_000_000, 100),
+  SUSPENSION: seconds(1, 30 * DAY, 900),
+  REGISTRATIONS_PER_HOUR: count(1, 1_000_000, 60),
+  PLACE_DATABASE: z.string().min(1).optional(),
 })
 
 /** Every secret may also come as NAME_FILE, the way container platforms hand them over. Empty means unset. */
@@ -186,7 +255,7 @@ function withFiles(env: NodeJS.ProcessEnv, faults: string[]): NodeJS.ProcessEnv 
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && value !== '') given[name] = value
   }
-  for (const name of [...SECRET_NAMES, 'SMTP_URL', 'METRICS_TOKEN']) {
+  for (const name of [...SECRET_NAMES, 'METRICS_TOKEN']) {
     const path = given[`${name}_FILE`]
     if (path === undefined) continue
     if (given[name] !== undefined) {

@@ -1,4 +1,4 @@
-import type { Lifetimes } from '../config.ts'
+import type { Lifetimes, Policy } from '../config.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordHasher } from './passwords.ts'
 import type { Secrets } from './secrets.ts'
@@ -11,6 +11,7 @@ export interface Portal {
   keys: KeyRing
   hasher: PasswordHasher
   lifetimes: Lifetimes
+  policy: Policy
   /** The issuer. */
   publicUrl: string
   clock: () => Date

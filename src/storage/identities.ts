@@ -6,7 +6,7 @@ export type { IdentityRow }
 
 export async function insertIdentity(
   { prisma }: Storage,
-  identity: Omit<IdentityRow, 'disabledAt'>,
+  identity: Omit<IdentityRow, 'disabledAt' | 'erasedFrom' | 'passwordStandsAlone'>,
 ): Promise<IdentityRow> {
   return (await prisma()).identity.create({ data: identity })
 }
@@ -50,4 +50,4 @@ export async function updateDisabledAt(db: Queryable, id: string, disabledAt: Da
 }
 
 const COLUMNS = `id, username, username_key AS "usernameKey", email, email_key AS "emailKey", email_verified AS "emailVerified",
-  password_hash AS "passwordHash", roles, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt"`
+  password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom"`

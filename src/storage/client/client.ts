@@ -81,3 +81,38 @@ export type AuditEvent = Prisma.AuditEventModel
  * 
  */
 export type SigningKey = Prisma.SigningKeyModel
+/**
+ * Model Device
+ * A browser somebody has signed in from: its long-lived cookie, by its hash.
+ */
+export type Device = Prisma.DeviceModel
+/**
+ * Model MailLink
+ * What a link in a mail may do, once. The link itself is computed from the id and the portal's secret, and kept nowhere.
+ */
+export type MailLink = Prisma.MailLinkModel
+/**
+ * Model TotpKey
+ * An authenticator app (RFC 6238). Its key is encrypted with a key of the portal's secret.
+ */
+export type TotpKey = Prisma.TotpKeyModel
+/**
+ * Model Passkey
+ * 
+ */
+export type Passkey = Prisma.PasskeyModel
+/**
+ * Model RecoveryCode
+ * 
+ */
+export type RecoveryCode = Prisma.RecoveryCodeModel
+/**
+ * Model Counter
+ * How often something was tried, when there is no Redis; the shape is rate-limiter-flexible's, in this order.
+ */
+export type Counter = Prisma.CounterModel
+/**
+ * Model Suspension
+ * An address that guessed too often and is refused for a while.
+ */
+export type Suspension = Prisma.SuspensionModel

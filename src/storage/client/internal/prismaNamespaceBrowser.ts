@@ -58,7 +58,14 @@ export const ModelName = {
   Handshake: 'Handshake',
   BrowserSession: 'BrowserSession',
   AuditEvent: 'AuditEvent',
-  SigningKey: 'SigningKey'
+  SigningKey: 'SigningKey',
+  Device: 'Device',
+  MailLink: 'MailLink',
+  TotpKey: 'TotpKey',
+  Passkey: 'Passkey',
+  RecoveryCode: 'RecoveryCode',
+  Counter: 'Counter',
+  Suspension: 'Suspension'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -85,10 +92,12 @@ export const IdentityScalarFieldEnum = {
   emailKey: 'emailKey',
   emailVerified: 'emailVerified',
   passwordHash: 'passwordHash',
+  passwordStandsAlone: 'passwordStandsAlone',
   roles: 'roles',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
-  disabledAt: 'disabledAt'
+  disabledAt: 'disabledAt',
+  erasedFrom: 'erasedFrom'
 } as const
 
 export type IdentityScalarFieldEnum = (typeof IdentityScalarFieldEnum)[keyof typeof IdentityScalarFieldEnum]
@@ -103,6 +112,7 @@ export const IdentitySessionScalarFieldEnum = {
   endedAt: 'endedAt',
   endCause: 'endCause',
   amr: 'amr',
+  deviceHash: 'deviceHash',
   browser: 'browser',
   address: 'address'
 } as const
@@ -211,6 +221,89 @@ export const SigningKeyScalarFieldEnum = {
 } as const
 
 export type SigningKeyScalarFieldEnum = (typeof SigningKeyScalarFieldEnum)[keyof typeof SigningKeyScalarFieldEnum]
+
+
+export const DeviceScalarFieldEnum = {
+  identityId: 'identityId',
+  hash: 'hash',
+  firstSeenAt: 'firstSeenAt',
+  lastSeenAt: 'lastSeenAt',
+  browser: 'browser',
+  address: 'address'
+} as const
+
+export type DeviceScalarFieldEnum = (typeof DeviceScalarFieldEnum)[keyof typeof DeviceScalarFieldEnum]
+
+
+export const MailLinkScalarFieldEnum = {
+  id: 'id',
+  purpose: 'purpose',
+  identityId: 'identityId',
+  email: 'email',
+  identitySessionId: 'identitySessionId',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type MailLinkScalarFieldEnum = (typeof MailLinkScalarFieldEnum)[keyof typeof MailLinkScalarFieldEnum]
+
+
+export const TotpKeyScalarFieldEnum = {
+  id: 'id',
+  identityId: 'identityId',
+  name: 'name',
+  encryptedSecret: 'encryptedSecret',
+  lastStep: 'lastStep',
+  createdAt: 'createdAt',
+  lastUsedAt: 'lastUsedAt'
+} as const
+
+export type TotpKeyScalarFieldEnum = (typeof TotpKeyScalarFieldEnum)[keyof typeof TotpKeyScalarFieldEnum]
+
+
+export const PasskeyScalarFieldEnum = {
+  id: 'id',
+  identityId: 'identityId',
+  credentialId: 'credentialId',
+  publicKey: 'publicKey',
+  counter: 'counter',
+  transports: 'transports',
+  backedUp: 'backedUp',
+  name: 'name',
+  createdAt: 'createdAt',
+  lastUsedAt: 'lastUsedAt'
+} as const
+
+export type PasskeyScalarFieldEnum = (typeof PasskeyScalarFieldEnum)[keyof typeof PasskeyScalarFieldEnum]
+
+
+export const RecoveryCodeScalarFieldEnum = {
+  identityId: 'identityId',
+  hash: 'hash',
+  createdAt: 'createdAt',
+  usedAt: 'usedAt'
+} as const
+
+export type RecoveryCodeScalarFieldEnum = (typeof RecoveryCodeScalarFieldEnum)[keyof typeof RecoveryCodeScalarFieldEnum]
+
+
+export const CounterScalarFieldEnum = {
+  key: 'key',
+  points: 'points',
+  expire: 'expire'
+} as const
+
+export type CounterScalarFieldEnum = (typeof CounterScalarFieldEnum)[keyof typeof CounterScalarFieldEnum]
+
+
+export const SuspensionScalarFieldEnum = {
+  address: 'address',
+  since: 'since',
+  until: 'until',
+  failures: 'failures'
+} as const
+
+export type SuspensionScalarFieldEnum = (typeof SuspensionScalarFieldEnum)[keyof typeof SuspensionScalarFieldEnum]
 
 
 export const SortOrder = {

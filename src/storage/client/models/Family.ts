@@ -903,10 +903,6 @@ export type BytesFieldUpdateOperationsInput = {
   set?: runtime.Bytes
 }
 
-export type NullableBytesFieldUpdateOperationsInput = {
-  set?: runtime.Bytes | null
-}
-
 export type FamilyUpdateamrInput = {
   set?: string[]
   push?: string | string[]

@@ -32,9 +32,11 @@ export type IdentityMinAggregateOutputType = {
   emailKey: string | null
   emailVerified: boolean | null
   passwordHash: string | null
+  passwordStandsAlone: boolean | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
+  erasedFrom: Date | null
 }
 
 export type IdentityMaxAggregateOutputType = {
@@ -45,9 +47,11 @@ export type IdentityMaxAggregateOutputType = {
   emailKey: string | null
   emailVerified: boolean | null
   passwordHash: string | null
+  passwordStandsAlone: boolean | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
+  erasedFrom: Date | null
 }
 
 export type IdentityCountAggregateOutputType = {
@@ -58,10 +62,12 @@ export type IdentityCountAggregateOutputType = {
   emailKey: number
   emailVerified: number
   passwordHash: number
+  passwordStandsAlone: number
   roles: number
   createdAt: number
   updatedAt: number
   disabledAt: number
+  erasedFrom: number
   _all: number
 }
 
@@ -74,9 +80,11 @@ export type IdentityMinAggregateInputType = {
   emailKey?: true
   emailVerified?: true
   passwordHash?: true
+  passwordStandsAlone?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
+  erasedFrom?: true
 }
 
 export type IdentityMaxAggregateInputType = {
@@ -87,9 +95,11 @@ export type IdentityMaxAggregateInputType = {
   emailKey?: true
   emailVerified?: true
   passwordHash?: true
+  passwordStandsAlone?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
+  erasedFrom?: true
 }
 
 export type IdentityCountAggregateInputType = {
@@ -100,10 +110,12 @@ export type IdentityCountAggregateInputType = {
   emailKey?: true
   emailVerified?: true
   passwordHash?: true
+  passwordStandsAlone?: true
   roles?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
+  erasedFrom?: true
   _all?: true
 }
 
@@ -184,13 +196,15 @@ export type IdentityGroupByOutputType = {
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey: string | null
   emailVerified: boolean
   passwordHash: string
+  passwordStandsAlone: boolean
   roles: string[]
   createdAt: Date
   updatedAt: Date
   disabledAt: Date | null
+  erasedFrom: Date | null
   _count: IdentityCountAggregateOutputType | null
   _min: IdentityMinAggregateOutputType | null
   _max: IdentityMaxAggregateOutputType | null
@@ -219,15 +233,22 @@ export type IdentityWhereInput = {
   username?: Prisma.StringFilter<"Identity"> | string
   usernameKey?: Prisma.StringFilter<"Identity"> | string
   email?: Prisma.StringFilter<"Identity"> | string
-  emailKey?: Prisma.StringFilter<"Identity"> | string
+  emailKey?: Prisma.StringNullableFilter<"Identity"> | string | null
   emailVerified?: Prisma.BoolFilter<"Identity"> | boolean
   passwordHash?: Prisma.StringFilter<"Identity"> | string
+  passwordStandsAlone?: Prisma.BoolFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
   createdAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
+  erasedFrom?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
   sessions?: Prisma.IdentitySessionListRelationFilter
   families?: Prisma.FamilyListRelationFilter
+  devices?: Prisma.DeviceListRelationFilter
+  mailLinks?: Prisma.MailLinkListRelationFilter
+  totpKeys?: Prisma.TotpKeyListRelationFilter
+  passkeys?: Prisma.PasskeyListRelationFilter
+  recoveryCodes?: Prisma.RecoveryCodeListRelationFilter
 }
 
 export type IdentityOrderByWithRelationInput = {
@@ -235,15 +256,22 @@ export type IdentityOrderByWithRelationInput = {
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
   email?: Prisma.SortOrder
-  emailKey?: Prisma.SortOrder
+  emailKey?: Prisma.SortOrderInput | Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
   passwordHash?: Prisma.SortOrder
+  passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  erasedFrom?: Prisma.SortOrderInput | Prisma.SortOrder
   sessions?: Prisma.IdentitySessionOrderByRelationAggregateInput
   families?: Prisma.FamilyOrderByRelationAggregateInput
+  devices?: Prisma.DeviceOrderByRelationAggregateInput
+  mailLinks?: Prisma.MailLinkOrderByRelationAggregateInput
+  totpKeys?: Prisma.TotpKeyOrderByRelationAggregateInput
+  passkeys?: Prisma.PasskeyOrderByRelationAggregateInput
+  recoveryCodes?: Prisma.RecoveryCodeOrderByRelationAggregateInput
 }
 
 export type IdentityWhereUniqueInput = Prisma.AtLeast<{
@@ -257,12 +285,19 @@ export type IdentityWhereUniqueInput = Prisma.AtLeast<{
   email?: Prisma.StringFilter<"Identity"> | string
   emailVerified?: Prisma.BoolFilter<"Identity"> | boolean
   passwordHash?: Prisma.StringFilter<"Identity"> | string
+  passwordStandsAlone?: Prisma.BoolFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
   createdAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
+  erasedFrom?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
   sessions?: Prisma.IdentitySessionListRelationFilter
   families?: Prisma.FamilyListRelationFilter
+  devices?: Prisma.DeviceListRelationFilter
+  mailLinks?: Prisma.MailLinkListRelationFilter
+  totpKeys?: Prisma.TotpKeyListRelationFilter
+  passkeys?: Prisma.PasskeyListRelationFilter
+  recoveryCodes?: Prisma.RecoveryCodeListRelationFilter
 }, "id" | "usernameKey" | "emailKey">
 
 export type IdentityOrderByWithAggregationInput = {
@@ -270,13 +305,15 @@ export type IdentityOrderByWithAggregationInput = {
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
   email?: Prisma.SortOrder
-  emailKey?: Prisma.SortOrder
+  emailKey?: Prisma.SortOrderInput | Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
   passwordHash?: Prisma.SortOrder
+  passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  erasedFrom?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.IdentityCountOrderByAggregateInput
   _max?: Prisma.IdentityMaxOrderByAggregateInput
   _min?: Prisma.IdentityMinOrderByAggregateInput
@@ -290,13 +327,15 @@ export type IdentityScalarWhereWithAggregatesInput = {
   username?: Prisma.StringWithAggregatesFilter<"Identity"> | string
   usernameKey?: Prisma.StringWithAggregatesFilter<"Identity"> | string
   email?: Prisma.StringWithAggregatesFilter<"Identity"> | string
-  emailKey?: Prisma.StringWithAggregatesFilter<"Identity"> | string
+  emailKey?: Prisma.StringNullableWithAggregatesFilter<"Identity"> | string | null
   emailVerified?: Prisma.BoolWithAggregatesFilter<"Identity"> | boolean
   passwordHash?: Prisma.StringWithAggregatesFilter<"Identity"> | string
+  passwordStandsAlone?: Prisma.BoolWithAggregatesFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Identity"> | Date | string | null
+  erasedFrom?: Prisma.DateTimeNullableWithAggregatesFilter<"Identity"> | Date | string | null
 }
 
 export type IdentityCreateInput = {
@@ -304,15 +343,22 @@ export type IdentityCreateInput = {
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey?: string | null
   emailVerified?: boolean
   passwordHash: string
+  passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
   sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
   families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateInput = {
@@ -320,15 +366,22 @@ export type IdentityUncheckedCreateInput = {
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey?: string | null
   emailVerified?: boolean
   passwordHash: string
+  passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
   sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
   families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUpdateInput = {
@@ -336,15 +389,22 @@ export type IdentityUpdateInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
   families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateInput = {
@@ -352,15 +412,22 @@ export type IdentityUncheckedUpdateInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
   families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateManyInput = {
@@ -368,13 +435,15 @@ export type IdentityCreateManyInput = {
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey?: string | null
   emailVerified?: boolean
   passwordHash: string
+  passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
 }
 
 export type IdentityUpdateManyMutationInput = {
@@ -382,13 +451,15 @@ export type IdentityUpdateManyMutationInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type IdentityUncheckedUpdateManyInput = {
@@ -396,13 +467,15 @@ export type IdentityUncheckedUpdateManyInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type StringNullableListFilter<$PrismaModel = never> = {
@@ -421,10 +494,12 @@ export type IdentityCountOrderByAggregateInput = {
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
   passwordHash?: Prisma.SortOrder
+  passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
+  erasedFrom?: Prisma.SortOrder
 }
 
 export type IdentityMaxOrderByAggregateInput = {
@@ -435,9 +510,11 @@ export type IdentityMaxOrderByAggregateInput = {
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
   passwordHash?: Prisma.SortOrder
+  passwordStandsAlone?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
+  erasedFrom?: Prisma.SortOrder
 }
 
 export type IdentityMinOrderByAggregateInput = {
@@ -448,9 +525,11 @@ export type IdentityMinOrderByAggregateInput = {
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
   passwordHash?: Prisma.SortOrder
+  passwordStandsAlone?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
+  erasedFrom?: Prisma.SortOrder
 }
 
 export type IdentityScalarRelationFilter = {
@@ -464,6 +543,10 @@ export type IdentityCreaterolesInput = {
 
 export type StringFieldUpdateOperationsInput = {
   set?: string
+}
+
+export type NullableStringFieldUpdateOperationsInput = {
+  set?: string | null
 }
 
 export type BoolFieldUpdateOperationsInput = {
@@ -511,19 +594,96 @@ export type IdentityUpdateOneRequiredWithoutFamiliesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutFamiliesInput, Prisma.IdentityUpdateWithoutFamiliesInput>, Prisma.IdentityUncheckedUpdateWithoutFamiliesInput>
 }
 
+export type IdentityCreateNestedOneWithoutDevicesInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutDevicesInput, Prisma.IdentityUncheckedCreateWithoutDevicesInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutDevicesInput
+  connect?: Prisma.IdentityWhereUniqueInput
+}
+
+export type IdentityUpdateOneRequiredWithoutDevicesNestedInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutDevicesInput, Prisma.IdentityUncheckedCreateWithoutDevicesInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutDevicesInput
+  upsert?: Prisma.IdentityUpsertWithoutDevicesInput
+  connect?: Prisma.IdentityWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutDevicesInput, Prisma.IdentityUpdateWithoutDevicesInput>, Prisma.IdentityUncheckedUpdateWithoutDevicesInput>
+}
+
+export type IdentityCreateNestedOneWithoutMailLinksInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutMailLinksInput, Prisma.IdentityUncheckedCreateWithoutMailLinksInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutMailLinksInput
+  connect?: Prisma.IdentityWhereUniqueInput
+}
+
+export type IdentityUpdateOneRequiredWithoutMailLinksNestedInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutMailLinksInput, Prisma.IdentityUncheckedCreateWithoutMailLinksInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutMailLinksInput
+  upsert?: Prisma.IdentityUpsertWithoutMailLinksInput
+  connect?: Prisma.IdentityWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutMailLinksInput, Prisma.IdentityUpdateWithoutMailLinksInput>, Prisma.IdentityUncheckedUpdateWithoutMailLinksInput>
+}
+
+export type IdentityCreateNestedOneWithoutTotpKeysInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutTotpKeysInput, Prisma.IdentityUncheckedCreateWithoutTotpKeysInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutTotpKeysInput
+  connect?: Prisma.IdentityWhereUniqueInput
+}
+
+export type IdentityUpdateOneRequiredWithoutTotpKeysNestedInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutTotpKeysInput, Prisma.IdentityUncheckedCreateWithoutTotpKeysInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutTotpKeysInput
+  upsert?: Prisma.IdentityUpsertWithoutTotpKeysInput
+  connect?: Prisma.IdentityWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutTotpKeysInput, Prisma.IdentityUpdateWithoutTotpKeysInput>, Prisma.IdentityUncheckedUpdateWithoutTotpKeysInput>
+}
+
+export type IdentityCreateNestedOneWithoutPasskeysInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutPasskeysInput, Prisma.IdentityUncheckedCreateWithoutPasskeysInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutPasskeysInput
+  connect?: Prisma.IdentityWhereUniqueInput
+}
+
+export type IdentityUpdateOneRequiredWithoutPasskeysNestedInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutPasskeysInput, Prisma.IdentityUncheckedCreateWithoutPasskeysInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutPasskeysInput
+  upsert?: Prisma.IdentityUpsertWithoutPasskeysInput
+  connect?: Prisma.IdentityWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutPasskeysInput, Prisma.IdentityUpdateWithoutPasskeysInput>, Prisma.IdentityUncheckedUpdateWithoutPasskeysInput>
+}
+
+export type IdentityCreateNestedOneWithoutRecoveryCodesInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutRecoveryCodesInput, Prisma.IdentityUncheckedCreateWithoutRecoveryCodesInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutRecoveryCodesInput
+  connect?: Prisma.IdentityWhereUniqueInput
+}
+
+export type IdentityUpdateOneRequiredWithoutRecoveryCodesNestedInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutRecoveryCodesInput, Prisma.IdentityUncheckedCreateWithoutRecoveryCodesInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutRecoveryCodesInput
+  upsert?: Prisma.IdentityUpsertWithoutRecoveryCodesInput
+  connect?: Prisma.IdentityWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutRecoveryCodesInput, Prisma.IdentityUpdateWithoutRecoveryCodesInput>, Prisma.IdentityUncheckedUpdateWithoutRecoveryCodesInput>
+}
+
 export type IdentityCreateWithoutSessionsInput = {
   id: string
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey?: string | null
   emailVerified?: boolean
   passwordHash: string
+  passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
   families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutSessionsInput = {
@@ -531,14 +691,21 @@ export type IdentityUncheckedCreateWithoutSessionsInput = {
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey?: string | null
   emailVerified?: boolean
   passwordHash: string
+  passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
   families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutSessionsInput = {
@@ -562,14 +729,21 @@ export type IdentityUpdateWithoutSessionsInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutSessionsInput = {
@@ -577,14 +751,21 @@ export type IdentityUncheckedUpdateWithoutSessionsInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateWithoutFamiliesInput = {
@@ -592,14 +773,21 @@ export type IdentityCreateWithoutFamiliesInput = {
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey?: string | null
   emailVerified?: boolean
   passwordHash: string
+  passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
   sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutFamiliesInput = {
@@ -607,14 +795,21 @@ export type IdentityUncheckedCreateWithoutFamiliesInput = {
   username: string
   usernameKey: string
   email: string
-  emailKey: string
+  emailKey?: string | null
   emailVerified?: boolean
   passwordHash: string
+  passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
   sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutFamiliesInput = {
@@ -638,14 +833,21 @@ export type IdentityUpdateWithoutFamiliesInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutFamiliesInput = {
@@ -653,14 +855,541 @@ export type IdentityUncheckedUpdateWithoutFamiliesInput = {
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
   email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityCreateWithoutDevicesInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityUncheckedCreateWithoutDevicesInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityCreateOrConnectWithoutDevicesInput = {
+  where: Prisma.IdentityWhereUniqueInput
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutDevicesInput, Prisma.IdentityUncheckedCreateWithoutDevicesInput>
+}
+
+export type IdentityUpsertWithoutDevicesInput = {
+  update: Prisma.XOR<Prisma.IdentityUpdateWithoutDevicesInput, Prisma.IdentityUncheckedUpdateWithoutDevicesInput>
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutDevicesInput, Prisma.IdentityUncheckedCreateWithoutDevicesInput>
+  where?: Prisma.IdentityWhereInput
+}
+
+export type IdentityUpdateToOneWithWhereWithoutDevicesInput = {
+  where?: Prisma.IdentityWhereInput
+  data: Prisma.XOR<Prisma.IdentityUpdateWithoutDevicesInput, Prisma.IdentityUncheckedUpdateWithoutDevicesInput>
+}
+
+export type IdentityUpdateWithoutDevicesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityUncheckedUpdateWithoutDevicesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityCreateWithoutMailLinksInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityUncheckedCreateWithoutMailLinksInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityCreateOrConnectWithoutMailLinksInput = {
+  where: Prisma.IdentityWhereUniqueInput
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutMailLinksInput, Prisma.IdentityUncheckedCreateWithoutMailLinksInput>
+}
+
+export type IdentityUpsertWithoutMailLinksInput = {
+  update: Prisma.XOR<Prisma.IdentityUpdateWithoutMailLinksInput, Prisma.IdentityUncheckedUpdateWithoutMailLinksInput>
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutMailLinksInput, Prisma.IdentityUncheckedCreateWithoutMailLinksInput>
+  where?: Prisma.IdentityWhereInput
+}
+
+export type IdentityUpdateToOneWithWhereWithoutMailLinksInput = {
+  where?: Prisma.IdentityWhereInput
+  data: Prisma.XOR<Prisma.IdentityUpdateWithoutMailLinksInput, Prisma.IdentityUncheckedUpdateWithoutMailLinksInput>
+}
+
+export type IdentityUpdateWithoutMailLinksInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityUncheckedUpdateWithoutMailLinksInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityCreateWithoutTotpKeysInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityUncheckedCreateWithoutTotpKeysInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityCreateOrConnectWithoutTotpKeysInput = {
+  where: Prisma.IdentityWhereUniqueInput
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutTotpKeysInput, Prisma.IdentityUncheckedCreateWithoutTotpKeysInput>
+}
+
+export type IdentityUpsertWithoutTotpKeysInput = {
+  update: Prisma.XOR<Prisma.IdentityUpdateWithoutTotpKeysInput, Prisma.IdentityUncheckedUpdateWithoutTotpKeysInput>
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutTotpKeysInput, Prisma.IdentityUncheckedCreateWithoutTotpKeysInput>
+  where?: Prisma.IdentityWhereInput
+}
+
+export type IdentityUpdateToOneWithWhereWithoutTotpKeysInput = {
+  where?: Prisma.IdentityWhereInput
+  data: Prisma.XOR<Prisma.IdentityUpdateWithoutTotpKeysInput, Prisma.IdentityUncheckedUpdateWithoutTotpKeysInput>
+}
+
+export type IdentityUpdateWithoutTotpKeysInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityUncheckedUpdateWithoutTotpKeysInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityCreateWithoutPasskeysInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityUncheckedCreateWithoutPasskeysInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityCreateOrConnectWithoutPasskeysInput = {
+  where: Prisma.IdentityWhereUniqueInput
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutPasskeysInput, Prisma.IdentityUncheckedCreateWithoutPasskeysInput>
+}
+
+export type IdentityUpsertWithoutPasskeysInput = {
+  update: Prisma.XOR<Prisma.IdentityUpdateWithoutPasskeysInput, Prisma.IdentityUncheckedUpdateWithoutPasskeysInput>
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutPasskeysInput, Prisma.IdentityUncheckedCreateWithoutPasskeysInput>
+  where?: Prisma.IdentityWhereInput
+}
+
+export type IdentityUpdateToOneWithWhereWithoutPasskeysInput = {
+  where?: Prisma.IdentityWhereInput
+  data: Prisma.XOR<Prisma.IdentityUpdateWithoutPasskeysInput, Prisma.IdentityUncheckedUpdateWithoutPasskeysInput>
+}
+
+export type IdentityUpdateWithoutPasskeysInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityUncheckedUpdateWithoutPasskeysInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityCreateWithoutRecoveryCodesInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityUncheckedCreateWithoutRecoveryCodesInput = {
+  id: string
+  username: string
+  usernameKey: string
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityCreateOrConnectWithoutRecoveryCodesInput = {
+  where: Prisma.IdentityWhereUniqueInput
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutRecoveryCodesInput, Prisma.IdentityUncheckedCreateWithoutRecoveryCodesInput>
+}
+
+export type IdentityUpsertWithoutRecoveryCodesInput = {
+  update: Prisma.XOR<Prisma.IdentityUpdateWithoutRecoveryCodesInput, Prisma.IdentityUncheckedUpdateWithoutRecoveryCodesInput>
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutRecoveryCodesInput, Prisma.IdentityUncheckedCreateWithoutRecoveryCodesInput>
+  where?: Prisma.IdentityWhereInput
+}
+
+export type IdentityUpdateToOneWithWhereWithoutRecoveryCodesInput = {
+  where?: Prisma.IdentityWhereInput
+  data: Prisma.XOR<Prisma.IdentityUpdateWithoutRecoveryCodesInput, Prisma.IdentityUncheckedUpdateWithoutRecoveryCodesInput>
+}
+
+export type IdentityUpdateWithoutRecoveryCodesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityUncheckedUpdateWithoutRecoveryCodesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 
@@ -671,11 +1400,21 @@ export type IdentityUncheckedUpdateWithoutFamiliesInput = {
 export type IdentityCountOutputType = {
   sessions: number
   families: number
+  devices: number
+  mailLinks: number
+  totpKeys: number
+  passkeys: number
+  recoveryCodes: number
 }
 
 export type IdentityCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   sessions?: boolean | IdentityCountOutputTypeCountSessionsArgs
   families?: boolean | IdentityCountOutputTypeCountFamiliesArgs
+  devices?: boolean | IdentityCountOutputTypeCountDevicesArgs
+  mailLinks?: boolean | IdentityCountOutputTypeCountMailLinksArgs
+  totpKeys?: boolean | IdentityCountOutputTypeCountTotpKeysArgs
+  passkeys?: boolean | IdentityCountOutputTypeCountPasskeysArgs
+  recoveryCodes?: boolean | IdentityCountOutputTypeCountRecoveryCodesArgs
 }
 
 /**
@@ -702,6 +1441,41 @@ export type IdentityCountOutputTypeCountFamiliesArgs<ExtArgs extends runtime.Typ
   where?: Prisma.FamilyWhereInput
 }
 
+/**
+ * IdentityCountOutputType without action
+ */
+export type IdentityCountOutputTypeCountDevicesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.DeviceWhereInput
+}
+
+/**
+ * IdentityCountOutputType without action
+ */
+export type IdentityCountOutputTypeCountMailLinksArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.MailLinkWhereInput
+}
+
+/**
+ * IdentityCountOutputType without action
+ */
+export type IdentityCountOutputTypeCountTotpKeysArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.TotpKeyWhereInput
+}
+
+/**
+ * IdentityCountOutputType without action
+ */
+export type IdentityCountOutputTypeCountPasskeysArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.PasskeyWhereInput
+}
+
+/**
+ * IdentityCountOutputType without action
+ */
+export type IdentityCountOutputTypeCountRecoveryCodesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.RecoveryCodeWhereInput
+}
+
 
 export type IdentitySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -711,12 +1485,19 @@ export type IdentitySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   emailKey?: boolean
   emailVerified?: boolean
   passwordHash?: boolean
+  passwordStandsAlone?: boolean
   roles?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
+  erasedFrom?: boolean
   sessions?: boolean | Prisma.Identity$sessionsArgs<ExtArgs>
   families?: boolean | Prisma.Identity$familiesArgs<ExtArgs>
+  devices?: boolean | Prisma.Identity$devicesArgs<ExtArgs>
+  mailLinks?: boolean | Prisma.Identity$mailLinksArgs<ExtArgs>
+  totpKeys?: boolean | Prisma.Identity$totpKeysArgs<ExtArgs>
+  passkeys?: boolean | Prisma.Identity$passkeysArgs<ExtArgs>
+  recoveryCodes?: boolean | Prisma.Identity$recoveryCodesArgs<ExtArgs>
   _count?: boolean | Prisma.IdentityCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["identity"]>
 
@@ -728,10 +1509,12 @@ export type IdentitySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   emailKey?: boolean
   emailVerified?: boolean
   passwordHash?: boolean
+  passwordStandsAlone?: boolean
   roles?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
+  erasedFrom?: boolean
 }, ExtArgs["result"]["identity"]>
 
 export type IdentitySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -742,10 +1525,12 @@ export type IdentitySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   emailKey?: boolean
   emailVerified?: boolean
   passwordHash?: boolean
+  passwordStandsAlone?: boolean
   roles?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
+  erasedFrom?: boolean
 }, ExtArgs["result"]["identity"]>
 
 export type IdentitySelectScalar = {
@@ -756,16 +1541,23 @@ export type IdentitySelectScalar = {
   emailKey?: boolean
   emailVerified?: boolean
   passwordHash?: boolean
+  passwordStandsAlone?: boolean
   roles?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
+  erasedFrom?: boolean
 }
 
-export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "roles" | "createdAt" | "updatedAt" | "disabledAt", ExtArgs["result"]["identity"]>
+export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
 export type IdentityInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   sessions?: boolean | Prisma.Identity$sessionsArgs<ExtArgs>
   families?: boolean | Prisma.Identity$familiesArgs<ExtArgs>
+  devices?: boolean | Prisma.Identity$devicesArgs<ExtArgs>
+  mailLinks?: boolean | Prisma.Identity$mailLinksArgs<ExtArgs>
+  totpKeys?: boolean | Prisma.Identity$totpKeysArgs<ExtArgs>
+  passkeys?: boolean | Prisma.Identity$passkeysArgs<ExtArgs>
+  recoveryCodes?: boolean | Prisma.Identity$recoveryCodesArgs<ExtArgs>
   _count?: boolean | Prisma.IdentityCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type IdentityIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -776,6 +1568,11 @@ export type $IdentityPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
   objects: {
     sessions: Prisma.$IdentitySessionPayload<ExtArgs>[]
     families: Prisma.$FamilyPayload<ExtArgs>[]
+    devices: Prisma.$DevicePayload<ExtArgs>[]
+    mailLinks: Prisma.$MailLinkPayload<ExtArgs>[]
+    totpKeys: Prisma.$TotpKeyPayload<ExtArgs>[]
+    passkeys: Prisma.$PasskeyPayload<ExtArgs>[]
+    recoveryCodes: Prisma.$RecoveryCodePayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -785,13 +1582,24 @@ export type $IdentityPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      */
     usernameKey: string
     email: string
-    emailKey: string
+    /**
+     * Null while the address is another identity's: whoever registers it again does not learn that, and gets it by proving it.
+     */
+    emailKey: string | null
     emailVerified: boolean
     passwordHash: string
+    /**
+     * False for a password that is only long enough beside a second factor.
+     */
+    passwordStandsAlone: boolean
     roles: string[]
     createdAt: Date
     updatedAt: Date
     disabledAt: Date | null
+    /**
+     * The owner deleted the account; it is erased then, and can be kept until then.
+     */
+    erasedFrom: Date | null
   }, ExtArgs["result"]["identity"]>
   composites: {}
 }
@@ -1188,6 +1996,11 @@ export interface Prisma__IdentityClient<T, Null = never, ExtArgs extends runtime
   readonly [Symbol.toStringTag]: "PrismaPromise"
   sessions<T extends Prisma.Identity$sessionsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$sessionsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$IdentitySessionPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   families<T extends Prisma.Identity$familiesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$familiesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$FamilyPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  devices<T extends Prisma.Identity$devicesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$devicesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DevicePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  mailLinks<T extends Prisma.Identity$mailLinksArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$mailLinksArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$MailLinkPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  totpKeys<T extends Prisma.Identity$totpKeysArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$totpKeysArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TotpKeyPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  passkeys<T extends Prisma.Identity$passkeysArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$passkeysArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$PasskeyPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  recoveryCodes<T extends Prisma.Identity$recoveryCodesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$recoveryCodesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$RecoveryCodePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1224,10 +2037,12 @@ export interface IdentityFieldRefs {
   readonly emailKey: Prisma.FieldRef<"Identity", 'String'>
   readonly emailVerified: Prisma.FieldRef<"Identity", 'Boolean'>
   readonly passwordHash: Prisma.FieldRef<"Identity", 'String'>
+  readonly passwordStandsAlone: Prisma.FieldRef<"Identity", 'Boolean'>
   readonly roles: Prisma.FieldRef<"Identity", 'String[]'>
   readonly createdAt: Prisma.FieldRef<"Identity", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"Identity", 'DateTime'>
   readonly disabledAt: Prisma.FieldRef<"Identity", 'DateTime'>
+  readonly erasedFrom: Prisma.FieldRef<"Identity", 'DateTime'>
 }
     
 
@@ -1666,6 +2481,126 @@ export type Identity$familiesArgs<ExtArgs extends runtime.Types.Extensions.Inter
   take?: number
   skip?: number
   distinct?: Prisma.FamilyScalarFieldEnum | Prisma.FamilyScalarFieldEnum[]
+}
+
+/**
+ * Identity.devices
+ */
+export type Identity$devicesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Device
+   */
+  select?: Prisma.DeviceSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Device
+   */
+  omit?: Prisma.DeviceOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.DeviceInclude<ExtArgs> | null
+  where?: Prisma.DeviceWhereInput
+  orderBy?: Prisma.DeviceOrderByWithRelationInput | Prisma.DeviceOrderByWithRelationInput[]
+  cursor?: Prisma.DeviceWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.DeviceScalarFieldEnum | Prisma.DeviceScalarFieldEnum[]
+}
+
+/**
+ * Identity.mailLinks
+ */
+export type Identity$mailLinksArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the MailLink
+   */
+  select?: Prisma.MailLinkSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the MailLink
+   */
+  omit?: Prisma.MailLinkOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.MailLinkInclude<ExtArgs> | null
+  where?: Prisma.MailLinkWhereInput
+  orderBy?: Prisma.MailLinkOrderByWithRelationInput | Prisma.MailLinkOrderByWithRelationInput[]
+  cursor?: Prisma.MailLinkWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.MailLinkScalarFieldEnum | Prisma.MailLinkScalarFieldEnum[]
+}
+
+/**
+ * Identity.totpKeys
+ */
+export type Identity$totpKeysArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the TotpKey
+   */
+  select?: Prisma.TotpKeySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the TotpKey
+   */
+  omit?: Prisma.TotpKeyOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.TotpKeyInclude<ExtArgs> | null
+  where?: Prisma.TotpKeyWhereInput
+  orderBy?: Prisma.TotpKeyOrderByWithRelationInput | Prisma.TotpKeyOrderByWithRelationInput[]
+  cursor?: Prisma.TotpKeyWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.TotpKeyScalarFieldEnum | Prisma.TotpKeyScalarFieldEnum[]
+}
+
+/**
+ * Identity.passkeys
+ */
+export type Identity$passkeysArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Passkey
+   */
+  select?: Prisma.PasskeySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Passkey
+   */
+  omit?: Prisma.PasskeyOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.PasskeyInclude<ExtArgs> | null
+  where?: Prisma.PasskeyWhereInput
+  orderBy?: Prisma.PasskeyOrderByWithRelationInput | Prisma.PasskeyOrderByWithRelationInput[]
+  cursor?: Prisma.PasskeyWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.PasskeyScalarFieldEnum | Prisma.PasskeyScalarFieldEnum[]
+}
+
+/**
+ * Identity.recoveryCodes
+ */
+export type Identity$recoveryCodesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the RecoveryCode
+   */
+  select?: Prisma.RecoveryCodeSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the RecoveryCode
+   */
+  omit?: Prisma.RecoveryCodeOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.RecoveryCodeInclude<ExtArgs> | null
+  where?: Prisma.RecoveryCodeWhereInput
+  orderBy?: Prisma.RecoveryCodeOrderByWithRelationInput | Prisma.RecoveryCodeOrderByWithRelationInput[]
+  cursor?: Prisma.RecoveryCodeWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.RecoveryCodeScalarFieldEnum | Prisma.RecoveryCodeScalarFieldEnum[]
 }
 
 /**

@@ -32,6 +32,7 @@ export type IdentitySessionMinAggregateOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   endCause: string | null
+  deviceHash: runtime.Bytes | null
   browser: string | null
   address: string | null
 }
@@ -44,6 +45,7 @@ export type IdentitySessionMaxAggregateOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   endCause: string | null
+  deviceHash: runtime.Bytes | null
   browser: string | null
   address: string | null
 }
@@ -57,6 +59,7 @@ export type IdentitySessionCountAggregateOutputType = {
   endedAt: number
   endCause: number
   amr: number
+  deviceHash: number
   browser: number
   address: number
   _all: number
@@ -71,6 +74,7 @@ export type IdentitySessionMinAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   endCause?: true
+  deviceHash?: true
   browser?: true
   address?: true
 }
@@ -83,6 +87,7 @@ export type IdentitySessionMaxAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   endCause?: true
+  deviceHash?: true
   browser?: true
   address?: true
 }
@@ -96,6 +101,7 @@ export type IdentitySessionCountAggregateInputType = {
   endedAt?: true
   endCause?: true
   amr?: true
+  deviceHash?: true
   browser?: true
   address?: true
   _all?: true
@@ -182,6 +188,7 @@ export type IdentitySessionGroupByOutputType = {
   endedAt: Date | null
   endCause: string | null
   amr: string[]
+  deviceHash: runtime.Bytes | null
   browser: string
   address: string
   _count: IdentitySessionCountAggregateOutputType | null
@@ -216,6 +223,7 @@ export type IdentitySessionWhereInput = {
   endedAt?: Prisma.DateTimeNullableFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
+  deviceHash?: Prisma.BytesNullableFilter<"IdentitySession"> | runtime.Bytes | null
   browser?: Prisma.StringFilter<"IdentitySession"> | string
   address?: Prisma.StringFilter<"IdentitySession"> | string
   identity?: Prisma.XOR<Prisma.IdentityScalarRelationFilter, Prisma.IdentityWhereInput>
@@ -231,6 +239,7 @@ export type IdentitySessionOrderByWithRelationInput = {
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endCause?: Prisma.SortOrderInput | Prisma.SortOrder
   amr?: Prisma.SortOrder
+  deviceHash?: Prisma.SortOrderInput | Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
   identity?: Prisma.IdentityOrderByWithRelationInput
@@ -249,6 +258,7 @@ export type IdentitySessionWhereUniqueInput = Prisma.AtLeast<{
   endedAt?: Prisma.DateTimeNullableFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
+  deviceHash?: Prisma.BytesNullableFilter<"IdentitySession"> | runtime.Bytes | null
   browser?: Prisma.StringFilter<"IdentitySession"> | string
   address?: Prisma.StringFilter<"IdentitySession"> | string
   identity?: Prisma.XOR<Prisma.IdentityScalarRelationFilter, Prisma.IdentityWhereInput>
@@ -264,6 +274,7 @@ export type IdentitySessionOrderByWithAggregationInput = {
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endCause?: Prisma.SortOrderInput | Prisma.SortOrder
   amr?: Prisma.SortOrder
+  deviceHash?: Prisma.SortOrderInput | Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
   _count?: Prisma.IdentitySessionCountOrderByAggregateInput
@@ -283,6 +294,7 @@ export type IdentitySessionScalarWhereWithAggregatesInput = {
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableWithAggregatesFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
+  deviceHash?: Prisma.BytesNullableWithAggregatesFilter<"IdentitySession"> | runtime.Bytes | null
   browser?: Prisma.StringWithAggregatesFilter<"IdentitySession"> | string
   address?: Prisma.StringWithAggregatesFilter<"IdentitySession"> | string
 }
@@ -295,6 +307,7 @@ export type IdentitySessionCreateInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
   identity: Prisma.IdentityCreateNestedOneWithoutSessionsInput
@@ -310,6 +323,7 @@ export type IdentitySessionUncheckedCreateInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
   families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentitySessionInput
@@ -323,6 +337,7 @@ export type IdentitySessionUpdateInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
   identity?: Prisma.IdentityUpdateOneRequiredWithoutSessionsNestedInput
@@ -338,6 +353,7 @@ export type IdentitySessionUncheckedUpdateInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
   families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentitySessionNestedInput
@@ -352,6 +368,7 @@ export type IdentitySessionCreateManyInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
 }
@@ -364,6 +381,7 @@ export type IdentitySessionUpdateManyMutationInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -377,6 +395,7 @@ export type IdentitySessionUncheckedUpdateManyInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -400,6 +419,7 @@ export type IdentitySessionCountOrderByAggregateInput = {
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
   amr?: Prisma.SortOrder
+  deviceHash?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
 }
@@ -412,6 +432,7 @@ export type IdentitySessionMaxOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
+  deviceHash?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
 }
@@ -424,6 +445,7 @@ export type IdentitySessionMinOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
+  deviceHash?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
 }
@@ -479,13 +501,13 @@ export type IdentitySessionCreateamrInput = {
   set: string[]
 }
 
-export type NullableStringFieldUpdateOperationsInput = {
-  set?: string | null
-}
-
 export type IdentitySessionUpdateamrInput = {
   set?: string[]
   push?: string | string[]
+}
+
+export type NullableBytesFieldUpdateOperationsInput = {
+  set?: runtime.Bytes | null
 }
 
 export type IdentitySessionCreateNestedOneWithoutFamiliesInput = {
@@ -512,6 +534,7 @@ export type IdentitySessionCreateWithoutIdentityInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
   families?: Prisma.FamilyCreateNestedManyWithoutIdentitySessionInput
@@ -525,6 +548,7 @@ export type IdentitySessionUncheckedCreateWithoutIdentityInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
   families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentitySessionInput
@@ -568,6 +592,7 @@ export type IdentitySessionScalarWhereInput = {
   endedAt?: Prisma.DateTimeNullableFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
+  deviceHash?: Prisma.BytesNullableFilter<"IdentitySession"> | runtime.Bytes | null
   browser?: Prisma.StringFilter<"IdentitySession"> | string
   address?: Prisma.StringFilter<"IdentitySession"> | string
 }
@@ -580,6 +605,7 @@ export type IdentitySessionCreateWithoutFamiliesInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
   identity: Prisma.IdentityCreateNestedOneWithoutSessionsInput
@@ -594,6 +620,7 @@ export type IdentitySessionUncheckedCreateWithoutFamiliesInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
 }
@@ -622,6 +649,7 @@ export type IdentitySessionUpdateWithoutFamiliesInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
   identity?: Prisma.IdentityUpdateOneRequiredWithoutSessionsNestedInput
@@ -636,6 +664,7 @@ export type IdentitySessionUncheckedUpdateWithoutFamiliesInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -648,6 +677,7 @@ export type IdentitySessionCreateManyIdentityInput = {
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
+  deviceHash?: runtime.Bytes | null
   browser: string
   address: string
 }
@@ -660,6 +690,7 @@ export type IdentitySessionUpdateWithoutIdentityInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
   families?: Prisma.FamilyUpdateManyWithoutIdentitySessionNestedInput
@@ -673,6 +704,7 @@ export type IdentitySessionUncheckedUpdateWithoutIdentityInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
   families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentitySessionNestedInput
@@ -686,6 +718,7 @@ export type IdentitySessionUncheckedUpdateManyWithoutIdentityInput = {
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
+  deviceHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -730,6 +763,7 @@ export type IdentitySessionSelect<ExtArgs extends runtime.Types.Extensions.Inter
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
+  deviceHash?: boolean
   browser?: boolean
   address?: boolean
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
@@ -746,6 +780,7 @@ export type IdentitySessionSelectCreateManyAndReturn<ExtArgs extends runtime.Typ
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
+  deviceHash?: boolean
   browser?: boolean
   address?: boolean
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
@@ -760,6 +795,7 @@ export type IdentitySessionSelectUpdateManyAndReturn<ExtArgs extends runtime.Typ
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
+  deviceHash?: boolean
   browser?: boolean
   address?: boolean
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
@@ -774,11 +810,12 @@ export type IdentitySessionSelectScalar = {
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
+  deviceHash?: boolean
   browser?: boolean
   address?: boolean
 }
 
-export type IdentitySessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "identityId" | "createdAt" | "lastSeenAt" | "expiresAt" | "endedAt" | "endCause" | "amr" | "browser" | "address", ExtArgs["result"]["identitySession"]>
+export type IdentitySessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "identityId" | "createdAt" | "lastSeenAt" | "expiresAt" | "endedAt" | "endCause" | "amr" | "deviceHash" | "browser" | "address", ExtArgs["result"]["identitySession"]>
 export type IdentitySessionInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
   families?: boolean | Prisma.IdentitySession$familiesArgs<ExtArgs>
@@ -806,6 +843,10 @@ export type $IdentitySessionPayload<ExtArgs extends runtime.Types.Extensions.Int
     endedAt: Date | null
     endCause: string | null
     amr: string[]
+    /**
+     * The device this browser's cookie names, by its hash.
+     */
+    deviceHash: runtime.Bytes | null
     browser: string
     address: string
   }, ExtArgs["result"]["identitySession"]>
@@ -1241,6 +1282,7 @@ export interface IdentitySessionFieldRefs {
   readonly endedAt: Prisma.FieldRef<"IdentitySession", 'DateTime'>
   readonly endCause: Prisma.FieldRef<"IdentitySession", 'String'>
   readonly amr: Prisma.FieldRef<"IdentitySession", 'String[]'>
+  readonly deviceHash: Prisma.FieldRef<"IdentitySession", 'Bytes'>
   readonly browser: Prisma.FieldRef<"IdentitySession", 'String'>
   readonly address: Prisma.FieldRef<"IdentitySession", 'String'>
 }

@@ -5,6 +5,8 @@ export interface DerivedKeys {
   refreshTokenTag: KeyObject
   refreshTokenSuccessor: KeyObject
   signingKeyEncryption: KeyObject
+  mailLink: KeyObject
+  device: KeyObject
   cookies: string
 }
 
@@ -22,6 +24,8 @@ function derive(root: string): DerivedKeys {
     refreshTokenTag: createSecretKey(key('refresh-token-tag')),
     refreshTokenSuccessor: createSecretKey(key('refresh-token-successor')),
     signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
+    mailLink: createSecretKey(key('mail-link')),
+    device: createSecretKey(key('device')),
     cookies: key('cookies').toString('base64url'),
   }
 }

@@ -8,6 +8,7 @@ import { showDashboard } from './portal/dashboard.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
+import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
 import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
 
@@ -51,6 +52,10 @@ export function createRoutes(
   routes.post('/sessions/revocation', requireIdentity, createOtherSessionsRevocation)
   routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)
   routes.get('/activity', requireIdentity, listActivity)
+
+  routes.get('/dev/outbox', listOutboxMails)
+  routes.get('/dev/outbox/:name', showOutboxMail)
+  routes.get('/dev/outbox/:name/eml', showOutboxMime)
 
   return routes
 }

@@ -207,13 +207,7 @@ export function secondFactorAdded(facts: SecondFactorChange): Message {
     subject: 'A second factor was added to your Gatehouse account',
     heading: 'Second factor added',
     paragraphs: ['There is a new way to prove that you are you when you sign in to Gatehouse.'],
-    facts: [
-      account(facts.username),
-      ['Added', foreign(facts.factor)],
-      ['When', facts.when],
-      ...placeFacts('From', facts.place),
-    ],
-    buttons: [{ label: 'Look at your second factors', url: facts.url }],
+    ...factorDetails('Added', facts),
     closing: [
       'If it was you, you need not do anything.',
       'If it was not you, remove it, change your password and end every other sign-in.',
@@ -226,18 +220,19 @@ export function secondFactorRemoved(facts: SecondFactorChange): Message {
     subject: 'A second factor was removed from your Gatehouse account',
     heading: 'Second factor removed',
     paragraphs: ['One of the ways to prove that you are you when you sign in to Gatehouse works no longer.'],
-    facts: [
-      account(facts.username),
-      ['Removed', foreign(facts.factor)],
-      ['When', facts.when],
-      ...placeFacts('From', facts.place),
-    ],
-    buttons: [{ label: 'Look at your second factors', url: facts.url }],
+    ...factorDetails('Removed', facts),
     closing: [
       'If it was you, you need not do anything.',
       'If it was not you, change your password, end every other sign-in and add a second factor of your own.',
     ],
   }
+}
+
+function factorDetails(label: string, { username, factor, when, place, url }: SecondFactorChange) {
+  return {
+    facts: [account(username), [label, foreign(factor)], ['When', when], ...placeFacts('From', place)],
+    buttons: [{ label: 'Look at your second factors', url }],
+  } satisfies Pick<Message, 'facts' | 'buttons'>
 }
 
 /** After somebody asked for an account to be deleted, while it can still be kept. */

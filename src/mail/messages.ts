@@ -6,7 +6,8 @@ import type { Message } from './message.ts'
 /** Where somebody was, in words: "Firefox on Linux", an IP address, and roughly where that is if anybody knows. */
 export interface MailPlace {
   browser: string
-  address: string
+  /** Null for an operator at the command line, who is nowhere. */
+  address: string | null
   region?: string | null
 }
 
@@ -38,9 +39,9 @@ export function accountExists(facts: {
     subject: 'You already have a Gatehouse account',
     heading: 'You already have an account',
     paragraphs: [
-      'Somebody, perhaps you, tried to create a Gatehouse account with this address. There is one already, so no other was made and nothing was changed.',
+      'Somebody, perhaps you, created another Gatehouse account and gave this address for it. The address stays with your account: the other one cannot use it.',
     ],
-    facts: [account(facts.username), ['User name that was asked for', foreign(facts.typedUsername)]],
+    facts: [account(facts.username), ['The other account', foreign(facts.typedUsername)]],
     buttons: [
       { label: 'Sign in', url: facts.signInUrl },
       { label: 'I forgot my password', url: facts.forgottenPasswordUrl },
@@ -272,11 +273,9 @@ function account(username: string): [string, string] {
 }
 
 function placeFacts(label: string, { browser, address, region }: MailPlace): [string, string][] {
-  const where = region === undefined || region === null ? address : `${address} (near ${foreign(region)})`
-  return [
-    [label, foreign(browser)],
-    ['Address', where],
-  ]
+  const from: [string, string] = [label, foreign(browser)]
+  if (address === null) return [from]
+  return [from, ['Address', region === undefined || region === null ? address : `${address} (near ${foreign(region)})`]]
 }
 
 function count(number: number, unit: string): string {

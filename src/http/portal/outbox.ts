@@ -3,7 +3,7 @@ import { findInOutbox, findMimeInOutbox, listOutbox } from '../../domain/outbox.
 import { contextOf } from '../context.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
-import { timeInWords } from '../time-words.ts'
+import { timeInWords } from '../../domain/time-words.ts'
 
 const PAGE_LENGTH = 100
 

@@ -57,6 +57,7 @@ export async function startTestServer(
     },
     async close() {
       await server.stop()
+      await portal.passwords.close()
       await portal.storage.close()
       if (options.database === undefined) await database.drop()
     },

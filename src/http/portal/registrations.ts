@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { register, type RegistrationProblems } from '../../domain/identities.ts'
 import { openIdentitySession } from '../../domain/identity-sessions.ts'
-import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
+import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
@@ -14,7 +14,7 @@ import { appNameOf, withReturnTo } from './sessions.ts'
 export async function newRegistration(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
   if (req.signedIn) return res.redirect(303, returnTo ?? '/dashboard')
-  await show(req, res, { values: { username: '', email: '' }, problems: {}, returnTo })
+  await show(req, res, { values: { username: '', email: '' }, problems: {}, verdict: null, returnTo })
 }
 
 /** POST /register */
@@ -28,8 +28,9 @@ export async function createRegistration(req: Request, res: Response): Promise<v
 
   if (password !== confirmation) {
     const problems = { password_confirmation: 'The two passwords are not the same.' }
+    const verdict = await portal.passwords.judge(password, [username, email], false)
     res.status(422)
-    return show(req, res, { values: { username, email }, problems, returnTo })
+    return show(req, res, { values: { username, email }, problems, verdict, returnTo })
   }
   const outcome = await register(portal, { username, email, password }, req.place)
   switch (outcome.kind) {
@@ -40,15 +41,19 @@ export async function createRegistration(req: Request, res: Response): Promise<v
       logEvent(req, 'registered', { identityId: outcome.identity.id })
       return res.redirect(303, returnTo ?? '/dashboard')
     }
-    case 'refused':
+    case 'refused': {
+      const { problems, verdict } = outcome
       res.status(422)
-      return show(req, res, { values: { username, email }, problems: outcome.problems, returnTo })
+      return show(req, res, { values: { username, email }, problems, verdict, returnTo })
+    }
   }
 }
 
 interface Form {
   values: { username: string; email: string }
   problems: RegistrationProblems & { password_confirmation?: string }
+  /** On the password that was sent, whatever is wrong. */
+  verdict: PasswordVerdict | null
   returnTo: string | null
 }
 
@@ -62,7 +67,7 @@ async function show(req: Request, res: Response, form: Form): Promise<void> {
       ...form,
       appName: await appNameOf(req, form.returnTo),
       loginHref: withReturnTo('/login', form.returnTo),
-      minimumLength: MINIMUM_PASSWORD_LENGTH,
+      minimumLength: portalOf(req).policy.passwordLength,
     },
   )
 }

@@ -5,6 +5,7 @@ export interface DerivedKeys {
   refreshTokenTag: KeyObject
   refreshTokenSuccessor: KeyObject
   signingKeyEncryption: KeyObject
+  counterNames: KeyObject
   cookies: string
 }
 
@@ -22,6 +23,7 @@ function derive(root: string): DerivedKeys {
     refreshTokenTag: createSecretKey(key('refresh-token-tag')),
     refreshTokenSuccessor: createSecretKey(key('refresh-token-successor')),
     signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
+    counterNames: createSecretKey(key('counter-names')),
     cookies: key('cookies').toString('base64url'),
   }
 }

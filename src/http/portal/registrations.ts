@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { admitRegistration } from '../../domain/guessing.ts'
 import { register, type RegistrationProblems } from '../../domain/identities.ts'
 import { openIdentitySession } from '../../domain/identity-sessions.ts'
 import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
@@ -6,6 +7,7 @@ import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { startSession } from '../middleware/session.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { appNameOf, withReturnTo } from './sessions.ts'
@@ -31,6 +33,8 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     res.status(422)
     return show(req, res, { values: { username, email }, problems, returnTo })
   }
+  const admission = await admitRegistration(portal, req.place.address)
+  if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
   const outcome = await register(portal, { username, email, password }, req.place)
   switch (outcome.kind) {
     case 'registered': {

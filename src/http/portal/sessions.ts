@@ -7,6 +7,7 @@ import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { destroySession, startSession } from '../middleware/session.ts'
 import { noticeOf } from '../notices.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 
@@ -25,6 +26,7 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
   const outcome = await signIn(portal, login, password, req.place)
+  if (outcome.kind === 'throttled') throw new TooManyGuesses(outcome, portal.clock())
   // Null also for somebody who was disabled between the password and the row.
   const id =
     outcome.kind === 'signed-in'
@@ -32,6 +34,8 @@ export async function createSession(req: Request, res: Response): Promise<void> 
       : null
   if (outcome.kind === 'wrong-credentials' || id === null) {
     logEvent(req, 'sign_in_refused')
+    if (outcome.kind === 'wrong-credentials' && outcome.suspension !== null)
+      logEvent(req, 'address_suspended', { until: outcome.suspension.until })
     res.status(401)
     return showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
   }

@@ -4,6 +4,7 @@ import proxyAddr from 'proxy-addr'
 import type { Config } from './config.ts'
 import { createPasswordHasher, hashingCores } from './domain/passwords.ts'
 import { findLivingIdentitySession } from './domain/identity-sessions.ts'
+import { createPlaces } from './domain/places.ts'
 import type { Portal } from './domain/portal.ts'
 import { deriveSecrets } from './domain/secrets.ts'
 import { KeyRing } from './domain/signing-keys.ts'
@@ -37,13 +38,14 @@ export async function createPortal(
   clock: () => Date = () => new Date(),
   patience?: number,
 ): Promise<Portal> {
+  const places = await createPlaces(config.policy.placeDatabase)
   const storage = await openStorage({ ...config, logger, clock, ...(patience === undefined ? {} : { patience }) })
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers) })
     const { lifetimes, policy, publicUrl } = config
-    return { storage, secrets, keys, hasher, lifetimes, policy, publicUrl, clock }
+    return { storage, secrets, keys, hasher, places, lifetimes, policy, publicUrl, clock }
   } catch (error) {
     await storage.close()
     throw error

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type App, createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
+import { eraseDeletedAccounts } from './domain/erasure.ts'
 import { pruneFamilies, pruneHandshakes } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
@@ -67,6 +68,7 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
     work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),
   ]
   return () => {
     stopping.abort()

@@ -29,7 +29,8 @@ export async function deleteAccount(
     await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
     await deleteDevices(db, identityId, { except: null })
     if (grace > 0) {
-      await queueMail(portal, { kind: 'deletion-requested', identityId, erasedFrom: erasedFrom.toISOString() }, db)
+      const mail = { kind: 'deletion-requested', identityId, erasedFrom: erasedFrom.toISOString(), place } as const
+      await queueMail(portal, mail, db)
     }
     return erasedFrom
   })

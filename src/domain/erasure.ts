@@ -26,7 +26,8 @@ export async function eraseDeletedAccounts(portal: Portal, signal?: AbortSignal)
  */
 export async function eraseAccount(portal: Portal, id: string): Promise<boolean> {
   return transaction(portal.storage.pool, async (db) => {
-    const identity = await lockErasable(db, id, portal.clock())
+    const now = portal.clock()
+    const identity = await lockErasable(db, id, now)
     if (identity === null) return false
     await anonymizeAll(db, id)
     let deleted: number
@@ -34,7 +35,8 @@ export async function eraseAccount(portal: Portal, id: string): Promise<boolean>
       deleted = await deleteFamiliesOf(db, id, BATCH)
     } while (deleted === BATCH)
     await deleteIdentity(db, id)
-    await queueMail(portal, { kind: 'erased', email: identity.email, username: identity.username }, db)
+    const { email, username } = identity
+    await queueMail(portal, { kind: 'erased', email, username, at: now.toISOString() }, db)
     return true
   })
 }

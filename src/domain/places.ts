@@ -1,7 +1,6 @@
 import { type CityResponse, open, validate } from 'maxmind'
 import { ConfigError } from '../config.ts'
-import { browserInWords } from './browsers.ts'
-import type { Place, Portal } from './portal.ts'
+import type { Portal } from './portal.ts'
 
 /** Roughly where addresses are, from a file on this machine; nobody else is asked. */
 export interface Places {
@@ -28,11 +27,6 @@ export async function createPlaces(path: string | null): Promise<Places> {
       }
     },
   }
-}
-
-/** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)". */
-export function placeInWords(portal: Pick<Portal, 'places'>, { browser, address }: Place): string {
-  return `${browserInWords(browser)}, ${addressInWords(portal, address)}`
 }
 
 /** "203.0.113.7 (Berlin, Germany)", or the address alone. */

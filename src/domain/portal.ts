@@ -1,5 +1,6 @@
 import type { Lifetimes, Policy } from '../config.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { PasswordJudge } from './password-judge.ts'
 import type { PasswordHasher } from './passwords.ts'
 import type { Places } from './places.ts'
 import type { Secrets } from './secrets.ts'
@@ -11,6 +12,7 @@ export interface Portal {
   secrets: Secrets
   keys: KeyRing
   hasher: PasswordHasher
+  passwords: PasswordJudge
   places: Places
   lifetimes: Lifetimes
   policy: Policy

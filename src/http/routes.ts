@@ -14,6 +14,7 @@ import { createDisconnection, createFamilyRevocation } from './portal/families.t
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
 import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
+import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
 import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
 import { showSettings } from './portal/settings.ts'
@@ -76,6 +77,10 @@ export function createRoutes(
   routes.post('/settings/export', requireFreshSignIn('/settings/export'), createExport)
   routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)
   routes.post('/settings/deletion', requireFreshSignIn('/settings/deletion'), createDeletion)
+
+  routes.get('/dev/outbox', listOutboxMails)
+  routes.get('/dev/outbox/:name', showOutboxMail)
+  routes.get('/dev/outbox/:name/eml', showOutboxMime)
 
   return routes
 }

@@ -6,7 +6,7 @@ import { optionalField } from '../form-fields.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { timeInWords } from '../time-words.ts'
+import { timeInWords } from '../../domain/time-words.ts'
 import { enter } from './sessions.ts'
 
 /** GET /account-restoration: for somebody who has proved that a deleted account is theirs. */

@@ -5,7 +5,7 @@ import { addressInWords } from '../../domain/places.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { render } from '../render.ts'
-import { dayInWords, timeInWords } from '../time-words.ts'
+import { dayInWords, timeInWords } from '../../domain/time-words.ts'
 
 const PAGE_LENGTH = 50
 

@@ -8,7 +8,7 @@ import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
 import { destroySession } from '../middleware/session.ts'
 import { render } from '../render.ts'
-import { type TimeWords, timeInWords } from '../time-words.ts'
+import { type TimeWords, timeInWords } from '../../domain/time-words.ts'
 
 /** GET /settings/deletion */
 export async function newDeletion(req: Request, res: Response): Promise<void> {

@@ -5,7 +5,7 @@ import { addressInWords } from '../../domain/places.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { render } from '../render.ts'
-import { timeInWords } from '../time-words.ts'
+import { timeInWords } from '../../domain/time-words.ts'
 
 type LinkRequest = Request<{ token: string }>
 

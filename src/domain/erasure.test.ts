@@ -152,6 +152,20 @@ test('whoever erases waits for nobody, and what somebody holds goes the next tim
   assert.equal(await eraseDeletedAccounts(portal), 1)
 })
 
+test('an account that cannot be erased keeps no other', async () => {
+  const [stuck, next] = [await addPerson('stuck'), await addPerson('next')]
+  const { pool } = portal.storage
+  for (const id of [stuck, next]) await deleteAccount(portal, id, home)
+  await pool.query('CREATE TABLE evidence (identity_id uuid REFERENCES identities (id))')
+  await pool.query('INSERT INTO evidence VALUES ($1)', [stuck])
+  portal.clock.advance(14 * DAY)
+  await assert.rejects(eraseDeletedAccounts(portal), /some accounts could not be erased/)
+  assert.equal((await findIdentity(portal.storage, stuck))?.username, 'stuck')
+  assert.equal(await findIdentity(portal.storage, next), null)
+  await pool.query('DROP TABLE evidence')
+  assert.equal(await eraseDeletedAccounts(portal), 1)
+})
+
 test('a long life is erased whole, in statements that are short', async () => {
   const id = await addPerson('historian')
   const notes = await connect(portal, id, 'notes')

@@ -10,13 +10,22 @@ const ROUND = 100
 /** Rows in one statement: of a person whose apps authorize every few minutes there are hundreds of thousands. */
 const BATCH = 2000
 
-/** Erases the accounts whose grace is over; any number of processes share the work. @returns how many this call erased */
+/**
+ * Erases the accounts whose grace is over; any number of processes share the work. @returns how many this call erased
+ * @throws AggregateError when some could not be erased, after all the others
+ */
 export async function eraseDeletedAccounts(portal: Portal, signal?: AbortSignal): Promise<number> {
   let count = 0
+  const failures: unknown[] = []
   for (const id of await listErasable(portal.storage, portal.clock(), ROUND)) {
     if (signal?.aborted === true) break
-    if (await eraseAccount(portal, id)) count++
+    try {
+      if (await eraseAccount(portal, id)) count++
+    } catch (error) {
+      failures.push(error)
+    }
   }
+  if (failures.length > 0) throw new AggregateError(failures, 'some accounts could not be erased')
   return count
 }
 

@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import { startDeliveries } from './deliveries.ts'
 import { eraseDeletedAccounts } from './domain/erasure.ts'
-import { pruneFamilies, pruneHandshakes } from './domain/pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
@@ -73,6 +73,8 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneCounters(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneSuspensions(app.portal, stopping.signal), PRUNE_EVERY_MS),
   ]
   return () => {
     stopping.abort()

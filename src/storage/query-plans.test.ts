@@ -7,7 +7,8 @@ import { deleteAccount } from '../domain/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/erasure.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { makeMailLink } from '../domain/mail-links.ts'
-import { pruneFamilies, pruneHandshakes } from '../domain/pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from '../domain/pruning.ts'
+import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
@@ -20,7 +21,16 @@ import { transaction } from './postgres.ts'
 const CALLBACK = 'https://notes.example.test/callback'
 const FAMILIES = 40_000
 /** Tables with a row for everybody and everything. `apps` and `signing_keys` have few, which may be read whole. */
-const GROWING = ['families', 'identities', 'identity_sessions', 'audit_events', 'handshakes', 'browser_sessions']
+const GROWING = [
+  'families',
+  'identities',
+  'identity_sessions',
+  'audit_events',
+  'handshakes',
+  'browser_sessions',
+  'counters',
+  'suspensions',
+]
 
 interface Statement {
   text: string
@@ -40,6 +50,7 @@ const clock = createClock()
 let server: TestServer
 let db: pg.Client
 let notes: Client
+let wrong: Client
 let adaId: string
 let browser: Browser
 
@@ -56,6 +67,7 @@ before(async () => {
   const clientIds = Array.from({ length: 25 }, (_, number) => `app-${number}`)
   for (const id of clientIds) await server.addApp(id, notesApp)
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
+  wrong = new Client(server.url, 'notes', 'a-secret-it-does-not-have', CALLBACK)
 
   const people = peopleOf(FAMILIES)
   await addPeople(db, people, clock())
@@ -67,6 +79,10 @@ before(async () => {
     FROM generate_series(1, 20000) n`)
   await db.query(`INSERT INTO browser_sessions (sid, sess, expire)
     SELECT md5(n::text), '{"cookie":{}}', now() + interval '1 day' * (n % 90) FROM generate_series(1, 20000) n`)
+  await db.query(`INSERT INTO counters (key, points, expire)
+    SELECT md5(n::text), 1, (extract(epoch FROM now()) * 1000)::bigint + 1000 * n FROM generate_series(-1000, 20000) n`)
+  await db.query(`INSERT INTO suspensions (address, since, until, failures)
+    SELECT '2001:db8:' || to_hex(n) || '::/64', now(), now() - interval '1 second' * n, 100 FROM generate_series(1, 20000) n`)
   adaId = await server.addIdentity(ada)
   await server.addIdentity(grace)
   browser = new Browser(server.url)
@@ -96,6 +112,7 @@ for (const [what, act] of [
   ['signing in with a user name', async () => new Browser(server.url).signIn(ada)],
   ['signing in with an address', async () => new Browser(server.url).signIn({ ...ada, username: ada.email })],
   ['a wrong password', async () => new Browser(server.url).post('/login', { login: 'ada', password: 'wrong' })],
+  ['a wrong secret', async () => wrong.introspect('token')],
   ['signing in again in the same browser', async () => browser.signIn(ada)],
   ['registering', async () => register('fresh')],
   ['the dashboard', async () => browser.get('/dashboard')],
@@ -129,6 +146,11 @@ for (const [what, act] of [
   ['enabling an app', async () => enableApp(server.portal, await app('app-3'))],
   ['pruning what nobody has ended', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
   ['pruning protocol records', async () => pruneHandshakes(server.portal)],
+  ['suspending an address', async () => suspend(server.portal, '192.0.2.9', 100)],
+  ['listing suspended addresses', async () => listSuspensions(server.portal)],
+  ['lifting a suspension', async () => liftSuspension(server.portal, '192.0.2.9')],
+  ['pruning counters', async () => pruneCounters(server.portal)],
+  ['pruning suspensions', async () => pruneSuspensions(server.portal)],
 ] satisfies [string, () => Promise<unknown>][]) {
   test(`${what} finds its rows by an index`, async () => {
     const statements = await record(act)

@@ -15,6 +15,11 @@ export type AuditKind =
   | 'family_ended'
   | 'identity_disabled'
   | 'identity_enabled'
+  | 'sign_in_disowned'
+  | 'device_forgotten'
+  | 'data_exported'
+  | 'deletion_requested'
+  | 'deletion_withdrawn'
 
 /** One thing that happened, as the person reads it. */
 export interface Happening {
@@ -72,5 +77,18 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
     case 'identity_enabled':
       return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
+    case 'sign_in_disowned':
+      return { sentence: 'You said that a sign-in was not you.', tone: 'warning' }
+    case 'device_forgotten':
+      return { sentence: 'A known browser was forgotten.', tone: 'plain' }
+    case 'data_exported':
+      return { sentence: 'You downloaded your data.', tone: 'plain' }
+    case 'deletion_requested':
+      return {
+        sentence: row.browser === null ? 'Your account was deleted by an operator.' : 'You deleted your account.',
+        tone: 'warning',
+      }
+    case 'deletion_withdrawn':
+      return { sentence: 'You kept your account after all.', tone: 'good' }
   }
 }

@@ -7,6 +7,7 @@ const NOTICES = {
   disconnected: 'The app was disconnected.',
   'session-ended': 'That browser was signed out.',
   'others-ended': 'Every other browser was signed out.',
+  'device-forgotten': 'That browser is not known any more.',
 } as const
 
 export type Notice = keyof typeof NOTICES

@@ -14,6 +14,12 @@ export type AuditKind =
   | 'family_ended'
   | 'identity_disabled'
   | 'identity_enabled'
+  | 'second_factor_added'
+  | 'second_factor_removed'
+  | 'second_factor_refused'
+  | 'passkey_refused'
+  | 'recovery_codes_made'
+  | 'recovery_code_used'
 
 /** One thing that happened, as the person reads it. */
 export interface Happening {
@@ -69,5 +75,20 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
     case 'identity_enabled':
       return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
+    case 'second_factor_added':
+      return { sentence: `The second factor “${row.detail ?? ''}” was added.`, tone: 'good' }
+    case 'second_factor_removed':
+      return { sentence: `The second factor “${row.detail ?? ''}” was removed.`, tone: 'warning' }
+    case 'second_factor_refused':
+      return { sentence: 'Somebody with your password did not have your second factor.', tone: 'warning' }
+    case 'passkey_refused':
+      return {
+        sentence: `The passkey “${row.detail ?? ''}” answered with an old counter and was refused, so somebody may have copied it.`,
+        tone: 'warning',
+      }
+    case 'recovery_codes_made':
+      return { sentence: 'New recovery codes were made.', tone: 'plain' }
+    case 'recovery_code_used':
+      return { sentence: 'A recovery code was used in place of a second factor.', tone: 'warning' }
   }
 }

@@ -5,6 +5,9 @@ export interface DerivedKeys {
   refreshTokenTag: KeyObject
   refreshTokenSuccessor: KeyObject
   signingKeyEncryption: KeyObject
+  totpKeyEncryption: KeyObject
+  recoveryCodeHash: KeyObject
+  passkeyChallenge: KeyObject
   cookies: string
 }
 
@@ -22,6 +25,9 @@ function derive(root: string): DerivedKeys {
     refreshTokenTag: createSecretKey(key('refresh-token-tag')),
     refreshTokenSuccessor: createSecretKey(key('refresh-token-successor')),
     signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
+    totpKeyEncryption: createSecretKey(key('totp-key-encryption')),
+    recoveryCodeHash: createSecretKey(key('recovery-code-hash')),
+    passkeyChallenge: createSecretKey(key('passkey-challenge')),
     cookies: key('cookies').toString('base64url'),
   }
 }

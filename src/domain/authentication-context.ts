@@ -1,0 +1,16 @@
+/** Authentication context classes: a password alone, in NIST's words (SP 800-63B), and a sign-in with two factors. */
+export const ACR_VALUES = ['aal1', 'mfa'] as const
+export type Acr = (typeof ACR_VALUES)[number]
+
+/** What a second step proved, in RFC 8176's words: `otp`, or `hwk` or `swk` and `user`. */
+export type SecondProof = string[]
+
+/** The methods of a sign-in to which a second proof was added (RFC 8176 §2). */
+export function withSecondProof(amr: string[], proof: SecondProof): string[] {
+  return [...new Set([...amr.filter((method) => method !== 'mfa'), ...proof, 'mfa'])]
+}
+
+/** The context class of a sign-in with these methods. */
+export function acrOf(amr: string[]): Acr {
+  return amr.includes('mfa') ? 'mfa' : 'aal1'
+}

@@ -1,0 +1,210 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import { insertPasskey, listPasskeys } from '../storage/passkeys.ts'
+import { type Queryable, transaction } from '../storage/postgres.ts'
+import { replaceRecoveryCodes } from '../storage/recovery-codes.ts'
+import {
+  countSecondFactors,
+  deleteSecondFactor,
+  FACTOR_KINDS,
+  type FactorKind,
+  lockFactorsOf,
+  updateSecondFactorName,
+} from '../storage/second-factors.ts'
+import { insertTotpKey, listTotpKeys } from '../storage/totp-keys.ts'
+import type { SecondProof } from './authentication-context.ts'
+import type { AuditKind } from './audit.ts'
+import type { SignedInRow } from './identity-sessions.ts'
+import { provePasskeyEnrolment } from './passkeys.ts'
+import type { Place, Portal } from './portal.ts'
+import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
+import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
+
+export { FACTOR_KINDS, type FactorKind }
+
+/** More than anybody has devices. */
+const MOST_FACTORS = 20
+export const LONGEST_FACTOR_NAME = 40
+
+export interface SecondFactor {
+  kind: FactorKind
+  id: string
+  name: string
+  createdAt: Date
+  lastUsedAt: Date | null
+}
+
+export interface SecondFactors {
+  /** The oldest first. */
+  factors: SecondFactor[]
+  recoveryCodesLeft: number
+}
+
+/** True when a password alone does not sign this identity in. */
+export async function hasSecondFactor(portal: Portal, identityId: string): Promise<boolean> {
+  return (await countSecondFactors(portal.storage.pool, identityId)) > 0
+}
+
+export async function listSecondFactors(portal: Portal, identityId: string): Promise<SecondFactors> {
+  const { pool } = portal.storage
+  const [factors, recoveryCodesLeft] = await Promise.all([
+    factorsOf(pool, identityId),
+    countRecoveryCodes(pool, identityId),
+  ])
+  return { factors, recoveryCodesLeft }
+}
+
+/** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
+export async function proveCode(
+  portal: Portal,
+  identityId: string,
+  typed: string,
+  place: Place,
+): Promise<SecondProof | null> {
+  const code = typed.replaceAll(/[\s-]/g, '')
+  const isProved =
+    (await acceptTotpCode(portal, identityId, code)) || (await acceptRecoveryCode(portal, identityId, code, place))
+  // A recovery code is a one-time password like those of an app (RFC 8176 §2), only written down before.
+  if (isProved) return ['otp']
+  await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
+  return null
+}
+
+/** A word for what is wrong with a name; null when it will do. */
+export function factorNameProblem(name: string): string | null {
+  const length = [...name.trim()].length
+  if (length === 0) return 'Give it a name, so that you know it again.'
+  return length > LONGEST_FACTOR_NAME ? `Use at most ${LONGEST_FACTOR_NAME} characters for the name.` : null
+}
+
+export type Added =
+  /** `recoveryCodes` were made because this is the first one; nobody can show them again. */
+  { kind: 'added'; recoveryCodes: string[] | null } | { kind: 'too-many' } | { kind: 'taken' }
+
+/** Adds the authenticator app that the key of `beginTotpEnrolment` was put into, once a code of it is right. */
+export async function addTotpKey(
+  portal: Portal,
+  signedIn: SignedInRow,
+  name: string,
+  typed: string,
+  place: Place,
+): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' }> {
+  const proof = await proveTotpEnrolment(portal, signedIn, typed.replaceAll(/\s/g, ''))
+  if (proof.kind !== 'proved') return proof
+  return add(portal, signedIn.identityId, name, place, async (db) => {
+    await insertTotpKey(db, { ...proof.key, name: name.trim() })
+    return true
+  })
+}
+
+/** Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. */
+export async function addPasskey(
+  portal: Portal,
+  signedIn: SignedInRow,
+  name: string,
+  credential: string,
+  place: Place,
+): Promise<Added | { kind: 'refused' }> {
+  const passkey = await provePasskeyEnrolment(portal, signedIn, credential)
+  if (passkey === null) return { kind: 'refused' }
+  return add(portal, signedIn.identityId, name, place, async (db) =>
+    insertPasskey(db, { ...passkey, name: name.trim() }),
+  )
+}
+
+/** False when this identity has no such factor. */
+export async function renameSecondFactor(
+  portal: Portal,
+  identityId: string,
+  kind: FactorKind,
+  id: string,
+  name: string,
+): Promise<boolean> {
+  return updateSecondFactorName(portal.storage.pool, kind, identityId, id, name.trim())
+}
+
+export type Removed =
+  /** With the last one the recovery codes go too: the password is all that is left. */
+  | { kind: 'removed'; wasLast: boolean }
+  | { kind: 'unknown' }
+  /** The password is too short to be all that is left. */
+  | { kind: 'password-too-short' }
+
+export async function removeSecondFactor(
+  portal: Portal,
+  identityId: string,
+  kind: FactorKind,
+  id: string,
+  place: Place,
+): Promise<Removed> {
+  return transaction(portal.storage.pool, async (db) => {
+    const identity = await lockFactorsOf(db, identityId)
+    const factors = await factorsOf(db, identityId)
+    const factor = factors.find((each) => each.kind === kind && each.id === id)
+    if (identity === null || factor === undefined) return { kind: 'unknown' }
+    const wasLast = factors.length === 1
+    if (wasLast && !identity.passwordStandsAlone) return { kind: 'password-too-short' }
+
+    await deleteSecondFactor(db, kind, identityId, id)
+    if (wasLast) await replaceRecoveryCodes(db, identityId, [], portal.clock())
+    await writeDown(db, portal, 'second_factor_removed', identityId, factor.name, place)
+    return { kind: 'removed', wasLast }
+  })
+}
+
+/** A new set in place of the old one, to be shown once. Null while there is no second factor that they could stand in for. */
+export async function renewRecoveryCodes(portal: Portal, identityId: string, place: Place): Promise<string[] | null> {
+  return transaction(portal.storage.pool, async (db) => {
+    await lockFactorsOf(db, identityId)
+    if ((await countSecondFactors(db, identityId)) === 0) return null
+    await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
+    return makeRecoveryCodesIn(db, portal, identityId)
+  })
+}
+
+async function factorsOf(db: Queryable, identityId: string): Promise<SecondFactor[]> {
+  const totpKeys = await listTotpKeys(db, identityId)
+  const passkeys = await listPasskeys(db, identityId)
+  return [
+    ...totpKeys.map((key) => ({ kind: 'totp' as const, ...key })),
+    ...passkeys.map((passkey) => ({ kind: 'passkey' as const, ...passkey })),
+  ]
+    .map(({ kind, id, name, createdAt, lastUsedAt }) => ({ kind, id, name, createdAt, lastUsedAt }))
+    .toSorted((a, b) => Number(a.createdAt) - Number(b.createdAt))
+}
+
+async function acceptRecoveryCode(portal: Portal, identityId: string, code: string, place: Place): Promise<boolean> {
+  return transaction(portal.storage.pool, async (db) => {
+    const isUsed = await useRecoveryCodeIn(db, portal, identityId, code)
+    if (isUsed) await writeDown(db, portal, 'recovery_code_used', identityId, null, place)
+    return isUsed
+  })
+}
+
+/** `insert` answers false when another account has what it would insert. */
+async function add(
+  portal: Portal,
+  identityId: string,
+  name: string,
+  place: Place,
+  insert: (db: Queryable) => Promise<boolean>,
+): Promise<Added> {
+  return transaction(portal.storage.pool, async (db) => {
+    await lockFactorsOf(db, identityId)
+    const before = await countSecondFactors(db, identityId)
+    if (before >= MOST_FACTORS) return { kind: 'too-many' }
+    if (!(await insert(db))) return { kind: 'taken' }
+    await writeDown(db, portal, 'second_factor_added', identityId, name.trim(), place)
+    return { kind: 'added', recoveryCodes: before === 0 ? await makeRecoveryCodesIn(db, portal, identityId) : null }
+  })
+}
+
+async function writeDown(
+  db: Queryable,
+  portal: Portal,
+  kind: AuditKind,
+  identityId: string,
+  detail: string | null,
+  place: Place,
+): Promise<void> {
+  await insertAuditEvents(db, [{ kind, identityId, detail, ...place }], portal.clock())
+}

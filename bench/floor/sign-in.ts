@@ -30,7 +30,7 @@ export async function signIn(
   const id = randomUUID()
   await transaction(pool, async (db) => {
     const times = { createdAt: now, lastSeenAt: now, expiresAt }
-    await insertIdentitySession(db, { id, identityId: identity.id, amr: ['pwd'], ...times, ...place })
+    await insertIdentitySession(db, { id, identityId: identity.id, amr: ['pwd'], deviceHash: null, ...times, ...place })
     await insertAuditEvents(db, [{ kind: 'signed_in', identityId: identity.id, ...place }], now)
   })
 

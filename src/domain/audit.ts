@@ -1,5 +1,6 @@
 import { type AuditRow, listAuditEvents, type NewAuditRow } from '../storage/audit.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
+import { UNFAMILIAR } from './identity-sessions.ts'
 import type { Portal } from './portal.ts'
 
 export type AuditEvent = NewAuditRow & { kind: AuditKind }
@@ -57,7 +58,9 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
     case 'registered':
       return { sentence: 'Your account was created.', tone: 'good' }
     case 'signed_in':
-      return { sentence: 'You signed in.', tone: 'good' }
+      return row.detail === UNFAMILIAR
+        ? { sentence: 'You signed in from a browser that was not known.', tone: 'warning' }
+        : { sentence: 'You signed in.', tone: 'good' }
     case 'sign_in_refused':
       return { sentence: 'Somebody tried to sign in as you and did not have the password.', tone: 'warning' }
     case 'signed_out':

@@ -148,7 +148,7 @@ for (const [index, username] of ['al', 'Åsa', 'x-1.y_z', '李小龍', 'ñandú'
 
 test('the right password signs in, by user name or address; anything else does not, and does not say why', async () => {
   for (const login of ['ada', ' ADA ', ada.email]) {
-    const outcome = await signIn(portal, login, ada.password, home)
+    const outcome = await signIn(portal, { login: login, password: ada.password, place: home, deviceHash: null })
     assert.equal(outcome.kind, 'signed-in')
     assert.equal((outcome as { identity: { id: string } }).identity.id, adaId)
   }
@@ -159,13 +159,15 @@ test('the right password signs in, by user name or address; anything else does n
     ['nobody', ada.password],
     ['', ''],
   ] as const) {
-    assert.deepEqual(await signIn(portal, login, password, home), { kind: 'wrong-credentials' })
+    assert.deepEqual(await signIn(portal, { login: login, password: password, place: home, deviceHash: null }), {
+      kind: 'wrong-credentials',
+    })
   }
 })
 
 test('a wrong password is written down for the person it was tried on', async () => {
   const id = await registered(person('tried'))
-  await signIn(portal, 'tried', 'not the password', home)
+  await signIn(portal, { login: 'tried', password: 'not the password', place: home, deviceHash: null })
   assert.deepEqual((await audit(id)).at(-1), { kind: 'sign_in_refused', browser: home.browser, address: home.address })
 })
 
@@ -177,12 +179,15 @@ test('a hash of weaker parameters is made anew at the next sign-in', async () =>
   assert.ok(passwordHash.startsWith(weak.slice(0, 15)))
   await (await portal.storage.prisma()).identity.update({ where: { id }, data: { passwordHash } })
 
-  await signIn(portal, 'old-hash', grace.password, home)
+  await signIn(portal, { login: 'old-hash', password: grace.password, place: home, deviceHash: null })
   assert.equal((await findIdentity(portal.storage, id))?.passwordHash, passwordHash)
-  await signIn(portal, 'old-hash', ada.password, home)
+  await signIn(portal, { login: 'old-hash', password: ada.password, place: home, deviceHash: null })
   const renewed = (await findIdentity(portal.storage, id))?.passwordHash as string
   assert.equal(portal.hasher.needsRehash(renewed), false)
-  assert.equal((await signIn(portal, 'old-hash', ada.password, home)).kind, 'signed-in')
+  assert.equal(
+    (await signIn(portal, { login: 'old-hash', password: ada.password, place: home, deviceHash: null })).kind,
+    'signed-in',
+  )
 })
 
 test('a disabled person is out everywhere at once, cannot sign in, and comes back to nothing', async () => {
@@ -190,12 +195,17 @@ test('a disabled person is out everywhere at once, cannot sign in, and comes bac
   const notes = await connect(portal, id, 'notes')
   const offline = await connect(portal, id, 'notes', { scope: 'openid offline_access' })
   await disableIdentity(portal, id)
-  assert.deepEqual(await signIn(portal, 'disabled', ada.password, home), { kind: 'wrong-credentials' })
+  assert.deepEqual(await signIn(portal, { login: 'disabled', password: ada.password, place: home, deviceHash: null }), {
+    kind: 'wrong-credentials',
+  })
   assert.equal(await findLivingIdentitySession(portal, notes.identitySessionId, home), null)
   for (const each of [notes, offline]) assert.equal(refusalIn(await refresh(portal, each)).reason, 'identity_disabled')
 
   await enableIdentity(portal, id)
-  assert.equal((await signIn(portal, 'disabled', ada.password, home)).kind, 'signed-in')
+  assert.equal(
+    (await signIn(portal, { login: 'disabled', password: ada.password, place: home, deviceHash: null })).kind,
+    'signed-in',
+  )
   assert.equal(await findLivingIdentitySession(portal, notes.identitySessionId, home), null)
   for (const each of [notes, offline]) assert.equal(refusalIn(await refresh(portal, each)).reason, 'identity_disabled')
   const kinds = (await audit(id)).map(({ kind }) => kind)
@@ -209,7 +219,10 @@ test('an operator can sign a person out of everything; they may sign in again', 
   await revokeEverything(portal, id)
   assert.equal(refusalIn(await refresh(portal, offline)).reason, 'revoked')
   assert.equal(await findLivingIdentitySession(portal, offline.identitySessionId, home), null)
-  assert.equal((await signIn(portal, 'revoked', ada.password, home)).kind, 'signed-in')
+  assert.equal(
+    (await signIn(portal, { login: 'revoked', password: ada.password, place: home, deviceHash: null })).kind,
+    'signed-in',
+  )
   assert.equal((await refresh(portal, ofAda)).kind, 'rotated')
 })
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../storage/audit.ts'
+import { upsertDevice } from '../storage/devices.ts'
 import { updateFamilySession } from '../storage/families.ts'
 import {
   findSignedIn,
@@ -14,6 +15,7 @@ import {
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import type { EndCause } from './end-causes.ts'
 import { endFamiliesIn } from './families.ts'
+import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
 import { addSeconds } from './time.ts'
 
@@ -24,7 +26,8 @@ const SEEN_PRECISION_MS = 60_000
 
 /**
  * Opens the identity session of a sign-in. The one the same browser had before ends; what the same person had opened in
- * it goes on under the new one, what another person had opened ends. Null when the identity was disabled in the meantime.
+ * it goes on under the new one, what another person had opened ends. The person is told of a browser (by its device) they
+ * have not used before, unless it is their first. Null when the identity was disabled in the meantime.
  */
 export async function openIdentitySession(
   portal: Portal,
@@ -32,14 +35,22 @@ export async function openIdentitySession(
   amr: string[],
   place: Place,
   before: SignedInRow | null,
+  deviceHash: Buffer | null = null,
 ): Promise<string | null> {
   const now = portal.clock()
   const id = randomUUID()
   return transaction(portal.storage.pool, async (db) => {
     const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
-    const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, amr, ...place }
+    const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, amr, deviceHash, ...place }
     if (!(await insertIdentitySession(db, session))) return null
-    await insertAuditEvents(db, [{ kind: 'signed_in', identityId, ...place }], now)
+    const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...place }, now))
+    const isUnfamiliar = device !== null && device.isNew && device.hadOthers
+    const detail = isUnfamiliar ? UNFAMILIAR : null
+    await insertAuditEvents(db, [{ kind: 'signed_in', identityId, detail, ...place }], now)
+    if (isUnfamiliar) {
+      const at = now.toISOString()
+      await queueMail(portal, { kind: 'unfamiliar-sign-in', identityId, identitySessionId: id, place, at }, db)
+    }
     if (before === null) return id
 
     if (before.identityId === identityId) await updateFamilySession(db, before.id, id)
@@ -47,6 +58,9 @@ export async function openIdentitySession(
     return id
   })
 }
+
+/** What the audit event of a sign-in says of a browser that was not known. */
+export const UNFAMILIAR = 'unfamiliar'
 
 /** Null when nobody is signed in with this session any more: ended, expired, unseen for too long, identity disabled. */
 export async function findLivingIdentitySession(portal: Portal, id: string, place: Place): Promise<SignedInRow | null> {

@@ -8,6 +8,8 @@ export interface DerivedKeys {
   totpKeyEncryption: KeyObject
   recoveryCodeHash: KeyObject
   passkeyChallenge: KeyObject
+  mailLink: KeyObject
+  device: KeyObject
   cookies: string
 }
 
@@ -28,6 +30,8 @@ function derive(root: string): DerivedKeys {
     totpKeyEncryption: createSecretKey(key('totp-key-encryption')),
     recoveryCodeHash: createSecretKey(key('recovery-code-hash')),
     passkeyChallenge: createSecretKey(key('passkey-challenge')),
+    mailLink: createSecretKey(key('mail-link')),
+    device: createSecretKey(key('device')),
     cookies: key('cookies').toString('base64url'),
   }
 }

@@ -4,11 +4,24 @@ import { keyOf } from './identities.ts'
 import { MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
 
+/** What somebody typed, and where. */
+export interface SignInAttempt {
+  login: string
+  password: string
+  place: Place
+  /** The device of the browser, whoever used it before. */
+  deviceHash: Buffer | null
+}
+
 /** A disabled identity is answered like a wrong password: whoever asks learns nothing about who has an account. */
-export type SignInOutcome = { kind: 'signed-in'; identity: IdentityRow; amr: string[] } | { kind: 'wrong-credentials' }
+export type SignInOutcome =
+  | { kind: 'signed-in'; identity: IdentityRow; amr: string[] }
+  /** The password is right, and not enough. */
+  | { kind: 'second-factor'; identity: IdentityRow; amr: string[] }
+  | { kind: 'wrong-credentials' }
 
 /** Checks a user name or address with its password. @throws HasherBusy */
-export async function signIn(portal: Portal, login: string, password: string, place: Place): Promise<SignInOutcome> {
+export async function signIn(portal: Portal, { login, password, place }: SignInAttempt): Promise<SignInOutcome> {
   if (password.length > MAXIMUM_PASSWORD_LENGTH) return { kind: 'wrong-credentials' }
   const identity = await findIdentityByKey(portal.storage, keyOf(login))
   // An unknown login pays for one hash too, so timing does not tell who has an account.

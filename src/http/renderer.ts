@@ -9,7 +9,7 @@ const STYLE = join(import.meta.dirname, '../../public/style.css')
 export interface Page {
   title: string
   /** The entry of the navigation this page belongs to. */
-  nav?: 'dashboard' | 'sessions' | 'activity'
+  nav?: 'dashboard' | 'sessions' | 'activity' | 'settings'
   /** A single card, without the navigation of somebody who is signed in. */
   narrow?: boolean
   username?: string | null

@@ -8,8 +8,10 @@ import { showDashboard } from './portal/dashboard.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
+import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
 import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
+import { showSettings } from './portal/settings.ts'
 
 const PUBLIC = join(import.meta.dirname, '../../public')
 
@@ -40,6 +42,9 @@ export function createRoutes(
   routes.get('/logout', confirmDestroySession)
   routes.post('/logout', destroyCurrentSession)
 
+  routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
+  routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
+
   routes.get('/interaction/:uid', letFormsLeadOn, showInteraction)
   routes.post('/interaction/:uid/confirmation', letFormsLeadOn, createConfirmation)
   routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
@@ -51,6 +56,7 @@ export function createRoutes(
   routes.post('/sessions/revocation', requireIdentity, createOtherSessionsRevocation)
   routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)
   routes.get('/activity', requireIdentity, listActivity)
+  routes.get('/settings', requireIdentity, showSettings)
 
   return routes
 }

@@ -7,6 +7,7 @@ export interface IdentitySessionRow {
   createdAt: Date
   lastSeenAt: Date
   amr: string[]
+  deviceHash: Buffer | null
   browser: string
   address: string
 }
@@ -14,9 +15,11 @@ export interface IdentitySessionRow {
 export interface SignedInRow extends IdentitySessionRow {
   username: string
   email: string
+  emailVerified: boolean
 }
 
-const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr, s.browser, s.address`
+const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr,
+  s.device_hash AS "deviceHash", s.browser, s.address`
 // Not ended, and neither older than its end nor unseen for too long ($1: now, $2: the oldest sight that still counts).
 const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2'
 
@@ -27,8 +30,8 @@ export async function insertIdentitySession(
 ): Promise<boolean> {
   const result = await db.query({
     name: 'identity-session-insert',
-    text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, browser, address)
-     SELECT $1, i.id, $3, $4, $5, $6, $7, $8 FROM identities i WHERE i.id = $2 AND i.disabled_at IS NULL FOR SHARE`,
+    text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address)
+     SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9 FROM identities i WHERE i.id = $2 AND i.disabled_at IS NULL FOR SHARE`,
     values: [
       session.id,
       session.identityId,
@@ -36,6 +39,7 @@ export async function insertIdentitySession(
       session.lastSeenAt,
       session.expiresAt,
       session.amr,
+      session.deviceHash,
       session.browser,
       session.address,
     ],
@@ -52,7 +56,7 @@ export async function findSignedIn(
 ): Promise<SignedInRow | null> {
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
-    text: `SELECT ${COLUMNS}, i.username, i.email FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
+    text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified" FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
            WHERE s.id = $3 AND ${LIVING} AND i.disabled_at IS NULL`,
     values: [now, seenSince, id],
   })

@@ -245,6 +245,11 @@ function parseSchema(text: string): Table[] {
             : []),
         ]),
         ...lines.flatMap((line) => {
+          const list = /^@@id\(\[(.*)\]\)$/.exec(line)?.[1]
+          const columns = list === undefined ? '' : columnsIn(list).map(columnOf).join(', ')
+          return columns === '' ? [] : [`CREATE UNIQUE INDEX ${table}_pkey ON ${table} USING btree (${columns})`]
+        }),
+        ...lines.flatMap((line) => {
           const list = /^@@index\(\[(.*)\]\)$/.exec(line)?.[1]
           if (list === undefined) return []
           const parts = columnsIn(list).map((part) => ({

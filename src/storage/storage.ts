@@ -3,6 +3,7 @@ import type { Logger } from '../logger.ts'
 import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
 import { startEmbedded } from './embedded.ts'
 import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
+import { type Jobs, openJobs } from './jobs.ts'
 import { migrate } from './migrations.ts'
 import { openPostgres, type Postgres } from './postgres.ts'
 import { openRedis } from './redis.ts'
@@ -10,6 +11,7 @@ import { openRedis } from './redis.ts'
 export interface Storage extends Pick<Postgres, 'pool' | 'prisma'> {
   handshakes: Handshakes
   browserSessions: Store
+  jobs: Jobs
   /** Resolves when every store answers. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -24,6 +26,8 @@ export interface StorageOptions {
   clock: () => Date
   /** How long a query may take (ms); as short as people need it when it is left out. */
   patience?: number
+  /** How long the first retry of a job waits (seconds); left out, as long as is polite. */
+  retryDelay?: number
 }
 
 /** Opens every store, with the database's migrations applied. */
@@ -34,6 +38,7 @@ export async function openStorage({
   logger,
   clock,
   patience,
+  retryDelay,
 }: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
@@ -51,9 +56,15 @@ export async function openStorage({
   const redis =
     redisUrl === null ? null : await openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
 
+  const jobs = openJobs(pool, {
+    onError: (error) => logger.warn({ error }, 'the job queue failed; it tries again'),
+    ...(retryDelay === undefined ? {} : { retryDelay }),
+  })
+
   return {
     pool,
     prisma,
+    jobs,
     handshakes: redis === null ? postgresHandshakes(pool, clock) : redisHandshakes(redis),
     browserSessions:
       redis === null
@@ -63,6 +74,7 @@ export async function openStorage({
       await Promise.all([pool.query('SELECT 1'), redis?.ping()])
     },
     async close() {
+      await jobs.close()
       redis?.disconnect()
       await close()
       await embedded?.leave()

@@ -1,4 +1,4 @@
-import type { NextFunction, Request, Response } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { findLivingIdentitySession } from '../../domain/identity-sessions.ts'
 import { portalOf } from '../context.ts'
 
@@ -14,4 +14,21 @@ export function requireIdentity(req: Request, res: Response, next: NextFunction)
   if (req.signedIn) return next()
   const returnTo = req.method === 'GET' ? `?return_to=${encodeURIComponent(req.originalUrl)}` : ''
   res.redirect(303, `/login${returnTo}`)
+}
+
+/**
+ * For what protects the account: lets through whoever has proved who they are a short while ago, and asks everybody else
+ * to do it again. `page` is where they come back to, since what they sent is not kept.
+ */
+export function requireFreshSignIn(page: string): RequestHandler {
+  return (req, res, next) => {
+    if (!req.signedIn) return requireIdentity(req, res, next)
+    const { clock, lifetimes } = portalOf(req)
+    const age = (clock().getTime() - req.signedIn.createdAt.getTime()) / 1000
+    if (age <= lifetimes.freshSignIn) return next()
+    res.redirect(
+      303,
+      `/reauthentication?return_to=${encodeURIComponent(req.method === 'GET' ? req.originalUrl : page)}`,
+    )
+  }
 }

@@ -68,10 +68,11 @@ test('strangers cost nothing: a thousand of them get no cookie and leave no row'
   for (const table of ['browser_sessions', 'identity_sessions', 'handshakes']) assert.equal(await count(table), 0)
 })
 
-test('on http the identity cookie is called identity and kept from scripts and other sites', async () => {
+test('on http the cookies are called device and identity, and kept from scripts and other sites', async () => {
   const response = await new Browser(server.url).post('/login', { login: 'ada', password: ada.password })
-  const [cookie = '', ...others] = response.headers.getSetCookie()
+  const [device = '', cookie = '', ...others] = response.headers.getSetCookie()
   assert.deepEqual(others, [])
+  assert.match(device, /^device=[\w-]{43}; Max-Age=34560000; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/)
   assert.match(cookie, /^identity=[^;]{40,200}; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/)
 })
 
@@ -101,7 +102,7 @@ test('on https every cookie is for this host and https only, whoever sets it', a
 
     const answers: Answer[] = [stranger, signIn, asked, signOut]
     assert.ok(answers.every((answer) => answer.cookies.length > 0))
-    assert.match(signIn.cookies[0] ?? '', /^__Host-identity=/)
+    assert.match(signIn.cookies.join('\n'), /^__Host-device=.*\n__Host-identity=/)
     for (const line of answers.flatMap((answer) => answer.cookies)) {
       const [pair = '', ...attributes] = line.split(/; ?/)
       const named = new Set(attributes.map((attribute) => attribute.toLowerCase()))

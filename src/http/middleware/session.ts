@@ -9,8 +9,19 @@ import { portalOf } from '../context.ts'
 declare module 'express-session' {
   interface SessionData {
     identitySessionId: string
+    pending?: PendingSignIn
   }
 }
+
+/** A sign-in that lacks its second factor. It is worth nothing but the question for that, and not for long. */
+export interface PendingSignIn {
+  identityId: string
+  amr: string[]
+  /** Milliseconds since 1970. */
+  since: number
+}
+
+const PENDING_LIFE_MS = 600_000
 
 /** The identity cookie. Strangers get none; whoever signs in keeps one until its longest life is over. */
 export function identityCookie(portal: Portal): RequestHandler {
@@ -52,6 +63,21 @@ export async function startSession(req: Request, identitySessionId: string): Pro
   await promised((done) => req.session.regenerate(done))
   req.session.identitySessionId = identitySessionId
   await promised((done) => req.session.save(done))
+}
+
+/** Remembers what has been proved so far; whoever is signed in in this browser still is. */
+export async function startPendingSignIn(req: Request, identityId: string, amr: string[]): Promise<void> {
+  const { identitySessionId } = req.session
+  await promised((done) => req.session.regenerate(done))
+  if (identitySessionId !== undefined) req.session.identitySessionId = identitySessionId
+  req.session.pending = { identityId, amr, since: portalOf(req).clock().getTime() }
+  await promised((done) => req.session.save(done))
+}
+
+/** Null when no sign-in waits for its second factor in this browser, or it has waited too long. */
+export function pendingSignInOf(req: Request): PendingSignIn | null {
+  const { pending } = req.session
+  return pending !== undefined && portalOf(req).clock().getTime() - pending.since < PENDING_LIFE_MS ? pending : null
 }
 
 /** Takes the identity cookie away, on both sides. */

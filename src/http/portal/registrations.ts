@@ -1,14 +1,12 @@
 import type { Request, Response } from 'express'
 import { register, type RegistrationProblems } from '../../domain/identities.ts'
-import { openIdentitySession } from '../../domain/identity-sessions.ts'
 import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
-import { startSession } from '../middleware/session.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { appNameOf, withReturnTo } from './sessions.ts'
+import { appNameOf, enter, withReturnTo } from './sessions.ts'
 
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
@@ -34,11 +32,9 @@ export async function createRegistration(req: Request, res: Response): Promise<v
   const outcome = await register(portal, { username, email, password }, req.place)
   switch (outcome.kind) {
     case 'registered': {
-      const id = await openIdentitySession(portal, outcome.identity.id, ['pwd'], req.place, req.signedIn ?? null)
-      if (id === null) return res.redirect(303, withReturnTo('/login', returnTo))
-      await startSession(req, id)
       logEvent(req, 'registered', { identityId: outcome.identity.id })
-      return res.redirect(303, returnTo ?? '/dashboard')
+      const isIn = await enter(req, res, outcome.identity.id, ['pwd'])
+      return res.redirect(303, isIn ? (returnTo ?? '/dashboard') : withReturnTo('/login', returnTo))
     }
     case 'refused':
       res.status(422)

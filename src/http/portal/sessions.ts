@@ -5,7 +5,8 @@ import { signIn } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
-import { destroySession, startSession } from '../middleware/session.ts'
+import { deviceOf, keepDevice } from '../middleware/device.ts'
+import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
 import { noticeOf } from '../notices.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
@@ -24,20 +25,34 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
-  const outcome = await signIn(portal, login, password, req.place)
-  // Null also for somebody who was disabled between the password and the row.
-  const id =
-    outcome.kind === 'signed-in'
-      ? await openIdentitySession(portal, outcome.identity.id, outcome.amr, req.place, req.signedIn ?? null)
-      : null
-  if (outcome.kind === 'wrong-credentials' || id === null) {
-    logEvent(req, 'sign_in_refused')
-    res.status(401)
-    return showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+  const outcome = await signIn(portal, { login, password, place: req.place, deviceHash: deviceOf(req) })
+  switch (outcome.kind) {
+    case 'signed-in':
+      if (await enter(req, res, outcome.identity.id, outcome.amr)) {
+        return res.redirect(303, returnTo ?? '/dashboard')
+      }
+      break
+    case 'second-factor':
+      await startPendingSignIn(req, outcome.identity.id, outcome.amr)
+      return res.redirect(303, withReturnTo('/login/second-factor', returnTo))
+    case 'wrong-credentials':
   }
+  logEvent(req, 'sign_in_refused')
+  res.status(401)
+  await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+}
+
+/**
+ * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. False when they were
+ * disabled in the meantime; nothing has changed then.
+ */
+export async function enter(req: Request, res: Response, identityId: string, amr: string[]): Promise<boolean> {
+  const device = keepDevice(req, res)
+  const id = await openIdentitySession(portalOf(req), identityId, amr, req.place, req.signedIn ?? null, device)
+  if (id === null) return false
   await startSession(req, id)
-  logEvent(req, 'signed_in', { identityId: outcome.identity.id })
-  res.redirect(303, returnTo ?? '/dashboard')
+  logEvent(req, 'signed_in', { identityId })
+  return true
 }
 
 /** The one sign-in form, wherever it is needed. */

@@ -1,0 +1,49 @@
+import type { Request, Response } from 'express'
+import { signIn } from '../../domain/sign-in.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { optionalField, passwordField } from '../form-fields.ts'
+import { deviceOf } from '../middleware/device.ts'
+import { startPendingSignIn } from '../middleware/session.ts'
+import { render } from '../render.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { enter, withReturnTo } from './sessions.ts'
+
+/** GET /reauthentication */
+export async function newReauthentication(req: Request, res: Response): Promise<void> {
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  await show(req, res, null, returnTo)
+}
+
+/** POST /reauthentication: the same person signs in again, in the same browser. */
+export async function createReauthentication(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const { username } = signedInOf(req)
+  const password = passwordField(req.body, 'password')
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+
+  const outcome = await signIn(portal, { login: username, password, place: req.place, deviceHash: deviceOf(req) })
+  switch (outcome.kind) {
+    case 'signed-in':
+      if (await enter(req, res, outcome.identity.id, outcome.amr)) return res.redirect(303, returnTo ?? '/settings')
+      break
+    case 'second-factor':
+      await startPendingSignIn(req, outcome.identity.id, outcome.amr)
+      return res.redirect(303, withReturnTo('/login/second-factor', returnTo ?? '/settings'))
+    case 'wrong-credentials':
+  }
+  logEvent(req, 'sign_in_refused')
+  res.status(401)
+  await show(req, res, 'That is not your password.', returnTo)
+}
+
+async function show(req: Request, res: Response, problem: string | null, returnTo: string | null): Promise<void> {
+  const { username } = signedInOf(req)
+  await render(
+    req,
+    res,
+    'reauthentications/new',
+    { title: 'Confirm that it is you', narrow: true },
+    { username, problem, returnTo },
+  )
+}

@@ -1,0 +1,87 @@
+import type { PgBoss } from 'pg-boss'
+import type { Queryable } from './postgres.ts'
+
+/** Work that must be done, if need be later and again: it is written down in the database, with whatever it belongs to. */
+export interface Jobs {
+  /** Puts a job in its queue; inside a transaction it is there when, and only when, that commits. */
+  put(queue: QueueName, payload: object, db?: Queryable): Promise<void>
+  /**
+   * Does the jobs of a queue, one at a time, as they come. What throws is tried again, later each time, until the queue
+   * gives up; any number of processes share the work.
+   */
+  work(queue: QueueName, handler: (payload: unknown, id: string) => Promise<void>): Promise<void>
+  /** Lets the job in hand finish. */
+  close(): Promise<void>
+}
+
+export type QueueName = keyof typeof QUEUES
+
+const HOUR = 3600
+/** Retries begin after half a minute and double up to six hours, so a mail server may be away for three days. */
+const QUEUES = {
+  mail: {
+    retryLimit: 20,
+    retryDelay: 30,
+    retryBackoff: true,
+    retryDelayMax: 6 * HOUR,
+    // A process that was killed with a mail in hand may have sent it: once more is better than not at all.
+    expireInSeconds: 120,
+    // Addresses are in it, which nobody needs once the mail has left.
+    deleteAfterSeconds: HOUR,
+    retentionSeconds: 7 * 24 * HOUR,
+  },
+}
+
+export interface JobOptions {
+  onError: (error: Error) => void
+  /** How long the first retry waits (seconds); a test need not wait as long as people do. */
+  retryDelay?: number
+}
+
+/** The queues of pg-boss in the schema `queue`, which it makes and migrates itself when they are first needed. */
+export function openJobs(db: Queryable, { onError, retryDelay }: JobOptions): Jobs {
+  let opened: Promise<PgBoss> | null = null
+  const boss = async () => {
+    // A failure must not stay: the database may be back.
+    opened ??= open(db, onError, retryDelay).catch((error: unknown) => {
+      opened = null
+      throw error
+    })
+    return opened
+  }
+
+  return {
+    async put(queue, payload, within) {
+      await (await boss()).send(queue, payload, within === undefined ? {} : { db: asPgBoss(within) })
+    },
+    async work(queue, handler) {
+      const options = { pollingIntervalSeconds: 1, batchSize: 1 }
+      await (
+        await boss()
+      ).work(queue, options, async (jobs) => {
+        for (const { data, id } of jobs) await handler(data, id)
+      })
+    },
+    async close() {
+      await (await opened)?.stop({ graceful: true, close: false, timeout: 10_000 })
+    },
+  }
+}
+
+async function open(db: Queryable, onError: (error: Error) => void, retryDelay?: number): Promise<PgBoss> {
+  // Loaded when something is first queued or done, because most commands do neither.
+  const { PgBoss } = await import('pg-boss')
+  const boss = new PgBoss({ db: asPgBoss(db), schema: 'queue', schedule: false, persistWarnings: false })
+  boss.on('error', onError)
+  await boss.start()
+  for (const [name, options] of Object.entries(QUEUES)) {
+    await boss.createQueue(name, { ...options, ...(retryDelay === undefined ? {} : { retryDelay }) })
+    // What it knows of a queue it reads once, and that must not be in the middle of a transaction that holds a connection.
+    await boss.getQueueStats(name)
+  }
+  return boss
+}
+
+function asPgBoss(db: Queryable) {
+  return { executeSql: async (text: string, values?: unknown[]) => db.query(text, values) }
+}

@@ -1,0 +1,54 @@
+import type { Queryable } from './postgres.ts'
+
+export interface MailLinkRow {
+  id: string
+  purpose: string
+  identityId: string
+  email: string
+  identitySessionId: string | null
+  createdAt: Date
+  expiresAt: Date
+}
+
+const COLUMNS = `id, purpose, identity_id AS "identityId", email, identity_session_id AS "identitySessionId", created_at AS "createdAt",
+  expires_at AS "expiresAt"`
+
+export async function insertMailLink(db: Queryable, link: MailLinkRow): Promise<void> {
+  await db.query(
+    `INSERT INTO mail_links (id, purpose, identity_id, email, identity_session_id, created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [link.id, link.purpose, link.identityId, link.email, link.identitySessionId, link.createdAt, link.expiresAt],
+  )
+}
+
+export async function findMailLink(db: Queryable, purpose: string, id: string, now: Date): Promise<MailLinkRow | null> {
+  const result = await db.query<MailLinkRow>(
+    `SELECT ${COLUMNS} FROM mail_links WHERE id = $1 AND purpose = $2 AND expires_at > $3`,
+    [id, purpose, now],
+  )
+  return result.rows[0] ?? null
+}
+
+/** The link for the one call that took it, however many race; null for everybody else. */
+export async function takeMailLink(db: Queryable, purpose: string, id: string, now: Date): Promise<MailLinkRow | null> {
+  const result = await db.query<MailLinkRow>(
+    `DELETE FROM mail_links WHERE id = $1 AND purpose = $2 AND expires_at > $3 RETURNING ${COLUMNS}`,
+    [id, purpose, now],
+  )
+  return result.rows[0] ?? null
+}
+
+/** Links of this identity for these purposes are worth nothing any more. */
+export async function deleteMailLinks(db: Queryable, identityId: string, purposes: readonly string[]): Promise<void> {
+  await db.query('DELETE FROM mail_links WHERE identity_id = $1 AND purpose = ANY ($2::text[])', [identityId, purposes])
+}
+
+/** Deletes up to `limit` links that have expired; see families for why it is written like this. @returns how many */
+export async function deleteExpiredMailLinks(db: Queryable, now: Date, limit: number): Promise<number> {
+  const result = await db.query(
+    `DELETE FROM mail_links WHERE id = ANY (
+       ARRAY(SELECT id FROM mail_links WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [now, limit],
+  )
+  return result.rowCount ?? 0
+}

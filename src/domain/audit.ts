@@ -79,9 +79,9 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
     case 'identity_enabled':
       return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
     case 'second_factor_added':
-      return { sentence: `The second factor “${row.detail ?? ''}” was added.`, tone: 'good' }
+      return { sentence: `The ${row.detail ?? 'second factor'} was added.`, tone: 'good' }
     case 'second_factor_removed':
-      return { sentence: `The second factor “${row.detail ?? ''}” was removed.`, tone: 'warning' }
+      return { sentence: `The ${row.detail ?? 'second factor'} was removed.`, tone: 'warning' }
     case 'second_factor_refused':
       return { sentence: 'Somebody with your password did not have your second factor.', tone: 'warning' }
     case 'passkey_refused':

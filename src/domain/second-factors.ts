@@ -14,6 +14,7 @@ import { insertTotpKey, listTotpKeys } from '../storage/totp-keys.ts'
 import type { SecondProof } from './authentication-context.ts'
 import type { AuditKind } from './audit.ts'
 import type { SignedInRow } from './identity-sessions.ts'
+import { queueMail } from './mail.ts'
 import { provePasskeyEnrolment } from './passkeys.ts'
 import type { Place, Portal } from './portal.ts'
 import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
@@ -24,6 +25,9 @@ export { FACTOR_KINDS, type FactorKind }
 /** More than anybody has devices. */
 const MOST_FACTORS = 20
 export const LONGEST_FACTOR_NAME = 40
+
+/** In the middle of a sentence. */
+export const FACTOR_WORDS: Record<FactorKind, string> = { totp: 'authenticator app', passkey: 'passkey' }
 
 export interface SecondFactor {
   kind: FactorKind
@@ -69,7 +73,7 @@ export async function proveCode(
   return null
 }
 
-/** A word for what is wrong with a name; null when it will do. */
+/** The words a person reads when a name will not do; null when it will. */
 export function factorNameProblem(name: string): string | null {
   const length = [...name.trim()].length
   if (length === 0) return 'Give it a name, so that you know it again.'
@@ -90,10 +94,14 @@ export async function addTotpKey(
 ): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' }> {
   const proof = await proveTotpEnrolment(portal, signedIn, typed.replaceAll(/\s/g, ''))
   if (proof.kind !== 'proved') return proof
-  return add(portal, signedIn.identityId, name, place, async (db) => {
-    await insertTotpKey(db, { ...proof.key, name: name.trim() })
-    return true
-  })
+  return add(
+    portal,
+    { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place },
+    async (db, factorName) => {
+      await insertTotpKey(db, { ...proof.key, name: factorName })
+      return true
+    },
+  )
 }
 
 /** Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. */
@@ -106,8 +114,10 @@ export async function addPasskey(
 ): Promise<Added | { kind: 'refused' }> {
   const passkey = await provePasskeyEnrolment(portal, signedIn, credential)
   if (passkey === null) return { kind: 'refused' }
-  return add(portal, signedIn.identityId, name, place, async (db) =>
-    insertPasskey(db, { ...passkey, name: name.trim() }),
+  return add(
+    portal,
+    { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, place },
+    async (db, factorName) => insertPasskey(db, { ...passkey, name: factorName }),
   )
 }
 
@@ -146,7 +156,7 @@ export async function removeSecondFactor(
 
     await deleteSecondFactor(db, kind, identityId, id)
     if (wasLast) await replaceRecoveryCodes(db, identityId, [], portal.clock())
-    await writeDown(db, portal, 'second_factor_removed', identityId, factor.name, place)
+    await tell(portal, db, 'removed', { kind, name: factor.name, identityId, place })
     return { kind: 'removed', wasLast }
   })
 }
@@ -180,22 +190,41 @@ async function acceptRecoveryCode(portal: Portal, identityId: string, code: stri
   })
 }
 
+interface Change {
+  kind: FactorKind
+  name: string
+  identityId: string
+  place: Place
+}
+
 /** `insert` answers false when another account has what it would insert. */
 async function add(
   portal: Portal,
-  identityId: string,
-  name: string,
-  place: Place,
-  insert: (db: Queryable) => Promise<boolean>,
+  change: Change,
+  insert: (db: Queryable, name: string) => Promise<boolean>,
 ): Promise<Added> {
+  const { identityId, name } = change
   return transaction(portal.storage.pool, async (db) => {
     await lockFactorsOf(db, identityId)
     const before = await countSecondFactors(db, identityId)
     if (before >= MOST_FACTORS) return { kind: 'too-many' }
-    if (!(await insert(db))) return { kind: 'taken' }
-    await writeDown(db, portal, 'second_factor_added', identityId, name.trim(), place)
+    if (!(await insert(db, name))) return { kind: 'taken' }
+    await tell(portal, db, 'added', change)
     return { kind: 'added', recoveryCodes: before === 0 ? await makeRecoveryCodesIn(db, portal, identityId) : null }
   })
+}
+
+/** In the person's history, and by mail. */
+async function tell(
+  portal: Portal,
+  db: Queryable,
+  what: 'added' | 'removed',
+  { kind, name, identityId, place }: Change,
+): Promise<void> {
+  const factor = `${FACTOR_WORDS[kind]} “${name}”`
+  await writeDown(db, portal, `second_factor_${what}`, identityId, factor, place)
+  const at = portal.clock().toISOString()
+  await queueMail(portal, { kind: `second-factor-${what}`, identityId, factor, place, at }, db)
 }
 
 async function writeDown(

@@ -3,6 +3,7 @@ import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../stor
 import { keyOf } from './identities.ts'
 import { MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
+import { hasSecondFactor } from './second-factors.ts'
 
 /** What somebody typed, and where. */
 export interface SignInAttempt {
@@ -36,5 +37,6 @@ export async function signIn(portal: Portal, { login, password, place }: SignInA
   if (portal.hasher.needsRehash(identity.passwordHash)) {
     await updatePasswordHash(portal.storage, identity.id, await portal.hasher.hash(password), now)
   }
-  return { kind: 'signed-in', identity, amr: ['pwd'] }
+  const kind = (await hasSecondFactor(portal, identity.id)) ? 'second-factor' : 'signed-in'
+  return { kind, identity, amr: ['pwd'] }
 }

@@ -1,5 +1,6 @@
 import { endWithParent } from '../src/testing/services/shutdown.ts'
 import { runEndpoints } from './endpoints.ts'
+import { runEnumeration } from './enumeration.ts'
 import { runGrowth } from './growth.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { runSiege } from './siege.ts'
@@ -13,6 +14,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   workers: runWorkers,
   start: runStart,
   growth: runGrowth,
+  enumeration: runEnumeration,
 }
 
 process.exitCode = await main(process.argv.slice(2))

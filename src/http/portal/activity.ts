@@ -3,7 +3,7 @@ import { type Happening, listHappenings } from '../../domain/audit.ts'
 import { browserInWords } from '../../domain/browsers.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { render } from '../render.ts'
-import { dayInWords, timeInWords } from '../time-words.ts'
+import { dayInWords, timeInWords } from '../../domain/time-words.ts'
 
 const PAGE_LENGTH = 50
 

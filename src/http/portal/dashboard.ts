@@ -5,7 +5,7 @@ import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../doma
 import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
 import { render } from '../render.ts'
-import { timeInWords } from '../time-words.ts'
+import { timeInWords } from '../../domain/time-words.ts'
 
 /** GET /dashboard */
 export async function showDashboard(req: Request, res: Response): Promise<void> {

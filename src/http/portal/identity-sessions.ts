@@ -7,7 +7,7 @@ import { destroySession } from '../middleware/session.ts'
 import { noticeOf } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
-import { timeInWords } from '../time-words.ts'
+import { timeInWords } from '../../domain/time-words.ts'
 import { isUuid } from '../uuid.ts'
 
 /** GET /sessions */

@@ -1,0 +1,67 @@
+import { pinCores } from './cores.ts'
+import { questions, type Question } from './enumeration/questions.ts'
+import { compareTimes, describeEnumeration, type EnumerationResult, holds } from './enumeration/report.ts'
+import { timeAnswer } from './enumeration/timing.ts'
+import { Connection } from './connection.ts'
+import { describeMachine } from './machine.ts'
+import type { Options } from './options.ts'
+import { publish, say } from './output.ts'
+import { withStores } from './stores.ts'
+import { install } from './subjects/installation.ts'
+import { startPortal } from './subjects/portal.ts'
+import type { Subject } from './subjects/subject.ts'
+
+/** Limits on guessing are what an attacker would meet first; here they stand aside, or there would be nothing to time. */
+const UNLIMITED = {
+  TRUST_PROXY: 'true',
+  FREE_GUESSES: '100',
+  SUSPENSION_AFTER: '0',
+  REGISTRATIONS_PER_HOUR: '1000000',
+}
+
+/** Whether the time of an answer tells who has an account. Answers with the exit code. */
+export async function runEnumeration(options: Options): Promise<number> {
+  const cores = pinCores(options.cores ?? 'pin')
+  const samples = options.rounds ?? (options.quick ? 100 : 500)
+  return withStores(false, async ({ postgres, server }) => {
+    const portal = await install(startPortal, postgres.url, {
+      redisUrl: null,
+      prefix: cores.prefix,
+      profileFolder: null,
+      env: UNLIMITED,
+    })
+    try {
+      const results: EnumerationResult[] = []
+      for (const question of questions(portal)) {
+        results.push(await measure(portal, question, samples))
+        say(`${question.name}: ${results.at(-1)?.difference_ms} ms apart`)
+      }
+      const machine = describeMachine(server.words, null, cores.words)
+      publish(options, { machine, samples, results }, () => describeEnumeration(machine, results, samples))
+      return results.every(holds) ? 0 : 1
+    } finally {
+      await portal.stop()
+    }
+  })
+}
+
+/** Asks about somebody and about nobody, in an order nobody can foresee, so that whatever drifts touches both alike. */
+async function measure(portal: Subject, question: Question, samples: number): Promise<EnumerationResult> {
+  const connection = await Connection.open(portal.port)
+  const times = { somebody: [] as number[], nobody: [] as number[] }
+  const ask = async (whom: 'somebody' | 'nobody') => timeAnswer(connection, question, whom)
+  try {
+    // Whatever is done the first time only is not what is asked about.
+    for (let round = 0; round < 10; round++) {
+      await ask('somebody')
+      await ask('nobody')
+    }
+    for (let round = 0; round < samples; round++) {
+      const order = Math.random() < 0.5 ? (['somebody', 'nobody'] as const) : (['nobody', 'somebody'] as const)
+      for (const whom of order) times[whom].push(await ask(whom))
+    }
+  } finally {
+    connection.close()
+  }
+  return compareTimes(question.name, times.somebody, times.nobody)
+}

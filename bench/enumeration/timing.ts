@@ -1,0 +1,23 @@
+import type { Connection } from '../connection.ts'
+import type { Question } from './questions.ts'
+
+/** Milliseconds from the request to the whole answer. @throws Error when it is another answer than the one asked for */
+export async function timeAnswer(
+  connection: Connection,
+  question: Question,
+  whom: 'somebody' | 'nobody',
+): Promise<number> {
+  const request = question.request(whom)
+  const startedAt = performance.now()
+  return new Promise((resolve, reject) => {
+    connection.ask(
+      request,
+      ({ status, head }) => {
+        const ms = performance.now() - startedAt
+        if (status === question.status) resolve(ms)
+        else reject(new Error(`${question.name}, ${whom}: ${head.split('\r\n', 1)[0]}`))
+      },
+      () => reject(new Error(`${question.name}, ${whom}: the connection was lost`)),
+    )
+  })
+}

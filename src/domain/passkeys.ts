@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type {
   AuthenticationResponseJSON,
+  CredentialDeviceType,
   PublicKeyCredentialCreationOptionsJSON,
   PublicKeyCredentialRequestOptionsJSON,
   RegistrationResponseJSON,
@@ -68,7 +69,7 @@ export async function provePasskeyEnrolment(
   portal: Portal,
   signedIn: SignedInRow,
   credential: string,
-): Promise<Omit<PasskeyRow, 'name' | 'lastUsedAt'> | null> {
+): Promise<{ passkey: Omit<PasskeyRow, 'name' | 'lastUsedAt'>; proof: SecondProof } | null> {
   const response = readJson(credential, registration) as RegistrationResponseJSON | null
   if (response === null || !offersPasskeys(portal)) return null
   const { verifyRegistrationResponse } = await import('@simplewebauthn/server')
@@ -81,16 +82,19 @@ export async function provePasskeyEnrolment(
     }),
   )
   if (proved?.registrationInfo === undefined) return null
-  const { credential: made, credentialBackedUp: backedUp } = proved.registrationInfo
+  const { credential: made, credentialBackedUp: backedUp, credentialDeviceType } = proved.registrationInfo
   return {
-    id: randomUUID(),
-    identityId: signedIn.identityId,
-    credentialId: made.id,
-    publicKey: Buffer.from(made.publicKey),
-    counter: made.counter,
-    transports: made.transports ?? [],
-    backedUp,
-    createdAt: portal.clock(),
+    passkey: {
+      id: randomUUID(),
+      identityId: signedIn.identityId,
+      credentialId: made.id,
+      publicKey: Buffer.from(made.publicKey),
+      counter: made.counter,
+      transports: made.transports ?? [],
+      backedUp,
+      createdAt: portal.clock(),
+    },
+    proof: proofBy(credentialDeviceType),
   }
 }
 
@@ -146,8 +150,12 @@ async function prove(
     await insertAuditEvents(pool, [{ kind: 'passkey_refused', identityId: owner, detail, ...place }], now)
     return null
   }
-  // A key that may leave its device is one that software holds (RFC 8176 §2); whether it may is all that is known of it.
-  return { identityId: passkey.identityId, proof: [credentialDeviceType === 'singleDevice' ? 'hwk' : 'swk', 'user'] }
+  return { identityId: passkey.identityId, proof: proofBy(credentialDeviceType) }
+}
+
+/** A key that may leave its device is one that software holds (RFC 8176 §2); whether it may is all that is known of it. */
+function proofBy(deviceType: CredentialDeviceType): SecondProof {
+  return [deviceType === 'singleDevice' ? 'hwk' : 'swk', 'user']
 }
 
 function isRightPerson(passkey: PasskeyRow, identityId: string | null, userHandle: string | null): boolean {

@@ -17,7 +17,7 @@ import {
   factorNameProblem,
   hasSecondFactor,
   listSecondFactors,
-  proveCode,
+  proveSecondStep,
   removeSecondFactor,
   renameSecondFactor,
   renewRecoveryCodes,
@@ -59,6 +59,11 @@ async function addApp(name = 'Phone'): Promise<{ key: string; recoveryCodes: str
   assert.equal(added.kind, 'added')
   clock.advance(60)
   return { key, recoveryCodes: (added as { recoveryCodes: string[] | null }).recoveryCodes }
+}
+
+/** What somebody typed as their second step. */
+async function proveCode(at: Portal, identityId: string, code: string, place: Place): Promise<string[] | null> {
+  return proveSecondStep(at, identityId, { code }, place)
 }
 
 async function sentences(): Promise<string[]> {

@@ -3,7 +3,7 @@ import { insertPasskey, listPasskeys } from '../storage/passkeys.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { replaceRecoveryCodes } from '../storage/recovery-codes.ts'
 import {
-  countSecondFactors,
+  countSecondFactors as countFactorsIn,
   deleteSecondFactor,
   FACTOR_KINDS,
   type FactorKind,
@@ -15,7 +15,7 @@ import type { SecondProof } from './authentication-context.ts'
 import type { AuditKind } from './audit.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
-import { provePasskeyEnrolment } from './passkeys.ts'
+import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
 import type { Place, Portal } from './portal.ts'
 import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
 import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
@@ -25,6 +25,8 @@ export { FACTOR_KINDS, type FactorKind }
 /** More than anybody has devices. */
 const MOST_FACTORS = 20
 export const LONGEST_FACTOR_NAME = 40
+/** In RFC 8176's words. A recovery code is a one-time password, too, only written down before. */
+const ONE_TIME_PASSWORD: SecondProof = ['otp']
 
 /** In the middle of a sentence. */
 export const FACTOR_WORDS: Record<FactorKind, string> = { totp: 'authenticator app', passkey: 'passkey' }
@@ -43,9 +45,13 @@ export interface SecondFactors {
   recoveryCodesLeft: number
 }
 
+export async function countSecondFactors(portal: Portal, identityId: string): Promise<number> {
+  return countFactorsIn(portal.storage.pool, identityId)
+}
+
 /** True when a password alone does not sign this identity in. */
 export async function hasSecondFactor(portal: Portal, identityId: string): Promise<boolean> {
-  return (await countSecondFactors(portal.storage.pool, identityId)) > 0
+  return (await countSecondFactors(portal, identityId)) > 0
 }
 
 export async function listSecondFactors(portal: Portal, identityId: string): Promise<SecondFactors> {
@@ -57,20 +63,22 @@ export async function listSecondFactors(portal: Portal, identityId: string): Pro
   return { factors, recoveryCodesLeft }
 }
 
-/** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
-export async function proveCode(
+/** What somebody answers when they are asked for their second factor: something typed, or a browser's answer in JSON. */
+export type SecondStepAnswer = { code: string } | { credential: string }
+
+/** Checks a second step, whichever it is. Null when it proves nothing. */
+export async function proveSecondStep(
   portal: Portal,
   identityId: string,
-  typed: string,
+  answer: SecondStepAnswer,
   place: Place,
 ): Promise<SecondProof | null> {
-  const code = typed.replaceAll(/[\s-]/g, '')
-  const isProved =
-    (await acceptTotpCode(portal, identityId, code)) || (await acceptRecoveryCode(portal, identityId, code, place))
-  // A recovery code is a one-time password like those of an app (RFC 8176 §2), only written down before.
-  if (isProved) return ['otp']
-  await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
-  return null
+  const proof =
+    'code' in answer
+      ? await proveCode(portal, identityId, answer.code, place)
+      : await provePasskey(portal, identityId, answer.credential, place)
+  if (proof === null) await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
+  return proof
 }
 
 /** The words a person reads when a name will not do; null when it will. */
@@ -81,8 +89,11 @@ export function factorNameProblem(name: string): string | null {
 }
 
 export type Added =
-  /** `recoveryCodes` were made because this is the first one; nobody can show them again. */
-  { kind: 'added'; recoveryCodes: string[] | null } | { kind: 'too-many' } | { kind: 'taken' }
+  /**
+   * Whoever added it has also proved to have it. `recoveryCodes` were made because this is the first one; nobody can show
+   * them again.
+   */
+  { kind: 'added'; proof: SecondProof; recoveryCodes: string[] | null } | { kind: 'too-many' } | { kind: 'taken' }
 
 /** Adds the authenticator app that the key of `beginTotpEnrolment` was put into, once a code of it is right. */
 export async function addTotpKey(
@@ -94,14 +105,11 @@ export async function addTotpKey(
 ): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' }> {
   const proof = await proveTotpEnrolment(portal, signedIn, typed.replaceAll(/\s/g, ''))
   if (proof.kind !== 'proved') return proof
-  return add(
-    portal,
-    { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place },
-    async (db, factorName) => {
-      await insertTotpKey(db, { ...proof.key, name: factorName })
-      return true
-    },
-  )
+  const change: Change = { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place }
+  return add(portal, change, ONE_TIME_PASSWORD, async (db) => {
+    await insertTotpKey(db, { ...proof.key, name: change.name })
+    return true
+  })
 }
 
 /** Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. */
@@ -112,13 +120,10 @@ export async function addPasskey(
   credential: string,
   place: Place,
 ): Promise<Added | { kind: 'refused' }> {
-  const passkey = await provePasskeyEnrolment(portal, signedIn, credential)
-  if (passkey === null) return { kind: 'refused' }
-  return add(
-    portal,
-    { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, place },
-    async (db, factorName) => insertPasskey(db, { ...passkey, name: factorName }),
-  )
+  const proved = await provePasskeyEnrolment(portal, signedIn, credential)
+  if (proved === null) return { kind: 'refused' }
+  const change: Change = { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, place }
+  return add(portal, change, proved.proof, async (db) => insertPasskey(db, { ...proved.passkey, name: change.name }))
 }
 
 /** False when this identity has no such factor. */
@@ -165,10 +170,18 @@ export async function removeSecondFactor(
 export async function renewRecoveryCodes(portal: Portal, identityId: string, place: Place): Promise<string[] | null> {
   return transaction(portal.storage.pool, async (db) => {
     await lockFactorsOf(db, identityId)
-    if ((await countSecondFactors(db, identityId)) === 0) return null
+    if ((await countFactorsIn(db, identityId)) === 0) return null
     await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
     return makeRecoveryCodesIn(db, portal, identityId)
   })
+}
+
+/** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
+async function proveCode(portal: Portal, identityId: string, typed: string, place: Place): Promise<SecondProof | null> {
+  const code = typed.replaceAll(/[\s-]/g, '')
+  const isProved =
+    (await acceptTotpCode(portal, identityId, code)) || (await acceptRecoveryCode(portal, identityId, code, place))
+  return isProved ? ONE_TIME_PASSWORD : null
 }
 
 async function factorsOf(db: Queryable, identityId: string): Promise<SecondFactor[]> {
@@ -201,16 +214,18 @@ interface Change {
 async function add(
   portal: Portal,
   change: Change,
-  insert: (db: Queryable, name: string) => Promise<boolean>,
+  proof: SecondProof,
+  insert: (db: Queryable) => Promise<boolean>,
 ): Promise<Added> {
-  const { identityId, name } = change
+  const { identityId } = change
   return transaction(portal.storage.pool, async (db) => {
     await lockFactorsOf(db, identityId)
-    const before = await countSecondFactors(db, identityId)
+    const before = await countFactorsIn(db, identityId)
     if (before >= MOST_FACTORS) return { kind: 'too-many' }
-    if (!(await insert(db, name))) return { kind: 'taken' }
+    if (!(await insert(db))) return { kind: 'taken' }
     await tell(portal, db, 'added', change)
-    return { kind: 'added', recoveryCodes: before === 0 ? await makeRecoveryCodesIn(db, portal, identityId) : null }
+    const recoveryCodes = before === 0 ? await makeRecoveryCodesIn(db, portal, identityId) : null
+    return { kind: 'added', proof, recoveryCodes }
   })
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import express, { type RequestHandler, Router } from 'express'
-import { findIdentity, requireIdentity } from './middleware/identity.ts'
+import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
 import { letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
@@ -9,8 +9,19 @@ import { createDisconnection, createFamilyRevocation } from './portal/families.t
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
 import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
+import { createPasskey, newPasskey } from './portal/passkeys.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
-import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
+import { createRecoveryCodes, newRecoveryCodes } from './portal/recovery-codes.ts'
+import { destroyFactor, editFactor, listFactors, updateFactor } from './portal/second-factors.ts'
+import { createSecondStep, newSecondStep } from './portal/second-steps.ts'
+import { createTotpKey, newTotpKey } from './portal/totp-keys.ts'
+import {
+  confirmDestroySession,
+  createPasskeySession,
+  createSession,
+  destroyCurrentSession,
+  newSession,
+} from './portal/sessions.ts'
 import { showSettings } from './portal/settings.ts'
 
 const PUBLIC = join(import.meta.dirname, '../../public')
@@ -37,6 +48,9 @@ export function createRoutes(
   routes.get('/', (req, res) => res.redirect(303, req.signedIn ? '/dashboard' : '/login'))
   routes.get('/login', letFormsLeadOn, newSession)
   routes.post('/login', letFormsLeadOn, createSession)
+  routes.post('/login/passkey', letFormsLeadOn, createPasskeySession)
+  routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
+  routes.post('/login/second-factor', letFormsLeadOn, createSecondStep)
   routes.get('/register', letFormsLeadOn, newRegistration)
   routes.post('/register', letFormsLeadOn, createRegistration)
   routes.get('/logout', confirmDestroySession)
@@ -57,6 +71,19 @@ export function createRoutes(
   routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)
   routes.get('/activity', requireIdentity, listActivity)
   routes.get('/settings', requireIdentity, showSettings)
+
+  const factors = '/settings/second-factors'
+  const fresh = requireFreshSignIn(factors)
+  routes.get(factors, fresh, listFactors)
+  routes.get(`${factors}/totp/new`, fresh, newTotpKey)
+  routes.post(`${factors}/totp`, fresh, createTotpKey)
+  routes.get(`${factors}/passkey/new`, fresh, newPasskey)
+  routes.post(`${factors}/passkey`, fresh, createPasskey)
+  routes.get(`${factors}/recovery-codes/new`, fresh, newRecoveryCodes)
+  routes.post(`${factors}/recovery-codes`, fresh, createRecoveryCodes)
+  routes.get(`${factors}/:kind/:id`, fresh, editFactor)
+  routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
+  routes.post(`${factors}/:kind/:id/removal`, fresh, destroyFactor)
 
   return routes
 }

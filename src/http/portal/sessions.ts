@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express'
 import { findAppFast } from '../../domain/apps.ts'
 import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
+import { withSecondProof } from '../../domain/authentication-context.ts'
+import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
 import { signIn } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
@@ -42,6 +44,21 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
 }
 
+/** POST /login/passkey: a passkey as the only step. */
+export async function createPasskeySession(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+
+  const proved = await signInWithPasskey(portal, credential, req.place)
+  if (proved !== null && (await enter(req, res, proved.identityId, withSecondProof([], proved.proof))))
+    return res.redirect(303, returnTo ?? '/dashboard')
+  logEvent(req, 'sign_in_refused')
+  res.status(401)
+  const problem = 'That passkey was not accepted. Try again, or use your password.'
+  await showSignIn(req, res, { login: '', problem, returnTo })
+}
+
 /**
  * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. False when they were
  * disabled in the meantime; nothing has changed then.
@@ -61,12 +78,18 @@ export async function showSignIn(
   res: Response,
   form: { login: string; problem: string | null; returnTo: string | null },
 ): Promise<void> {
+  const portal = portalOf(req)
   await render(
     req,
     res,
     'sessions/new',
     { title: 'Sign in', narrow: true, notice: noticeOf(req) },
-    { ...form, appName: await appNameOf(req, form.returnTo), registerHref: withReturnTo('/register', form.returnTo) },
+    {
+      ...form,
+      appName: await appNameOf(req, form.returnTo),
+      registerHref: withReturnTo('/register', form.returnTo),
+      passkeyOptions: offersPasskeys(portal) ? JSON.stringify(passkeySignInOptions(portal)) : null,
+    },
   )
 }
 

@@ -47,6 +47,7 @@ test('in development nothing needs to be set', () => {
       deletionGrace: 14 * DAY,
     },
     smtpUrl: null,
+    outbox: join(root.path, 'plain/outbox'),
     mailFrom: 'Gatehouse <no-reply@localhost>',
     policy: {
       emailVerification: 'optional',

@@ -22,8 +22,10 @@ export interface Config {
   workers: number
   logLevel: string
   lifetimes: Lifetimes
-  /** Null while no mail leaves: in development it lands in `dataDir`/outbox. */
+  /** Null while no mail leaves. */
   smtpUrl: string | null
+  /** The folder in which mail lands instead, in development; null in production, and when `smtpUrl` is set. */
+  outbox: string | null
   mailFrom: string
   policy: Policy
 }
@@ -125,6 +127,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       deletionGrace: values.DELETION_GRACE,
     },
     smtpUrl: values.SMTP_URL ?? null,
+    outbox: production || values.SMTP_URL !== undefined ? null : join(dataDir, 'outbox'),
     mailFrom: values.MAIL_FROM ?? `Gatehouse <no-reply@${new URL(values.PUBLIC_URL ?? 'http://localhost').hostname}>`,
     policy: {
       emailVerification: values.EMAIL_VERIFICATION,

@@ -8,8 +8,9 @@ import { showDashboard } from './portal/dashboard.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
-import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
+import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
 import { createPasskey, newPasskey } from './portal/passkeys.ts'
+import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
 import { createRecoveryCodes, newRecoveryCodes } from './portal/recovery-codes.ts'
 import { destroyFactor, editFactor, listFactors, updateFactor } from './portal/second-factors.ts'
@@ -84,6 +85,10 @@ export function createRoutes(
   routes.get(`${factors}/:kind/:id`, fresh, editFactor)
   routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
   routes.post(`${factors}/:kind/:id/removal`, fresh, destroyFactor)
+
+  routes.get('/dev/outbox', listOutboxMails)
+  routes.get('/dev/outbox/:name', showOutboxMail)
+  routes.get('/dev/outbox/:name/eml', showOutboxMime)
 
   return routes
 }

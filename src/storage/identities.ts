@@ -31,6 +31,11 @@ export async function findIdentityByKey({ pool }: Storage, key: string): Promise
   return result.rows[0] ?? null
 }
 
+/** Lets one transaction at a time change what belongs to an identity; nobody who only reads, or refers to it, waits. */
+export async function lockIdentity(db: Queryable, id: string): Promise<void> {
+  await db.query('SELECT 1 FROM identities WHERE id = $1 FOR NO KEY UPDATE', [id])
+}
+
 export async function listIdentities({ prisma }: Storage): Promise<IdentityRow[]> {
   return (await prisma()).identity.findMany({ orderBy: { createdAt: 'asc' } })
 }

@@ -2,6 +2,15 @@
 export const ACR_VALUES = ['aal1', 'mfa'] as const
 export type Acr = (typeof ACR_VALUES)[number]
 
+export function isAcr(value: unknown): value is Acr {
+  return ACR_VALUES.some((each) => each === value)
+}
+
+/** A sign-in with two factors is as good as one with one. */
+export function satisfies(acr: Acr, wanted: Acr): boolean {
+  return acr === wanted || acr === 'mfa'
+}
+
 /** What a second step proved, in RFC 8176's words: `otp`, or `hwk` or `swk` and `user`. */
 export type SecondProof = string[]
 

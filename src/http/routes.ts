@@ -7,7 +7,7 @@ import { listActivity } from './portal/activity.ts'
 import { showDashboard } from './portal/dashboard.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
-import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
+import { createCancellation, createConfirmation, createStepUp, showInteraction } from './portal/interactions.ts'
 import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
 import { createPasskey, newPasskey } from './portal/passkeys.ts'
 import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
@@ -61,6 +61,7 @@ export function createRoutes(
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
 
   routes.get('/interaction/:uid', letFormsLeadOn, showInteraction)
+  routes.post('/interaction/:uid/second-factor', letFormsLeadOn, createStepUp)
   routes.post('/interaction/:uid/confirmation', letFormsLeadOn, createConfirmation)
   routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
 

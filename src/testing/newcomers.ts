@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { register } from '../domain/identities.ts'
 import { findLivingIdentitySession, openIdentitySession, type SignedInRow } from '../domain/identity-sessions.ts'
-import type { Place, Portal } from '../domain/portal.ts'
+import type { Portal } from '../domain/portal.ts'
+import { home } from './connections.ts'
 import { ada } from './people.ts'
-
-export const home: Place = { browser: 'Firefox', address: '192.0.2.1' }
 
 /** Somebody nobody has seen before, with Ada's password, who has just signed in. */
 export async function newcomer(portal: Portal): Promise<SignedInRow> {

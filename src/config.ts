@@ -243,7 +243,9 @@ const environment = z.object({
   DELETION_GRACE: seconds(0, 365 * DAY, 14 * DAY),
   PASSWORD_LENGTH: count(8, 64, 15),
   PASSWORD_LENGTH_WITH_SECOND_FACTOR: count(8, 64, 8),
-  PASSWORD_RANGE_URL: url('https:', 'http:').optional(),
+  PASSWORD_RANGE_URL: url('https:', 'http:')
+    .refine((value) => !value.includes('@'), 'must be a URL without a user name')
+    .optional(),
   FREE_GUESSES: count(1, 100, 5),
   LONGEST_GUESS_DELAY: seconds(1, DAY, 900),
   SUSPENSION_AFTER: count(0, 1_000_000, 100),

@@ -11,7 +11,7 @@ import {
 } from '../storage/identities.ts'
 import { isUniqueViolation, transaction } from '../storage/postgres.ts'
 import { endEverythingIn } from './identity-sessions.ts'
-import { passwordProblem } from './passwords.ts'
+import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
 
 export type { IdentityRow }
@@ -26,11 +26,12 @@ export interface Registration {
 export type RegistrationProblems = Partial<Record<keyof Registration, string>>
 
 export type RegistrationOutcome =
-  { kind: 'registered'; identity: IdentityRow } | { kind: 'refused'; problems: RegistrationProblems }
+  | { kind: 'registered'; identity: IdentityRow }
+  | { kind: 'refused'; problems: RegistrationProblems; verdict: PasswordVerdict }
 
 const email = z.email().max(254)
 
-/** Creates an identity. `place` is null when an operator does it. */
+/** Creates an identity. `place` is null when an operator does it. @throws EstimatorBusy, HasherBusy */
 export async function register(
   portal: Portal,
   registration: Registration,
@@ -39,8 +40,9 @@ export async function register(
 ): Promise<RegistrationOutcome> {
   const username = registration.username.normalize('NFKC').trim()
   const address = registration.email.trim()
-  const problems = problemsOf(username, address, registration.password)
-  if (Object.keys(problems).length > 0) return { kind: 'refused', problems }
+  const verdict = await portal.passwords.judge(registration.password, [username, address], false)
+  const problems = problemsOf(username, address, verdict)
+  if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
   const passwordHash = await portal.hasher.hash(registration.password)
   const now = portal.clock()
@@ -63,7 +65,7 @@ export async function register(
     if (!isUniqueViolation(error)) throw error
     const taken = (await findIdentityByKey(portal.storage, keyOf(username))) === null ? 'email' : 'username'
     const words = taken === 'email' ? 'There is an account with this address already.' : 'This user name is taken.'
-    return { kind: 'refused', problems: { [taken]: words } }
+    return { kind: 'refused', problems: { [taken]: words }, verdict }
   }
 }
 
@@ -101,14 +103,12 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
   await transaction(portal.storage.pool, (db) => endEverythingIn(db, id, 'operator', null, portal.clock()))
 }
 
-function problemsOf(username: string, address: string, password: string): RegistrationProblems {
+function problemsOf(username: string, address: string, verdict: PasswordVerdict): RegistrationProblems {
   const problems: RegistrationProblems = {}
   if (!/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(username)) {
     problems.username = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
   }
   if (!email.safeParse(address).success) problems.email = 'Enter an address like name@example.com.'
-  const personal = [username, address, address.split('@')[0] ?? '']
-  const weakness = passwordProblem(password, personal)
-  if (weakness !== null) problems.password = weakness
+  if (verdict.problem !== null) problems.password = verdict.problem
   return problems
 }

@@ -64,6 +64,7 @@ export async function startTestServer(
     },
     async close() {
       await server.stop()
+      await portal.passwords.close()
       await portal.storage.close()
       await folder.remove()
       if (options.database === undefined) await database.drop()

@@ -1,8 +1,11 @@
-// A form with data-passkey asks the browser for a passkey (`get`) or a new one (`create`) before it is sent. It stays hidden
-// where there are none. The platform reads and writes the JSON (WebAuthn §5.1.7 to §5.1.9).
+// A form with data-passkey asks the browser for a passkey (`get`) or a new one (`create`) before it is sent. Where there are
+// none it stays hidden, and words stand in its place. The platform reads and writes the JSON (WebAuthn §5.1.7 to §5.1.9).
 const isSupported =
   typeof globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === 'function' &&
   typeof globalThis.PublicKeyCredential.parseCreationOptionsFromJSON === 'function'
+
+const forms = isSupported ? document.querySelectorAll('form[data-passkey]') : []
+for (const words of document.querySelectorAll('[data-passkey-missing]')) words.hidden = isSupported
 
 const WORDS = {
   InvalidStateError: 'This device has a passkey of your account already.',
@@ -12,11 +15,7 @@ const WORDS = {
 /** The browser shows one question at a time: a new one takes the place of what waits in the list of user names. */
 let waiting = new AbortController()
 
-for (const form of document.querySelectorAll('form[data-passkey]')) {
-  if (!isSupported) {
-    for (const words of document.querySelectorAll('[data-passkey-missing]')) words.hidden = false
-    continue
-  }
+for (const form of forms) {
   form.hidden = false
   form.addEventListener('submit', (event) => {
     event.preventDefault()

@@ -5,6 +5,8 @@ import { notesApp, photosApp } from '../testing/apps.ts'
 import { tokensIn } from '../testing/answers.ts'
 import { Browser, FIREFOX } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
+import { addTotp, keyOn } from '../testing/factors.ts'
+import { readPage } from '../testing/page.ts'
 import { ada } from '../testing/people.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -20,6 +22,11 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
   let browser: Browser
   let notes: Client
   let photos: Client
+  let factor: { key: string; codes: string[] }
+  /** A key that is on its way into an app. */
+  let unproved: string
+  /** The password is right, and the second factor has yet to come. */
+  let halfway: Browser
 
   before(async () => {
     const created = await createDatabase(kind)
@@ -31,6 +38,10 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     photos = new Client(server.url, 'photos', await server.addApp('photos', photosApp), 'https://photos.example.test/')
     browser = new Browser(server.url)
     await browser.signIn(ada)
+    factor = await addTotp(browser, new Date())
+    unproved = keyOn(await readPage(await browser.get('/settings/second-factors/totp/new')))
+    halfway = new Browser(server.url)
+    await halfway.signIn(ada)
   })
   after(async () => {
     await server.close()
@@ -81,6 +92,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       'an ID token': tokens.id_token,
       'the secret of an app': notes.secret as string,
       'a password': ada.password,
+      'the key of an app': factor.key.replaceAll(' ', ''),
+      'a key on its way into an app': unproved.replaceAll(' ', ''),
+      ...Object.fromEntries(factor.codes.map((code) => [`the recovery code ${code}`, code.replaceAll('-', '')])),
       ...Object.fromEntries(
         cookies.flatMap(({ key, value }) => {
           const [id = ''] = decodeURIComponent(value).replace(/^s:/, '').split('.')
@@ -131,6 +145,8 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     ])
     for (const outcome of outcomes) assert.ok([400, 401].includes(outcome.status), `${word}: ${outcome.status}`)
     assert.equal((await notes.introspect(word))['active'], false, word)
+    const second = await halfway.post('/login/second-factor', { code: word.slice(0, 64) })
+    assert.equal(second.status, 401, word)
 
     const cookie = ['identity', 'protocol', 'interaction']
       .map((name) => `${name}=${word}; ${name}.sig=${word}`)

@@ -4,19 +4,41 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
+import { signInWithPasskey } from '../domain/passkeys.ts'
 import { pruneFamilies, pruneHandshakes } from '../domain/pruning.ts'
+import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
+import { home } from '../testing/connections.ts'
 import { createClock } from '../testing/clock.ts'
 import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
 import { ada, grace } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
+import { replaceRecoveryCodes } from './recovery-codes.ts'
+import { deleteSecondFactor } from './second-factors.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 const FAMILIES = 40_000
 /** Tables with a row for everybody and everything. `apps` and `signing_keys` have few, which may be read whole. */
-const GROWING = ['families', 'identities', 'identity_sessions', 'audit_events', 'handshakes', 'browser_sessions']
+const GROWING = [
+  'families',
+  'identities',
+  'identity_sessions',
+  'audit_events',
+  'handshakes',
+  'browser_sessions',
+  'totp_keys',
+  'passkeys',
+  'recovery_codes',
+]
+
+const PASSKEY_OF_NOBODY = JSON.stringify({
+  id: 'AAAA',
+  rawId: 'AAAA',
+  type: 'public-key',
+  response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
+})
 
 interface Statement {
   text: string
@@ -63,6 +85,12 @@ before(async () => {
     FROM generate_series(1, 20000) n`)
   await db.query(`INSERT INTO browser_sessions (sid, sess, expire)
     SELECT md5(n::text), '{"cookie":{}}', now() + interval '1 day' * (n % 90) FROM generate_series(1, 20000) n`)
+  await db.query(`INSERT INTO totp_keys (id, identity_id, name, encrypted_secret, last_step, created_at)
+    SELECT gen_random_uuid(), id, 'Phone', 'x', 0, created_at FROM identities`)
+  await db.query(`INSERT INTO passkeys (id, identity_id, credential_id, public_key, counter, backed_up, name, created_at)
+    SELECT gen_random_uuid(), id, id::text, '', 0, false, 'Laptop', created_at FROM identities`)
+  await db.query(`INSERT INTO recovery_codes (identity_id, hash, created_at)
+    SELECT id, sha256(convert_to(id::text || n, 'UTF8')), created_at FROM identities, generate_series(1, 3) n`)
   adaId = await server.addIdentity(ada)
   await server.addIdentity(grace)
   browser = new Browser(server.url)
@@ -110,6 +138,12 @@ for (const [what, act] of [
   ['disconnecting an app', async () => browser.post('/apps/notes/disconnection', {})],
   ['ending a browser', async () => browser.post(`/sessions/${await sessionId()}/revocation`, {})],
   ['ending all other browsers', async () => browser.post('/sessions/revocation', {})],
+  ['the second factors', async () => listSecondFactors(server.portal, adaId)],
+  ['a code', async () => proveSecondStep(server.portal, adaId, { code: '000000' }, home)],
+  ['a recovery code', async () => proveSecondStep(server.portal, adaId, { code: '0'.repeat(16) }, home)],
+  ['a passkey', async () => signInWithPasskey(server.portal, PASSKEY_OF_NOBODY, home)],
+  ['new recovery codes', async () => replaceRecoveryCodes(server.portal.storage.pool, adaId, [], clock())],
+  ['removing a second factor', async () => deleteSecondFactor(server.portal.storage.pool, 'totp', adaId, adaId)],
   ['signing out', async () => browser.post('/logout', {})],
   ['disabling a person', async () => disableIdentity(server.portal, adaId)],
   ['enabling a person', async () => enableIdentity(server.portal, adaId)],

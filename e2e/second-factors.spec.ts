@@ -42,6 +42,15 @@ class Laptop {
   }
 }
 
+/** Somebody signs in and makes a passkey on their laptop, whose recovery codes are still on the page. */
+async function openLaptop(page: Page, person: Person): Promise<Laptop> {
+  const laptop = await Laptop.open(page)
+  await signInAtPortal(page, person)
+  await addPasskey(page)
+  await keepRecoveryCodes(page)
+  return laptop
+}
+
 async function addPasskey(page: Page, name = 'Laptop') {
   await page.goto(FACTORS)
   await page.getByRole('link', { name: 'Add a passkey' }).click()
@@ -98,10 +107,7 @@ test('a passkey signs in after the password, and is told apart when one device i
   page,
   person,
 }) => {
-  const laptop = await Laptop.open(page)
-  await signInAtPortal(page, person)
-  await addPasskey(page)
-  await keepRecoveryCodes(page)
+  const laptop = await openLaptop(page, person)
   await page.getByRole('link', { name: 'I have kept them' }).click()
   await expect(page.getByRole('listitem').filter({ hasText: 'Laptop' })).toContainText('Passkey')
   await addPasskey(page, 'Laptop again')
@@ -129,10 +135,7 @@ test('a passkey alone signs in at the press of a button, for whoever the device 
   demo,
   person,
 }) => {
-  const laptop = await Laptop.open(page)
-  await signInAtPortal(page, person)
-  await addPasskey(page)
-  await keepRecoveryCodes(page)
+  const laptop = await openLaptop(page, person)
   await laptop.touch(false)
   await signOut(page)
 
@@ -151,10 +154,7 @@ test('a passkey alone signs in at the press of a button, for whoever the device 
 })
 
 test('a browser offers its passkey among the user names, and picking it signs in', async ({ page, person }) => {
-  const laptop = await Laptop.open(page)
-  await signInAtPortal(page, person)
-  await addPasskey(page)
-  await keepRecoveryCodes(page)
+  const laptop = await openLaptop(page, person)
   await laptop.touch(false)
   await signOut(page)
   await expect(page.getByLabel('User name or e-mail')).toHaveAttribute('autocomplete', 'username webauthn')

@@ -1,14 +1,7 @@
+import type { TotpKey as TotpKeyRow } from './client/client.ts'
 import type { Queryable } from './postgres.ts'
 
-export interface TotpKeyRow {
-  id: string
-  identityId: string
-  name: string
-  encryptedSecret: string
-  lastStep: number
-  createdAt: Date
-  lastUsedAt: Date | null
-}
+export type { TotpKeyRow }
 
 export async function insertTotpKey(db: Queryable, key: Omit<TotpKeyRow, 'lastUsedAt'>): Promise<void> {
   await db.query({

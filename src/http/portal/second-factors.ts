@@ -99,8 +99,8 @@ export async function leadOnFromAdding(
   const { identityId, amr } = signedInOf(req)
   logEvent(req, 'second_factor_added', { identityId })
   if (!amr.includes('mfa')) await enter(req, res, identityId, withSecondProof(amr, proof))
-  if (recoveryCodes === null) return res.redirect(303, returnTo ?? `${PAGE}?notice=second-factor-added`)
-  await showRecoveryCodes(req, res, recoveryCodes, returnTo)
+  if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
+  res.redirect(303, returnTo === null ? `${PAGE}?notice=second-factor-added` : withReturnTo(PAGE, returnTo))
 }
 
 /** Where somebody goes who was sent here to set a second factor up. */

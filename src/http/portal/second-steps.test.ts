@@ -164,6 +164,18 @@ test('a passkey is the only step on the sign-in page, for whoever proved to it w
   assert.equal((await new Browser(server.url).post('/login/passkey', { credential })).status, 401)
 })
 
+test('a passkey also confirms that it is the same person, before what protects the account is changed', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  clock.advance(601)
+  const asked = await home.get('/settings/second-factors')
+  const page = await readPage(await home.get(asked.headers.get('location') ?? ''))
+  assert.equal(page.heading, 'Confirm that it is you')
+  const fields = { credential: answerTo(page, device), return_to: '/settings/second-factors' }
+  assert.equal((await home.post('/login/passkey', fields)).headers.get('location'), '/settings/second-factors')
+  assert.equal((await home.get('/settings/second-factors')).status, 200)
+})
+
 test('the passkey of somebody who was disabled opens nothing', async () => {
   const device = new Authenticator(server.url)
   await addPasskey(home, device)

@@ -3,6 +3,7 @@ import { findAppFast } from '../../domain/apps.ts'
 import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
+import type { Portal } from '../../domain/portal.ts'
 import { signIn } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
@@ -78,7 +79,6 @@ export async function showSignIn(
   res: Response,
   form: { login: string; problem: string | null; returnTo: string | null },
 ): Promise<void> {
-  const portal = portalOf(req)
   await render(
     req,
     res,
@@ -88,9 +88,14 @@ export async function showSignIn(
       ...form,
       appName: await appNameOf(req, form.returnTo),
       registerHref: withReturnTo('/register', form.returnTo),
-      passkeyOptions: offersPasskeys(portal) ? JSON.stringify(passkeySignInOptions(portal)) : null,
+      passkeyOptions: passkeyQuestion(portalOf(req)),
     },
   )
+}
+
+/** What a page asks the browser for when it offers a passkey as the only step; null where there can be none. */
+export function passkeyQuestion(portal: Portal): string | null {
+  return offersPasskeys(portal) ? JSON.stringify(passkeySignInOptions(portal)) : null
 }
 
 /** GET /logout */

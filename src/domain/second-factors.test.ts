@@ -50,7 +50,12 @@ after(async () => {
 })
 
 async function openPortal(): Promise<Portal> {
-  return createPortal(testConfig(database), createLogger('silent'), clock)
+  // Only one test is about the limit of guesses, and sets one.
+  return createPortal(
+    testConfig(database, { FREE_GUESSES: '100', SUSPENSION_AFTER: '0' }),
+    createLogger('silent'),
+    clock,
+  )
 }
 
 /** @returns the key as the page prints it, and the recovery codes that came with it */
@@ -64,7 +69,8 @@ async function addApp(name = 'Phone'): Promise<{ key: string; recoveryCodes: str
 
 /** What somebody typed as their second step. */
 async function proveCode(at: Portal, identityId: string, code: string, place: Place): Promise<string[] | null> {
-  return proveSecondStep(at, identityId, { code }, place)
+  const outcome = await proveSecondStep(at, { identityId, answer: { code }, place, deviceHash: null })
+  return outcome.kind === 'proved' ? outcome.proof : null
 }
 
 async function sentences(): Promise<string[]> {
@@ -168,6 +174,22 @@ test('one code presented twenty times at once to two processes is accepted once'
     ),
   )
   assert.equal(proofs.filter((proof) => proof !== null).length, 1)
+})
+
+test('wrong codes have to wait after a few, wherever they come from, and a right one does not help before that', async () => {
+  const { key } = await addApp()
+  const strict = { ...portal, policy: { ...portal.policy, freeGuesses: 5 } }
+  const guess = async (code: string, address: string) =>
+    (
+      await proveSecondStep(strict, {
+        identityId: signedIn.identityId,
+        answer: { code },
+        place: { ...home, address },
+        deviceHash: null,
+      })
+    ).kind
+  for (let count = 0; count < 5; count++) assert.equal(await guess('000000', `198.51.100.${count}`), 'refused')
+  assert.equal(await guess(codeOf(key, clock()), '198.51.100.9'), 'throttled')
 })
 
 test('each of two apps has its own codes, and somebody else’s are worth nothing', async () => {

@@ -13,11 +13,14 @@ import {
 import { insertTotpKey, listTotpKeys } from '../storage/totp-keys.ts'
 import type { SecondProof } from './authentication-context.ts'
 import type { AuditKind } from './audit.ts'
+import { isKnownDevice } from './devices.ts'
+import { beginGuess } from './guessing.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
 import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
 import type { Place, Portal } from './portal.ts'
 import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
+import type { Suspension } from './suspensions.ts'
 import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
 
 export { FACTOR_KINDS, type FactorKind }
@@ -66,19 +69,33 @@ export async function listSecondFactors(portal: Portal, identityId: string): Pro
 /** What somebody answers when they are asked for their second factor: something typed, or a browser's answer in JSON. */
 export type SecondStepAnswer = { code: string } | { credential: string }
 
-/** Checks a second step, whichever it is. Null when it proves nothing. */
+/** Where a second step comes from. */
+export interface SecondStepAttempt {
+  identityId: string
+  answer: SecondStepAnswer
+  place: Place
+  /** The device of the browser, whoever used it before. */
+  deviceHash: Buffer | null
+}
+
+export type SecondStepOutcome =
+  | { kind: 'proved'; proof: SecondProof }
+  /** `suspension` is what this very guess brought upon its address. */
+  | { kind: 'refused'; suspension: Suspension | null }
+  | { kind: 'throttled'; retryAt: Date; suspended: boolean }
+
+/** Checks a second step, whichever it is. Codes can be guessed, so wrong ones are counted; what a passkey signs cannot. */
 export async function proveSecondStep(
   portal: Portal,
-  identityId: string,
-  answer: SecondStepAnswer,
-  place: Place,
-): Promise<SecondProof | null> {
-  const proof =
+  { identityId, answer, place, deviceHash }: SecondStepAttempt,
+): Promise<SecondStepOutcome> {
+  const outcome =
     'code' in answer
-      ? await proveCode(portal, identityId, answer.code, place)
-      : await provePasskey(portal, identityId, answer.credential, place)
-  if (proof === null) await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
-  return proof
+      ? await guessCode(portal, identityId, answer.code, place, deviceHash)
+      : outcomeOf(await provePasskey(portal, identityId, answer.credential, place))
+  if (outcome.kind === 'refused')
+    await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
+  return outcome
 }
 
 /** The words a person reads when a name will not do; null when it will. */
@@ -174,6 +191,31 @@ export async function renewRecoveryCodes(portal: Portal, identityId: string, pla
     await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
     return makeRecoveryCodesIn(db, portal, identityId)
   })
+}
+
+async function guessCode(
+  portal: Portal,
+  identityId: string,
+  typed: string,
+  place: Place,
+  deviceHash: Buffer | null,
+): Promise<SecondStepOutcome> {
+  const isKnown = await isKnownDevice(portal, identityId, deviceHash)
+  const guess = await beginGuess(portal, {
+    kind: 'second-factor',
+    account: identityId,
+    address: place.address,
+    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
+  })
+  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
+  const proof = await proveCode(portal, identityId, typed, place)
+  if (proof === null) return { kind: 'refused', suspension: await guess.failed() }
+  await guess.succeeded()
+  return { kind: 'proved', proof }
+}
+
+function outcomeOf(proof: SecondProof | null): SecondStepOutcome {
+  return proof === null ? { kind: 'refused', suspension: null } : { kind: 'proved', proof }
 }
 
 /** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */

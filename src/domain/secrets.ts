@@ -10,6 +10,7 @@ export interface DerivedKeys {
   passkeyChallenge: KeyObject
   mailLink: KeyObject
   device: KeyObject
+  counterNames: KeyObject
   cookies: string
 }
 
@@ -32,6 +33,7 @@ function derive(root: string): DerivedKeys {
     passkeyChallenge: createSecretKey(key('passkey-challenge')),
     mailLink: createSecretKey(key('mail-link')),
     device: createSecretKey(key('device')),
+    counterNames: createSecretKey(key('counter-names')),
     cookies: key('cookies').toString('base64url'),
   }
 }

@@ -5,8 +5,9 @@ import pg from 'pg'
 import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
-import { pruneFamilies, pruneHandshakes } from '../domain/pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from '../domain/pruning.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
+import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
@@ -31,6 +32,8 @@ const GROWING = [
   'totp_keys',
   'passkeys',
   'recovery_codes',
+  'counters',
+  'suspensions',
 ]
 
 const PASSKEY_OF_NOBODY = JSON.stringify({
@@ -58,6 +61,7 @@ const clock = createClock()
 let server: TestServer
 let db: pg.Client
 let notes: Client
+let wrong: Client
 let adaId: string
 let browser: Browser
 
@@ -74,6 +78,7 @@ before(async () => {
   const clientIds = Array.from({ length: 25 }, (_, number) => `app-${number}`)
   for (const id of clientIds) await server.addApp(id, notesApp)
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
+  wrong = new Client(server.url, 'notes', 'a-secret-it-does-not-have', CALLBACK)
 
   const people = peopleOf(FAMILIES)
   await addPeople(db, people, clock())
@@ -91,6 +96,10 @@ before(async () => {
     SELECT gen_random_uuid(), id, id::text, '', 0, false, 'Laptop', created_at FROM identities`)
   await db.query(`INSERT INTO recovery_codes (identity_id, hash, created_at)
     SELECT id, sha256(convert_to(id::text || n, 'UTF8')), created_at FROM identities, generate_series(1, 3) n`)
+  await db.query(`INSERT INTO counters (key, points, expire)
+    SELECT md5(n::text), 1, (extract(epoch FROM now()) * 1000)::bigint + 1000 * n FROM generate_series(-1000, 20000) n`)
+  await db.query(`INSERT INTO suspensions (address, since, until, failures)
+    SELECT '2001:db8:' || to_hex(n) || '::/64', now(), now() - interval '1 second' * n, 100 FROM generate_series(1, 20000) n`)
   adaId = await server.addIdentity(ada)
   await server.addIdentity(grace)
   browser = new Browser(server.url)
@@ -120,6 +129,7 @@ for (const [what, act] of [
   ['signing in with a user name', async () => new Browser(server.url).signIn(ada)],
   ['signing in with an address', async () => new Browser(server.url).signIn({ ...ada, username: ada.email })],
   ['a wrong password', async () => new Browser(server.url).post('/login', { login: 'ada', password: 'wrong' })],
+  ['a wrong secret', async () => wrong.introspect('token')],
   ['signing in again in the same browser', async () => browser.signIn(ada)],
   ['registering', async () => register('fresh')],
   ['the dashboard', async () => browser.get('/dashboard')],
@@ -139,8 +149,8 @@ for (const [what, act] of [
   ['ending a browser', async () => browser.post(`/sessions/${await sessionId()}/revocation`, {})],
   ['ending all other browsers', async () => browser.post('/sessions/revocation', {})],
   ['the second factors', async () => listSecondFactors(server.portal, adaId)],
-  ['a code', async () => proveSecondStep(server.portal, adaId, { code: '000000' }, home)],
-  ['a recovery code', async () => proveSecondStep(server.portal, adaId, { code: '0'.repeat(16) }, home)],
+  ['a code', async () => typeCode('000000')],
+  ['a recovery code', async () => typeCode('0'.repeat(16))],
   ['a passkey', async () => signInWithPasskey(server.portal, PASSKEY_OF_NOBODY, home)],
   ['new recovery codes', async () => replaceRecoveryCodes(server.portal.storage.pool, adaId, [], clock())],
   ['removing a second factor', async () => deleteSecondFactor(server.portal.storage.pool, 'totp', adaId, adaId)],
@@ -153,6 +163,11 @@ for (const [what, act] of [
   ['enabling an app', async () => enableApp(server.portal, await app('app-3'))],
   ['pruning what nobody has ended', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
   ['pruning protocol records', async () => pruneHandshakes(server.portal)],
+  ['suspending an address', async () => suspend(server.portal, '192.0.2.9', 100)],
+  ['listing suspended addresses', async () => listSuspensions(server.portal)],
+  ['lifting a suspension', async () => liftSuspension(server.portal, '192.0.2.9')],
+  ['pruning counters', async () => pruneCounters(server.portal)],
+  ['pruning suspensions', async () => pruneSuspensions(server.portal)],
 ] satisfies [string, () => Promise<unknown>][]) {
   test(`${what} finds its rows by an index`, async () => {
     const statements = await record(act)
@@ -179,6 +194,10 @@ test('a query that reads a whole table would have been noticed', async () => {
     assert.equal(faultsOf(plan as PlanNode, statement).length, 1, text)
   }
 })
+
+async function typeCode(code: string) {
+  return proveSecondStep(server.portal, { identityId: adaId, answer: { code }, place: home, deviceHash: null })
+}
 
 async function record(act: () => Promise<unknown>): Promise<Statement[]> {
   const statements: Statement[] = []

@@ -126,6 +126,24 @@ test('a wrong code is refused in words, and the next one is asked for', async ()
   assert.equal((await browser.get('/login/second-factor')).status, 200)
 })
 
+test('whoever guesses codes has to wait, and the person still gets in from a browser of theirs', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const thief = await halfway()
+  for (let count = 0; count < 5; count++) {
+    assert.equal((await thief.post('/login/second-factor', { code: '000000' })).status, 401)
+  }
+  const held = await thief.post('/login/second-factor', { code: codeOf(key, clock()) })
+  assert.equal(held.status, 429)
+  assert.ok(Number(held.headers.get('retry-after')) > 0)
+  // Giving the right password again does not start the count anew.
+  assert.equal((await (await halfway()).post('/login/second-factor', { code: codeOf(key, clock()) })).status, 429)
+
+  await home.post('/logout', {})
+  await halfway(home)
+  assert.equal((await home.post('/login/second-factor', { code: codeOf(key, clock()) })).status, 303)
+})
+
 test('a recovery code signs in once, with the password', async () => {
   const { codes } = await addTotp(home, clock())
   assert.equal(codes.length, 10)

@@ -4,9 +4,11 @@ import { findIdentity } from '../../domain/identities.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../../domain/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../../domain/second-factors.ts'
 import { portalOf } from '../context.ts'
-import { logEvent } from '../event-log.ts'
+import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, textField } from '../form-fields.ts'
+import { deviceOf } from '../middleware/device.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { appNameOf, enter, withReturnTo } from './sessions.ts'
@@ -29,10 +31,20 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
   await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: problemOf(req), returnTo })
 }
 
-/** Signs in with one more proof than before. False, and 401, when it proves nothing. */
+/** Signs in with one more proof than before. False, and 401, when it proves nothing. @throws TooManyGuesses */
 export async function takeSecondStep(req: Request, res: Response, identityId: string, amr: string[]): Promise<boolean> {
-  const proof = await proveSecondStep(portalOf(req), identityId, answerIn(req), req.place)
-  if (proof !== null && (await enter(req, res, identityId, withSecondProof(amr, proof)))) return true
+  const portal = portalOf(req)
+  const attempt = { identityId, answer: answerIn(req), place: req.place, deviceHash: deviceOf(req) }
+  const outcome = await proveSecondStep(portal, attempt)
+  switch (outcome.kind) {
+    case 'proved':
+      if (await enter(req, res, identityId, withSecondProof(amr, outcome.proof))) return true
+      break
+    case 'throttled':
+      throw new TooManyGuesses(outcome, portal.clock())
+    case 'refused':
+      logSuspension(req, outcome.suspension)
+  }
   logEvent(req, 'second_factor_refused', { identityId })
   res.status(401)
   return false

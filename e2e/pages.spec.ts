@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test'
+import { codeOf } from '../src/testing/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
 import { connect, connectSilently, fillSignIn, FIREFOX_ON_WINDOWS, openBrowser, openForm } from './steps.ts'
 
@@ -53,6 +54,26 @@ const pagesForPeople: Pages = {
   'Sign out?, asked by an app': ({ page, demo }) =>
     page.goto(`/oauth/logout?client_id=notes&post_logout_redirect_uri=${encodeURIComponent(demo.notes)}`),
   'Nothing here': ({ page }) => page.goto('/no/such/page'),
+  Settings: ({ page }) => page.goto('/settings'),
+  'Second factors, none yet': ({ page }) => page.goto('/settings/second-factors'),
+  'Add a passkey': ({ page }) => page.goto('/settings/second-factors/passkey/new'),
+  'Add an authenticator app, with everything to correct': async ({ page }) => {
+    await page.goto('/settings/second-factors/totp/new')
+    await page.getByLabel('Code').fill('000000')
+    await page.getByRole('button', { name: 'Add this app' }).click()
+    await expect(page.getByRole('alert')).toBeVisible()
+  },
+  'Your recovery codes': async ({ page }) => {
+    const key = (await page.locator('code.key').textContent()) ?? ''
+    await page.getByLabel('Code').fill(codeOf(key, new Date()))
+    await page.getByRole('button', { name: 'Add this app' }).click()
+  },
+  'Second factors': ({ page }) => page.goto('/settings/second-factors'),
+  'New recovery codes': ({ page }) => page.goto('/settings/second-factors/recovery-codes/new'),
+  'Authenticator app': async ({ page }) => {
+    await page.goto('/settings/second-factors')
+    await page.getByRole('link', { name: 'Change Authenticator app' }).click()
+  },
   'Your apps, none left': async ({ page }) => {
     await page.goto('/dashboard')
     await page.getByRole('button', { name: 'Disconnect Notes' }).click()

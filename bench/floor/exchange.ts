@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applicationTokenClaims } from '../../src/domain/application-tokens.ts'
 import { hashRefreshToken, mintRefreshToken } from '../../src/domain/refresh-tokens.ts'
-import { addSeconds } from '../../src/domain/time.ts'
+import { addSeconds, epochSeconds } from '../../src/domain/time.ts'
 import { findAppFast } from '../../src/storage/apps.ts'
 import { insertFamily } from '../../src/storage/families.ts'
 import { CODE, type CodeRecord } from './authorize.ts'
@@ -53,7 +53,18 @@ export async function exchangeCode(
   const { audience } = app
   const claims = applicationTokenClaims(
     portal,
-    { identityId, clientId, familyId, audience, scope, roles: [], jkt: null },
+    {
+      identityId,
+      clientId,
+      familyId,
+      audience,
+      scope,
+      roles: [],
+      authTime: epochSeconds(now),
+      acr: 'aal1',
+      amr: ['pwd'],
+      jkt: null,
+    },
     app.applicationTokenTtl,
   )
   answerJson(

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applicationTokenClaims } from '../../src/domain/application-tokens.ts'
 import { hashRefreshToken, parseRefreshToken, successorOf } from '../../src/domain/refresh-tokens.ts'
+import { epochSeconds } from '../../src/domain/time.ts'
 import { answerJson, clientIdOf, type Floor } from './request.ts'
 
 interface Row {
@@ -42,7 +43,8 @@ export async function refresh(
   const family = rows[0]
   if (family === undefined) return answerJson(res, 400, '{"error":"invalid_grant"}')
 
-  const claims = applicationTokenClaims(portal, { ...family, familyId: family.id, jkt: null }, family.ttl)
+  const signIn = { authTime: epochSeconds(portal.clock()), acr: 'aal1', amr: ['pwd'] }
+  const claims = applicationTokenClaims(portal, { ...family, ...signIn, familyId: family.id, jkt: null }, family.ttl)
   answerJson(
     res,
     200,

@@ -44,6 +44,9 @@ test('a token says who, for which app and API, how long, what, and by which fami
     scope: 'openid email',
     roles: ['editor', 'admin'],
     fam: notes.familyId,
+    auth_time: 1_763_726_400,
+    acr: 'mfa',
+    amr: ['pwd', 'otp', 'mfa'],
   })
 })
 
@@ -175,7 +178,17 @@ test('what a key of ours has signed as something else is no application token', 
 })
 
 function subject({ clientId, familyId }: Connection): ApplicationTokenSubject {
-  return { identityId: adaId, clientId, familyId, audience: 'notes-api', scope: 'openid', roles: [], jkt: null }
+  const signIn = { authTime: 1_763_726_400, acr: 'mfa', amr: ['pwd', 'otp', 'mfa'] }
+  return {
+    identityId: adaId,
+    clientId,
+    familyId,
+    audience: 'notes-api',
+    scope: 'openid',
+    roles: [],
+    ...signIn,
+    jkt: null,
+  }
 }
 
 function claimsFor(connection: Connection, rest: Partial<ApplicationTokenSubject> = {}): ApplicationTokenClaims {

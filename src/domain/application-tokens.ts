@@ -16,6 +16,10 @@ export interface ApplicationTokenClaims {
   scope: string
   roles: string[]
   fam: string
+  /** How and when the person signed in for this family (RFC 9068 §2.2.1); a refresh does not change it. */
+  auth_time: number
+  acr?: string
+  amr: string[]
   /** Thumbprint of the key the token is bound to (RFC 9449 §6.1). */
   cnf?: { jkt: string }
 }
@@ -27,6 +31,10 @@ export interface ApplicationTokenSubject {
   audience: string
   scope: string
   roles: string[]
+  /** Seconds since 1970. */
+  authTime: number
+  acr: string | null
+  amr: string[]
   jkt: string | null
 }
 
@@ -48,6 +56,9 @@ export function applicationTokenClaims(
     scope: subject.scope,
     roles: subject.roles,
     fam: subject.familyId,
+    auth_time: subject.authTime,
+    ...(subject.acr === null ? {} : { acr: subject.acr }),
+    amr: subject.amr,
     ...(subject.jkt === null ? {} : { cnf: { jkt: subject.jkt } }),
   }
 }

@@ -20,6 +20,12 @@ export type AuditKind =
   | 'data_exported'
   | 'deletion_requested'
   | 'deletion_withdrawn'
+  | 'second_factor_added'
+  | 'second_factor_removed'
+  | 'second_factor_refused'
+  | 'passkey_refused'
+  | 'recovery_codes_made'
+  | 'recovery_code_used'
 
 /** One thing that happened, as the person reads it. */
 export interface Happening {
@@ -90,5 +96,20 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       }
     case 'deletion_withdrawn':
       return { sentence: 'You kept your account after all.', tone: 'good' }
+    case 'second_factor_added':
+      return { sentence: `The ${row.detail ?? 'second factor'} was added.`, tone: 'good' }
+    case 'second_factor_removed':
+      return { sentence: `The ${row.detail ?? 'second factor'} was removed.`, tone: 'warning' }
+    case 'second_factor_refused':
+      return { sentence: 'Somebody with your password did not have your second factor.', tone: 'warning' }
+    case 'passkey_refused':
+      return {
+        sentence: `The passkey “${row.detail ?? ''}” answered with an old counter and was refused, so somebody may have copied it.`,
+        tone: 'warning',
+      }
+    case 'recovery_codes_made':
+      return { sentence: 'New recovery codes were made.', tone: 'plain' }
+    case 'recovery_code_used':
+      return { sentence: 'A recovery code was used in place of a second factor.', tone: 'warning' }
   }
 }

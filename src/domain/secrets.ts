@@ -5,6 +5,9 @@ export interface DerivedKeys {
   refreshTokenTag: KeyObject
   refreshTokenSuccessor: KeyObject
   signingKeyEncryption: KeyObject
+  totpKeyEncryption: KeyObject
+  recoveryCodeHash: KeyObject
+  passkeyChallenge: KeyObject
   mailLink: KeyObject
   device: KeyObject
   counterNames: KeyObject
@@ -25,6 +28,9 @@ function derive(root: string): DerivedKeys {
     refreshTokenTag: createSecretKey(key('refresh-token-tag')),
     refreshTokenSuccessor: createSecretKey(key('refresh-token-successor')),
     signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
+    totpKeyEncryption: createSecretKey(key('totp-key-encryption')),
+    recoveryCodeHash: createSecretKey(key('recovery-code-hash')),
+    passkeyChallenge: createSecretKey(key('passkey-challenge')),
     mailLink: createSecretKey(key('mail-link')),
     device: createSecretKey(key('device')),
     counterNames: createSecretKey(key('counter-names')),

@@ -5,6 +5,7 @@ import { beginGuess } from './guessing.ts'
 import { keyOf } from './identities.ts'
 import { HasherBusy, isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
+import { hasSecondFactor } from './second-factors.ts'
 import type { Suspension } from './suspensions.ts'
 
 /** What somebody typed, and where. */
@@ -63,5 +64,6 @@ export async function signIn(
   if (portal.hasher.needsRehash(identity.passwordHash)) {
     await updatePasswordHash(portal.storage, identity.id, await portal.hasher.hash(password), now)
   }
-  return { kind: 'signed-in', identity, amr: ['pwd'] }
+  const kind = (await hasSecondFactor(portal, identity.id)) ? 'second-factor' : 'signed-in'
+  return { kind, identity, amr: ['pwd'] }
 }

@@ -1,13 +1,4 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomBytes,
-  sign,
-  verify,
-} from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import {
   deleteSigningKeys,
@@ -18,6 +9,7 @@ import {
   updateEncryptedPrivate,
 } from '../storage/signing-keys.ts'
 import type { Storage } from '../storage/storage.ts'
+import { decryptWithAny, encrypt } from './encryption.ts'
 import type { DerivedKeys, Secrets } from './secrets.ts'
 import { addSeconds } from './time.ts'
 
@@ -105,23 +97,23 @@ export class KeyRing {
   }
 
   async #open(row: SigningKeyRow): Promise<SigningKey> {
-    for (const [index, keys] of this.#secrets.entries()) {
-      const pem = decrypt(row.encryptedPrivate, row.kid, keys)
-      if (pem === null) continue
-      // An older secret may be taken away as soon as nothing is encrypted under it any more.
-      if (index > 0) await updateEncryptedPrivate(this.#storage, row.kid, encrypt(pem, row.kid, this.#secrets[0]))
-      const privateKey = createPrivateKey(pem)
-      return {
-        kid: row.kid,
-        alg: row.alg as SigningAlg,
-        privateKey,
-        publicKey: createPublicKey(privateKey),
-        signsFrom: row.signsFrom,
-      }
+    const encryptionKeys = this.#secrets.map((keys) => keys.signingKeyEncryption)
+    const opened = decryptWithAny(row.encryptedPrivate, row.kid, encryptionKeys)
+    if (opened === null)
+      throw new Error(
+        'GATEHOUSE_SECRET does not open the signing keys in this database: put the secret they were made under back, after a comma',
+      )
+    const { plaintext: pem, isOutdated } = opened
+    // An older secret may be taken away as soon as nothing is encrypted under it any more.
+    if (isOutdated) await updateEncryptedPrivate(this.#storage, row.kid, encryptPem(pem, row.kid, this.#secrets[0]))
+    const privateKey = createPrivateKey(pem)
+    return {
+      kid: row.kid,
+      alg: row.alg as SigningAlg,
+      privateKey,
+      publicKey: createPublicKey(privateKey),
+      signsFrom: row.signsFrom,
     }
-    throw new Error(
-      'GATEHOUSE_SECRET does not open the signing keys in this database: put the secret they were made under back, after a comma',
-    )
   }
 }
 
@@ -179,32 +171,12 @@ function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom:
     kid,
     alg,
     publicJwk: JSON.stringify(publicJwk),
-    encryptedPrivate: encrypt(pem, kid, keys),
+    encryptedPrivate: encryptPem(pem, kid, keys),
     createdAt,
     signsFrom,
   }
 }
 
-/** AES-256-GCM bound to the key's id: `iv.tag.ciphertext`. */
-function encrypt(pem: string, kid: string, keys: DerivedKeys): string {
-  const iv = randomBytes(12)
-  const cipher = createCipheriv('aes-256-gcm', keys.signingKeyEncryption, iv).setAAD(Buffer.from(kid))
-  const ciphertext = Buffer.concat([cipher.update(pem, 'utf8'), cipher.final()])
-  return [iv, cipher.getAuthTag(), ciphertext].map((part) => part.toString('base64url')).join('.')
-}
-
-function decrypt(encrypted: string, kid: string, keys: DerivedKeys): string | null {
-  const [iv, tag, ciphertext] = encrypted.split('.').map((part) => Buffer.from(part, 'base64url')) as [
-    Buffer,
-    Buffer,
-    Buffer,
-  ]
-  const decipher = createDecipheriv('aes-256-gcm', keys.signingKeyEncryption, iv)
-    .setAAD(Buffer.from(kid))
-    .setAuthTag(tag)
-  try {
-    return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString('utf8')
-  } catch {
-    return null
-  }
+function encryptPem(pem: string, kid: string, keys: DerivedKeys): string {
+  return encrypt(pem, kid, keys.signingKeyEncryption)
 }

@@ -12,11 +12,22 @@ import { createDisownedSignIn, newDisownedSignIn } from './portal/disowned-sign-
 import { createExport, newExport } from './portal/exports.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
-import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
-import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
+import { createCancellation, createConfirmation, createStepUp, showInteraction } from './portal/interactions.ts'
 import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
+import { createPasskey, newPasskey } from './portal/passkeys.ts'
+import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
-import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
+import { createRecoveryCodes, newRecoveryCodes } from './portal/recovery-codes.ts'
+import { destroyFactor, editFactor, listFactors, updateFactor } from './portal/second-factors.ts'
+import { createSecondStep, newSecondStep } from './portal/second-steps.ts'
+import { createTotpKey, newTotpKey } from './portal/totp-keys.ts'
+import {
+  confirmDestroySession,
+  createPasskeySession,
+  createSession,
+  destroyCurrentSession,
+  newSession,
+} from './portal/sessions.ts'
 import { showSettings } from './portal/settings.ts'
 
 const PUBLIC = join(import.meta.dirname, '../../public')
@@ -49,6 +60,9 @@ export function createRoutes(
   routes.get('/', (req, res) => res.redirect(303, req.signedIn ? '/dashboard' : '/login'))
   routes.get('/login', letFormsLeadOn, newSession)
   routes.post('/login', letFormsLeadOn, createSession)
+  routes.post('/login/passkey', letFormsLeadOn, createPasskeySession)
+  routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
+  routes.post('/login/second-factor', letFormsLeadOn, createSecondStep)
   routes.get('/register', letFormsLeadOn, newRegistration)
   routes.post('/register', letFormsLeadOn, createRegistration)
   routes.get('/logout', confirmDestroySession)
@@ -61,6 +75,7 @@ export function createRoutes(
   routes.post('/account-restoration', letFormsLeadOn, createAccountRestoration)
 
   routes.get('/interaction/:uid', letFormsLeadOn, showInteraction)
+  routes.post('/interaction/:uid/second-factor', letFormsLeadOn, createStepUp)
   routes.post('/interaction/:uid/confirmation', letFormsLeadOn, createConfirmation)
   routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
 
@@ -77,6 +92,19 @@ export function createRoutes(
   routes.post('/settings/export', requireFreshSignIn('/settings/export'), createExport)
   routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)
   routes.post('/settings/deletion', requireFreshSignIn('/settings/deletion'), createDeletion)
+
+  const factors = '/settings/second-factors'
+  const fresh = requireFreshSignIn(factors)
+  routes.get(factors, fresh, listFactors)
+  routes.get(`${factors}/totp/new`, fresh, newTotpKey)
+  routes.post(`${factors}/totp`, fresh, createTotpKey)
+  routes.get(`${factors}/passkey/new`, fresh, newPasskey)
+  routes.post(`${factors}/passkey`, fresh, createPasskey)
+  routes.get(`${factors}/recovery-codes/new`, fresh, newRecoveryCodes)
+  routes.post(`${factors}/recovery-codes`, fresh, createRecoveryCodes)
+  routes.get(`${factors}/:kind/:id`, fresh, editFactor)
+  routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
+  routes.post(`${factors}/:kind/:id/removal`, fresh, destroyFactor)
 
   routes.get('/dev/outbox', listOutboxMails)
   routes.get('/dev/outbox/:name', showOutboxMail)

@@ -65,7 +65,7 @@ test('an API verifies application tokens offline, from a code and from a refresh
     const { payload, protectedHeader } = await verify(token, 'notes')
     assert.deepEqual(Object.keys(protectedHeader).toSorted(), ['alg', 'kid', 'typ'])
     assert.equal(protectedHeader.alg, 'ES256')
-    const { iat, exp, jti, fam, ...rest } = payload
+    const { iat, exp, jti, fam, auth_time: authTime, ...rest } = payload
     assert.deepEqual(rest, {
       iss: server.url,
       sub: adasId,
@@ -73,7 +73,10 @@ test('an API verifies application tokens offline, from a code and from a refresh
       client_id: 'notes',
       scope: 'openid profile email',
       roles: ['editor', 'owner'],
+      acr: 'aal1',
+      amr: ['pwd'],
     })
+    assert.ok((authTime as number) <= (iat as number))
     assert.equal((exp as number) - (iat as number), 300)
     assert.match(jti as string, /^[\w-]{20,}$/)
     assert.match(fam as string, /^[0-9a-f-]{36}$/)

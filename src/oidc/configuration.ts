@@ -1,6 +1,7 @@
 import { type Client, type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { applicationTokenClaims } from '../domain/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps.ts'
+import { ACR_VALUES } from '../domain/authentication-context.ts'
 import type { Portal } from '../domain/portal.ts'
 import { findAccountWith, type PortalAccount } from './account.ts'
 import { createAdapter } from './adapter.ts'
@@ -9,7 +10,6 @@ import { loadExistingGrant } from './grants.ts'
 import { interactionUrl } from './interactions.ts'
 import { createPolicy } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
-import { PASSWORD_ACR } from './protocol-session.ts'
 import { defaultResource, getResourceServerInfo } from './resources.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
@@ -68,7 +68,9 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
     formats: {
       customizers: {
         jwt(ctx, token, parts) {
-          const { client, account } = ctx.oidc
+          const { client, account, entities } = ctx.oidc
+          // Only an exchange makes a token here: a refresh signs its own.
+          const { authTime = 0, acr = null, amr = [] } = entities.AuthorizationCode ?? {}
           const claims = applicationTokenClaims(
             portal,
             {
@@ -78,6 +80,9 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
               audience: client?.app.audience as string,
               scope: token.scope ?? '',
               roles: (account as PortalAccount | undefined)?.identity.roles ?? [],
+              authTime,
+              acr,
+              amr,
               jkt: token.jkt ?? null,
             },
             client?.app.applicationTokenTtl ?? null,
@@ -87,7 +92,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       },
     },
 
-    acrValues: [PASSWORD_ACR],
+    acrValues: [...ACR_VALUES],
     scopes: OPENID_SCOPES,
     claims: {
       openid: ['sub', 'acr', 'amr', 'auth_time'],

@@ -1,7 +1,11 @@
-import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { acrOf, isAcr, satisfies } from '../domain/authentication-context.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 const { Check, base } = interactionPolicy
+
+/** The reason of a prompt that asks somebody who is signed in for one proof more. */
+export const STEP_UP = 'step_up'
 
 /** When the portal must show a page: nobody is signed in, or the request, or a native app, asks for one. */
 export function createPolicy(): interactionPolicy.DefaultPolicy {
@@ -12,6 +16,12 @@ export function createPolicy(): interactionPolicy.DefaultPolicy {
   login.checks.add(
     new Check('identity_session', 'nobody is signed in at the portal', 'login_required', (ctx) => !isSameSignIn(ctx)),
     0,
+  )
+  // Ours knows that two factors are more than one, and gives up on what nobody here can reach.
+  login.checks.remove('essential_acrs')
+  login.checks.remove('essential_acr')
+  login.checks.add(
+    new Check(STEP_UP, 'a stronger sign-in is required', 'interaction_required', (ctx) => needsStepUp(ctx)),
   )
   // A prompt that asks for a fresh sign-in is answered by a different identity session than the one that met it.
   login.details = (ctx) => ({ identitySessionId: ctx.req.signedIn?.id ?? null })
@@ -29,4 +39,22 @@ function isSameSignIn(ctx: KoaContextWithOIDC): boolean {
     session?.accountId === signedIn.identityId &&
     session?.loginTs === epochSeconds(signedIn.createdAt)
   )
+}
+
+/**
+ * An app asks for a context class with `acr_values` or the `claims` parameter (OpenID Connect Core §3.1.2.1, §5.5.1.1). What
+ * can be reached is asked for even when it is voluntary; what cannot is left out, or refused when it is essential.
+ */
+function needsStepUp({ req, oidc }: KoaContextWithOIDC): boolean {
+  const { signedIn } = req
+  const { value, values, essential } = (oidc.claims.id_token?.['acr'] ?? {}) as Record<string, unknown>
+  const wanted = values ?? (value === undefined ? [] : [value])
+  if (!Array.isArray(wanted)) throw new errors.InvalidRequest('invalid claims.id_token.acr.values type')
+  if (wanted.length === 0) return false
+  const reachable = wanted.filter(isAcr)
+  if (reachable.length === 0 && essential === true)
+    throw new errors.UnmetAuthenticationRequirements('none of the requested ACRs can be obtained here')
+  // Nobody signed in is another check's to see.
+  if (signedIn === null || signedIn === undefined || reachable.length === 0) return false
+  return !reachable.some((each) => satisfies(acrOf(signedIn.amr), each))
 }

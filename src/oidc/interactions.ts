@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { acrOf } from '../domain/authentication-context.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Place } from '../domain/portal.ts'
-import { PASSWORD_ACR } from './protocol-session.ts'
 import { epochSeconds } from '../domain/time.ts'
+import { STEP_UP } from './interaction-policy.ts'
 
 declare module 'node:http' {
   // What the room that serves people has found out about a request before the protocol sees it.
@@ -20,6 +21,8 @@ export type Interaction =
   /** Everything the request needs is there: the protocol takes it from here. */
   | { kind: 'continue'; url: string }
   | { kind: 'sign-in'; appName: string; loginHint: string }
+  /** Whoever is signed in lacks one proof that the app asks for. */
+  | { kind: 'step-up'; appName: string; signedIn: SignedInRow }
   | { kind: 'confirm'; appName: string; destination: string }
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
@@ -54,14 +57,15 @@ export async function resolveInteraction(
   const { signedIn } = req
 
   if (details.prompt.name === 'login') {
-    if (signedIn === null || signedIn === undefined || asksAgain(details, signedIn)) {
+    if (isStepUp(details) && signedIn && acrOf(signedIn.amr) !== 'mfa') return { kind: 'step-up', appName, signedIn }
+    if (!signedIn || (!isStepUp(details) && asksAgain(details, signedIn))) {
       return { kind: 'sign-in', appName, loginHint: (details.params['login_hint'] as string | undefined) ?? '' }
     }
     const login = {
       accountId: signedIn.identityId,
       ts: epochSeconds(signedIn.createdAt),
       amr: signedIn.amr,
-      acr: PASSWORD_ACR,
+      acr: acrOf(signedIn.amr),
     }
     return { kind: 'continue', url: await provider.interactionResult(req, res, { login }) }
   }
@@ -74,15 +78,26 @@ export async function confirmInteraction(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<string | null> {
-  return answer(provider, req, res, { consent: {} })
+  const details = await findDetails(provider, req, res)
+  return details?.prompt.name === 'consent' ? answer(provider, req, res, { consent: {} }) : null
 }
 
-/** The person said no; the app hears `access_denied`. Null when the interaction is lost. */
+/**
+ * The person said no: the app hears `access_denied`, or, when it asked for more proof than it gets, that (OpenID Connect Core
+ * Unmet Authentication Requirements §2). Null when the interaction is lost.
+ */
 export async function cancelInteraction(
   provider: Provider,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<string | null> {
+  const details = await findDetails(provider, req, res)
+  if (details === null) return null
+  if (isStepUp(details)) {
+    const error_description = 'the person did not use a second factor'
+    return answer(provider, req, res, { error: 'unmet_authentication_requirements', error_description })
+  }
+  if (details.prompt.name !== 'consent') return null
   return answer(provider, req, res, {
     error: 'access_denied',
     error_description: 'the person did not want to continue',
@@ -96,10 +111,13 @@ async function answer(
   req: IncomingMessage,
   res: ServerResponse,
   result: Parameters<Provider['interactionResult']>[2],
-): Promise<string | null> {
-  const details = await findDetails(provider, req, res)
-  if (details === null || details.prompt.name !== 'consent') return null
+): Promise<string> {
   return provider.interactionResult(req, res, result, { mergeWithLastSubmission: true })
+}
+
+/** Nothing is missing but one more proof by whoever is signed in. */
+function isStepUp({ prompt }: Details): boolean {
+  return prompt.name === 'login' && prompt.reasons.every((reason) => reason === STEP_UP)
 }
 
 async function findDetails(provider: Provider, req: IncomingMessage, res: ServerResponse): Promise<Details | null> {

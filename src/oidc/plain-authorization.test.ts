@@ -135,7 +135,7 @@ async function recordOf(code: string): Promise<unknown> {
 
 async function exchange(client: Client, code: string, redirectUri: string): Promise<unknown> {
   const tokens = await tokensIn(await client.exchange(code, { redirect_uri: redirectUri }))
-  const { iat: _i, exp: _e, jti: _j, fam: _f, ...application } = claimsOf(tokens.access_token)
+  const { iat: _i, exp: _e, jti: _j, fam: _f, auth_time: _t, ...application } = claimsOf(tokens.access_token)
   const { iat: _k, exp: _l, auth_time: _a, at_hash: _h, ...id } = tokens.id_token ? claimsOf(tokens.id_token) : {}
   return { scope: tokens.scope, application, id }
 }

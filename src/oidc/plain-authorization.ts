@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
+import { acrOf } from '../domain/authentication-context.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { CODE_KIND, CODE_LIFE } from './authorization-code-adapter.ts'
-import { PASSWORD_ACR } from './protocol-session.ts'
 import { resourceOf } from './resources.ts'
 
 /**
@@ -92,7 +92,7 @@ function recordOf(
     kind: CODE_KIND,
     ...owner,
     grantId,
-    acr: PASSWORD_ACR,
+    acr: acrOf(signedIn.amr),
     amr: signedIn.amr,
     authTime: epochSeconds(signedIn.createdAt),
     codeChallenge,

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC, Session } from 'oidc-provider'
+import { acrOf } from '../domain/authentication-context.ts'
 import { epochSeconds } from '../domain/time.ts'
-
-/** Authentication context class of a password, in NIST's words (SP 800-63B). */
-export const PASSWORD_ACR = 'aal1'
 
 /** What the library keeps of each app in a session. */
 interface Authorization {
@@ -32,7 +30,7 @@ export function followIdentitySession(provider: Provider): void {
       accountId: signedIn?.identityId,
       loginTs: signedIn ? epochSeconds(signedIn.createdAt) : undefined,
       amr: signedIn?.amr,
-      acr: signedIn ? PASSWORD_ACR : undefined,
+      acr: signedIn ? acrOf(signedIn.amr) : undefined,
     })
     const authorizations = new Map<string, Authorization>()
     Object.defineProperty(session, 'authorizationsOf', {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Redis } from 'ioredis'
+import { useRecoveryCodeIn } from '../domain/recovery-codes.ts'
 import { notesApp, photosApp } from '../testing/apps.ts'
 import { tokensIn } from '../testing/answers.ts'
 import { Browser, FIREFOX } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
+import { addTotp, keyOn } from '../testing/factors.ts'
+import { readPage } from '../testing/page.ts'
 import { ada } from '../testing/people.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -20,17 +23,23 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
   let browser: Browser
   let notes: Client
   let photos: Client
+  let factor: { key: string; codes: string[] }
+  /** A key that is on its way into an app. */
+  let unproved: string
+  let adasId: string
 
   before(async () => {
     const created = await createDatabase(kind)
     const redisUrl = created.redisUrl === null ? null : new URL(`/${REDIS_DATABASE}`, created.redisUrl).href
     database = { ...created, redisUrl }
     server = await startTestServer({ database, env: { TRUST_PROXY: '1' } })
-    await server.addIdentity(ada)
+    adasId = await server.addIdentity(ada)
     notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
     photos = new Client(server.url, 'photos', await server.addApp('photos', photosApp), 'https://photos.example.test/')
     browser = new Browser(server.url)
     await browser.signIn(ada)
+    factor = await addTotp(browser, new Date())
+    unproved = keyOn(await readPage(await browser.get('/settings/second-factors/totp/new')))
   })
   after(async () => {
     await server.close()
@@ -81,6 +90,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       'an ID token': tokens.id_token,
       'the secret of an app': notes.secret as string,
       'a password': ada.password,
+      'the key of an app': factor.key.replaceAll(' ', ''),
+      'a key on its way into an app': unproved.replaceAll(' ', ''),
+      ...Object.fromEntries(factor.codes.map((code) => [`the recovery code ${code}`, code.replaceAll('-', '')])),
       ...Object.fromEntries(
         cookies.flatMap(({ key, value }) => {
           const [id = ''] = decodeURIComponent(value).replace(/^s:/, '').split('.')
@@ -134,6 +146,8 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     ])
     for (const outcome of outcomes) assert.ok([400, 401].includes(outcome.status), `${word}: ${outcome.status}`)
     assert.equal((await notes.introspect(word))['active'], false, word)
+    const { portal } = server
+    assert.equal(await useRecoveryCodeIn(portal.storage.pool, portal, adasId, word.replaceAll('-', '')), false, word)
 
     const cookie = ['identity', 'protocol', 'interaction']
       .map((name) => `${name}=${word}; ${name}.sig=${word}`)

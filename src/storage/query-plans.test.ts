@@ -7,16 +7,21 @@ import { deleteAccount } from '../domain/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/erasure.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { makeMailLink } from '../domain/mail-links.ts'
+import { signInWithPasskey } from '../domain/passkeys.ts'
 import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from '../domain/pruning.ts'
+import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
 import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
+import { home } from '../testing/connections.ts'
 import { createClock } from '../testing/clock.ts'
 import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
 import { ada, grace } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
 import { transaction } from './postgres.ts'
+import { replaceRecoveryCodes } from './recovery-codes.ts'
+import { deleteSecondFactor } from './second-factors.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 const FAMILIES = 40_000
@@ -28,9 +33,19 @@ const GROWING = [
   'audit_events',
   'handshakes',
   'browser_sessions',
+  'totp_keys',
+  'passkeys',
+  'recovery_codes',
   'counters',
   'suspensions',
 ]
+
+const PASSKEY_OF_NOBODY = JSON.stringify({
+  id: 'AAAA',
+  rawId: 'AAAA',
+  type: 'public-key',
+  response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
+})
 
 interface Statement {
   text: string
@@ -79,6 +94,12 @@ before(async () => {
     FROM generate_series(1, 20000) n`)
   await db.query(`INSERT INTO browser_sessions (sid, sess, expire)
     SELECT md5(n::text), '{"cookie":{}}', now() + interval '1 day' * (n % 90) FROM generate_series(1, 20000) n`)
+  await db.query(`INSERT INTO totp_keys (id, identity_id, name, encrypted_secret, last_step, created_at)
+    SELECT gen_random_uuid(), id, 'Phone', 'x', 0, created_at FROM identities`)
+  await db.query(`INSERT INTO passkeys (id, identity_id, credential_id, public_key, counter, backed_up, name, created_at)
+    SELECT gen_random_uuid(), id, id::text, '', 0, false, 'Laptop', created_at FROM identities`)
+  await db.query(`INSERT INTO recovery_codes (identity_id, hash, created_at)
+    SELECT id, sha256(convert_to(id::text || n, 'UTF8')), created_at FROM identities, generate_series(1, 3) n`)
   await db.query(`INSERT INTO counters (key, points, expire)
     SELECT md5(n::text), 1, (extract(epoch FROM now()) * 1000)::bigint + 1000 * n FROM generate_series(-1000, 20000) n`)
   await db.query(`INSERT INTO suspensions (address, since, until, failures)
@@ -131,6 +152,12 @@ for (const [what, act] of [
   ['disconnecting an app', async () => browser.post('/apps/notes/disconnection', {})],
   ['ending a browser', async () => browser.post(`/sessions/${await sessionId()}/revocation`, {})],
   ['ending all other browsers', async () => browser.post('/sessions/revocation', {})],
+  ['the second factors', async () => listSecondFactors(server.portal, adaId)],
+  ['a code', async () => typeCode('000000')],
+  ['a recovery code', async () => typeCode('0'.repeat(16))],
+  ['a passkey', async () => signInWithPasskey(server.portal, PASSKEY_OF_NOBODY, home)],
+  ['new recovery codes', async () => replaceRecoveryCodes(server.portal.storage.pool, adaId, [], clock())],
+  ['removing a second factor', async () => deleteSecondFactor(server.portal.storage.pool, 'totp', adaId, adaId)],
   ['signing out', async () => browser.post('/logout', {})],
   ['disabling a person', async () => disableIdentity(server.portal, adaId)],
   ['enabling a person', async () => enableIdentity(server.portal, adaId)],
@@ -177,6 +204,10 @@ test('a query that reads a whole table would have been noticed', async () => {
     assert.equal(faultsOf(plan as PlanNode, statement).length, 1, text)
   }
 })
+
+async function typeCode(code: string) {
+  return proveSecondStep(server.portal, { identityId: adaId, answer: { code }, place: home, deviceHash: null })
+}
 
 async function record(act: () => Promise<unknown>): Promise<Statement[]> {
   const statements: Statement[] = []

@@ -1,9 +1,12 @@
 import type { Request, Response } from 'express'
-import { cancelInteraction, confirmInteraction, resolveInteraction } from '../../oidc/interactions.ts'
+import { hasSecondFactor } from '../../domain/second-factors.ts'
+import { cancelInteraction, confirmInteraction, type Interaction, resolveInteraction } from '../../oidc/interactions.ts'
 import { contextOf } from '../context.ts'
+import { optionalField } from '../form-fields.ts'
 import { render } from '../render.ts'
-import { safeReturnTo } from '../return-to.ts'
-import { showSignIn } from './sessions.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { problemOf, showSecondStep, takeSecondStep } from './second-steps.ts'
+import { showSignIn, withReturnTo } from './sessions.ts'
 
 type InteractionRequest = Request<{ uid: string }>
 
@@ -19,6 +22,8 @@ export async function showInteraction(req: InteractionRequest, res: Response): P
       const login = interaction.loginHint || (req.signedIn?.username ?? '')
       return showSignIn(req, res, { login, problem: null, returnTo: safeReturnTo(req.originalUrl, portal.publicUrl) })
     }
+    case 'step-up':
+      return showStepUp(req, res, interaction, null)
     case 'confirm': {
       const { appName, destination } = interaction
       const base = `/interaction/${encodeURIComponent(req.params.uid)}`
@@ -43,6 +48,20 @@ export async function showInteraction(req: InteractionRequest, res: Response): P
   }
 }
 
+/** POST /interaction/:uid/second-factor: one more proof, by whoever is signed in, for the app that asks for it. */
+export async function createStepUp(req: InteractionRequest, res: Response): Promise<void> {
+  const { provider, portal } = contextOf(req)
+  const here = `/interaction/${encodeURIComponent(req.params.uid)}`
+  const onwards = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl) ?? here
+  const interaction = await resolveInteraction(provider(), req, res, onwards.split('?')[1] ?? '')
+  if (interaction.kind === 'continue') return res.redirect(303, interaction.url)
+  if (interaction.kind !== 'step-up') return res.redirect(303, onwards)
+  const { identityId, amr } = interaction.signedIn
+  const next = await takeSecondStep(req, res, identityId, amr, onwards)
+  if (next !== null) return res.redirect(303, next)
+  await showStepUp(req, res, interaction, problemOf(req))
+}
+
 /** POST /interaction/:uid/confirmation */
 export async function createConfirmation(req: InteractionRequest, res: Response): Promise<void> {
   await leadOn(req, res, await confirmInteraction(contextOf(req).provider(), req, res))
@@ -51,6 +70,39 @@ export async function createConfirmation(req: InteractionRequest, res: Response)
 /** POST /interaction/:uid/cancellation */
 export async function createCancellation(req: InteractionRequest, res: Response): Promise<void> {
   await leadOn(req, res, await cancelInteraction(contextOf(req).provider(), req, res))
+}
+
+/** Asks for the second factor, or says how to get one. */
+async function showStepUp(
+  req: InteractionRequest,
+  res: Response,
+  { appName, signedIn }: Extract<Interaction, { kind: 'step-up' }>,
+  problem: string | null,
+): Promise<void> {
+  const { portal } = contextOf(req)
+  const { identityId, username } = signedIn
+  const here = `/interaction/${encodeURIComponent(req.params.uid)}`
+  const asked = req.method === 'GET' ? req.originalUrl : optionalField(req.body, 'return_to', LONGEST_RETURN_TO)
+  const returnTo = safeReturnTo(asked, portal.publicUrl) ?? here
+  const cancelAction = `${here}/cancellation`
+  if (await hasSecondFactor(portal, identityId)) {
+    return showSecondStep(req, res, {
+      identityId,
+      action: `${here}/second-factor`,
+      cancelHref: null,
+      cancelAction,
+      reason: `${appName} asks for your second factor, ${username}.`,
+      problem,
+      returnTo,
+    })
+  }
+  await render(
+    req,
+    res,
+    'interactions/no-second-factor',
+    { title: 'A second factor is needed', narrow: true },
+    { appName, setUpHref: withReturnTo('/settings/second-factors', returnTo), cancelAction },
+  )
 }
 
 async function leadOn(req: Request<{ uid: string }>, res: Response, url: string | null): Promise<void> {

@@ -8,7 +8,7 @@ import { startPendingSignIn } from '../middleware/session.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { enter, withReturnTo } from './sessions.ts'
+import { enter, passkeyQuestion, withReturnTo } from './sessions.ts'
 
 /** GET /reauthentication */
 export async function newReauthentication(req: Request, res: Response): Promise<void> {
@@ -50,6 +50,6 @@ async function show(req: Request, res: Response, problem: string | null, returnT
     res,
     'reauthentications/new',
     { title: 'Confirm that it is you', narrow: true },
-    { username, problem, returnTo },
+    { username, problem, returnTo, passkeyOptions: passkeyQuestion(portalOf(req)) },
   )
 }

@@ -2,6 +2,9 @@ import type { Request, Response } from 'express'
 import { findAppFast } from '../../domain/apps.ts'
 import { findErasure } from '../../domain/deletions.ts'
 import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
+import { withSecondProof } from '../../domain/authentication-context.ts'
+import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
+import type { Portal } from '../../domain/portal.ts'
 import { signIn } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
@@ -47,6 +50,22 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
 }
 
+/** POST /login/passkey: a passkey as the only step. */
+export async function createPasskeySession(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+
+  const proved = await signInWithPasskey(portal, credential, req.place)
+  const next =
+    proved && (await enter(req, res, proved.identityId, withSecondProof([], proved.proof), returnTo ?? '/dashboard'))
+  if (next !== null) return res.redirect(303, next)
+  logEvent(req, 'sign_in_refused')
+  res.status(401)
+  const problem = 'That passkey was not accepted. Try again, or use your password.'
+  await showSignIn(req, res, { login: '', problem, returnTo })
+}
+
 /**
  * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. Somebody who has deleted
  * the account is asked first whether to keep it. @returns where they go next, which is where they wanted to unless they are
@@ -82,8 +101,18 @@ export async function showSignIn(
     res,
     'sessions/new',
     { title: 'Sign in', narrow: true, notice: noticeOf(req) },
-    { ...form, appName: await appNameOf(req, form.returnTo), registerHref: withReturnTo('/register', form.returnTo) },
+    {
+      ...form,
+      appName: await appNameOf(req, form.returnTo),
+      registerHref: withReturnTo('/register', form.returnTo),
+      passkeyOptions: passkeyQuestion(portalOf(req)),
+    },
   )
+}
+
+/** What a page asks the browser for when it offers a passkey as the only step; null where there can be none. */
+export function passkeyQuestion(portal: Portal): string | null {
+  return offersPasskeys(portal) ? JSON.stringify(passkeySignInOptions(portal)) : null
 }
 
 /** GET /logout */

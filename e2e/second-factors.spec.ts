@@ -1,0 +1,257 @@
+import type { CDPSession, Page } from '@playwright/test'
+import { codeOf } from '../src/testing/totp.ts'
+import { type Demo, expect, type Person, test } from './demo.ts'
+import { connect, expectConnected, fillSignIn, signInAtPortal } from './steps.ts'
+
+const FACTORS = '/settings/second-factors'
+
+/** An authenticator inside Chromium that makes passkeys and answers for them, as a laptop does. */
+class Laptop {
+  readonly #cdp: CDPSession
+  readonly #authenticatorId: string
+
+  private constructor(cdp: CDPSession, authenticatorId: string) {
+    this.#cdp = cdp
+    this.#authenticatorId = authenticatorId
+  }
+
+  static async open(page: Page): Promise<Laptop> {
+    const cdp = await page.context().newCDPSession(page)
+    await cdp.send('WebAuthn.enable', { enableUI: false })
+    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    })
+    return new Laptop(cdp, authenticatorId)
+  }
+
+  /** Whether its owner touches it whenever it asks: without, a question stays open. */
+  async touch(enabled: boolean): Promise<void> {
+    await this.#cdp.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId: this.#authenticatorId, enabled })
+  }
+
+  /** Whether it recognises its owner. */
+  async recognise(isUserVerified: boolean): Promise<void> {
+    await this.#cdp.send('WebAuthn.setUserVerified', { authenticatorId: this.#authenticatorId, isUserVerified })
+  }
+}
+
+/** Somebody signs in and makes a passkey on their laptop, whose recovery codes are still on the page. */
+async function openLaptop(page: Page, person: Person): Promise<Laptop> {
+  const laptop = await Laptop.open(page)
+  await signInAtPortal(page, person)
+  await addPasskey(page)
+  await keepRecoveryCodes(page)
+  return laptop
+}
+
+async function addPasskey(page: Page, name = 'Laptop') {
+  await page.goto(FACTORS)
+  await page.getByRole('link', { name: 'Add a passkey' }).click()
+  await page.getByLabel('Name').fill(name)
+  await page.getByRole('button', { name: 'Make a passkey' }).click()
+}
+
+/** @returns the key the page shows */
+async function addTotp(page: Page): Promise<string> {
+  await page.getByRole('link', { name: 'Add an authenticator app' }).click()
+  const key = (await page.locator('code.key').textContent()) ?? ''
+  await page.getByLabel('Code').fill(codeOf(key, new Date()))
+  await page.getByLabel('Name').fill('Phone')
+  await page.getByRole('button', { name: 'Add this app' }).click()
+  return key
+}
+
+async function keepRecoveryCodes(page: Page): Promise<string[]> {
+  await expect(page.getByRole('heading', { name: 'Your recovery codes' })).toBeVisible()
+  const codes = await page.getByRole('listitem').allTextContents()
+  expect(codes).toHaveLength(10)
+  return codes.map((code) => code.trim())
+}
+
+async function signOut(page: Page) {
+  await page.goto('/logout')
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+}
+
+async function expectSecondStep(page: Page, person: Person) {
+  await expect(page.getByRole('heading', { name: 'Second factor' })).toBeVisible()
+  await expect(page.getByText(`Your password is right, ${person.username}.`)).toBeVisible()
+}
+
+/** The next code: the one that has just proved the key is used up. */
+async function fillCode(page: Page, key: string) {
+  await page.getByLabel('Code').fill(codeOf(key, new Date(), 1))
+  await page.getByRole('button', { name: 'Continue' }).click()
+}
+
+/** Notes begins a sign-in that asks for more than it does by itself. */
+async function askFromNotes(page: Page, demo: Demo, more: Record<string, string>) {
+  const begun = await page.request.post(new URL('/sign-in', demo.notes).href, {
+    headers: { origin: new URL(demo.notes).origin },
+    maxRedirects: 0,
+  })
+  const url = new URL(begun.headers()['location'] ?? '')
+  for (const [name, value] of Object.entries(more)) url.searchParams.set(name, value)
+  await page.goto(url.href)
+}
+
+test('a passkey signs in after the password, and is told apart when one device is asked for two', async ({
+  page,
+  person,
+}) => {
+  const laptop = await openLaptop(page, person)
+  await page.getByRole('link', { name: 'I have kept them' }).click()
+  await expect(page.getByRole('listitem').filter({ hasText: 'Laptop' })).toContainText('Passkey')
+  await addPasskey(page, 'Laptop again')
+  await expect(page.getByRole('alert')).toHaveText('This device has a passkey of your account already.')
+
+  // Without its owner's touch nothing is offered on the sign-in page by itself.
+  await laptop.touch(false)
+  await signOut(page)
+  await page.goto('/login')
+  await fillSignIn(page, person)
+  await expectSecondStep(page, person)
+  await page.goto('/dashboard')
+  await expect(page).toHaveURL(/\/login/)
+
+  await page.goto('/login/second-factor')
+  await laptop.touch(true)
+  await page.getByRole('button', { name: 'Use a passkey' }).click()
+  await expect(page).toHaveURL(/\/dashboard$/)
+  await page.goto('/activity')
+  await expect(page.getByText('The passkey “Laptop” was added.')).toBeVisible()
+})
+
+test('a passkey alone signs in at the press of a button, for whoever the device recognises', async ({
+  page,
+  demo,
+  person,
+}) => {
+  const laptop = await openLaptop(page, person)
+  await laptop.touch(false)
+  await signOut(page)
+
+  await page.goto(demo.notes)
+  await page.getByRole('button', { name: 'Sign in with Gatehouse' }).click()
+  await expect(page.getByText('to continue to Notes')).toBeVisible()
+  await laptop.recognise(false)
+  await laptop.touch(true)
+  await page.getByRole('button', { name: 'Use a passkey' }).click()
+  await expect(page.getByRole('alert').filter({ hasText: 'cancelled' })).toHaveText(
+    'That was cancelled, or took too long. You can try again.',
+  )
+  await laptop.recognise(true)
+  await page.getByRole('button', { name: 'Use a passkey' }).click()
+  await expectConnected(page, demo.notes, person)
+})
+
+test('a browser offers its passkey among the user names, and picking it signs in', async ({ page, person }) => {
+  const laptop = await openLaptop(page, person)
+  await laptop.touch(false)
+  await signOut(page)
+  await expect(page.getByLabel('User name or e-mail')).toHaveAttribute('autocomplete', 'username webauthn')
+  // Chromium picks the only passkey there is as soon as its owner touches the device; nothing on the page is pressed.
+  await laptop.touch(true)
+  await page.goto('/login')
+  await expect(page).toHaveURL(/\/dashboard$/)
+})
+
+test('an app asks for two factors, and somebody signed in with one steps up on the way', async ({
+  page,
+  browser,
+  demo,
+  person,
+}) => {
+  await connect(page, demo.notes, person)
+  const elsewhere = await (await browser.newContext({ baseURL: demo.portal })).newPage()
+  await signInAtPortal(elsewhere, person)
+  await elsewhere.goto(FACTORS)
+  const key = await addTotp(elsewhere)
+  await keepRecoveryCodes(elsewhere)
+  await elsewhere.context().close()
+
+  await askFromNotes(page, demo, { acr_values: 'mfa' })
+  await expect(page.getByText(`Notes asks for your second factor, ${person.username}.`)).toBeVisible()
+  await page.getByLabel('Code').fill('000000')
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await expect(page.getByRole('alert')).toContainText('That code is not right')
+  await fillCode(page, key)
+  await expectConnected(page, demo.notes, person)
+
+  // From now on the step is behind them.
+  await askFromNotes(page, demo, { acr_values: 'mfa', prompt: 'none' })
+  await expectConnected(page, demo.notes, person)
+})
+
+test('somebody without a second factor sets one up on the way to the app that asks for it', async ({
+  page,
+  demo,
+  person,
+}) => {
+  await connect(page, demo.notes, person)
+  await askFromNotes(page, demo, { acr_values: 'mfa' })
+  await expect(page.getByRole('heading', { name: 'A second factor is needed' })).toBeVisible()
+  await page.getByRole('link', { name: 'Set up a second factor' }).click()
+  await addTotp(page)
+  await keepRecoveryCodes(page)
+  await page.getByRole('link', { name: 'I have kept them, continue to Notes' }).click()
+  await expectConnected(page, demo.notes, person)
+})
+
+test.describe('without JavaScript', () => {
+  test.use({ javaScriptEnabled: false })
+
+  test('an app and recovery codes do all that is needed', async ({ page, demo, person }) => {
+    await signInAtPortal(page, person)
+    await page.goto('/settings')
+    await page.getByRole('link', { name: 'Add one second factor' }).click()
+    const key = await addTotp(page)
+    const codes = await keepRecoveryCodes(page)
+    await page.getByRole('link', { name: 'I have kept them' }).click()
+    await expect(page.getByRole('listitem').filter({ hasText: 'Phone' })).toContainText('Authenticator app')
+    await expect(page.getByText('10 are left')).toBeVisible()
+
+    await signOut(page)
+    await connectHalfway(page, demo, person)
+    await expect(page.getByRole('button', { name: 'Use a passkey' })).toBeHidden()
+    await fillCode(page, key)
+    await expectConnected(page, demo.notes, person)
+
+    await signOut(page)
+    await connectHalfway(page, demo, person)
+    await page.getByLabel('Code').fill(codes[0] ?? '')
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await expectConnected(page, demo.notes, person)
+
+    await page.goto(FACTORS)
+    await expect(page.getByText('9 are left')).toBeVisible()
+    await page.getByRole('link', { name: 'Add a passkey' }).click()
+    await expect(page.getByText('Passkeys need JavaScript, and a browser that has them.')).toBeVisible()
+    await page.getByRole('link', { name: 'Cancel' }).click()
+    await page.getByRole('link', { name: 'Change Phone' }).click()
+    await expect(page.getByText('This is your last second factor.')).toBeVisible()
+    await page.getByRole('button', { name: 'Remove it and use only my password' }).click()
+    await expect(page.getByRole('status')).toHaveText(
+      'Your last second factor was removed. From now on your password alone signs you in.',
+    )
+    for (const secret of [key, key.replaceAll(' ', ''), ...codes]) expect(demo.output()).not.toContain(secret)
+  })
+})
+
+async function connectHalfway(page: Page, demo: Demo, person: Person) {
+  await page.goto(demo.notes)
+  // Notes finds out that the person signed out when it next refreshes, so this begins anew.
+  await page.context().clearCookies({ domain: new URL(demo.notes).hostname })
+  await page.goto(demo.notes)
+  await page.getByRole('button', { name: 'Sign in with Gatehouse' }).click()
+  await fillSignIn(page, person)
+  await expectSecondStep(page, person)
+}

@@ -1,0 +1,59 @@
+// A form with data-passkey asks the browser for a passkey (`get`) or a new one (`create`) before it is sent. Where there are
+// none it stays hidden, and words stand in its place. The platform reads and writes the JSON (WebAuthn §5.1.7 to §5.1.9).
+const isSupported =
+  typeof globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === 'function' &&
+  typeof globalThis.PublicKeyCredential.parseCreationOptionsFromJSON === 'function'
+
+const forms = isSupported ? document.querySelectorAll('form[data-passkey]') : []
+for (const words of document.querySelectorAll('[data-passkey-missing]')) words.hidden = isSupported
+
+const WORDS = {
+  InvalidStateError: 'This device has a passkey of your account already.',
+  NotAllowedError: 'That was cancelled, or took too long. You can try again.',
+}
+
+/** The browser shows one question at a time: a new one takes the place of what waits in the list of user names. */
+let waiting = new AbortController()
+
+for (const form of forms) {
+  form.hidden = false
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    void answer(form)
+  })
+  if ('conditional' in form.dataset) void offer(form)
+}
+
+async function answer(form) {
+  waiting.abort()
+  waiting = new AbortController()
+  const problem = form.querySelector('[data-passkey-problem]')
+  problem.textContent = ''
+  try {
+    send(form, await ask(form, { signal: waiting.signal }))
+  } catch (error) {
+    problem.textContent = WORDS[error.name] ?? 'Your browser could not do that.'
+  }
+}
+
+/** Passkeys among the user names that the browser suggests, without a question until somebody picks one. */
+async function offer(form) {
+  if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return
+  try {
+    send(form, await ask(form, { mediation: 'conditional', signal: waiting.signal }))
+  } catch {
+    // Nobody picked one, or the button was pressed.
+  }
+}
+
+async function ask({ dataset }, how) {
+  const options = JSON.parse(dataset.options)
+  return dataset.passkey === 'create'
+    ? navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options), ...how })
+    : navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options), ...how })
+}
+
+function send(form, credential) {
+  form.elements.credential.value = JSON.stringify(credential)
+  form.submit()
+}

@@ -1,0 +1,296 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import { insertPasskey, listPasskeys } from '../storage/passkeys.ts'
+import { type Queryable, transaction } from '../storage/postgres.ts'
+import { replaceRecoveryCodes } from '../storage/recovery-codes.ts'
+import {
+  countSecondFactors as countFactorsIn,
+  deleteSecondFactor,
+  FACTOR_KINDS,
+  type FactorKind,
+  lockFactorsOf,
+  updateSecondFactorName,
+} from '../storage/second-factors.ts'
+import { insertTotpKey, listTotpKeys } from '../storage/totp-keys.ts'
+import type { SecondProof } from './authentication-context.ts'
+import type { AuditKind } from './audit.ts'
+import { isKnownDevice } from './devices.ts'
+import { beginGuess } from './guessing.ts'
+import type { SignedInRow } from './identity-sessions.ts'
+import { queueMail } from './mail.ts'
+import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
+import type { Place, Portal } from './portal.ts'
+import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
+import type { Suspension } from './suspensions.ts'
+import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
+
+export { FACTOR_KINDS, type FactorKind }
+
+/** More than anybody has devices. */
+const MOST_FACTORS = 20
+export const LONGEST_FACTOR_NAME = 40
+/** In RFC 8176's words. A recovery code is a one-time password, too, only written down before. */
+const ONE_TIME_PASSWORD: SecondProof = ['otp']
+
+/** In the middle of a sentence. */
+export const FACTOR_WORDS: Record<FactorKind, string> = { totp: 'authenticator app', passkey: 'passkey' }
+
+export interface SecondFactor {
+  kind: FactorKind
+  id: string
+  name: string
+  createdAt: Date
+  lastUsedAt: Date | null
+}
+
+export interface SecondFactors {
+  /** The oldest first. */
+  factors: SecondFactor[]
+  recoveryCodesLeft: number
+}
+
+export async function countSecondFactors(portal: Portal, identityId: string): Promise<number> {
+  return countFactorsIn(portal.storage.pool, identityId)
+}
+
+/** True when a password alone does not sign this identity in. */
+export async function hasSecondFactor(portal: Portal, identityId: string): Promise<boolean> {
+  return (await countSecondFactors(portal, identityId)) > 0
+}
+
+export async function listSecondFactors(portal: Portal, identityId: string): Promise<SecondFactors> {
+  const { pool } = portal.storage
+  const [factors, recoveryCodesLeft] = await Promise.all([
+    factorsOf(pool, identityId),
+    countRecoveryCodes(pool, identityId),
+  ])
+  return { factors, recoveryCodesLeft }
+}
+
+/** What somebody answers when they are asked for their second factor: something typed, or a browser's answer in JSON. */
+export type SecondStepAnswer = { code: string } | { credential: string }
+
+/** Where a second step comes from. */
+export interface SecondStepAttempt {
+  identityId: string
+  answer: SecondStepAnswer
+  place: Place
+  /** The device of the browser, whoever used it before. */
+  deviceHash: Buffer | null
+}
+
+export type SecondStepOutcome =
+  | { kind: 'proved'; proof: SecondProof }
+  /** `suspension` is what this very guess brought upon its address. */
+  | { kind: 'refused'; suspension: Suspension | null }
+  | { kind: 'throttled'; retryAt: Date; suspended: boolean }
+
+/** Checks a second step, whichever it is. Codes can be guessed, so wrong ones are counted; what a passkey signs cannot. */
+export async function proveSecondStep(
+  portal: Portal,
+  { identityId, answer, place, deviceHash }: SecondStepAttempt,
+): Promise<SecondStepOutcome> {
+  const outcome =
+    'code' in answer
+      ? await guessCode(portal, identityId, answer.code, place, deviceHash)
+      : outcomeOf(await provePasskey(portal, identityId, answer.credential, place))
+  if (outcome.kind === 'refused')
+    await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
+  return outcome
+}
+
+/** The words a person reads when a name will not do; null when it will. */
+export function factorNameProblem(name: string): string | null {
+  const length = [...name.trim()].length
+  if (length === 0) return 'Give it a name, so that you know it again.'
+  return length > LONGEST_FACTOR_NAME ? `Use at most ${LONGEST_FACTOR_NAME} characters for the name.` : null
+}
+
+export type Added =
+  /**
+   * Whoever added it has also proved to have it. `recoveryCodes` were made because this is the first one; nobody can show
+   * them again.
+   */
+  { kind: 'added'; proof: SecondProof; recoveryCodes: string[] | null } | { kind: 'too-many' } | { kind: 'taken' }
+
+/** Adds the authenticator app that the key of `beginTotpEnrolment` was put into, once a code of it is right. */
+export async function addTotpKey(
+  portal: Portal,
+  signedIn: SignedInRow,
+  name: string,
+  typed: string,
+  place: Place,
+): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' }> {
+  const proof = await proveTotpEnrolment(portal, signedIn, typed.replaceAll(/\s/g, ''))
+  if (proof.kind !== 'proved') return proof
+  const change: Change = { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place }
+  return add(portal, change, ONE_TIME_PASSWORD, async (db) => {
+    await insertTotpKey(db, { ...proof.key, name: change.name })
+    return true
+  })
+}
+
+/** Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. */
+export async function addPasskey(
+  portal: Portal,
+  signedIn: SignedInRow,
+  name: string,
+  credential: string,
+  place: Place,
+): Promise<Added | { kind: 'refused' }> {
+  const proved = await provePasskeyEnrolment(portal, signedIn, credential)
+  if (proved === null) return { kind: 'refused' }
+  const change: Change = { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, place }
+  return add(portal, change, proved.proof, async (db) => insertPasskey(db, { ...proved.passkey, name: change.name }))
+}
+
+/** False when this identity has no such factor. */
+export async function renameSecondFactor(
+  portal: Portal,
+  identityId: string,
+  kind: FactorKind,
+  id: string,
+  name: string,
+): Promise<boolean> {
+  return updateSecondFactorName(portal.storage.pool, kind, identityId, id, name.trim())
+}
+
+export type Removed =
+  /** With the last one the recovery codes go too: the password is all that is left. */
+  | { kind: 'removed'; wasLast: boolean }
+  | { kind: 'unknown' }
+  /** The password is too short to be all that is left. */
+  | { kind: 'password-too-short' }
+
+export async function removeSecondFactor(
+  portal: Portal,
+  identityId: string,
+  kind: FactorKind,
+  id: string,
+  place: Place,
+): Promise<Removed> {
+  return transaction(portal.storage.pool, async (db) => {
+    const identity = await lockFactorsOf(db, identityId)
+    const factors = await factorsOf(db, identityId)
+    const factor = factors.find((each) => each.kind === kind && each.id === id)
+    if (identity === null || factor === undefined) return { kind: 'unknown' }
+    const wasLast = factors.length === 1
+    if (wasLast && !identity.passwordStandsAlone) return { kind: 'password-too-short' }
+
+    await deleteSecondFactor(db, kind, identityId, id)
+    if (wasLast) await replaceRecoveryCodes(db, identityId, [], portal.clock())
+    await tell(portal, db, 'removed', { kind, name: factor.name, identityId, place })
+    return { kind: 'removed', wasLast }
+  })
+}
+
+/** A new set in place of the old one, to be shown once. Null while there is no second factor that they could stand in for. */
+export async function renewRecoveryCodes(portal: Portal, identityId: string, place: Place): Promise<string[] | null> {
+  return transaction(portal.storage.pool, async (db) => {
+    await lockFactorsOf(db, identityId)
+    if ((await countFactorsIn(db, identityId)) === 0) return null
+    await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
+    return makeRecoveryCodesIn(db, portal, identityId)
+  })
+}
+
+async function guessCode(
+  portal: Portal,
+  identityId: string,
+  typed: string,
+  place: Place,
+  deviceHash: Buffer | null,
+): Promise<SecondStepOutcome> {
+  const isKnown = await isKnownDevice(portal, identityId, deviceHash)
+  const guess = await beginGuess(portal, {
+    kind: 'second-factor',
+    account: identityId,
+    address: place.address,
+    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
+  })
+  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
+  const proof = await proveCode(portal, identityId, typed, place)
+  if (proof === null) return { kind: 'refused', suspension: await guess.failed() }
+  await guess.succeeded()
+  return { kind: 'proved', proof }
+}
+
+function outcomeOf(proof: SecondProof | null): SecondStepOutcome {
+  return proof === null ? { kind: 'refused', suspension: null } : { kind: 'proved', proof }
+}
+
+/** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
+async function proveCode(portal: Portal, identityId: string, typed: string, place: Place): Promise<SecondProof | null> {
+  const code = typed.replaceAll(/[\s-]/g, '')
+  const isProved =
+    (await acceptTotpCode(portal, identityId, code)) || (await acceptRecoveryCode(portal, identityId, code, place))
+  return isProved ? ONE_TIME_PASSWORD : null
+}
+
+async function factorsOf(db: Queryable, identityId: string): Promise<SecondFactor[]> {
+  const totpKeys = await listTotpKeys(db, identityId)
+  const passkeys = await listPasskeys(db, identityId)
+  return [
+    ...totpKeys.map((key) => ({ kind: 'totp' as const, ...key })),
+    ...passkeys.map((passkey) => ({ kind: 'passkey' as const, ...passkey })),
+  ]
+    .map(({ kind, id, name, createdAt, lastUsedAt }) => ({ kind, id, name, createdAt, lastUsedAt }))
+    .toSorted((a, b) => Number(a.createdAt) - Number(b.createdAt))
+}
+
+async function acceptRecoveryCode(portal: Portal, identityId: string, code: string, place: Place): Promise<boolean> {
+  return transaction(portal.storage.pool, async (db) => {
+    const isUsed = await useRecoveryCodeIn(db, portal, identityId, code)
+    if (isUsed) await writeDown(db, portal, 'recovery_code_used', identityId, null, place)
+    return isUsed
+  })
+}
+
+interface Change {
+  kind: FactorKind
+  name: string
+  identityId: string
+  place: Place
+}
+
+/** `insert` answers false when another account has what it would insert. */
+async function add(
+  portal: Portal,
+  change: Change,
+  proof: SecondProof,
+  insert: (db: Queryable) => Promise<boolean>,
+): Promise<Added> {
+  const { identityId } = change
+  return transaction(portal.storage.pool, async (db) => {
+    await lockFactorsOf(db, identityId)
+    const before = await countFactorsIn(db, identityId)
+    if (before >= MOST_FACTORS) return { kind: 'too-many' }
+    if (!(await insert(db))) return { kind: 'taken' }
+    await tell(portal, db, 'added', change)
+    const recoveryCodes = before === 0 ? await makeRecoveryCodesIn(db, portal, identityId) : null
+    return { kind: 'added', proof, recoveryCodes }
+  })
+}
+
+/** In the person's history, and by mail. */
+async function tell(
+  portal: Portal,
+  db: Queryable,
+  what: 'added' | 'removed',
+  { kind, name, identityId, place }: Change,
+): Promise<void> {
+  const factor = `${FACTOR_WORDS[kind]} “${name}”`
+  await writeDown(db, portal, `second_factor_${what}`, identityId, factor, place)
+  const at = portal.clock().toISOString()
+  await queueMail(portal, { kind: `second-factor-${what}`, identityId, factor, place, at }, db)
+}
+
+async function writeDown(
+  db: Queryable,
+  portal: Portal,
+  kind: AuditKind,
+  identityId: string,
+  detail: string | null,
+  place: Place,
+): Promise<void> {
+  await insertAuditEvents(db, [{ kind, identityId, detail, ...place }], portal.clock())
+}

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import { notesApp } from '../../testing/apps.ts'
+import { Authenticator } from '../../testing/authenticator.ts'
+import { Browser } from '../../testing/browser.ts'
+import { Client, claimsOf } from '../../testing/client.ts'
+import { createClock, type TestClock } from '../../testing/clock.ts'
+import { addPasskey, addTotp, answerTo } from '../../testing/factors.ts'
+import { readPage } from '../../testing/page.ts'
+import { ada, grace } from '../../testing/people.ts'
+import { startTestServer, type TestServer } from '../../testing/server.ts'
+import { codeOf } from '../../testing/totp.ts'
+
+const CALLBACK = 'https://notes.example.test/callback'
+
+let server: TestServer
+let clock: TestClock
+let notes: Client
+let home: Browser
+let person: typeof ada
+let people = 0
+
+before(async () => {
+  clock = createClock(new Date('2026-11-21T12:00:00Z'))
+  server = await startTestServer({ clock })
+  notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
+})
+beforeEach(async () => {
+  people++
+  person = { ...ada, username: `ada-${people}`, email: `ada-${people}@example.test` }
+  await server.addIdentity(person)
+  home = new Browser(server.url)
+  await home.signIn(person)
+})
+after(async () => {
+  await server.close()
+})
+
+/** The password is right, and the second factor has yet to come. */
+async function halfway(browser = new Browser(server.url), returnTo?: string): Promise<Browser> {
+  const fields = { login: person.username, password: person.password, ...(returnTo ? { return_to: returnTo } : {}) }
+  const response = await browser.post('/login', fields)
+  assert.match(response.headers.get('location') ?? '', /^\/login\/second-factor(\?|$)/)
+  return browser
+}
+
+async function sessionId(browser: Browser): Promise<string> {
+  const cookies = await browser.jar.getCookies(server.url)
+  return cookies.find(({ key }) => key === 'identity')?.value ?? ''
+}
+
+async function amrOf(browser: Browser): Promise<unknown> {
+  const tokens = await notes.connect(browser, {
+    claims: JSON.stringify({ id_token: { amr: null, acr: null, auth_time: null } }),
+  })
+  return claimsOf(tokens.id_token)['amr']
+}
+
+test('the password and a code of the app sign in, and lead where the person was going', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const browser = await halfway(new Browser(server.url), '/activity')
+  const page = await readPage(await browser.get('/login/second-factor?return_to=/activity'))
+  assert.equal(page.heading, 'Second factor')
+  assert.match(page.text, new RegExp(`Your password is right, ${person.username}`))
+  const response = await browser.post('/login/second-factor', { code: codeOf(key, clock()), return_to: '/activity' })
+  assert.equal(response.status, 303)
+  assert.equal(response.headers.get('location'), '/activity')
+  assert.equal((await browser.get('/activity')).status, 200)
+  assert.deepEqual(await amrOf(browser), ['pwd', 'otp', 'mfa'])
+})
+
+test('halfway through, nobody is signed in anywhere, and the app hears nothing', async () => {
+  await addTotp(home, clock())
+  const browser = await halfway()
+  for (const path of ['/dashboard', '/sessions', '/activity', '/settings', '/settings/second-factors']) {
+    const response = await browser.get(path)
+    assert.equal(response.status, 303, path)
+    assert.match(response.headers.get('location') ?? '', /^\/login\?/, path)
+  }
+  const silent = await browser.get(notes.authorizeUrl({ prompt: 'none' }))
+  assert.match(silent.headers.get('location') ?? '', /error=login_required/)
+  const { response } = await browser.follow(await browser.get(notes.authorizeUrl()))
+  assert.equal((await readPage(response)).heading, 'Sign in')
+  assert.equal((await browser.post('/sessions/revocation', {})).headers.get('location'), '/login')
+})
+
+test('a half-finished sign-in is over after ten minutes', async () => {
+  const { key } = await addTotp(home, clock())
+  const browser = await halfway()
+  clock.advance(600)
+  const response = await browser.post('/login/second-factor', { code: codeOf(key, clock()) })
+  assert.equal(response.headers.get('location'), '/login')
+  assert.equal((await browser.get('/dashboard')).status, 303)
+})
+
+test('each step of a sign-in has a session id of its own, and the old ones are worth nothing', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const browser = await halfway()
+  const before = await browser.copy()
+  await browser.post('/login/second-factor', { code: codeOf(key, clock()) })
+  assert.notEqual(await sessionId(browser), await sessionId(before))
+  assert.equal((await browser.get('/dashboard')).status, 200)
+  assert.equal((await before.get('/dashboard')).status, 303)
+  assert.equal((await before.get('/login/second-factor')).headers.get('location'), '/login')
+})
+
+test('a code is good for one sign-in, also when two browsers present it at once', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const browsers = await Promise.all([1, 2, 3, 4].map(async () => halfway()))
+  const code = codeOf(key, clock())
+  const responses = await Promise.all(browsers.map(async (browser) => browser.post('/login/second-factor', { code })))
+  assert.deepEqual(responses.map(({ status }) => status).toSorted(), [303, 401, 401, 401])
+})
+
+test('a wrong code is refused in words, and the next one is asked for', async () => {
+  await addTotp(home, clock())
+  const browser = await halfway()
+  const page = await readPage(await browser.post('/login/second-factor', { code: '000000' }))
+  assert.equal(page.status, 401)
+  assert.deepEqual(page.problems, [
+    'That code is not right, or it was used before. Wait for the next one and try again.',
+  ])
+  assert.equal((await browser.get('/login/second-factor')).status, 200)
+})
+
+test('whoever guesses codes has to wait, and the person still gets in from a browser of theirs', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const thief = await halfway()
+  for (let count = 0; count < 5; count++) {
+    assert.equal((await thief.post('/login/second-factor', { code: '000000' })).status, 401)
+  }
+  const held = await thief.post('/login/second-factor', { code: codeOf(key, clock()) })
+  assert.equal(held.status, 429)
+  assert.ok(Number(held.headers.get('retry-after')) > 0)
+  // Giving the right password again does not start the count anew.
+  assert.equal((await (await halfway()).post('/login/second-factor', { code: codeOf(key, clock()) })).status, 429)
+
+  await home.post('/logout', {})
+  await halfway(home)
+  assert.equal((await home.post('/login/second-factor', { code: codeOf(key, clock()) })).status, 303)
+})
+
+test('a recovery code signs in once, with the password', async () => {
+  const { codes } = await addTotp(home, clock())
+  assert.equal(codes.length, 10)
+  const code = codes[0] as string
+  const browser = await halfway()
+  assert.equal((await browser.post('/login/second-factor', { code })).status, 303)
+  assert.equal((await (await halfway()).post('/login/second-factor', { code })).status, 401)
+  assert.deepEqual(await amrOf(browser), ['pwd', 'otp', 'mfa'])
+})
+
+test('a passkey is a second step', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  const browser = await halfway()
+  const page = await readPage(await browser.get('/login/second-factor'))
+  const credential = answerTo(page, device, { userVerified: false })
+  assert.equal((await browser.post('/login/second-factor', { credential })).status, 303)
+  assert.deepEqual(await amrOf(browser), ['pwd', 'hwk', 'user', 'mfa'])
+})
+
+test('a passkey is the only step on the sign-in page, for whoever proved to it who they are', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  const browser = new Browser(server.url)
+  const page = await readPage(await browser.get('/login?return_to=/activity'))
+  const refused = await browser.post('/login/passkey', { credential: answerTo(page, device, { userVerified: false }) })
+  assert.equal(refused.status, 401)
+  assert.deepEqual((await readPage(refused)).problems, [
+    'That passkey was not accepted. Try again, or use your password.',
+  ])
+  const again = await readPage(await browser.get('/login'))
+  const credential = answerTo(again, device)
+  const response = await browser.post('/login/passkey', { credential, return_to: '/activity' })
+  assert.equal(response.headers.get('location'), '/activity')
+  assert.deepEqual(await amrOf(browser), ['hwk', 'user', 'mfa'])
+  assert.equal((await new Browser(server.url).post('/login/passkey', { credential })).status, 401)
+})
+
+test('a passkey also confirms that it is the same person, before what protects the account is changed', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  clock.advance(601)
+  const asked = await home.get('/settings/second-factors')
+  const page = await readPage(await home.get(asked.headers.get('location') ?? ''))
+  assert.equal(page.heading, 'Confirm that it is you')
+  const fields = { credential: answerTo(page, device), return_to: '/settings/second-factors' }
+  assert.equal((await home.post('/login/passkey', fields)).headers.get('location'), '/settings/second-factors')
+  assert.equal((await home.get('/settings/second-factors')).status, 200)
+})
+
+test('the passkey of somebody who was disabled opens nothing', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  await server.portal.storage.pool.query('UPDATE identities SET disabled_at = now() WHERE username = $1', [
+    person.username,
+  ])
+  const browser = new Browser(server.url)
+  const credential = answerTo(await readPage(await browser.get('/login')), device)
+  assert.equal((await browser.post('/login/passkey', { credential })).status, 401)
+})
+
+test('strangers leave nothing behind by looking at the sign-in page, nor by answering it with nonsense', async () => {
+  const count = async () => {
+    const { rows } = await server.portal.storage.pool.query<{ n: number }>(
+      'SELECT (SELECT count(*) FROM handshakes)::int + (SELECT count(*) FROM browser_sessions)::int AS n',
+    )
+    return rows[0]?.n
+  }
+  const before = await count()
+  for (let visit = 0; visit < 10; visit++) {
+    const browser = new Browser(server.url)
+    assert.deepEqual((await browser.get('/login')).headers.getSetCookie(), [])
+    assert.equal((await browser.post('/login/passkey', { credential: '{}' })).status, 401)
+  }
+  assert.equal(await count(), before)
+})
+
+test('fields that are missing, repeated or odd are 400s', async () => {
+  await addTotp(home, clock())
+  const browser = await halfway()
+  assert.equal((await browser.post('/login/second-factor', {})).status, 400)
+  assert.equal((await browser.post('/login/second-factor', { code: 'x'.repeat(65) })).status, 400)
+  assert.equal((await browser.post('/login/second-factor', { code: '12\u00003456' })).status, 400)
+  assert.equal((await browser.post('/login/passkey', {})).status, 400)
+  assert.equal((await browser.post('/login/passkey', { credential: 'x'.repeat(20_000) })).status, 400)
+})
+
+test('whoever never gave a password is asked for it first', async () => {
+  const stranger = new Browser(server.url)
+  const response = await stranger.post('/login/second-factor', { code: '123456', return_to: '/activity' })
+  assert.equal(response.headers.get('location'), '/login?return_to=%2Factivity')
+})
+
+test('the step is refused when another site asks for it', async () => {
+  await addTotp(home, clock())
+  const browser = await halfway()
+  const foreign = { origin: 'https://evil.test' }
+  assert.equal((await browser.post('/login/second-factor', { code: '000000' }, foreign)).status, 403)
+  assert.equal((await browser.post('/login/passkey', { credential: '{}' }, foreign)).status, 403)
+})
+
+test('signing in again as somebody else in the same browser leaves nothing of the first', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const other = { ...grace, username: `grace-${people}`, email: `grace-${people}@example.test` }
+  await server.addIdentity(other)
+  const browser = new Browser(server.url)
+  await browser.signIn(other)
+  await halfway(browser)
+  // Until the second step they are still who they were.
+  assert.match((await readPage(await browser.get('/settings'))).text, new RegExp(other.username))
+  await browser.post('/login/second-factor', { code: codeOf(key, clock()) })
+  assert.match((await readPage(await browser.get('/settings'))).text, new RegExp(person.username))
+})
+
+test('no code, key or passkey answer is in the log', async () => {
+  const { key, codes } = await addTotp(home, clock())
+  clock.advance(60)
+  const code = codeOf(key, clock())
+  await (await halfway()).post('/login/second-factor', { code })
+  await (await halfway()).post('/login/second-factor', { code: codes[0] as string })
+  const log = server.log()
+  assert.match(log, /"signed_in"/)
+  for (const secret of [key, key.replaceAll(' ', ''), ...codes, `"${code}"`]) assert.equal(log.includes(secret), false)
+})

@@ -1,0 +1,110 @@
+import type { Request, Response } from 'express'
+import { withSecondProof } from '../../domain/authentication-context.ts'
+import { findIdentity } from '../../domain/identities.ts'
+import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../../domain/passkeys.ts'
+import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../../domain/second-factors.ts'
+import { portalOf } from '../context.ts'
+import { logEvent, logSuspension } from '../event-log.ts'
+import { optionalField, textField } from '../form-fields.ts'
+import { deviceOf } from '../middleware/device.ts'
+import { pendingSignInOf } from '../middleware/session.ts'
+import { TooManyGuesses } from '../problems.ts'
+import { render } from '../render.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { appNameOf, enter, withReturnTo } from './sessions.ts'
+
+/** GET /login/second-factor */
+export async function newSecondStep(req: Request, res: Response): Promise<void> {
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  const pending = pendingSignInOf(req)
+  if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
+  await showSecondStep(req, res, { ...SIGN_IN, identityId: pending.identityId, problem: null, returnTo })
+}
+
+/** POST /login/second-factor: with the password, which came before, it makes a sign-in. */
+export async function createSecondStep(req: Request, res: Response): Promise<void> {
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portalOf(req).publicUrl)
+  const pending = pendingSignInOf(req)
+  if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
+  const { identityId, amr } = pending
+  const next = await takeSecondStep(req, res, identityId, amr, returnTo ?? '/dashboard')
+  if (next !== null) return res.redirect(303, next)
+  await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: problemOf(req), returnTo })
+}
+
+/** Signs in with one more proof than before, and says where to go next. Null, and 401, when it proves nothing. @throws TooManyGuesses */
+export async function takeSecondStep(
+  req: Request,
+  res: Response,
+  identityId: string,
+  amr: string[],
+  destination: string,
+): Promise<string | null> {
+  const portal = portalOf(req)
+  const attempt = { identityId, answer: answerIn(req), place: req.place, deviceHash: deviceOf(req) }
+  const outcome = await proveSecondStep(portal, attempt)
+  switch (outcome.kind) {
+    case 'proved': {
+      const next = await enter(req, res, identityId, withSecondProof(amr, outcome.proof), destination)
+      if (next !== null) return next
+      break
+    }
+    case 'throttled':
+      throw new TooManyGuesses(outcome, portal.clock())
+    case 'refused':
+      logSuspension(req, outcome.suspension)
+  }
+  logEvent(req, 'second_factor_refused', { identityId })
+  res.status(401)
+  return null
+}
+
+/** What the question is for, in words, and where its answer goes. */
+const SIGN_IN = { action: '/login/second-factor', cancelHref: '/login', cancelAction: null, reason: null }
+
+export interface SecondStepPage {
+  identityId: string
+  action: string
+  /** Where somebody goes who cannot, or the form that takes them there. */
+  cancelHref: string | null
+  cancelAction: string | null
+  /** Why somebody who is signed in is asked. */
+  reason: string | null
+  problem: string | null
+  returnTo: string | null
+}
+
+/** The one form for a second step, wherever it is needed. */
+export async function showSecondStep(req: Request, res: Response, page: SecondStepPage): Promise<void> {
+  const portal = portalOf(req)
+  const { identityId, returnTo } = page
+  const [identity, { factors }, options] = await Promise.all([
+    findIdentity(portal.storage, identityId),
+    listSecondFactors(portal, identityId),
+    passkeySecondStepOptions(portal, identityId),
+  ])
+  await render(
+    req,
+    res,
+    'second-steps/new',
+    { title: 'Second factor', narrow: true },
+    {
+      ...page,
+      username: identity?.username ?? '',
+      appName: await appNameOf(req, returnTo),
+      hasApp: factors.some(({ kind }) => kind === 'totp'),
+      passkeyOptions: options === null ? null : JSON.stringify(options),
+    },
+  )
+}
+
+export function problemOf(req: Request): string {
+  return 'credential' in answerIn(req)
+    ? 'That passkey was not accepted. Try again, or use a code.'
+    : 'That code is not right, or it was used before. Wait for the next one and try again.'
+}
+
+function answerIn(req: Request): SecondStepAnswer {
+  const credential = optionalField(req.body, 'credential', LONGEST_CREDENTIAL)
+  return credential === null ? { code: textField(req.body, 'code', 64) } : { credential }
+}

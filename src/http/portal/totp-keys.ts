@@ -1,0 +1,58 @@
+import type { Request, Response } from 'express'
+import { toString as qrCode } from 'qrcode'
+import { addTotpKey, factorNameProblem } from '../../domain/second-factors.ts'
+import { beginTotpEnrolment } from '../../domain/totp.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { textField } from '../form-fields.ts'
+import { render } from '../render.ts'
+import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
+
+/** GET /settings/second-factors/totp/new */
+export async function newTotpKey(req: Request, res: Response): Promise<void> {
+  await show(req, res, { name: 'Authenticator app', problems: {}, returnTo: returnToIn(req) })
+}
+
+/** POST /settings/second-factors/totp */
+export async function createTotpKey(req: Request, res: Response): Promise<void> {
+  const name = textField(req.body, 'name')
+  const code = textField(req.body, 'code', 64)
+  const returnTo = returnToIn(req)
+  const refuse = async (problems: Problems) => {
+    res.status(422)
+    return show(req, res, { name, problems, returnTo })
+  }
+
+  const nameProblem = factorNameProblem(name)
+  if (nameProblem !== null) return refuse({ name: nameProblem })
+  const outcome = await addTotpKey(portalOf(req), signedInOf(req), name, code, req.place)
+  switch (outcome.kind) {
+    case 'wrong-code':
+      return refuse({
+        code: 'That is not the code your app shows now. Check the time of your device and try the next one.',
+      })
+    case 'lost':
+      return refuse({
+        code: 'That took too long, so there is a new key. Put it into your app in place of the one before.',
+      })
+    case 'added':
+      return leadOnFromAdding(req, res, outcome, returnTo)
+    default:
+      return refuse({ code: ADDITION_PROBLEMS[outcome.kind] })
+  }
+}
+
+interface Problems {
+  name?: string
+  code?: string
+}
+
+async function show(
+  req: Request,
+  res: Response,
+  form: { name: string; problems: Problems; returnTo: string | null },
+): Promise<void> {
+  const { key, uri } = await beginTotpEnrolment(portalOf(req), signedInOf(req))
+  const svg = await qrCode(uri, { type: 'svg', margin: 2 })
+  const image = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`
+  await render(req, res, 'totp-keys/new', { title: 'Add an authenticator app', narrow: true }, { ...form, key, image })
+}

@@ -28,6 +28,18 @@ for (const [event, sentence, tone] of [
   [{ kind: 'family_ended', clientId: 'notes', cause: 'toString' }, 'Notes was disconnected: it was ended.', 'plain'],
   [{ kind: 'identity_disabled' }, 'Your account was disabled by an operator.', 'warning'],
   [{ kind: 'identity_enabled' }, 'Your account was enabled again by an operator.', 'good'],
+  [{ kind: 'address_confirmed' }, 'You confirmed your e-mail address.', 'good'],
+  [{ kind: 'address_lost' }, 'Somebody else proved that your e-mail address is theirs.', 'warning'],
+  [{ kind: 'address_change_asked' }, 'You asked to change your e-mail address.', 'plain'],
+  [{ kind: 'address_change_withdrawn' }, 'You kept your e-mail address after all.', 'plain'],
+  [{ kind: 'address_changed' }, 'Your e-mail address was changed.', 'good'],
+  [{ kind: 'password_changed' }, 'You changed your password.', 'good'],
+  [
+    { kind: 'password_change_refused' },
+    'Somebody tried to change your password and did not have the current one.',
+    'warning',
+  ],
+  [{ kind: 'password_reset' }, 'Your password was reset with a link from your mail.', 'good'],
 ] satisfies [AuditEvent, string, string][]) {
   test(`a person reads "${sentence}"`, async () => {
     const [happening] = await happened(event)

@@ -15,6 +15,14 @@ export type AuditKind =
   | 'family_ended'
   | 'identity_disabled'
   | 'identity_enabled'
+  | 'address_confirmed'
+  | 'address_lost'
+  | 'address_change_asked'
+  | 'address_change_withdrawn'
+  | 'address_changed'
+  | 'password_changed'
+  | 'password_change_refused'
+  | 'password_reset'
 
 /** One thing that happened, as the person reads it. */
 export interface Happening {
@@ -72,5 +80,24 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
     case 'identity_enabled':
       return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
+    case 'address_confirmed':
+      return { sentence: 'You confirmed your e-mail address.', tone: 'good' }
+    case 'address_lost':
+      return { sentence: 'Somebody else proved that your e-mail address is theirs.', tone: 'warning' }
+    case 'address_change_asked':
+      return { sentence: 'You asked to change your e-mail address.', tone: 'plain' }
+    case 'address_change_withdrawn':
+      return { sentence: 'You kept your e-mail address after all.', tone: 'plain' }
+    case 'address_changed':
+      return { sentence: 'Your e-mail address was changed.', tone: 'good' }
+    case 'password_changed':
+      return { sentence: 'You changed your password.', tone: 'good' }
+    case 'password_change_refused':
+      return {
+        sentence: 'Somebody tried to change your password and did not have the current one.',
+        tone: 'warning',
+      }
+    case 'password_reset':
+      return { sentence: 'Your password was reset with a link from your mail.', tone: 'good' }
   }
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { z } from 'zod'
 import { insertAuditEvents } from '../storage/audit.ts'
 import {
   findIdentity,
@@ -7,11 +6,14 @@ import {
   type IdentityRow,
   insertIdentity,
   listIdentities,
+  type NewIdentity,
   updateDisabledAt,
 } from '../storage/identities.ts'
-import { isUniqueViolation, transaction } from '../storage/postgres.ts'
+import { transaction } from '../storage/postgres.ts'
+import { addressProblem } from './addresses.ts'
 import { endEverythingIn } from './identity-sessions.ts'
-import { passwordProblem } from './passwords.ts'
+import { queueMail } from './mail.ts'
+import { judgeNewPassword, type NewPasswordVerdict } from './new-passwords.ts'
 import type { Place, Portal } from './portal.ts'
 
 export type { IdentityRow }
@@ -28,9 +30,11 @@ export type RegistrationProblems = Partial<Record<keyof Registration, string>>
 export type RegistrationOutcome =
   { kind: 'registered'; identity: IdentityRow } | { kind: 'refused'; problems: RegistrationProblems }
 
-const email = z.email().max(254)
-
-/** Creates an identity. `place` is null when an operator does it. */
+/**
+ * Creates an identity. Whoever registers an address that somebody has does not learn that: they get an account like
+ * everybody, the mail that goes to the address says what there is to say, and the address is theirs once they prove it.
+ * An operator, for whom `place` is null, is told.
+ */
 export async function register(
   portal: Portal,
   registration: Registration,
@@ -38,33 +42,49 @@ export async function register(
   extra: { roles?: string[]; emailVerified?: boolean } = {},
 ): Promise<RegistrationOutcome> {
   const username = registration.username.normalize('NFKC').trim()
-  const address = registration.email.trim()
-  const problems = problemsOf(username, address, registration.password)
+  const email = registration.email.trim()
+  const verdict = judgeNewPassword(registration.password, { username, email })
+  const problems = problemsOf(username, email, verdict)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems }
 
   const passwordHash = await portal.hasher.hash(registration.password)
   const now = portal.clock()
-  try {
-    const identity = await insertIdentity(portal.storage, {
-      id: randomUUID(),
-      username,
-      usernameKey: keyOf(username),
-      email: address,
-      emailKey: keyOf(address),
-      emailVerified: extra.emailVerified ?? false,
-      passwordHash,
-      roles: extra.roles ?? [],
-      createdAt: now,
-      updatedAt: now,
-    })
-    await insertAuditEvents(portal.storage.pool, [{ kind: 'registered', identityId: identity.id, ...place }], now)
-    return { kind: 'registered', identity }
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error
-    const taken = (await findIdentityByKey(portal.storage, keyOf(username))) === null ? 'email' : 'username'
-    const words = taken === 'email' ? 'There is an account with this address already.' : 'This user name is taken.'
-    return { kind: 'refused', problems: { [taken]: words } }
+  const identity: NewIdentity = {
+    id: randomUUID(),
+    username,
+    usernameKey: keyOf(username),
+    email,
+    emailKey: keyOf(email),
+    emailVerified: extra.emailVerified ?? false,
+    passwordHash,
+    passwordStandsAlone: verdict.standsAlone,
+    roles: extra.roles ?? [],
+    createdAt: now,
+    updatedAt: now,
   }
+  for (;;) {
+    const registered = await insertRegistration(portal, identity, place)
+    if (registered !== null) return { kind: 'registered', identity: registered }
+    if ((await findIdentityByKey(portal.storage, identity.usernameKey)) !== null)
+      return { kind: 'refused', problems: { username: 'This user name is taken.' } }
+    if (place === null)
+      return { kind: 'refused', problems: { email: 'There is an account with this address already.' } }
+    // Somebody registered the address between the look at it and the write, so from now on the look finds it.
+  }
+}
+
+async function insertRegistration(
+  portal: Portal,
+  identity: NewIdentity,
+  place: Place | null,
+): Promise<IdentityRow | null> {
+  return transaction(portal.storage.pool, async (db) => {
+    const registered = await insertIdentity(db, identity, place !== null)
+    if (registered === null) return null
+    await insertAuditEvents(db, [{ kind: 'registered', identityId: identity.id, ...place }], identity.createdAt)
+    if (place !== null) await queueMail(portal, { kind: 'verify-address', identityId: identity.id }, db)
+    return registered
+  })
 }
 
 /** What makes two spellings of a user name or an address the same one. */
@@ -101,14 +121,13 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
   await transaction(portal.storage.pool, (db) => endEverythingIn(db, id, 'operator', null, portal.clock()))
 }
 
-function problemsOf(username: string, address: string, password: string): RegistrationProblems {
+function problemsOf(username: string, email: string, verdict: NewPasswordVerdict): RegistrationProblems {
   const problems: RegistrationProblems = {}
   if (!/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(username)) {
     problems.username = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
   }
-  if (!email.safeParse(address).success) problems.email = 'Enter an address like name@example.com.'
-  const personal = [username, address, address.split('@')[0] ?? '']
-  const weakness = passwordProblem(password, personal)
-  if (weakness !== null) problems.password = weakness
+  const unreachable = addressProblem(email)
+  if (unreachable !== null) problems.email = unreachable
+  if (verdict.problem !== null) problems.password = verdict.problem
   return problems
 }

@@ -34,7 +34,9 @@ export async function signIn(portal: Portal, { login, password, place }: SignInA
     return { kind: 'wrong-credentials' }
   }
   if (portal.hasher.needsRehash(identity.passwordHash)) {
-    await updatePasswordHash(portal.storage, identity.id, await portal.hasher.hash(password), now)
+    const { passwordHash: from, passwordStandsAlone: standsAlone } = identity
+    const to = await portal.hasher.hash(password)
+    await updatePasswordHash(portal.storage.pool, identity.id, { from, to, standsAlone }, now)
   }
   return { kind: 'signed-in', identity, amr: ['pwd'] }
 }

@@ -7,6 +7,13 @@ const NOTICES = {
   disconnected: 'The app was disconnected.',
   'session-ended': 'That browser was signed out.',
   'others-ended': 'Every other browser was signed out.',
+  'password-reset': 'Your password is changed, and you are signed out everywhere. Sign in with the new one.',
+  'password-changed': 'Your password is changed. Every other browser and every app was signed out.',
+  'verification-sent': 'A mail with a new link is on its way.',
+  'address-confirmed': 'Your e-mail address is confirmed.',
+  'address-change-asked': 'A mail with a link is on its way to the new address.',
+  'address-change-withdrawn': 'Your e-mail address stays as it is.',
+  'address-changed': 'Your e-mail address is changed.',
 } as const
 
 export type Notice = keyof typeof NOTICES

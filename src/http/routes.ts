@@ -1,13 +1,27 @@
 import { join } from 'node:path'
 import express, { type RequestHandler, Router } from 'express'
-import { findIdentity, requireIdentity } from './middleware/identity.ts'
+import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
-import { letFormsLeadOn } from './middleware/security-headers.ts'
+import { letFormsLeadOn, withholdReferrer } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
+import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './portal/address-changes.ts'
 import { showDashboard } from './portal/dashboard.ts'
+import {
+  createEmailVerification,
+  createVerificationMail,
+  newEmailVerification,
+  showEmailVerification,
+} from './portal/email-verifications.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, showInteraction } from './portal/interactions.ts'
+import { createPasswordChange, newPasswordChange } from './portal/password-changes.ts'
+import {
+  createForgottenPassword,
+  createPasswordReset,
+  newForgottenPassword,
+  newPasswordReset,
+} from './portal/password-resets.ts'
 import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
 import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
@@ -42,6 +56,16 @@ export function createRoutes(
   routes.get('/logout', confirmDestroySession)
   routes.post('/logout', destroyCurrentSession)
 
+  routes.get('/verify-email', requireIdentity, showEmailVerification)
+  routes.post('/verify-email', requireIdentity, createVerificationMail)
+  routes.get('/verify-email/:token', withholdReferrer, newEmailVerification)
+  routes.post('/verify-email/:token', withholdReferrer, createEmailVerification)
+  routes.get('/forgot-password', newForgottenPassword)
+  routes.post('/forgot-password', createForgottenPassword)
+  routes.get('/reset-password', (_req, res) => res.redirect(303, '/forgot-password'))
+  routes.get('/reset-password/:token', withholdReferrer, newPasswordReset)
+  routes.post('/reset-password/:token', withholdReferrer, createPasswordReset)
+
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
 
@@ -57,6 +81,11 @@ export function createRoutes(
   routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)
   routes.get('/activity', requireIdentity, listActivity)
   routes.get('/settings', requireIdentity, showSettings)
+  routes.get('/settings/password', requireIdentity, newPasswordChange)
+  routes.post('/settings/password', requireIdentity, createPasswordChange)
+  routes.get('/settings/email', requireFreshSignIn('/settings/email'), newAddressChange)
+  routes.post('/settings/email', requireFreshSignIn('/settings/email'), createAddressChange)
+  routes.post('/settings/email/withdrawal', requireIdentity, createAddressChangeWithdrawal)
 
   return routes
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Place } from '../domain/portal.ts'
+import { ADDRESS_PROMPT } from './interaction-policy.ts'
 import { PASSWORD_ACR } from './protocol-session.ts'
 import { epochSeconds } from '../domain/time.ts'
 
@@ -21,6 +22,8 @@ export type Interaction =
   | { kind: 'continue'; url: string }
   | { kind: 'sign-in'; appName: string; loginHint: string }
   | { kind: 'confirm'; appName: string; destination: string }
+  /** The address of whoever is signed in must be confirmed first. */
+  | { kind: 'address'; appName: string; email: string }
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
 
@@ -65,6 +68,11 @@ export async function resolveInteraction(
     }
     return { kind: 'continue', url: await provider.interactionResult(req, res, { login }) }
   }
+  if (details.prompt.name === ADDRESS_PROMPT) {
+    if (signedIn === null || signedIn === undefined) return { kind: 'sign-in', appName, loginHint: '' }
+    if (!signedIn.emailVerified) return { kind: 'address', appName, email: signedIn.email }
+    return { kind: 'continue', url: await provider.interactionResult(req, res, { [ADDRESS_PROMPT]: {} }) }
+  }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
 }
 
@@ -74,7 +82,7 @@ export async function confirmInteraction(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<string | null> {
-  return answer(provider, req, res, { consent: {} })
+  return answer(provider, req, res, ['consent'], { consent: {} })
 }
 
 /** The person said no; the app hears `access_denied`. Null when the interaction is lost. */
@@ -83,7 +91,7 @@ export async function cancelInteraction(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<string | null> {
-  return answer(provider, req, res, {
+  return answer(provider, req, res, ['consent', ADDRESS_PROMPT], {
     error: 'access_denied',
     error_description: 'the person did not want to continue',
   })
@@ -95,10 +103,11 @@ async function answer(
   provider: Provider,
   req: IncomingMessage,
   res: ServerResponse,
+  prompts: string[],
   result: Parameters<Provider['interactionResult']>[2],
 ): Promise<string | null> {
   const details = await findDetails(provider, req, res)
-  if (details === null || details.prompt.name !== 'consent') return null
+  if (details === null || !prompts.includes(details.prompt.name)) return null
   return provider.interactionResult(req, res, result, { mergeWithLastSubmission: true })
 }
 

@@ -4,19 +4,30 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
+import type { LinkPurpose } from '../domain/mail-links.ts'
 import { pruneFamilies, pruneHandshakes } from '../domain/pruning.ts'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
 import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
+import { linkFor } from '../testing/mails.ts'
 import { ada, grace } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 const FAMILIES = 40_000
 /** Tables with a row for everybody and everything. `apps` and `signing_keys` have few, which may be read whole. */
-const GROWING = ['families', 'identities', 'identity_sessions', 'audit_events', 'handshakes', 'browser_sessions']
+const GROWING = [
+  'families',
+  'identities',
+  'identity_sessions',
+  'audit_events',
+  'handshakes',
+  'browser_sessions',
+  'devices',
+  'mail_links',
+]
 
 interface Statement {
   text: string
@@ -63,10 +74,16 @@ before(async () => {
     FROM generate_series(1, 20000) n`)
   await db.query(`INSERT INTO browser_sessions (sid, sess, expire)
     SELECT md5(n::text), '{"cookie":{}}', now() + interval '1 day' * (n % 90) FROM generate_series(1, 20000) n`)
+  await db.query(`INSERT INTO devices (identity_id, hash, first_seen_at, last_seen_at, browser, address)
+    SELECT id, sha256(id::text::bytea), now(), now(), 'Firefox', '192.0.2.1' FROM identities`)
+  await db.query(`INSERT INTO mail_links (id, purpose, identity_id, email, created_at, expires_at)
+    SELECT gen_random_uuid(), 'verify-address', id, email, now(), now() + interval '1 day' FROM identities`)
   adaId = await server.addIdentity(ada)
   await server.addIdentity(grace)
   browser = new Browser(server.url)
   await browser.signIn(ada)
+  // The queue makes its tables when it is first used, which is not what is looked at here.
+  await browser.post('/forgot-password', { email: ada.email })
   for (let count = 0; count < 5; count++) await notes.connect(browser)
   await db.query('VACUUM ANALYZE')
 
@@ -94,6 +111,15 @@ for (const [what, act] of [
   ['a wrong password', async () => new Browser(server.url).post('/login', { login: 'ada', password: 'wrong' })],
   ['signing in again in the same browser', async () => browser.signIn(ada)],
   ['registering', async () => register('fresh')],
+  ['reporting a forgotten password', async () => browser.post('/forgot-password', { email: ada.email })],
+  ['opening a link that confirms an address', async () => browser.get(await link('verify-address'))],
+  ['confirming an address', async () => browser.post(await link('verify-address'), {})],
+  ['confirming an address that somebody else claims', async () => confirmClaimed()],
+  ['resetting a password', async () => resetPassword()],
+  ['changing a password', async () => changePassword()],
+  ['asking for another address', async () => browser.post('/settings/email', { email: 'ada@new.example.test' })],
+  ['changing the address', async () => changeAddress()],
+  ['the settings', async () => browser.get('/settings')],
   ['the dashboard', async () => browser.get('/dashboard')],
   ['the list of signed-in browsers', async () => browser.get('/sessions')],
   ['the activity', async () => browser.get('/activity')],
@@ -195,6 +221,33 @@ async function register(username: string): Promise<void> {
   const email = `${username}@example.test`
   const form = { username, email, password, password_confirmation: password }
   assert.equal((await new Browser(server.url).post('/register', form)).status, 303)
+}
+
+async function link(purpose: LinkPurpose, email = ada.email): Promise<string> {
+  return linkFor(server.portal, purpose, { identityId: adaId, email })
+}
+
+async function confirmClaimed(): Promise<void> {
+  await register('claimant')
+  const email = 'claimant@example.test'
+  assert.equal((await browser.post(await link('change-address', email), {})).status, 303)
+  assert.equal((await browser.post(await link('change-address', ada.email), {})).status, 303)
+}
+
+async function resetPassword(): Promise<void> {
+  const form = { password: ada.password, password_confirmation: ada.password }
+  assert.equal((await browser.post(await link('reset-password'), form)).status, 303)
+  await browser.signIn(ada)
+}
+
+async function changePassword(): Promise<void> {
+  const form = { current_password: ada.password, password: ada.password, password_confirmation: ada.password }
+  assert.equal((await browser.post('/settings/password', form)).status, 303)
+}
+
+async function changeAddress(): Promise<void> {
+  assert.equal((await browser.post(await link('change-address', 'ada@new.example.test'), {})).status, 303)
+  assert.equal((await browser.post(await link('change-address', ada.email), {})).status, 303)
 }
 
 async function later<T>(seconds: number, act: () => Promise<T>): Promise<T> {

@@ -39,7 +39,7 @@ export async function startTestServer(
     },
   })
   const config = testConfig(database, { PORT: String(port), LOG_LEVEL: 'info', ...options.env })
-  const server = await startServer(config, createLogger('info', destination), options.clock)
+  const server = await startServer(config, createLogger(config.logLevel, destination), options.clock)
   const portal = await createPortal(config, createLogger('silent'), options.clock)
 
   return {

@@ -46,6 +46,15 @@ export function letFormsLeadOn(_req: Request, res: Response, next: () => void): 
   next()
 }
 
+/**
+ * For pages with a secret in their address. Their own forms come with `Origin: null` then, and the browser says in
+ * Sec-Fetch-Site where they come from.
+ */
+export function withholdReferrer(_req: Request, res: Response, next: () => void): void {
+  res.setHeader('Referrer-Policy', 'no-referrer')
+  next()
+}
+
 const DIRECTIVES = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],

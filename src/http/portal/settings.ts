@@ -1,16 +1,18 @@
 import type { Request, Response } from 'express'
-import { signedInOf } from '../context.ts'
+import { findPendingAddressChange } from '../../domain/address-changes.ts'
+import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
 import { render } from '../render.ts'
 
 /** GET /settings */
 export async function showSettings(req: Request, res: Response): Promise<void> {
-  const { username, email, emailVerified } = signedInOf(req)
+  const { identityId, username, email, emailVerified } = signedInOf(req)
+  const pending = await findPendingAddressChange(portalOf(req), identityId)
   await render(
     req,
     res,
     'settings/show',
     { title: 'Settings', nav: 'settings', notice: noticeOf(req) },
-    { username, email, emailVerified },
+    { username, email, emailVerified, pendingEmail: pending?.email ?? null },
   )
 }

@@ -1,0 +1,49 @@
+import type { Request, Response } from 'express'
+import { changePassword } from '../../domain/password-changes.ts'
+import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { passwordField } from '../form-fields.ts'
+import { deviceOf } from '../middleware/device.ts'
+import { render } from '../render.ts'
+import { enter } from './sessions.ts'
+
+/** GET /settings/password */
+export async function newPasswordChange(req: Request, res: Response): Promise<void> {
+  await show(req, res, {})
+}
+
+/** POST /settings/password */
+export async function createPasswordChange(req: Request, res: Response): Promise<void> {
+  const signedIn = signedInOf(req)
+  const current = passwordField(req.body, 'current_password')
+  const password = passwordField(req.body, 'password')
+  if (password !== passwordField(req.body, 'password_confirmation')) {
+    return show(req, res, { password_confirmation: 'The two passwords are not the same.' })
+  }
+  const typed = { current, password, place: req.place, deviceHash: deviceOf(req) }
+  const outcome = await changePassword(portalOf(req), signedIn, typed)
+  switch (outcome.kind) {
+    case 'changed': {
+      logEvent(req, 'password_changed')
+      const isIn = await enter(req, res, signedIn.identityId, signedIn.amr)
+      return res.redirect(303, isIn ? '/settings?notice=password-changed' : '/login')
+    }
+    case 'wrong-current':
+      logEvent(req, 'password_change_refused')
+      return show(req, res, { current_password: 'That is not your password.' })
+    case 'refused':
+      return show(req, res, { password: outcome.problem })
+  }
+}
+
+async function show(req: Request, res: Response, problems: Record<string, string>): Promise<void> {
+  if (Object.keys(problems).length > 0) res.status(422)
+  await render(
+    req,
+    res,
+    'password-changes/new',
+    { title: 'Change your password', narrow: true },
+    { owner: signedInOf(req).username, problems, minimumLength: MINIMUM_PASSWORD_LENGTH },
+  )
+}

@@ -1,0 +1,86 @@
+import type { Request, Response } from 'express'
+import { askForPasswordReset, lookAtPasswordReset, resetPassword } from '../../domain/password-resets.ts'
+import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
+import { portalOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { passwordField, textField } from '../form-fields.ts'
+import { render } from '../render.ts'
+
+type ResetRequest = Request<{ token: string }>
+
+/** GET /forgot-password */
+export async function newForgottenPassword(req: Request, res: Response): Promise<void> {
+  await showForgotten(req, res, '', {})
+}
+
+/** POST /forgot-password: the same answer and the same work, whoever has this address. */
+export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
+  const email = textField(req.body, 'email')
+  const outcome = await askForPasswordReset(portalOf(req), email, req.place)
+  switch (outcome.kind) {
+    case 'asked':
+      logEvent(req, 'password_reset_asked')
+      return render(req, res, 'password-resets/asked', { title: 'Look into your mail', narrow: true }, {})
+    case 'refused':
+      res.status(422)
+      return showForgotten(req, res, email, { email: outcome.problem })
+  }
+}
+
+/** GET /reset-password/:token: asks for the password, and does nothing. */
+export async function newPasswordReset(req: ResetRequest, res: Response): Promise<void> {
+  await showReset(req, res, {})
+}
+
+/** POST /reset-password/:token */
+export async function createPasswordReset(req: ResetRequest, res: Response): Promise<void> {
+  const { token } = req.params
+  const password = passwordField(req.body, 'password')
+  if (password !== passwordField(req.body, 'password_confirmation')) {
+    return showReset(req, res, { password_confirmation: 'The two passwords are not the same.' })
+  }
+  const outcome = await resetPassword(portalOf(req), token, password, req.place)
+  switch (outcome.kind) {
+    case 'reset':
+      logEvent(req, 'password_reset', { identityId: outcome.identityId })
+      return res.redirect(303, '/login?notice=password-reset')
+    case 'refused':
+      return showReset(req, res, { password: outcome.problem })
+    case 'dead':
+      return showDeadLink(req, res)
+  }
+}
+
+async function showForgotten(
+  req: Request,
+  res: Response,
+  email: string,
+  problems: Record<string, string>,
+): Promise<void> {
+  await render(
+    req,
+    res,
+    'password-resets/forgotten',
+    { title: 'Forgotten password', narrow: true },
+    { email, problems },
+  )
+}
+
+async function showReset(req: ResetRequest, res: Response, problems: Record<string, string>): Promise<void> {
+  const { token } = req.params
+  const owner = await lookAtPasswordReset(portalOf(req), token)
+  if (owner === null) return showDeadLink(req, res)
+  if (Object.keys(problems).length > 0) res.status(422)
+  await render(
+    req,
+    res,
+    'password-resets/new',
+    { title: 'Choose a new password', narrow: true },
+    { token, owner: owner.username, problems, minimumLength: MINIMUM_PASSWORD_LENGTH },
+  )
+}
+
+async function showDeadLink(req: Request<{ token: string }>, res: Response): Promise<void> {
+  res.status(404)
+  await render(req, res, 'password-resets/dead', { title: 'This link does not work', narrow: true }, {})
+}

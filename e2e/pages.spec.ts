@@ -21,6 +21,8 @@ const pagesForStrangers: Pages = {
   'Create an account': ({ page }) => page.goto('/register'),
   'Create an account, with everything to correct': async ({ page }) => {
     await page.goto('/register')
+    await page.getByLabel('Password', { exact: true }).fill('too short')
+    await page.getByLabel('Password again').fill('too short')
     await page.getByRole('button', { name: 'Create account' }).click()
     await expect(page.getByRole('alert')).toBeVisible()
   },

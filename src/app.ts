@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import proxyAddr from 'proxy-addr'
-import type { Config } from './config.ts'
+import { type Config, isLoopback } from './config.ts'
+import { createPasswordJudge } from './domain/password-judge.ts'
 import { createPasswordHasher, hashingCores } from './domain/passwords.ts'
 import { findLivingIdentitySession } from './domain/identity-sessions.ts'
 import type { Portal } from './domain/portal.ts'
@@ -43,7 +44,9 @@ export async function createPortal(
     const keys = await KeyRing.open(storage, secrets, clock)
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers) })
     const { lifetimes, policy, publicUrl } = config
-    return { storage, secrets, keys, hasher, lifetimes, policy, publicUrl, clock }
+    const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
+    const passwords = createPasswordJudge({ policy, publicUrl, onError })
+    return { storage, secrets, keys, hasher, passwords, lifetimes, policy, publicUrl, clock }
   } catch (error) {
     await storage.close()
     throw error
@@ -55,7 +58,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   const portal = await createPortal(config, logger, clock)
   const renderer = createRenderer()
   const isHttps = config.publicUrl.startsWith('https:')
-  const { host } = new URL(config.publicUrl)
+  const { host, hostname } = new URL(config.publicUrl)
 
   const protocol = createProtocol(portal, {
     pages: createProtocolPages(renderer),
@@ -69,7 +72,9 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   })
 
   const pages = express()
-  const context: HttpContext = { portal, renderer, logger, provider: protocol.provider }
+  // Its links open accounts, so a forgotten NODE_ENV must not put it before the world.
+  const outbox = isLoopback(hostname) ? config.outbox : null
+  const context: HttpContext = { portal, renderer, logger, outbox, provider: protocol.provider }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
   pages.set('trust proxy', config.trustProxy)
@@ -121,7 +126,10 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
         },
       )
     },
-    close: () => portal.storage.close(),
+    async close() {
+      await portal.passwords.close()
+      await portal.storage.close()
+    },
   }
 }
 

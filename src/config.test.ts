@@ -47,6 +47,7 @@ test('in development nothing needs to be set', () => {
       deletionGrace: 14 * DAY,
     },
     smtpUrl: null,
+    outbox: join(root.path, 'plain/outbox'),
     mailFrom: 'Gatehouse <no-reply@localhost>',
     policy: {
       emailVerification: 'optional',
@@ -147,6 +148,8 @@ for (const [variable, value, fault] of [
     'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://',
   ],
   ['REDIS_URL', 'http://h', 'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://'],
+  ['PASSWORD_RANGE_URL', 'ftp://range.example.test', 'must be a URL that begins with https:// or http://'],
+  ['PASSWORD_RANGE_URL', 'https://:word@range.example.test', 'must be a URL without a user name'],
   ['SMTP_URL', 'https://mail.example.test', 'must be a URL that begins with smtp:// or smtps://'],
   ['TRUST_PROXY', 'everybody', 'must be true, false, a number of proxies, or their addresses'],
   ['TRUST_PROXY', '10.0.0.0/99', 'must be true, false, a number of proxies, or their addresses'],

@@ -22,8 +22,10 @@ export interface Config {
   workers: number
   logLevel: string
   lifetimes: Lifetimes
-  /** Null while no mail leaves: in development it lands in `dataDir`/outbox. */
+  /** Null while no mail leaves. */
   smtpUrl: string | null
+  /** The folder in which mail lands instead, in development; null in production, and when `smtpUrl` is set. */
+  outbox: string | null
   mailFrom: string
   policy: Policy
 }
@@ -125,6 +127,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       deletionGrace: values.DELETION_GRACE,
     },
     smtpUrl: values.SMTP_URL ?? null,
+    outbox: production || values.SMTP_URL !== undefined ? null : join(dataDir, 'outbox'),
     mailFrom: values.MAIL_FROM ?? `Gatehouse <no-reply@${new URL(values.PUBLIC_URL ?? 'http://localhost').hostname}>`,
     policy: {
       emailVerification: values.EMAIL_VERIFICATION,
@@ -240,7 +243,9 @@ const environment = z.object({
   DELETION_GRACE: seconds(0, 365 * DAY, 14 * DAY),
   PASSWORD_LENGTH: count(8, 64, 15),
   PASSWORD_LENGTH_WITH_SECOND_FACTOR: count(8, 64, 8),
-  PASSWORD_RANGE_URL: url('https:', 'http:').optional(),
+  PASSWORD_RANGE_URL: url('https:', 'http:')
+    .refine((value) => !value.includes('@'), 'must be a URL without a user name')
+    .optional(),
   FREE_GUESSES: count(1, 100, 5),
   LONGEST_GUESS_DELAY: seconds(1, DAY, 900),
   SUSPENSION_AFTER: count(0, 1_000_000, 100),

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type App, createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
+import { startDeliveries } from './deliveries.ts'
 import { pruneFamilies, pruneHandshakes } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
@@ -25,7 +26,9 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   )
   const connections = new Connections(server)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket))
+  let stopDeliveries: () => void
   try {
+    stopDeliveries = await startDeliveries(app.portal, config, logger)
     server.listen(config.port, config.host)
     await once(server, 'listening')
   } catch (error) {
@@ -40,6 +43,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
       stopWork()
       await connections.drain()
       await app.close()
+      stopDeliveries()
     },
   }
 }

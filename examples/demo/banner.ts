@@ -9,6 +9,7 @@ export function banner({ portal, notes, photos }: Addresses, { username, passwor
     Portal     ${portal.url}
     Notes      ${notes.url}
     Photos     ${photos.url}
+    Mails      ${portal.url}/dev/outbox
 
     User name  ${username}
     Password   ${password}

@@ -44,12 +44,26 @@ export async function lookAtAddressProof(portal: Portal, token: string): Promise
 
 /** The person has pressed the button: the address is theirs, and nobody's who has not proved as much. */
 export async function proveAddress(portal: Portal, token: string, place: Place): Promise<AddressProofOutcome> {
+  for (const purpose of PROOFS) {
+    const link = await lookAtMailLink(portal, purpose, token)
+    if (link !== null) return useProof(portal, purpose, token, link, place)
+  }
+  return { kind: 'dead' }
+}
+
+async function useProof(
+  portal: Portal,
+  purpose: (typeof PROOFS)[number],
+  token: string,
+  { identityId }: MailLinkRow,
+  place: Place,
+): Promise<AddressProofOutcome> {
   return transaction(portal.storage.pool, async (db) => {
-    for (const purpose of PROOFS) {
-      const link = await useMailLink(portal, db, purpose, token)
-      if (link !== null) return followProof(portal, db, link, place)
-    }
-    return { kind: 'dead' } as const
+    // In this order: whoever makes a link holds the identity, too, when the links before are deleted.
+    const before = await lockIdentity(db, identityId)
+    const link = await useMailLink(portal, db, purpose, token)
+    if (before === null || link === null || !speaksOf(link, before)) return { kind: 'dead' } as const
+    return followProof(portal, db, { link, from: before.email, place })
   }).catch((error: unknown) => {
     if (isUniqueViolation(error)) return { kind: 'taken' } as const
     throw error
@@ -59,15 +73,12 @@ export async function proveAddress(portal: Portal, token: string, place: Place):
 async function followProof(
   portal: Portal,
   db: Queryable,
-  link: MailLinkRow,
-  place: Place,
+  { link, from, place }: { link: MailLinkRow; from: string; place: Place },
 ): Promise<AddressProofOutcome> {
-  const { identityId, email } = link
+  const { identityId, email: to, purpose } = link
   const now = portal.clock()
-  const before = await lockIdentity(db, identityId)
-  if (before === null || !speaksOf(link, before)) return { kind: 'dead' }
-  if (!(await takeAddressIn(db, identityId, email, now))) return { kind: 'taken' }
-  if (link.purpose === 'verify-address') {
+  if (!(await takeAddressIn(db, identityId, to, now))) return { kind: 'taken' }
+  if (purpose === 'verify-address') {
     await insertAuditEvents(db, [{ kind: 'address_confirmed', identityId, ...place }], now)
     return { kind: 'confirmed', identityId }
   }
@@ -76,7 +87,7 @@ async function followProof(
   await deleteMailLinks(db, identityId, ['verify-address', 'reset-password'])
   await insertAuditEvents(db, [{ kind: 'address_changed', identityId, ...place }], now)
   const at = now.toISOString()
-  await queueMail(portal, { kind: 'address-changed', identityId, from: before.email, to: email, place, at }, db)
+  await queueMail(portal, { kind: 'address-changed', identityId, from, to, place, at }, db)
   return { kind: 'changed', identityId }
 }
 

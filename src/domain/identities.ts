@@ -13,7 +13,7 @@ import { transaction } from '../storage/postgres.ts'
 import { addressProblem } from './addresses.ts'
 import { endEverythingIn } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
-import { judgeNewPassword, type NewPasswordVerdict } from './new-passwords.ts'
+import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
 
 export type { IdentityRow }
@@ -28,12 +28,13 @@ export interface Registration {
 export type RegistrationProblems = Partial<Record<keyof Registration, string>>
 
 export type RegistrationOutcome =
-  { kind: 'registered'; identity: IdentityRow } | { kind: 'refused'; problems: RegistrationProblems }
+  | { kind: 'registered'; identity: IdentityRow }
+  | { kind: 'refused'; problems: RegistrationProblems; verdict: PasswordVerdict }
 
 /**
  * Creates an identity. Whoever registers an address that somebody has does not learn that: they get an account like
  * everybody, the mail that goes to the address says what there is to say, and the address is theirs once they prove it.
- * An operator, for whom `place` is null, is told.
+ * An operator, for whom `place` is null, is told. @throws EstimatorBusy, HasherBusy
  */
 export async function register(
   portal: Portal,
@@ -43,9 +44,9 @@ export async function register(
 ): Promise<RegistrationOutcome> {
   const username = registration.username.normalize('NFKC').trim()
   const email = registration.email.trim()
-  const verdict = judgeNewPassword(registration.password, { username, email })
+  const verdict = await portal.passwords.judge(registration.password, [username, email], false)
   const problems = problemsOf(username, email, verdict)
-  if (Object.keys(problems).length > 0) return { kind: 'refused', problems }
+  if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
   const passwordHash = await portal.hasher.hash(registration.password)
   const now = portal.clock()
@@ -66,9 +67,9 @@ export async function register(
     const registered = await insertRegistration(portal, identity, place)
     if (registered !== null) return { kind: 'registered', identity: registered }
     if ((await findIdentityByKey(portal.storage, identity.usernameKey)) !== null)
-      return { kind: 'refused', problems: { username: 'This user name is taken.' } }
+      return { kind: 'refused', problems: { username: 'This user name is taken.' }, verdict }
     if (place === null)
-      return { kind: 'refused', problems: { email: 'There is an account with this address already.' } }
+      return { kind: 'refused', problems: { email: 'There is an account with this address already.' }, verdict }
     // Somebody registered the address between the look at it and the write, so from now on the look finds it.
   }
 }
@@ -121,7 +122,7 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
   await transaction(portal.storage.pool, (db) => endEverythingIn(db, id, 'operator', null, portal.clock()))
 }
 
-function problemsOf(username: string, email: string, verdict: NewPasswordVerdict): RegistrationProblems {
+function problemsOf(username: string, email: string, verdict: PasswordVerdict): RegistrationProblems {
   const problems: RegistrationProblems = {}
   if (!/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(username)) {
     problems.username = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'

@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject, randomUUID, timingSafeEqual } from 'node:crypto'
 import { deleteMailLinks, findMailLink, insertMailLink, type MailLinkRow, takeMailLink } from '../storage/mail-links.ts'
+import { lockIdentity } from '../storage/identities.ts'
 import type { Queryable } from '../storage/postgres.ts'
 import type { Portal } from './portal.ts'
 import { addSeconds } from './time.ts'
@@ -28,6 +29,7 @@ export interface LinkHolder {
 /**
  * Makes a link, and makes those before it for the same purpose worthless: the newest mail is the one that counts. Of
  * sign-ins each has its own. The row keeps an id; the token is that and a tag that only the portal's secret can make.
+ * `db` is a transaction, or two that race could both leave theirs.
  */
 export async function makeMailLink(
   portal: Portal,
@@ -37,7 +39,10 @@ export async function makeMailLink(
 ): Promise<string> {
   const id = randomUUID()
   const now = portal.clock()
-  if (purpose !== 'disown-sign-in') await deleteMailLinks(db, identityId, [purpose])
+  if (purpose !== 'disown-sign-in') {
+    await lockIdentity(db, identityId)
+    await deleteMailLinks(db, identityId, [purpose])
+  }
   await insertMailLink(db, {
     id,
     purpose,

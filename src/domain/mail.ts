@@ -22,8 +22,8 @@ export type Mail =
       place: Place | null
       at: string
     }
-  | { kind: 'deletion-requested'; identityId: string; erasedFrom: string }
-  | { kind: 'erased'; email: string; username: string }
+  | { kind: 'deletion-requested'; identityId: string; erasedFrom: string; place: Place | null }
+  | { kind: 'erased'; email: string; username: string; at: string }
 
 /** Queues a mail. Inside a transaction it leaves when, and only when, that commits. */
 export async function queueMail(portal: Portal, mail: Mail, db?: Queryable): Promise<void> {

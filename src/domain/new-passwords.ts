@@ -1,13 +1,11 @@
-import { passwordProblem } from './passwords.ts'
+import type { PasswordVerdict } from './password-judge.ts'
+import type { Portal } from './portal.ts'
 
-/** What becomes of a password somebody wants to have: the words on what is wrong with it, and whether it does alone. */
-export interface NewPasswordVerdict {
-  problem: string | null
-  standsAlone: boolean
-}
-
-/** Judges a password that somebody chooses, be it at registration, at a reset or at a change. */
-export function judgeNewPassword(password: string, owner: { username: string; email: string }): NewPasswordVerdict {
-  const personal = [owner.username, owner.email, owner.email.split('@')[0] ?? '']
-  return { problem: passwordProblem(password, personal), standsAlone: true }
+/** Judges a password that somebody with an account wants to have from now on. @throws EstimatorBusy */
+export async function judgeNewPassword(
+  portal: Portal,
+  { username, email }: { username: string; email: string },
+  password: string,
+): Promise<PasswordVerdict> {
+  return portal.passwords.judge(password, [username, email], false)
 }

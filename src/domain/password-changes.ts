@@ -6,7 +6,8 @@ import { transaction } from '../storage/postgres.ts'
 import { endEverythingIn, type SignedInRow } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
-import { MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
+import type { PasswordVerdict } from './password-judge.ts'
+import { isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
 
 /** What somebody typed who is signed in, and where. */
@@ -19,11 +20,11 @@ export interface PasswordChange {
 }
 
 export type PasswordChangeOutcome =
-  { kind: 'changed' } | { kind: 'wrong-current' } | { kind: 'refused'; problem: string }
+  { kind: 'changed' } | { kind: 'wrong-current' } | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
 
 /**
  * Changes the password of somebody who knows the one they have. Every other browser is signed out, and every app, in this
- * browser too, whose own identity session is left for the caller to replace. @throws HasherBusy
+ * browser too, whose own identity session is left for the caller to replace. @throws EstimatorBusy, HasherBusy
  */
 export async function changePassword(
   portal: Portal,
@@ -40,9 +41,10 @@ export async function changePassword(
     )
     return { kind: 'wrong-current' }
   }
-  const { problem, standsAlone } = judgeNewPassword(password, identity)
-  if (problem !== null) return { kind: 'refused', problem }
+  const verdict = await judgeNewPassword(portal, identity, password)
+  if (verdict.problem !== null) return { kind: 'refused', problem: verdict.problem, verdict }
 
+  const { standsAlone } = verdict
   const replacement = { from: identity.passwordHash, to: await portal.hasher.hash(password), standsAlone }
   const now = portal.clock()
   return transaction(portal.storage.pool, async (db) => {
@@ -58,5 +60,5 @@ export async function changePassword(
 }
 
 async function isCurrent(portal: Portal, { passwordHash }: IdentityRow, password: string): Promise<boolean> {
-  return password.length <= MAXIMUM_PASSWORD_LENGTH && portal.hasher.matches(passwordHash, password)
+  return !isTooLong(password) && portal.hasher.matches(passwordHash, password)
 }

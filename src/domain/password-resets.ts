@@ -9,13 +9,14 @@ import { endEverythingIn } from './identity-sessions.ts'
 import { LINK_LIVES, lookAtMailLink, useMailLink } from './mail-links.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
+import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
 
 export type ForgottenPasswordOutcome = { kind: 'asked' } | { kind: 'refused'; problem: string }
 
 export type PasswordResetOutcome =
   | { kind: 'reset'; identityId: string }
-  | { kind: 'refused'; problem: string }
+  | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
   /** The link is used, expired, foreign or not whole, or the address is not the one any more. */
   | { kind: 'dead' }
 
@@ -41,7 +42,7 @@ export async function lookAtPasswordReset(portal: Portal, token: string): Promis
 
 /**
  * Sets a new password with a link. Whoever knew the old one, or was signed in, is out everywhere, and the address is proved.
- * A second factor is still asked for, and a disabled identity stays disabled. @throws HasherBusy
+ * A second factor is still asked for, and a disabled identity stays disabled. @throws EstimatorBusy, HasherBusy
  */
 export async function resetPassword(
   portal: Portal,
@@ -51,11 +52,11 @@ export async function resetPassword(
 ): Promise<PasswordResetOutcome> {
   const owner = await lookAtPasswordReset(portal, token)
   if (owner === null) return { kind: 'dead' }
-  const { problem, standsAlone } = judgeNewPassword(password, owner)
-  if (problem !== null) return { kind: 'refused', problem }
+  const verdict = await judgeNewPassword(portal, owner, password)
+  if (verdict.problem !== null) return { kind: 'refused', problem: verdict.problem, verdict }
 
-  const to = await portal.hasher.hash(password)
-  return transaction(portal.storage.pool, (db) => reset(portal, db, token, { to, standsAlone }, place)).catch(
+  const replacement = { to: await portal.hasher.hash(password), standsAlone: verdict.standsAlone }
+  return transaction(portal.storage.pool, (db) => reset(portal, db, owner.id, token, replacement, place)).catch(
     (error: unknown) => {
       // Somebody else proved the address at this very moment.
       if (isUniqueViolation(error)) return { kind: 'dead' } as const
@@ -67,18 +68,19 @@ export async function resetPassword(
 async function reset(
   portal: Portal,
   db: Queryable,
+  identityId: string,
   token: string,
-  password: { to: string; standsAlone: boolean },
+  replacement: { to: string; standsAlone: boolean },
   place: Place,
 ): Promise<PasswordResetOutcome> {
   const now = portal.clock()
+  // In this order: whoever makes a link holds the identity, too, when the links before are deleted.
+  const identity = await lockIdentity(db, identityId)
   const link = await useMailLink(portal, db, 'reset-password', token)
-  const identity = link && (await lockIdentity(db, link.identityId))
-  if (identity === null || identity.email !== link?.email) return { kind: 'dead' }
-  const { id: identityId, passwordHash: from } = identity
+  if (identity === null || link === null || identity.email !== link.email) return { kind: 'dead' }
   if (!(await takeAddressIn(db, identityId, identity.email, now))) return { kind: 'dead' }
 
-  await updatePasswordHash(db, identityId, { from, ...password }, now)
+  await updatePasswordHash(db, identityId, { from: identity.passwordHash, ...replacement }, now)
   await deleteDevices(db, identityId, { except: null })
   await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
   await insertAuditEvents(db, [{ kind: 'password_reset', identityId, ...place }], now)

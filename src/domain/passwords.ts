@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import argon2 from 'argon2'
 import pLimit from 'p-limit'
 
-export const MINIMUM_PASSWORD_LENGTH = 15
 export const MAXIMUM_PASSWORD_LENGTH = 200
 
 /** argon2id at OWASP's floor: 19 MiB, two passes, one lane. */
@@ -74,21 +73,15 @@ export function hashingCores(processes: number, cores = availableParallelism()):
 /** At the least, and three times this at the most, so that those who were refused together do not come back together. */
 const REFUSAL_DELAY_MS = 2000
 
-/** The words a person reads when this password will not do; null when it will. Length over rules (NIST SP 800-63B-4). */
-export function passwordProblem(password: string, personal: string[]): string | null {
-  if ([...password].length < MINIMUM_PASSWORD_LENGTH) return `Use at least ${MINIMUM_PASSWORD_LENGTH} characters.`
-  if (password.length > MAXIMUM_PASSWORD_LENGTH) return `Use at most ${MAXIMUM_PASSWORD_LENGTH} characters.`
-  const folded = password.toLowerCase()
-  const guessable = ['gatehouse', ...personal].map((word) => word.toLowerCase()).filter((word) => word.length >= 4)
-  if (guessable.some((word) => folded.replaceAll(word, '').length < 8))
-    return 'Use something that is harder to guess from your name or address.'
-  if (new Set(folded).size < 5 || COMMON.test(folded)) return 'Use something that is harder to guess.'
-  return null
+/** As a person counts them: one that takes two code units, or was composed of two, is one. */
+export function characterCount(password: string): number {
+  return [...normalize(password)].length
 }
 
-// What people type to fill fifteen places: a run, or one of the most used passwords with figures behind it.
-const COMMON =
-  /^(?:(?:password|passwort|qwerty|letmein|welcome|iloveyou|admin)\W*\d*)+$|^(?:0?123456789\d*|abcdefghijklm\w*)$/
+/** Nobody has such a password, so it is not worth hashing. */
+export function isTooLong(password: string): boolean {
+  return characterCount(password) > MAXIMUM_PASSWORD_LENGTH
+}
 
 /** One password, however a keyboard composed its accents (NIST SP 800-63B-4 §3.1.1.2). */
 function normalize(password: string): string {

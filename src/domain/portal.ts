@@ -1,5 +1,6 @@
 import type { Lifetimes, Policy } from '../config.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { PasswordJudge } from './password-judge.ts'
 import type { PasswordHasher } from './passwords.ts'
 import type { Secrets } from './secrets.ts'
 import type { KeyRing } from './signing-keys.ts'
@@ -10,6 +11,7 @@ export interface Portal {
   secrets: Secrets
   keys: KeyRing
   hasher: PasswordHasher
+  passwords: PasswordJudge
   lifetimes: Lifetimes
   policy: Policy
   /** The issuer. */

@@ -1,7 +1,7 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
 import { keyOf } from './identities.ts'
-import { MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
+import { isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
 
 /** What somebody typed, and where. */
@@ -22,7 +22,7 @@ export type SignInOutcome =
 
 /** Checks a user name or address with its password. @throws HasherBusy */
 export async function signIn(portal: Portal, { login, password, place }: SignInAttempt): Promise<SignInOutcome> {
-  if (password.length > MAXIMUM_PASSWORD_LENGTH) return { kind: 'wrong-credentials' }
+  if (isTooLong(password)) return { kind: 'wrong-credentials' }
   const identity = await findIdentityByKey(portal.storage, keyOf(login))
   // An unknown login pays for one hash too, so timing does not tell who has an account.
   const matches = await portal.hasher.matches(identity?.passwordHash ?? null, password)

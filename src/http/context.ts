@@ -10,6 +10,8 @@ export interface HttpContext {
   portal: Portal
   renderer: Renderer
   logger: Logger
+  /** The folder of the mails that this portal shows instead of sending them; null where that page does not exist. */
+  outbox: string | null
   /** The protocol's instance of this moment; it changes with the signing keys. */
   provider(): Provider
 }

@@ -23,6 +23,7 @@ import {
   newPasswordReset,
 } from './portal/password-resets.ts'
 import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
+import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
 import { createRegistration, newRegistration } from './portal/registrations.ts'
 import { confirmDestroySession, createSession, destroyCurrentSession, newSession } from './portal/sessions.ts'
 import { showSettings } from './portal/settings.ts'
@@ -86,6 +87,10 @@ export function createRoutes(
   routes.get('/settings/email', requireFreshSignIn('/settings/email'), newAddressChange)
   routes.post('/settings/email', requireFreshSignIn('/settings/email'), createAddressChange)
   routes.post('/settings/email/withdrawal', requireIdentity, createAddressChangeWithdrawal)
+
+  routes.get('/dev/outbox', listOutboxMails)
+  routes.get('/dev/outbox/:name', showOutboxMail)
+  routes.get('/dev/outbox/:name/eml', showOutboxMime)
 
   return routes
 }

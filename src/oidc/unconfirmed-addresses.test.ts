@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { findIdentityByLogin } from '../domain/identities.ts'
 import { answerIn, tokensIn } from '../testing/answers.ts'
 import { deskApp, notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client } from '../testing/client.ts'
-import { linkFor, linkInLast } from '../testing/mails.ts'
+import { linkInLast } from '../testing/mails.ts'
 import { actionOf, type Page, readPage } from '../testing/page.ts'
 import { ada } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -39,8 +38,7 @@ async function open(client = notes, change: Record<string, string> = {}): Promis
 
 /** In another browser, as people do. */
 async function confirmElsewhere(): Promise<void> {
-  const identityId = (await findIdentityByLogin(server.portal, person.username))?.id as string
-  const link = await linkFor(server.portal, 'verify-address', { identityId, email: person.email })
+  const link = await linkInLast(server, 'verify-address')
   assert.equal((await new Browser(server.url).post(link, {})).status, 303)
 }
 
@@ -68,7 +66,7 @@ test('the link can be sent again from there, and leads back to where the person 
   assert.equal(sent.notice, 'A mail with a new link is on its way.')
   const here = new URL(url).pathname + new URL(url).search
   assert.equal(sent.forms[0]?.fields['return_to'], here)
-  assert.equal((await new Browser(server.url).post(await linkInLast(server.portal, 'verify-address'), {})).status, 303)
+  assert.equal((await new Browser(server.url).post(await linkInLast(server, 'verify-address'), {})).status, 303)
   const confirmed = await readPage(await browser.get(sentUrl))
   assert.equal(confirmed.heading, 'Your address is confirmed')
   assert.ok((await browser.follow(await browser.get(here))).url.startsWith(`${CALLBACK}?code=`))

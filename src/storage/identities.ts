@@ -49,12 +49,6 @@ export async function findIdentity({ pool }: Storage, id: string): Promise<Ident
   return result.rows[0] ?? null
 }
 
-/** The same, and nobody else changes it before this transaction is over. */
-export async function lockIdentity(db: Queryable, id: string): Promise<IdentityRow | null> {
-  const result = await db.query<IdentityRow>(`SELECT ${COLUMNS} FROM identities WHERE id = $1 FOR UPDATE`, [id])
-  return result.rows[0] ?? null
-}
-
 /** `key` is a canonical user name or address; a user name has no @, so it is never both. */
 export async function findIdentityByKey({ pool }: Storage, key: string): Promise<IdentityRow | null> {
   const [name, column] = key.includes('@') ? ['email', 'email_key'] : ['username', 'username_key']
@@ -63,6 +57,12 @@ export async function findIdentityByKey({ pool }: Storage, key: string): Promise
     text: `SELECT ${COLUMNS} FROM identities WHERE ${column} = $1`,
     values: [key],
   })
+  return result.rows[0] ?? null
+}
+
+/** Lets one transaction at a time change what belongs to an identity; nobody who only reads, or refers to it, waits. */
+export async function lockIdentity(db: Queryable, id: string): Promise<IdentityRow | null> {
+  const result = await db.query<IdentityRow>(`SELECT ${COLUMNS} FROM identities WHERE id = $1 FOR NO KEY UPDATE`, [id])
   return result.rows[0] ?? null
 }
 

@@ -32,18 +32,12 @@ const QUEUES = {
   },
 }
 
-export interface JobOptions {
-  onError: (error: Error) => void
-  /** How long the first retry waits (seconds); a test need not wait as long as people do. */
-  retryDelay?: number
-}
-
 /** The queues of pg-boss in the schema `queue`, which it makes and migrates itself when they are first needed. */
-export function openJobs(db: Queryable, { onError, retryDelay }: JobOptions): Jobs {
+export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
   let opened: Promise<PgBoss> | null = null
   const boss = async () => {
     // A failure must not stay: the database may be back.
-    opened ??= open(db, onError, retryDelay).catch((error: unknown) => {
+    opened ??= open(db, onError).catch((error: unknown) => {
       opened = null
       throw error
     })
@@ -68,14 +62,14 @@ export function openJobs(db: Queryable, { onError, retryDelay }: JobOptions): Jo
   }
 }
 
-async function open(db: Queryable, onError: (error: Error) => void, retryDelay?: number): Promise<PgBoss> {
+async function open(db: Queryable, onError: (error: Error) => void): Promise<PgBoss> {
   // Loaded when something is first queued or done, because most commands do neither.
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({ db: asPgBoss(db), schema: 'queue', schedule: false, persistWarnings: false })
   boss.on('error', onError)
   await boss.start()
   for (const [name, options] of Object.entries(QUEUES)) {
-    await boss.createQueue(name, { ...options, ...(retryDelay === undefined ? {} : { retryDelay }) })
+    await boss.createQueue(name, options)
     // What it knows of a queue it reads once, and that must not be in the middle of a transaction that holds a connection.
     await boss.getQueueStats(name)
   }

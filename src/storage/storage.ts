@@ -26,8 +26,6 @@ export interface StorageOptions {
   clock: () => Date
   /** How long a query may take (ms); as short as people need it when it is left out. */
   patience?: number
-  /** How long the first retry of a job waits (seconds); left out, as long as is polite. */
-  retryDelay?: number
 }
 
 /** Opens every store, with the database's migrations applied. */
@@ -38,7 +36,6 @@ export async function openStorage({
   logger,
   clock,
   patience,
-  retryDelay,
 }: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
@@ -56,10 +53,7 @@ export async function openStorage({
   const redis =
     redisUrl === null ? null : await openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
 
-  const jobs = openJobs(pool, {
-    onError: (error) => logger.warn({ error }, 'the job queue failed; it tries again'),
-    ...(retryDelay === undefined ? {} : { retryDelay }),
-  })
+  const jobs = openJobs(pool, (error) => logger.warn({ error }, 'the job queue failed; it tries again'))
 
   return {
     pool,

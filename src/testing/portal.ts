@@ -39,6 +39,7 @@ export async function openTestPortal(
     ...portal,
     clock,
     async close() {
+      await portal.passwords.close()
       await portal.storage.close()
       await database.drop()
     },

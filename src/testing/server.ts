@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { createApp as registerApp, type AppSettings } from '../domain/apps.ts'
 import { register } from '../domain/identities.ts'
@@ -9,6 +10,7 @@ import { findFreePort } from '../storage/free-port.ts'
 import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
 import type { ada } from './people.ts'
 import { testConfig } from './portal.ts'
+import { makeTemporaryFolder } from './services/temporary-folder.ts'
 
 export interface TestServer {
   /** The issuer, and the origin of every page. */
@@ -16,6 +18,8 @@ export interface TestServer {
   /** The same rules on the same stores, for what an operator would do. */
   portal: Portal
   database: TestDatabase
+  /** The folder its mails land in. */
+  outbox: string
   /** Every line the portal has logged so far. */
   log(): string
   addIdentity(person: typeof ada, extra?: { roles?: string[]; emailVerified?: boolean }): Promise<string>
@@ -38,7 +42,9 @@ export async function startTestServer(
       done()
     },
   })
-  const config = testConfig(database, { PORT: String(port), LOG_LEVEL: 'info', ...options.env })
+  const folder = await makeTemporaryFolder('server')
+  const env = { PORT: String(port), LOG_LEVEL: 'info', DATA_DIR: folder.path, ...options.env }
+  const config = testConfig(database, env)
   const server = await startServer(config, createLogger(config.logLevel, destination), options.clock)
   const portal = await createPortal(config, createLogger('silent'), options.clock)
 
@@ -46,6 +52,7 @@ export async function startTestServer(
     url: config.publicUrl,
     portal,
     database,
+    outbox: join(config.dataDir, 'outbox'),
     log: () => lines.join(''),
     async addIdentity(person, extra) {
       const outcome = await register(portal, person, null, extra)
@@ -57,7 +64,9 @@ export async function startTestServer(
     },
     async close() {
       await server.stop()
+      await portal.passwords.close()
       await portal.storage.close()
+      await folder.remove()
       if (options.database === undefined) await database.drop()
     },
   }

@@ -1,5 +1,6 @@
 import type { NextFunction, Request, Response } from 'express'
 import { isUnavailable } from '../../domain/errors.ts'
+import { EstimatorBusy } from '../../domain/password-strength.ts'
 import { HasherBusy } from '../../domain/passwords.ts'
 import type { Logger } from '../../logger.ts'
 import { RequestRefused } from '../problems.ts'
@@ -33,7 +34,7 @@ export function describe(error: unknown): ErrorPage {
   // Before the stores are suspected: a browser that hung up in the middle of a form has a broken connection, too.
   const status = (error as { status?: unknown } | null)?.status
   if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
-  if (error instanceof HasherBusy || isUnavailable(error)) {
+  if (error instanceof HasherBusy || error instanceof EstimatorBusy || isUnavailable(error)) {
     return {
       status: 503,
       title: 'One moment, please',

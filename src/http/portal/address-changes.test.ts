@@ -41,7 +41,7 @@ async function somebody(extra = { emailVerified: true }): Promise<Person> {
 async function ask({ browser }: Person, email: string): Promise<string> {
   const response = await browser.post('/settings/email', { email })
   assert.equal(response.headers.get('location'), '/settings?notice=address-change-asked')
-  return linkInLast(server.portal, 'change-address')
+  return linkInLast(server, 'change-address')
 }
 
 async function addressOf({ id }: Person): Promise<[string | undefined, boolean | undefined]> {

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { changePassword } from '../../domain/password-changes.ts'
-import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
+import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { passwordField } from '../form-fields.ts'
@@ -33,17 +33,22 @@ export async function createPasswordChange(req: Request, res: Response): Promise
       logEvent(req, 'password_change_refused')
       return show(req, res, { current_password: 'That is not your password.' })
     case 'refused':
-      return show(req, res, { password: outcome.problem })
+      return show(req, res, { password: outcome.problem }, outcome.verdict)
   }
 }
 
-async function show(req: Request, res: Response, problems: Record<string, string>): Promise<void> {
+async function show(
+  req: Request,
+  res: Response,
+  problems: Record<string, string>,
+  verdict: PasswordVerdict | null = null,
+): Promise<void> {
   if (Object.keys(problems).length > 0) res.status(422)
   await render(
     req,
     res,
     'password-changes/new',
     { title: 'Change your password', narrow: true },
-    { owner: signedInOf(req).username, problems, minimumLength: MINIMUM_PASSWORD_LENGTH },
+    { owner: signedInOf(req).username, problems, verdict, minimumLength: portalOf(req).policy.passwordLength },
   )
 }

@@ -46,7 +46,7 @@ async function somebody(extra = { emailVerified: true }): Promise<Person> {
 /** Asks for a link on the web, as somebody who has forgotten the password. */
 async function forgotten(email: string): Promise<string> {
   assert.equal((await stranger.post('/forgot-password', { email })).status, 200)
-  return linkInLast(server.portal, 'reset-password')
+  return linkInLast(server, 'reset-password')
 }
 
 function twice(password: string): Record<string, string> {
@@ -248,7 +248,7 @@ test('a link for an address that somebody else has proved since is dead', async 
   const link = await forgotten(claimed.email)
   const registration = { username: `owner${count}`, email: claimed.email, ...twice(ada.password) }
   assert.equal((await new Browser(server.url).post('/register', registration)).status, 303)
-  assert.equal((await stranger.post(await linkInLast(server.portal, 'verify-address'), {})).status, 303)
+  assert.equal((await stranger.post(await linkInLast(server, 'verify-address'), {})).status, 303)
   const again = await linkFor(server.portal, 'reset-password', { identityId: claimed.id, email: claimed.email })
   for (const each of [link, again]) assert.equal((await stranger.post(each, twice(NEW))).status, 404)
   assert.equal(await signsIn(claimed.username, claimed.password), true)

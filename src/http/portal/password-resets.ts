@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { askForPasswordReset, lookAtPasswordReset, resetPassword } from '../../domain/password-resets.ts'
-import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
+import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { passwordField, textField } from '../form-fields.ts'
@@ -45,7 +45,7 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
       logEvent(req, 'password_reset', { identityId: outcome.identityId })
       return res.redirect(303, '/login?notice=password-reset')
     case 'refused':
-      return showReset(req, res, { password: outcome.problem })
+      return showReset(req, res, { password: outcome.problem }, outcome.verdict)
     case 'dead':
       return showDeadLink(req, res)
   }
@@ -66,9 +66,15 @@ async function showForgotten(
   )
 }
 
-async function showReset(req: ResetRequest, res: Response, problems: Record<string, string>): Promise<void> {
+async function showReset(
+  req: ResetRequest,
+  res: Response,
+  problems: Record<string, string>,
+  verdict: PasswordVerdict | null = null,
+): Promise<void> {
+  const portal = portalOf(req)
   const { token } = req.params
-  const owner = await lookAtPasswordReset(portalOf(req), token)
+  const owner = await lookAtPasswordReset(portal, token)
   if (owner === null) return showDeadLink(req, res)
   if (Object.keys(problems).length > 0) res.status(422)
   await render(
@@ -76,7 +82,7 @@ async function showReset(req: ResetRequest, res: Response, problems: Record<stri
     res,
     'password-resets/new',
     { title: 'Choose a new password', narrow: true },
-    { token, owner: owner.username, problems, minimumLength: MINIMUM_PASSWORD_LENGTH },
+    { token, owner: owner.username, problems, verdict, minimumLength: portal.policy.passwordLength },
   )
 }
 

@@ -55,6 +55,7 @@ test('who registers on the way to an app goes on to it', async () => {
 const USERNAME = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
 const EMAIL = 'Enter an address like name@example.com.'
 const GUESSABLE = 'Use something that is harder to guess from your name or address.'
+const STOLEN = 'Use another one: this one is on lists of stolen passwords.'
 
 const REFUSALS: [name: string, change: Record<string, string>, problems: string[]][] = [
   ['a user name of one letter', { username: 'm' }, [USERNAME]],
@@ -69,6 +70,8 @@ const REFUSALS: [name: string, change: Record<string, string>, problems: string[
   ['14 characters, though some take two code units', { password: '🌂'.repeat(14) }, ['Use at least 15 characters.']],
   ['a password of 201 characters', { password: 'seven '.repeat(34).slice(0, 201) }, ['Use at most 200 characters.']],
   ['one of the most used passwords', { password: 'password1234567' }, ['Use something that is harder to guess.']],
+  ['a run over the keyboard', { password: '1q2w3e4r5t6y7u8' }, ['Use something that is harder to guess.']],
+  ['a password that was stolen elsewhere', { password: 'lhbjkjubz2957704' }, [STOLEN]],
   ['one letter, often', { password: 'aaaaaaaaaaaaaaaaaaaa' }, ['Use something that is harder to guess.']],
   ['the name of the portal', { password: 'GatehouseGatehouse' }, [GUESSABLE]],
   ['their own address as a password', { password: 'mary@example.test' }, [GUESSABLE]],
@@ -149,6 +152,78 @@ test('a refused form keeps what was typed, but never a password', async () => {
     password_confirmation: '',
   })
   assert.equal(page.html.includes('canary'), false)
+})
+
+test('a refused form says how strong the password was that was sent, whatever was wrong', async () => {
+  const weak = await readPage(await register({ password: 'monkeydragonfootball' }))
+  assert.match(weak.html, /<meter id="password-strength" min="0" max="5" [^>]*value="2"><\/meter>/)
+  assert.match(weak.text, /The password you sent is weak\. Add a word or two that are less common\./)
+  assert.doesNotMatch(weak.html, /monkeydragon/)
+
+  const others: Record<string, string>[] = [
+    { username: 'mary ann' },
+    { username: 'ADA' },
+    { password_confirmation: 'seven dry umbrellas' },
+  ]
+  for (const change of others) {
+    const page = await readPage(await register(change))
+    assert.match(
+      page.html,
+      /<label for="password-strength">The password you sent is <strong>strong<\/strong>\.<\/label>/,
+    )
+    assert.match(page.html, /value="5"><\/meter>/)
+  }
+})
+
+test('a form that nobody has sent says nothing about strength', async () => {
+  const { html } = await readPage(await new Browser(server.url).get('/register'))
+  assert.doesNotMatch(html, /<meter|strength/)
+})
+
+test('a crowd with hostile passwords is answered or asked to come back, and holds up nobody else', async () => {
+  const crowd = Promise.all(
+    Array.from({ length: 30 }, (_, index) =>
+      register({ password: `${index}${'a4@b8c({<d6e3f9g'.repeat(12)}`, email: '' }),
+    ),
+  )
+  let slowest = 0
+  for (let isOver = false; !isOver;) {
+    const asked = performance.now()
+    assert.equal((await fetch(`${server.url}/healthz`)).status, 200)
+    slowest = Math.max(slowest, performance.now() - asked)
+    isOver = await Promise.race([
+      crowd.then(() => true),
+      new Promise<boolean>((resolve) => setTimeout(resolve, 50, false)),
+    ])
+  }
+  const answers = await crowd
+  const busy = answers.filter(({ status }) => status === 503)
+  assert.ok(busy.length > 0)
+  assert.ok(busy.every(({ headers }) => headers.get('retry-after') === '5'))
+  assert.ok(answers.every(({ status }) => status === 422 || status === 503))
+  assert.ok(slowest < 1500, `${slowest} ms`)
+})
+
+test('the operator says how long a password must be', async () => {
+  const strict = await startTestServer({ env: { PASSWORD_LENGTH: '20' } })
+  try {
+    const browser = new Browser(strict.url)
+    assert.match((await readPage(await browser.get('/register'))).text, /At least 20 characters\./)
+    const { problems } = await readPage(await register({ password: 'nineteen characters' }, browser))
+    assert.deepEqual(problems, ['Use at least 20 characters.'])
+  } finally {
+    await strict.close()
+  }
+})
+
+test('a password may be of any characters, two hundred of them, in either composition', async () => {
+  for (const [index, password] of ['🦊🐢🦉🐝🐙🦔🐳🦆🐌🦋'.repeat(20), ` ${'é à ü, '.repeat(28)}øß`].entries()) {
+    const username = `any${index}`
+    const sent = { username, email: `${username}@example.test`, password: password.normalize('NFC') }
+    assert.equal((await register(sent)).status, 303)
+    const login = { login: username, password: password.normalize('NFD') }
+    assert.equal((await new Browser(server.url).post('/login', login)).status, 303)
+  }
 })
 
 test('the form tells password managers what is what', async () => {

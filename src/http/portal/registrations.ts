@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { register, type RegistrationProblems } from '../../domain/identities.ts'
-import { MINIMUM_PASSWORD_LENGTH } from '../../domain/passwords.ts'
+import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
@@ -12,7 +12,7 @@ import { appNameOf, enter, withReturnTo } from './sessions.ts'
 export async function newRegistration(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
   if (req.signedIn) return res.redirect(303, returnTo ?? '/dashboard')
-  await show(req, res, { values: { username: '', email: '' }, problems: {}, returnTo })
+  await show(req, res, { values: { username: '', email: '' }, problems: {}, verdict: null, returnTo })
 }
 
 /** POST /register */
@@ -26,8 +26,9 @@ export async function createRegistration(req: Request, res: Response): Promise<v
 
   if (password !== confirmation) {
     const problems = { password_confirmation: 'The two passwords are not the same.' }
+    const verdict = await portal.passwords.judge(password, [username, email], false)
     res.status(422)
-    return show(req, res, { values: { username, email }, problems, returnTo })
+    return show(req, res, { values: { username, email }, problems, verdict, returnTo })
   }
   const outcome = await register(portal, { username, email, password }, req.place)
   switch (outcome.kind) {
@@ -36,15 +37,19 @@ export async function createRegistration(req: Request, res: Response): Promise<v
       const isIn = await enter(req, res, outcome.identity.id, ['pwd'])
       return res.redirect(303, isIn ? (returnTo ?? '/dashboard') : withReturnTo('/login', returnTo))
     }
-    case 'refused':
+    case 'refused': {
+      const { problems, verdict } = outcome
       res.status(422)
-      return show(req, res, { values: { username, email }, problems: outcome.problems, returnTo })
+      return show(req, res, { values: { username, email }, problems, verdict, returnTo })
+    }
   }
 }
 
 interface Form {
   values: { username: string; email: string }
   problems: RegistrationProblems & { password_confirmation?: string }
+  /** On the password that was sent, whatever is wrong. */
+  verdict: PasswordVerdict | null
   returnTo: string | null
 }
 
@@ -58,7 +63,7 @@ async function show(req: Request, res: Response, form: Form): Promise<void> {
       ...form,
       appName: await appNameOf(req, form.returnTo),
       loginHref: withReturnTo('/login', form.returnTo),
-      minimumLength: MINIMUM_PASSWORD_LENGTH,
+      minimumLength: portalOf(req).policy.passwordLength,
     },
   )
 }

@@ -1,0 +1,42 @@
+import type { SendMailOptions } from 'nodemailer'
+
+/** A composed message with an address on it. */
+export interface Mail {
+  /** Stays the same however often the mail is tried. */
+  id: string
+  from: string
+  to: string
+  subject: string
+  text: string
+  html: string
+  at: Date
+}
+
+/** What carries mails away, wherever to. */
+export interface Carrier {
+  carry(mail: Mail): Promise<void>
+  close(): void
+}
+
+/** A mail as nodemailer takes it. Nothing in it is a file name or a URL to fetch. */
+export function mimeOf({ id, from, to, subject, text, html, at }: Mail): SendMailOptions {
+  return {
+    // An object is never read as a list of addresses.
+    to: { name: '', address: to },
+    from,
+    subject,
+    text,
+    html,
+    date: at,
+    messageId: `<${id}@${domainOf(from)}>`,
+    // Out-of-office answers and the like go nowhere (RFC 3834 §5; the other is Exchange's).
+    headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
+    xMailer: false,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  }
+}
+
+function domainOf(from: string): string {
+  return /@([^@\s>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost'
+}

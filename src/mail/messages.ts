@@ -1,0 +1,283 @@
+import { foreign, masked } from './foreign-text.ts'
+import type { Message } from './message.ts'
+
+// Every word that is not ours goes through `foreign`, and none of them into a subject.
+
+/** Where somebody was, in words: "Firefox on Linux", an IP address, and roughly where that is if anybody knows. */
+export interface MailPlace {
+  browser: string
+  /** Null for an operator at the command line, who is nowhere. */
+  address: string | null
+  region?: string | null
+}
+
+/** To an address that has just been given for an account. */
+export function verifyAddress(facts: { username: string; url: string; hours: number }): Message {
+  return {
+    subject: 'Confirm your address for Gatehouse',
+    heading: 'Confirm your address',
+    paragraphs: [
+      'A Gatehouse account was created with this address. Confirm that it is yours, so that your apps can rely on it and you can get back in if you forget your password.',
+    ],
+    facts: [account(facts.username)],
+    buttons: [{ label: 'Confirm this address', url: facts.url }],
+    closing: [
+      `The link works once, for ${count(facts.hours, 'hour')}.`,
+      'If you did not create this account, ignore this message: without you, the address stays unconfirmed.',
+    ],
+  }
+}
+
+/** To the owner of an address that somebody has registered once more. */
+export function accountExists(facts: {
+  username: string
+  typedUsername: string
+  signInUrl: string
+  forgottenPasswordUrl: string
+}): Message {
+  return {
+    subject: 'You already have a Gatehouse account',
+    heading: 'You already have an account',
+    paragraphs: [
+      'Somebody, perhaps you, created another Gatehouse account and gave this address for it. The address stays with your account: the other one cannot use it.',
+    ],
+    facts: [account(facts.username), ['The other account', foreign(facts.typedUsername)]],
+    buttons: [
+      { label: 'Sign in', url: facts.signInUrl },
+      { label: 'I forgot my password', url: facts.forgottenPasswordUrl },
+    ],
+    closing: ['If it was not you, you need not do anything. Whoever it was has not learned that you have an account.'],
+  }
+}
+
+/** To whoever owns an account whose password somebody has forgotten. */
+export function resetPassword(facts: { username: string; url: string; minutes: number; place: MailPlace }): Message {
+  return {
+    subject: 'Choose a new Gatehouse password',
+    heading: 'Choose a new password',
+    paragraphs: [
+      'Somebody, hopefully you, asked for a new password for your Gatehouse account. A new password signs you out in every browser and every app.',
+    ],
+    facts: [account(facts.username), ...placeFacts('Asked from', facts.place)],
+    buttons: [{ label: 'Choose a new password', url: facts.url }],
+    closing: [
+      `The link works once, for ${count(facts.minutes, 'minute')}, and only the newest one works.`,
+      'If it was not you, ignore this message: your password stays as it is. Never pass this link on; nobody from Gatehouse will ask for it.',
+    ],
+  }
+}
+
+/** After a password was changed or reset. */
+export function passwordChanged(facts: {
+  username: string
+  when: string
+  place: MailPlace
+  forgottenPasswordUrl: string
+}): Message {
+  return {
+    subject: 'Your Gatehouse password was changed',
+    heading: 'Your password was changed',
+    paragraphs: [
+      'The password of your Gatehouse account was changed. Every other browser and every app was signed out.',
+    ],
+    facts: [account(facts.username), ['Changed', facts.when], ...placeFacts('Changed from', facts.place)],
+    buttons: [{ label: 'This was not me: choose a new password', url: facts.forgottenPasswordUrl }],
+    closing: ['If it was you, you need not do anything.'],
+  }
+}
+
+/** To the address an account shall have from now on. */
+export function confirmNewAddress(facts: { username: string; url: string; hours: number }): Message {
+  return {
+    subject: 'Confirm your new address for Gatehouse',
+    heading: 'Confirm your new address',
+    paragraphs: [
+      'Somebody, hopefully you, wants to use this address for a Gatehouse account. The account keeps its old address until you confirm this one.',
+    ],
+    facts: [account(facts.username)],
+    buttons: [{ label: 'Use this address', url: facts.url }],
+    closing: [
+      `The link works once, for ${count(facts.hours, 'hour')}.`,
+      'If this account is not yours, ignore this message: without you, the address is not used.',
+    ],
+  }
+}
+
+/** To the address an account had until now. */
+export function addressChangedToOld(facts: AddressChange): Message {
+  return {
+    subject: 'The address of your Gatehouse account was changed',
+    heading: 'Your address was changed',
+    paragraphs: ['Your Gatehouse account has another address now. This is the last message to this one.'],
+    facts: [
+      account(facts.username),
+      ['New address', masked(facts.to)],
+      ['Changed', facts.when],
+      ...placeFacts('Changed from', facts.place),
+    ],
+    closing: [
+      'If it was you, you need not do anything.',
+      'If it was not you, somebody else can sign in to your account. Tell whoever runs this Gatehouse at once: they can stop it and give the account back to you.',
+    ],
+  }
+}
+
+/** To the address an account has from now on. */
+export function addressChangedToNew(facts: AddressChange): Message {
+  return {
+    subject: 'This is now the address of your Gatehouse account',
+    heading: 'Your address was changed',
+    paragraphs: [
+      'Messages about your Gatehouse account come to this address from now on, and you can sign in with it.',
+    ],
+    facts: [
+      account(facts.username),
+      ['Old address', masked(facts.from)],
+      ['Changed', facts.when],
+      ...placeFacts('Changed from', facts.place),
+    ],
+    closing: ['The old address was told, too.'],
+  }
+}
+
+export interface AddressChange {
+  username: string
+  from: string
+  to: string
+  when: string
+  place: MailPlace
+}
+
+/** After a sign-in from a browser that this person has not used before. */
+export function unfamiliarSignIn(facts: { username: string; when: string; place: MailPlace; url: string }): Message {
+  return {
+    subject: 'New sign-in to your Gatehouse account',
+    heading: 'New sign-in',
+    paragraphs: ['Somebody signed in to your Gatehouse account from a browser that had not been used for it before.'],
+    facts: [account(facts.username), ['Signed in', facts.when], ...placeFacts('Signed in from', facts.place)],
+    buttons: [{ label: 'This was not me', url: facts.url }],
+    closing: [
+      'If it was you, you need not do anything.',
+      'If it was not you, the button signs that browser out and helps you to choose a new password.',
+    ],
+  }
+}
+
+/** After a refresh token that had been replaced was used once more: one of the two places is a thief's. */
+export function familyEndedForReuse(facts: {
+  username: string
+  app: string
+  opened: { when: string; place: MailPlace }
+  reused: { when: string; place: MailPlace }
+  url: string
+}): Message {
+  return {
+    subject: 'An app was signed out to protect your Gatehouse account',
+    heading: 'An app was signed out to protect you',
+    paragraphs: [
+      'A key that this app had used up came back a second time. That can be a fault in the app, but it also happens when somebody has copied the key, so the app was signed out of your account at once, in both places. Nobody can use this key any more.',
+    ],
+    facts: [
+      account(facts.username),
+      ['App', foreign(facts.app)],
+      ['Connected', facts.opened.when],
+      ...placeFacts('Connected from', facts.opened.place),
+      ['Came back', facts.reused.when],
+      ...placeFacts('Came back from', facts.reused.place),
+    ],
+    buttons: [{ label: 'Look at your activity', url: facts.url }],
+    closing: [
+      'If you know both places, sign in to the app again and carry on.',
+      'If you do not know one of them, somebody may have had access to this app in your name: change your password, and tell whoever runs the app.',
+    ],
+  }
+}
+
+/** `factor` in words, such as: authenticator app “Phone”, passkey “Laptop”, recovery codes. */
+export interface SecondFactorChange {
+  username: string
+  factor: string
+  when: string
+  place: MailPlace
+  /** Where second factors are looked after. */
+  url: string
+}
+
+export function secondFactorAdded(facts: SecondFactorChange): Message {
+  return {
+    subject: 'A second factor was added to your Gatehouse account',
+    heading: 'Second factor added',
+    paragraphs: ['There is a new way to prove that you are you when you sign in to Gatehouse.'],
+    ...factorDetails('Added', facts),
+    closing: [
+      'If it was you, you need not do anything.',
+      'If it was not you, remove it, change your password and end every other sign-in.',
+    ],
+  }
+}
+
+export function secondFactorRemoved(facts: SecondFactorChange): Message {
+  return {
+    subject: 'A second factor was removed from your Gatehouse account',
+    heading: 'Second factor removed',
+    paragraphs: ['One of the ways to prove that you are you when you sign in to Gatehouse works no longer.'],
+    ...factorDetails('Removed', facts),
+    closing: [
+      'If it was you, you need not do anything.',
+      'If it was not you, change your password, end every other sign-in and add a second factor of your own.',
+    ],
+  }
+}
+
+function factorDetails(label: string, { username, factor, when, place, url }: SecondFactorChange) {
+  return {
+    facts: [account(username), [label, foreign(factor)], ['When', when], ...placeFacts('From', place)],
+    buttons: [{ label: 'Look at your second factors', url }],
+  } satisfies Pick<Message, 'facts' | 'buttons'>
+}
+
+/** After somebody asked for an account to be deleted, while it can still be kept. */
+export function erasureAhead(facts: { username: string; date: string; place: MailPlace; url: string }): Message {
+  return {
+    subject: 'Your Gatehouse account will be erased',
+    heading: 'Your account will be erased',
+    paragraphs: [
+      'Your Gatehouse account was closed, and every browser and every app was signed out. On the day below everything held about you is erased for good.',
+    ],
+    facts: [account(facts.username), ['Erased on', facts.date], ...placeFacts('Asked from', facts.place)],
+    buttons: [{ label: 'Sign in to keep your account', url: facts.url }],
+    closing: [
+      'If you want it erased, you need not do anything.',
+      'If it was not you, sign in to keep the account, then change your password.',
+    ],
+  }
+}
+
+/** The last message to a person. */
+export function accountErased(facts: { username: string; date: string }): Message {
+  return {
+    subject: 'Your Gatehouse account was erased',
+    heading: 'Your account was erased',
+    paragraphs: [
+      'Your Gatehouse account and everything held about you here were erased. This is the last message to you.',
+    ],
+    facts: [account(facts.username), ['Erased', facts.date]],
+    closing: [
+      'Apps you had connected were told that you are signed out. What they hold themselves, only they can erase.',
+    ],
+  }
+}
+
+function account(username: string): [string, string] {
+  return ['Account', foreign(username)]
+}
+
+function placeFacts(label: string, { browser, address, region }: MailPlace): [string, string][] {
+  const from: [string, string] = [label, foreign(browser)]
+  if (address === null) return [from]
+  return [from, ['Address', region === undefined || region === null ? address : `${address} (near ${foreign(region)})`]]
+}
+
+function count(number: number, unit: string): string {
+  return `${number} ${unit}${number === 1 ? '' : 's'}`
+}

@@ -5,7 +5,7 @@ import { type App, createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import { startDeliveries } from './deliveries.ts'
-import { pruneFamilies, pruneHandshakes } from './domain/pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
@@ -71,6 +71,8 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
     work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneCounters(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneSuspensions(app.portal, stopping.signal), PRUNE_EVERY_MS),
   ]
   return () => {
     stopping.abort()

@@ -38,10 +38,12 @@ async function addOtherCommands(program: Command): Promise<void> {
   const { addAppCommands } = await import('./app.ts')
   const { addUserCommands } = await import('./user.ts')
   const { addKeysCommands } = await import('./keys.ts')
+  const { addSuspensionCommands } = await import('./suspension.ts')
   addMigrateCommand(program)
   addAppCommands(program)
   addUserCommands(program)
   addKeysCommands(program)
+  addSuspensionCommands(program)
 }
 
 function describe(error: unknown): string {

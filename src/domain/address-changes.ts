@@ -2,6 +2,7 @@ import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteMailLinks, findMailLinkOf } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
 import { addressProblem } from './addresses.ts'
+import { mayMail } from './guessing.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import { makeMailLink, type MailLinkRow } from './mail-links.ts'
 import { queueMail } from './mail.ts'
@@ -23,10 +24,11 @@ export async function askForAddressChange(
   const problem = email === current ? 'This is your address already.' : addressProblem(email)
   if (problem !== null) return { kind: 'refused', problem }
 
+  const isMailed = await mayMail(portal, email)
   await transaction(portal.storage.pool, async (db) => {
     await makeMailLink(portal, db, 'change-address', { identityId, email })
     await insertAuditEvents(db, [{ kind: 'address_change_asked', identityId, ...place }], portal.clock())
-    await queueMail(portal, { kind: 'change-address', identityId, email }, db)
+    if (isMailed) await queueMail(portal, { kind: 'change-address', identityId, email }, db)
   })
   return { kind: 'asked' }
 }

@@ -2,6 +2,7 @@ import { insertAuditEvents } from '../storage/audit.ts'
 import { assignAddress, findIdentity, lockIdentity, releaseAddress } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../storage/postgres.ts'
+import { mayMail } from './guessing.ts'
 import { keyOf } from './identities.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import { lookAtMailLink, type MailLinkRow, useMailLink } from './mail-links.ts'
@@ -26,8 +27,11 @@ export type AddressProofOutcome =
 const PROOFS = ['verify-address', 'change-address'] as const
 
 /** Sends the mail that asks somebody to confirm their address, once more; the link before is worth nothing then. */
-export async function askForAddressProof(portal: Portal, { identityId, emailVerified }: SignedInRow): Promise<void> {
-  if (!emailVerified) await queueMail(portal, { kind: 'verify-address', identityId })
+export async function askForAddressProof(
+  portal: Portal,
+  { identityId, email, emailVerified }: SignedInRow,
+): Promise<void> {
+  if (!emailVerified && (await mayMail(portal, email))) await queueMail(portal, { kind: 'verify-address', identityId })
 }
 
 /** Looking does not use the link up, however often mail scanners look. Null for a dead one. */

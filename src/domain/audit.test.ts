@@ -34,11 +34,6 @@ for (const [event, sentence, tone] of [
   [{ kind: 'address_change_withdrawn' }, 'You kept your e-mail address after all.', 'plain'],
   [{ kind: 'address_changed' }, 'Your e-mail address was changed.', 'good'],
   [{ kind: 'password_changed' }, 'You changed your password.', 'good'],
-  [
-    { kind: 'password_change_refused' },
-    'Somebody tried to change your password and did not have the current one.',
-    'warning',
-  ],
   [{ kind: 'password_reset' }, 'Your password was reset with a link from your mail.', 'good'],
 ] satisfies [AuditEvent, string, string][]) {
   test(`a person reads "${sentence}"`, async () => {

@@ -21,7 +21,6 @@ export type AuditKind =
   | 'address_change_withdrawn'
   | 'address_changed'
   | 'password_changed'
-  | 'password_change_refused'
   | 'password_reset'
 
 /** One thing that happened, as the person reads it. */
@@ -92,11 +91,6 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'Your e-mail address was changed.', tone: 'good' }
     case 'password_changed':
       return { sentence: 'You changed your password.', tone: 'good' }
-    case 'password_change_refused':
-      return {
-        sentence: 'Somebody tried to change your password and did not have the current one.',
-        tone: 'warning',
-      }
     case 'password_reset':
       return { sentence: 'Your password was reset with a link from your mail.', tone: 'good' }
   }

@@ -1,14 +1,14 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteDevices } from '../storage/devices.ts'
-import { findIdentity, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
+import { updatePasswordHash } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
 import { endEverythingIn, type SignedInRow } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
 import type { PasswordVerdict } from './password-judge.ts'
-import { isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
+import { signIn, type SignInOutcome } from './sign-in.ts'
 
 /** What somebody typed who is signed in, and where. */
 export interface PasswordChange {
@@ -20,7 +20,10 @@ export interface PasswordChange {
 }
 
 export type PasswordChangeOutcome =
-  { kind: 'changed' } | { kind: 'wrong-current' } | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
+  | { kind: 'changed' }
+  | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
+  /** The current password is not the one that was typed, or may not be looked at now. */
+  | Extract<SignInOutcome, { kind: 'wrong-credentials' | 'throttled' }>
 
 /**
  * Changes the password of somebody who knows the one they have. Every other browser is signed out, and every app, in this
@@ -31,25 +34,20 @@ export async function changePassword(
   signedIn: SignedInRow,
   { current, password, place, deviceHash }: PasswordChange,
 ): Promise<PasswordChangeOutcome> {
-  const { identityId } = signedIn
-  const identity = await findIdentity(portal.storage, identityId)
-  if (identity === null || !(await isCurrent(portal, identity, current))) {
-    await insertAuditEvents(
-      portal.storage.pool,
-      [{ kind: 'password_change_refused', identityId, ...place }],
-      portal.clock(),
-    )
-    return { kind: 'wrong-current' }
-  }
+  const proof = await signIn(portal, { login: signedIn.username, password: current, place, deviceHash })
+  if (proof.kind === 'wrong-credentials' || proof.kind === 'throttled') return proof
+  const { identity } = proof
   const verdict = await judgeNewPassword(portal, identity, password)
   if (verdict.problem !== null) return { kind: 'refused', problem: verdict.problem, verdict }
 
+  const { id: identityId } = identity
   const { standsAlone } = verdict
   const replacement = { from: identity.passwordHash, to: await portal.hasher.hash(password), standsAlone }
   const now = portal.clock()
   return transaction(portal.storage.pool, async (db) => {
     // What was the current one a moment ago is not, once a reset or another change has come first.
-    if (!(await updatePasswordHash(db, identityId, replacement, now))) return { kind: 'wrong-current' } as const
+    if (!(await updatePasswordHash(db, identityId, replacement, now)))
+      return { kind: 'wrong-credentials', suspension: null } as const
     await deleteDevices(db, identityId, { except: deviceHash })
     await deleteMailLinks(db, identityId, ['reset-password', 'change-address'])
     await insertAuditEvents(db, [{ kind: 'password_changed', identityId, ...place }], now)
@@ -57,8 +55,4 @@ export async function changePassword(
     await queueMail(portal, { kind: 'password-changed', identityId, place, at: now.toISOString() }, db)
     return { kind: 'changed' } as const
   })
-}
-
-async function isCurrent(portal: Portal, { passwordHash }: IdentityRow, password: string): Promise<boolean> {
-  return !isTooLong(password) && portal.hasher.matches(passwordHash, password)
 }

@@ -5,6 +5,7 @@ import { deleteMailLinks } from '../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../storage/postgres.ts'
 import { takeAddressIn } from './address-proofs.ts'
 import { addressProblem } from './addresses.ts'
+import { mayMail } from './guessing.ts'
 import { endEverythingIn } from './identity-sessions.ts'
 import { LINK_LIVES, lookAtMailLink, useMailLink } from './mail-links.ts'
 import { queueMail } from './mail.ts'
@@ -29,7 +30,7 @@ export async function askForPasswordReset(
   const email = typed.trim()
   const problem = addressProblem(email)
   if (problem !== null) return { kind: 'refused', problem }
-  await queueMail(portal, { kind: 'reset-password', email, place })
+  if (await mayMail(portal, email)) await queueMail(portal, { kind: 'reset-password', email, place })
   return { kind: 'asked' }
 }
 

@@ -15,7 +15,8 @@ import { listHappenings } from './audit.ts'
 import { endFamilies, findFamilyFor, findFamilyOf, listConnectedApps } from './families.ts'
 import { register } from './identities.ts'
 import type { Portal } from './portal.ts'
-import { pruneFamilies, pruneHandshakes } from './pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from './pruning.ts'
+import { listSuspensions, suspend } from './suspensions.ts'
 import { addSeconds } from './time.ts'
 
 const DAY = 86_400
@@ -225,6 +226,30 @@ test('protocol records go in batches to the last one that has expired, and none 
   await handshakes.put('AuthorizationCode', id, {}, 60)
   assert.equal(await pruneHandshakes(portal, undefined, 0), 1900)
   assert.notEqual(await handshakes.find('AuthorizationCode', id), null)
+})
+
+test('suspensions go when they are over, and not a second before', async () => {
+  await suspend(portal, '192.0.2.1', 100)
+  portal.clock.advance(60)
+  await suspend(portal, '192.0.2.2', 100)
+  portal.clock.advance(portal.policy.suspension - 61)
+  assert.equal(await pruneSuspensions(portal, undefined, 0), 0)
+  portal.clock.advance(1)
+  assert.equal(await pruneSuspensions(portal, undefined, 0), 1)
+  assert.deepEqual(
+    (await listSuspensions(portal)).map(({ address }) => address),
+    ['192.0.2.2'],
+  )
+})
+
+test('counters go in batches to the last one that has ended, and none that counts', async () => {
+  const { pool, counters } = portal.storage
+  await pool.query(`INSERT INTO counters (key, points, expire) SELECT n::text, 1, $1 FROM generate_series(1, 600) n`, [
+    Date.now(),
+  ])
+  await counters.add('living', 60)
+  assert.equal(await pruneCounters(portal, undefined, 0), 600)
+  assert.equal(await counters.read('living'), 1)
 })
 
 test('a portal that runs forgets by itself, every minute', async () => {

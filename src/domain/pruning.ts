@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteEndedFamilies } from '../storage/families.ts'
+import { deletePastSuspensions } from '../storage/suspensions.ts'
 import type { Portal } from './portal.ts'
 import { addSeconds } from './time.ts'
 
@@ -18,6 +19,17 @@ export async function pruneFamilies(portal: Portal, signal?: AbortSignal, pauseM
 /** Forgets protocol records that have expired; every authorization leaves one or more. @returns how many. */
 export async function pruneHandshakes(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   return inBatches((limit) => portal.storage.handshakes.prune(limit), signal, pauseMs)
+}
+
+/** Forgets counters of guesses that have ended. @returns how many. */
+export async function pruneCounters(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  return inBatches((limit) => portal.storage.counters.prune(limit), signal, pauseMs)
+}
+
+/** Forgets suspensions that are over. @returns how many. */
+export async function pruneSuspensions(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const now = portal.clock()
+  return inBatches((limit) => deletePastSuspensions(portal.storage.pool, now, limit), signal, pauseMs)
 }
 
 /** Until a batch comes back short, the round is full, or somebody wants to stop; each batch is a transaction of its own. */

@@ -7,6 +7,7 @@ export interface DerivedKeys {
   signingKeyEncryption: KeyObject
   mailLink: KeyObject
   device: KeyObject
+  counterNames: KeyObject
   cookies: string
 }
 
@@ -26,6 +27,7 @@ function derive(root: string): DerivedKeys {
     signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
     mailLink: createSecretKey(key('mail-link')),
     device: createSecretKey(key('device')),
+    counterNames: createSecretKey(key('counter-names')),
     cookies: key('cookies').toString('base64url'),
   }
 }

@@ -1,8 +1,11 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
+import { isKnownDevice } from './devices.ts'
+import { beginGuess } from './guessing.ts'
 import { keyOf } from './identities.ts'
-import { isTooLong } from './passwords.ts'
+import { HasherBusy, isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
+import type { Suspension } from './suspensions.ts'
 
 /** What somebody typed, and where. */
 export interface SignInAttempt {
@@ -18,21 +21,45 @@ export type SignInOutcome =
   | { kind: 'signed-in'; identity: IdentityRow; amr: string[] }
   /** The password is right, and not enough. */
   | { kind: 'second-factor'; identity: IdentityRow; amr: string[] }
-  | { kind: 'wrong-credentials' }
+  /** `suspension` is what this very guess brought upon its address. */
+  | { kind: 'wrong-credentials'; suspension: Suspension | null }
+  | { kind: 'throttled'; retryAt: Date; suspended: boolean }
 
 /** Checks a user name or address with its password. @throws HasherBusy */
-export async function signIn(portal: Portal, { login, password, place }: SignInAttempt): Promise<SignInOutcome> {
-  if (isTooLong(password)) return { kind: 'wrong-credentials' }
+export async function signIn(
+  portal: Portal,
+  { login, password, place, deviceHash }: SignInAttempt,
+): Promise<SignInOutcome> {
+  if (isTooLong(password)) return { kind: 'wrong-credentials', suspension: null }
   const identity = await findIdentityByKey(portal.storage, keyOf(login))
-  // An unknown login pays for one hash too, so timing does not tell who has an account.
-  const matches = await portal.hasher.matches(identity?.passwordHash ?? null, password)
+  const isKnown = identity !== null && (await isKnownDevice(portal, identity.id, deviceHash))
+  const guess = await beginGuess(portal, {
+    kind: 'sign-in',
+    // As it was typed: if a name and an address shared their counters, that would tell that they belong together.
+    account: login,
+    address: place.address,
+    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
+  })
+  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
 
-  if (identity === null) return { kind: 'wrong-credentials' }
+  // An unknown login pays for one hash too, so timing does not tell who has an account.
+  const matches = await portal.hasher
+    .matches(identity?.passwordHash ?? null, password)
+    .catch(async (error: unknown) => {
+      if (error instanceof HasherBusy) await guess.withdraw()
+      throw error
+    })
+
   const now = portal.clock()
-  if (!matches || identity.disabledAt !== null) {
-    await insertAuditEvents(portal.storage.pool, [{ kind: 'sign_in_refused', identityId: identity.id, ...place }], now)
-    return { kind: 'wrong-credentials' }
+  if (identity === null || !matches || identity.disabledAt !== null) {
+    const suspension = await guess.failed()
+    if (identity !== null) {
+      const event = { kind: 'sign_in_refused', identityId: identity.id, ...place }
+      await insertAuditEvents(portal.storage.pool, [event], now)
+    }
+    return { kind: 'wrong-credentials', suspension }
   }
+  await guess.succeeded()
   if (portal.hasher.needsRehash(identity.passwordHash)) {
     const { passwordHash: from, passwordStandsAlone: standsAlone } = identity
     const to = await portal.hasher.hash(password)

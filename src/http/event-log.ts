@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import type { Suspension } from '../domain/suspensions.ts'
 import { contextOf } from './context.ts'
 
 /** What somebody did, on a line of its own beside the request's: who, from where, with what outcome. Never a secret. */
@@ -7,4 +8,9 @@ export function logEvent(req: Request, event: string, fields: Record<string, unk
     { requestId: req.requestId, event, identityId: req.signedIn?.identityId, address: req.place.address, ...fields },
     'event',
   )
+}
+
+/** What a wrong guess brought upon the address it came from, when it did. */
+export function logSuspension(req: Request, suspension: Suspension | null): void {
+  if (suspension !== null) logEvent(req, 'address_suspended', { until: suspension.until })
 }

@@ -1,3 +1,6 @@
+import type { Wait } from '../domain/guessing.ts'
+import { waitInWords } from './waiting.ts'
+
 /** A request that cannot be answered as it stands: what happened and what to do, in words for the person who sent it. */
 export class RequestRefused extends Error {
   readonly status: number
@@ -9,6 +12,17 @@ export class RequestRefused extends Error {
     this.status = status
     this.title = title
     this.advice = advice
+  }
+}
+
+/** Somebody has to wait before they may try again. */
+export class TooManyGuesses extends RequestRefused {
+  readonly wait: Omit<Wait, 'kind'>
+
+  constructor(wait: Omit<Wait, 'kind'>, now: Date) {
+    const { title, sentence, advice } = waitInWords(wait, now)
+    super(429, title, sentence, advice)
+    this.wait = wait
   }
 }
 

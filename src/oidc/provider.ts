@@ -1,12 +1,12 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
-import { secretMatches } from '../domain/apps.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
 import { mintRefreshToken } from '../domain/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
+import { ClientGuesses } from './client-guesses.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import type { ProtocolPages } from './pages.ts'
@@ -39,7 +39,8 @@ const CACHE_SECONDS = 300
 
 // The library's keys are fixed when it is made, so another set of keys means another instance; all state is in the stores.
 export function createProtocol(portal: Portal, options: ProtocolOptions): Protocol {
-  let provider = createProvider(portal, options)
+  const guesses = new ClientGuesses(portal, options.logger)
+  let provider = createProvider(portal, options, guesses)
   let handle = provider.callback()
   let keys = kidsOf(portal)
 
@@ -63,7 +64,7 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       await portal.keys.reload()
       if (kidsOf(portal) === keys) return
       keys = kidsOf(portal)
-      provider = createProvider(portal, options)
+      provider = createProvider(portal, options, guesses)
       handle = provider.callback()
       options.logger.info({ keys }, 'signing keys changed')
     },
@@ -91,19 +92,21 @@ const MACHINE_ENDPOINTS = new Set<string>([
   '/.well-known/oauth-authorization-server',
 ])
 
-function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOptions): Provider {
+function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOptions, guesses: ClientGuesses): Provider {
   const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
   pinAddress(provider, portal.publicUrl)
   followIdentitySession(provider)
   registerRefreshGrant(provider, portal)
   startFamilies(provider, portal)
-  compareSecretsByHash(provider, portal)
+  compareSecretsByHash(provider, guesses)
   logEvents(provider, logger)
 
   provider.use(async (ctx, next) => {
     await next()
     const { oidc } = ctx as KoaContextWithOIDC
     if (ctx.state['unavailable'] === true) sayNotNow(ctx as KoaContextWithOIDC)
+    if (AUTHENTICATING.has(oidc?.route) && errorOf(ctx.body) === 'invalid_client')
+      await guesses.countRefusal(ctx as KoaContextWithOIDC)
     switch (oidc?.route) {
       case 'jwks':
       case 'discovery':
@@ -128,6 +131,9 @@ function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOpti
   })
   return provider
 }
+
+/** Where apps prove who they are. */
+const AUTHENTICATING = new Set(['token', 'introspection', 'revocation', 'pushed_authorization_request'])
 
 /** Every URL we publish is made from the issuer: nothing the client sends (Host, X-Forwarded-*, absolute URIs) has a say. */
 function pinAddress(provider: Provider, publicUrl: string): void {
@@ -154,9 +160,9 @@ function startFamilies(provider: Provider, portal: Portal): void {
   })
 }
 
-function compareSecretsByHash(provider: Provider, portal: Portal): void {
+function compareSecretsByHash(provider: Provider, guesses: ClientGuesses): void {
   provider.Client.prototype.compareClientSecret = function matches(secret) {
-    return secretMatches(this.app, secret, portal.clock())
+    return guesses.secretMatches(this.app, secret)
   }
 }
 

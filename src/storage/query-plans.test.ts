@@ -5,7 +5,8 @@ import pg from 'pg'
 import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import type { LinkPurpose } from '../domain/mail-links.ts'
-import { pruneFamilies, pruneHandshakes } from '../domain/pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from '../domain/pruning.ts'
+import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
@@ -27,6 +28,8 @@ const GROWING = [
   'browser_sessions',
   'devices',
   'mail_links',
+  'counters',
+  'suspensions',
 ]
 
 interface Statement {
@@ -47,6 +50,7 @@ const clock = createClock()
 let server: TestServer
 let db: pg.Client
 let notes: Client
+let wrong: Client
 let adaId: string
 let browser: Browser
 
@@ -63,6 +67,7 @@ before(async () => {
   const clientIds = Array.from({ length: 25 }, (_, number) => `app-${number}`)
   for (const id of clientIds) await server.addApp(id, notesApp)
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
+  wrong = new Client(server.url, 'notes', 'a-secret-it-does-not-have', CALLBACK)
 
   const people = peopleOf(FAMILIES)
   await addPeople(db, people, clock())
@@ -78,6 +83,10 @@ before(async () => {
     SELECT id, sha256(id::text::bytea), now(), now(), 'Firefox', '192.0.2.1' FROM identities`)
   await db.query(`INSERT INTO mail_links (id, purpose, identity_id, email, created_at, expires_at)
     SELECT gen_random_uuid(), 'verify-address', id, email, now(), now() + interval '1 day' FROM identities`)
+  await db.query(`INSERT INTO counters (key, points, expire)
+    SELECT md5(n::text), 1, (extract(epoch FROM now()) * 1000)::bigint + 1000 * n FROM generate_series(-1000, 20000) n`)
+  await db.query(`INSERT INTO suspensions (address, since, until, failures)
+    SELECT '2001:db8:' || to_hex(n) || '::/64', now(), now() - interval '1 second' * n, 100 FROM generate_series(1, 20000) n`)
   adaId = await server.addIdentity(ada)
   await server.addIdentity(grace)
   browser = new Browser(server.url)
@@ -109,6 +118,7 @@ for (const [what, act] of [
   ['signing in with a user name', async () => new Browser(server.url).signIn(ada)],
   ['signing in with an address', async () => new Browser(server.url).signIn({ ...ada, username: ada.email })],
   ['a wrong password', async () => new Browser(server.url).post('/login', { login: 'ada', password: 'wrong' })],
+  ['a wrong secret', async () => wrong.introspect('token')],
   ['signing in again in the same browser', async () => browser.signIn(ada)],
   ['registering', async () => register('fresh')],
   ['reporting a forgotten password', async () => browser.post('/forgot-password', { email: 'nobody@example.test' })],
@@ -145,6 +155,11 @@ for (const [what, act] of [
   ['enabling an app', async () => enableApp(server.portal, await app('app-3'))],
   ['pruning what nobody has ended', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
   ['pruning protocol records', async () => pruneHandshakes(server.portal)],
+  ['suspending an address', async () => suspend(server.portal, '192.0.2.9', 100)],
+  ['listing suspended addresses', async () => listSuspensions(server.portal)],
+  ['lifting a suspension', async () => liftSuspension(server.portal, '192.0.2.9')],
+  ['pruning counters', async () => pruneCounters(server.portal)],
+  ['pruning suspensions', async () => pruneSuspensions(server.portal)],
 ] satisfies [string, () => Promise<unknown>][]) {
   test(`${what} finds its rows by an index`, async () => {
     const statements = await record(act)

@@ -1,6 +1,7 @@
 import type { Store } from 'express-session'
 import type { Logger } from '../logger.ts'
 import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
+import { type Counters, postgresCounters, redisCounters } from './counters.ts'
 import { startEmbedded } from './embedded.ts'
 import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
 import { type Jobs, openJobs } from './jobs.ts'
@@ -10,6 +11,7 @@ import { openRedis } from './redis.ts'
 
 export interface Storage extends Pick<Postgres, 'pool' | 'prisma'> {
   handshakes: Handshakes
+  counters: Counters
   browserSessions: Store
   jobs: Jobs
   /** Resolves when every store answers. */
@@ -60,6 +62,12 @@ export async function openStorage({
     prisma,
     jobs,
     handshakes: redis === null ? postgresHandshakes(pool, clock) : redisHandshakes(redis),
+    counters:
+      redis === null
+        ? postgresCounters(pool)
+        : redisCounters(redis, (error) =>
+            logger.warn({ error }, 'Redis does not answer; this process counts for itself'),
+          ),
     browserSessions:
       redis === null
         ? postgresBrowserSessions(pool, (error) => logger.warn({ error }, 'the session store failed'))

@@ -23,7 +23,8 @@ export async function createDatabase(kind: StorageKind = 'postgres'): Promise<Te
   url.pathname = `/${name}`
   return {
     databaseUrl: url.href,
-    redisUrl: kind === 'postgres+redis' ? given('TEST_REDIS_URL') : null,
+    // One Redis serves every test; the same people guess from the same address in all of them.
+    redisUrl: kind === 'postgres+redis' ? `${given('TEST_REDIS_URL')}?keyPrefix=${name}:` : null,
     async drop() {
       await administer(server, `DROP DATABASE ${name} WITH (FORCE)`)
       await embedded?.leave()

@@ -16,6 +16,9 @@ export function testConfig(
     GATEHOUSE_SECRET: TEST_SECRET,
     DATABASE_URL: database.databaseUrl,
     LOG_LEVEL: 'silent',
+    // All tests guess from one address; how that is limited is asked where it is the subject.
+    FREE_GUESSES: '100',
+    SUSPENSION_AFTER: '0',
     ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
     ...env,
   })

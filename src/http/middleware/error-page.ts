@@ -2,8 +2,11 @@ import type { NextFunction, Request, Response } from 'express'
 import { isUnavailable } from '../../domain/errors.ts'
 import { EstimatorBusy } from '../../domain/password-strength.ts'
 import { HasherBusy } from '../../domain/passwords.ts'
+import { secondsUntil } from '../../domain/time.ts'
 import type { Logger } from '../../logger.ts'
-import { RequestRefused } from '../problems.ts'
+import { portalOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { RequestRefused, TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 
 interface ErrorPage {
@@ -20,6 +23,10 @@ export function errorPage(logger: Logger) {
     const page = describe(error)
     if (page.status >= 500) logger.error({ requestId: req.requestId, error }, 'request failed')
     if (page.status === 503) res.setHeader('Retry-After', '5')
+    if (error instanceof TooManyGuesses) {
+      res.setHeader('Retry-After', secondsUntil(error.wait.retryAt, portalOf(req).clock()))
+      logEvent(req, 'too_many_guesses', { suspended: error.wait.suspended })
+    }
     res.status(page.status)
     const reference = req.requestId
     const back = { backHref: '/dashboard', backLabel: 'Go to your apps' }

@@ -122,7 +122,10 @@ test('without the current password nothing changes, and the person reads that so
     assert.deepEqual(page.problems, ['That is not your password.'])
   }
   assert.deepEqual([await signsIn(username, NEW), await signsIn(username, ada.password)], [false, true])
-  assert.match((await readPage(await here.get('/activity'))).text, /Somebody tried to change your password/)
+  assert.match(
+    (await readPage(await here.get('/activity'))).text,
+    /Somebody tried to sign in as you and did not have the password/,
+  )
 })
 
 test('a new password that will not do is refused in words, and none is printed back', async () => {

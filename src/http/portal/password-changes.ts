@@ -2,9 +2,10 @@ import type { Request, Response } from 'express'
 import { changePassword } from '../../domain/password-changes.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf, signedInOf } from '../context.ts'
-import { logEvent } from '../event-log.ts'
+import { logEvent, logSuspension } from '../event-log.ts'
 import { passwordField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { enter } from './sessions.ts'
 
@@ -29,7 +30,10 @@ export async function createPasswordChange(req: Request, res: Response): Promise
       const isIn = await enter(req, res, signedIn.identityId, signedIn.amr)
       return res.redirect(303, isIn ? '/settings?notice=password-changed' : '/login')
     }
-    case 'wrong-current':
+    case 'throttled':
+      throw new TooManyGuesses(outcome, portalOf(req).clock())
+    case 'wrong-credentials':
+      logSuspension(req, outcome.suspension)
       logEvent(req, 'password_change_refused')
       return show(req, res, { current_password: 'That is not your password.' })
     case 'refused':

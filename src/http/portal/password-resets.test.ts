@@ -19,9 +19,10 @@ let server: TestServer
 let notes: Client
 let stranger: Browser
 let count = 0
+let asked = 0
 
 before(async () => {
-  server = await startTestServer({ clock })
+  server = await startTestServer({ clock, env: { TRUST_PROXY: '1' } })
   const secret = await server.addApp('notes', notesApp)
   notes = new Client(server.url, 'notes', secret, 'https://notes.example.test/callback')
 })
@@ -45,8 +46,13 @@ async function somebody(extra = { emailVerified: true }): Promise<Person> {
 
 /** Asks for a link on the web, as somebody who has forgotten the password. */
 async function forgotten(email: string): Promise<string> {
-  assert.equal((await stranger.post('/forgot-password', { email })).status, 200)
+  assert.equal((await stranger.post('/forgot-password', { email }, fromAnywhere())).status, 200)
   return linkInLast(server, 'reset-password')
+}
+
+/** Only so many may be asked for from one address. */
+function fromAnywhere(): Record<string, string> {
+  return { 'x-forwarded-for': `192.0.2.${++asked}` }
 }
 
 function twice(password: string): Record<string, string> {
@@ -102,6 +108,19 @@ test('nobody learns who has an account: the answer and the work are the same for
   )
 })
 
+test('one person gets so many mails in an hour, whoever asks for them, and the answer stays the same', async () => {
+  const { email } = await somebody()
+  const before = (await queuedMails(server.portal)).length
+  const bodies = new Set<string>()
+  for (let asking = 0; asking < 10; asking++) {
+    const response = await stranger.post('/forgot-password', { email }, fromAnywhere())
+    assert.equal(response.status, 200)
+    bodies.add(await response.text())
+  }
+  assert.equal(bodies.size, 1)
+  assert.equal((await queuedMails(server.portal)).length, before + 3)
+})
+
 for (const [what, email, status] of [
   ['no address', '', 422],
   ['words', 'ada', 422],
@@ -115,7 +134,7 @@ for (const [what, email, status] of [
     await somebody()
     await forgotten(`forgetful${count}@example.test`)
     const before = (await queuedMails(server.portal)).length
-    const page = await readPage(await stranger.post('/forgot-password', { email }))
+    const page = await readPage(await stranger.post('/forgot-password', { email }, fromAnywhere()))
     assert.equal(page.status, status)
     if (status === 422) assert.deepEqual(page.problems, ['Enter an address like name@example.com.'])
     assert.equal(page.html.includes('<script>'), false)

@@ -1,9 +1,11 @@
 import type { Request, Response } from 'express'
 import { askForPasswordReset, lookAtPasswordReset, resetPassword } from '../../domain/password-resets.ts'
+import { admitRecovery } from '../../domain/guessing.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { passwordField, textField } from '../form-fields.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 
 type ResetRequest = Request<{ token: string }>
@@ -16,7 +18,10 @@ export async function newForgottenPassword(req: Request, res: Response): Promise
 /** POST /forgot-password: the same answer and the same work, whoever has this address. */
 export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
   const email = textField(req.body, 'email')
-  const outcome = await askForPasswordReset(portalOf(req), email, req.place)
+  const portal = portalOf(req)
+  const admission = await admitRecovery(portal, req.place.address)
+  if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
+  const outcome = await askForPasswordReset(portal, email, req.place)
   switch (outcome.kind) {
     case 'asked':
       logEvent(req, 'password_reset_asked')

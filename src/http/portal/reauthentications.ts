@@ -1,10 +1,11 @@
 import type { Request, Response } from 'express'
 import { signIn } from '../../domain/sign-in.ts'
 import { portalOf, signedInOf } from '../context.ts'
-import { logEvent } from '../event-log.ts'
+import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, passwordField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { startPendingSignIn } from '../middleware/session.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { enter, withReturnTo } from './sessions.ts'
@@ -30,7 +31,10 @@ export async function createReauthentication(req: Request, res: Response): Promi
     case 'second-factor':
       await startPendingSignIn(req, outcome.identity.id, outcome.amr)
       return res.redirect(303, withReturnTo('/login/second-factor', returnTo ?? '/settings'))
+    case 'throttled':
+      throw new TooManyGuesses(outcome, portal.clock())
     case 'wrong-credentials':
+      logSuspension(req, outcome.suspension)
   }
   logEvent(req, 'sign_in_refused')
   res.status(401)

@@ -10,7 +10,7 @@ import { startTestServer, type TestServer } from '../../testing/server.ts'
 let server: TestServer
 
 before(async () => {
-  server = await startTestServer()
+  server = await startTestServer({ env: { REGISTRATIONS_PER_HOUR: '1000' } })
   await server.addIdentity(ada)
 })
 after(() => server.close())

@@ -1,9 +1,11 @@
 import type { Request, Response } from 'express'
+import { admitRegistration } from '../../domain/guessing.ts'
 import { register, type RegistrationProblems } from '../../domain/identities.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { appNameOf, enter, withReturnTo } from './sessions.ts'
@@ -30,6 +32,8 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     res.status(422)
     return show(req, res, { values: { username, email }, problems, verdict, returnTo })
   }
+  const admission = await admitRegistration(portal, req.place.address)
+  if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
   const outcome = await register(portal, { username, email, password }, req.place)
   switch (outcome.kind) {
     case 'registered': {

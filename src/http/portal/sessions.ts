@@ -3,11 +3,12 @@ import { findAppFast } from '../../domain/apps.ts'
 import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
 import { signIn } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
-import { logEvent } from '../event-log.ts'
+import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { deviceOf, keepDevice } from '../middleware/device.ts'
 import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
 import { noticeOf } from '../notices.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 
@@ -35,7 +36,10 @@ export async function createSession(req: Request, res: Response): Promise<void> 
     case 'second-factor':
       await startPendingSignIn(req, outcome.identity.id, outcome.amr)
       return res.redirect(303, withReturnTo('/login/second-factor', returnTo))
+    case 'throttled':
+      throw new TooManyGuesses(outcome, portal.clock())
     case 'wrong-credentials':
+      logSuspension(req, outcome.suspension)
   }
   logEvent(req, 'sign_in_refused')
   res.status(401)

@@ -1,0 +1,38 @@
+import { isIPv4, isIPv6 } from 'node:net'
+
+/**
+ * What makes two addresses the same guesser: an IPv4 address, also when it is written as IPv6, or the /64 that one customer has
+ * of IPv6, as its first address and `/64`. Anything else is itself.
+ */
+export function addressKey(address: string): string {
+  const bare = address.trim().replace(/%.*$/, '').replace(/\/64$/, '')
+  if (isIPv4(bare) || !isIPv6(bare)) return bare
+  const groups = groupsOf(bare)
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xff_ff) {
+    return groups
+      .slice(6)
+      .flatMap((group) => [group >> 8, group & 0xff])
+      .join('.')
+  }
+  const network = groups.slice(0, 4).map((group) => group.toString(16))
+  return `${canonical(`${network.join(':')}::`)}/64`
+}
+
+/** True for what `addressKey` can make a guesser of. */
+export function isAddress(text: string): boolean {
+  const key = addressKey(text)
+  return isIPv4(key) || key.endsWith('/64')
+}
+
+function groupsOf(address: string): number[] {
+  const [before = '', after] = canonical(address).split('::')
+  const head = before === '' ? [] : before.split(':')
+  const tail = after === undefined || after === '' ? [] : after.split(':')
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0')
+  return [...head, ...zeros, ...tail].map((group) => Number.parseInt(group, 16))
+}
+
+/** The one way to write it (RFC 5952), which URLs use. */
+function canonical(address: string): string {
+  return new URL(`http://[${address}]`).hostname.slice(1, -1)
+}

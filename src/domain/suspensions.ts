@@ -1,0 +1,43 @@
+import {
+  deleteSuspension,
+  findSuspension as findRow,
+  insertSuspension,
+  listSuspensions as listRows,
+  type SuspensionRow,
+} from '../storage/suspensions.ts'
+import { addressKey } from './address-keys.ts'
+import type { Portal } from './portal.ts'
+import { addressTally, reset } from './tallies.ts'
+import { addSeconds } from './time.ts'
+
+export type Suspension = SuspensionRow
+
+/** Refuses an address for a while. Null when it was refused already. What was counted of it is forgotten, so that it starts anew. */
+export async function suspend(portal: Portal, address: string, failures: number): Promise<Suspension | null> {
+  const since = portal.clock()
+  const suspension = {
+    address: addressKey(address),
+    since,
+    until: addSeconds(since, portal.policy.suspension),
+    failures,
+  }
+  const isNew = await insertSuspension(portal.storage.pool, suspension)
+  await reset(portal, [addressTally(portal, address)])
+  return isNew ? suspension : null
+}
+
+/** The suspension of this address, or of the /64 it lies in. */
+export async function findSuspension(portal: Portal, address: string): Promise<Suspension | null> {
+  return findRow(portal.storage.pool, addressKey(address), portal.clock())
+}
+
+/** Those that are not over, the oldest first. */
+export async function listSuspensions(portal: Portal): Promise<Suspension[]> {
+  return listRows(portal.storage.pool, portal.clock())
+}
+
+/** Lets an address guess again at once, in every process. False when it was not suspended. */
+export async function liftSuspension(portal: Portal, address: string): Promise<boolean> {
+  await reset(portal, [addressTally(portal, address)])
+  return deleteSuspension(portal.storage.pool, addressKey(address), portal.clock())
+}

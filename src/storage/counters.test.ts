@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPortal } from '../app.ts'
+import type { Portal } from '../domain/portal.ts'
+import { createLogger } from '../logger.ts'
+import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { standBefore } from '../testing/outage.ts'
+import { testConfig } from '../testing/portal.ts'
+import type { Counters } from './counters.ts'
+
+for (const kind of ['postgres', 'postgres+redis'] as const) {
+  describe(`counters in ${kind}`, () => {
+    let database: TestDatabase
+    let portals: Portal[]
+    let here: Counters
+    let there: Counters
+
+    before(async () => {
+      database = await createDatabase(kind)
+      const open = () => createPortal(testConfig(database), createLogger('silent'))
+      portals = [await open(), await open()]
+      ;[here, there] = portals.map(({ storage }) => storage.counters) as [Counters, Counters]
+      await Promise.all(portals.map(({ storage }) => storage.ping()))
+    })
+    after(async () => {
+      for (const { storage } of portals) await storage.close()
+      await database.drop()
+    })
+
+    test('of any number that race in two processes each gets a number of its own', async () => {
+      const counts = await Promise.all(
+        Array.from({ length: 100 }, (_, turn) => (turn % 2 === 0 ? here : there).add('race', 60)),
+      )
+      assert.deepEqual(
+        counts.map(({ points }) => points).toSorted((a, b) => a - b),
+        Array.from({ length: 100 }, (_, index) => index + 1),
+      )
+      assert.deepEqual([await here.read('race'), await there.read('race')], [100, 100])
+    })
+
+    test('a counter ends so long after the first, however many follow', async () => {
+      assert.ok((await here.add('brief', 1)).endsInMs <= 1000)
+      await sleep(400)
+      const { points, endsInMs } = await there.add('brief', 1)
+      assert.equal(points, 2)
+      assert.ok(endsInMs > 0 && endsInMs <= 650, String(endsInMs))
+      while ((await here.read('brief')) !== 0) await sleep(20)
+      assert.equal((await here.add('brief', 60)).points, 1)
+    })
+
+    test('what is taken back was never counted, and no counter goes below nothing', async () => {
+      await here.add('taken', 60)
+      await here.add('taken', 60)
+      await there.takeBack('taken')
+      assert.equal(await here.read('taken'), 1)
+      await there.takeBack('taken')
+      await there.takeBack('taken')
+      await there.takeBack('unknown')
+      assert.deepEqual([await here.read('taken'), await here.read('unknown')], [0, 0])
+      assert.equal((await here.add('unknown', 60)).points, 1)
+    })
+
+    test('a reset is one for everybody, and of nothing else', async () => {
+      await Promise.all([here.add('mine', 60), here.add('yours', 60)])
+      await there.reset('mine')
+      assert.deepEqual([await here.read('mine'), await here.read('yours')], [0, 1])
+    })
+
+    test('what has ended is forgotten, and nothing that lives', async () => {
+      await here.add('living', 60)
+      await here.add('past', 1)
+      while ((await here.read('past')) !== 0) await sleep(20)
+      await here.prune(1000)
+      const { rows } = await (portals[0] as Portal).storage.pool.query<{ key: string }>('SELECT key FROM counters')
+      assert.equal(
+        rows.some(({ key }) => key === 'past'),
+        false,
+      )
+      assert.equal(await here.read('living'), 1)
+    })
+  })
+}
+
+for (const [what, hangs] of [
+  ['is gone', false],
+  ['hangs', true],
+] as const) {
+  test(`while Redis ${what} a process counts for itself, quickly, and afterwards with the others again`, async () => {
+    const database = await createDatabase('postgres+redis')
+    const redis = await standBefore(database.redisUrl as string)
+    const portal = await createPortal(testConfig({ ...database, redisUrl: redis.url }), createLogger('silent'))
+    const { counters } = portal.storage
+    try {
+      await portal.storage.ping()
+      await counters.add('name', 60)
+      await counters.add('name', 60)
+      if (hangs) redis.hang()
+      else await redis.cut()
+
+      const start = performance.now()
+      const points: number[] = []
+      for (let turn = 0; turn < 20; turn++) points.push((await counters.add('name', 60)).points)
+      assert.deepEqual(
+        points,
+        Array.from({ length: 20 }, (_, index) => index + 1),
+      )
+      assert.ok(performance.now() - start < 1000)
+
+      await redis.restore()
+      // What was asked of it last before it was given up may have been counted after all.
+      const shared = async () => (await counters.read('name')) <= 3
+      for (let turn = 0; turn < 100 && !(await shared()); turn++) await sleep(50)
+      assert.equal(await shared(), true)
+    } finally {
+      await portal.storage.close()
+      await redis.close()
+      await database.drop()
+    }
+  })
+}

@@ -1,0 +1,58 @@
+import type { Queryable } from './postgres.ts'
+
+export interface SuspensionRow {
+  /** An IPv4 address, or the /64 of an IPv6 address. */
+  address: string
+  since: Date
+  until: Date
+  failures: number
+}
+
+/** False when the address was suspended already. */
+export async function insertSuspension(
+  db: Queryable,
+  { address, since, until, failures }: SuspensionRow,
+): Promise<boolean> {
+  const result = await db.query({
+    name: 'suspension-insert',
+    text: `INSERT INTO suspensions (address, since, until, failures) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (address) DO UPDATE SET since = EXCLUDED.since, until = EXCLUDED.until, failures = EXCLUDED.failures
+           WHERE suspensions.until <= EXCLUDED.since`,
+    values: [address, since, until, failures],
+  })
+  return result.rowCount === 1
+}
+
+/** Asked before every guess, so it is a named statement. */
+export async function findSuspension(db: Queryable, address: string, now: Date): Promise<SuspensionRow | null> {
+  const result = await db.query<SuspensionRow>({
+    name: 'suspension-find',
+    text: 'SELECT address, since, until, failures FROM suspensions WHERE address = $1 AND until > $2',
+    values: [address, now],
+  })
+  return result.rows[0] ?? null
+}
+
+export async function listSuspensions(db: Queryable, now: Date): Promise<SuspensionRow[]> {
+  const result = await db.query<SuspensionRow>(
+    'SELECT address, since, until, failures FROM suspensions WHERE until > $1 ORDER BY since, address',
+    [now],
+  )
+  return result.rows
+}
+
+/** False when the address was not suspended. */
+export async function deleteSuspension(db: Queryable, address: string, now: Date): Promise<boolean> {
+  const result = await db.query('DELETE FROM suspensions WHERE address = $1 AND until > $2', [address, now])
+  return result.rowCount === 1
+}
+
+/** Deletes up to `limit` of those that are over and says how many. */
+export async function deletePastSuspensions(db: Queryable, now: Date, limit: number): Promise<number> {
+  const result = await db.query(
+    `DELETE FROM suspensions WHERE address = ANY (
+       ARRAY(SELECT address FROM suspensions WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [now, limit],
+  )
+  return result.rowCount ?? 0
+}

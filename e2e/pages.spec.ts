@@ -27,6 +27,21 @@ const pagesForStrangers: Pages = {
     await page.getByRole('button', { name: 'Create account' }).click()
     await expect(page.getByRole('alert')).toBeVisible()
   },
+  'Forgotten your password?': ({ page }) => page.goto('/forgot-password'),
+  'Forgotten your password?, with an address to correct': async ({ page }) => {
+    await page.goto('/forgot-password')
+    await page.getByLabel('E-mail').fill('not an address')
+    await page.getByRole('button', { name: 'Send the link' }).click()
+    await expect(page.getByRole('alert')).toBeVisible()
+  },
+  'Look into your mail': async ({ page, person }) => {
+    await page.goto('/forgot-password')
+    await page.getByLabel('E-mail').fill(person.email)
+    await page.getByRole('button', { name: 'Send the link' }).click()
+  },
+  'Choose a new password': ({ page, person }) => followMail(page, 'Choose a new Gatehouse password', person.email),
+  'This link does not work': ({ page }) => page.goto('/reset-password/long-gone'),
+  'This link does not work, to confirm an address': ({ page }) => page.goto('/verify-email/long-gone'),
   'Nothing here': ({ page }) => page.goto('/no/such/page'),
   'This sign-in cannot go on, from nowhere': ({ page }) => page.goto('/interaction/long-gone'),
   'This sign-in cannot go on, from Notes': async ({ page, demo }) => {
@@ -49,12 +64,23 @@ const pagesForPeople: Pages = {
     await page.getByText('1 ended').click()
   },
   'Signed-in browsers': ({ page }) => page.goto('/sessions'),
+  Settings: ({ page }) => page.goto('/settings'),
+  'Change your password': ({ page }) => page.goto('/settings/password'),
+  'Change your address': ({ page }) => page.goto('/settings/email'),
+  'Settings, with an address to confirm': async ({ page, person }) => {
+    await page.goto('/settings/email')
+    await page.getByLabel('New e-mail').fill(`a-much-longer-address-than-before-${person.email}`)
+    await page.getByRole('button', { name: 'Send a link to the new address' }).click()
+    await expect(page.getByRole('button', { name: /^Keep the old one/ })).toBeVisible()
+  },
+  'Confirm your address': ({ page }) => page.goto('/verify-email'),
+  'Confirm your address, with the link': ({ page, person }) =>
+    followMail(page, 'Confirm your address for Gatehouse', person.email),
   Activity: ({ page }) => page.goto('/activity'),
   'Sign out?': ({ page }) => page.goto('/logout'),
   'Sign out?, asked by an app': ({ page, demo }) =>
     page.goto(`/oauth/logout?client_id=notes&post_logout_redirect_uri=${encodeURIComponent(demo.notes)}`),
   'Nothing here': ({ page }) => page.goto('/no/such/page'),
-  Settings: ({ page }) => page.goto('/settings'),
   'Second factors, none yet': ({ page }) => page.goto('/settings/second-factors'),
   'Add a passkey': ({ page }) => page.goto('/settings/second-factors/passkey/new'),
   'Add an authenticator app, with everything to correct': async ({ page }) => {
@@ -112,6 +138,16 @@ test('every page for people who are signed in is whole, on every screen', async 
   await connectSilently(page, demo.photos, newcomer)
   await walk(pagesForPeople, { page, demo, person: newcomer })
 })
+
+/** Opens the newest mail with this subject to this address, once it is in the outbox, and follows the link in it. */
+async function followMail(page: Page, subject: string, email: string) {
+  const mail = page.getByRole('listitem').filter({ hasText: subject }).filter({ hasText: email })
+  await expect(async () => {
+    await page.goto('/dev/outbox')
+    await mail.getByRole('link').first().click({ timeout: 1000 })
+  }).toPass()
+  await page.getByRole('link', { name: /\/(?:verify-email|reset-password)\// }).click()
+}
 
 async function walk(pages: Pages, visit: Visit) {
   const foreign: string[] = []

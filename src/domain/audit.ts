@@ -26,6 +26,13 @@ export type AuditKind =
   | 'passkey_refused'
   | 'recovery_codes_made'
   | 'recovery_code_used'
+  | 'address_confirmed'
+  | 'address_lost'
+  | 'address_change_asked'
+  | 'address_change_withdrawn'
+  | 'address_changed'
+  | 'password_changed'
+  | 'password_reset'
 
 /** One thing that happened, as the person reads it. */
 export interface Happening {
@@ -111,5 +118,19 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'New recovery codes were made.', tone: 'plain' }
     case 'recovery_code_used':
       return { sentence: 'A recovery code was used in place of a second factor.', tone: 'warning' }
+    case 'address_confirmed':
+      return { sentence: 'You confirmed your e-mail address.', tone: 'good' }
+    case 'address_lost':
+      return { sentence: 'Somebody else proved that your e-mail address is theirs.', tone: 'warning' }
+    case 'address_change_asked':
+      return { sentence: 'You asked to change your e-mail address.', tone: 'plain' }
+    case 'address_change_withdrawn':
+      return { sentence: 'You kept your e-mail address after all.', tone: 'plain' }
+    case 'address_changed':
+      return { sentence: 'Your e-mail address was changed.', tone: 'good' }
+    case 'password_changed':
+      return { sentence: 'You changed your password.', tone: 'good' }
+    case 'password_reset':
+      return { sentence: 'Your password was reset with a link from your mail.', tone: 'good' }
   }
 }

@@ -10,6 +10,8 @@ export const END_CAUSES = {
   signed_in_again: { words: 'somebody signed in again in that browser', reason: 'revoked', alarming: false },
   revoked_by_app: { words: 'the app signed you out', reason: 'revoked', alarming: false },
   signed_out_by_app: { words: 'you signed out from an app', reason: 'revoked', alarming: false },
+  password_changed: { words: 'you changed your password', reason: 'revoked', alarming: false },
+  password_reset: { words: 'your password was reset', reason: 'revoked', alarming: false },
   reuse: {
     words: 'a refresh token that had been replaced was used again, so somebody may have copied it',
     reason: 'reused',

@@ -24,7 +24,7 @@ import {
 } from '../testing/connections.ts'
 import { createDatabase, STORAGES, type TestDatabase } from '../testing/databases.ts'
 import { ada } from '../testing/people.ts'
-import { queuedMails } from '../testing/queued-mails.ts'
+import { queuedMails } from '../testing/mails.ts'
 import { TEST_SECRET, testConfig } from '../testing/portal.ts'
 import { type AppSettings, createApp, disableApp, enableApp } from './apps.ts'
 import {

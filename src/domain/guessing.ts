@@ -12,7 +12,7 @@ import {
   reset,
   type Tally,
 } from './tallies.ts'
-import { keyOf } from './identities.ts'
+import { keyOf } from './login-keys.ts'
 import { addressKey } from './address-keys.ts'
 
 /** Asking for the password again, and for the one that is to be changed, counts as `sign-in`. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { notesApp } from '../testing/apps.ts'
 import { connect, home, refresh, refusalIn } from '../testing/connections.ts'
+import { queuedMails } from '../testing/mails.ts'
 import { ada, grace } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { createApp } from './apps.ts'
@@ -10,14 +11,14 @@ import {
   enableIdentity,
   findIdentity,
   findIdentityByLogin,
-  keyOf,
   listIdentities,
   register,
   type Registration,
   type RegistrationProblems,
   revokeEverything,
 } from './identities.ts'
-import { findLivingIdentitySession } from './identity-sessions.ts'
+import { keyOf } from './login-keys.ts'
+import { findLivingIdentitySession, openIdentitySession } from './identity-sessions.ts'
 import { signIn } from './sign-in.ts'
 
 let portal: TestPortal
@@ -91,7 +92,7 @@ for (const [what, change, field] of [
   ['the same address', { email: ada.email }, 'email'],
   ['the same address in capitals', { email: ada.email.toUpperCase() }, 'email'],
 ] as const) {
-  test(`nobody else gets ${what}`, async () => {
+  test(`nobody else gets ${what} from an operator`, async () => {
     const outcome = await register(portal, { ...person('somebody'), ...change }, null)
     const words = { username: 'This user name is taken.', email: 'There is an account with this address already.' }
     assert.deepEqual('problems' in outcome && outcome.problems, { [field]: words[field] })
@@ -108,6 +109,36 @@ test('of ten who register one name at once exactly one gets it, and the others a
   for (const outcome of outcomes.filter((each) => each.kind === 'refused')) {
     assert.deepEqual(outcome.problems, { username: 'This user name is taken.' })
   }
+})
+
+test('somebody who registers an address that is taken gets an account, and the address stays', async () => {
+  const id = await registered({ ...person('second'), email: ada.email.toUpperCase() }, home)
+  const identity = await findIdentity(portal.storage, id)
+  assert.deepEqual(
+    [identity?.email, identity?.emailKey, identity?.emailVerified],
+    [ada.email.toUpperCase(), null, false],
+  )
+  assert.equal((await findIdentityByLogin(portal, ada.email))?.id, adaId)
+  const session = await openIdentitySession(portal, id, ['pwd'], home, null)
+  assert.equal((await findLivingIdentitySession(portal, session as string, home))?.email, ada.email.toUpperCase())
+})
+
+test('of those who register one address at once exactly one holds it, and each has an account', async () => {
+  const ids = await Promise.all(
+    Array.from({ length: 10 }, async (_, index) =>
+      registered({ ...person(`rival${index}`), email: 'rivals@example.test' }, home),
+    ),
+  )
+  const rivals = await Promise.all(ids.map(async (id) => findIdentity(portal.storage, id)))
+  assert.equal(rivals.filter((rival) => rival?.emailKey === 'rivals@example.test').length, 1)
+  assert.equal(rivals.filter((rival) => rival?.emailKey === null).length, 9)
+})
+
+test('a mail asks everybody who registers to confirm; for whom an operator adds, none does', async () => {
+  const id = await registered(person('mailed'), home)
+  const operated = await registered(person('unmailed'))
+  const asked = (await queuedMails(portal)).flatMap((mail) => ('identityId' in mail ? [mail.identityId] : []))
+  assert.deepEqual([asked.includes(id), asked.includes(operated)], [true, false])
 })
 
 for (const [what, change, fields] of [

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { z } from 'zod'
 import { insertAuditEvents } from '../storage/audit.ts'
 import {
   findIdentity,
@@ -7,10 +6,15 @@ import {
   type IdentityRow,
   insertIdentity,
   listIdentities,
+  type NewIdentity,
   updateDisabledAt,
 } from '../storage/identities.ts'
-import { isUniqueViolation, transaction } from '../storage/postgres.ts'
+import { transaction } from '../storage/postgres.ts'
+import { addressProblem } from './addresses.ts'
+import { mayMail } from './guessing.ts'
 import { endEverythingIn } from './identity-sessions.ts'
+import { keyOf } from './login-keys.ts'
+import { queueMail } from './mail.ts'
 import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
 
@@ -29,9 +33,11 @@ export type RegistrationOutcome =
   | { kind: 'registered'; identity: IdentityRow }
   | { kind: 'refused'; problems: RegistrationProblems; verdict: PasswordVerdict }
 
-const email = z.email().max(254)
-
-/** Creates an identity. `place` is null when an operator does it. @throws EstimatorBusy, HasherBusy */
+/**
+ * Creates an identity. Whoever registers an address that somebody has does not learn that: they get an account like
+ * everybody, the mail that goes to the address says what there is to say, and the address is theirs once they prove it.
+ * An operator, for whom `place` is null, is told. @throws EstimatorBusy, HasherBusy
+ */
 export async function register(
   portal: Portal,
   registration: Registration,
@@ -39,39 +45,52 @@ export async function register(
   extra: { roles?: string[]; emailVerified?: boolean } = {},
 ): Promise<RegistrationOutcome> {
   const username = registration.username.normalize('NFKC').trim()
-  const address = registration.email.trim()
-  const verdict = await portal.passwords.judge(registration.password, [username, address], false)
-  const problems = problemsOf(username, address, verdict)
+  const email = registration.email.trim()
+  const verdict = await portal.passwords.judge(registration.password, [username, email], false)
+  const problems = problemsOf(username, email, verdict)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
   const passwordHash = await portal.hasher.hash(registration.password)
   const now = portal.clock()
-  try {
-    const identity = await insertIdentity(portal.storage, {
-      id: randomUUID(),
-      username,
-      usernameKey: keyOf(username),
-      email: address,
-      emailKey: keyOf(address),
-      emailVerified: extra.emailVerified ?? false,
-      passwordHash,
-      roles: extra.roles ?? [],
-      createdAt: now,
-      updatedAt: now,
-    })
-    await insertAuditEvents(portal.storage.pool, [{ kind: 'registered', identityId: identity.id, ...place }], now)
-    return { kind: 'registered', identity }
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error
-    const taken = (await findIdentityByKey(portal.storage, keyOf(username))) === null ? 'email' : 'username'
-    const words = taken === 'email' ? 'There is an account with this address already.' : 'This user name is taken.'
-    return { kind: 'refused', problems: { [taken]: words }, verdict }
+  const identity: NewIdentity = {
+    id: randomUUID(),
+    username,
+    usernameKey: keyOf(username),
+    email,
+    emailKey: keyOf(email),
+    emailVerified: extra.emailVerified ?? false,
+    passwordHash,
+    passwordStandsAlone: verdict.standsAlone,
+    roles: extra.roles ?? [],
+    createdAt: now,
+    updatedAt: now,
+  }
+  // An address must not be drowned in mail by those who register it again and again.
+  const isTold = place !== null && (await mayMail(portal, email))
+  for (;;) {
+    const registered = await insertRegistration(portal, identity, place, isTold)
+    if (registered !== null) return { kind: 'registered', identity: registered }
+    if ((await findIdentityByKey(portal.storage, identity.usernameKey)) !== null)
+      return { kind: 'refused', problems: { username: 'This user name is taken.' }, verdict }
+    if (place === null)
+      return { kind: 'refused', problems: { email: 'There is an account with this address already.' }, verdict }
+    // Somebody registered the address between the look at it and the write, so from now on the look finds it.
   }
 }
 
-/** What makes two spellings of a user name or an address the same one. */
-export function keyOf(login: string): string {
-  return login.normalize('NFKC').trim().toLowerCase()
+async function insertRegistration(
+  portal: Portal,
+  identity: NewIdentity,
+  place: Place | null,
+  isTold: boolean,
+): Promise<IdentityRow | null> {
+  return transaction(portal.storage.pool, async (db) => {
+    const registered = await insertIdentity(db, identity, place !== null)
+    if (registered === null) return null
+    await insertAuditEvents(db, [{ kind: 'registered', identityId: identity.id, ...place }], identity.createdAt)
+    if (isTold) await queueMail(portal, { kind: 'verify-address', identityId: identity.id }, db)
+    return registered
+  })
 }
 
 /** Null when nobody has this user name or address. */
@@ -103,12 +122,13 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
   await transaction(portal.storage.pool, (db) => endEverythingIn(db, id, 'operator', null, portal.clock()))
 }
 
-function problemsOf(username: string, address: string, verdict: PasswordVerdict): RegistrationProblems {
+function problemsOf(username: string, email: string, verdict: PasswordVerdict): RegistrationProblems {
   const problems: RegistrationProblems = {}
   if (!/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(username)) {
     problems.username = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
   }
-  if (!email.safeParse(address).success) problems.email = 'Enter an address like name@example.com.'
+  const unreachable = addressProblem(email)
+  if (unreachable !== null) problems.email = unreachable
   if (verdict.problem !== null) problems.password = verdict.problem
   return problems
 }

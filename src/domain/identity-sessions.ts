@@ -93,15 +93,19 @@ export async function endIdentitySessions(
   return transaction(portal.storage.pool, (db) => endIn(db, choice, cause, place, portal.clock()))
 }
 
-/** Ends every signed-in browser and every family, `offline_access` or not, inside the caller's transaction. */
+/**
+ * Ends every signed-in browser and every family, `offline_access` or not, inside the caller's transaction. `except` is an
+ * identity session that stays; its families do not.
+ */
 export async function endEverythingIn(
   db: Queryable,
   identityId: string,
   cause: EndCause,
   place: Place | null,
   now: Date,
+  except?: string,
 ): Promise<void> {
-  await endIn(db, { identityId }, cause, place, now)
+  await endIn(db, { identityId, ...(except === undefined ? {} : { except }) }, cause, place, now)
   await endFamiliesIn(db, { identityId }, cause, place, now)
 }
 

@@ -4,8 +4,9 @@ import * as messages from '../mail/messages.ts'
 import { findFamily } from '../storage/families.ts'
 import { transaction } from '../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../storage/identities.ts'
+import { findPendingAddressChange } from './address-changes.ts'
 import { browserInWords } from './browsers.ts'
-import { keyOf } from './identities.ts'
+import { keyOf } from './login-keys.ts'
 import { makeMailLink, LINK_LIVES, type LinkPurpose } from './mail-links.ts'
 import type { Mail } from './mail.ts'
 import { addressInWords } from './places.ts'
@@ -45,14 +46,7 @@ async function write(portal: Portal, mail: Mail): Promise<Letter[]> {
         }),
       }))
     case 'change-address':
-      return forIdentity(portal, mail.identityId, async (identity) => ({
-        to: mail.email,
-        message: messages.confirmNewAddress({
-          username: identity.username,
-          url: await link(portal, 'change-address', '/verify-email', identity.id, mail.email),
-          hours: LINK_LIVES['change-address'] / 3600,
-        }),
-      }))
+      return writeAddressChange(portal, mail.identityId, mail.email)
     case 'address-changed': {
       const { from, to, at, place } = mail
       const identity = await findIdentity(portal.storage, mail.identityId)
@@ -131,6 +125,20 @@ async function writeVerification(portal: Portal, { id, username, email }: Identi
   }
   const url = await link(portal, 'verify-address', '/verify-email', id, email)
   return { to: email, message: messages.verifyAddress({ username, url, hours: LINK_LIVES['verify-address'] / 3600 }) }
+}
+
+/** Nothing for a change that was withdrawn in the meantime, or that another has replaced. */
+async function writeAddressChange(portal: Portal, identityId: string, email: string): Promise<Letter[]> {
+  const pending = await findPendingAddressChange(portal, identityId)
+  if (pending?.email !== email) return []
+  return forIdentity(portal, identityId, async ({ id, username }) => ({
+    to: email,
+    message: messages.confirmNewAddress({
+      username,
+      url: await link(portal, 'change-address', '/verify-email', id, email),
+      hours: LINK_LIVES['change-address'] / 3600,
+    }),
+  }))
 }
 
 async function writeReset(portal: Portal, email: string, place: Place): Promise<Letter[]> {

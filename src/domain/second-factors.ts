@@ -1,4 +1,5 @@
 import { insertAuditEvents } from '../storage/audit.ts'
+import { lockIdentity } from '../storage/identities.ts'
 import { insertPasskey, listPasskeys } from '../storage/passkeys.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { replaceRecoveryCodes } from '../storage/recovery-codes.ts'
@@ -7,7 +8,6 @@ import {
   deleteSecondFactor,
   FACTOR_KINDS,
   type FactorKind,
-  lockFactorsOf,
   updateSecondFactorName,
 } from '../storage/second-factors.ts'
 import { insertTotpKey, listTotpKeys } from '../storage/totp-keys.ts'
@@ -169,7 +169,7 @@ export async function removeSecondFactor(
   place: Place,
 ): Promise<Removed> {
   return transaction(portal.storage.pool, async (db) => {
-    const identity = await lockFactorsOf(db, identityId)
+    const identity = await lockIdentity(db, identityId)
     const factors = await factorsOf(db, identityId)
     const factor = factors.find((each) => each.kind === kind && each.id === id)
     if (identity === null || factor === undefined) return { kind: 'unknown' }
@@ -183,10 +183,27 @@ export async function removeSecondFactor(
   })
 }
 
+/**
+ * Removes all of them. That is for an account whose address is proved for the first time by whoever resets its password:
+ * until then anybody could have put them there, and they would still be theirs.
+ */
+export async function removeEverySecondFactorIn(
+  portal: Portal,
+  db: Queryable,
+  identityId: string,
+  place: Place,
+): Promise<void> {
+  for (const { kind, id, name } of await factorsOf(db, identityId)) {
+    await deleteSecondFactor(db, kind, identityId, id)
+    await tell(portal, db, 'removed', { kind, name, identityId, place })
+  }
+  await replaceRecoveryCodes(db, identityId, [], portal.clock())
+}
+
 /** A new set in place of the old one, to be shown once. Null while there is no second factor that they could stand in for. */
 export async function renewRecoveryCodes(portal: Portal, identityId: string, place: Place): Promise<string[] | null> {
   return transaction(portal.storage.pool, async (db) => {
-    await lockFactorsOf(db, identityId)
+    await lockIdentity(db, identityId)
     if ((await countFactorsIn(db, identityId)) === 0) return null
     await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
     return makeRecoveryCodesIn(db, portal, identityId)
@@ -261,7 +278,7 @@ async function add(
 ): Promise<Added> {
   const { identityId } = change
   return transaction(portal.storage.pool, async (db) => {
-    await lockFactorsOf(db, identityId)
+    await lockIdentity(db, identityId)
     const before = await countFactorsIn(db, identityId)
     if (before >= MOST_FACTORS) return { kind: 'too-many' }
     if (!(await insert(db))) return { kind: 'taken' }

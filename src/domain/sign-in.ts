@@ -2,7 +2,7 @@ import { insertAuditEvents } from '../storage/audit.ts'
 import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
 import { isKnownDevice } from './devices.ts'
 import { beginGuess } from './guessing.ts'
-import { keyOf } from './identities.ts'
+import { keyOf } from './login-keys.ts'
 import { HasherBusy, isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
 import { hasSecondFactor } from './second-factors.ts'
@@ -62,7 +62,9 @@ export async function signIn(
   }
   await guess.succeeded()
   if (portal.hasher.needsRehash(identity.passwordHash)) {
-    await updatePasswordHash(portal.storage, identity.id, await portal.hasher.hash(password), now)
+    const { passwordHash: from, passwordStandsAlone: standsAlone } = identity
+    const to = await portal.hasher.hash(password)
+    await updatePasswordHash(portal.storage.pool, identity.id, { from, to, standsAlone }, now)
   }
   const kind = (await hasSecondFactor(portal, identity.id)) ? 'second-factor' : 'signed-in'
   return { kind, identity, amr: ['pwd'] }

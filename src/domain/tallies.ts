@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { addressKey } from './address-keys.ts'
-import { keyOf } from './identities.ts'
+import { keyOf } from './login-keys.ts'
 import type { Portal } from './portal.ts'
 
 /** One thing that guesses are counted by: so many are free, and after them comes one at a time, each after a longer wait. */

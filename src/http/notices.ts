@@ -12,6 +12,13 @@ const NOTICES = {
   'second-factor-renamed': 'The second factor has a new name.',
   'second-factor-removed': 'The second factor was removed.',
   'no-second-factor': 'Your last second factor was removed. From now on your password alone signs you in.',
+  'password-reset': 'Your password is changed, and you are signed out everywhere. Sign in with the new one.',
+  'password-changed': 'Your password is changed. Every other browser and every app was signed out.',
+  'verification-sent': 'A mail with a new link is on its way.',
+  'address-confirmed': 'Your e-mail address is confirmed.',
+  'address-change-asked': 'A mail with a link is on its way to the new address.',
+  'address-change-withdrawn': 'Your e-mail address stays as it is.',
+  'address-changed': 'Your e-mail address is changed.',
 } as const
 
 export type Notice = keyof typeof NOTICES

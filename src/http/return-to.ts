@@ -10,4 +10,5 @@ export function safeReturnTo(value: unknown, publicUrl: string): string | null {
   return LEADS_ON.test(url.pathname) ? url.pathname + url.search : null
 }
 
-const LEADS_ON = /^\/(?:interaction\/[\w-]+|oauth\/authorize|dashboard|sessions|activity|settings(?:\/[\w-]+)*)$/
+const LEADS_ON =
+  /^\/(?:interaction\/[\w-]+|oauth\/authorize|dashboard|verify-email|sessions|activity|settings(?:\/[\w-]+)*)$/

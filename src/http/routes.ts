@@ -4,15 +4,29 @@ import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/
 import { forms } from './middleware/forms.ts'
 import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
+import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './portal/address-changes.ts'
 import { createAccountRestoration, newAccountRestoration } from './portal/account-restorations.ts'
 import { showDashboard } from './portal/dashboard.ts'
 import { createDeletion, newDeletion } from './portal/deletions.ts'
 import { createDeviceRemoval } from './portal/devices.ts'
 import { createDisownedSignIn, newDisownedSignIn } from './portal/disowned-sign-ins.ts'
+import {
+  createEmailVerification,
+  createVerificationMail,
+  newEmailVerification,
+  showEmailVerification,
+} from './portal/email-verifications.ts'
 import { createExport, newExport } from './portal/exports.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, createStepUp, showInteraction } from './portal/interactions.ts'
+import { createPasswordChange, newPasswordChange } from './portal/password-changes.ts'
+import {
+  createForgottenPassword,
+  createPasswordReset,
+  newForgottenPassword,
+  newPasswordReset,
+} from './portal/password-resets.ts'
 import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
 import { createPasskey, newPasskey } from './portal/passkeys.ts'
 import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
@@ -42,11 +56,8 @@ export function createRoutes(
 
   routes.use('/public', express.static(PUBLIC, { index: false, maxAge: '1h' }))
 
-  // Whoever has the link of a mail may do what it says, signed in or not. No other site knows it; and because no referrer
-  // may tell it, browsers send these forms with an origin of `null`, so they come before the question for that.
-  routes.get('/not-me/:token', keepAddressSecret, newDisownedSignIn)
-  routes.post('/not-me/:token', keepAddressSecret, createDisownedSignIn)
-
+  // Whoever has the link of a mail may do what it says, signed in or not.
+  routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepAddressSecret)
   routes.use(sameOrigin, identityCookie, findIdentity)
 
   // The protocol reads its own bodies, so these stand before the parser of forms.
@@ -68,6 +79,19 @@ export function createRoutes(
   routes.get('/logout', confirmDestroySession)
   routes.post('/logout', destroyCurrentSession)
 
+  routes.get('/verify-email', requireIdentity, showEmailVerification)
+  routes.post('/verify-email', requireIdentity, createVerificationMail)
+  routes.get('/verify-email/:token', newEmailVerification)
+  routes.post('/verify-email/:token', createEmailVerification)
+  routes.get('/forgot-password', newForgottenPassword)
+  routes.post('/forgot-password', createForgottenPassword)
+  routes.get('/reset-password', (_req, res) => res.redirect(303, '/forgot-password'))
+  routes.get('/reset-password/:token', newPasswordReset)
+  routes.post('/reset-password/:token', createPasswordReset)
+
+  routes.get('/not-me/:token', newDisownedSignIn)
+  routes.post('/not-me/:token', createDisownedSignIn)
+
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
 
@@ -88,6 +112,11 @@ export function createRoutes(
   routes.post('/devices/:id/removal', requireIdentity, createDeviceRemoval)
   routes.get('/activity', requireIdentity, listActivity)
   routes.get('/settings', requireIdentity, showSettings)
+  routes.get('/settings/password', requireIdentity, newPasswordChange)
+  routes.post('/settings/password', requireIdentity, createPasswordChange)
+  routes.get('/settings/email', requireFreshSignIn('/settings/email'), newAddressChange)
+  routes.post('/settings/email', requireFreshSignIn('/settings/email'), createAddressChange)
+  routes.post('/settings/email/withdrawal', requireIdentity, createAddressChangeWithdrawal)
   routes.get('/settings/export', requireFreshSignIn('/settings/export'), newExport)
   routes.post('/settings/export', requireFreshSignIn('/settings/export'), createExport)
   routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)

@@ -39,7 +39,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
     routes: ROUTES,
     findAccount: findAccountWith(portal),
     loadExistingGrant,
-    interactions: { policy: createPolicy(), url: interactionUrl },
+    interactions: { policy: createPolicy(portal), url: interactionUrl },
     renderError: renderError(pages),
 
     responseTypes: ['code'],

@@ -1,14 +1,18 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { mayConnectApps } from '../domain/addresses.ts'
 import { acrOf, isAcr, satisfies } from '../domain/authentication-context.ts'
+import type { Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
 
-const { Check, base } = interactionPolicy
+const { Check, Prompt, base } = interactionPolicy
 
 /** The reason of a prompt that asks somebody who is signed in for one proof more. */
 export const STEP_UP = 'step_up'
+/** The page for somebody whose address must be confirmed before an app is connected. */
+export const ADDRESS_PROMPT = 'address'
 
-/** When the portal must show a page: nobody is signed in, or the request, or a native app, asks for one. */
-export function createPolicy(): interactionPolicy.DefaultPolicy {
+/** When the portal must show a page: nobody is signed in, an address is not confirmed, or the request, or a native app, asks for one. */
+export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
   const policy = base()
   const login = policy.get('login')
   if (login === undefined) throw new Error('the protocol library has no login prompt')
@@ -25,6 +29,15 @@ export function createPolicy(): interactionPolicy.DefaultPolicy {
   )
   // A prompt that asks for a fresh sign-in is answered by a different identity session than the one that met it.
   login.details = (ctx) => ({ identitySessionId: ctx.req.signedIn?.id ?? null })
+  policy.add(
+    new Prompt(
+      { name: ADDRESS_PROMPT },
+      new Check('address_unconfirmed', 'the address of the person is not confirmed', ({ req }: KoaContextWithOIDC) =>
+        Boolean(req.signedIn && !mayConnectApps(portal, req.signedIn)),
+      ),
+    ),
+    policy.indexOf(login) + 1,
+  )
   return policy
 }
 

@@ -4,7 +4,7 @@ import { acrOf } from '../domain/authentication-context.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Place } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
-import { STEP_UP } from './interaction-policy.ts'
+import { ADDRESS_PROMPT, STEP_UP } from './interaction-policy.ts'
 
 declare module 'node:http' {
   // What the room that serves people has found out about a request before the protocol sees it.
@@ -24,6 +24,8 @@ export type Interaction =
   /** Whoever is signed in lacks one proof that the app asks for. */
   | { kind: 'step-up'; appName: string; signedIn: SignedInRow }
   | { kind: 'confirm'; appName: string; destination: string }
+  /** The address of whoever is signed in must be confirmed first. */
+  | { kind: 'address'; appName: string; email: string }
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
 
@@ -69,6 +71,11 @@ export async function resolveInteraction(
     }
     return { kind: 'continue', url: await provider.interactionResult(req, res, { login }) }
   }
+  if (details.prompt.name === ADDRESS_PROMPT) {
+    if (signedIn === null || signedIn === undefined) return { kind: 'sign-in', appName, loginHint: '' }
+    if (!signedIn.emailVerified) return { kind: 'address', appName, email: signedIn.email }
+    return { kind: 'continue', url: await provider.interactionResult(req, res, { [ADDRESS_PROMPT]: {} }) }
+  }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
 }
 
@@ -78,8 +85,7 @@ export async function confirmInteraction(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<string | null> {
-  const details = await findDetails(provider, req, res)
-  return details?.prompt.name === 'consent' ? answer(provider, req, res, { consent: {} }) : null
+  return answer(provider, req, res, ['consent'], { consent: {} })
 }
 
 /**
@@ -92,13 +98,11 @@ export async function cancelInteraction(
   res: ServerResponse,
 ): Promise<string | null> {
   const details = await findDetails(provider, req, res)
-  if (details === null) return null
-  if (isStepUp(details)) {
+  if (details !== null && isStepUp(details)) {
     const error_description = 'the person did not use a second factor'
-    return answer(provider, req, res, { error: 'unmet_authentication_requirements', error_description })
+    return answer(provider, req, res, ['login'], { error: 'unmet_authentication_requirements', error_description })
   }
-  if (details.prompt.name !== 'consent') return null
-  return answer(provider, req, res, {
+  return answer(provider, req, res, ['consent', ADDRESS_PROMPT], {
     error: 'access_denied',
     error_description: 'the person did not want to continue',
   })
@@ -110,8 +114,11 @@ async function answer(
   provider: Provider,
   req: IncomingMessage,
   res: ServerResponse,
+  prompts: string[],
   result: Parameters<Provider['interactionResult']>[2],
-): Promise<string> {
+): Promise<string | null> {
+  const details = await findDetails(provider, req, res)
+  if (details === null || !prompts.includes(details.prompt.name)) return null
   return provider.interactionResult(req, res, result, { mergeWithLastSubmission: true })
 }
 

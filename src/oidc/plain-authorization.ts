@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { mayConnectApps } from '../domain/addresses.ts'
 import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
 import { acrOf } from '../domain/authentication-context.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
@@ -23,7 +24,7 @@ export async function answerPlainAuthorization(
   const request = readRequest(req)
   if (request === null) return false
   const [signedIn, app] = await Promise.all([findSignedIn(req), findAppFast(portal.storage, request.client_id)])
-  if (signedIn === null || app === null || !mayHave(app, request)) return false
+  if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(portal, signedIn)) return false
 
   const code = randomBytes(32).toString('base64url')
   await portal.storage.handshakes.put(CODE_KIND, code, recordOf(app, signedIn, request), CODE_LIFE)

@@ -4,11 +4,40 @@ import type { Storage } from './storage.ts'
 
 export type { IdentityRow }
 
+export type NewIdentity = Omit<IdentityRow, 'disabledAt' | 'erasedFrom' | 'emailKey'> & { emailKey: string }
+
+/**
+ * Null when the user name is somebody else's, or the address is and must not be. `sharesAddress` lets the row go in all the
+ * same: the key of the address stays with whoever has it.
+ */
 export async function insertIdentity(
-  { prisma }: Storage,
-  identity: Omit<IdentityRow, 'disabledAt' | 'erasedFrom' | 'passwordStandsAlone'>,
-): Promise<IdentityRow> {
-  return (await prisma()).identity.create({ data: identity })
+  db: Queryable,
+  identity: NewIdentity,
+  sharesAddress: boolean,
+): Promise<IdentityRow | null> {
+  const result = await db.query<IdentityRow>({
+    name: 'identity-insert',
+    text: `INSERT INTO identities (id, username, username_key, email, email_key, email_verified, password_hash, password_stands_alone, roles,
+             created_at, updated_at)
+           VALUES ($1, $2, $3, $4, CASE WHEN $12 AND EXISTS (SELECT 1 FROM identities WHERE email_key = $5) THEN NULL ELSE $5 END,
+             $6, $7, $8, $9, $10, $11)
+           ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
+    values: [
+      identity.id,
+      identity.username,
+      identity.usernameKey,
+      identity.email,
+      identity.emailKey,
+      identity.emailVerified,
+      identity.passwordHash,
+      identity.passwordStandsAlone,
+      identity.roles,
+      identity.createdAt,
+      identity.updatedAt,
+      sharesAddress,
+    ],
+  })
+  return result.rows[0] ?? null
 }
 
 export async function findIdentity({ pool }: Storage, id: string): Promise<IdentityRow | null> {
@@ -32,21 +61,51 @@ export async function findIdentityByKey({ pool }: Storage, key: string): Promise
 }
 
 /** Lets one transaction at a time change what belongs to an identity; nobody who only reads, or refers to it, waits. */
-export async function lockIdentity(db: Queryable, id: string): Promise<void> {
-  await db.query('SELECT 1 FROM identities WHERE id = $1 FOR NO KEY UPDATE', [id])
+export async function lockIdentity(db: Queryable, id: string): Promise<IdentityRow | null> {
+  const result = await db.query<IdentityRow>(`SELECT ${COLUMNS} FROM identities WHERE id = $1 FOR NO KEY UPDATE`, [id])
+  return result.rows[0] ?? null
 }
 
 export async function listIdentities({ prisma }: Storage): Promise<IdentityRow[]> {
   return (await prisma()).identity.findMany({ orderBy: { createdAt: 'asc' } })
 }
 
+/** False when `from` is not the hash any more: somebody else has changed it, and what was proved with it is void. */
 export async function updatePasswordHash(
-  { prisma }: Storage,
+  db: Queryable,
   id: string,
-  passwordHash: string,
+  { from, to, standsAlone }: { from: string; to: string; standsAlone: boolean },
   now: Date,
-): Promise<void> {
-  await (await prisma()).identity.update({ where: { id }, data: { passwordHash, updatedAt: now } })
+): Promise<boolean> {
+  const result = await db.query(
+    `UPDATE identities SET password_hash = $3, password_stands_alone = $4, updated_at = $5 WHERE id = $1 AND password_hash = $2`,
+    [id, from, to, standsAlone, now],
+  )
+  return result.rowCount === 1
+}
+
+/** Takes the key of an address from somebody else who has it and has not proved that it is theirs. @returns whose it was */
+export async function releaseAddress(db: Queryable, key: string, except: string, now: Date): Promise<string | null> {
+  const result = await db.query<{ id: string }>(
+    `UPDATE identities SET email_key = NULL, updated_at = $3 WHERE email_key = $1 AND id <> $2 AND NOT email_verified RETURNING id`,
+    [key, except, now],
+  )
+  return result.rows[0]?.id ?? null
+}
+
+/** Gives a proved address to an identity. False when somebody else has its key; two at once violate its uniqueness. */
+export async function assignAddress(
+  db: Queryable,
+  id: string,
+  { email, key }: { email: string; key: string },
+  now: Date,
+): Promise<boolean> {
+  const result = await db.query(
+    `UPDATE identities SET email = $2, email_key = $3, email_verified = true, updated_at = $4
+     WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM identities other WHERE other.email_key = $3 AND other.id <> $1)`,
+    [id, email, key, now],
+  )
+  return result.rowCount === 1
 }
 
 /** Null enables. */

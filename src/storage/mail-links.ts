@@ -29,6 +29,20 @@ export async function findMailLink(db: Queryable, purpose: string, id: string, n
   return result.rows[0] ?? null
 }
 
+/** The newest link this identity has for a purpose, whoever holds it. */
+export async function findMailLinkOf(
+  db: Queryable,
+  identityId: string,
+  purpose: string,
+  now: Date,
+): Promise<MailLinkRow | null> {
+  const result = await db.query<MailLinkRow>(
+    `SELECT ${COLUMNS} FROM mail_links WHERE identity_id = $1 AND purpose = $2 AND expires_at > $3 ORDER BY created_at DESC LIMIT 1`,
+    [identityId, purpose, now],
+  )
+  return result.rows[0] ?? null
+}
+
 /** The link for the one call that took it, however many race; null for everybody else. */
 export async function takeMailLink(db: Queryable, purpose: string, id: string, now: Date): Promise<MailLinkRow | null> {
   const result = await db.query<MailLinkRow>(

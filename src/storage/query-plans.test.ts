@@ -6,7 +6,7 @@ import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domai
 import { deleteAccount } from '../domain/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/erasure.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
-import { makeMailLink } from '../domain/mail-links.ts'
+import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
 import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from '../domain/pruning.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
@@ -17,6 +17,7 @@ import { Client, type Tokens } from '../testing/client.ts'
 import { home } from '../testing/connections.ts'
 import { createClock } from '../testing/clock.ts'
 import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
+import { linkFor } from '../testing/mails.ts'
 import { ada, grace } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
 import { transaction } from './postgres.ts'
@@ -36,6 +37,8 @@ const GROWING = [
   'totp_keys',
   'passkeys',
   'recovery_codes',
+  'devices',
+  'mail_links',
   'counters',
   'suspensions',
 ]
@@ -100,6 +103,10 @@ before(async () => {
     SELECT gen_random_uuid(), id, id::text, '', 0, false, 'Laptop', created_at FROM identities`)
   await db.query(`INSERT INTO recovery_codes (identity_id, hash, created_at)
     SELECT id, sha256(convert_to(id::text || n, 'UTF8')), created_at FROM identities, generate_series(1, 3) n`)
+  await db.query(`INSERT INTO devices (identity_id, hash, first_seen_at, last_seen_at, browser, address)
+    SELECT id, sha256(id::text::bytea), now(), now(), 'Firefox', '192.0.2.1' FROM identities`)
+  await db.query(`INSERT INTO mail_links (id, purpose, identity_id, email, created_at, expires_at)
+    SELECT gen_random_uuid(), 'verify-address', id, email, now(), now() + interval '1 day' FROM identities`)
   await db.query(`INSERT INTO counters (key, points, expire)
     SELECT md5(n::text), 1, (extract(epoch FROM now()) * 1000)::bigint + 1000 * n FROM generate_series(-1000, 20000) n`)
   await db.query(`INSERT INTO suspensions (address, since, until, failures)
@@ -108,6 +115,8 @@ before(async () => {
   await server.addIdentity(grace)
   browser = new Browser(server.url)
   await browser.signIn(ada)
+  // The queue makes its tables when it is first used, which is not what is looked at here.
+  await browser.post('/forgot-password', { email: 'nobody@example.test' })
   for (let count = 0; count < 5; count++) await notes.connect(browser)
   await db.query('VACUUM ANALYZE')
 
@@ -136,6 +145,15 @@ for (const [what, act] of [
   ['a wrong secret', async () => wrong.introspect('token')],
   ['signing in again in the same browser', async () => browser.signIn(ada)],
   ['registering', async () => register('fresh')],
+  ['reporting a forgotten password', async () => browser.post('/forgot-password', { email: 'nobody@example.test' })],
+  ['opening a link that confirms an address', async () => browser.get(await link('verify-address'))],
+  ['confirming an address', async () => browser.post(await link('verify-address'), {})],
+  ['confirming an address that somebody else claims', async () => confirmClaimed()],
+  ['resetting a password', async () => resetPassword()],
+  ['changing a password', async () => changePassword()],
+  ['changing the address', async () => changeAddress()],
+  ['asking for another address', async () => browser.post('/settings/email', { email: 'ada@new.example.test' })],
+  ['the settings', async () => browser.get('/settings')],
   ['the dashboard', async () => browser.get('/dashboard')],
   ['the list of signed-in browsers', async () => browser.get('/sessions')],
   ['the activity', async () => browser.get('/activity')],
@@ -258,6 +276,33 @@ async function register(username: string): Promise<void> {
   const email = `${username}@example.test`
   const form = { username, email, password, password_confirmation: password }
   assert.equal((await new Browser(server.url).post('/register', form)).status, 303)
+}
+
+async function link(purpose: LinkPurpose, email = ada.email): Promise<string> {
+  return linkFor(server.portal, purpose, { identityId: adaId, email })
+}
+
+async function confirmClaimed(): Promise<void> {
+  await register('claimant')
+  const email = 'claimant@example.test'
+  assert.equal((await browser.post(await link('change-address', email), {})).status, 303)
+  assert.equal((await browser.post(await link('change-address', ada.email), {})).status, 303)
+}
+
+async function resetPassword(): Promise<void> {
+  const form = { password: ada.password, password_confirmation: ada.password }
+  assert.equal((await browser.post(await link('reset-password'), form)).status, 303)
+  await browser.signIn(ada)
+}
+
+async function changePassword(): Promise<void> {
+  const form = { current_password: ada.password, password: ada.password, password_confirmation: ada.password }
+  assert.equal((await browser.post('/settings/password', form)).status, 303)
+}
+
+async function changeAddress(): Promise<void> {
+  assert.equal((await browser.post(await link('change-address', 'ada@new.example.test'), {})).status, 303)
+  assert.equal((await browser.post(await link('change-address', ada.email), {})).status, 303)
 }
 
 async function later<T>(seconds: number, act: () => Promise<T>): Promise<T> {

@@ -45,19 +45,3 @@ export async function updateSecondFactorName(
   ])
   return result.rowCount === 1
 }
-
-/**
- * Lets one change of an identity's factors in at a time, until the transaction ends: two that are removed at once must not
- * both think the other stays.
- * @returns whether the password may stand alone; null when there is no such identity.
- */
-export async function lockFactorsOf(
-  db: Queryable,
-  identityId: string,
-): Promise<{ passwordStandsAlone: boolean } | null> {
-  const result = await db.query<{ passwordStandsAlone: boolean }>(
-    'SELECT password_stands_alone AS "passwordStandsAlone" FROM identities WHERE id = $1 FOR NO KEY UPDATE',
-    [identityId],
-  )
-  return result.rows[0] ?? null
-}

@@ -45,7 +45,7 @@ export async function startTestServer(
   const folder = await makeTemporaryFolder('server')
   const env = { PORT: String(port), LOG_LEVEL: 'info', DATA_DIR: folder.path, ...options.env }
   const config = testConfig(database, env)
-  const server = await startServer(config, createLogger('info', destination), options.clock)
+  const server = await startServer(config, createLogger(config.logLevel, destination), options.clock)
   const portal = await createPortal(config, createLogger('silent'), options.clock)
 
   return {

@@ -37,5 +37,5 @@ function pathForLog(url: string): string {
   return path
     .slice(0, 200)
     .replace(/^(\/interaction|\/oauth\/authorize)\/[^/]+/, '$1/:uid')
-    .replace(/^(\/+(?:not-me|reset-password))\/.*/i, '$1/:token')
+    .replace(/^(\/+(?:not-me|verify-email|reset-password))\/.*/i, '$1/:token')
 }

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import { RequestRefused } from '../problems.ts'
 
 /**
@@ -6,8 +6,8 @@ import { RequestRefused } from '../problems.ts'
  * on plain http, in Origin. A request with neither carries no ambient cookies of a victim: it does not come from a browser.
  */
 export function requireSameOrigin(publicUrl: string): RequestHandler {
-  return (req, _res, next) => {
-    if (req.method === 'GET' || req.method === 'HEAD' || isSameOrigin(req, publicUrl)) next()
+  return (req, res, next) => {
+    if (req.method === 'GET' || req.method === 'HEAD' || isSameOrigin(req, res, publicUrl)) next()
     else {
       next(
         new RequestRefused(
@@ -21,10 +21,11 @@ export function requireSameOrigin(publicUrl: string): RequestHandler {
   }
 }
 
-function isSameOrigin(req: Request, publicUrl: string): boolean {
+function isSameOrigin(req: Request, res: Response, publicUrl: string): boolean {
   const origin = req.get('origin')
   if (origin !== undefined && origin !== 'null' && origin !== publicUrl) return false
   const site = req.get('sec-fetch-site')
   if (site !== undefined) return site === 'same-origin' || site === 'none'
-  return origin !== 'null'
+  // Where a page keeps its address secret, browsers do not say its origin either; nobody else knows such an address.
+  return origin !== 'null' || res.getHeader('Referrer-Policy') === 'no-referrer'
 }

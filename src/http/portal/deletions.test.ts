@@ -10,7 +10,7 @@ import { Client, type Tokens } from '../../testing/client.ts'
 import { createClock } from '../../testing/clock.ts'
 import { actionOf, readPage } from '../../testing/page.ts'
 import { grace } from '../../testing/people.ts'
-import { queuedMails } from '../../testing/queued-mails.ts'
+import { queuedMails } from '../../testing/mails.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
 
 const DAY = 86_400

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { deleteAccount } from '../../domain/deletions.ts'
-import { keyOf } from '../../domain/identities.ts'
+import { keyOf } from '../../domain/login-keys.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { addSeconds } from '../../domain/time.ts'
 import { portalOf, signedInOf } from '../context.ts'

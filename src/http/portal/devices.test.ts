@@ -10,7 +10,7 @@ import { createClock } from '../../testing/clock.ts'
 import { actionOf, readPage } from '../../testing/page.ts'
 import { ada, grace } from '../../testing/people.ts'
 import { writePlaceDatabase } from '../../testing/place-database.ts'
-import { queuedMails } from '../../testing/queued-mails.ts'
+import { queuedMails } from '../../testing/mails.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
 
 const SAFARI =

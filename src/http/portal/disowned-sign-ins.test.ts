@@ -8,7 +8,7 @@ import { Client, type Tokens } from '../../testing/client.ts'
 import { createClock } from '../../testing/clock.ts'
 import { readPage } from '../../testing/page.ts'
 import { ada, grace } from '../../testing/people.ts'
-import { queuedMails } from '../../testing/queued-mails.ts'
+import { queuedMails } from '../../testing/mails.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
 
 const CURL = 'curl/8.14.1'

@@ -41,6 +41,17 @@ export async function showInteraction(req: InteractionRequest, res: Response): P
         },
       )
     }
+    case 'address': {
+      const { appName, email } = interaction
+      const cancelAction = `/interaction/${encodeURIComponent(req.params.uid)}/cancellation`
+      return render(
+        req,
+        res,
+        'interactions/address',
+        { title: 'Confirm your address first', narrow: true },
+        { appName, email, here: req.originalUrl, cancelAction },
+      )
+    }
     case 'lost':
       // Somebody who is signed in needs no form: making the request again takes them where they were going.
       if (req.signedIn && interaction.restart !== null) return res.redirect(303, interaction.restart)

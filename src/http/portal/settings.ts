@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { findPendingAddressChange } from '../../domain/address-changes.ts'
 import { countSecondFactors } from '../../domain/second-factors.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
@@ -8,11 +9,12 @@ import { render } from '../render.ts'
 export async function showSettings(req: Request, res: Response): Promise<void> {
   const { identityId, username, email, emailVerified } = signedInOf(req)
   const factorCount = await countSecondFactors(portalOf(req), identityId)
+  const pending = await findPendingAddressChange(portalOf(req), identityId)
   await render(
     req,
     res,
     'settings/show',
     { title: 'Settings', nav: 'settings', notice: noticeOf(req) },
-    { username, email, emailVerified, factorCount },
+    { username, email, emailVerified, pendingEmail: pending?.email ?? null, factorCount },
   )
 }

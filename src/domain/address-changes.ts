@@ -1,0 +1,48 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import { deleteMailLinks, findMailLinkOf } from '../storage/mail-links.ts'
+import { transaction } from '../storage/postgres.ts'
+import { addressProblem } from './addresses.ts'
+import { mayMail } from './guessing.ts'
+import type { SignedInRow } from './identity-sessions.ts'
+import { makeMailLink, type MailLinkRow } from './mail-links.ts'
+import { queueMail } from './mail.ts'
+import type { Place, Portal } from './portal.ts'
+
+export type AddressChangeOutcome = { kind: 'asked' } | { kind: 'refused'; problem: string }
+
+/**
+ * Asks the new address whether it is theirs; until that is confirmed the old one stays. Whether somebody else has it plays
+ * no part. The change is pending from now on, under a link that nobody gets: the one in the mail takes its place.
+ */
+export async function askForAddressChange(
+  portal: Portal,
+  { identityId, email: current }: SignedInRow,
+  wanted: string,
+  place: Place,
+): Promise<AddressChangeOutcome> {
+  const email = wanted.trim()
+  const problem = email === current ? 'This is your address already.' : addressProblem(email)
+  if (problem !== null) return { kind: 'refused', problem }
+
+  const isMailed = await mayMail(portal, email)
+  await transaction(portal.storage.pool, async (db) => {
+    await makeMailLink(portal, db, 'change-address', { identityId, email })
+    await insertAuditEvents(db, [{ kind: 'address_change_asked', identityId, ...place }], portal.clock())
+    if (isMailed) await queueMail(portal, { kind: 'change-address', identityId, email }, db)
+  })
+  return { kind: 'asked' }
+}
+
+/** Null when none waits for its confirmation. A mail for any other, or for one withdrawn, must not be sent. */
+export async function findPendingAddressChange(portal: Portal, identityId: string): Promise<MailLinkRow | null> {
+  return findMailLinkOf(portal.storage.pool, identityId, 'change-address', portal.clock())
+}
+
+/** Keeps the address; the link that was sent to the new one is worth nothing. */
+export async function withdrawAddressChange(portal: Portal, identityId: string, place: Place): Promise<void> {
+  if ((await findPendingAddressChange(portal, identityId)) === null) return
+  await transaction(portal.storage.pool, async (db) => {
+    await deleteMailLinks(db, identityId, ['change-address'])
+    await insertAuditEvents(db, [{ kind: 'address_change_withdrawn', identityId, ...place }], portal.clock())
+  })
+}

@@ -1,0 +1,25 @@
+import type { PasswordVerdict } from './password-judge.ts'
+import type { Portal } from './portal.ts'
+import { hasSecondFactor } from './second-factors.ts'
+
+/** Whose password it will be. */
+interface Owner {
+  id: string
+  username: string
+  email: string
+}
+
+/** Judges a password that somebody with an account wants to have from now on. @throws EstimatorBusy */
+export async function judgeNewPassword(
+  portal: Portal,
+  { id, username, email }: Owner,
+  password: string,
+): Promise<PasswordVerdict> {
+  return portal.passwords.judge(password, [username, email], await hasSecondFactor(portal, id))
+}
+
+/** How many characters the new password of this identity must have. */
+export async function newPasswordLength(portal: Portal, identityId: string): Promise<number> {
+  const { passwordLength, passwordLengthWithSecondFactor } = portal.policy
+  return (await hasSecondFactor(portal, identityId)) ? passwordLengthWithSecondFactor : passwordLength
+}

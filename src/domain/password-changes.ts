@@ -1,0 +1,58 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import { deleteDevices } from '../storage/devices.ts'
+import { updatePasswordHash } from '../storage/identities.ts'
+import { deleteMailLinks } from '../storage/mail-links.ts'
+import { transaction } from '../storage/postgres.ts'
+import { endEverythingIn, type SignedInRow } from './identity-sessions.ts'
+import { queueMail } from './mail.ts'
+import { judgeNewPassword } from './new-passwords.ts'
+import type { PasswordVerdict } from './password-judge.ts'
+import type { Place, Portal } from './portal.ts'
+import { signIn, type SignInOutcome } from './sign-in.ts'
+
+/** What somebody typed who is signed in, and where. */
+export interface PasswordChange {
+  current: string
+  password: string
+  place: Place
+  /** The device of this browser, which alone stays known. */
+  deviceHash: Buffer | null
+}
+
+export type PasswordChangeOutcome =
+  | { kind: 'changed' }
+  | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
+  /** The current password is not the one that was typed, or may not be looked at now. */
+  | Extract<SignInOutcome, { kind: 'wrong-credentials' | 'throttled' }>
+
+/**
+ * Changes the password of somebody who knows the one they have. Every other browser is signed out, and every app, in this
+ * browser too, whose own identity session is left for the caller to replace. @throws EstimatorBusy, HasherBusy
+ */
+export async function changePassword(
+  portal: Portal,
+  signedIn: SignedInRow,
+  { current, password, place, deviceHash }: PasswordChange,
+): Promise<PasswordChangeOutcome> {
+  const proof = await signIn(portal, { login: signedIn.username, password: current, place, deviceHash })
+  if (proof.kind === 'wrong-credentials' || proof.kind === 'throttled') return proof
+  const { identity } = proof
+  const verdict = await judgeNewPassword(portal, identity, password)
+  if (verdict.problem !== null) return { kind: 'refused', problem: verdict.problem, verdict }
+
+  const { id: identityId } = identity
+  const { standsAlone } = verdict
+  const replacement = { from: identity.passwordHash, to: await portal.hasher.hash(password), standsAlone }
+  const now = portal.clock()
+  return transaction(portal.storage.pool, async (db) => {
+    // What was the current one a moment ago is not, once a reset or another change has come first.
+    if (!(await updatePasswordHash(db, identityId, replacement, now)))
+      return { kind: 'wrong-credentials', suspension: null } as const
+    await deleteDevices(db, identityId, { except: deviceHash })
+    await deleteMailLinks(db, identityId, ['reset-password', 'change-address'])
+    await insertAuditEvents(db, [{ kind: 'password_changed', identityId, ...place }], now)
+    await endEverythingIn(db, identityId, 'password_changed', place, now, signedIn.id)
+    await queueMail(portal, { kind: 'password-changed', identityId, place, at: now.toISOString() }, db)
+    return { kind: 'changed' } as const
+  })
+}

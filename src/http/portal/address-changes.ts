@@ -1,0 +1,44 @@
+import type { Request, Response } from 'express'
+import { askForAddressChange, findPendingAddressChange, withdrawAddressChange } from '../../domain/address-changes.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { textField } from '../form-fields.ts'
+import { render } from '../render.ts'
+
+/** GET /settings/email */
+export async function newAddressChange(req: Request, res: Response): Promise<void> {
+  await show(req, res, '', {})
+}
+
+/** POST /settings/email: the same answer, whoever has the new address. */
+export async function createAddressChange(req: Request, res: Response): Promise<void> {
+  const email = textField(req.body, 'email')
+  const outcome = await askForAddressChange(portalOf(req), signedInOf(req), email, req.place)
+  switch (outcome.kind) {
+    case 'asked':
+      logEvent(req, 'address_change_asked')
+      return res.redirect(303, '/settings?notice=address-change-asked')
+    case 'refused':
+      res.status(422)
+      return show(req, res, email, { email: outcome.problem })
+  }
+}
+
+/** POST /settings/email/withdrawal */
+export async function createAddressChangeWithdrawal(req: Request, res: Response): Promise<void> {
+  await withdrawAddressChange(portalOf(req), signedInOf(req).identityId, req.place)
+  logEvent(req, 'address_change_withdrawn')
+  res.redirect(303, '/settings?notice=address-change-withdrawn')
+}
+
+async function show(req: Request, res: Response, typed: string, problems: Record<string, string>): Promise<void> {
+  const { identityId, email } = signedInOf(req)
+  const pending = await findPendingAddressChange(portalOf(req), identityId)
+  await render(
+    req,
+    res,
+    'address-changes/new',
+    { title: 'Change your address', narrow: true },
+    { email, typed, pendingEmail: pending?.email ?? null, problems },
+  )
+}

@@ -1,0 +1,69 @@
+import type { Request, Response } from 'express'
+import { askForAddressProof, lookAtAddressProof, proveAddress } from '../../domain/address-proofs.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { optionalField } from '../form-fields.ts'
+import { noticeOf } from '../notices.ts'
+import { render } from '../render.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+
+type ProofRequest = Request<{ token: string }>
+
+/** GET /verify-email */
+export async function showEmailVerification(req: Request, res: Response): Promise<void> {
+  const { email, emailVerified } = signedInOf(req)
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  await render(
+    req,
+    res,
+    'email-verifications/show',
+    { title: 'Your address', narrow: true, notice: noticeOf(req) },
+    { email, emailVerified, returnTo },
+  )
+}
+
+/** POST /verify-email: sends the link again. */
+export async function createVerificationMail(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  await askForAddressProof(portal, signedInOf(req))
+  logEvent(req, 'address_proof_asked')
+  const query = new URLSearchParams({ notice: 'verification-sent', ...(returnTo && { return_to: returnTo }) })
+  res.redirect(303, `/verify-email?${query}`)
+}
+
+/** GET /verify-email/:token: asks, and does nothing, because mail scanners open links too. */
+export async function newEmailVerification(req: ProofRequest, res: Response): Promise<void> {
+  const proof = await lookAtAddressProof(portalOf(req), req.params.token)
+  if (proof === null) return showDeadLink(req, res)
+  const title = proof.kind === 'change' ? 'Change your address' : 'Confirm your address'
+  await render(req, res, 'email-verifications/new', { title, narrow: true }, { ...proof, token: req.params.token })
+}
+
+/** POST /verify-email/:token */
+export async function createEmailVerification(req: ProofRequest, res: Response): Promise<void> {
+  const outcome = await proveAddress(portalOf(req), req.params.token, req.place)
+  switch (outcome.kind) {
+    case 'confirmed':
+    case 'changed':
+      logEvent(req, `address_${outcome.kind}`, { identityId: outcome.identityId })
+      return res.redirect(303, `${req.signedIn ? '/settings' : '/login'}?notice=address-${outcome.kind}`)
+    case 'taken':
+      res.status(409)
+      return render(req, res, 'email-verifications/taken', { title: 'This address is in use', narrow: true }, {})
+    case 'dead':
+      return showDeadLink(req, res)
+  }
+}
+
+async function showDeadLink(req: ProofRequest, res: Response): Promise<void> {
+  const { signedIn } = req
+  res.status(404)
+  await render(
+    req,
+    res,
+    'email-verifications/dead',
+    { title: 'This link does not work', narrow: true },
+    { email: signedIn?.email ?? null, emailVerified: signedIn?.emailVerified ?? false },
+  )
+}

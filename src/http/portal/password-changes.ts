@@ -1,0 +1,61 @@
+import type { Request, Response } from 'express'
+import { newPasswordLength } from '../../domain/new-passwords.ts'
+import { changePassword } from '../../domain/password-changes.ts'
+import type { PasswordVerdict } from '../../domain/password-judge.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent, logSuspension } from '../event-log.ts'
+import { passwordField } from '../form-fields.ts'
+import { deviceOf } from '../middleware/device.ts'
+import { TooManyGuesses } from '../problems.ts'
+import { render } from '../render.ts'
+import { enter } from './sessions.ts'
+
+/** GET /settings/password */
+export async function newPasswordChange(req: Request, res: Response): Promise<void> {
+  await show(req, res, {})
+}
+
+/** POST /settings/password */
+export async function createPasswordChange(req: Request, res: Response): Promise<void> {
+  const signedIn = signedInOf(req)
+  const current = passwordField(req.body, 'current_password')
+  const password = passwordField(req.body, 'password')
+  if (password !== passwordField(req.body, 'password_confirmation')) {
+    return show(req, res, { password_confirmation: 'The two passwords are not the same.' })
+  }
+  const typed = { current, password, place: req.place, deviceHash: deviceOf(req) }
+  const outcome = await changePassword(portalOf(req), signedIn, typed)
+  switch (outcome.kind) {
+    case 'changed': {
+      logEvent(req, 'password_changed')
+      const next = await enter(req, res, signedIn.identityId, signedIn.amr, '/settings?notice=password-changed')
+      return res.redirect(303, next ?? '/login')
+    }
+    case 'throttled':
+      throw new TooManyGuesses(outcome, portalOf(req).clock())
+    case 'wrong-credentials':
+      logSuspension(req, outcome.suspension)
+      logEvent(req, 'password_change_refused')
+      return show(req, res, { current_password: 'That is not your password.' })
+    case 'refused':
+      return show(req, res, { password: outcome.problem }, outcome.verdict)
+  }
+}
+
+async function show(
+  req: Request,
+  res: Response,
+  problems: Record<string, string>,
+  verdict: PasswordVerdict | null = null,
+): Promise<void> {
+  if (Object.keys(problems).length > 0) res.status(422)
+  const { username: owner, identityId } = signedInOf(req)
+  const minimumLength = await newPasswordLength(portalOf(req), identityId)
+  await render(
+    req,
+    res,
+    'password-changes/new',
+    { title: 'Change your password', narrow: true },
+    { owner, problems, verdict, minimumLength },
+  )
+}

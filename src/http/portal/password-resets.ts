@@ -1,0 +1,100 @@
+import type { Request, Response } from 'express'
+import { newPasswordLength } from '../../domain/new-passwords.ts'
+import { askForPasswordReset, lookAtPasswordReset, resetPassword } from '../../domain/password-resets.ts'
+import { admitRecovery } from '../../domain/guessing.ts'
+import type { PasswordVerdict } from '../../domain/password-judge.ts'
+import { portalOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { passwordField, textField } from '../form-fields.ts'
+import { TooManyGuesses } from '../problems.ts'
+import { render } from '../render.ts'
+
+type ResetRequest = Request<{ token: string }>
+
+/** GET /forgot-password */
+export async function newForgottenPassword(req: Request, res: Response): Promise<void> {
+  await showForgotten(req, res, '', {})
+}
+
+/** POST /forgot-password: the same answer and the same work, whoever has this address. */
+export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
+  const email = textField(req.body, 'email')
+  const portal = portalOf(req)
+  const admission = await admitRecovery(portal, req.place.address)
+  if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
+  const outcome = await askForPasswordReset(portal, email, req.place)
+  switch (outcome.kind) {
+    case 'asked':
+      logEvent(req, 'password_reset_asked')
+      return render(req, res, 'password-resets/asked', { title: 'Look into your mail', narrow: true }, {})
+    case 'refused':
+      res.status(422)
+      return showForgotten(req, res, email, { email: outcome.problem })
+  }
+}
+
+/** GET /reset-password/:token: asks for the password, and does nothing. */
+export async function newPasswordReset(req: ResetRequest, res: Response): Promise<void> {
+  await showReset(req, res, {})
+}
+
+/** POST /reset-password/:token */
+export async function createPasswordReset(req: ResetRequest, res: Response): Promise<void> {
+  const { token } = req.params
+  const password = passwordField(req.body, 'password')
+  if (password !== passwordField(req.body, 'password_confirmation')) {
+    return showReset(req, res, { password_confirmation: 'The two passwords are not the same.' })
+  }
+  const outcome = await resetPassword(portalOf(req), token, password, req.place)
+  switch (outcome.kind) {
+    case 'reset':
+      logEvent(req, 'password_reset', { identityId: outcome.identityId })
+      return res.redirect(303, '/login?notice=password-reset')
+    case 'refused':
+      return showReset(req, res, { password: outcome.problem }, outcome.verdict)
+    case 'dead':
+      return showDeadLink(req, res)
+  }
+}
+
+async function showForgotten(
+  req: Request,
+  res: Response,
+  email: string,
+  problems: Record<string, string>,
+): Promise<void> {
+  await render(
+    req,
+    res,
+    'password-resets/forgotten',
+    { title: 'Forgotten password', narrow: true },
+    { email, problems },
+  )
+}
+
+async function showReset(
+  req: ResetRequest,
+  res: Response,
+  problems: Record<string, string>,
+  verdict: PasswordVerdict | null = null,
+): Promise<void> {
+  const portal = portalOf(req)
+  const { token } = req.params
+  const owner = await lookAtPasswordReset(portal, token)
+  if (owner === null) return showDeadLink(req, res)
+  if (Object.keys(problems).length > 0) res.status(422)
+  // Second factors of an address that nobody has proved do not outlive the reset, so they do not make up for a short one.
+  const minimumLength = owner.emailVerified ? await newPasswordLength(portal, owner.id) : portal.policy.passwordLength
+  await render(
+    req,
+    res,
+    'password-resets/new',
+    { title: 'Choose a new password', narrow: true },
+    { token, owner: owner.username, problems, verdict, minimumLength },
+  )
+}
+
+async function showDeadLink(req: Request<{ token: string }>, res: Response): Promise<void> {
+  res.status(404)
+  await render(req, res, 'password-resets/dead', { title: 'This link does not work', narrow: true }, {})
+}

@@ -5,6 +5,7 @@ import { type Config, isLoopback } from './config.ts'
 import { createPasswordJudge } from './domain/password-judge.ts'
 import { createPasswordHasher, hashingCores } from './domain/passwords.ts'
 import { findLivingIdentitySession } from './domain/identity-sessions.ts'
+import { createPlaces } from './domain/places.ts'
 import type { Portal } from './domain/portal.ts'
 import { deriveSecrets } from './domain/secrets.ts'
 import { KeyRing } from './domain/signing-keys.ts'
@@ -38,6 +39,7 @@ export async function createPortal(
   clock: () => Date = () => new Date(),
   patience?: number,
 ): Promise<Portal> {
+  const places = await createPlaces(config.policy.placeDatabase)
   const storage = await openStorage({ ...config, logger, clock, ...(patience === undefined ? {} : { patience }) })
   try {
     const secrets = deriveSecrets(config.secrets)
@@ -46,7 +48,7 @@ export async function createPortal(
     const { lifetimes, policy, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
     const passwords = createPasswordJudge({ policy, publicUrl, onError })
-    return { storage, secrets, keys, hasher, passwords, lifetimes, policy, publicUrl, clock }
+    return { storage, secrets, keys, hasher, passwords, places, lifetimes, policy, publicUrl, clock }
   } catch (error) {
     await storage.close()
     throw error

@@ -55,6 +55,7 @@ test('in development nothing needs to be set', () => {
       passwordLengthWithSecondFactor: 8,
       passwordRangeUrl: null,
       freeGuesses: 5,
+      firstGuessDelay: 1,
       longestGuessDelay: 900,
       suspensionAfter: 100,
       suspension: 900,

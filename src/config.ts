@@ -39,8 +39,9 @@ export interface Policy {
   passwordLengthWithSecondFactor: number
   /** Asked about the first five figures of a password's SHA-1; null asks nobody. */
   passwordRangeUrl: string | null
-  /** Wrong guesses that cost no waiting, and the longest wait for the next one (seconds). */
+  /** Wrong guesses that cost no waiting; then the first wait, which doubles, and the longest (seconds). */
   freeGuesses: number
+  firstGuessDelay: number
   longestGuessDelay: number
   /** Failures from one address within an hour that suspend it, 0 for never, and for how long (seconds). */
   suspensionAfter: number
@@ -135,6 +136,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       passwordLengthWithSecondFactor: values.PASSWORD_LENGTH_WITH_SECOND_FACTOR,
       passwordRangeUrl: values.PASSWORD_RANGE_URL ?? null,
       freeGuesses: values.FREE_GUESSES,
+      firstGuessDelay: values.FIRST_GUESS_DELAY,
       longestGuessDelay: values.LONGEST_GUESS_DELAY,
       suspensionAfter: values.SUSPENSION_AFTER,
       suspension: values.SUSPENSION,
@@ -247,6 +249,7 @@ const environment = z.object({
     .refine((value) => !value.includes('@'), 'must be a URL without a user name')
     .optional(),
   FREE_GUESSES: count(1, 100, 5),
+  FIRST_GUESS_DELAY: seconds(1, DAY, 1),
   LONGEST_GUESS_DELAY: seconds(1, DAY, 900),
   SUSPENSION_AFTER: count(0, 1_000_000, 100),
   SUSPENSION: seconds(1, 30 * DAY, 900),

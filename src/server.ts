@@ -5,6 +5,7 @@ import { type App, createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import { startDeliveries } from './deliveries.ts'
+import { eraseDeletedAccounts } from './domain/erasure.ts'
 import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
@@ -71,6 +72,7 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
     work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneCounters(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneSuspensions(app.portal, stopping.signal), PRUNE_EVERY_MS),
   ]

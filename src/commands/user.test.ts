@@ -4,6 +4,7 @@ import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { claimsOf, Client } from '../testing/client.ts'
 import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { readPage } from '../testing/page.ts'
 import { grace } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -91,6 +92,26 @@ test('revoke-all ends every browser and every family of one user only', async ()
   assert.equal((await notes.refresh(tokens.refresh_token)).status, 400)
   assert.equal((await theirs.get('/dashboard')).status, 200)
   await mine.signIn(grace)
+})
+
+test('a deleted user is out at once and can come back for a while; with --now there is nothing left', async () => {
+  const leaver = { username: 'leaver', email: 'leaver@example.test', password: 'a person who leaves again' }
+  await server.addIdentity(leaver)
+  const browser = new Browser(server.url)
+  await browser.signIn(leaver)
+  const deleted = printed(await user(['delete', 'leaver', '--json']))
+  assert.equal(deleted['state'], 'deleted')
+  assert.ok(new Date(deleted['erased_from'] as string) > new Date())
+  assert.equal((await browser.get('/dashboard')).status, 303)
+  await browser.signIn(leaver)
+  assert.equal((await browser.get('/dashboard')).status, 303)
+  await browser.post('/account-restoration', {})
+  assert.match((await readPage(await browser.get('/activity'))).text, /Your account was deleted by an operator\./)
+
+  await user(['delete', 'leaver'])
+  assert.equal(printed(await user(['delete', 'leaver@example.test', '--now', '--json']))['state'], 'erased')
+  assert.equal((await user(['delete', 'leaver', '--now'])).stderr, 'there is no identity leaver\n')
+  await server.addIdentity(leaver)
 })
 
 test('nobody of that name is said on one line', async () => {

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import { deleteAccount } from '../domain/deletions.ts'
+import { eraseAccount } from '../domain/erasure.ts'
 import {
   disableIdentity,
   enableIdentity,
+  findIdentity,
   findIdentityByLogin,
   type IdentityRow,
   listIdentities,
@@ -21,6 +24,7 @@ interface UserOptions {
   passwordStdin?: boolean
   role?: string[]
   emailVerified?: boolean
+  now?: boolean
 }
 
 export function addUserCommands(program: Command): void {
@@ -76,6 +80,19 @@ export function addUserCommands(program: Command): void {
     )
   onIdentity('disable', 'Refuse an identity and end everything it has.', disableIdentity)
   onIdentity('enable', 'Let a disabled identity sign in again; what ended stays ended.', enableIdentity)
+  onPortal(
+    user
+      .command('delete <login>')
+      .description('End everything an identity has, and erase it when its owner has had time to keep it.')
+      .option('--now', 'erase it at once'),
+    async (portal, login: string, { json, now }: UserOptions) => {
+      const identity = await find(portal, login)
+      await deleteAccount(portal, identity.id, null, now ? 0 : undefined)
+      if (now) await eraseAccount(portal, identity.id)
+      const left = await findIdentity(portal.storage, identity.id)
+      print(left === null ? { ...describe(identity), state: 'erased' } : describe(left), json)
+    },
+  )
   onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
 }
 
@@ -92,7 +109,13 @@ function describe(identity: IdentityRow): Record<string, unknown> {
     email: identity.email,
     email_verified: identity.emailVerified,
     roles: identity.roles,
-    state: identity.disabledAt === null ? 'enabled' : 'disabled',
+    state: stateOf(identity),
     created_at: identity.createdAt,
+    ...(identity.erasedFrom === null ? {} : { erased_from: identity.erasedFrom }),
   }
+}
+
+function stateOf({ disabledAt, erasedFrom }: IdentityRow): string {
+  if (erasedFrom !== null) return 'deleted'
+  return disabledAt === null ? 'enabled' : 'disabled'
 }

@@ -28,6 +28,12 @@ for (const [event, sentence, tone] of [
   [{ kind: 'family_ended', clientId: 'notes', cause: 'toString' }, 'Notes was disconnected: it was ended.', 'plain'],
   [{ kind: 'identity_disabled' }, 'Your account was disabled by an operator.', 'warning'],
   [{ kind: 'identity_enabled' }, 'Your account was enabled again by an operator.', 'good'],
+  [{ kind: 'sign_in_disowned', ...home }, 'You said that a sign-in was not you.', 'warning'],
+  [{ kind: 'device_forgotten', ...home }, 'A known browser was forgotten.', 'plain'],
+  [{ kind: 'data_exported', ...home }, 'You downloaded your data.', 'plain'],
+  [{ kind: 'deletion_requested', ...home }, 'You deleted your account.', 'warning'],
+  [{ kind: 'deletion_requested' }, 'Your account was deleted by an operator.', 'warning'],
+  [{ kind: 'deletion_withdrawn', ...home }, 'You kept your account after all.', 'good'],
 ] satisfies [AuditEvent, string, string][]) {
   test(`a person reads "${sentence}"`, async () => {
     const [happening] = await happened(event)

@@ -1,6 +1,10 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { findDevice } from '../storage/devices.ts'
-import type { Portal } from './portal.ts'
+import { insertAuditEvents } from '../storage/audit.ts'
+import { deleteDevices, type DeviceRow, findDevice, listDevices } from '../storage/devices.ts'
+import { transaction } from '../storage/postgres.ts'
+import type { Place, Portal } from './portal.ts'
+
+export type { DeviceRow }
 
 /**
  * A device is a browser that keeps a long-lived cookie: 128 random bits and a tag, so that strangers cannot make one up
@@ -23,6 +27,23 @@ export function hashDevice(portal: Portal, cookie: string | undefined): Buffer |
 /** True for a browser this very identity has signed in from before. */
 export async function isKnownDevice(portal: Portal, identityId: string, hash: Buffer | null): Promise<boolean> {
   return hash !== null && (await findDevice(portal.storage.pool, identityId, hash)) !== null
+}
+
+/** The browsers this identity has signed in from, the one used last first. */
+export async function listKnownDevices(portal: Portal, identityId: string): Promise<DeviceRow[]> {
+  return listDevices(portal.storage.pool, identityId)
+}
+
+/**
+ * The next sign-in from it is one from a browser that is not known; who is signed in there stays so. False when it is not
+ * known anyway.
+ */
+export async function forgetDevice(portal: Portal, identityId: string, hash: Buffer, place: Place): Promise<boolean> {
+  return transaction(portal.storage.pool, async (db) => {
+    if ((await deleteDevices(db, identityId, { hash })) === 0) return false
+    await insertAuditEvents(db, [{ kind: 'device_forgotten', identityId, ...place }], portal.clock())
+    return true
+  })
 }
 
 const ID_BYTES = 16

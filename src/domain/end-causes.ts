@@ -20,9 +20,11 @@ export const END_CAUSES = {
     reason: 'reused',
     alarming: true,
   },
+  disowned: { words: 'you said that a sign-in was not you', reason: 'revoked', alarming: true },
   expired: { words: 'it had lasted as long as it may', reason: 'expired', alarming: false },
   idle_expired: { words: 'it had not been used for a long time', reason: 'expired', alarming: false },
   identity_disabled: { words: 'your account was disabled', reason: 'identity_disabled', alarming: true },
+  identity_deleted: { words: 'your account was deleted', reason: 'identity_disabled', alarming: false },
   app_disabled: { words: 'the app was disabled', reason: 'app_disabled', alarming: false },
   operator: { words: 'an operator ended it', reason: 'revoked', alarming: true },
 } as const satisfies Record<string, { words: string; reason: RefusalReason; alarming: boolean }>

@@ -24,6 +24,7 @@ import {
 } from '../testing/connections.ts'
 import { createDatabase, STORAGES, type TestDatabase } from '../testing/databases.ts'
 import { ada } from '../testing/people.ts'
+import { queuedMails } from '../testing/queued-mails.ts'
 import { TEST_SECRET, testConfig } from '../testing/portal.ts'
 import { type AppSettings, createApp, disableApp, enableApp } from './apps.ts'
 import {
@@ -36,7 +37,7 @@ import {
 } from './families.ts'
 import { disableIdentity, enableIdentity, register } from './identities.ts'
 import { endIdentitySessions, openIdentitySession } from './identity-sessions.ts'
-import type { Portal } from './portal.ts'
+import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, mintRefreshToken, parseRefreshToken, successorOf } from './refresh-tokens.ts'
 import { deriveSecrets } from './secrets.ts'
 
@@ -57,6 +58,8 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       database = await createDatabase(kind)
       clock = createClock()
       portal = await openPortal()
+      // As in a portal that runs, the queue is open before anybody races.
+      await portal.storage.jobs.work('mail', async () => {})
       adaId = await addPerson(ada.username)
       await createApp(portal, 'notes', notesApp)
       await createApp(portal, 'photos', photosApp)
@@ -90,6 +93,12 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         [familyId],
       )
       return result.rows.map((row) => row.cause)
+    }
+
+    /** Where the token was used again, of every mail there is about it. */
+    async function reuseMails({ familyId }: Pick<Connection, 'familyId'>): Promise<Place[]> {
+      const mails = await queuedMails(portal, 'family-reuse')
+      return mails.filter((mail) => mail.familyId === familyId).map(({ place }) => place)
     }
 
     test('a rotation moves the family by one and gives a token that works next', async () => {
@@ -151,6 +160,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       assert.equal(family.endCause, 'reuse')
       assert.deepEqual(family.endedAt, clock())
       assert.deepEqual(await auditCauses(notes), ['reuse'])
+      assert.deepEqual(await reuseMails(notes), [elsewhere])
       assert.equal(refusalIn(await refresh(portal, { ...notes, refreshToken: second })).reason, 'reused')
     })
 
@@ -164,6 +174,25 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         [notes.familyId],
       )
       assert.deepEqual(result.rows, [{ ...elsewhere, identity_id: adaId, client_id: 'notes' }])
+    })
+
+    test('nobody is mailed of a family that ended in any other way, or of a token inside the window', async () => {
+      const [notes, photos] = [await connect(portal, adaId, 'notes'), await connect(portal, adaId, 'photos')]
+      successorIn(await refresh(portal, notes))
+      successorIn(await refresh(portal, notes, { place: elsewhere }))
+      await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
+      await refresh(portal, notes, { place: elsewhere })
+      clock.advance(181 * DAY)
+      await refresh(portal, photos, { place: elsewhere })
+      assert.deepEqual([await reuseMails(notes), await reuseMails(photos)], [[], []])
+    })
+
+    test('a code that was used twice is mailed like a token', async () => {
+      const notes = await connect(portal, adaId, 'notes')
+      for (let time = 0; time < 2; time++) {
+        await endFamilies(portal, { id: notes.familyId }, 'code_reuse', elsewhere)
+      }
+      assert.deepEqual(await reuseMails(notes), [elsewhere])
     })
 
     test('a token two generations back ends the family even inside the window', async () => {

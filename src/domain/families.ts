@@ -15,6 +15,7 @@ import {
 } from '../storage/families.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
+import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
 import { addSeconds } from './time.ts'
@@ -204,14 +205,22 @@ export function isLiving(family: FamilyRow, now: Date): boolean {
   )
 }
 
-/** Ends families and writes down why, in one transaction. @returns those that this call ended. */
+/** Ends families and writes down why, in one transaction; the person is told of a theft. @returns those that this call ended. */
 export async function endFamilies(
   portal: Portal,
   choice: FamilyChoice,
   cause: EndCause,
   place: Place | null,
 ): Promise<EndedFamily[]> {
-  return transaction(portal.storage.pool, (db) => endFamiliesIn(db, choice, cause, place, portal.clock()))
+  const now = portal.clock()
+  return transaction(portal.storage.pool, async (db) => {
+    const ended = await endFamiliesIn(db, choice, cause, place, now)
+    if (END_CAUSES[cause].reason !== 'reused' || place === null) return ended
+    for (const { id } of ended) {
+      await queueMail(portal, { kind: 'family-reuse', familyId: id, place, at: now.toISOString() }, db)
+    }
+    return ended
+  })
 }
 
 /** The same, inside a transaction that ends more than families. */

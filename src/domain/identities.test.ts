@@ -161,6 +161,7 @@ test('the right password signs in, by user name or address; anything else does n
   ] as const) {
     assert.deepEqual(await signIn(portal, { login: login, password: password, place: home, deviceHash: null }), {
       kind: 'wrong-credentials',
+      suspension: null,
     })
   }
 })
@@ -197,6 +198,7 @@ test('a disabled person is out everywhere at once, cannot sign in, and comes bac
   await disableIdentity(portal, id)
   assert.deepEqual(await signIn(portal, { login: 'disabled', password: ada.password, place: home, deviceHash: null }), {
     kind: 'wrong-credentials',
+    suspension: null,
   })
   assert.equal(await findLivingIdentitySession(portal, notes.identitySessionId, home), null)
   for (const each of [notes, offline]) assert.equal(refusalIn(await refresh(portal, each)).reason, 'identity_disabled')

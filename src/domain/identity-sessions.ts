@@ -27,7 +27,7 @@ const SEEN_PRECISION_MS = 60_000
 /**
  * Opens the identity session of a sign-in. The one the same browser had before ends; what the same person had opened in
  * it goes on under the new one, what another person had opened ends. The person is told of a browser (by its device) they
- * have not used before, unless it is their first. Null when the identity was disabled in the meantime.
+ * have not used before, unless it is their first. Null when the identity was disabled or deleted in the meantime.
  */
 export async function openIdentitySession(
   portal: Portal,
@@ -62,7 +62,10 @@ export async function openIdentitySession(
 /** What the audit event of a sign-in says of a browser that was not known. */
 export const UNFAMILIAR = 'unfamiliar'
 
-/** Null when nobody is signed in with this session any more: ended, expired, unseen for too long, identity disabled. */
+/**
+ * Null when nobody is signed in with this session any more: ended, expired, unseen for too long, identity disabled or
+ * deleted.
+ */
 export async function findLivingIdentitySession(portal: Portal, id: string, place: Place): Promise<SignedInRow | null> {
   const now = portal.clock()
   const session = await findSignedIn(portal.storage, id, now, seenSince(portal, now))

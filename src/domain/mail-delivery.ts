@@ -8,6 +8,7 @@ import { browserInWords } from './browsers.ts'
 import { keyOf } from './identities.ts'
 import { makeMailLink, LINK_LIVES, type LinkPurpose } from './mail-links.ts'
 import type { Mail } from './mail.ts'
+import { addressInWords } from './places.ts'
 import type { Place, Portal } from './portal.ts'
 import { timeInWords } from './time-words.ts'
 
@@ -39,7 +40,7 @@ async function write(portal: Portal, mail: Mail): Promise<Letter[]> {
         message: messages.passwordChanged({
           username,
           ...when(portal, mail.at),
-          place: inWords(mail.place),
+          place: inWords(portal, mail.place),
           forgottenPasswordUrl: `${portal.publicUrl}/forgot-password`,
         }),
       }))
@@ -56,7 +57,7 @@ async function write(portal: Portal, mail: Mail): Promise<Letter[]> {
       const { from, to, at, place } = mail
       const identity = await findIdentity(portal.storage, mail.identityId)
       if (identity === null) return []
-      const facts = { username: identity.username, from, to, ...when(portal, at), place: inWords(place) }
+      const facts = { username: identity.username, from, to, ...when(portal, at), place: inWords(portal, place) }
       return [
         { to: from, message: messages.addressChangedToOld(facts) },
         { to, message: messages.addressChangedToNew(facts) },
@@ -68,7 +69,7 @@ async function write(portal: Portal, mail: Mail): Promise<Letter[]> {
         message: messages.unfamiliarSignIn({
           username,
           ...when(portal, mail.at),
-          place: inWords(mail.place),
+          place: inWords(portal, mail.place),
           url: await link(portal, 'disown-sign-in', '/not-me', id, email, mail.identitySessionId),
         }),
       }))
@@ -81,7 +82,7 @@ async function write(portal: Portal, mail: Mail): Promise<Letter[]> {
           username,
           factor: mail.factor,
           ...when(portal, mail.at),
-          place: inWords(mail.place),
+          place: inWords(portal, mail.place),
           url: `${portal.publicUrl}/settings/second-factors`,
         }
         const compose = mail.kind === 'second-factor-added' ? messages.secondFactorAdded : messages.secondFactorRemoved
@@ -93,7 +94,7 @@ async function write(portal: Portal, mail: Mail): Promise<Letter[]> {
         message: messages.erasureAhead({
           username,
           date: when(portal, mail.erasedFrom).when,
-          place: inWords(mail.place),
+          place: inWords(portal, mail.place),
           url: `${portal.publicUrl}/login`,
         }),
       }))
@@ -139,7 +140,7 @@ async function writeReset(portal: Portal, email: string, place: Place): Promise<
     username: identity.username,
     url: await link(portal, 'reset-password', '/reset-password', identity.id, identity.email),
     minutes: LINK_LIVES['reset-password'] / 60,
-    place: inWords(place),
+    place: inWords(portal, place),
   })
   return [{ to: identity.email, message }]
 }
@@ -152,8 +153,8 @@ async function writeReuse(portal: Portal, mail: Extract<Mail, { kind: 'family-re
     message: messages.familyEndedForReuse({
       username,
       app: family.appName,
-      opened: { ...when(portal, family.createdAt.toISOString()), place: inWords(family) },
-      reused: { ...when(portal, mail.at), place: inWords(mail.place) },
+      opened: { ...when(portal, family.createdAt.toISOString()), place: inWords(portal, family) },
+      reused: { ...when(portal, mail.at), place: inWords(portal, mail.place) },
       url: `${portal.publicUrl}/activity`,
     }),
   }))
@@ -178,8 +179,8 @@ function when(portal: Portal, at: string): { when: string } {
 }
 
 /** Null for an operator. */
-function inWords(place: Place | null): messages.MailPlace {
+function inWords(portal: Portal, place: Place | null): messages.MailPlace {
   return place === null
     ? { browser: 'The command line, by an operator', address: null }
-    : { browser: browserInWords(place.browser), address: place.address }
+    : { browser: browserInWords(place.browser), address: addressInWords(portal, place.address) }
 }

@@ -2,6 +2,7 @@ import type { Lifetimes, Policy } from '../config.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './password-judge.ts'
 import type { PasswordHasher } from './passwords.ts'
+import type { Places } from './places.ts'
 import type { Secrets } from './secrets.ts'
 import type { KeyRing } from './signing-keys.ts'
 
@@ -12,6 +13,7 @@ export interface Portal {
   keys: KeyRing
   hasher: PasswordHasher
   passwords: PasswordJudge
+  places: Places
   lifetimes: Lifetimes
   policy: Policy
   /** The issuer. */

@@ -89,10 +89,11 @@ export async function reset(portal: Portal, tallies: Tally[]): Promise<void> {
 /** One caller gets through each gate, which then stays shut, twice as long for each who has passed before. */
 async function pass(portal: Portal, tallies: Tally[]): Promise<Passage> {
   const { counters } = portal.storage
+  const { firstGuessDelay, longestGuessDelay } = portal.policy
   const passed: Tally[] = []
   for (const each of tallies) {
     const before = await counters.read(passagesOf(each))
-    const gate = await counters.add(gateOf(each), Math.min(portal.policy.longestGuessDelay, 2 ** before))
+    const gate = await counters.add(gateOf(each), Math.min(longestGuessDelay, firstGuessDelay * 2 ** before))
     if (gate.points > 1) {
       await release(portal, passed)
       return { kind: 'held', forMs: gate.endsInMs }

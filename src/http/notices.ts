@@ -11,6 +11,7 @@ const NOTICES = {
   'second-factor-renamed': 'The second factor has a new name.',
   'second-factor-removed': 'The second factor was removed.',
   'no-second-factor': 'Your last second factor was removed. From now on your password alone signs you in.',
+  'device-forgotten': 'That browser is not known any more.',
 } as const
 
 export type Notice = keyof typeof NOTICES

@@ -2,9 +2,14 @@ import { join } from 'node:path'
 import express, { type RequestHandler, Router } from 'express'
 import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
-import { letFormsLeadOn } from './middleware/security-headers.ts'
+import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
+import { createAccountRestoration, newAccountRestoration } from './portal/account-restorations.ts'
 import { showDashboard } from './portal/dashboard.ts'
+import { createDeletion, newDeletion } from './portal/deletions.ts'
+import { createDeviceRemoval } from './portal/devices.ts'
+import { createDisownedSignIn, newDisownedSignIn } from './portal/disowned-sign-ins.ts'
+import { createExport, newExport } from './portal/exports.ts'
 import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, createStepUp, showInteraction } from './portal/interactions.ts'
@@ -36,6 +41,12 @@ export function createRoutes(
   const routes = Router()
 
   routes.use('/public', express.static(PUBLIC, { index: false, maxAge: '1h' }))
+
+  // Whoever has the link of a mail may do what it says, signed in or not. No other site knows it; and because no referrer
+  // may tell it, browsers send these forms with an origin of `null`, so they come before the question for that.
+  routes.get('/not-me/:token', keepAddressSecret, newDisownedSignIn)
+  routes.post('/not-me/:token', keepAddressSecret, createDisownedSignIn)
+
   routes.use(sameOrigin, identityCookie, findIdentity)
 
   // The protocol reads its own bodies, so these stand before the parser of forms.
@@ -60,6 +71,9 @@ export function createRoutes(
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
 
+  routes.get('/account-restoration', letFormsLeadOn, newAccountRestoration)
+  routes.post('/account-restoration', letFormsLeadOn, createAccountRestoration)
+
   routes.get('/interaction/:uid', letFormsLeadOn, showInteraction)
   routes.post('/interaction/:uid/second-factor', letFormsLeadOn, createStepUp)
   routes.post('/interaction/:uid/confirmation', letFormsLeadOn, createConfirmation)
@@ -71,8 +85,13 @@ export function createRoutes(
   routes.get('/sessions', requireIdentity, listSessions)
   routes.post('/sessions/revocation', requireIdentity, createOtherSessionsRevocation)
   routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)
+  routes.post('/devices/:id/removal', requireIdentity, createDeviceRemoval)
   routes.get('/activity', requireIdentity, listActivity)
   routes.get('/settings', requireIdentity, showSettings)
+  routes.get('/settings/export', requireFreshSignIn('/settings/export'), newExport)
+  routes.post('/settings/export', requireFreshSignIn('/settings/export'), createExport)
+  routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)
+  routes.post('/settings/deletion', requireFreshSignIn('/settings/deletion'), createDeletion)
 
   const factors = '/settings/second-factors'
   const fresh = requireFreshSignIn(factors)

@@ -27,7 +27,8 @@ export function waitInWords({ retryAt, suspended }: Omit<Wait, 'kind'>, now: Dat
 }
 
 function durationInWords(seconds: number): string {
-  const [size, unit] = seconds < 60 ? [1, 'second'] : seconds < 3600 ? [60, 'minute'] : [3600, 'hour']
-  const count = Math.ceil(seconds / size)
+  const minutes = Math.ceil(seconds / 60)
+  const [count, unit] =
+    seconds < 60 ? [seconds, 'second'] : minutes < 60 ? [minutes, 'minute'] : [Math.ceil(minutes / 60), 'hour']
   return count === 1 ? `one ${unit}` : `${count} ${unit}s`
 }

@@ -5,11 +5,11 @@ import { epochSeconds } from '../domain/time.ts'
 
 export type PortalAccount = Account & { identity: IdentityRow }
 
-/** An identity as the library's account. Undefined for nobody, and for a disabled identity. */
+/** An identity as the library's account. Undefined for nobody, and for an identity that is disabled or deleted. */
 export function findAccountWith(portal: Portal) {
   return async (_ctx: KoaContextWithOIDC, id: string): Promise<PortalAccount | undefined> => {
     const identity = await findIdentity(portal.storage, id)
-    if (identity === null || identity.disabledAt !== null) return undefined
+    if (identity === null || identity.disabledAt !== null || identity.erasedFrom !== null) return undefined
     return { accountId: identity.id, identity, claims: () => claimsOf(identity) }
   }
 }

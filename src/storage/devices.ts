@@ -35,20 +35,15 @@ export async function upsertDevice(
   return result.rows[0] as { isNew: boolean; hadOthers: boolean }
 }
 
-/** From now on these browsers are strangers to the identity; `except` stays known. */
+/** From now on these browsers are strangers to the identity; `except` stays known. @returns how many were known */
 export async function deleteDevices(
   db: Queryable,
   identityId: string,
   choice: { hash: Buffer } | { except: Buffer | null },
-): Promise<void> {
-  if ('hash' in choice) {
-    await db.query('DELETE FROM devices WHERE identity_id = $1 AND hash = $2', [identityId, choice.hash])
-  } else {
-    await db.query('DELETE FROM devices WHERE identity_id = $1 AND hash IS DISTINCT FROM $2', [
-      identityId,
-      choice.except,
-    ])
-  }
+): Promise<number> {
+  const [condition, hash] = 'hash' in choice ? ['hash = $2', choice.hash] : ['hash IS DISTINCT FROM $2', choice.except]
+  const result = await db.query(`DELETE FROM devices WHERE identity_id = $1 AND ${condition}`, [identityId, hash])
+  return result.rowCount ?? 0
 }
 
 export async function listDevices(db: Queryable, identityId: string): Promise<DeviceRow[]> {

@@ -26,6 +26,7 @@ export interface FamilyRow {
   address: string
   endedAt: Date | null
   endCause: string | null
+  /** By an operator, or deleted by its owner. */
   identityDisabled: boolean
   roles: string[]
   appDisabled: boolean
@@ -39,7 +40,7 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   f.current_hash AS "currentHash", f.previous_hash AS "previousHash", f.rotated_at AS "rotatedAt", f.scope, f.claims, f.sid, f.acr,
   f.amr, f.auth_time AS "authTime", f.jkt, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
   f.expires_at AS "expiresAt", f.browser, f.address, f.ended_at AS "endedAt", f.end_cause AS "endCause",
-  i.disabled_at IS NOT NULL AS "identityDisabled", i.roles, a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
+  i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
   a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 
@@ -71,7 +72,8 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
        jkt, created_at, last_used_at, idle_expires_at, expires_at, browser, address)
      SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, s.browser, s.address
      FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2
-     WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND a.disabled_at IS NULL
+     WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND i.erased_from IS NULL
+       AND a.disabled_at IS NULL
      FOR SHARE OF s, i, a
      RETURNING *)
      INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
@@ -156,7 +158,7 @@ export async function advanceFamily(db: Queryable, advance: Advance, now: Date):
            WHERE f.id = $1 AND f.client_id = $2 AND f.current_hash = $3 AND f.ended_at IS NULL
              AND f.idle_expires_at > $5 AND f.expires_at > $5
              AND (f.jkt IS NULL OR f.jkt = $6) AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
-             AND i.id = f.identity_id AND i.disabled_at IS NULL AND a.client_id = f.client_id AND a.disabled_at IS NULL
+             AND i.id = f.identity_id AND i.disabled_at IS NULL AND i.erased_from IS NULL AND a.client_id = f.client_id AND a.disabled_at IS NULL
              AND (NOT $9::boolean OR CASE WHEN a.is_public THEN $10::text IS NULL
                ELSE $10 IN (a.secret_hash, CASE WHEN a.previous_secret_until > $5 THEN a.previous_secret_hash END) END)
            RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr,
@@ -270,6 +272,15 @@ export async function deleteEndedFamilies(db: Queryable, before: Date, limit: nu
        ARRAY(SELECT id FROM families WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)
        || ARRAY(SELECT id FROM families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
     [before, limit],
+  )
+  return result.rowCount ?? 0
+}
+
+/** Deletes up to `limit` families of an identity, living or not. @returns how many went */
+export async function deleteFamiliesOf(db: Queryable, identityId: string, limit: number): Promise<number> {
+  const result = await db.query(
+    'DELETE FROM families WHERE id = ANY (ARRAY(SELECT id FROM families WHERE identity_id = $1 LIMIT $2))',
+    [identityId, limit],
   )
   return result.rowCount ?? 0
 }

@@ -23,7 +23,7 @@ const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt
 // Not ended, and neither older than its end nor unseen for too long ($1: now, $2: the oldest sight that still counts).
 const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2'
 
-/** False when the identity was disabled in the meantime. */
+/** False when the identity was disabled or deleted in the meantime. */
 export async function insertIdentitySession(
   db: Queryable,
   session: IdentitySessionRow & { expiresAt: Date },
@@ -31,7 +31,8 @@ export async function insertIdentitySession(
   const result = await db.query({
     name: 'identity-session-insert',
     text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address)
-     SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9 FROM identities i WHERE i.id = $2 AND i.disabled_at IS NULL FOR SHARE`,
+     SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9 FROM identities i
+     WHERE i.id = $2 AND i.disabled_at IS NULL AND i.erased_from IS NULL FOR SHARE`,
     values: [
       session.id,
       session.identityId,
@@ -57,9 +58,15 @@ export async function findSignedIn(
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
     text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified" FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
-           WHERE s.id = $3 AND ${LIVING} AND i.disabled_at IS NULL`,
+           WHERE s.id = $3 AND ${LIVING} AND i.disabled_at IS NULL AND i.erased_from IS NULL`,
     values: [now, seenSince, id],
   })
+  return result.rows[0] ?? null
+}
+
+/** Whether it has ended or not. */
+export async function findIdentitySession(db: Queryable, id: string): Promise<IdentitySessionRow | null> {
+  const result = await db.query<IdentitySessionRow>(`SELECT ${COLUMNS} FROM identity_sessions s WHERE s.id = $1`, [id])
   return result.rows[0] ?? null
 }
 

@@ -3,7 +3,10 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
+import { deleteAccount } from '../domain/deletions.ts'
+import { eraseDeletedAccounts } from '../domain/erasure.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
+import { makeMailLink } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
 import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from '../domain/pruning.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
@@ -16,6 +19,7 @@ import { createClock } from '../testing/clock.ts'
 import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
 import { ada, grace } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
+import { transaction } from './postgres.ts'
 import { replaceRecoveryCodes } from './recovery-codes.ts'
 import { deleteSecondFactor } from './second-factors.ts'
 
@@ -157,6 +161,12 @@ for (const [what, act] of [
   ['signing out', async () => browser.post('/logout', {})],
   ['disabling a person', async () => disableIdentity(server.portal, adaId)],
   ['enabling a person', async () => enableIdentity(server.portal, adaId)],
+  ['forgetting a browser', async () => forgetBrowser()],
+  ['disowning a sign-in', async () => disown()],
+  ['downloading what is held', async () => exportOf(await signedIn())],
+  ['deleting an account', async () => (await signedIn()).post('/settings/deletion', { username: 'ada' })],
+  ['coming back to a deleted account', async () => comeBack()],
+  ['erasing an account', async () => erase()],
   ['ending everything of a person', async () => revokeEverything(server.portal, adaId)],
   ['changing an app', async () => changeApp(server.portal, await app('app-3'), { name: 'Letters' })],
   ['disabling an app', async () => disableApp(server.portal, await app('app-3'))],
@@ -266,6 +276,43 @@ async function freshToken(): Promise<string> {
 async function twice(refreshToken: string): Promise<void> {
   await notes.refresh(refreshToken)
   await notes.refresh(refreshToken)
+}
+
+async function signedIn(): Promise<Browser> {
+  const fresh = new Browser(server.url)
+  await fresh.signIn(ada)
+  return fresh
+}
+
+async function forgetBrowser(): Promise<void> {
+  const fresh = await signedIn()
+  const [, path] = /action="(\/devices\/[^"]+)"/.exec(await (await fresh.get('/sessions')).text()) ?? []
+  assert.equal((await fresh.post(path ?? '', {})).status, 303)
+}
+
+async function disown(): Promise<void> {
+  const holder = { identityId: adaId, email: ada.email, identitySessionId: await sessionId() }
+  const token = await transaction(server.portal.storage.pool, (client) =>
+    makeMailLink(server.portal, client, 'disown-sign-in', holder),
+  )
+  await new Browser(server.url).get(`/not-me/${token}`)
+  assert.equal((await new Browser(server.url).post(`/not-me/${token}`, {})).status, 303)
+}
+
+async function exportOf(fresh: Browser): Promise<void> {
+  assert.match(await (await fresh.post('/settings/export', {})).text(), /\]\n\}\n$/)
+}
+
+async function comeBack(): Promise<void> {
+  browser = await signedIn()
+  await browser.get('/account-restoration')
+  assert.equal((await browser.post('/account-restoration', {})).headers.get('location'), '/dashboard')
+}
+
+async function erase(): Promise<void> {
+  const id = await server.addIdentity({ ...grace, username: 'leaver', email: 'leaver@example.test' })
+  await deleteAccount(server.portal, id, null, 0)
+  assert.equal(await eraseDeletedAccounts(server.portal), 1)
 }
 
 async function familyId(): Promise<string> {

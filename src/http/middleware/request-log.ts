@@ -31,8 +31,11 @@ function shortId(): string {
 
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'
 
-/** The id of an interaction is half of what it takes to answer it, so it is left out too. */
+/** The id of an interaction is half of what it takes to answer it, and that of a mailed link all, so they are left out too. */
 function pathForLog(url: string): string {
   const [path = ''] = url.split('?', 1)
-  return path.slice(0, 200).replace(/^(\/interaction|\/oauth\/authorize)\/[^/]+/, '$1/:uid')
+  return path
+    .slice(0, 200)
+    .replace(/^(\/interaction|\/oauth\/authorize)\/[^/]+/, '$1/:uid')
+    .replace(/^(\/+(?:not-me|reset-password))\/.*/i, '$1/:token')
 }

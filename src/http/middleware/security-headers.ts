@@ -46,6 +46,12 @@ export function letFormsLeadOn(_req: Request, res: Response, next: () => void): 
   next()
 }
 
+/** For pages whose address is a secret: no link and no form on them tells it to anybody, this portal included. */
+export function keepAddressSecret(_req: Request, res: Response, next: () => void): void {
+  res.setHeader('Referrer-Policy', 'no-referrer')
+  next()
+}
+
 const DIRECTIVES = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],

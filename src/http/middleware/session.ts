@@ -13,10 +13,14 @@ declare module 'express-session' {
   }
 }
 
-/** A sign-in that lacks its second factor. It is worth nothing but the question for that, and not for long. */
+/** A second factor; or, of somebody who has proved everything, the word that a deleted account be kept. */
+export type Lack = 'second-factor' | 'restoration'
+
+/** A sign-in that lacks something. It is worth nothing but the question for that, and not for long. */
 export interface PendingSignIn {
   identityId: string
   amr: string[]
+  lacks: Lack
   /** Milliseconds since 1970. */
   since: number
 }
@@ -66,18 +70,24 @@ export async function startSession(req: Request, identitySessionId: string): Pro
 }
 
 /** Remembers what has been proved so far; whoever is signed in in this browser still is. */
-export async function startPendingSignIn(req: Request, identityId: string, amr: string[]): Promise<void> {
+export async function startPendingSignIn(
+  req: Request,
+  identityId: string,
+  amr: string[],
+  lacks: Lack = 'second-factor',
+): Promise<void> {
   const { identitySessionId } = req.session
   await promised((done) => req.session.regenerate(done))
   if (identitySessionId !== undefined) req.session.identitySessionId = identitySessionId
-  req.session.pending = { identityId, amr, since: portalOf(req).clock().getTime() }
+  req.session.pending = { identityId, amr, lacks, since: portalOf(req).clock().getTime() }
   await promised((done) => req.session.save(done))
 }
 
-/** Null when no sign-in waits for its second factor in this browser, or it has waited too long. */
-export function pendingSignInOf(req: Request): PendingSignIn | null {
+/** Null when no sign-in waits for this in this browser, or it has waited too long. */
+export function pendingSignInOf(req: Request, lack: Lack = 'second-factor'): PendingSignIn | null {
   const { pending } = req.session
-  return pending !== undefined && portalOf(req).clock().getTime() - pending.since < PENDING_LIFE_MS ? pending : null
+  if (pending === undefined || pending.lacks !== lack) return null
+  return portalOf(req).clock().getTime() - pending.since < PENDING_LIFE_MS ? pending : null
 }
 
 /** Takes the identity cookie away, on both sides. */

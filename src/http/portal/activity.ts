@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express'
 import { type Happening, listHappenings } from '../../domain/audit.ts'
 import { browserInWords } from '../../domain/browsers.ts'
+import { addressInWords } from '../../domain/places.ts'
+import type { Portal } from '../../domain/portal.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { render } from '../render.ts'
 import { dayInWords, timeInWords } from '../../domain/time-words.ts'
@@ -23,18 +25,22 @@ export async function listActivity(req: Request, res: Response): Promise<void> {
     'activity/index',
     { title: 'Activity', nav: 'activity' },
     {
-      days: [...days].map(([label, ofDay]) => ({ label, events: ofDay.map((happening) => shape(happening, now)) })),
+      days: [...days].map(([label, ofDay]) => ({
+        label,
+        events: ofDay.map((happening) => shape(portal, happening, now)),
+      })),
       olderHref: happenings.length > PAGE_LENGTH ? `/activity?before=${shown.at(-1)?.id}` : null,
     },
   )
 }
 
-function shape(happening: Happening, now: Date) {
+function shape(portal: Portal, happening: Happening, now: Date) {
   const browser = happening.browser === null ? null : browserInWords(happening.browser)
+  const address = happening.address === null ? null : addressInWords(portal, happening.address)
   return {
     time: timeInWords(happening.at, now),
     sentence: happening.sentence,
-    place: [browser, happening.address].filter((part) => part !== null).join(', ') || null,
+    place: [browser, address].filter((part) => part !== null).join(', ') || null,
     tone: happening.tone,
     reference: happening.familyId,
   }

@@ -2,6 +2,8 @@ import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
 import { END_CAUSES, type EndCause } from '../../domain/end-causes.ts'
 import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
+import { addressInWords } from '../../domain/places.ts'
+import type { Portal } from '../../domain/portal.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
 import { render } from '../render.ts'
@@ -13,7 +15,7 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
   const { identityId, id, username } = signedInOf(req)
   const now = portal.clock()
   const connected = await listConnectedApps(portal, identityId)
-  const apps = connected.map((app) => shapeApp(app, id, now))
+  const apps = connected.map((app) => shapeApp(portal, app, id, now))
   const livingCount = connected.reduce((sum, app) => sum + app.living.length, 0)
   await render(
     req,
@@ -24,9 +26,9 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
   )
 }
 
-function shapeApp(app: ConnectedApp, here: string, now: Date) {
+function shapeApp(portal: Portal, app: ConnectedApp, here: string, now: Date) {
   const living = app.living
-    .map((family) => shapeFamily(family, here, now))
+    .map((family) => shapeFamily(portal, family, here, now))
     .toSorted((a, b) => Number(b.here) - Number(a.here))
   const times = (app.living.length > 0 ? app.living : app.ended).map((family) => family.createdAt)
   const used = [...app.living, ...app.ended].map((family) => family.lastUsedAt)
@@ -34,7 +36,7 @@ function shapeApp(app: ConnectedApp, here: string, now: Date) {
     clientId: app.clientId,
     name: app.name,
     living,
-    ended: app.ended.map((family) => shapeFamily(family, here, now)),
+    ended: app.ended.map((family) => shapeFamily(portal, family, here, now)),
     endedMore: app.endedMore,
     connectedSince: timeInWords(new Date(Math.min(...times.map(Number))), now),
     lastUsed: timeInWords(new Date(Math.max(...used.map(Number))), now),
@@ -49,12 +51,12 @@ function summaryOf(living: FamilyRow[], here: string): string {
   return `Connected ${living.length} times in ${browsers.size === 1 ? 'one browser' : `${browsers.size} browsers`}`
 }
 
-function shapeFamily(family: FamilyRow, here: string, now: Date) {
+function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date) {
   const cause = causeOf(family, now)
   return {
     id: family.id,
     browser: browserInWords(family.browser),
-    address: family.address,
+    address: addressInWords(portal, family.address),
     created: timeInWords(family.createdAt, now),
     lastUsed: timeInWords(family.lastUsedAt, now),
     rotations: family.generation,

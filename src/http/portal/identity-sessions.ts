@@ -1,8 +1,11 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
+import { listKnownDevices } from '../../domain/devices.ts'
 import { endIdentitySessions, listIdentitySessions } from '../../domain/identity-sessions.ts'
+import { addressInWords } from '../../domain/places.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { deviceOf } from '../middleware/device.ts'
 import { destroySession } from '../middleware/session.ts'
 import { noticeOf } from '../notices.ts'
 import { notFound } from '../problems.ts'
@@ -16,14 +19,19 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
   const { id, identityId } = signedInOf(req)
   const now = portal.clock()
   const rows = await listIdentitySessions(portal, identityId)
+  const devices = await listKnownDevices(portal, identityId)
+  const idOf = (device: { hash: Buffer }) => device.hash.toString('base64url')
+  const firstSeen = new Map(devices.map((device) => [idOf(device), device.firstSeenAt.getTime()]))
+  const here = deviceOf(req)?.toString('base64url')
   const sessions = rows
     .map((row) => ({
       id: row.id,
       browser: browserInWords(row.browser),
-      address: row.address,
+      address: addressInWords(portal, row.address),
       signedIn: timeInWords(row.createdAt, now),
       lastSeen: timeInWords(row.lastSeenAt, now),
       current: row.id === id,
+      isFirst: firstSeen.get(row.deviceHash?.toString('base64url') ?? '') === row.createdAt.getTime(),
     }))
     .toSorted((a, b) => Number(b.current) - Number(a.current))
   await render(
@@ -31,7 +39,17 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
     res,
     'identity-sessions/index',
     { title: 'Signed-in browsers', nav: 'sessions', notice: noticeOf(req) },
-    { sessions },
+    {
+      sessions,
+      devices: devices.map((device) => ({
+        id: idOf(device),
+        browser: browserInWords(device.browser),
+        address: addressInWords(portal, device.address),
+        firstSeen: timeInWords(device.firstSeenAt, now),
+        lastSeen: timeInWords(device.lastSeenAt, now),
+        current: idOf(device) === here,
+      })),
+    },
   )
 }
 

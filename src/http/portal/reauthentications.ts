@@ -25,9 +25,11 @@ export async function createReauthentication(req: Request, res: Response): Promi
 
   const outcome = await signIn(portal, { login: username, password, place: req.place, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
-    case 'signed-in':
-      if (await enter(req, res, outcome.identity.id, outcome.amr)) return res.redirect(303, returnTo ?? '/settings')
+    case 'signed-in': {
+      const next = await enter(req, res, outcome.identity.id, outcome.amr, returnTo ?? '/settings')
+      if (next !== null) return res.redirect(303, next)
       break
+    }
     case 'second-factor':
       await startPendingSignIn(req, outcome.identity.id, outcome.amr)
       return res.redirect(303, withReturnTo('/login/second-factor', returnTo ?? '/settings'))

@@ -38,8 +38,8 @@ export async function createRegistration(req: Request, res: Response): Promise<v
   switch (outcome.kind) {
     case 'registered': {
       logEvent(req, 'registered', { identityId: outcome.identity.id })
-      const isIn = await enter(req, res, outcome.identity.id, ['pwd'])
-      return res.redirect(303, isIn ? (returnTo ?? '/dashboard') : withReturnTo('/login', returnTo))
+      const next = await enter(req, res, outcome.identity.id, ['pwd'], returnTo ?? '/dashboard')
+      return res.redirect(303, next ?? withReturnTo('/login', returnTo))
     }
     case 'refused': {
       const { problems, verdict } = outcome

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { findIdentity } from '../../domain/identities.ts'
+import type { SignedInRow } from '../../domain/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../../domain/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../../domain/second-factors.ts'
 import { portalOf } from '../context.ts'
@@ -27,19 +28,30 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
   const { identityId, amr } = pending
-  if (await takeSecondStep(req, res, identityId, amr)) return res.redirect(303, returnTo ?? '/dashboard')
+  const next = await takeSecondStep(req, res, { identityId, amr }, returnTo ?? '/dashboard')
+  if (next !== null) return res.redirect(303, next)
   await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: problemOf(req), returnTo })
 }
 
-/** Signs in with one more proof than before. False, and 401, when it proves nothing. @throws TooManyGuesses */
-export async function takeSecondStep(req: Request, res: Response, identityId: string, amr: string[]): Promise<boolean> {
+/**
+ * Signs in with one more proof than before. @returns where the person goes next; null, and 401, when it proves nothing
+ * @throws TooManyGuesses
+ */
+export async function takeSecondStep(
+  req: Request,
+  res: Response,
+  { identityId, amr }: Pick<SignedInRow, 'identityId' | 'amr'>,
+  destination: string,
+): Promise<string | null> {
   const portal = portalOf(req)
   const attempt = { identityId, answer: answerIn(req), place: req.place, deviceHash: deviceOf(req) }
   const outcome = await proveSecondStep(portal, attempt)
   switch (outcome.kind) {
-    case 'proved':
-      if (await enter(req, res, identityId, withSecondProof(amr, outcome.proof))) return true
+    case 'proved': {
+      const next = await enter(req, res, identityId, withSecondProof(amr, outcome.proof), destination)
+      if (next !== null) return next
       break
+    }
     case 'throttled':
       throw new TooManyGuesses(outcome, portal.clock())
     case 'refused':
@@ -47,7 +59,7 @@ export async function takeSecondStep(req: Request, res: Response, identityId: st
   }
   logEvent(req, 'second_factor_refused', { identityId })
   res.status(401)
-  return false
+  return null
 }
 
 /** What the question is for, in words, and where its answer goes. */

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import { findAppFast } from '../../domain/apps.ts'
+import { findErasure } from '../../domain/deletions.ts'
 import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
@@ -31,11 +32,11 @@ export async function createSession(req: Request, res: Response): Promise<void> 
 
   const outcome = await signIn(portal, { login, password, place: req.place, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
-    case 'signed-in':
-      if (await enter(req, res, outcome.identity.id, outcome.amr)) {
-        return res.redirect(303, returnTo ?? '/dashboard')
-      }
+    case 'signed-in': {
+      const next = await enter(req, res, outcome.identity.id, outcome.amr, returnTo ?? '/dashboard')
+      if (next !== null) return res.redirect(303, next)
       break
+    }
     case 'second-factor':
       await startPendingSignIn(req, outcome.identity.id, outcome.amr)
       return res.redirect(303, withReturnTo('/login/second-factor', returnTo))
@@ -56,8 +57,9 @@ export async function createPasskeySession(req: Request, res: Response): Promise
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
   const proved = await signInWithPasskey(portal, credential, req.place)
-  if (proved !== null && (await enter(req, res, proved.identityId, withSecondProof([], proved.proof))))
-    return res.redirect(303, returnTo ?? '/dashboard')
+  const amr = withSecondProof([], proved?.proof ?? [])
+  const next = proved && (await enter(req, res, proved.identityId, amr, returnTo ?? '/dashboard'))
+  if (next !== null) return res.redirect(303, next)
   logEvent(req, 'sign_in_refused')
   res.status(401)
   const problem = 'That passkey was not accepted. Try again, or use your password.'
@@ -65,16 +67,27 @@ export async function createPasskeySession(req: Request, res: Response): Promise
 }
 
 /**
- * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. False when they were
- * disabled in the meantime; nothing has changed then.
+ * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. Somebody who has deleted
+ * the account is asked first whether to keep it. @returns where they go next, which is where they wanted to unless they are
+ * asked; null when they were disabled in the meantime, and nothing has changed then
  */
-export async function enter(req: Request, res: Response, identityId: string, amr: string[]): Promise<boolean> {
+export async function enter(
+  req: Request,
+  res: Response,
+  identityId: string,
+  amr: string[],
+  destination: string,
+): Promise<string | null> {
   const device = keepDevice(req, res)
   const id = await openIdentitySession(portalOf(req), identityId, amr, req.place, req.signedIn ?? null, device)
-  if (id === null) return false
-  await startSession(req, id)
-  logEvent(req, 'signed_in', { identityId })
-  return true
+  if (id !== null) {
+    await startSession(req, id)
+    logEvent(req, 'signed_in', { identityId })
+    return destination
+  }
+  if ((await findErasure(portalOf(req), identityId)) === null) return null
+  await startPendingSignIn(req, identityId, amr, 'restoration')
+  return withReturnTo('/account-restoration', destination)
 }
 
 /** The one sign-in form, wherever it is needed. */

@@ -49,7 +49,7 @@ export type Handshake = Prisma.HandshakeModel
 export type BrowserSession = Prisma.BrowserSessionModel
 /**
  * Model AuditEvent
- * What happened, to whom, and why. Only ever inserted.
+ * What happened, to whom, and why. Only ever inserted; erasing somebody takes from theirs whatever says who it was.
  */
 export type AuditEvent = Prisma.AuditEventModel
 /**

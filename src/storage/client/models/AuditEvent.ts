@@ -14,7 +14,7 @@ import type * as Prisma from "../internal/prismaNamespace.ts"
 
 /**
  * Model AuditEvent
- * What happened, to whom, and why. Only ever inserted.
+ * What happened, to whom, and why. Only ever inserted; erasing somebody takes from theirs whatever says who it was.
  */
 export type AuditEventModel = runtime.Types.Result.DefaultSelection<Prisma.$AuditEventPayload>
 

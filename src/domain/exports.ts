@@ -1,0 +1,84 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import {
+  type ExportedPlace,
+  findProfile,
+  listDevicesToExport,
+  listFamiliesToExport,
+  listMailLinksToExport,
+  listSecondFactorsToExport,
+  listSessionsToExport,
+} from '../storage/exports.ts'
+import { listHappenings } from './audit.ts'
+import { END_CAUSES, type EndCause } from './end-causes.ts'
+import type { Place, Portal } from './portal.ts'
+
+/** Rows in memory at a time of what grows without end. */
+const PAGE = 1000
+
+/** Writes down that a person takes away what is held about them, before anything leaves. */
+export async function beginExport(portal: Portal, identityId: string, place: Place): Promise<void> {
+  await insertAuditEvents(portal.storage.pool, [{ kind: 'data_exported', identityId, ...place }], portal.clock())
+}
+
+/**
+ * Everything held about a person, as pieces of one JSON text. The next piece is asked of the database when it is wanted, so
+ * a long history costs no memory, and a slow reader holds no connection. Hashes and secrets stay where they are.
+ */
+export async function* exportAccount(portal: Portal, identityId: string): AsyncGenerator<string> {
+  const { pool } = portal.storage
+  const about = { issuer: portal.publicUrl, made_at: portal.clock() }
+  const withWords = <R extends ExportedPlace & { end_cause?: string | null }>(row: R) => ({
+    ...row,
+    place: portal.places.placeOf(row.address),
+    ...(row.end_cause ? { end_reason: END_CAUSES[row.end_cause as EndCause].words } : {}),
+  })
+
+  yield `{\n"about": ${JSON.stringify(about)},\n"profile": ${JSON.stringify(await findProfile(pool, identityId))}`
+  yield* section('sessions', [(await listSessionsToExport(pool, identityId)).map(withWords)])
+  yield* section('families', familiesOf(portal, identityId, withWords))
+  yield* section('known_browsers', [(await listDevicesToExport(pool, identityId)).map(withWords)])
+  yield `,\n"second_factors": ${JSON.stringify(await listSecondFactorsToExport(pool, identityId))}`
+  yield* section('pending_links', [await listMailLinksToExport(pool, identityId)])
+  yield* section('activity', activityOf(portal, identityId))
+  yield '\n}\n'
+}
+
+/** A list by name, a row on each line. */
+async function* section(name: string, pages: Iterable<object[]> | AsyncIterable<object[]>): AsyncGenerator<string> {
+  yield `,\n${JSON.stringify(name)}: [`
+  let isFirst = true
+  for await (const page of pages) {
+    if (page.length === 0) continue
+    yield `${isFirst ? '' : ','}\n${page.map((row) => JSON.stringify(row)).join(',\n')}`
+    isFirst = false
+  }
+  yield ']'
+}
+
+type Families = Awaited<ReturnType<typeof listFamiliesToExport>>
+
+async function* familiesOf(
+  portal: Portal,
+  identityId: string,
+  shape: (family: Families[number]) => object,
+): AsyncGenerator<object[]> {
+  let page: Families = []
+  do {
+    page = await listFamiliesToExport(portal.storage.pool, identityId, page.at(-1) ?? null, PAGE)
+    yield page.map(shape)
+  } while (page.length === PAGE)
+}
+
+async function* activityOf(portal: Portal, identityId: string): AsyncGenerator<object[]> {
+  let page: Awaited<ReturnType<typeof listHappenings>> = []
+  do {
+    page = await listHappenings(portal, identityId, PAGE, page.at(-1)?.id ?? null)
+    yield page.map(({ at, sentence, familyId, browser, address }) => ({
+      at,
+      sentence,
+      family: familyId,
+      browser,
+      address,
+    }))
+  } while (page.length === PAGE)
+}

@@ -1,0 +1,18 @@
+import type { Request, Response } from 'express'
+import { forgetDevice } from '../../domain/devices.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { notFound } from '../problems.ts'
+
+/**
+ * POST /devices/:id/removal: a browser that was known is a stranger again. Its id is the hash of 128 random bits, from which
+ * nobody gets back to the cookie.
+ */
+export async function createDeviceRemoval(req: Request<{ id: string }>, res: Response): Promise<void> {
+  const { identityId } = signedInOf(req)
+  const { id } = req.params
+  if (!/^[\w-]{43}$/.test(id)) throw notFound()
+  if (!(await forgetDevice(portalOf(req), identityId, Buffer.from(id, 'base64url'), req.place))) throw notFound()
+  logEvent(req, 'device_forgotten')
+  res.redirect(303, '/sessions?notice=device-forgotten')
+}

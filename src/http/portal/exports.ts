@@ -1,0 +1,27 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Request, Response } from 'express'
+import { beginExport, exportAccount } from '../../domain/exports.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { render } from '../render.ts'
+
+/** GET /settings/export */
+export async function newExport(req: Request, res: Response): Promise<void> {
+  await render(req, res, 'exports/new', { title: 'Download your data', narrow: true }, {})
+}
+
+/** POST /settings/export: a file of JSON, as it comes. */
+export async function createExport(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const { identityId, username } = signedInOf(req)
+  await beginExport(portal, identityId, req.place)
+  logEvent(req, 'data_exported')
+  res.attachment(`gatehouse-${username}.json`).type('application/json')
+  try {
+    await pipeline(Readable.from(exportAccount(portal, identityId)), res)
+  } catch (error) {
+    // Somebody who stops a download has not met a fault.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+  }
+}

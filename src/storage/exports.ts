@@ -1,0 +1,88 @@
+import type { Queryable } from './postgres.ts'
+
+// What a person may take away. No statement here names a hash, a key or a secret, so none can get into a file.
+
+export async function findProfile(db: Queryable, identityId: string): Promise<Record<string, unknown> | null> {
+  const result = await db.query<Record<string, unknown>>(
+    `SELECT id, username, email, email_verified, roles, created_at, updated_at FROM identities WHERE id = $1`,
+    [identityId],
+  )
+  return result.rows[0] ?? null
+}
+
+export interface ExportedPlace {
+  browser: string
+  address: string
+}
+
+export type ExportedSession = ExportedPlace & { end_cause: string | null } & Record<string, unknown>
+
+/** Newest first, ended or not. */
+export async function listSessionsToExport(db: Queryable, identityId: string): Promise<ExportedSession[]> {
+  const result = await db.query<ExportedSession>(
+    `SELECT id, created_at AS signed_in_at, last_seen_at, expires_at, ended_at, end_cause, amr AS ways, browser, address
+     FROM identity_sessions WHERE identity_id = $1 ORDER BY created_at DESC`,
+    [identityId],
+  )
+  return result.rows
+}
+
+export type ExportedFamily = ExportedPlace & { id: string; opened_at: Date; end_cause: string | null } & Record<
+    string,
+    unknown
+  >
+
+/** Newest first, ended or not; `before` is the one to go on from. */
+export async function listFamiliesToExport(
+  db: Queryable,
+  identityId: string,
+  before: { id: string; opened_at: Date } | null,
+  limit: number,
+): Promise<ExportedFamily[]> {
+  const result = await db.query<ExportedFamily>(
+    `SELECT f.id, f.client_id AS app, a.name AS app_name, f.scope, f.created_at AS opened_at, f.last_used_at, f.generation AS refreshes,
+       f.idle_expires_at, f.expires_at, f.ended_at, f.end_cause, f.browser, f.address
+     FROM families f JOIN apps a ON a.client_id = f.client_id
+     WHERE f.identity_id = $1 AND ($2::timestamptz IS NULL OR (f.created_at, f.id) < ($2, $3))
+     ORDER BY f.created_at DESC, f.id DESC LIMIT $4`,
+    [identityId, before?.opened_at ?? null, before?.id ?? null, limit],
+  )
+  return result.rows
+}
+
+export async function listDevicesToExport(
+  db: Queryable,
+  identityId: string,
+): Promise<(ExportedPlace & Record<string, unknown>)[]> {
+  const result = await db.query<ExportedPlace & Record<string, unknown>>(
+    'SELECT first_seen_at, last_seen_at, browser, address FROM devices WHERE identity_id = $1 ORDER BY first_seen_at',
+    [identityId],
+  )
+  return result.rows
+}
+
+export async function listSecondFactorsToExport(
+  db: Queryable,
+  identityId: string,
+): Promise<Record<string, Record<string, unknown>[]>> {
+  const list = async (text: string) => (await db.query<Record<string, unknown>>(text, [identityId])).rows
+  return {
+    authenticator_apps: await list(
+      'SELECT name, created_at, last_used_at FROM totp_keys WHERE identity_id = $1 ORDER BY created_at',
+    ),
+    passkeys: await list(
+      'SELECT name, backed_up, created_at, last_used_at FROM passkeys WHERE identity_id = $1 ORDER BY created_at',
+    ),
+    recovery_codes: await list(
+      'SELECT created_at, used_at FROM recovery_codes WHERE identity_id = $1 ORDER BY created_at, used_at',
+    ),
+  }
+}
+
+export async function listMailLinksToExport(db: Queryable, identityId: string): Promise<Record<string, unknown>[]> {
+  const result = await db.query<Record<string, unknown>>(
+    'SELECT purpose, email, created_at, expires_at FROM mail_links WHERE identity_id = $1 ORDER BY created_at',
+    [identityId],
+  )
+  return result.rows
+}

@@ -50,12 +50,7 @@ after(async () => {
 })
 
 async function openPortal(): Promise<Portal> {
-  // Only one test is about the limit of guesses, and sets one.
-  return createPortal(
-    testConfig(database, { FREE_GUESSES: '100', SUSPENSION_AFTER: '0' }),
-    createLogger('silent'),
-    clock,
-  )
+  return createPortal(testConfig(database), createLogger('silent'), clock)
 }
 
 /** @returns the key as the page prints it, and the recovery codes that came with it */

@@ -15,17 +15,17 @@ export type AuditKind =
   | 'family_ended'
   | 'identity_disabled'
   | 'identity_enabled'
+  | 'sign_in_disowned'
+  | 'device_forgotten'
+  | 'data_exported'
+  | 'deletion_requested'
+  | 'deletion_withdrawn'
   | 'second_factor_added'
   | 'second_factor_removed'
   | 'second_factor_refused'
   | 'passkey_refused'
   | 'recovery_codes_made'
   | 'recovery_code_used'
-  | 'sign_in_disowned'
-  | 'device_forgotten'
-  | 'data_exported'
-  | 'deletion_requested'
-  | 'deletion_withdrawn'
 
 /** One thing that happened, as the person reads it. */
 export interface Happening {
@@ -83,6 +83,19 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
     case 'identity_enabled':
       return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
+    case 'sign_in_disowned':
+      return { sentence: 'You said that a sign-in was not you.', tone: 'warning' }
+    case 'device_forgotten':
+      return { sentence: 'A known browser was forgotten.', tone: 'plain' }
+    case 'data_exported':
+      return { sentence: 'You downloaded your data.', tone: 'plain' }
+    case 'deletion_requested':
+      return {
+        sentence: row.browser === null ? 'Your account was deleted by an operator.' : 'You deleted your account.',
+        tone: 'warning',
+      }
+    case 'deletion_withdrawn':
+      return { sentence: 'You kept your account after all.', tone: 'good' }
     case 'second_factor_added':
       return { sentence: `The ${row.detail ?? 'second factor'} was added.`, tone: 'good' }
     case 'second_factor_removed':
@@ -98,18 +111,5 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'New recovery codes were made.', tone: 'plain' }
     case 'recovery_code_used':
       return { sentence: 'A recovery code was used in place of a second factor.', tone: 'warning' }
-    case 'sign_in_disowned':
-      return { sentence: 'You said that a sign-in was not you.', tone: 'warning' }
-    case 'device_forgotten':
-      return { sentence: 'A known browser was forgotten.', tone: 'plain' }
-    case 'data_exported':
-      return { sentence: 'You downloaded your data.', tone: 'plain' }
-    case 'deletion_requested':
-      return {
-        sentence: row.browser === null ? 'Your account was deleted by an operator.' : 'You deleted your account.',
-        tone: 'warning',
-      }
-    case 'deletion_withdrawn':
-      return { sentence: 'You kept your account after all.', tone: 'good' }
   }
 }

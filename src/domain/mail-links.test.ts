@@ -117,11 +117,9 @@ test('what is cut short, changed, made up or for something else is nothing', asy
 
 test('a link made under the secret before works while that is still there, and not after', async () => {
   const token = await make('verify-address')
-  const [{ length }] = [portal.secrets]
-  assert.equal(length, 1)
   const fresh = deriveSecrets(['another root secret of thirty-two bytes'])
   const rotated = { ...portal, secrets: [...fresh, ...portal.secrets] as const }
-  assert.notEqual(await lookAtMailLink(rotated as unknown as TestPortal, 'verify-address', token), null)
+  assert.notEqual(await lookAtMailLink(rotated, 'verify-address', token), null)
   const replaced = { ...portal, secrets: fresh }
   assert.equal(await lookAtMailLink(replaced, 'verify-address', token), null)
 })

@@ -7,11 +7,11 @@ const NOTICES = {
   disconnected: 'The app was disconnected.',
   'session-ended': 'That browser was signed out.',
   'others-ended': 'Every other browser was signed out.',
+  'device-forgotten': 'That browser is not known any more.',
   'second-factor-added': 'The second factor was added.',
   'second-factor-renamed': 'The second factor has a new name.',
   'second-factor-removed': 'The second factor was removed.',
   'no-second-factor': 'Your last second factor was removed. From now on your password alone signs you in.',
-  'device-forgotten': 'That browser is not known any more.',
 } as const
 
 export type Notice = keyof typeof NOTICES

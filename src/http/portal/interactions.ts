@@ -56,7 +56,8 @@ export async function createStepUp(req: InteractionRequest, res: Response): Prom
   const interaction = await resolveInteraction(provider(), req, res, onwards.split('?')[1] ?? '')
   if (interaction.kind === 'continue') return res.redirect(303, interaction.url)
   if (interaction.kind !== 'step-up') return res.redirect(303, onwards)
-  const next = await takeSecondStep(req, res, interaction.signedIn, onwards)
+  const { identityId, amr } = interaction.signedIn
+  const next = await takeSecondStep(req, res, identityId, amr, onwards)
   if (next !== null) return res.redirect(303, next)
   await showStepUp(req, res, interaction, problemOf(req))
 }

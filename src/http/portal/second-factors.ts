@@ -98,10 +98,9 @@ export async function leadOnFromAdding(
 ): Promise<void> {
   const { identityId, amr } = signedInOf(req)
   logEvent(req, 'second_factor_added', { identityId })
-  const list = returnTo === null ? `${PAGE}?notice=second-factor-added` : withReturnTo(PAGE, returnTo)
-  const next = amr.includes('mfa') ? list : await enter(req, res, identityId, withSecondProof(amr, proof), list)
+  if (!amr.includes('mfa')) await enter(req, res, identityId, withSecondProof(amr, proof), PAGE)
   if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
-  res.redirect(303, next ?? list)
+  res.redirect(303, returnTo === null ? `${PAGE}?notice=second-factor-added` : withReturnTo(PAGE, returnTo))
 }
 
 /** Where somebody goes who was sent here to set a second factor up. */

@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { findIdentity } from '../../domain/identities.ts'
-import type { SignedInRow } from '../../domain/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../../domain/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../../domain/second-factors.ts'
 import { portalOf } from '../context.ts'
@@ -28,19 +27,17 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
   const { identityId, amr } = pending
-  const next = await takeSecondStep(req, res, { identityId, amr }, returnTo ?? '/dashboard')
+  const next = await takeSecondStep(req, res, identityId, amr, returnTo ?? '/dashboard')
   if (next !== null) return res.redirect(303, next)
   await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: problemOf(req), returnTo })
 }
 
-/**
- * Signs in with one more proof than before. @returns where the person goes next; null, and 401, when it proves nothing
- * @throws TooManyGuesses
- */
+/** Signs in with one more proof than before, and says where to go next. Null, and 401, when it proves nothing. @throws TooManyGuesses */
 export async function takeSecondStep(
   req: Request,
   res: Response,
-  { identityId, amr }: Pick<SignedInRow, 'identityId' | 'amr'>,
+  identityId: string,
+  amr: string[],
   destination: string,
 ): Promise<string | null> {
   const portal = portalOf(req)

@@ -57,8 +57,8 @@ export async function createPasskeySession(req: Request, res: Response): Promise
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
   const proved = await signInWithPasskey(portal, credential, req.place)
-  const amr = withSecondProof([], proved?.proof ?? [])
-  const next = proved && (await enter(req, res, proved.identityId, amr, returnTo ?? '/dashboard'))
+  const next =
+    proved && (await enter(req, res, proved.identityId, withSecondProof([], proved.proof), returnTo ?? '/dashboard'))
   if (next !== null) return res.redirect(303, next)
   logEvent(req, 'sign_in_refused')
   res.status(401)

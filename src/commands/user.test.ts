@@ -4,6 +4,8 @@ import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { claimsOf, Client } from '../testing/client.ts'
 import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { addTotp } from '../testing/factors.ts'
+import { waitForMail } from '../testing/outbox.ts'
 import { readPage } from '../testing/page.ts'
 import { grace } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
@@ -92,6 +94,24 @@ test('revoke-all ends every browser and every family of one user only', async ()
   assert.equal((await notes.refresh(tokens.refresh_token)).status, 400)
   assert.equal((await theirs.get('/dashboard')).status, 200)
   await mine.signIn(grace)
+})
+
+test('somebody who has lost every second factor signs in with the password again, and is told', async () => {
+  const forgetful = { username: 'forgetful', email: 'forgetful@example.test', password: 'a telephone under a tram' }
+  await server.addIdentity(forgetful)
+  const browser = new Browser(server.url)
+  await browser.signIn(forgetful)
+  await addTotp(browser, new Date())
+  const elsewhere = new Browser(server.url)
+  await elsewhere.signIn(forgetful)
+  assert.equal((await elsewhere.get('/dashboard')).status, 303)
+
+  assert.equal((await user(['reset-second-factors', 'forgetful'])).code, 0)
+  await elsewhere.signIn(forgetful)
+  assert.equal((await elsewhere.get('/dashboard')).status, 200)
+  const mail = await waitForMail(server.outbox, forgetful.email, 'second factor was removed')
+  assert.match(mail.text, /authenticator app “Phone”/)
+  assert.match(mail.text, /by an operator/)
 })
 
 test('a deleted user is out at once and can come back for a while; with --now there is nothing left', async () => {

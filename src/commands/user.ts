@@ -14,6 +14,7 @@ import {
   revokeEverything,
 } from '../domain/identities.ts'
 import type { Portal } from '../domain/portal.ts'
+import { resetSecondFactors } from '../domain/second-factors.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 
@@ -92,6 +93,11 @@ export function addUserCommands(program: Command): void {
       const left = await findIdentity(portal.storage, identity.id)
       print(left === null ? { ...describe(identity), state: 'erased' } : describe(left), json)
     },
+  )
+  onIdentity(
+    'reset-second-factors',
+    'Remove every second factor of an identity that has lost them; it is told by mail.',
+    resetSecondFactors,
   )
   onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
 import { createPortal } from '../app.ts'
 import { createLogger } from '../logger.ts'
@@ -92,17 +93,20 @@ test('nothing is stored and nothing is asked for until a code has proved the key
   assert.equal(await hasSecondFactor(portal, signedIn.identityId), true)
 })
 
-test('a key that nobody proved within a quarter of an hour is forgotten', async () => {
-  const { key } = await beginTotpEnrolment(portal, signedIn)
-  clock.advance(900)
-  assert.deepEqual(await addTotpKey(portal, signedIn, 'Phone', codeOf(key, clock()), home), { kind: 'lost' })
-  assert.notEqual((await beginTotpEnrolment(portal, signedIn)).key, key)
+test('the key of a sign-in is another once it is taken, and that of another sign-in is another, too', async () => {
+  const first = await beginTotpEnrolment(portal, signedIn)
+  await addApp('Phone')
+  const second = await beginTotpEnrolment(portal, signedIn)
+  await addApp('Tablet')
+  const third = await beginTotpEnrolment(portal, signedIn)
+  const elsewhen = await beginTotpEnrolment(portal, { ...signedIn, id: randomUUID() })
+  assert.equal(new Set([first.key, second.key, third.key, elsewhen.key]).size, 4)
 })
 
 test('a key belongs to the sign-in it was shown to', async () => {
   const { key } = await beginTotpEnrolment(portal, signedIn)
   const other = await newcomer(portal)
-  assert.deepEqual(await addTotpKey(portal, other, 'Phone', codeOf(key, clock()), home), { kind: 'lost' })
+  assert.deepEqual(await addTotpKey(portal, other, 'Phone', codeOf(key, clock()), home), { kind: 'wrong-code' })
 })
 
 test('the same key proved twice at once is one app, with one set of recovery codes', async () => {

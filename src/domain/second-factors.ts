@@ -183,15 +183,23 @@ export async function removeSecondFactor(
   })
 }
 
+/** Removes all of them, for somebody who has lost them and asked an operator. From then on the password is enough. */
+export async function resetSecondFactors(portal: Portal, identityId: string): Promise<void> {
+  await transaction(portal.storage.pool, async (db) => {
+    await lockIdentity(db, identityId)
+    await removeEverySecondFactorIn(portal, db, identityId, null)
+  })
+}
+
 /**
- * Removes all of them. That is for an account whose address is proved for the first time by whoever resets its password:
- * until then anybody could have put them there, and they would still be theirs.
+ * The same in the caller's transaction, which holds the identity. It is also for an account whose address is proved for the
+ * first time by whoever resets its password: until then anybody could have put them there, and they would still be theirs.
  */
 export async function removeEverySecondFactorIn(
   portal: Portal,
   db: Queryable,
   identityId: string,
-  place: Place,
+  place: Place | null,
 ): Promise<void> {
   for (const { kind, id, name } of await factorsOf(db, identityId)) {
     await deleteSecondFactor(db, kind, identityId, id)
@@ -266,7 +274,8 @@ interface Change {
   kind: FactorKind
   name: string
   identityId: string
-  place: Place
+  /** Null for an operator. */
+  place: Place | null
 }
 
 /** `insert` answers false when another account has what it would insert. */
@@ -307,7 +316,7 @@ async function writeDown(
   kind: AuditKind,
   identityId: string,
   detail: string | null,
-  place: Place,
+  place: Place | null,
 ): Promise<void> {
   await insertAuditEvents(db, [{ kind, identityId, detail, ...place }], portal.clock())
 }

@@ -6,6 +6,7 @@ export interface DerivedKeys {
   refreshTokenSuccessor: KeyObject
   signingKeyEncryption: KeyObject
   totpKeyEncryption: KeyObject
+  totpEnrolment: KeyObject
   recoveryCodeHash: KeyObject
   passkeyChallenge: KeyObject
   mailLink: KeyObject
@@ -29,6 +30,7 @@ function derive(root: string): DerivedKeys {
     refreshTokenSuccessor: createSecretKey(key('refresh-token-successor')),
     signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
     totpKeyEncryption: createSecretKey(key('totp-key-encryption')),
+    totpEnrolment: createSecretKey(key('totp-enrolment')),
     recoveryCodeHash: createSecretKey(key('recovery-code-hash')),
     passkeyChallenge: createSecretKey(key('passkey-challenge')),
     mailLink: createSecretKey(key('mail-link')),

@@ -3,11 +3,13 @@ import { after, before, beforeEach, test } from 'node:test'
 import { disableIdentity, findIdentity, findIdentityByLogin } from '../../domain/identities.ts'
 import { problemIn } from '../../testing/answers.ts'
 import { notesApp } from '../../testing/apps.ts'
+import { Authenticator } from '../../testing/authenticator.ts'
 import { Browser } from '../../testing/browser.ts'
 import { Client } from '../../testing/client.ts'
 import { connect } from '../../testing/connections.ts'
 import { createClock } from '../../testing/clock.ts'
 import { dump } from '../../testing/dump.ts'
+import { addPasskey, answerTo } from '../../testing/factors.ts'
 import { lastMail, linkFor, linkInLast, queuedMails } from '../../testing/mails.ts'
 import { readPage } from '../../testing/page.ts'
 import { ada } from '../../testing/people.ts'
@@ -260,6 +262,26 @@ test('whoever registered the address of somebody else is out once they reset the
   assert.deepEqual([await signsIn(email, ada.password), await signsIn(email, NEW)], [false, true])
   const identity = await findIdentityByLogin(server.portal, email)
   assert.deepEqual([identity?.username, identity?.emailVerified], ['mallory', true])
+})
+
+test('second factors outlive a reset, but not those of whoever had registered the address of somebody else', async () => {
+  for (const emailVerified of [true, false]) {
+    const person = await somebody({ emailVerified })
+    const browser = new Browser(server.url)
+    await browser.signIn(person)
+    const authenticator = new Authenticator(server.url)
+    assert.equal((await addPasskey(browser, authenticator)).status, 200)
+    const answer = await stranger.post(await forgotten(person.email), twice(NEW))
+    assert.equal(answer.headers.get('location'), '/login?notice=password-reset')
+
+    const withPassword = await new Browser(server.url).post('/login', { login: person.username, password: NEW })
+    const next = emailVerified ? '/login/second-factor' : '/dashboard'
+    assert.equal(withPassword.headers.get('location'), next)
+    const page = await readPage(await stranger.get('/login'))
+    const credential = answerTo(page, authenticator)
+    assert.equal((await stranger.post('/login/passkey', { credential })).status, emailVerified ? 303 : 401)
+    stranger = new Browser(server.url)
+  }
 })
 
 test('a link for an address that somebody else has proved since is dead', async () => {

@@ -32,7 +32,7 @@ export async function createTotpKey(req: Request, res: Response): Promise<void> 
       })
     case 'lost':
       return refuse({
-        code: 'That took too long, so there is a new key. Put it into your app in place of the one before.',
+        code: 'This key was just added. If you want to add another app, here is a key for it.',
       })
     case 'added':
       return leadOnFromAdding(req, res, outcome, returnTo)

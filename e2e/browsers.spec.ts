@@ -7,10 +7,11 @@ test('a browser can be signed out from another one', async ({ page, browser, dem
   await connect(page, demo.notes, person)
 
   await page.goto('/sessions')
-  await expect(page.getByRole('listitem').filter({ hasText: 'this browser' })).toContainText('Chrome')
+  const signedIn = page.getByRole('listitem').filter({ hasText: 'Signed in' })
+  await expect(signedIn.filter({ hasText: 'this browser' })).toContainText('Chrome')
   await page.getByRole('button', { name: 'End this sign-in on Firefox on Windows' }).click()
   await expect(page.getByRole('status')).toHaveText('That browser was signed out.')
-  await expect(page.getByText('Firefox on Windows')).toBeHidden()
+  await expect(signedIn.filter({ hasText: 'Firefox on Windows' })).toBeHidden()
 
   await expectDisconnected(firefox, demo.notes, 'Notes')
   await firefox.goto('/dashboard')

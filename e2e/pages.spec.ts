@@ -1,7 +1,7 @@
 import type { Page } from '@playwright/test'
 import { codeOf } from '../src/testing/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
-import { connect, connectSilently, fillSignIn, FIREFOX_ON_WINDOWS, openBrowser, openForm } from './steps.ts'
+import { connect, connectSilently, fillSignIn, FIREFOX_ON_WINDOWS, followMail, openBrowser, openForm } from './steps.ts'
 
 interface Visit {
   page: Page
@@ -138,16 +138,6 @@ test('every page for people who are signed in is whole, on every screen', async 
   await connectSilently(page, demo.photos, newcomer)
   await walk(pagesForPeople, { page, demo, person: newcomer })
 })
-
-/** Opens the newest mail with this subject to this address, once it is in the outbox, and follows the link in it. */
-async function followMail(page: Page, subject: string, email: string) {
-  const mail = page.getByRole('listitem').filter({ hasText: subject }).filter({ hasText: email })
-  await expect(async () => {
-    await page.goto('/dev/outbox')
-    await mail.getByRole('link').first().click({ timeout: 1000 })
-  }).toPass()
-  await page.getByRole('link', { name: /\/(?:verify-email|reset-password)\// }).click()
-}
 
 async function walk(pages: Pages, visit: Visit) {
   const foreign: string[] = []

@@ -59,6 +59,16 @@ export function appCard(page: Page, name: string): Locator {
   return page.getByRole('region', { name, exact: true })
 }
 
+/** Opens the newest mail with this subject to this address, once it is in the outbox, and follows the link in it. */
+export async function followMail(page: Page, subject: string, email: string) {
+  const mail = page.getByRole('listitem').filter({ hasText: subject }).filter({ hasText: email })
+  await expect(async () => {
+    await page.goto('/dev/outbox')
+    await mail.getByRole('link').first().click({ timeout: 1000 })
+  }).toPass()
+  await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me)\// }).click()
+}
+
 /** Another browser of somebody's, which says what it is. */
 export async function openBrowser(browser: Browser, demo: Demo, userAgent: string): Promise<Page> {
   const context = await browser.newContext({ baseURL: demo.portal, userAgent })

@@ -8,6 +8,7 @@ import { Browser } from '../../testing/browser.ts'
 import { Client, type Tokens } from '../../testing/client.ts'
 import { createClock } from '../../testing/clock.ts'
 import { readPage } from '../../testing/page.ts'
+import { waitForMail } from '../../testing/outbox.ts'
 import { ada, grace } from '../../testing/people.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
 
@@ -52,6 +53,8 @@ before(async () => {
   await browser.signIn(ada)
   tokens = await notes.connect(browser)
   for (const id of [adaId, graceId]) await addSecondFactors(id)
+  // Its link is written when it is sent.
+  await waitForMail(server.outbox, ada.email, 'New sign-in')
 })
 after(() => server.close())
 
@@ -112,10 +115,10 @@ test('everything is in it: who, browsers, apps, second factors, links, and what 
       ['recovery_codes', [undefined]],
     ],
   )
-  assert.deepEqual(
-    file.pending_links.map(({ purpose, email }) => [purpose, email]),
-    [['change-address', 'new@example.test']],
-  )
+  assert.deepEqual(file.pending_links.map(({ purpose, email }) => [purpose, email]).toSorted(), [
+    ['change-address', 'new@example.test'],
+    ['disown-sign-in', ada.email],
+  ])
   const sentences = file.activity.map(({ sentence }) => sentence)
   assert.ok(sentences.includes('You downloaded your data.'))
   assert.equal(sentences.at(-1), 'Your account was created.')
@@ -206,11 +209,13 @@ test('the name of the file holds what a header can, and all of it for browsers t
 test('strangers get nothing, and a sign-in that is not fresh is asked for again', async () => {
   const anonymous = new Browser(server.url)
   assert.equal((await anonymous.post('/settings/export', {})).headers.get('location'), '/login')
+  const other = new Browser(server.url)
+  await other.signIn(zoe)
   clock.advance(601)
-  for (const response of [await browser.get('/settings/export'), await browser.post('/settings/export', {})]) {
+  for (const response of [await other.get('/settings/export'), await other.post('/settings/export', {})]) {
     assert.equal(response.headers.get('location'), '/reauthentication?return_to=%2Fsettings%2Fexport')
   }
-  const again = await browser.post('/reauthentication', { password: ada.password, return_to: '/settings/export' })
+  const again = await other.post('/reauthentication', { password: zoe.password, return_to: '/settings/export' })
   assert.equal(again.headers.get('location'), '/settings/export')
-  await download()
+  await download(other)
 })

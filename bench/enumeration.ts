@@ -1,5 +1,5 @@
 import { pinCores } from './cores.ts'
-import { questions, type Question } from './enumeration/questions.ts'
+import { freshAddress, questions, type Question, registration, type Whom } from './enumeration/questions.ts'
 import { compareTimes, describeEnumeration, type EnumerationResult, holds } from './enumeration/report.ts'
 import { timeAnswer } from './enumeration/timing.ts'
 import { Connection } from './connection.ts'
@@ -32,7 +32,8 @@ export async function runEnumeration(options: Options): Promise<number> {
     })
     try {
       const results: EnumerationResult[] = []
-      for (const question of questions(portal)) {
+      const known = await registerMany(portal, samples + WARM_UP)
+      for (const question of questions(portal, known)) {
         results.push(await measure(portal, question, samples))
         say(`${question.name}: ${results.at(-1)?.difference_ms} ms apart`)
       }
@@ -45,14 +46,27 @@ export async function runEnumeration(options: Options): Promise<number> {
   })
 }
 
+/** Whatever is done the first time only is not what is asked about. */
+const WARM_UP = 10
+
+async function registerMany(portal: Subject, count: number): Promise<string[]> {
+  const connection = await Connection.open(portal.port)
+  const addresses = Array.from({ length: count }, freshAddress)
+  try {
+    for (const address of addresses) await timeAnswer(connection, registration(portal, address), 'somebody')
+  } finally {
+    connection.close()
+  }
+  return addresses
+}
+
 /** Asks about somebody and about nobody, in an order nobody can foresee, so that whatever drifts touches both alike. */
 async function measure(portal: Subject, question: Question, samples: number): Promise<EnumerationResult> {
   const connection = await Connection.open(portal.port)
   const times = { somebody: [] as number[], nobody: [] as number[] }
-  const ask = async (whom: 'somebody' | 'nobody') => timeAnswer(connection, question, whom)
+  const ask = async (whom: Whom) => timeAnswer(connection, question, whom)
   try {
-    // Whatever is done the first time only is not what is asked about.
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < WARM_UP; round++) {
       await ask('somebody')
       await ask('nobody')
     }

@@ -1,12 +1,8 @@
 import type { Connection } from '../connection.ts'
-import type { Question } from './questions.ts'
+import type { Question, Whom } from './questions.ts'
 
 /** Milliseconds from the request to the whole answer. @throws Error when it is another answer than the one asked for */
-export async function timeAnswer(
-  connection: Connection,
-  question: Question,
-  whom: 'somebody' | 'nobody',
-): Promise<number> {
+export async function timeAnswer(connection: Connection, question: Question, whom: Whom): Promise<number> {
   const request = question.request(whom)
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {

@@ -54,10 +54,9 @@ export async function signIn(
   const now = portal.clock()
   if (identity === null || !matches || identity.disabledAt !== null) {
     const suspension = await guess.failed()
-    if (identity !== null) {
-      const event = { kind: 'sign_in_refused', identityId: identity.id, ...place }
-      await insertAuditEvents(portal.storage.pool, [event], now)
-    }
+    // For nobody, too: whoever waits for the answer must not hear what else was done.
+    const event = { kind: 'sign_in_refused', identityId: identity?.id ?? null, ...place }
+    await insertAuditEvents(portal.storage.pool, [event], now)
     return { kind: 'wrong-credentials', suspension }
   }
   await guess.succeeded()

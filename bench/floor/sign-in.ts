@@ -30,7 +30,8 @@ export async function signIn(
   const id = randomUUID()
   await transaction(pool, async (db) => {
     const times = { createdAt: now, lastSeenAt: now, expiresAt }
-    await insertIdentitySession(db, { id, identityId: identity.id, amr: ['pwd'], deviceHash: null, ...times, ...place })
+    const session = { id, identityId: identity.id, amr: ['pwd'], deviceHash: null, ...times, ...place }
+    await insertIdentitySession(db, session, null)
     await insertAuditEvents(db, [{ kind: 'signed_in', identityId: identity.id, ...place }], now)
   })
 

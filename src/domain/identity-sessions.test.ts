@@ -12,6 +12,7 @@ import {
   findLivingIdentitySession,
   listIdentitySessions,
   openIdentitySession,
+  passwordMarkOf,
   type SignedInRow,
 } from './identity-sessions.ts'
 
@@ -36,6 +37,19 @@ test('a sign-in opens a session that says who, how, and where', async () => {
   assert.deepEqual(session.createdAt, portal.clock())
   assert.match(session.email, /@example\.test$/)
   assert.deepEqual(await kinds(id), ['registered', 'signed_in'])
+})
+
+test('a sign-in with a password that has been changed since opens nothing', async () => {
+  const id = await addPerson()
+  const { pool } = portal.storage
+  const { rows } = await pool.query<{ hash: string }>('SELECT password_hash AS hash FROM identities WHERE id = $1', [id])
+  const mark = passwordMarkOf(rows[0]?.hash as string)
+  const openWith = async (passwordMark: string | null) =>
+    openIdentitySession(portal, id, ['pwd'], home, null, null, passwordMark)
+  assert.notEqual(await openWith(mark), null)
+  await pool.query(`UPDATE identities SET password_hash = 'another' WHERE id = $1`, [id])
+  assert.equal(await openWith(mark), null)
+  assert.notEqual(await openWith(null), null)
 })
 
 test('nobody is signed in with a session that never was', async () => {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../storage/audit.ts'
 import { upsertDevice } from '../storage/devices.ts'
 import { updateFamilySession } from '../storage/families.ts'
@@ -24,10 +24,24 @@ export type { IdentitySessionRow, SignedInRow }
 /** A page may be a minute behind about when a browser was last seen, so that reading pages does not write rows. */
 const SEEN_PRECISION_MS = 60_000
 
+/** Who somebody has proved to be, and how. */
+export interface Proof {
+  identityId: string
+  amr: string[]
+  /** Of the password that was right; null when none was asked for. */
+  passwordMark: string | null
+}
+
+/** What tells a password from the one before it: of its hash, and worth nothing by itself. */
+export function passwordMarkOf(passwordHash: string): string {
+  return createHash('sha256').update(passwordHash).digest('hex')
+}
+
 /**
  * Opens the identity session of a sign-in. The one the same browser had before ends; what the same person had opened in
  * it goes on under the new one, what another person had opened ends. The person is told of a browser (by its device) they
- * have not used before, unless it is their first. Null when the identity was disabled or deleted in the meantime.
+ * have not used before, unless it is their first. Null when the password whose mark is given has been changed since, and
+ * when the identity was disabled or deleted in the meantime.
  */
 export async function openIdentitySession(
   portal: Portal,
@@ -36,13 +50,14 @@ export async function openIdentitySession(
   place: Place,
   before: SignedInRow | null,
   deviceHash: Buffer | null = null,
+  passwordMark: string | null = null,
 ): Promise<string | null> {
   const now = portal.clock()
   const id = randomUUID()
   return transaction(portal.storage.pool, async (db) => {
     const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
     const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, amr, deviceHash, ...place }
-    if (!(await insertIdentitySession(db, session))) return null
+    if (!(await insertIdentitySession(db, session, passwordMark))) return null
     const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...place }, now))
     const isUnfamiliar = device !== null && device.isNew && device.hadOthers
     const detail = isUnfamiliar ? UNFAMILIAR : null

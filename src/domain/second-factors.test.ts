@@ -133,7 +133,7 @@ test('a password alone signs nobody in who has a second factor', async () => {
   await addApp()
   const outcome = await signIn(portal, attempt)
   assert.equal(outcome.kind, 'second-factor')
-  assert.deepEqual((outcome as { amr: string[] }).amr, ['pwd'])
+  assert.deepEqual(outcome.kind === 'second-factor' && outcome.proof.amr, ['pwd'])
   assert.equal((await signIn(portal, { ...attempt, password: grace.password })).kind, 'wrong-credentials')
 })
 

@@ -2,6 +2,7 @@ import { insertAuditEvents } from '../storage/audit.ts'
 import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
 import { isKnownDevice } from './devices.ts'
 import { beginGuess } from './guessing.ts'
+import { passwordMarkOf, type Proof } from './identity-sessions.ts'
 import { keyOf } from './login-keys.ts'
 import { HasherBusy, isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
@@ -19,9 +20,9 @@ export interface SignInAttempt {
 
 /** A disabled identity is answered like a wrong password: whoever asks learns nothing about who has an account. */
 export type SignInOutcome =
-  | { kind: 'signed-in'; identity: IdentityRow; amr: string[] }
+  | { kind: 'signed-in'; identity: IdentityRow; proof: Proof }
   /** The password is right, and not enough. */
-  | { kind: 'second-factor'; identity: IdentityRow; amr: string[] }
+  | { kind: 'second-factor'; identity: IdentityRow; proof: Proof }
   /** `suspension` is what this very guess brought upon its address. */
   | { kind: 'wrong-credentials'; suspension: Suspension | null }
   | { kind: 'throttled'; retryAt: Date; suspended: boolean }
@@ -60,11 +61,16 @@ export async function signIn(
     return { kind: 'wrong-credentials', suspension }
   }
   await guess.succeeded()
-  if (portal.hasher.needsRehash(identity.passwordHash)) {
-    const { passwordHash: from, passwordStandsAlone: standsAlone } = identity
+  let { passwordHash } = identity
+  if (portal.hasher.needsRehash(passwordHash)) {
     const to = await portal.hasher.hash(password)
-    await updatePasswordHash(portal.storage.pool, identity.id, { from, to, standsAlone }, now)
+    const replacement = { from: passwordHash, to, standsAlone: identity.passwordStandsAlone }
+    if (await updatePasswordHash(portal.storage.pool, identity.id, replacement, now)) passwordHash = to
   }
   const kind = (await hasSecondFactor(portal, identity.id)) ? 'second-factor' : 'signed-in'
-  return { kind, identity, amr: ['pwd'] }
+  return {
+    kind,
+    identity,
+    proof: { identityId: identity.id, amr: ['pwd'], passwordMark: passwordMarkOf(passwordHash) },
+  }
 }

@@ -23,16 +23,21 @@ const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt
 // Not ended, and neither older than its end nor unseen for too long ($1: now, $2: the oldest sight that still counts).
 const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2'
 
-/** False when the identity was disabled or deleted in the meantime. */
+/**
+ * False when the identity was disabled or deleted in the meantime, or has another password than the one that was right;
+ * `passwordMark` is null when none was asked for.
+ */
 export async function insertIdentitySession(
   db: Queryable,
   session: IdentitySessionRow & { expiresAt: Date },
+  passwordMark: string | null,
 ): Promise<boolean> {
   const result = await db.query({
     name: 'identity-session-insert',
     text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address)
      SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9 FROM identities i
-     WHERE i.id = $2 AND i.disabled_at IS NULL AND i.erased_from IS NULL FOR SHARE`,
+     WHERE i.id = $2 AND i.disabled_at IS NULL AND i.erased_from IS NULL
+       AND ($10::text IS NULL OR encode(sha256(convert_to(i.password_hash, 'UTF8')), 'hex') = $10) FOR SHARE`,
     values: [
       session.id,
       session.identityId,
@@ -43,6 +48,7 @@ export async function insertIdentitySession(
       session.deviceHash,
       session.browser,
       session.address,
+      passwordMark,
     ],
   })
   return result.rowCount === 1

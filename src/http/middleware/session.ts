@@ -3,6 +3,7 @@ import { parseCookie } from 'cookie'
 import { unsign } from 'cookie-signature'
 import type { Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
+import type { Proof } from '../../domain/identity-sessions.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { portalOf } from '../context.ts'
 
@@ -18,8 +19,7 @@ export type Lack = 'second-factor' | 'restoration'
 
 /** A sign-in that lacks something. It is worth nothing but the question for that, and not for long. */
 export interface PendingSignIn {
-  identityId: string
-  amr: string[]
+  proof: Proof
   lacks: Lack
   /** Milliseconds since 1970. */
   since: number
@@ -70,16 +70,11 @@ export async function startSession(req: Request, identitySessionId: string): Pro
 }
 
 /** Remembers what has been proved so far; whoever is signed in in this browser still is. */
-export async function startPendingSignIn(
-  req: Request,
-  identityId: string,
-  amr: string[],
-  lacks: Lack = 'second-factor',
-): Promise<void> {
+export async function startPendingSignIn(req: Request, proof: Proof, lacks: Lack = 'second-factor'): Promise<void> {
   const { identitySessionId } = req.session
   await promised((done) => req.session.regenerate(done))
   if (identitySessionId !== undefined) req.session.identitySessionId = identitySessionId
-  req.session.pending = { identityId, amr, lacks, since: portalOf(req).clock().getTime() }
+  req.session.pending = { proof, lacks, since: portalOf(req).clock().getTime() }
   await promised((done) => req.session.save(done))
 }
 

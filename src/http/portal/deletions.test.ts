@@ -175,7 +175,7 @@ test('a sign-in that still lacks its second factor keeps nothing', async () => {
   await signIn(browser)
   await server.portal.storage.pool.query(
     `UPDATE browser_sessions SET sess = jsonb_set(sess::jsonb, '{pending,lacks}', '"second-factor"')
-     WHERE sess::jsonb->'pending'->>'identityId' = $1`,
+     WHERE sess::jsonb->'pending'->'proof'->>'identityId' = $1`,
     [id],
   )
   for (const response of [await browser.get('/account-restoration'), await browser.post('/account-restoration', {})]) {

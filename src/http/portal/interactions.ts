@@ -68,7 +68,7 @@ export async function createStepUp(req: InteractionRequest, res: Response): Prom
   if (interaction.kind === 'continue') return res.redirect(303, interaction.url)
   if (interaction.kind !== 'step-up') return res.redirect(303, onwards)
   const { identityId, amr } = interaction.signedIn
-  const next = await takeSecondStep(req, res, identityId, amr, onwards)
+  const next = await takeSecondStep(req, res, { identityId, amr, passwordMark: null }, onwards)
   if (next !== null) return res.redirect(303, next)
   await showStepUp(req, res, interaction, problemOf(req))
 }

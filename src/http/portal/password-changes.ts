@@ -28,7 +28,9 @@ export async function createPasswordChange(req: Request, res: Response): Promise
   switch (outcome.kind) {
     case 'changed': {
       logEvent(req, 'password_changed')
-      const next = await enter(req, res, signedIn.identityId, signedIn.amr, '/settings?notice=password-changed')
+      const { identityId, amr } = signedIn
+      const proof = { identityId, amr, passwordMark: null }
+      const next = await enter(req, res, proof, '/settings?notice=password-changed')
       return res.redirect(303, next ?? '/login')
     }
     case 'throttled':

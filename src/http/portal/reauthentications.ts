@@ -26,12 +26,12 @@ export async function createReauthentication(req: Request, res: Response): Promi
   const outcome = await signIn(portal, { login: username, password, place: req.place, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
     case 'signed-in': {
-      const next = await enter(req, res, outcome.identity.id, outcome.amr, returnTo ?? '/settings')
+      const next = await enter(req, res, outcome.proof, returnTo ?? '/settings')
       if (next !== null) return res.redirect(303, next)
       break
     }
     case 'second-factor':
-      await startPendingSignIn(req, outcome.identity.id, outcome.amr)
+      await startPendingSignIn(req, outcome.proof)
       return res.redirect(303, withReturnTo('/login/second-factor', returnTo ?? '/settings'))
     case 'throttled':
       throw new TooManyGuesses(outcome, portal.clock())

@@ -38,7 +38,8 @@ export async function createRegistration(req: Request, res: Response): Promise<v
   switch (outcome.kind) {
     case 'registered': {
       logEvent(req, 'registered', { identityId: outcome.identity.id })
-      const next = await enter(req, res, outcome.identity.id, ['pwd'], returnTo ?? '/dashboard')
+      const proof = { identityId: outcome.identity.id, amr: ['pwd'], passwordMark: null }
+      const next = await enter(req, res, proof, returnTo ?? '/dashboard')
       return res.redirect(303, next ?? withReturnTo('/login', returnTo))
     }
     case 'refused': {

@@ -98,7 +98,8 @@ export async function leadOnFromAdding(
 ): Promise<void> {
   const { identityId, amr } = signedInOf(req)
   logEvent(req, 'second_factor_added', { identityId })
-  if (!amr.includes('mfa')) await enter(req, res, identityId, withSecondProof(amr, proof), PAGE)
+  if (!amr.includes('mfa'))
+    await enter(req, res, { identityId, amr: withSecondProof(amr, proof), passwordMark: null }, PAGE)
   if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
   res.redirect(303, returnTo === null ? `${PAGE}?notice=second-factor-added` : withReturnTo(PAGE, returnTo))
 }

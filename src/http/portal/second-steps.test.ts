@@ -144,6 +144,17 @@ test('whoever guesses codes has to wait, and the person still gets in from a bro
   assert.equal((await home.post('/login/second-factor', { code: codeOf(key, clock()) })).status, 303)
 })
 
+test('a sign-in that waits for its second factor is over once the password is another', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const thief = await halfway()
+  const password = 'a password that nobody had before'
+  const change = { current_password: person.password, password, password_confirmation: password }
+  assert.equal((await home.post('/settings/password', change)).status, 303)
+  assert.equal((await thief.post('/login/second-factor', { code: codeOf(key, clock()) })).status, 401)
+  assert.equal((await thief.get('/dashboard')).status, 303)
+})
+
 test('a recovery code signs in once, with the password', async () => {
   const { codes } = await addTotp(home, clock())
   assert.equal(codes.length, 10)

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { findIdentity } from '../../domain/identities.ts'
+import type { Proof } from '../../domain/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../../domain/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../../domain/second-factors.ts'
 import { portalOf } from '../context.ts'
@@ -18,7 +19,8 @@ export async function newSecondStep(req: Request, res: Response): Promise<void> 
   const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
-  await showSecondStep(req, res, { ...SIGN_IN, identityId: pending.identityId, problem: null, returnTo })
+  const { identityId } = pending.proof
+  await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: null, returnTo })
 }
 
 /** POST /login/second-factor: with the password, which came before, it makes a sign-in. */
@@ -26,8 +28,8 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portalOf(req).publicUrl)
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
-  const { identityId, amr } = pending
-  const next = await takeSecondStep(req, res, identityId, amr, returnTo ?? '/dashboard')
+  const { identityId } = pending.proof
+  const next = await takeSecondStep(req, res, pending.proof, returnTo ?? '/dashboard')
   if (next !== null) return res.redirect(303, next)
   await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: problemOf(req), returnTo })
 }
@@ -36,16 +38,16 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
 export async function takeSecondStep(
   req: Request,
   res: Response,
-  identityId: string,
-  amr: string[],
+  first: Proof,
   destination: string,
 ): Promise<string | null> {
+  const { identityId } = first
   const portal = portalOf(req)
   const attempt = { identityId, answer: answerIn(req), place: req.place, deviceHash: deviceOf(req) }
   const outcome = await proveSecondStep(portal, attempt)
   switch (outcome.kind) {
     case 'proved': {
-      const next = await enter(req, res, identityId, withSecondProof(amr, outcome.proof), destination)
+      const next = await enter(req, res, { ...first, amr: withSecondProof(first.amr, outcome.proof) }, destination)
       if (next !== null) return next
       break
     }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { findAppFast } from '../../domain/apps.ts'
 import { findErasure } from '../../domain/deletions.ts'
-import { endIdentitySessions, openIdentitySession } from '../../domain/identity-sessions.ts'
+import { endIdentitySessions, openIdentitySession, type Proof } from '../../domain/identity-sessions.ts'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
 import type { Portal } from '../../domain/portal.ts'
@@ -33,12 +33,12 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const outcome = await signIn(portal, { login, password, place: req.place, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
     case 'signed-in': {
-      const next = await enter(req, res, outcome.identity.id, outcome.amr, returnTo ?? '/dashboard')
+      const next = await enter(req, res, outcome.proof, returnTo ?? '/dashboard')
       if (next !== null) return res.redirect(303, next)
       break
     }
     case 'second-factor':
-      await startPendingSignIn(req, outcome.identity.id, outcome.amr)
+      await startPendingSignIn(req, outcome.proof)
       return res.redirect(303, withReturnTo('/login/second-factor', returnTo))
     case 'throttled':
       throw new TooManyGuesses(outcome, portal.clock())
@@ -57,8 +57,12 @@ export async function createPasskeySession(req: Request, res: Response): Promise
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
   const proved = await signInWithPasskey(portal, credential, req.place)
-  const next =
-    proved && (await enter(req, res, proved.identityId, withSecondProof([], proved.proof), returnTo ?? '/dashboard'))
+  const proof = proved && {
+    identityId: proved.identityId,
+    amr: withSecondProof([], proved.proof),
+    passwordMark: null,
+  }
+  const next = proof && (await enter(req, res, proof, returnTo ?? '/dashboard'))
   if (next !== null) return res.redirect(303, next)
   logEvent(req, 'sign_in_refused')
   res.status(401)
@@ -69,24 +73,20 @@ export async function createPasskeySession(req: Request, res: Response): Promise
 /**
  * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. Somebody who has deleted
  * the account is asked first whether to keep it. @returns where they go next, which is where they wanted to unless they are
- * asked; null when they were disabled in the meantime, and nothing has changed then
+ * asked; null when they were disabled, or got another password, in the meantime, and nothing has changed then
  */
-export async function enter(
-  req: Request,
-  res: Response,
-  identityId: string,
-  amr: string[],
-  destination: string,
-): Promise<string | null> {
+export async function enter(req: Request, res: Response, proof: Proof, destination: string): Promise<string | null> {
+  const { identityId, amr, passwordMark } = proof
   const device = keepDevice(req, res)
-  const id = await openIdentitySession(portalOf(req), identityId, amr, req.place, req.signedIn ?? null, device)
+  const before = req.signedIn ?? null
+  const id = await openIdentitySession(portalOf(req), identityId, amr, req.place, before, device, passwordMark)
   if (id !== null) {
     await startSession(req, id)
     logEvent(req, 'signed_in', { identityId })
     return destination
   }
   if ((await findErasure(portalOf(req), identityId)) === null) return null
-  await startPendingSignIn(req, identityId, amr, 'restoration')
+  await startPendingSignIn(req, proof, 'restoration')
   return withReturnTo('/account-restoration', destination)
 }
 

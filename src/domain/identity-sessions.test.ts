@@ -42,7 +42,9 @@ test('a sign-in opens a session that says who, how, and where', async () => {
 test('a sign-in with a password that has been changed since opens nothing', async () => {
   const id = await addPerson()
   const { pool } = portal.storage
-  const { rows } = await pool.query<{ hash: string }>('SELECT password_hash AS hash FROM identities WHERE id = $1', [id])
+  const { rows } = await pool.query<{ hash: string }>('SELECT password_hash AS hash FROM identities WHERE id = $1', [
+    id,
+  ])
   const mark = passwordMarkOf(rows[0]?.hash as string)
   const openWith = async (passwordMark: string | null) =>
     openIdentitySession(portal, id, ['pwd'], home, null, null, passwordMark)

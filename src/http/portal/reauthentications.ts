@@ -1,14 +1,9 @@
 import type { Request, Response } from 'express'
-import { signIn } from '../../domain/sign-in.ts'
 import { portalOf, signedInOf } from '../context.ts'
-import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, passwordField } from '../form-fields.ts'
-import { deviceOf } from '../middleware/device.ts'
-import { startPendingSignIn } from '../middleware/session.ts'
-import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { enter, passkeyQuestion, withReturnTo } from './sessions.ts'
+import { enterWithPassword, passkeyQuestion } from './sessions.ts'
 
 /** GET /reauthentication */
 export async function newReauthentication(req: Request, res: Response): Promise<void> {
@@ -23,23 +18,8 @@ export async function createReauthentication(req: Request, res: Response): Promi
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
-  const outcome = await signIn(portal, { login: username, password, place: req.place, deviceHash: deviceOf(req) })
-  switch (outcome.kind) {
-    case 'signed-in': {
-      const next = await enter(req, res, outcome.proof, returnTo ?? '/settings')
-      if (next !== null) return res.redirect(303, next)
-      break
-    }
-    case 'second-factor':
-      await startPendingSignIn(req, outcome.proof)
-      return res.redirect(303, withReturnTo('/login/second-factor', returnTo ?? '/settings'))
-    case 'throttled':
-      throw new TooManyGuesses(outcome, portal.clock())
-    case 'wrong-credentials':
-      logSuspension(req, outcome.suspension)
-  }
-  logEvent(req, 'sign_in_refused')
-  res.status(401)
+  const next = await enterWithPassword(req, res, username, password, returnTo ?? '/settings')
+  if (next !== null) return res.redirect(303, next)
   await show(req, res, 'That is not your password.', returnTo)
 }
 

@@ -30,24 +30,40 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
-  const outcome = await signIn(portal, { login, password, place: req.place, deviceHash: deviceOf(req) })
+  const next = await enterWithPassword(req, res, login, password, returnTo)
+  if (next !== null) return res.redirect(303, next)
+  await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+}
+
+/**
+ * Signs in whoever has this password, and says where to go next: to where they wanted, or to what is still missing. Null, and
+ * 401, when it is not the password. @throws TooManyGuesses
+ */
+export async function enterWithPassword(
+  req: Request,
+  res: Response,
+  login: string,
+  password: string,
+  returnTo: string | null,
+): Promise<string | null> {
+  const outcome = await signIn(portalOf(req), { login, password, place: req.place, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
     case 'signed-in': {
       const next = await enter(req, res, outcome.proof, returnTo ?? '/dashboard')
-      if (next !== null) return res.redirect(303, next)
+      if (next !== null) return next
       break
     }
     case 'second-factor':
       await startPendingSignIn(req, outcome.proof)
-      return res.redirect(303, withReturnTo('/login/second-factor', returnTo))
+      return withReturnTo('/login/second-factor', returnTo)
     case 'throttled':
-      throw new TooManyGuesses(outcome, portal.clock())
+      throw new TooManyGuesses(outcome, portalOf(req).clock())
     case 'wrong-credentials':
       logSuspension(req, outcome.suspension)
   }
   logEvent(req, 'sign_in_refused')
   res.status(401)
-  await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+  return null
 }
 
 /** POST /login/passkey: a passkey as the only step. */

@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import { startDeliveries } from './deliveries.ts'
 import { eraseDeletedAccounts } from './domain/erasure.ts'
-import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from './domain/pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneMailLinks, pruneSuspensions } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
@@ -75,6 +75,7 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneCounters(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneSuspensions(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneMailLinks(app.portal, stopping.signal), PRUNE_EVERY_MS),
   ]
   return () => {
     stopping.abort()

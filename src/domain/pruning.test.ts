@@ -14,8 +14,9 @@ import { createApp } from './apps.ts'
 import { listHappenings } from './audit.ts'
 import { endFamilies, findFamilyFor, findFamilyOf, listConnectedApps } from './families.ts'
 import { register } from './identities.ts'
+import { LINK_LIVES, makeMailLink } from './mail-links.ts'
 import type { Portal } from './portal.ts'
-import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from './pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneMailLinks, pruneSuspensions } from './pruning.ts'
 import { listSuspensions, suspend } from './suspensions.ts'
 import { addSeconds } from './time.ts'
 
@@ -240,6 +241,19 @@ test('suspensions go when they are over, and not a second before', async () => {
     (await listSuspensions(portal)).map(({ address }) => address),
     ['192.0.2.2'],
   )
+})
+
+test('links of mails go once they have expired, and not a second earlier', async () => {
+  const { pool } = portal.storage
+  const holder = { identityId: adaId, email: ada.email }
+  await transaction(pool, (db) => makeMailLink(portal, db, 'reset-password', holder))
+  await transaction(pool, (db) => makeMailLink(portal, db, 'verify-address', holder))
+  portal.clock.advance(LINK_LIVES['reset-password'] - 1)
+  assert.equal(await pruneMailLinks(portal, undefined, 0), 0)
+  portal.clock.advance(1)
+  assert.equal(await pruneMailLinks(portal, undefined, 0), 1)
+  const { rows } = await pool.query<{ purpose: string }>('SELECT purpose FROM mail_links')
+  assert.deepEqual(rows, [{ purpose: 'verify-address' }])
 })
 
 test('counters go in batches to the last one that has ended, and none that counts', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteEndedFamilies } from '../storage/families.ts'
+import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
 import { deletePastSuspensions } from '../storage/suspensions.ts'
 import type { Portal } from './portal.ts'
 import { addSeconds } from './time.ts'
@@ -30,6 +31,12 @@ export async function pruneCounters(portal: Portal, signal?: AbortSignal, pauseM
 export async function pruneSuspensions(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const now = portal.clock()
   return inBatches((limit) => deletePastSuspensions(portal.storage.pool, now, limit), signal, pauseMs)
+}
+
+/** Forgets links of mails that have expired unused. @returns how many. */
+export async function pruneMailLinks(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const now = portal.clock()
+  return inBatches((limit) => deleteExpiredMailLinks(portal.storage.pool, now, limit), signal, pauseMs)
 }
 
 /** Until a batch comes back short, the round is full, or somebody wants to stop; each batch is a transaction of its own. */

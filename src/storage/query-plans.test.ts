@@ -8,7 +8,7 @@ import { eraseDeletedAccounts } from '../domain/erasure.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
-import { pruneCounters, pruneFamilies, pruneHandshakes, pruneSuspensions } from '../domain/pruning.ts'
+import { pruneCounters, pruneFamilies, pruneHandshakes, pruneMailLinks, pruneSuspensions } from '../domain/pruning.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
 import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
 import { notesApp } from '../testing/apps.ts'
@@ -196,6 +196,7 @@ for (const [what, act] of [
   ['lifting a suspension', async () => liftSuspension(server.portal, '192.0.2.9')],
   ['pruning counters', async () => pruneCounters(server.portal)],
   ['pruning suspensions', async () => pruneSuspensions(server.portal)],
+  ['pruning links of mails', async () => pruneMailLinks(server.portal)],
 ] satisfies [string, () => Promise<unknown>][]) {
   test(`${what} finds its rows by an index`, async () => {
     const statements = await record(act)

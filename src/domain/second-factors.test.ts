@@ -114,7 +114,10 @@ test('the same key proved twice at once is one app, with one set of recovery cod
   const outcomes = await Promise.all(
     [portal, elsewhere].map(async (each) => addTotpKey(each, signedIn, 'Phone', codeOf(key, clock()), home)),
   )
-  assert.deepEqual(outcomes.map(({ kind }) => kind).toSorted(), ['added', 'lost'])
+  const [first, second] = outcomes.map(({ kind }) => kind).toSorted()
+  assert.equal(first, 'added')
+  // Whoever comes so late that the key is taken already is asked for a code of the next one.
+  assert.ok(second === 'lost' || second === 'wrong-code', second)
   const { factors, recoveryCodesLeft } = await listSecondFactors(portal, signedIn.identityId)
   assert.equal(factors.length, 1)
   assert.equal(recoveryCodesLeft, 10)

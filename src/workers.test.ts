@@ -6,7 +6,6 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createPortal } from './app.ts'
 import { createApp } from './domain/apps.ts'
-import { register } from './domain/identities.ts'
 import { createLogger } from './logger.ts'
 import { findFreePort } from './storage/free-port.ts'
 import { notesApp } from './testing/apps.ts'
@@ -14,6 +13,7 @@ import { Browser } from './testing/browser.ts'
 import { Client, type Tokens } from './testing/client.ts'
 import { createDatabase, type TestDatabase } from './testing/databases.ts'
 import { type Running, startGatehouse } from './testing/gatehouse.ts'
+import { addIdentity } from './testing/identities.ts'
 import { ada } from './testing/people.ts'
 import { TEST_SECRET, testConfig } from './testing/portal.ts'
 
@@ -48,7 +48,7 @@ test('two workers answer on one port, and the portal says once that it is ready'
 
 test('a refresh token goes from worker to worker, and its family lives', async () => {
   const rules = await createPortal(testConfig(database, { PORT: String(port) }), createLogger('silent'))
-  await register(rules, ada, null)
+  await addIdentity(rules, ada)
   const { secret } = await createApp(rules, 'notes', notesApp)
   await rules.storage.close()
   const url = `http://localhost:${port}`

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { createLocalJWKSet, decodeProtectedHeader, exportJWK, jwtVerify } from 'jose'
 import { notesApp } from '../testing/apps.ts'
 import { connect, type Connection, home } from '../testing/connections.ts'
+import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import {
@@ -15,7 +16,6 @@ import {
 } from './application-tokens.ts'
 import { createApp } from './apps.ts'
 import { endFamilies } from './families.ts'
-import { register } from './identities.ts'
 import { signWith } from './signing-keys.ts'
 
 let portal: TestPortal
@@ -23,8 +23,7 @@ let adaId: string
 
 before(async () => {
   portal = await openTestPortal()
-  const outcome = await register(portal, ada, null)
-  adaId = outcome.kind === 'registered' ? outcome.identity.id : assert.fail()
+  adaId = await addIdentity(portal, ada)
   await createApp(portal, 'notes', notesApp)
 })
 after(() => portal.close())

@@ -23,6 +23,7 @@ import {
   tryToConnect,
 } from '../testing/connections.ts'
 import { createDatabase, STORAGES, type TestDatabase } from '../testing/databases.ts'
+import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { queuedMails } from '../testing/mails.ts'
 import { TEST_SECRET, testConfig } from '../testing/portal.ts'
@@ -35,7 +36,7 @@ import {
   listConnectedApps,
   type OpeningFamily,
 } from './families.ts'
-import { disableIdentity, enableIdentity, register } from './identities.ts'
+import { disableIdentity, enableIdentity } from './identities.ts'
 import { endIdentitySessions, openIdentitySession } from './identity-sessions.ts'
 import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, mintRefreshToken, parseRefreshToken, successorOf } from './refresh-tokens.ts'
@@ -77,8 +78,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     }
 
     async function addPerson(username: string): Promise<string> {
-      const outcome = await register(portal, { ...ada, username, email: `${username}@example.test` }, null)
-      return outcome.kind === 'registered' ? outcome.identity.id : assert.fail(JSON.stringify(outcome.problems))
+      return addIdentity(portal, { ...ada, username, email: `${username}@example.test` })
     }
 
     async function addApp(settings: Partial<AppSettings>): Promise<string> {

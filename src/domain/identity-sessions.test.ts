@@ -3,10 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { notesApp, photosApp } from '../testing/apps.ts'
 import { connect, elsewhere, familyRow, home, refresh, refusalIn } from '../testing/connections.ts'
+import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { createApp } from './apps.ts'
-import { disableIdentity, enableIdentity, register } from './identities.ts'
+import { disableIdentity, enableIdentity } from './identities.ts'
 import {
   endIdentitySessions,
   findLivingIdentitySession,
@@ -214,8 +215,7 @@ test('somebody who was disabled while signing in is not signed in', async () => 
 
 async function addPerson(): Promise<string> {
   const username = `person${people++}`
-  const outcome = await register(portal, { ...ada, username, email: `${username}@example.test` }, null)
-  return outcome.kind === 'registered' ? outcome.identity.id : assert.fail(JSON.stringify(outcome.problems))
+  return addIdentity(portal, { ...ada, username, email: `${username}@example.test` })
 }
 
 async function open(identityId: string): Promise<string> {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { transaction } from '../storage/postgres.ts'
+import { addIdentity } from '../testing/identities.ts'
 import { ada, grace } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
-import { register } from './identities.ts'
 import { LINK_LIVES, type LinkPurpose, lookAtMailLink, makeMailLink, useMailLink } from './mail-links.ts'
 import { deriveSecrets } from './secrets.ts'
 
@@ -14,16 +14,10 @@ let graceId: string
 
 before(async () => {
   portal = await openTestPortal()
-  adaId = await registered(ada)
-  graceId = await registered(grace)
+  adaId = await addIdentity(portal, ada)
+  graceId = await addIdentity(portal, grace)
 })
 after(() => portal.close())
-
-async function registered(person: typeof ada): Promise<string> {
-  const outcome = await register(portal, person, null)
-  assert.equal(outcome.kind, 'registered')
-  return outcome.identity.id
-}
 
 function make(purpose: LinkPurpose, identityId = adaId, email = ada.email): Promise<string> {
   return transaction(portal.storage.pool, (db) => makeMailLink(portal, db, purpose, { identityId, email }))

@@ -7,13 +7,13 @@ import { openPostgres, transaction } from '../storage/postgres.ts'
 import { notesApp, photosApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { type Connection, connect, familyRow, home, refresh, refusalIn, successorIn } from '../testing/connections.ts'
+import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { startTestServer } from '../testing/server.ts'
 import { createApp } from './apps.ts'
 import { listHappenings } from './audit.ts'
 import { endFamilies, findFamilyFor, findFamilyOf, listConnectedApps } from './families.ts'
-import { register } from './identities.ts'
 import { LINK_LIVES, makeMailLink } from './mail-links.ts'
 import type { Portal } from './portal.ts'
 import { pruneCounters, pruneFamilies, pruneHandshakes, pruneMailLinks, pruneSuspensions } from './pruning.ts'
@@ -27,8 +27,7 @@ let adaId: string
 
 before(async () => {
   portal = await openTestPortal()
-  const outcome = await register(portal, ada, null)
-  adaId = outcome.kind === 'registered' ? outcome.identity.id : assert.fail(JSON.stringify(outcome.problems))
+  adaId = await addIdentity(portal, ada)
   await createApp(portal, 'notes', notesApp)
   await createApp(portal, 'photos', photosApp)
 })

@@ -4,7 +4,6 @@ import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
 import { createApp as registerApp } from '../domain/apps.ts'
-import { register } from '../domain/identities.ts'
 import { type App, createApp } from '../app.ts'
 import { createLogger } from '../logger.ts'
 import { notesApp } from '../testing/apps.ts'
@@ -13,6 +12,7 @@ import { Browser } from '../testing/browser.ts'
 import { Client } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { testConfig } from '../testing/portal.ts'
 import { findFreePort } from '../storage/free-port.ts'
@@ -39,7 +39,7 @@ before(async () => {
   const first = await openPortal()
   portals = [first, await openPortal()]
   const { portal } = first.app
-  await register(portal, ada, null)
+  await addIdentity(portal, ada)
   const { secret } = await registerApp(portal, 'notes', notesApp)
   const rsa = await registerApp(portal, 'legacy', { ...notesApp, name: 'Legacy', idTokenAlg: 'RS256' })
   notes = new Client(first.url, 'notes', secret, CALLBACK)

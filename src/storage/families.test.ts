@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createPortal } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { createApp } from '../domain/apps.ts'
-import { register } from '../domain/identities.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
 import { notesApp } from '../testing/apps.ts'
 import { type Connection, connect, refresh, successorIn } from '../testing/connections.ts'
 import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
+import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
@@ -43,8 +43,7 @@ interface Growth {
 }
 
 test('a thousand rotations are HOT updates: no index gets an entry, and the table hardly a page', async () => {
-  const outcome = await register(portal, ada, null)
-  const adaId = outcome.kind === 'registered' ? outcome.identity.id : assert.fail()
+  const adaId = await addIdentity(portal, ada)
   await createApp(portal, 'notes', notesApp)
   const people = peopleOf(CROWD)
   await addPeople(portal.storage.pool, people, portal.clock())

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { createApp as registerApp, type AppSettings } from '../domain/apps.ts'
-import { register } from '../domain/identities.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
 import { startServer } from '../server.ts'
 import { createPortal } from '../app.ts'
 import { findFreePort } from '../storage/free-port.ts'
 import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
+import { addIdentity } from './identities.ts'
 import type { ada } from './people.ts'
 import { testConfig } from './portal.ts'
 import { makeTemporaryFolder } from './services/temporary-folder.ts'
@@ -54,11 +54,7 @@ export async function startTestServer(
     database,
     outbox: join(config.dataDir, 'outbox'),
     log: () => lines.join(''),
-    async addIdentity(person, extra) {
-      const outcome = await register(portal, person, null, extra)
-      if (outcome.kind === 'refused') throw new Error(JSON.stringify(outcome.problems))
-      return outcome.identity.id
-    },
+    addIdentity: (person, extra) => addIdentity(portal, person, extra),
     async addApp(clientId, settings) {
       return (await registerApp(portal, clientId, settings)).secret
     },

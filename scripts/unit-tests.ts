@@ -3,10 +3,11 @@ import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import type { Totals } from './totals.ts'
+import { addTotals, type Totals } from './totals.ts'
 
-// A test that hangs is named, and the others still have their say.
 const TEST_LIMIT = 5 * 60_000
+/** So few files that fail may be the machine's fault: a stall of some seconds, in which somebody's patience ended. */
+const FEW = 3
 
 const filters = process.argv.slice(2).map((filter) => resolve(filter))
 const files = globSync('{src,bench}/**/*.test.ts')
@@ -18,26 +19,50 @@ const files = globSync('{src,bench}/**/*.test.ts')
 const ending = new AbortController()
 process.once('SIGTERM', () => ending.abort())
 
-const concurrency = Math.max(2, availableParallelism())
-const stream = run({ files, concurrency, isolation: 'process', timeout: TEST_LIMIT, signal: ending.signal })
-
-const empty: string[] = []
-stream.on('test:pass', ({ name, nesting }) => {
-  // A file without tests counts as one that passed, under its own name.
-  if (nesting === 0 && files.includes(name)) empty.push(name)
-})
-stream.on('test:summary', ({ file, counts, success }) => {
-  if (file !== undefined) return
-  const { tests, passed, skipped, todo } = counts
-  const totals: Totals = {
-    passed: passed - empty.length,
-    failed: tests - passed - skipped - todo + empty.length,
-    skipped: skipped + todo,
+const first = await runFiles(files, Math.max(2, availableParallelism()))
+const failed = [...first].filter(([, { failed: count }]) => count > 0).map(([file]) => file)
+if (failed.length > 0 && failed.length <= FEW && !ending.signal.aborted) {
+  const names = failed.map((file) => relative('.', file)).join(', ')
+  console.log(`\nOnce more, one after the other, in case the machine had stalled: ${names}\n`)
+  for (const [file, totals] of await runFiles(failed, 1)) {
+    first.set(file, totals)
+    if (totals.failed === 0) console.log(`${relative('.', file)} passed only when it was run again.`)
   }
-  process.send?.(totals)
-  process.exitCode = success && empty.length === 0 ? 0 : 1
-})
-stream.on('end', () => {
-  for (const file of empty) console.log(`${relative('.', file)} holds no test.`)
-})
-stream.compose(new spec()).pipe(process.stdout)
+}
+const totals = addTotals([...first.values()])
+process.send?.(totals)
+process.exitCode = totals.failed === 0 ? 0 : 1
+
+/** What each file came to. One that ends without a word, hangs, or holds no test has failed. */
+async function runFiles(chosen: string[], concurrency: number): Promise<Map<string, Totals>> {
+  const results = new Map<string, Totals>(chosen.map((file) => [file, { passed: 0, failed: 1, skipped: 0 }]))
+  // A test that failed may have left something open, and must not keep its file, and everybody, waiting.
+  const options = { isolation: 'process', timeout: TEST_LIMIT, signal: ending.signal, forceExit: true } as const
+  const stream = run({ files: chosen, concurrency, ...options })
+  const empty = new Set<string>()
+  stream.on('test:pass', ({ name, nesting }) => {
+    // A file without tests counts as one that passed, under its own name.
+    if (nesting === 0 && results.has(name)) empty.add(name)
+  })
+  const broken = new Set<string>()
+  stream.on('test:fail', ({ name, nesting }) => {
+    if (nesting === 0 && results.has(name)) broken.add(name)
+  })
+  stream.on('test:summary', ({ file, counts, success }) => {
+    if (file === undefined) return
+    const { tests, passed, skipped, todo } = counts
+    const failures = tests - passed - skipped - todo
+    results.set(file, { passed, failed: success ? failures : Math.max(1, failures), skipped: skipped + todo })
+  })
+  stream.compose(new spec()).pipe(process.stdout, { end: false })
+  await new Promise((done) => stream.once('close', done))
+  for (const file of empty) {
+    console.log(`${relative('.', file)} holds no test.`)
+    results.set(file, { passed: 0, failed: 1, skipped: 0 })
+  }
+  for (const file of broken) {
+    const known = results.get(file)
+    if (known?.failed === 0) results.set(file, { ...known, failed: 1 })
+  }
+  return results
+}

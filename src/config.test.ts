@@ -51,6 +51,8 @@ test('in development nothing needs to be set', () => {
     mailFrom: 'Gatehouse <no-reply@localhost>',
     policy: {
       emailVerification: 'optional',
+      familyLifetime: 'browser',
+      familyRenewal: 'never',
       passwordLength: 15,
       passwordLengthWithSecondFactor: 8,
       passwordRangeUrl: null,

@@ -30,10 +30,24 @@ export interface Config {
   policy: Policy
 }
 
+/**
+ * What a family follows. `session`: its identity session, so that all of them end together, by time too. `browser`: signing
+ * out of its browser ends it, a browser that merely idles does not. `offline`: it outlives both, until somebody ends it.
+ */
+export const FAMILY_LIFETIMES = ['session', 'browser', 'offline'] as const
+export type FamilyLifetime = (typeof FAMILY_LIFETIMES)[number]
+
+/** Whether signing in again in the same browser gives living families a new term. What follows its session always gets one. */
+export const FAMILY_RENEWALS = ['never', 'sign-in'] as const
+export type FamilyRenewal = (typeof FAMILY_RENEWALS)[number]
+
 /** What this portal asks of people, and how much it lets strangers try. */
 export interface Policy {
   /** Whether somebody must have proved their address before apps are connected. */
   emailVerification: 'optional' | 'required'
+  /** What families follow, and whether signing in again gives them a new term, unless their app has its own. */
+  familyLifetime: FamilyLifetime
+  familyRenewal: FamilyRenewal
   /** Characters of a password that is the only factor, and of one that is not. */
   passwordLength: number
   passwordLengthWithSecondFactor: number
@@ -132,6 +146,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     mailFrom: values.MAIL_FROM ?? `Gatehouse <no-reply@${new URL(values.PUBLIC_URL ?? 'http://localhost').hostname}>`,
     policy: {
       emailVerification: values.EMAIL_VERIFICATION,
+      familyLifetime: values.FAMILY_LIFETIME,
+      familyRenewal: values.FAMILY_RENEWAL,
       passwordLength: values.PASSWORD_LENGTH,
       passwordLengthWithSecondFactor: values.PASSWORD_LENGTH_WITH_SECOND_FACTOR,
       passwordRangeUrl: values.PASSWORD_RANGE_URL ?? null,
@@ -217,6 +233,8 @@ const environment = z.object({
     .regex(/^[^\p{Cc}]*@[^\p{Cc}\s]+$/u, 'must be an address, or a name and an address in angle brackets')
     .optional(),
   EMAIL_VERIFICATION: z.enum(['optional', 'required'], 'must be optional or required').default('optional'),
+  FAMILY_LIFETIME: z.enum(FAMILY_LIFETIMES, `must be ${FAMILY_LIFETIMES.join(', ')}`).default('browser'),
+  FAMILY_RENEWAL: z.enum(FAMILY_RENEWALS, `must be ${FAMILY_RENEWALS.join(' or ')}`).default('never'),
   TRUST_PROXY: z
     .string()
     .refine(isProxySetting, 'must be true, false, a number of proxies, or their addresses')

@@ -6,11 +6,13 @@ import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import { startDeliveries } from './deliveries.ts'
 import { eraseDeletedAccounts } from './domain/erasure.ts'
+import { expireFamilies, expireIdentitySessions } from './domain/expiry.ts'
 import { pruneCounters, pruneFamilies, pruneHandshakes, pruneMailLinks, pruneSuspensions } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
 const PRUNE_EVERY_MS = 60_000
+const EXPIRE_EVERY_MS = 5000
 
 export interface RunningServer {
   port: number
@@ -70,6 +72,8 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
   }
   const timers = [
     work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
+    work(() => expireIdentitySessions(app.portal, stopping.signal), EXPIRE_EVERY_MS),
+    work(() => expireFamilies(app.portal, stopping.signal), EXPIRE_EVERY_MS),
     work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),

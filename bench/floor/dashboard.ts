@@ -1,3 +1,4 @@
+import { addSeconds } from '../../src/domain/time.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { countEndedFamilies, type FamilyRow, listFamilies } from '../../src/storage/families.ts'
 import { answer, type Floor, redirect } from './request.ts'
@@ -7,11 +8,12 @@ const ENDED_SHOWN = 5
 
 /** The same rows, put into a bare table: no view, no words for times and browsers. */
 export async function showDashboard(floor: Floor, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const { storage, clock } = floor.portal
+  const { storage, clock, lifetimes } = floor.portal
   const signedIn = await signedInOf(floor, req)
   if (signedIn === null) return redirect(res, '/login')
   const now = clock()
-  const families = await listFamilies(storage, signedIn.identityId, now, ENDED_SHOWN)
+  const seenSince = addSeconds(now, -lifetimes.identitySessionIdle)
+  const families = await listFamilies(storage, signedIn.identityId, { now, seenSince }, ENDED_SHOWN)
   const ended = await countEndedFamilies(storage, signedIn.identityId, now)
   const html = `<!doctype html><title>Your apps</title><p>${families.length} living, ${ended.size} apps with ended ones</p><table>${families.map(rowOf).join('')}</table>`
   answer(res, 200, html, 'text/html; charset=utf-8')

@@ -44,6 +44,7 @@ export async function exchangeCode(
       acr: null,
       amr: ['pwd'],
       jkt: null,
+      lifetime: 'browser',
       idleExpiresAt: addSeconds(now, lifetimes.familyIdle),
       expiresAt: addSeconds(now, lifetimes.familyMax),
     },

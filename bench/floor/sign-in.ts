@@ -29,7 +29,7 @@ export async function signIn(
   const place = { browser: req.headers['user-agent'] ?? '', address: req.socket.remoteAddress ?? '' }
   const id = randomUUID()
   await transaction(pool, async (db) => {
-    const times = { createdAt: now, lastSeenAt: now, expiresAt }
+    const times = { createdAt: now, lastSeenAt: now, expiresAt, reviewAt: expiresAt }
     const session = { id, identityId: identity.id, amr: ['pwd'], deviceHash: null, ...times, ...place }
     await insertIdentitySession(db, session, null)
     await insertAuditEvents(db, [{ kind: 'signed_in', identityId: identity.id, ...place }], now)

@@ -15,7 +15,7 @@ import {
   signApplicationToken,
 } from './application-tokens.ts'
 import { createApp } from './apps.ts'
-import { endFamilies } from './families.ts'
+import { endFamilies } from './endings.ts'
 import { signWith } from './signing-keys.ts'
 
 let portal: TestPortal

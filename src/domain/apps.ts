@@ -9,9 +9,10 @@ import {
   updateApp,
   updateAppDisabledAt,
 } from '../storage/apps.ts'
+import { lockFamiliesOfApp } from '../storage/families.ts'
 import { isUniqueViolation, transaction } from '../storage/postgres.ts'
 import { AppRefused } from './app-refused.ts'
-import { endFamiliesIn } from './families.ts'
+import { endIn } from './endings.ts'
 import type { Portal } from './portal.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
 import { addSeconds } from './time.ts'
@@ -45,6 +46,10 @@ export type AppSettings = Pick<
   | 'familyIdle'
   | 'familyMax'
   | 'rotationGrace'
+  | 'backchannelLogoutUri'
+  | 'eventReceiverUri'
+  | 'familyLifetime'
+  | 'familyRenewal'
 >
 
 /** Registers an app. @returns the secret of a confidential app, which is kept nowhere. @throws AppRefused */
@@ -103,14 +108,26 @@ export async function rotateSecret(portal: Portal, app: AppRow): Promise<string>
   return secret
 }
 
-/** A disabled app gets nothing any more, and every family it had is over. */
+/** Families that one transaction ends: few enough to keep nobody waiting, however many there are. */
+const ENDED_AT_ONCE = 250
+
+/** A disabled app gets nothing any more, from the first moment, and every family it had is over. */
 export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
   const now = portal.clock()
-  await transaction(portal.storage.pool, async (db) => {
-    await updateAppDisabledAt(db, app.clientId, now, now)
-    await endFamiliesIn(db, { clientId: app.clientId }, 'app_disabled', null, now)
-  })
+  await updateAppDisabledAt(portal.storage.pool, app.clientId, now, now)
+  await endFamiliesOfApp(portal, app.clientId)
   return { ...app, disabledAt: now, updatedAt: now }
+}
+
+async function endFamiliesOfApp(portal: Portal, clientId: string): Promise<void> {
+  for (;;) {
+    const count = await transaction(portal.storage.pool, async (db) => {
+      const ids = await lockFamiliesOfApp(db, clientId, ENDED_AT_ONCE)
+      await endIn(portal, db, { families: { ids } }, { cause: 'app_disabled', place: null }, portal.clock())
+      return ids.length
+    })
+    if (count < ENDED_AT_ONCE) return
+  }
 }
 
 export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {

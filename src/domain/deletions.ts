@@ -3,7 +3,7 @@ import { deleteDevices } from '../storage/devices.ts'
 import { findIdentity, markDeleted, markKept } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
-import { endEverythingIn } from './identity-sessions.ts'
+import { endEverythingIn } from './endings.ts'
 import { LINK_LIVES } from './mail-links.ts'
 import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
@@ -25,7 +25,7 @@ export async function deleteAccount(
   return transaction(portal.storage.pool, async (db) => {
     if (!(await markDeleted(db, identityId, erasedFrom, now))) return null
     await insertAuditEvents(db, [{ kind: 'deletion_requested', identityId, ...place }], now)
-    await endEverythingIn(db, identityId, 'identity_deleted', place, now)
+    await endEverythingIn(portal, db, identityId, { cause: 'identity_deleted', place }, now)
     await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
     await deleteDevices(db, identityId, { except: null })
     if (grace > 0) {

@@ -3,7 +3,7 @@ import { deleteDevices } from '../storage/devices.ts'
 import { findIdentitySession, type IdentitySessionRow } from '../storage/identity-sessions.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
-import { endEverythingIn } from './identity-sessions.ts'
+import { endEverythingIn } from './endings.ts'
 import { LINK_LIVES, lookAtMailLink, makeMailLink, useMailLink } from './mail-links.ts'
 import type { Place, Portal } from './portal.ts'
 
@@ -25,7 +25,7 @@ export async function disownSignIn(portal: Portal, token: string, place: Place):
     const { identityId, email } = link
     const now = portal.clock()
     await insertAuditEvents(db, [{ kind: 'sign_in_disowned', identityId, ...place }], now)
-    await endEverythingIn(db, identityId, 'disowned', place, now)
+    await endEverythingIn(portal, db, identityId, { cause: 'disowned', place }, now)
     await deleteDevices(db, identityId, { except: null })
     await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
     return makeMailLink(portal, db, 'reset-password', { identityId, email })

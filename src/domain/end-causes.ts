@@ -4,6 +4,7 @@ export type RefusalReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'iden
 /** Every way an identity session or a family can end, in words for the person, and what the app is told. */
 export const END_CAUSES = {
   signed_out: { words: 'you signed out', reason: 'revoked', alarming: false },
+  signed_out_everywhere: { words: 'you signed out everywhere', reason: 'revoked', alarming: false },
   ended_by_person: { words: 'you ended it', reason: 'revoked', alarming: false },
   disconnected: { words: 'you disconnected the app', reason: 'revoked', alarming: false },
   session_ended: { words: 'the browser it belonged to was signed out', reason: 'revoked', alarming: false },
@@ -25,6 +26,7 @@ export const END_CAUSES = {
   disowned: { words: 'you said that a sign-in was not you', reason: 'revoked', alarming: true },
   expired: { words: 'it had lasted as long as it may', reason: 'expired', alarming: false },
   idle_expired: { words: 'it had not been used for a long time', reason: 'expired', alarming: false },
+  session_expired: { words: 'the sign-in it belonged to had run out', reason: 'expired', alarming: false },
   identity_disabled: { words: 'your account was disabled', reason: 'identity_disabled', alarming: true },
   identity_deleted: { words: 'your account was deleted', reason: 'identity_disabled', alarming: false },
   app_disabled: { words: 'the app was disabled', reason: 'app_disabled', alarming: false },

@@ -28,16 +28,10 @@ import { ada } from '../testing/people.ts'
 import { queuedMails } from '../testing/mails.ts'
 import { TEST_SECRET, testConfig } from '../testing/portal.ts'
 import { type AppSettings, createApp, disableApp, enableApp } from './apps.ts'
-import {
-  endFamilies,
-  findFamilyFor,
-  findFamilyOf,
-  findLivingFamily,
-  listConnectedApps,
-  type OpeningFamily,
-} from './families.ts'
+import { findFamilyFor, findFamilyOf, findLivingFamily, listConnectedApps, type OpeningFamily } from './families.ts'
 import { disableIdentity, enableIdentity } from './identities.ts'
-import { endIdentitySessions, openIdentitySession } from './identity-sessions.ts'
+import { endFamilies, endIdentitySessions } from './endings.ts'
+import { openIdentitySession } from './identity-sessions.ts'
 import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, mintRefreshToken, parseRefreshToken, successorOf } from './refresh-tokens.ts'
 import { deriveSecrets } from './secrets.ts'
@@ -541,7 +535,10 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       const notes = await connect(portal, adaId, 'notes')
       const other = await connect(portal, adaId, 'notes')
       const ended = await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
-      assert.deepEqual(ended, [{ id: notes.familyId, clientId: 'notes', identityId: adaId }])
+      assert.deepEqual(
+        ended.map(({ id, clientId, identityId }) => [id, clientId, identityId]),
+        [[notes.familyId, 'notes', adaId]],
+      )
       assert.equal(await findLivingFamily(portal, notes.familyId), null)
       assert.equal((await findLivingFamily(portal, other.familyId))?.id, other.familyId)
     })
@@ -677,7 +674,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     }
 
     function familyOf(id: string, identityId: string, clientId: string, identitySessionId: string) {
-      const opening: Omit<OpeningFamily, 'refreshToken' | 'familyIdle' | 'familyMax'> = {
+      const opening: Omit<OpeningFamily, 'refreshToken' | 'app'> = {
         id,
         identityId,
         clientId,
@@ -691,7 +688,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         jkt: null,
       }
       const later = new Date(clock().getTime() + 60_000)
-      return { ...opening, currentHash: randomBytes(32), idleExpiresAt: later, expiresAt: later }
+      return { ...opening, lifetime: 'browser', currentHash: randomBytes(32), idleExpiresAt: later, expiresAt: later }
     }
 
     test('a genuine token is known by its standing: current, within the window, replaced', async () => {

@@ -1,21 +1,20 @@
-import { insertAuditEvents } from '../storage/audit.ts'
 import {
   type AdvancedFamily,
   advanceFamily,
   type AppProof,
   countEndedFamilies,
-  type EndedFamily,
-  type FamilyChoice,
   type FamilyRow,
-  findFamily,
+  findFamily as findRow,
   insertFamily,
   listFamilies,
-  markFamiliesEnded,
+  type Moment,
   type NewFamily,
 } from '../storage/families.ts'
-import { type Queryable, transaction } from '../storage/postgres.ts'
+import type { AppRow } from '../storage/apps.ts'
+import { updateSeen } from '../storage/identity-sessions.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
-import { queueMail } from './mail.ts'
+import { end as endNow } from './endings.ts'
+import { lifetimeOf } from './family-lifetimes.ts'
 import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
 import { addSeconds } from './time.ts'
@@ -25,26 +24,28 @@ export type { AdvancedFamily, FamilyRow }
 /** Without a grace window a duplicate within this time is refused but ends nothing: it is a double click, not a thief. */
 const RACE_SECONDS = 2
 
-export type OpeningFamily = Omit<NewFamily, 'currentHash' | 'idleExpiresAt' | 'expiresAt'> & {
+export type OpeningFamily = Omit<NewFamily, 'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt'> & {
   refreshToken: string
-  familyIdle: number | null
-  familyMax: number | null
+  app: Pick<AppRow, 'familyIdle' | 'familyMax' | 'familyLifetime'>
 }
 
 /** Opens the family its first refresh token names. False when its sign-in, its identity or its app has ended. */
 export async function openFamily(portal: Portal, opening: OpeningFamily): Promise<boolean> {
-  const { refreshToken, familyIdle, familyMax, ...family } = opening
+  const { refreshToken, app, ...family } = opening
   const now = portal.clock()
-  const expiresAt = addSeconds(now, familyMax ?? portal.lifetimes.familyMax)
-  const idleEnd = addSeconds(now, familyIdle ?? portal.lifetimes.familyIdle)
+  const lifetime = lifetimeOf(portal, app, family.scope)
+  // What follows its session ends with it, and before only where its app wants that.
+  const preset = lifetime === 'session' ? { familyIdle: null, familyMax: null } : portal.lifetimes
+  const after = (seconds: number | null) => (seconds === null ? null : addSeconds(now, seconds))
 
   return insertFamily(
     portal.storage.pool,
     {
       ...family,
+      lifetime,
       currentHash: hashRefreshToken(refreshToken),
-      expiresAt,
-      idleExpiresAt: idleEnd < expiresAt ? idleEnd : expiresAt,
+      expiresAt: after(app.familyMax ?? preset.familyMax),
+      idleExpiresAt: after(app.familyIdle ?? preset.familyIdle),
     },
     now,
   )
@@ -91,15 +92,16 @@ export async function rotateUnproved(
   refreshToken: string,
   clientId: string,
   proof: AppProof,
+  place: Place,
 ): Promise<Rotated | null> {
   const token = parseRefreshToken(refreshToken, portal.secrets)
-  return token && advance(portal, token, { refreshToken, clientId, scopes: null, jkt: null, proof })
+  return token && advance(portal, token, { refreshToken, clientId, scopes: null, jkt: null, proof, place })
 }
 
 async function advance(
   portal: Portal,
   token: RefreshToken,
-  { refreshToken, ...conditions }: Omit<Presentation, 'place'> & { proof?: AppProof },
+  { refreshToken, place, ...conditions }: Presentation & { proof?: AppProof },
 ): Promise<Rotated | null> {
   const successor = successorOf(token, portal.secrets[0])
   const family = await advanceFamily(
@@ -110,17 +112,34 @@ async function advance(
       presentedHash: hashRefreshToken(refreshToken),
       successorHash: hashRefreshToken(successor),
       defaultIdleSeconds: portal.lifetimes.familyIdle,
+      seen: seenOf(place),
     },
-    portal.clock(),
+    momentOf(portal),
   )
-  return family === null ? null : { kind: 'rotated', family, refreshToken: successor }
+  if (family === null) return null
+  // Whoever uses an app uses the portal's sign-in, where both live and end together.
+  if (family.lifetime === 'session' && family.identitySessionId !== null)
+    await updateSeen(portal.storage, family.identitySessionId, portal.clock())
+  return { kind: 'rotated', family, refreshToken: successor }
+}
+
+/** Who refreshed, as the ledger keeps it: an address, and the beginning of what the program says it is. */
+function seenOf({ address, browser }: Place): string {
+  return `${address} ${browser.slice(0, SEEN_PROGRAM)}`
+}
+
+const SEEN_PROGRAM = 100
+
+function momentOf(portal: Portal): Moment {
+  const now = portal.clock()
+  return { now, seenSince: addSeconds(now, -portal.lifetimes.identitySessionIdle) }
 }
 
 /** No row moved; this finds out why, and what to do about it. */
 async function explain(portal: Portal, token: RefreshToken, presentation: Presentation): Promise<Rotation> {
   const presentedHash = hashRefreshToken(presentation.refreshToken)
   const now = portal.clock()
-  const family = await findFamily(portal.storage.pool, token.familyId)
+  const family = await findFamily(portal, token.familyId)
   const refuse = (reason: RefusalReason): Rotation => ({
     kind: 'refused',
     reason,
@@ -128,8 +147,15 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
     ended: false,
   })
   const end = async (cause: EndCause): Promise<Rotation> => {
-    const ended = await endFamilies(portal, { id: token.familyId }, cause, presentation.place)
-    return { kind: 'refused', reason: END_CAUSES[cause].reason, familyId: token.familyId, ended: ended.length > 0 }
+    const place = END_CAUSES[cause].reason === 'expired' ? null : presentation.place
+    const generation = cause === 'reuse' ? { generation: token.generation } : {}
+    const ended = await endNow(portal, { families: { id: token.familyId } }, { cause, place, ...generation })
+    return {
+      kind: 'refused',
+      reason: END_CAUSES[cause].reason,
+      familyId: token.familyId,
+      ended: ended.families.length > 0,
+    }
   }
 
   // A family of another app is nobody's business but its own.
@@ -139,6 +165,7 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
   if (family.appDisabled) return refuse('app_disabled')
   if (family.expiresAt <= now) return end('expired')
   if (family.idleExpiresAt <= now) return end('idle_expired')
+  if (family.sessionOver) return end('session_expired')
 
   const isCurrent = family.currentHash.equals(presentedHash)
   const isPrevious = family.previousHash?.equals(presentedHash) ?? false
@@ -173,7 +200,7 @@ export async function findFamilyOf(
   refreshToken: string,
 ): Promise<{ family: FamilyRow; standing: 'current' | 'within-grace' | 'replaced' } | null> {
   const token = parseRefreshToken(refreshToken, portal.secrets)
-  const family = token === null ? null : await findFamily(portal.storage.pool, token.familyId)
+  const family = token === null ? null : await findFamily(portal, token.familyId)
   if (family === null) return null
 
   const hash = hashRefreshToken(refreshToken)
@@ -183,15 +210,20 @@ export async function findFamilyOf(
   return { family, standing: withinGrace ? 'within-grace' : 'replaced' }
 }
 
+/** Any family, whatever its state. */
+export async function findFamily(portal: Portal, id: string): Promise<FamilyRow | null> {
+  return findRow(portal.storage.pool, id, momentOf(portal))
+}
+
 /** Null when there is no such family, or it has ended, expired, or its identity or app is disabled. */
 export async function findLivingFamily(portal: Portal, id: string): Promise<FamilyRow | null> {
-  const family = await findFamily(portal.storage.pool, id)
+  const family = await findFamily(portal, id)
   return family !== null && isLiving(family, portal.clock()) ? family : null
 }
 
 /** A family of this identity, living or not; null when there is none such, or it is somebody else's. */
 export async function findFamilyFor(portal: Portal, id: string, identityId: string): Promise<FamilyRow | null> {
-  const family = await findFamily(portal.storage.pool, id)
+  const family = await findFamily(portal, id)
   return family?.identityId === identityId ? family : null
 }
 
@@ -200,52 +232,10 @@ export function isLiving(family: FamilyRow, now: Date): boolean {
     family.endedAt === null &&
     family.idleExpiresAt > now &&
     family.expiresAt > now &&
+    !family.sessionOver &&
     !family.identityDisabled &&
     !family.appDisabled
   )
-}
-
-/** Ends families and writes down why, in one transaction; the person is told of a theft. @returns those that this call ended. */
-export async function endFamilies(
-  portal: Portal,
-  choice: FamilyChoice,
-  cause: EndCause,
-  place: Place | null,
-): Promise<EndedFamily[]> {
-  const now = portal.clock()
-  return transaction(portal.storage.pool, async (db) => {
-    const ended = await endFamiliesIn(db, choice, cause, place, now)
-    if (END_CAUSES[cause].reason !== 'reused' || place === null) return ended
-    for (const { id } of ended) {
-      await queueMail(portal, { kind: 'family-reuse', familyId: id, place, at: now.toISOString() }, db)
-    }
-    return ended
-  })
-}
-
-/** The same, inside a transaction that ends more than families. */
-export async function endFamiliesIn(
-  db: Queryable,
-  choice: FamilyChoice,
-  cause: EndCause,
-  place: Place | null,
-  now: Date,
-): Promise<EndedFamily[]> {
-  const ended = await markFamiliesEnded(db, choice, cause, now)
-  await insertAuditEvents(
-    db,
-    ended.map((family) => ({
-      kind: 'family_ended',
-      identityId: family.identityId,
-      clientId: family.clientId,
-      familyId: family.id,
-      cause,
-      browser: place?.browser ?? null,
-      address: place?.address ?? null,
-    })),
-    now,
-  )
-  return ended
 }
 
 /** An app with what it has of this identity. */
@@ -262,8 +252,9 @@ const ENDED_SHOWN = 5
 
 /** Apps that have or had families of this identity; those used last come first. */
 export async function listConnectedApps(portal: Portal, identityId: string): Promise<ConnectedApp[]> {
-  const now = portal.clock()
-  const families = await listFamilies(portal.storage, identityId, now, ENDED_SHOWN)
+  const moment = momentOf(portal)
+  const { now } = moment
+  const families = await listFamilies(portal.storage, identityId, moment, ENDED_SHOWN)
   const endedCounts = await countEndedFamilies(portal.storage, identityId, now)
 
   const apps = Map.groupBy(families, (family) => family.clientId)

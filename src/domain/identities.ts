@@ -12,7 +12,7 @@ import {
 import { transaction } from '../storage/postgres.ts'
 import { addressProblem } from './addresses.ts'
 import { mayMail } from './guessing.ts'
-import { endEverythingIn } from './identity-sessions.ts'
+import { endEverythingIn } from './endings.ts'
 import { keyOf } from './login-keys.ts'
 import { queueMail } from './mail.ts'
 import type { PasswordVerdict } from './password-judge.ts'
@@ -104,7 +104,7 @@ export async function disableIdentity(portal: Portal, id: string): Promise<void>
   await transaction(portal.storage.pool, async (db) => {
     await updateDisabledAt(db, id, now, now)
     await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id }], now)
-    await endEverythingIn(db, id, 'identity_disabled', null, now)
+    await endEverythingIn(portal, db, id, { cause: 'identity_disabled', place: null }, now)
   })
 }
 
@@ -119,7 +119,8 @@ export async function enableIdentity(portal: Portal, id: string): Promise<void> 
 
 /** Signs an identity out of every browser and every app; it may sign in again. */
 export async function revokeEverything(portal: Portal, id: string): Promise<void> {
-  await transaction(portal.storage.pool, (db) => endEverythingIn(db, id, 'operator', null, portal.clock()))
+  const ending = { cause: 'operator', place: null } as const
+  await transaction(portal.storage.pool, (db) => endEverythingIn(portal, db, id, ending, portal.clock()))
 }
 
 function problemsOf(username: string, email: string, verdict: PasswordVerdict): RegistrationProblems {

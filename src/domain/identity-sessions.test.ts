@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { endIdentitySessions } from './endings.ts'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { notesApp, photosApp } from '../testing/apps.ts'
@@ -9,7 +10,6 @@ import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { createApp } from './apps.ts'
 import { disableIdentity, enableIdentity } from './identities.ts'
 import {
-  endIdentitySessions,
   findLivingIdentitySession,
   listIdentitySessions,
   openIdentitySession,

@@ -4,17 +4,14 @@ import { upsertDevice } from '../storage/devices.ts'
 import { updateFamilySession } from '../storage/families.ts'
 import {
   findSignedIn,
-  type IdentitySessionChoice,
   type IdentitySessionRow,
   insertIdentitySession,
   listLivingIdentitySessions,
-  markIdentitySessionsEnded,
   type SignedInRow,
   updateLastSeen,
 } from '../storage/identity-sessions.ts'
-import { type Queryable, transaction } from '../storage/postgres.ts'
-import type { EndCause } from './end-causes.ts'
-import { endFamiliesIn } from './families.ts'
+import { transaction } from '../storage/postgres.ts'
+import { endIn } from './endings.ts'
 import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
 import { addSeconds } from './time.ts'
@@ -56,7 +53,9 @@ export async function openIdentitySession(
   const id = randomUUID()
   return transaction(portal.storage.pool, async (db) => {
     const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
-    const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, amr, deviceHash, ...place }
+    const idleEnd = addSeconds(now, portal.lifetimes.identitySessionIdle)
+    const reviewAt = idleEnd < expiresAt ? idleEnd : expiresAt
+    const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, reviewAt, amr, deviceHash, ...place }
     if (!(await insertIdentitySession(db, session, passwordMark))) return null
     const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...place }, now))
     const isUnfamiliar = device !== null && device.isNew && device.hadOthers
@@ -69,7 +68,8 @@ export async function openIdentitySession(
     if (before === null) return id
 
     if (before.identityId === identityId) await updateFamilySession(db, before.id, id)
-    await endIn(db, { identityId: before.identityId, id: before.id }, 'signed_in_again', place, now)
+    const sessions = { identityId: before.identityId, id: before.id }
+    await endIn(portal, db, { sessions, families: 'following' }, { cause: 'signed_in_again', place }, now)
     return id
   })
 }
@@ -93,63 +93,6 @@ export async function findLivingIdentitySession(portal: Portal, id: string, plac
 export async function listIdentitySessions(portal: Portal, identityId: string): Promise<IdentitySessionRow[]> {
   const now = portal.clock()
   return listLivingIdentitySessions(portal.storage, identityId, now, seenSince(portal, now))
-}
-
-/**
- * Ends signed-in browsers and the families opened in them, except those with `offline_access`, which were asked for to
- * outlive a sign-out (OpenID Connect Core §11). @returns how many browsers this call ended.
- */
-export async function endIdentitySessions(
-  portal: Portal,
-  choice: IdentitySessionChoice,
-  cause: EndCause,
-  place: Place | null,
-): Promise<number> {
-  return transaction(portal.storage.pool, (db) => endIn(db, choice, cause, place, portal.clock()))
-}
-
-/**
- * Ends every signed-in browser and every family, `offline_access` or not, inside the caller's transaction. `except` is an
- * identity session that stays; its families do not.
- */
-export async function endEverythingIn(
-  db: Queryable,
-  identityId: string,
-  cause: EndCause,
-  place: Place | null,
-  now: Date,
-  except?: string,
-): Promise<void> {
-  await endIn(db, { identityId, ...(except === undefined ? {} : { except }) }, cause, place, now)
-  await endFamiliesIn(db, { identityId }, cause, place, now)
-}
-
-async function endIn(
-  db: Queryable,
-  choice: IdentitySessionChoice,
-  cause: EndCause,
-  place: Place | null,
-  now: Date,
-): Promise<number> {
-  const ended = await markIdentitySessionsEnded(db, choice, cause, now)
-  if (ended.length === 0) return 0
-
-  const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
-  const event = { kind, identityId: choice.identityId, cause, ...place }
-  if (cause !== 'signed_in_again')
-    await insertAuditEvents(
-      db,
-      ended.map(() => event),
-      now,
-    )
-  await endFamiliesIn(
-    db,
-    { identitySessionIds: ended, keepOffline: true },
-    cause === 'ended_by_person' ? 'session_ended' : cause,
-    place,
-    now,
-  )
-  return ended.length
 }
 
 function seenSince(portal: Portal, now: Date): Date {

@@ -1,7 +1,7 @@
 import type { Mailer } from '../mail/mailer.ts'
 import type { Message } from '../mail/message.ts'
 import * as messages from '../mail/messages.ts'
-import { findFamily } from '../storage/families.ts'
+import { findFamily } from './families.ts'
 import { transaction } from '../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../storage/identities.ts'
 import { findPendingAddressChange } from './address-changes.ts'
@@ -154,7 +154,7 @@ async function writeReset(portal: Portal, email: string, place: Place): Promise<
 }
 
 async function writeReuse(portal: Portal, mail: Extract<Mail, { kind: 'family-reuse' }>): Promise<Letter[]> {
-  const family = await findFamily(portal.storage.pool, mail.familyId)
+  const family = await findFamily(portal, mail.familyId)
   if (family === null) return []
   return forIdentity(portal, family.identityId, ({ username, email }) => ({
     to: email,

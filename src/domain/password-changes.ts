@@ -3,7 +3,8 @@ import { deleteDevices } from '../storage/devices.ts'
 import { updatePasswordHash } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
-import { endEverythingIn, type SignedInRow } from './identity-sessions.ts'
+import { endEverythingIn } from './endings.ts'
+import type { SignedInRow } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
 import type { PasswordVerdict } from './password-judge.ts'
@@ -51,7 +52,7 @@ export async function changePassword(
     await deleteDevices(db, identityId, { except: deviceHash })
     await deleteMailLinks(db, identityId, ['reset-password', 'change-address'])
     await insertAuditEvents(db, [{ kind: 'password_changed', identityId, ...place }], now)
-    await endEverythingIn(db, identityId, 'password_changed', place, now, signedIn.id)
+    await endEverythingIn(portal, db, identityId, { cause: 'password_changed', place }, now, signedIn.id)
     await queueMail(portal, { kind: 'password-changed', identityId, place, at: now.toISOString() }, db)
     return { kind: 'changed' } as const
   })

@@ -6,7 +6,7 @@ import { isUniqueViolation, type Queryable, transaction } from '../storage/postg
 import { takeAddressIn } from './address-proofs.ts'
 import { addressProblem } from './addresses.ts'
 import { mayMail } from './guessing.ts'
-import { endEverythingIn } from './identity-sessions.ts'
+import { endEverythingIn } from './endings.ts'
 import { LINK_LIVES, lookAtMailLink, useMailLink } from './mail-links.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
@@ -90,7 +90,7 @@ async function reset(
   await deleteDevices(db, identityId, { except: null })
   await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
   await insertAuditEvents(db, [{ kind: 'password_reset', identityId, ...place }], now)
-  await endEverythingIn(db, identityId, 'password_reset', place, now)
+  await endEverythingIn(portal, db, identityId, { cause: 'password_reset', place }, now)
   await queueMail(portal, { kind: 'password-changed', identityId, place, at: now.toISOString() }, db)
   return { kind: 'reset', identityId }
 }

@@ -29,7 +29,7 @@ export async function answerPlainRefresh(
   if (request === null) return false
 
   const { refreshToken, clientId, secret } = request
-  const rotated = await rotate(portal, refreshToken, clientId, secret)
+  const rotated = await rotate(portal, req, refreshToken, clientId, secret)
   if (rotated === null) return false
 
   const { family } = rotated
@@ -57,14 +57,14 @@ const HEADERS = {
 
 async function rotate(
   portal: Portal,
+  { place }: IncomingMessage,
   refreshToken: string,
   clientId: string,
   secret: string | null,
 ): Promise<Rotated | null> {
   try {
-    return await rotateUnproved(portal, refreshToken, clientId, {
-      secretHash: secret === null ? null : hashSecret(secret),
-    })
+    const proof = { secretHash: secret === null ? null : hashSecret(secret) }
+    return await rotateUnproved(portal, refreshToken, clientId, proof, place)
   } catch (error) {
     // Asking again would keep the app waiting twice as long; any other failure the library meets too, and reports.
     if (isUnavailable(error)) throw error

@@ -1,5 +1,6 @@
 import Provider, { errors } from 'oidc-provider'
-import { endFamilies, findFamilyOf, isLiving, openFamily } from '../domain/families.ts'
+import { endFamilies } from '../domain/endings.ts'
+import { findFamilyOf, isLiving, openFamily } from '../domain/families.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { Model } from './model.ts'
 import { pendingOf } from './grants.ts'
@@ -32,8 +33,7 @@ export function refreshTokenAdapter(portal: Portal): Model {
           amr: payload.amr ?? [],
           authTime: payload.authTime ?? epochSeconds(portal.clock()),
           jkt: payload.jkt ?? null,
-          familyIdle: client.app.familyIdle,
-          familyMax: client.app.familyMax,
+          app: client.app,
         }))
       if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')
 

@@ -1,4 +1,4 @@
-import { endFamilies } from '../domain/families.ts'
+import { endFamilies } from '../domain/endings.ts'
 import type { Place, Portal } from '../domain/portal.ts'
 
 const KIND = 'Withdrawn'

@@ -24,8 +24,18 @@ export interface FamilyRow {
   expiresAt: Date
   browser: string
   address: string
+  lifetime: string
+  staleSince: Date | null
+  firstRotatedAt: Date | null
+  /** Addresses and programs that refreshed it, each `address program`, the last one first. */
+  seen: string[]
   endedAt: Date | null
   endCause: string | null
+  endBrowser: string | null
+  endAddress: string | null
+  endGeneration: number | null
+  /** It follows an identity session that is over. */
+  sessionOver: boolean
   /** By an operator, or deleted by its owner. */
   identityDisabled: boolean
   roles: string[]
@@ -39,10 +49,22 @@ export interface FamilyRow {
 const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.identity_session_id AS "identitySessionId", f.generation,
   f.current_hash AS "currentHash", f.previous_hash AS "previousHash", f.rotated_at AS "rotatedAt", f.scope, f.claims, f.sid, f.acr,
   f.amr, f.auth_time AS "authTime", f.jkt, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
-  f.expires_at AS "expiresAt", f.browser, f.address, f.ended_at AS "endedAt", f.end_cause AS "endCause",
+  f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.first_rotated_at AS "firstRotatedAt", f.seen,
+  f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
   i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
   a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
+
+/** True of a family that has no identity session to follow, or whose session lives; `now` and `seenSince` are parameters. */
+const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
+  SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND s.ended_at IS NULL AND s.expires_at > ${now}
+    AND s.last_seen_at > ${seenSince}))`
+
+/** This moment, and the oldest sight of a browser that still counts. */
+export interface Moment {
+  now: Date
+  seenSince: Date
+}
 
 export interface NewFamily {
   id: string
@@ -57,21 +79,26 @@ export interface NewFamily {
   amr: string[]
   authTime: number
   jkt: string | null
-  idleExpiresAt: Date
-  expiresAt: Date
+  lifetime: string
+  /** Null with a lifetime that sets no end of its own. */
+  idleExpiresAt: Date | null
+  expiresAt: Date | null
 }
 
 /**
  * Opens a family on the browser of its identity session and writes that down, in one statement. False when the session, the
- * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from.
+ * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from. What follows its
+ * session lasts no longer than that may.
  */
 export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<boolean> {
   const result = await db.query({
     name: 'family-insert',
     text: `WITH opened AS (INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time,
-       jkt, created_at, last_used_at, idle_expires_at, expires_at, browser, address)
-     SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, s.browser, s.address
-     FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2
+       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address)
+     SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, e.idle, e.absolute, e.idle, $16, s.browser, s.address
+     FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
+       LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
+         least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
      WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND i.erased_from IS NULL
        AND a.disabled_at IS NULL
      FOR SHARE OF s, i, a
@@ -94,16 +121,17 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
       now,
       family.idleExpiresAt,
       family.expiresAt,
+      family.lifetime,
     ],
   })
   return result.rowCount === 1
 }
 
-export async function findFamily(db: Queryable, id: string): Promise<FamilyRow | null> {
+export async function findFamily(db: Queryable, id: string, { now, seenSince }: Moment): Promise<FamilyRow | null> {
   const result = await db.query<FamilyRow>({
     name: 'family-find',
-    text: `SELECT ${COLUMNS} FROM ${JOINED} WHERE f.id = $1`,
-    values: [id],
+    text: `SELECT ${COLUMNS}, NOT ${followsLiving('$2', '$3')} AS "sessionOver" FROM ${JOINED} WHERE f.id = $1`,
+    values: [id, now, seenSince],
   })
   return result.rows[0] ?? null
 }
@@ -125,6 +153,8 @@ export interface Advance {
   /** Absent when the app has proved who it is before. */
   proof?: AppProof
   defaultIdleSeconds: number
+  /** Who asks, as the ledger keeps it: `address program`. */
+  seen: string
 }
 
 /** What an answer to the app is made of. */
@@ -142,27 +172,41 @@ export type AdvancedFamily = Pick<
   | 'roles'
   | 'audience'
   | 'applicationTokenTtl'
+  | 'lifetime'
+  | 'identitySessionId'
+  | 'staleSince'
 >
+
+/** Of whom a family's ledger remembers that they refreshed it. */
+const SEEN_KEPT = 5
 
 /**
  * The rotation: one conditional update with every condition in it. Of any number of racing callers, on any number of
  * processes, exactly one gets a row. Null says only that nothing moved, not why.
  */
-export async function advanceFamily(db: Queryable, advance: Advance, now: Date): Promise<AdvancedFamily | null> {
+export async function advanceFamily(
+  db: Queryable,
+  advance: Advance,
+  { now, seenSince }: Moment,
+): Promise<AdvancedFamily | null> {
   const result = await db.query<AdvancedFamily>({
     name: 'family-advance',
     text: `UPDATE families f
            SET previous_hash = f.current_hash, current_hash = $4, generation = f.generation + 1, rotated_at = $5, last_used_at = $5,
-               idle_expires_at = least(f.expires_at, $5::timestamptz + make_interval(secs => coalesce(a.family_idle, $8::int)))
+               first_rotated_at = coalesce(f.first_rotated_at, $5),
+               seen = CASE WHEN f.seen[1] = $11 THEN f.seen ELSE (array_prepend($11, array_remove(f.seen, $11)))[1:${SEEN_KEPT}] END,
+               idle_expires_at = least(f.expires_at, $5::timestamptz + make_interval(secs =>
+                 coalesce(a.family_idle, CASE WHEN f.lifetime <> 'session' THEN $8::int END)))
            FROM identities i, apps a
            WHERE f.id = $1 AND f.client_id = $2 AND f.current_hash = $3 AND f.ended_at IS NULL
-             AND f.idle_expires_at > $5 AND f.expires_at > $5
+             AND f.idle_expires_at > $5 AND f.expires_at > $5 AND ${followsLiving('$5', '$12')}
              AND (f.jkt IS NULL OR f.jkt = $6) AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
              AND i.id = f.identity_id AND i.disabled_at IS NULL AND i.erased_from IS NULL AND a.client_id = f.client_id AND a.disabled_at IS NULL
              AND (NOT $9::boolean OR CASE WHEN a.is_public THEN $10::text IS NULL
                ELSE $10 IN (a.secret_hash, CASE WHEN a.previous_secret_until > $5 THEN a.previous_secret_hash END) END)
            RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr,
-             f.auth_time AS "authTime", i.roles, a.audience, a.application_token_ttl AS "applicationTokenTtl"`,
+             f.auth_time AS "authTime", i.roles, a.audience, a.application_token_ttl AS "applicationTokenTtl", f.lifetime,
+             f.identity_session_id AS "identitySessionId", f.stale_since AS "staleSince"`,
     values: [
       advance.id,
       advance.clientId,
@@ -174,6 +218,8 @@ export async function advanceFamily(db: Queryable, advance: Advance, now: Date):
       advance.defaultIdleSeconds,
       advance.proof !== undefined,
       advance.proof?.secretHash ?? null,
+      advance.seen,
+      seenSince,
     ],
   })
   return result.rows[0] ?? null
@@ -182,40 +228,90 @@ export async function advanceFamily(db: Queryable, advance: Advance, now: Date):
 /** Which families to end. Every choice names an owner, so no mistake ends everybody's. */
 export type FamilyChoice =
   | { id: string; identityId?: string }
-  | { identityId: string; clientId?: string }
-  | { identitySessionIds: string[]; keepOffline: boolean }
-  | { clientId: string }
+  | { identityId: string; clientId?: string; exceptSessionId?: string }
+  | { identitySessionIds: string[]; lifetimes: string[] }
+  | { ids: string[] }
 
 export interface EndedFamily {
   id: string
   clientId: string
   identityId: string
+  sid: string | null
+  /** Whether its app has an address for logout tokens (OpenID Connect Back-Channel Logout), and one for events (RFC 8935). */
+  takesLogouts: boolean
+  takesEvents: boolean
+}
+
+/** Why, from where, and with which replaced refresh token. */
+export interface FamilyEnd {
+  cause: string
+  browser: string | null
+  address: string | null
+  generation: number | null
 }
 
 /** @returns the families that this call ended, however many race; none that had ended before. */
 export async function markFamiliesEnded(
   db: Queryable,
   choice: FamilyChoice,
-  cause: string,
+  end: FamilyEnd,
   now: Date,
 ): Promise<EndedFamily[]> {
-  const values: unknown[] = [now, cause]
-  const conditions = ['ended_at IS NULL']
+  if ('ids' in choice && choice.ids.length === 0) return []
+  if ('identitySessionIds' in choice && choice.identitySessionIds.length === 0) return []
+  const values: unknown[] = [now, end.cause, end.browser, end.address, end.generation]
+  const conditions = ['a.client_id = f.client_id', 'f.ended_at IS NULL']
   const where = (condition: string, value: unknown) => conditions.push(condition.replace('?', `$${values.push(value)}`))
 
-  if ('id' in choice) where('id = ?', choice.id)
-  if ('identityId' in choice && choice.identityId !== undefined) where('identity_id = ?', choice.identityId)
-  if ('clientId' in choice && choice.clientId !== undefined) where('client_id = ?', choice.clientId)
+  if ('id' in choice) where('f.id = ?', choice.id)
+  if ('ids' in choice) where('f.id = ANY (?::uuid[])', choice.ids)
+  if ('identityId' in choice && choice.identityId !== undefined) where('f.identity_id = ?', choice.identityId)
+  if ('clientId' in choice && choice.clientId !== undefined) where('f.client_id = ?', choice.clientId)
+  if ('exceptSessionId' in choice && choice.exceptSessionId !== undefined)
+    where('f.identity_session_id IS DISTINCT FROM ?::uuid', choice.exceptSessionId)
   if ('identitySessionIds' in choice) {
-    where('identity_session_id = ANY (?::uuid[])', choice.identitySessionIds)
-    if (choice.keepOffline) conditions.push(`NOT string_to_array(scope, ' ') @> ARRAY['offline_access']`)
+    where('f.identity_session_id = ANY (?::uuid[])', choice.identitySessionIds)
+    where('f.lifetime = ANY (?)', choice.lifetimes)
   }
   const result = await db.query<EndedFamily>(
-    `UPDATE families SET ended_at = $1, end_cause = $2 WHERE ${conditions.join(' AND ')}
-     RETURNING id, client_id AS "clientId", identity_id AS "identityId"`,
+    `UPDATE families f SET ended_at = $1, end_cause = $2, end_browser = $3, end_address = $4, end_generation = $5
+     FROM apps a WHERE ${conditions.join(' AND ')}
+     RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.sid,
+       a.backchannel_logout_uri IS NOT NULL AS "takesLogouts", a.event_receiver_uri IS NOT NULL AS "takesEvents"`,
     values,
   )
   return result.rows
+}
+
+/** Up to `limit` living families of an app that nobody else holds, to be ended in this transaction. */
+export async function lockFamiliesOfApp(db: Queryable, clientId: string, limit: number): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    'SELECT id FROM families WHERE client_id = $1 AND ended_at IS NULL LIMIT $2 FOR UPDATE',
+    [clientId, limit],
+  )
+  return result.rows.map((row) => row.id)
+}
+
+/**
+ * Looks at up to `limit` living families that are due for it, and holds those whose time has come. The others are due again
+ * when their time will have come as far as is known now.
+ */
+export async function reviewFamilies(
+  db: Queryable,
+  now: Date,
+  limit: number,
+): Promise<{ reviewed: number; expired: string[]; idle: string[] }> {
+  const result = await db.query<{ id: string; state: 'living' | 'expired' | 'idle' }>(
+    `WITH due AS (
+       SELECT id, idle_expires_at, expires_at FROM families WHERE ended_at IS NULL AND review_at <= $1
+       ORDER BY review_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+     living AS (
+       UPDATE families f SET review_at = f.idle_expires_at FROM due WHERE f.id = due.id AND due.idle_expires_at > $1)
+     SELECT id, CASE WHEN idle_expires_at > $1 THEN 'living' WHEN expires_at <= $1 THEN 'expired' ELSE 'idle' END AS state FROM due`,
+    [now, limit],
+  )
+  const idsOf = (state: string) => result.rows.filter((row) => row.state === state).map((row) => row.id)
+  return { reviewed: result.rows.length, expired: idsOf('expired'), idle: idsOf('idle') }
 }
 
 /** A new sign-in of the same person in the same browser takes over what the one before it had opened. */
@@ -230,18 +326,18 @@ export async function updateFamilySession(db: Queryable, from: string, to: strin
 export async function listFamilies(
   { pool }: Storage,
   identityId: string,
-  now: Date,
+  { now, seenSince }: Moment,
   endedLimit: number,
 ): Promise<FamilyRow[]> {
   const result = await pool.query<FamilyRow>(
     `SELECT * FROM (
-       SELECT ${COLUMNS}, row_number() OVER (
+       SELECT ${COLUMNS}, NOT ${followsLiving('$2', '$4')} AS "sessionOver", row_number() OVER (
          PARTITION BY f.client_id, f.ended_at IS NULL AND f.idle_expires_at > $2 ORDER BY coalesce(f.ended_at, f.created_at) DESC) AS place,
          f.ended_at IS NULL AND f.idle_expires_at > $2 AS living
        FROM ${JOINED} WHERE f.identity_id = $1) listed
      WHERE living OR place <= $3
      ORDER BY "lastUsedAt" DESC LIMIT 1000`,
-    [identityId, now, endedLimit],
+    [identityId, now, endedLimit, seenSince],
   )
   return result.rows
 }
@@ -260,17 +356,14 @@ export async function countEndedFamilies(
 }
 
 /**
- * Deletes up to `limit` families that ended before then, and as many whose absolute end came before then. Being unused has
- * no index, because a rotation would have to write it: a family that idled away goes by when it would have ended anyway.
- * Whoever comes second leaves alone what somebody holds, so nobody waits for anybody.
- * @returns how many went; fewer than `limit` when nothing is left that is not in somebody's hands.
+ * Deletes up to `limit` families that ended before then. Whoever comes second leaves alone what somebody holds, so nobody
+ * waits for anybody. @returns how many went; fewer than `limit` when nothing is left that is not in somebody's hands.
  */
 export async function deleteEndedFamilies(db: Queryable, before: Date, limit: number): Promise<number> {
-  // Arrays and orders leave the planner one way, by the index of each, however many rows there are to choose from.
+  // An array and an order leave the planner one way, by the index, however many rows there are to choose from.
   const result = await db.query(
     `DELETE FROM families WHERE id = ANY (
-       ARRAY(SELECT id FROM families WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-       || ARRAY(SELECT id FROM families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+       ARRAY(SELECT id FROM families WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
     [before, limit],
   )
   return result.rowCount ?? 0

@@ -29,13 +29,13 @@ const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2
  */
 export async function insertIdentitySession(
   db: Queryable,
-  session: IdentitySessionRow & { expiresAt: Date },
+  session: IdentitySessionRow & { expiresAt: Date; reviewAt: Date },
   passwordMark: string | null,
 ): Promise<boolean> {
   const result = await db.query({
     name: 'identity-session-insert',
-    text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address)
-     SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9 FROM identities i
+    text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address, review_at)
+     SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9, $11 FROM identities i
      WHERE i.id = $2 AND i.disabled_at IS NULL AND i.erased_from IS NULL
        AND ($10::text IS NULL OR encode(sha256(convert_to(i.password_hash, 'UTF8')), 'hex') = $10) FOR SHARE`,
     values: [
@@ -49,6 +49,7 @@ export async function insertIdentitySession(
       session.browser,
       session.address,
       passwordMark,
+      session.reviewAt,
     ],
   })
   return result.rowCount === 1
@@ -84,6 +85,16 @@ export async function updateLastSeen({ pool }: Storage, id: string, now: Date, a
   })
 }
 
+/** An app was used where this session is what it follows. The browser was not: its address stays. */
+export async function updateSeen({ pool }: Storage, id: string, now: Date): Promise<void> {
+  await pool.query({
+    name: 'identity-session-followed',
+    text: `UPDATE identity_sessions SET last_seen_at = $2
+           WHERE id = $1 AND ended_at IS NULL AND last_seen_at <= $2::timestamptz - interval '1 minute'`,
+    values: [id, now],
+  })
+}
+
 export async function listLivingIdentitySessions(
   { pool }: Storage,
   identityId: string,
@@ -95,6 +106,28 @@ export async function listLivingIdentitySessions(
     [now, seenSince, identityId],
   )
   return result.rows
+}
+
+/**
+ * Looks at up to `limit` living sessions that are due for it, and holds those that are too old or not seen for too long. The
+ * others are due again when their time will have come as far as is known now.
+ */
+export async function reviewIdentitySessions(
+  db: Queryable,
+  now: Date,
+  idleSeconds: number,
+  limit: number,
+): Promise<{ reviewed: number; expired: { id: string; identityId: string; expiresAt: Date }[] }> {
+  const result = await db.query<{ id: string; identityId: string; expiresAt: Date; isOver: boolean }>(
+    `WITH due AS (
+       SELECT id, identity_id, expires_at, least(expires_at, last_seen_at + make_interval(secs => $2)) AS ends_at FROM identity_sessions
+       WHERE ended_at IS NULL AND review_at <= $1 ORDER BY review_at LIMIT $3 FOR UPDATE SKIP LOCKED),
+     living AS (
+       UPDATE identity_sessions s SET review_at = due.ends_at FROM due WHERE s.id = due.id AND due.ends_at > $1)
+     SELECT id, identity_id AS "identityId", expires_at AS "expiresAt", ends_at <= $1 AS "isOver" FROM due`,
+    [now, idleSeconds, limit],
+  )
+  return { reviewed: result.rows.length, expired: result.rows.filter((row) => row.isOver) }
 }
 
 /** Which sessions to end; `except` spares one of them. */

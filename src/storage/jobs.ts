@@ -5,6 +5,8 @@ import type { Queryable } from './postgres.ts'
 export interface Jobs {
   /** Puts a job in its queue; inside a transaction it is there when, and only when, that commits. */
   put(queue: QueueName, payload: object, db?: Queryable): Promise<void>
+  /** Several at once; those with one key are done in their order, the next when the one before is done. */
+  putAll(queue: QueueName, jobs: { payload: object; key: string }[], db: Queryable): Promise<void>
   /**
    * Does the jobs of a queue, one at a time, as they come. What throws is tried again, later each time, until the queue
    * gives up; any number of processes share the work.
@@ -30,6 +32,17 @@ const QUEUES = {
     deleteAfterSeconds: HOUR,
     retentionSeconds: 7 * 24 * HOUR,
   },
+  notices: {
+    policy: 'key_strict_fifo',
+    // Whoever delivers decides when to give up: a job that fails for good would hold up those behind it for ever.
+    retryLimit: 1_000_000,
+    retryDelay: 1,
+    retryBackoff: true,
+    retryDelayMax: HOUR,
+    expireInSeconds: 30,
+    deleteAfterSeconds: HOUR,
+    retentionSeconds: 30 * 24 * HOUR,
+  },
 }
 
 /** The queues of pg-boss in the schema `queue`, which it makes and migrates itself when they are first needed. */
@@ -47,6 +60,10 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
   return {
     async put(queue, payload, within) {
       await (await boss()).send(queue, payload, within === undefined ? {} : { db: asPgBoss(within) })
+    },
+    async putAll(queue, jobs, within) {
+      const rows = jobs.map(({ payload: data, key: singletonKey }) => ({ data, singletonKey }))
+      await (await boss()).insert(queue, rows, { db: asPgBoss(within) })
     },
     async work(queue, handler) {
       const options = { pollingIntervalSeconds: 1, batchSize: 1 }

@@ -10,6 +10,10 @@ const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'
   familyIdle: null,
   familyMax: null,
   rotationGrace: null,
+  backchannelLogoutUri: null,
+  eventReceiverUri: null,
+  familyLifetime: null,
+  familyRenewal: null,
 }
 
 /** A confidential app. */

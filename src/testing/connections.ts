@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { type AppRow, findApp, findAppFast } from '../domain/apps.ts'
 import {
   type FamilyRow,
+  findFamily,
   openFamily,
   type Presentation,
   type Rotation,
@@ -12,7 +13,6 @@ import {
 import { openIdentitySession } from '../domain/identity-sessions.ts'
 import type { Place, Portal } from '../domain/portal.ts'
 import { mintRefreshToken } from '../domain/refresh-tokens.ts'
-import { findFamily } from '../storage/families.ts'
 
 /** Where the people of the tests sit, and where somebody else does. */
 export const home: Place = { browser: 'Firefox', address: '192.0.2.1' }
@@ -68,8 +68,7 @@ export async function tryToConnect(
     amr: ['pwd'],
     authTime: Math.floor(portal.clock().getTime() / 1000),
     jkt: terms.jkt ?? null,
-    familyIdle: app.familyIdle,
-    familyMax: app.familyMax,
+    app,
   })
   return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
 }
@@ -92,9 +91,9 @@ export async function refreshPlainly(
   { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
   rest: Partial<Presentation> = {},
 ): Promise<Rotation> {
-  const { place: _place, ...more } = rest
+  const { place = home, ...more } = rest
   const app = Object.keys(more).length > 0 ? null : await findAppFast(portal.storage, clientId)
-  const rotated = app && (await rotateUnproved(portal, refreshToken, clientId, { secretHash: app.secretHash }))
+  const rotated = app && (await rotateUnproved(portal, refreshToken, clientId, { secretHash: app.secretHash }, place))
   return rotated ?? refresh(portal, { clientId, refreshToken }, rest)
 }
 
@@ -114,7 +113,7 @@ export function refusalIn(rotation: Rotation): { reason: string; ended: boolean 
 }
 
 export async function familyRow(portal: Portal, { familyId }: Pick<Connection, 'familyId'>): Promise<FamilyRow> {
-  const family = await findFamily(portal.storage.pool, familyId)
+  const family = await findFamily(portal, familyId)
   assert.notEqual(family, null)
   return family as FamilyRow
 }

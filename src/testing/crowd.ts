@@ -36,9 +36,9 @@ export async function addPeople(db: Queryable, people: number, now: Date): Promi
     [people, now],
   )
   await db.query(
-    `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, browser, address)
+    `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, review_at, amr, browser, address)
      SELECT ${idOf('session', 'n')}, ${idOf('identity', 'n % $1::int')}, $2::timestamptz - interval '1 day' * (n % 80), $2,
-       $2::timestamptz + interval '1 day' * (90 - n % 80), '{pwd}', $3, '192.0.2.' || n % 250
+       $2::timestamptz + interval '1 day' * (90 - n % 80), $2::timestamptz + interval '1 day' * 10, '{pwd}', $3, '192.0.2.' || n % 250
      FROM generate_series(0, $1::int * ${BROWSERS_EACH} - 1) n`,
     [people, now, BROWSER],
   )
@@ -48,11 +48,13 @@ export async function addPeople(db: Queryable, people: number, now: Date): Promi
 export async function addFamilies(db: Queryable, crowd: Crowd, now: Date): Promise<void> {
   await db.query(
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, generation, current_hash, previous_hash, rotated_at, scope, sid, amr,
-       auth_time, created_at, last_used_at, idle_expires_at, expires_at, browser, address, ended_at, end_cause)
+       auth_time, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, first_rotated_at, seen,
+       browser, address, ended_at, end_cause)
      SELECT ${idOf('family', 'n')}, ($4::text[])[1 + abs(hashint4(n)) % cardinality($4::text[])], ${idOf('identity', 'n % $3::int')},
        ${idOf('session', `n % ($3::int * ${BROWSERS_EACH})`)}, 1 + n % 500, sha256(n::text::bytea), sha256((-n)::text::bytea), $5::timestamptz,
        'openid profile email', md5(n::text), '{pwd}', 1, $5::timestamptz - interval '1 day' * (n % 80), $5,
-       $5::timestamptz + interval '1 day' * least(30, 90 - n % 80), $5::timestamptz + interval '1 day' * (90 - n % 80), $6,
+       $5::timestamptz + interval '1 day' * least(30, 90 - n % 80), $5::timestamptz + interval '1 day' * (90 - n % 80),
+       $5::timestamptz + interval '1 day' * least(30, 90 - n % 80), 'browser', $5, ARRAY['192.0.2.' || n % 250 || ' ' || left($6, 100)], $6,
        '192.0.2.' || n % 250, CASE WHEN n % 100 < $7 THEN $5::timestamptz - interval '1 hour' * (n % 1920) END,
        CASE WHEN n % 100 < $7 THEN 'signed_out' END
      FROM generate_series($1::int, $2::int) n`,

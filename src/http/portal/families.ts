@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
-import { endFamilies, findFamilyFor, listConnectedApps } from '../../domain/families.ts'
+import { endFamilies } from '../../domain/endings.ts'
+import { findFamilyFor, listConnectedApps } from '../../domain/families.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { notFound } from '../problems.ts'

@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
 import { listKnownDevices } from '../../domain/devices.ts'
-import { endIdentitySessions, listIdentitySessions } from '../../domain/identity-sessions.ts'
+import { end, endIdentitySessions } from '../../domain/endings.ts'
+import { listIdentitySessions } from '../../domain/identity-sessions.ts'
 import { addressInWords } from '../../domain/places.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
@@ -72,7 +73,8 @@ export async function createSessionRevocation(req: Request<{ id: string }>, res:
 /** POST /sessions/revocation */
 export async function createOtherSessionsRevocation(req: Request, res: Response): Promise<void> {
   const { id, identityId } = signedInOf(req)
-  await endIdentitySessions(portalOf(req), { identityId, except: id }, 'ended_by_person', req.place)
+  const everywhereElse = { sessions: { identityId, except: id }, families: 'elsewhere' } as const
+  await end(portalOf(req), everywhereElse, { cause: 'signed_out_everywhere', place: req.place })
   logEvent(req, 'other_sessions_ended')
   res.redirect(303, '/sessions?notice=others-ended')
 }

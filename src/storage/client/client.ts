@@ -62,6 +62,16 @@ export type App = Prisma.AppModel
  */
 export type Family = Prisma.FamilyModel
 /**
+ * Model LedgerEntry
+ * What happened to a family beside its rotations: how often, and the last time; one row for each kind.
+ */
+export type LedgerEntry = Prisma.LedgerEntryModel
+/**
+ * Model Notice
+ * What an app is told, and whether it has heard. It outlives the family and the identity it is about.
+ */
+export type Notice = Prisma.NoticeModel
+/**
  * Model Handshake
  * A short-lived protocol record. Its payload is text, because jsonb refuses U+0000, which any client may send.
  */

@@ -55,6 +55,8 @@ export const ModelName = {
   IdentitySession: 'IdentitySession',
   App: 'App',
   Family: 'Family',
+  LedgerEntry: 'LedgerEntry',
+  Notice: 'Notice',
   Handshake: 'Handshake',
   BrowserSession: 'BrowserSession',
   AuditEvent: 'AuditEvent',
@@ -109,6 +111,7 @@ export const IdentitySessionScalarFieldEnum = {
   createdAt: 'createdAt',
   lastSeenAt: 'lastSeenAt',
   expiresAt: 'expiresAt',
+  reviewAt: 'reviewAt',
   endedAt: 'endedAt',
   endCause: 'endCause',
   amr: 'amr',
@@ -138,6 +141,10 @@ export const AppScalarFieldEnum = {
   familyIdle: 'familyIdle',
   familyMax: 'familyMax',
   rotationGrace: 'rotationGrace',
+  backchannelLogoutUri: 'backchannelLogoutUri',
+  eventReceiverUri: 'eventReceiverUri',
+  familyLifetime: 'familyLifetime',
+  familyRenewal: 'familyRenewal',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
   disabledAt: 'disabledAt'
@@ -168,11 +175,52 @@ export const FamilyScalarFieldEnum = {
   expiresAt: 'expiresAt',
   browser: 'browser',
   address: 'address',
+  lifetime: 'lifetime',
+  reviewAt: 'reviewAt',
+  staleSince: 'staleSince',
+  firstRotatedAt: 'firstRotatedAt',
+  seen: 'seen',
   endedAt: 'endedAt',
-  endCause: 'endCause'
+  endCause: 'endCause',
+  endBrowser: 'endBrowser',
+  endAddress: 'endAddress',
+  endGeneration: 'endGeneration'
 } as const
 
 export type FamilyScalarFieldEnum = (typeof FamilyScalarFieldEnum)[keyof typeof FamilyScalarFieldEnum]
+
+
+export const LedgerEntryScalarFieldEnum = {
+  familyId: 'familyId',
+  kind: 'kind',
+  count: 'count',
+  firstAt: 'firstAt',
+  lastAt: 'lastAt',
+  generation: 'generation',
+  browser: 'browser',
+  address: 'address'
+} as const
+
+export type LedgerEntryScalarFieldEnum = (typeof LedgerEntryScalarFieldEnum)[keyof typeof LedgerEntryScalarFieldEnum]
+
+
+export const NoticeScalarFieldEnum = {
+  id: 'id',
+  kind: 'kind',
+  clientId: 'clientId',
+  familyId: 'familyId',
+  identityId: 'identityId',
+  sid: 'sid',
+  cause: 'cause',
+  happenedAt: 'happenedAt',
+  attempts: 'attempts',
+  lastAttemptAt: 'lastAttemptAt',
+  problem: 'problem',
+  confirmedAt: 'confirmedAt',
+  givenUpAt: 'givenUpAt'
+} as const
+
+export type NoticeScalarFieldEnum = (typeof NoticeScalarFieldEnum)[keyof typeof NoticeScalarFieldEnum]
 
 
 export const HandshakeScalarFieldEnum = {

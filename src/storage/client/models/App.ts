@@ -56,6 +56,10 @@ export type AppMinAggregateOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  backchannelLogoutUri: string | null
+  eventReceiverUri: string | null
+  familyLifetime: string | null
+  familyRenewal: string | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
@@ -77,6 +81,10 @@ export type AppMaxAggregateOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  backchannelLogoutUri: string | null
+  eventReceiverUri: string | null
+  familyLifetime: string | null
+  familyRenewal: string | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
@@ -100,6 +108,10 @@ export type AppCountAggregateOutputType = {
   familyIdle: number
   familyMax: number
   rotationGrace: number
+  backchannelLogoutUri: number
+  eventReceiverUri: number
+  familyLifetime: number
+  familyRenewal: number
   createdAt: number
   updatedAt: number
   disabledAt: number
@@ -137,6 +149,10 @@ export type AppMinAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  backchannelLogoutUri?: true
+  eventReceiverUri?: true
+  familyLifetime?: true
+  familyRenewal?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -158,6 +174,10 @@ export type AppMaxAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  backchannelLogoutUri?: true
+  eventReceiverUri?: true
+  familyLifetime?: true
+  familyRenewal?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -181,6 +201,10 @@ export type AppCountAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  backchannelLogoutUri?: true
+  eventReceiverUri?: true
+  familyLifetime?: true
+  familyRenewal?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -291,6 +315,10 @@ export type AppGroupByOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  backchannelLogoutUri: string | null
+  eventReceiverUri: string | null
+  familyLifetime: string | null
+  familyRenewal: string | null
   createdAt: Date
   updatedAt: Date
   disabledAt: Date | null
@@ -337,10 +365,15 @@ export type AppWhereInput = {
   familyIdle?: Prisma.IntNullableFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableFilter<"App"> | number | null
   rotationGrace?: Prisma.IntNullableFilter<"App"> | number | null
+  backchannelLogoutUri?: Prisma.StringNullableFilter<"App"> | string | null
+  eventReceiverUri?: Prisma.StringNullableFilter<"App"> | string | null
+  familyLifetime?: Prisma.StringNullableFilter<"App"> | string | null
+  familyRenewal?: Prisma.StringNullableFilter<"App"> | string | null
   createdAt?: Prisma.DateTimeFilter<"App"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"App"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"App"> | Date | string | null
   families?: Prisma.FamilyListRelationFilter
+  notices?: Prisma.NoticeListRelationFilter
 }
 
 export type AppOrderByWithRelationInput = {
@@ -361,10 +394,15 @@ export type AppOrderByWithRelationInput = {
   familyIdle?: Prisma.SortOrderInput | Prisma.SortOrder
   familyMax?: Prisma.SortOrderInput | Prisma.SortOrder
   rotationGrace?: Prisma.SortOrderInput | Prisma.SortOrder
+  backchannelLogoutUri?: Prisma.SortOrderInput | Prisma.SortOrder
+  eventReceiverUri?: Prisma.SortOrderInput | Prisma.SortOrder
+  familyLifetime?: Prisma.SortOrderInput | Prisma.SortOrder
+  familyRenewal?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
   families?: Prisma.FamilyOrderByRelationAggregateInput
+  notices?: Prisma.NoticeOrderByRelationAggregateInput
 }
 
 export type AppWhereUniqueInput = Prisma.AtLeast<{
@@ -388,10 +426,15 @@ export type AppWhereUniqueInput = Prisma.AtLeast<{
   familyIdle?: Prisma.IntNullableFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableFilter<"App"> | number | null
   rotationGrace?: Prisma.IntNullableFilter<"App"> | number | null
+  backchannelLogoutUri?: Prisma.StringNullableFilter<"App"> | string | null
+  eventReceiverUri?: Prisma.StringNullableFilter<"App"> | string | null
+  familyLifetime?: Prisma.StringNullableFilter<"App"> | string | null
+  familyRenewal?: Prisma.StringNullableFilter<"App"> | string | null
   createdAt?: Prisma.DateTimeFilter<"App"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"App"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"App"> | Date | string | null
   families?: Prisma.FamilyListRelationFilter
+  notices?: Prisma.NoticeListRelationFilter
 }, "clientId">
 
 export type AppOrderByWithAggregationInput = {
@@ -412,6 +455,10 @@ export type AppOrderByWithAggregationInput = {
   familyIdle?: Prisma.SortOrderInput | Prisma.SortOrder
   familyMax?: Prisma.SortOrderInput | Prisma.SortOrder
   rotationGrace?: Prisma.SortOrderInput | Prisma.SortOrder
+  backchannelLogoutUri?: Prisma.SortOrderInput | Prisma.SortOrder
+  eventReceiverUri?: Prisma.SortOrderInput | Prisma.SortOrder
+  familyLifetime?: Prisma.SortOrderInput | Prisma.SortOrder
+  familyRenewal?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -443,6 +490,10 @@ export type AppScalarWhereWithAggregatesInput = {
   familyIdle?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
   rotationGrace?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
+  backchannelLogoutUri?: Prisma.StringNullableWithAggregatesFilter<"App"> | string | null
+  eventReceiverUri?: Prisma.StringNullableWithAggregatesFilter<"App"> | string | null
+  familyLifetime?: Prisma.StringNullableWithAggregatesFilter<"App"> | string | null
+  familyRenewal?: Prisma.StringNullableWithAggregatesFilter<"App"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"App"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"App"> | Date | string
   disabledAt?: Prisma.DateTimeNullableWithAggregatesFilter<"App"> | Date | string | null
@@ -466,10 +517,15 @@ export type AppCreateInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  backchannelLogoutUri?: string | null
+  eventReceiverUri?: string | null
+  familyLifetime?: string | null
+  familyRenewal?: string | null
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
   families?: Prisma.FamilyCreateNestedManyWithoutAppInput
+  notices?: Prisma.NoticeCreateNestedManyWithoutAppInput
 }
 
 export type AppUncheckedCreateInput = {
@@ -490,10 +546,15 @@ export type AppUncheckedCreateInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  backchannelLogoutUri?: string | null
+  eventReceiverUri?: string | null
+  familyLifetime?: string | null
+  familyRenewal?: string | null
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
   families?: Prisma.FamilyUncheckedCreateNestedManyWithoutAppInput
+  notices?: Prisma.NoticeUncheckedCreateNestedManyWithoutAppInput
 }
 
 export type AppUpdateInput = {
@@ -514,10 +575,15 @@ export type AppUpdateInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   families?: Prisma.FamilyUpdateManyWithoutAppNestedInput
+  notices?: Prisma.NoticeUpdateManyWithoutAppNestedInput
 }
 
 export type AppUncheckedUpdateInput = {
@@ -538,10 +604,15 @@ export type AppUncheckedUpdateInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   families?: Prisma.FamilyUncheckedUpdateManyWithoutAppNestedInput
+  notices?: Prisma.NoticeUncheckedUpdateManyWithoutAppNestedInput
 }
 
 export type AppCreateManyInput = {
@@ -562,6 +633,10 @@ export type AppCreateManyInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  backchannelLogoutUri?: string | null
+  eventReceiverUri?: string | null
+  familyLifetime?: string | null
+  familyRenewal?: string | null
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -585,6 +660,10 @@ export type AppUpdateManyMutationInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -608,6 +687,10 @@ export type AppUncheckedUpdateManyInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -631,6 +714,10 @@ export type AppCountOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  backchannelLogoutUri?: Prisma.SortOrder
+  eventReceiverUri?: Prisma.SortOrder
+  familyLifetime?: Prisma.SortOrder
+  familyRenewal?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
@@ -659,6 +746,10 @@ export type AppMaxOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  backchannelLogoutUri?: Prisma.SortOrder
+  eventReceiverUri?: Prisma.SortOrder
+  familyLifetime?: Prisma.SortOrder
+  familyRenewal?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
@@ -680,6 +771,10 @@ export type AppMinOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  backchannelLogoutUri?: Prisma.SortOrder
+  eventReceiverUri?: Prisma.SortOrder
+  familyLifetime?: Prisma.SortOrder
+  familyRenewal?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
@@ -737,6 +832,20 @@ export type AppUpdateOneRequiredWithoutFamiliesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.AppUpdateToOneWithWhereWithoutFamiliesInput, Prisma.AppUpdateWithoutFamiliesInput>, Prisma.AppUncheckedUpdateWithoutFamiliesInput>
 }
 
+export type AppCreateNestedOneWithoutNoticesInput = {
+  create?: Prisma.XOR<Prisma.AppCreateWithoutNoticesInput, Prisma.AppUncheckedCreateWithoutNoticesInput>
+  connectOrCreate?: Prisma.AppCreateOrConnectWithoutNoticesInput
+  connect?: Prisma.AppWhereUniqueInput
+}
+
+export type AppUpdateOneRequiredWithoutNoticesNestedInput = {
+  create?: Prisma.XOR<Prisma.AppCreateWithoutNoticesInput, Prisma.AppUncheckedCreateWithoutNoticesInput>
+  connectOrCreate?: Prisma.AppCreateOrConnectWithoutNoticesInput
+  upsert?: Prisma.AppUpsertWithoutNoticesInput
+  connect?: Prisma.AppWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.AppUpdateToOneWithWhereWithoutNoticesInput, Prisma.AppUpdateWithoutNoticesInput>, Prisma.AppUncheckedUpdateWithoutNoticesInput>
+}
+
 export type AppCreateWithoutFamiliesInput = {
   clientId: string
   name: string
@@ -755,9 +864,14 @@ export type AppCreateWithoutFamiliesInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  backchannelLogoutUri?: string | null
+  eventReceiverUri?: string | null
+  familyLifetime?: string | null
+  familyRenewal?: string | null
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  notices?: Prisma.NoticeCreateNestedManyWithoutAppInput
 }
 
 export type AppUncheckedCreateWithoutFamiliesInput = {
@@ -778,9 +892,14 @@ export type AppUncheckedCreateWithoutFamiliesInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  backchannelLogoutUri?: string | null
+  eventReceiverUri?: string | null
+  familyLifetime?: string | null
+  familyRenewal?: string | null
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
+  notices?: Prisma.NoticeUncheckedCreateNestedManyWithoutAppInput
 }
 
 export type AppCreateOrConnectWithoutFamiliesInput = {
@@ -817,9 +936,14 @@ export type AppUpdateWithoutFamiliesInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  notices?: Prisma.NoticeUpdateManyWithoutAppNestedInput
 }
 
 export type AppUncheckedUpdateWithoutFamiliesInput = {
@@ -840,9 +964,142 @@ export type AppUncheckedUpdateWithoutFamiliesInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  notices?: Prisma.NoticeUncheckedUpdateManyWithoutAppNestedInput
+}
+
+export type AppCreateWithoutNoticesInput = {
+  clientId: string
+  name: string
+  isPublic: boolean
+  isNative?: boolean
+  secretHash?: string | null
+  previousSecretHash?: string | null
+  previousSecretUntil?: Date | string | null
+  redirectUris?: Prisma.AppCreateredirectUrisInput | string[]
+  postLogoutRedirectUris?: Prisma.AppCreatepostLogoutRedirectUrisInput | string[]
+  audience: string
+  scope: string
+  allowNoPkce?: boolean
+  idTokenAlg?: string
+  applicationTokenTtl?: number | null
+  familyIdle?: number | null
+  familyMax?: number | null
+  rotationGrace?: number | null
+  backchannelLogoutUri?: string | null
+  eventReceiverUri?: string | null
+  familyLifetime?: string | null
+  familyRenewal?: string | null
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  families?: Prisma.FamilyCreateNestedManyWithoutAppInput
+}
+
+export type AppUncheckedCreateWithoutNoticesInput = {
+  clientId: string
+  name: string
+  isPublic: boolean
+  isNative?: boolean
+  secretHash?: string | null
+  previousSecretHash?: string | null
+  previousSecretUntil?: Date | string | null
+  redirectUris?: Prisma.AppCreateredirectUrisInput | string[]
+  postLogoutRedirectUris?: Prisma.AppCreatepostLogoutRedirectUrisInput | string[]
+  audience: string
+  scope: string
+  allowNoPkce?: boolean
+  idTokenAlg?: string
+  applicationTokenTtl?: number | null
+  familyIdle?: number | null
+  familyMax?: number | null
+  rotationGrace?: number | null
+  backchannelLogoutUri?: string | null
+  eventReceiverUri?: string | null
+  familyLifetime?: string | null
+  familyRenewal?: string | null
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  families?: Prisma.FamilyUncheckedCreateNestedManyWithoutAppInput
+}
+
+export type AppCreateOrConnectWithoutNoticesInput = {
+  where: Prisma.AppWhereUniqueInput
+  create: Prisma.XOR<Prisma.AppCreateWithoutNoticesInput, Prisma.AppUncheckedCreateWithoutNoticesInput>
+}
+
+export type AppUpsertWithoutNoticesInput = {
+  update: Prisma.XOR<Prisma.AppUpdateWithoutNoticesInput, Prisma.AppUncheckedUpdateWithoutNoticesInput>
+  create: Prisma.XOR<Prisma.AppCreateWithoutNoticesInput, Prisma.AppUncheckedCreateWithoutNoticesInput>
+  where?: Prisma.AppWhereInput
+}
+
+export type AppUpdateToOneWithWhereWithoutNoticesInput = {
+  where?: Prisma.AppWhereInput
+  data: Prisma.XOR<Prisma.AppUpdateWithoutNoticesInput, Prisma.AppUncheckedUpdateWithoutNoticesInput>
+}
+
+export type AppUpdateWithoutNoticesInput = {
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  isPublic?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isNative?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  secretHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  previousSecretHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  previousSecretUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  redirectUris?: Prisma.AppUpdateredirectUrisInput | string[]
+  postLogoutRedirectUris?: Prisma.AppUpdatepostLogoutRedirectUrisInput | string[]
+  audience?: Prisma.StringFieldUpdateOperationsInput | string
+  scope?: Prisma.StringFieldUpdateOperationsInput | string
+  allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  families?: Prisma.FamilyUpdateManyWithoutAppNestedInput
+}
+
+export type AppUncheckedUpdateWithoutNoticesInput = {
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  isPublic?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isNative?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  secretHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  previousSecretHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  previousSecretUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  redirectUris?: Prisma.AppUpdateredirectUrisInput | string[]
+  postLogoutRedirectUris?: Prisma.AppUpdatepostLogoutRedirectUrisInput | string[]
+  audience?: Prisma.StringFieldUpdateOperationsInput | string
+  scope?: Prisma.StringFieldUpdateOperationsInput | string
+  allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  familyRenewal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  families?: Prisma.FamilyUncheckedUpdateManyWithoutAppNestedInput
 }
 
 
@@ -852,10 +1109,12 @@ export type AppUncheckedUpdateWithoutFamiliesInput = {
 
 export type AppCountOutputType = {
   families: number
+  notices: number
 }
 
 export type AppCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   families?: boolean | AppCountOutputTypeCountFamiliesArgs
+  notices?: boolean | AppCountOutputTypeCountNoticesArgs
 }
 
 /**
@@ -873,6 +1132,13 @@ export type AppCountOutputTypeDefaultArgs<ExtArgs extends runtime.Types.Extensio
  */
 export type AppCountOutputTypeCountFamiliesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   where?: Prisma.FamilyWhereInput
+}
+
+/**
+ * AppCountOutputType without action
+ */
+export type AppCountOutputTypeCountNoticesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.NoticeWhereInput
 }
 
 
@@ -894,10 +1160,15 @@ export type AppSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  backchannelLogoutUri?: boolean
+  eventReceiverUri?: boolean
+  familyLifetime?: boolean
+  familyRenewal?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
   families?: boolean | Prisma.App$familiesArgs<ExtArgs>
+  notices?: boolean | Prisma.App$noticesArgs<ExtArgs>
   _count?: boolean | Prisma.AppCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["app"]>
 
@@ -919,6 +1190,10 @@ export type AppSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  backchannelLogoutUri?: boolean
+  eventReceiverUri?: boolean
+  familyLifetime?: boolean
+  familyRenewal?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -942,6 +1217,10 @@ export type AppSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  backchannelLogoutUri?: boolean
+  eventReceiverUri?: boolean
+  familyLifetime?: boolean
+  familyRenewal?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -965,14 +1244,19 @@ export type AppSelectScalar = {
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  backchannelLogoutUri?: boolean
+  eventReceiverUri?: boolean
+  familyLifetime?: boolean
+  familyRenewal?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
 }
 
-export type AppOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"clientId" | "name" | "isPublic" | "isNative" | "secretHash" | "previousSecretHash" | "previousSecretUntil" | "redirectUris" | "postLogoutRedirectUris" | "audience" | "scope" | "allowNoPkce" | "idTokenAlg" | "applicationTokenTtl" | "familyIdle" | "familyMax" | "rotationGrace" | "createdAt" | "updatedAt" | "disabledAt", ExtArgs["result"]["app"]>
+export type AppOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"clientId" | "name" | "isPublic" | "isNative" | "secretHash" | "previousSecretHash" | "previousSecretUntil" | "redirectUris" | "postLogoutRedirectUris" | "audience" | "scope" | "allowNoPkce" | "idTokenAlg" | "applicationTokenTtl" | "familyIdle" | "familyMax" | "rotationGrace" | "backchannelLogoutUri" | "eventReceiverUri" | "familyLifetime" | "familyRenewal" | "createdAt" | "updatedAt" | "disabledAt", ExtArgs["result"]["app"]>
 export type AppInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   families?: boolean | Prisma.App$familiesArgs<ExtArgs>
+  notices?: boolean | Prisma.App$noticesArgs<ExtArgs>
   _count?: boolean | Prisma.AppCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type AppIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -982,6 +1266,7 @@ export type $AppPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   name: "App"
   objects: {
     families: Prisma.$FamilyPayload<ExtArgs>[]
+    notices: Prisma.$NoticePayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     clientId: string
@@ -1001,6 +1286,19 @@ export type $AppPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
     familyIdle: number | null
     familyMax: number | null
     rotationGrace: number | null
+    /**
+     * Where it is told of families that have ended (OpenID Connect Back-Channel Logout).
+     */
+    backchannelLogoutUri: string | null
+    /**
+     * Where it takes Security Event Tokens (RFC 8935).
+     */
+    eventReceiverUri: string | null
+    /**
+     * Null takes the portal's policy.
+     */
+    familyLifetime: string | null
+    familyRenewal: string | null
     createdAt: Date
     updatedAt: Date
     disabledAt: Date | null
@@ -1399,6 +1697,7 @@ readonly fields: AppFieldRefs;
 export interface Prisma__AppClient<T, Null = never, ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs, GlobalOmitOptions = {}> extends Prisma.PrismaPromise<T> {
   readonly [Symbol.toStringTag]: "PrismaPromise"
   families<T extends Prisma.App$familiesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.App$familiesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$FamilyPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  notices<T extends Prisma.App$noticesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.App$noticesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$NoticePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1445,6 +1744,10 @@ export interface AppFieldRefs {
   readonly familyIdle: Prisma.FieldRef<"App", 'Int'>
   readonly familyMax: Prisma.FieldRef<"App", 'Int'>
   readonly rotationGrace: Prisma.FieldRef<"App", 'Int'>
+  readonly backchannelLogoutUri: Prisma.FieldRef<"App", 'String'>
+  readonly eventReceiverUri: Prisma.FieldRef<"App", 'String'>
+  readonly familyLifetime: Prisma.FieldRef<"App", 'String'>
+  readonly familyRenewal: Prisma.FieldRef<"App", 'String'>
   readonly createdAt: Prisma.FieldRef<"App", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"App", 'DateTime'>
   readonly disabledAt: Prisma.FieldRef<"App", 'DateTime'>
@@ -1862,6 +2165,30 @@ export type App$familiesArgs<ExtArgs extends runtime.Types.Extensions.InternalAr
   take?: number
   skip?: number
   distinct?: Prisma.FamilyScalarFieldEnum | Prisma.FamilyScalarFieldEnum[]
+}
+
+/**
+ * App.notices
+ */
+export type App$noticesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Notice
+   */
+  select?: Prisma.NoticeSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Notice
+   */
+  omit?: Prisma.NoticeOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.NoticeInclude<ExtArgs> | null
+  where?: Prisma.NoticeWhereInput
+  orderBy?: Prisma.NoticeOrderByWithRelationInput | Prisma.NoticeOrderByWithRelationInput[]
+  cursor?: Prisma.NoticeWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.NoticeScalarFieldEnum | Prisma.NoticeScalarFieldEnum[]
 }
 
 /**

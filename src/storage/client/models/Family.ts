@@ -29,11 +29,13 @@ export type AggregateFamily = {
 export type FamilyAvgAggregateOutputType = {
   generation: number | null
   authTime: number | null
+  endGeneration: number | null
 }
 
 export type FamilySumAggregateOutputType = {
   generation: number | null
   authTime: number | null
+  endGeneration: number | null
 }
 
 export type FamilyMinAggregateOutputType = {
@@ -57,8 +59,15 @@ export type FamilyMinAggregateOutputType = {
   expiresAt: Date | null
   browser: string | null
   address: string | null
+  lifetime: string | null
+  reviewAt: Date | null
+  staleSince: Date | null
+  firstRotatedAt: Date | null
   endedAt: Date | null
   endCause: string | null
+  endBrowser: string | null
+  endAddress: string | null
+  endGeneration: number | null
 }
 
 export type FamilyMaxAggregateOutputType = {
@@ -82,8 +91,15 @@ export type FamilyMaxAggregateOutputType = {
   expiresAt: Date | null
   browser: string | null
   address: string | null
+  lifetime: string | null
+  reviewAt: Date | null
+  staleSince: Date | null
+  firstRotatedAt: Date | null
   endedAt: Date | null
   endCause: string | null
+  endBrowser: string | null
+  endAddress: string | null
+  endGeneration: number | null
 }
 
 export type FamilyCountAggregateOutputType = {
@@ -108,8 +124,16 @@ export type FamilyCountAggregateOutputType = {
   expiresAt: number
   browser: number
   address: number
+  lifetime: number
+  reviewAt: number
+  staleSince: number
+  firstRotatedAt: number
+  seen: number
   endedAt: number
   endCause: number
+  endBrowser: number
+  endAddress: number
+  endGeneration: number
   _all: number
 }
 
@@ -117,11 +141,13 @@ export type FamilyCountAggregateOutputType = {
 export type FamilyAvgAggregateInputType = {
   generation?: true
   authTime?: true
+  endGeneration?: true
 }
 
 export type FamilySumAggregateInputType = {
   generation?: true
   authTime?: true
+  endGeneration?: true
 }
 
 export type FamilyMinAggregateInputType = {
@@ -145,8 +171,15 @@ export type FamilyMinAggregateInputType = {
   expiresAt?: true
   browser?: true
   address?: true
+  lifetime?: true
+  reviewAt?: true
+  staleSince?: true
+  firstRotatedAt?: true
   endedAt?: true
   endCause?: true
+  endBrowser?: true
+  endAddress?: true
+  endGeneration?: true
 }
 
 export type FamilyMaxAggregateInputType = {
@@ -170,8 +203,15 @@ export type FamilyMaxAggregateInputType = {
   expiresAt?: true
   browser?: true
   address?: true
+  lifetime?: true
+  reviewAt?: true
+  staleSince?: true
+  firstRotatedAt?: true
   endedAt?: true
   endCause?: true
+  endBrowser?: true
+  endAddress?: true
+  endGeneration?: true
 }
 
 export type FamilyCountAggregateInputType = {
@@ -196,8 +236,16 @@ export type FamilyCountAggregateInputType = {
   expiresAt?: true
   browser?: true
   address?: true
+  lifetime?: true
+  reviewAt?: true
+  staleSince?: true
+  firstRotatedAt?: true
+  seen?: true
   endedAt?: true
   endCause?: true
+  endBrowser?: true
+  endAddress?: true
+  endGeneration?: true
   _all?: true
 }
 
@@ -309,8 +357,16 @@ export type FamilyGroupByOutputType = {
   expiresAt: Date
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date
+  staleSince: Date | null
+  firstRotatedAt: Date | null
+  seen: string[]
   endedAt: Date | null
   endCause: string | null
+  endBrowser: string | null
+  endAddress: string | null
+  endGeneration: number | null
   _count: FamilyCountAggregateOutputType | null
   _avg: FamilyAvgAggregateOutputType | null
   _sum: FamilySumAggregateOutputType | null
@@ -358,11 +414,20 @@ export type FamilyWhereInput = {
   expiresAt?: Prisma.DateTimeFilter<"Family"> | Date | string
   browser?: Prisma.StringFilter<"Family"> | string
   address?: Prisma.StringFilter<"Family"> | string
+  lifetime?: Prisma.StringFilter<"Family"> | string
+  reviewAt?: Prisma.DateTimeFilter<"Family"> | Date | string
+  staleSince?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  firstRotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"Family"> | string | null
+  endBrowser?: Prisma.StringNullableFilter<"Family"> | string | null
+  endAddress?: Prisma.StringNullableFilter<"Family"> | string | null
+  endGeneration?: Prisma.IntNullableFilter<"Family"> | number | null
   app?: Prisma.XOR<Prisma.AppScalarRelationFilter, Prisma.AppWhereInput>
   identity?: Prisma.XOR<Prisma.IdentityScalarRelationFilter, Prisma.IdentityWhereInput>
   identitySession?: Prisma.XOR<Prisma.IdentitySessionNullableScalarRelationFilter, Prisma.IdentitySessionWhereInput> | null
+  ledger?: Prisma.LedgerEntryListRelationFilter
 }
 
 export type FamilyOrderByWithRelationInput = {
@@ -387,11 +452,20 @@ export type FamilyOrderByWithRelationInput = {
   expiresAt?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  lifetime?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
+  staleSince?: Prisma.SortOrderInput | Prisma.SortOrder
+  firstRotatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  seen?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endCause?: Prisma.SortOrderInput | Prisma.SortOrder
+  endBrowser?: Prisma.SortOrderInput | Prisma.SortOrder
+  endAddress?: Prisma.SortOrderInput | Prisma.SortOrder
+  endGeneration?: Prisma.SortOrderInput | Prisma.SortOrder
   app?: Prisma.AppOrderByWithRelationInput
   identity?: Prisma.IdentityOrderByWithRelationInput
   identitySession?: Prisma.IdentitySessionOrderByWithRelationInput
+  ledger?: Prisma.LedgerEntryOrderByRelationAggregateInput
 }
 
 export type FamilyWhereUniqueInput = Prisma.AtLeast<{
@@ -419,11 +493,20 @@ export type FamilyWhereUniqueInput = Prisma.AtLeast<{
   expiresAt?: Prisma.DateTimeFilter<"Family"> | Date | string
   browser?: Prisma.StringFilter<"Family"> | string
   address?: Prisma.StringFilter<"Family"> | string
+  lifetime?: Prisma.StringFilter<"Family"> | string
+  reviewAt?: Prisma.DateTimeFilter<"Family"> | Date | string
+  staleSince?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  firstRotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"Family"> | string | null
+  endBrowser?: Prisma.StringNullableFilter<"Family"> | string | null
+  endAddress?: Prisma.StringNullableFilter<"Family"> | string | null
+  endGeneration?: Prisma.IntNullableFilter<"Family"> | number | null
   app?: Prisma.XOR<Prisma.AppScalarRelationFilter, Prisma.AppWhereInput>
   identity?: Prisma.XOR<Prisma.IdentityScalarRelationFilter, Prisma.IdentityWhereInput>
   identitySession?: Prisma.XOR<Prisma.IdentitySessionNullableScalarRelationFilter, Prisma.IdentitySessionWhereInput> | null
+  ledger?: Prisma.LedgerEntryListRelationFilter
 }, "id">
 
 export type FamilyOrderByWithAggregationInput = {
@@ -448,8 +531,16 @@ export type FamilyOrderByWithAggregationInput = {
   expiresAt?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  lifetime?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
+  staleSince?: Prisma.SortOrderInput | Prisma.SortOrder
+  firstRotatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  seen?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endCause?: Prisma.SortOrderInput | Prisma.SortOrder
+  endBrowser?: Prisma.SortOrderInput | Prisma.SortOrder
+  endAddress?: Prisma.SortOrderInput | Prisma.SortOrder
+  endGeneration?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.FamilyCountOrderByAggregateInput
   _avg?: Prisma.FamilyAvgOrderByAggregateInput
   _max?: Prisma.FamilyMaxOrderByAggregateInput
@@ -482,8 +573,16 @@ export type FamilyScalarWhereWithAggregatesInput = {
   expiresAt?: Prisma.DateTimeWithAggregatesFilter<"Family"> | Date | string
   browser?: Prisma.StringWithAggregatesFilter<"Family"> | string
   address?: Prisma.StringWithAggregatesFilter<"Family"> | string
+  lifetime?: Prisma.StringWithAggregatesFilter<"Family"> | string
+  reviewAt?: Prisma.DateTimeWithAggregatesFilter<"Family"> | Date | string
+  staleSince?: Prisma.DateTimeNullableWithAggregatesFilter<"Family"> | Date | string | null
+  firstRotatedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Family"> | Date | string | null
+  seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Family"> | Date | string | null
   endCause?: Prisma.StringNullableWithAggregatesFilter<"Family"> | string | null
+  endBrowser?: Prisma.StringNullableWithAggregatesFilter<"Family"> | string | null
+  endAddress?: Prisma.StringNullableWithAggregatesFilter<"Family"> | string | null
+  endGeneration?: Prisma.IntNullableWithAggregatesFilter<"Family"> | number | null
 }
 
 export type FamilyCreateInput = {
@@ -505,11 +604,20 @@ export type FamilyCreateInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
   app: Prisma.AppCreateNestedOneWithoutFamiliesInput
   identity: Prisma.IdentityCreateNestedOneWithoutFamiliesInput
   identitySession?: Prisma.IdentitySessionCreateNestedOneWithoutFamiliesInput
+  ledger?: Prisma.LedgerEntryCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyUncheckedCreateInput = {
@@ -534,8 +642,17 @@ export type FamilyUncheckedCreateInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
+  ledger?: Prisma.LedgerEntryUncheckedCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyUpdateInput = {
@@ -557,11 +674,20 @@ export type FamilyUpdateInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   app?: Prisma.AppUpdateOneRequiredWithoutFamiliesNestedInput
   identity?: Prisma.IdentityUpdateOneRequiredWithoutFamiliesNestedInput
   identitySession?: Prisma.IdentitySessionUpdateOneWithoutFamiliesNestedInput
+  ledger?: Prisma.LedgerEntryUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyUncheckedUpdateInput = {
@@ -586,8 +712,17 @@ export type FamilyUncheckedUpdateInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  ledger?: Prisma.LedgerEntryUncheckedUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyCreateManyInput = {
@@ -612,8 +747,16 @@ export type FamilyCreateManyInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
 }
 
 export type FamilyUpdateManyMutationInput = {
@@ -635,8 +778,16 @@ export type FamilyUpdateManyMutationInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type FamilyUncheckedUpdateManyInput = {
@@ -661,8 +812,16 @@ export type FamilyUncheckedUpdateManyInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type FamilyListRelationFilter = {
@@ -697,13 +856,22 @@ export type FamilyCountOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  lifetime?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
+  staleSince?: Prisma.SortOrder
+  firstRotatedAt?: Prisma.SortOrder
+  seen?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
+  endBrowser?: Prisma.SortOrder
+  endAddress?: Prisma.SortOrder
+  endGeneration?: Prisma.SortOrder
 }
 
 export type FamilyAvgOrderByAggregateInput = {
   generation?: Prisma.SortOrder
   authTime?: Prisma.SortOrder
+  endGeneration?: Prisma.SortOrder
 }
 
 export type FamilyMaxOrderByAggregateInput = {
@@ -727,8 +895,15 @@ export type FamilyMaxOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  lifetime?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
+  staleSince?: Prisma.SortOrder
+  firstRotatedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
+  endBrowser?: Prisma.SortOrder
+  endAddress?: Prisma.SortOrder
+  endGeneration?: Prisma.SortOrder
 }
 
 export type FamilyMinOrderByAggregateInput = {
@@ -752,13 +927,26 @@ export type FamilyMinOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  lifetime?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
+  staleSince?: Prisma.SortOrder
+  firstRotatedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
+  endBrowser?: Prisma.SortOrder
+  endAddress?: Prisma.SortOrder
+  endGeneration?: Prisma.SortOrder
 }
 
 export type FamilySumOrderByAggregateInput = {
   generation?: Prisma.SortOrder
   authTime?: Prisma.SortOrder
+  endGeneration?: Prisma.SortOrder
+}
+
+export type FamilyScalarRelationFilter = {
+  is?: Prisma.FamilyWhereInput
+  isNot?: Prisma.FamilyWhereInput
 }
 
 export type FamilyCreateNestedManyWithoutIdentityInput = {
@@ -891,6 +1079,10 @@ export type FamilyCreateamrInput = {
   set: string[]
 }
 
+export type FamilyCreateseenInput = {
+  set: string[]
+}
+
 export type IntFieldUpdateOperationsInput = {
   set?: number
   increment?: number
@@ -906,6 +1098,25 @@ export type BytesFieldUpdateOperationsInput = {
 export type FamilyUpdateamrInput = {
   set?: string[]
   push?: string | string[]
+}
+
+export type FamilyUpdateseenInput = {
+  set?: string[]
+  push?: string | string[]
+}
+
+export type FamilyCreateNestedOneWithoutLedgerInput = {
+  create?: Prisma.XOR<Prisma.FamilyCreateWithoutLedgerInput, Prisma.FamilyUncheckedCreateWithoutLedgerInput>
+  connectOrCreate?: Prisma.FamilyCreateOrConnectWithoutLedgerInput
+  connect?: Prisma.FamilyWhereUniqueInput
+}
+
+export type FamilyUpdateOneRequiredWithoutLedgerNestedInput = {
+  create?: Prisma.XOR<Prisma.FamilyCreateWithoutLedgerInput, Prisma.FamilyUncheckedCreateWithoutLedgerInput>
+  connectOrCreate?: Prisma.FamilyCreateOrConnectWithoutLedgerInput
+  upsert?: Prisma.FamilyUpsertWithoutLedgerInput
+  connect?: Prisma.FamilyWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.FamilyUpdateToOneWithWhereWithoutLedgerInput, Prisma.FamilyUpdateWithoutLedgerInput>, Prisma.FamilyUncheckedUpdateWithoutLedgerInput>
 }
 
 export type FamilyCreateWithoutIdentityInput = {
@@ -927,10 +1138,19 @@ export type FamilyCreateWithoutIdentityInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
   app: Prisma.AppCreateNestedOneWithoutFamiliesInput
   identitySession?: Prisma.IdentitySessionCreateNestedOneWithoutFamiliesInput
+  ledger?: Prisma.LedgerEntryCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyUncheckedCreateWithoutIdentityInput = {
@@ -954,8 +1174,17 @@ export type FamilyUncheckedCreateWithoutIdentityInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
+  ledger?: Prisma.LedgerEntryUncheckedCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyCreateOrConnectWithoutIdentityInput = {
@@ -1009,8 +1238,16 @@ export type FamilyScalarWhereInput = {
   expiresAt?: Prisma.DateTimeFilter<"Family"> | Date | string
   browser?: Prisma.StringFilter<"Family"> | string
   address?: Prisma.StringFilter<"Family"> | string
+  lifetime?: Prisma.StringFilter<"Family"> | string
+  reviewAt?: Prisma.DateTimeFilter<"Family"> | Date | string
+  staleSince?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  firstRotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"Family"> | string | null
+  endBrowser?: Prisma.StringNullableFilter<"Family"> | string | null
+  endAddress?: Prisma.StringNullableFilter<"Family"> | string | null
+  endGeneration?: Prisma.IntNullableFilter<"Family"> | number | null
 }
 
 export type FamilyCreateWithoutIdentitySessionInput = {
@@ -1032,10 +1269,19 @@ export type FamilyCreateWithoutIdentitySessionInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
   app: Prisma.AppCreateNestedOneWithoutFamiliesInput
   identity: Prisma.IdentityCreateNestedOneWithoutFamiliesInput
+  ledger?: Prisma.LedgerEntryCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyUncheckedCreateWithoutIdentitySessionInput = {
@@ -1059,8 +1305,17 @@ export type FamilyUncheckedCreateWithoutIdentitySessionInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
+  ledger?: Prisma.LedgerEntryUncheckedCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyCreateOrConnectWithoutIdentitySessionInput = {
@@ -1108,10 +1363,19 @@ export type FamilyCreateWithoutAppInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
   identity: Prisma.IdentityCreateNestedOneWithoutFamiliesInput
   identitySession?: Prisma.IdentitySessionCreateNestedOneWithoutFamiliesInput
+  ledger?: Prisma.LedgerEntryCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyUncheckedCreateWithoutAppInput = {
@@ -1135,8 +1399,17 @@ export type FamilyUncheckedCreateWithoutAppInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
+  ledger?: Prisma.LedgerEntryUncheckedCreateNestedManyWithoutFamilyInput
 }
 
 export type FamilyCreateOrConnectWithoutAppInput = {
@@ -1165,6 +1438,158 @@ export type FamilyUpdateManyWithWhereWithoutAppInput = {
   data: Prisma.XOR<Prisma.FamilyUpdateManyMutationInput, Prisma.FamilyUncheckedUpdateManyWithoutAppInput>
 }
 
+export type FamilyCreateWithoutLedgerInput = {
+  id: string
+  generation?: number
+  currentHash: runtime.Bytes
+  previousHash?: runtime.Bytes | null
+  rotatedAt?: Date | string | null
+  scope: string
+  claims?: string | null
+  sid?: string | null
+  acr?: string | null
+  amr?: Prisma.FamilyCreateamrInput | string[]
+  authTime: number
+  jkt?: string | null
+  createdAt: Date | string
+  lastUsedAt: Date | string
+  idleExpiresAt: Date | string
+  expiresAt: Date | string
+  browser: string
+  address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
+  endedAt?: Date | string | null
+  endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
+  app: Prisma.AppCreateNestedOneWithoutFamiliesInput
+  identity: Prisma.IdentityCreateNestedOneWithoutFamiliesInput
+  identitySession?: Prisma.IdentitySessionCreateNestedOneWithoutFamiliesInput
+}
+
+export type FamilyUncheckedCreateWithoutLedgerInput = {
+  id: string
+  clientId: string
+  identityId: string
+  identitySessionId?: string | null
+  generation?: number
+  currentHash: runtime.Bytes
+  previousHash?: runtime.Bytes | null
+  rotatedAt?: Date | string | null
+  scope: string
+  claims?: string | null
+  sid?: string | null
+  acr?: string | null
+  amr?: Prisma.FamilyCreateamrInput | string[]
+  authTime: number
+  jkt?: string | null
+  createdAt: Date | string
+  lastUsedAt: Date | string
+  idleExpiresAt: Date | string
+  expiresAt: Date | string
+  browser: string
+  address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
+  endedAt?: Date | string | null
+  endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
+}
+
+export type FamilyCreateOrConnectWithoutLedgerInput = {
+  where: Prisma.FamilyWhereUniqueInput
+  create: Prisma.XOR<Prisma.FamilyCreateWithoutLedgerInput, Prisma.FamilyUncheckedCreateWithoutLedgerInput>
+}
+
+export type FamilyUpsertWithoutLedgerInput = {
+  update: Prisma.XOR<Prisma.FamilyUpdateWithoutLedgerInput, Prisma.FamilyUncheckedUpdateWithoutLedgerInput>
+  create: Prisma.XOR<Prisma.FamilyCreateWithoutLedgerInput, Prisma.FamilyUncheckedCreateWithoutLedgerInput>
+  where?: Prisma.FamilyWhereInput
+}
+
+export type FamilyUpdateToOneWithWhereWithoutLedgerInput = {
+  where?: Prisma.FamilyWhereInput
+  data: Prisma.XOR<Prisma.FamilyUpdateWithoutLedgerInput, Prisma.FamilyUncheckedUpdateWithoutLedgerInput>
+}
+
+export type FamilyUpdateWithoutLedgerInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  generation?: Prisma.IntFieldUpdateOperationsInput | number
+  currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
+  previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
+  rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scope?: Prisma.StringFieldUpdateOperationsInput | string
+  claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  acr?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  amr?: Prisma.FamilyUpdateamrInput | string[]
+  authTime?: Prisma.IntFieldUpdateOperationsInput | number
+  jkt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  idleExpiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  browser?: Prisma.StringFieldUpdateOperationsInput | string
+  address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
+  endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  app?: Prisma.AppUpdateOneRequiredWithoutFamiliesNestedInput
+  identity?: Prisma.IdentityUpdateOneRequiredWithoutFamiliesNestedInput
+  identitySession?: Prisma.IdentitySessionUpdateOneWithoutFamiliesNestedInput
+}
+
+export type FamilyUncheckedUpdateWithoutLedgerInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  identityId?: Prisma.StringFieldUpdateOperationsInput | string
+  identitySessionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  generation?: Prisma.IntFieldUpdateOperationsInput | number
+  currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
+  previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
+  rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scope?: Prisma.StringFieldUpdateOperationsInput | string
+  claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  acr?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  amr?: Prisma.FamilyUpdateamrInput | string[]
+  authTime?: Prisma.IntFieldUpdateOperationsInput | number
+  jkt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  idleExpiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  browser?: Prisma.StringFieldUpdateOperationsInput | string
+  address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
+  endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+}
+
 export type FamilyCreateManyIdentityInput = {
   id: string
   clientId: string
@@ -1186,8 +1611,16 @@ export type FamilyCreateManyIdentityInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
 }
 
 export type FamilyUpdateWithoutIdentityInput = {
@@ -1209,10 +1642,19 @@ export type FamilyUpdateWithoutIdentityInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   app?: Prisma.AppUpdateOneRequiredWithoutFamiliesNestedInput
   identitySession?: Prisma.IdentitySessionUpdateOneWithoutFamiliesNestedInput
+  ledger?: Prisma.LedgerEntryUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyUncheckedUpdateWithoutIdentityInput = {
@@ -1236,8 +1678,17 @@ export type FamilyUncheckedUpdateWithoutIdentityInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  ledger?: Prisma.LedgerEntryUncheckedUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyUncheckedUpdateManyWithoutIdentityInput = {
@@ -1261,8 +1712,16 @@ export type FamilyUncheckedUpdateManyWithoutIdentityInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type FamilyCreateManyIdentitySessionInput = {
@@ -1286,8 +1745,16 @@ export type FamilyCreateManyIdentitySessionInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
 }
 
 export type FamilyUpdateWithoutIdentitySessionInput = {
@@ -1309,10 +1776,19 @@ export type FamilyUpdateWithoutIdentitySessionInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   app?: Prisma.AppUpdateOneRequiredWithoutFamiliesNestedInput
   identity?: Prisma.IdentityUpdateOneRequiredWithoutFamiliesNestedInput
+  ledger?: Prisma.LedgerEntryUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyUncheckedUpdateWithoutIdentitySessionInput = {
@@ -1336,8 +1812,17 @@ export type FamilyUncheckedUpdateWithoutIdentitySessionInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  ledger?: Prisma.LedgerEntryUncheckedUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyUncheckedUpdateManyWithoutIdentitySessionInput = {
@@ -1361,8 +1846,16 @@ export type FamilyUncheckedUpdateManyWithoutIdentitySessionInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type FamilyCreateManyAppInput = {
@@ -1386,8 +1879,16 @@ export type FamilyCreateManyAppInput = {
   expiresAt: Date | string
   browser: string
   address: string
+  lifetime: string
+  reviewAt: Date | string
+  staleSince?: Date | string | null
+  firstRotatedAt?: Date | string | null
+  seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
   endCause?: string | null
+  endBrowser?: string | null
+  endAddress?: string | null
+  endGeneration?: number | null
 }
 
 export type FamilyUpdateWithoutAppInput = {
@@ -1409,10 +1910,19 @@ export type FamilyUpdateWithoutAppInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   identity?: Prisma.IdentityUpdateOneRequiredWithoutFamiliesNestedInput
   identitySession?: Prisma.IdentitySessionUpdateOneWithoutFamiliesNestedInput
+  ledger?: Prisma.LedgerEntryUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyUncheckedUpdateWithoutAppInput = {
@@ -1436,8 +1946,17 @@ export type FamilyUncheckedUpdateWithoutAppInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  ledger?: Prisma.LedgerEntryUncheckedUpdateManyWithoutFamilyNestedInput
 }
 
 export type FamilyUncheckedUpdateManyWithoutAppInput = {
@@ -1461,10 +1980,47 @@ export type FamilyUncheckedUpdateManyWithoutAppInput = {
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   browser?: Prisma.StringFieldUpdateOperationsInput | string
   address?: Prisma.StringFieldUpdateOperationsInput | string
+  lifetime?: Prisma.StringFieldUpdateOperationsInput | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endBrowser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  endGeneration?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
+
+/**
+ * Count Type FamilyCountOutputType
+ */
+
+export type FamilyCountOutputType = {
+  ledger: number
+}
+
+export type FamilyCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  ledger?: boolean | FamilyCountOutputTypeCountLedgerArgs
+}
+
+/**
+ * FamilyCountOutputType without action
+ */
+export type FamilyCountOutputTypeDefaultArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the FamilyCountOutputType
+   */
+  select?: Prisma.FamilyCountOutputTypeSelect<ExtArgs> | null
+}
+
+/**
+ * FamilyCountOutputType without action
+ */
+export type FamilyCountOutputTypeCountLedgerArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.LedgerEntryWhereInput
+}
 
 
 export type FamilySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -1489,11 +2045,21 @@ export type FamilySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   expiresAt?: boolean
   browser?: boolean
   address?: boolean
+  lifetime?: boolean
+  reviewAt?: boolean
+  staleSince?: boolean
+  firstRotatedAt?: boolean
+  seen?: boolean
   endedAt?: boolean
   endCause?: boolean
+  endBrowser?: boolean
+  endAddress?: boolean
+  endGeneration?: boolean
   app?: boolean | Prisma.AppDefaultArgs<ExtArgs>
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
   identitySession?: boolean | Prisma.Family$identitySessionArgs<ExtArgs>
+  ledger?: boolean | Prisma.Family$ledgerArgs<ExtArgs>
+  _count?: boolean | Prisma.FamilyCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["family"]>
 
 export type FamilySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -1518,8 +2084,16 @@ export type FamilySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extens
   expiresAt?: boolean
   browser?: boolean
   address?: boolean
+  lifetime?: boolean
+  reviewAt?: boolean
+  staleSince?: boolean
+  firstRotatedAt?: boolean
+  seen?: boolean
   endedAt?: boolean
   endCause?: boolean
+  endBrowser?: boolean
+  endAddress?: boolean
+  endGeneration?: boolean
   app?: boolean | Prisma.AppDefaultArgs<ExtArgs>
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
   identitySession?: boolean | Prisma.Family$identitySessionArgs<ExtArgs>
@@ -1547,8 +2121,16 @@ export type FamilySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extens
   expiresAt?: boolean
   browser?: boolean
   address?: boolean
+  lifetime?: boolean
+  reviewAt?: boolean
+  staleSince?: boolean
+  firstRotatedAt?: boolean
+  seen?: boolean
   endedAt?: boolean
   endCause?: boolean
+  endBrowser?: boolean
+  endAddress?: boolean
+  endGeneration?: boolean
   app?: boolean | Prisma.AppDefaultArgs<ExtArgs>
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
   identitySession?: boolean | Prisma.Family$identitySessionArgs<ExtArgs>
@@ -1576,15 +2158,25 @@ export type FamilySelectScalar = {
   expiresAt?: boolean
   browser?: boolean
   address?: boolean
+  lifetime?: boolean
+  reviewAt?: boolean
+  staleSince?: boolean
+  firstRotatedAt?: boolean
+  seen?: boolean
   endedAt?: boolean
   endCause?: boolean
+  endBrowser?: boolean
+  endAddress?: boolean
+  endGeneration?: boolean
 }
 
-export type FamilyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "clientId" | "identityId" | "identitySessionId" | "generation" | "currentHash" | "previousHash" | "rotatedAt" | "scope" | "claims" | "sid" | "acr" | "amr" | "authTime" | "jkt" | "createdAt" | "lastUsedAt" | "idleExpiresAt" | "expiresAt" | "browser" | "address" | "endedAt" | "endCause", ExtArgs["result"]["family"]>
+export type FamilyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "clientId" | "identityId" | "identitySessionId" | "generation" | "currentHash" | "previousHash" | "rotatedAt" | "scope" | "claims" | "sid" | "acr" | "amr" | "authTime" | "jkt" | "createdAt" | "lastUsedAt" | "idleExpiresAt" | "expiresAt" | "browser" | "address" | "lifetime" | "reviewAt" | "staleSince" | "firstRotatedAt" | "seen" | "endedAt" | "endCause" | "endBrowser" | "endAddress" | "endGeneration", ExtArgs["result"]["family"]>
 export type FamilyInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   app?: boolean | Prisma.AppDefaultArgs<ExtArgs>
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
   identitySession?: boolean | Prisma.Family$identitySessionArgs<ExtArgs>
+  ledger?: boolean | Prisma.Family$ledgerArgs<ExtArgs>
+  _count?: boolean | Prisma.FamilyCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type FamilyIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   app?: boolean | Prisma.AppDefaultArgs<ExtArgs>
@@ -1603,6 +2195,7 @@ export type $FamilyPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
     app: Prisma.$AppPayload<ExtArgs>
     identity: Prisma.$IdentityPayload<ExtArgs>
     identitySession: Prisma.$IdentitySessionPayload<ExtArgs> | null
+    ledger: Prisma.$LedgerEntryPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1626,8 +2219,31 @@ export type $FamilyPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
     expiresAt: Date
     browser: string
     address: string
+    /**
+     * What it follows: the browser's sign-in, its whole identity session, or neither.
+     */
+    lifetime: string
+    /**
+     * When to look whether it has expired. A rotation moves the end, and not this, which has an index.
+     */
+    reviewAt: Date
+    /**
+     * Application tokens issued before then carry claims that are not true any more.
+     */
+    staleSince: Date | null
+    firstRotatedAt: Date | null
+    /**
+     * Addresses and programs that refreshed it, the last one first; a few.
+     */
+    seen: string[]
     endedAt: Date | null
     endCause: string | null
+    endBrowser: string | null
+    endAddress: string | null
+    /**
+     * Of the refresh token that ended it by being used again.
+     */
+    endGeneration: number | null
   }, ExtArgs["result"]["family"]>
   composites: {}
 }
@@ -2025,6 +2641,7 @@ export interface Prisma__FamilyClient<T, Null = never, ExtArgs extends runtime.T
   app<T extends Prisma.AppDefaultArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.AppDefaultArgs<ExtArgs>>): Prisma.Prisma__AppClient<runtime.Types.Result.GetResult<Prisma.$AppPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | Null, Null, ExtArgs, GlobalOmitOptions>
   identity<T extends Prisma.IdentityDefaultArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.IdentityDefaultArgs<ExtArgs>>): Prisma.Prisma__IdentityClient<runtime.Types.Result.GetResult<Prisma.$IdentityPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | Null, Null, ExtArgs, GlobalOmitOptions>
   identitySession<T extends Prisma.Family$identitySessionArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Family$identitySessionArgs<ExtArgs>>): Prisma.Prisma__IdentitySessionClient<runtime.Types.Result.GetResult<Prisma.$IdentitySessionPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  ledger<T extends Prisma.Family$ledgerArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Family$ledgerArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$LedgerEntryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -2075,8 +2692,16 @@ export interface FamilyFieldRefs {
   readonly expiresAt: Prisma.FieldRef<"Family", 'DateTime'>
   readonly browser: Prisma.FieldRef<"Family", 'String'>
   readonly address: Prisma.FieldRef<"Family", 'String'>
+  readonly lifetime: Prisma.FieldRef<"Family", 'String'>
+  readonly reviewAt: Prisma.FieldRef<"Family", 'DateTime'>
+  readonly staleSince: Prisma.FieldRef<"Family", 'DateTime'>
+  readonly firstRotatedAt: Prisma.FieldRef<"Family", 'DateTime'>
+  readonly seen: Prisma.FieldRef<"Family", 'String[]'>
   readonly endedAt: Prisma.FieldRef<"Family", 'DateTime'>
   readonly endCause: Prisma.FieldRef<"Family", 'String'>
+  readonly endBrowser: Prisma.FieldRef<"Family", 'String'>
+  readonly endAddress: Prisma.FieldRef<"Family", 'String'>
+  readonly endGeneration: Prisma.FieldRef<"Family", 'Int'>
 }
     
 
@@ -2494,6 +3119,30 @@ export type Family$identitySessionArgs<ExtArgs extends runtime.Types.Extensions.
    */
   include?: Prisma.IdentitySessionInclude<ExtArgs> | null
   where?: Prisma.IdentitySessionWhereInput
+}
+
+/**
+ * Family.ledger
+ */
+export type Family$ledgerArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the LedgerEntry
+   */
+  select?: Prisma.LedgerEntrySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the LedgerEntry
+   */
+  omit?: Prisma.LedgerEntryOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.LedgerEntryInclude<ExtArgs> | null
+  where?: Prisma.LedgerEntryWhereInput
+  orderBy?: Prisma.LedgerEntryOrderByWithRelationInput | Prisma.LedgerEntryOrderByWithRelationInput[]
+  cursor?: Prisma.LedgerEntryWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.LedgerEntryScalarFieldEnum | Prisma.LedgerEntryScalarFieldEnum[]
 }
 
 /**

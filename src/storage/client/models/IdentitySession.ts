@@ -30,6 +30,7 @@ export type IdentitySessionMinAggregateOutputType = {
   createdAt: Date | null
   lastSeenAt: Date | null
   expiresAt: Date | null
+  reviewAt: Date | null
   endedAt: Date | null
   endCause: string | null
   deviceHash: runtime.Bytes | null
@@ -43,6 +44,7 @@ export type IdentitySessionMaxAggregateOutputType = {
   createdAt: Date | null
   lastSeenAt: Date | null
   expiresAt: Date | null
+  reviewAt: Date | null
   endedAt: Date | null
   endCause: string | null
   deviceHash: runtime.Bytes | null
@@ -56,6 +58,7 @@ export type IdentitySessionCountAggregateOutputType = {
   createdAt: number
   lastSeenAt: number
   expiresAt: number
+  reviewAt: number
   endedAt: number
   endCause: number
   amr: number
@@ -72,6 +75,7 @@ export type IdentitySessionMinAggregateInputType = {
   createdAt?: true
   lastSeenAt?: true
   expiresAt?: true
+  reviewAt?: true
   endedAt?: true
   endCause?: true
   deviceHash?: true
@@ -85,6 +89,7 @@ export type IdentitySessionMaxAggregateInputType = {
   createdAt?: true
   lastSeenAt?: true
   expiresAt?: true
+  reviewAt?: true
   endedAt?: true
   endCause?: true
   deviceHash?: true
@@ -98,6 +103,7 @@ export type IdentitySessionCountAggregateInputType = {
   createdAt?: true
   lastSeenAt?: true
   expiresAt?: true
+  reviewAt?: true
   endedAt?: true
   endCause?: true
   amr?: true
@@ -185,6 +191,7 @@ export type IdentitySessionGroupByOutputType = {
   createdAt: Date
   lastSeenAt: Date
   expiresAt: Date
+  reviewAt: Date
   endedAt: Date | null
   endCause: string | null
   amr: string[]
@@ -220,6 +227,7 @@ export type IdentitySessionWhereInput = {
   createdAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   lastSeenAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   expiresAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
+  reviewAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   endedAt?: Prisma.DateTimeNullableFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
@@ -236,6 +244,7 @@ export type IdentitySessionOrderByWithRelationInput = {
   createdAt?: Prisma.SortOrder
   lastSeenAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endCause?: Prisma.SortOrderInput | Prisma.SortOrder
   amr?: Prisma.SortOrder
@@ -255,6 +264,7 @@ export type IdentitySessionWhereUniqueInput = Prisma.AtLeast<{
   createdAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   lastSeenAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   expiresAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
+  reviewAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   endedAt?: Prisma.DateTimeNullableFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
@@ -271,6 +281,7 @@ export type IdentitySessionOrderByWithAggregationInput = {
   createdAt?: Prisma.SortOrder
   lastSeenAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endCause?: Prisma.SortOrderInput | Prisma.SortOrder
   amr?: Prisma.SortOrder
@@ -291,6 +302,7 @@ export type IdentitySessionScalarWhereWithAggregatesInput = {
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"IdentitySession"> | Date | string
   lastSeenAt?: Prisma.DateTimeWithAggregatesFilter<"IdentitySession"> | Date | string
   expiresAt?: Prisma.DateTimeWithAggregatesFilter<"IdentitySession"> | Date | string
+  reviewAt?: Prisma.DateTimeWithAggregatesFilter<"IdentitySession"> | Date | string
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableWithAggregatesFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
@@ -304,6 +316,7 @@ export type IdentitySessionCreateInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -320,6 +333,7 @@ export type IdentitySessionUncheckedCreateInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -334,6 +348,7 @@ export type IdentitySessionUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -350,6 +365,7 @@ export type IdentitySessionUncheckedUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -365,6 +381,7 @@ export type IdentitySessionCreateManyInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -378,6 +395,7 @@ export type IdentitySessionUpdateManyMutationInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -392,6 +410,7 @@ export type IdentitySessionUncheckedUpdateManyInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -416,6 +435,7 @@ export type IdentitySessionCountOrderByAggregateInput = {
   createdAt?: Prisma.SortOrder
   lastSeenAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
   amr?: Prisma.SortOrder
@@ -430,6 +450,7 @@ export type IdentitySessionMaxOrderByAggregateInput = {
   createdAt?: Prisma.SortOrder
   lastSeenAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
   deviceHash?: Prisma.SortOrder
@@ -443,6 +464,7 @@ export type IdentitySessionMinOrderByAggregateInput = {
   createdAt?: Prisma.SortOrder
   lastSeenAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  reviewAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
   deviceHash?: Prisma.SortOrder
@@ -531,6 +553,7 @@ export type IdentitySessionCreateWithoutIdentityInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -545,6 +568,7 @@ export type IdentitySessionUncheckedCreateWithoutIdentityInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -589,6 +613,7 @@ export type IdentitySessionScalarWhereInput = {
   createdAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   lastSeenAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   expiresAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
+  reviewAt?: Prisma.DateTimeFilter<"IdentitySession"> | Date | string
   endedAt?: Prisma.DateTimeNullableFilter<"IdentitySession"> | Date | string | null
   endCause?: Prisma.StringNullableFilter<"IdentitySession"> | string | null
   amr?: Prisma.StringNullableListFilter<"IdentitySession">
@@ -602,6 +627,7 @@ export type IdentitySessionCreateWithoutFamiliesInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -617,6 +643,7 @@ export type IdentitySessionUncheckedCreateWithoutFamiliesInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -646,6 +673,7 @@ export type IdentitySessionUpdateWithoutFamiliesInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -661,6 +689,7 @@ export type IdentitySessionUncheckedUpdateWithoutFamiliesInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -674,6 +703,7 @@ export type IdentitySessionCreateManyIdentityInput = {
   createdAt: Date | string
   lastSeenAt: Date | string
   expiresAt: Date | string
+  reviewAt: Date | string
   endedAt?: Date | string | null
   endCause?: string | null
   amr?: Prisma.IdentitySessionCreateamrInput | string[]
@@ -687,6 +717,7 @@ export type IdentitySessionUpdateWithoutIdentityInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -701,6 +732,7 @@ export type IdentitySessionUncheckedUpdateWithoutIdentityInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -715,6 +747,7 @@ export type IdentitySessionUncheckedUpdateManyWithoutIdentityInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastSeenAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endCause?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   amr?: Prisma.IdentitySessionUpdateamrInput | string[]
@@ -760,6 +793,7 @@ export type IdentitySessionSelect<ExtArgs extends runtime.Types.Extensions.Inter
   createdAt?: boolean
   lastSeenAt?: boolean
   expiresAt?: boolean
+  reviewAt?: boolean
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
@@ -777,6 +811,7 @@ export type IdentitySessionSelectCreateManyAndReturn<ExtArgs extends runtime.Typ
   createdAt?: boolean
   lastSeenAt?: boolean
   expiresAt?: boolean
+  reviewAt?: boolean
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
@@ -792,6 +827,7 @@ export type IdentitySessionSelectUpdateManyAndReturn<ExtArgs extends runtime.Typ
   createdAt?: boolean
   lastSeenAt?: boolean
   expiresAt?: boolean
+  reviewAt?: boolean
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
@@ -807,6 +843,7 @@ export type IdentitySessionSelectScalar = {
   createdAt?: boolean
   lastSeenAt?: boolean
   expiresAt?: boolean
+  reviewAt?: boolean
   endedAt?: boolean
   endCause?: boolean
   amr?: boolean
@@ -815,7 +852,7 @@ export type IdentitySessionSelectScalar = {
   address?: boolean
 }
 
-export type IdentitySessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "identityId" | "createdAt" | "lastSeenAt" | "expiresAt" | "endedAt" | "endCause" | "amr" | "deviceHash" | "browser" | "address", ExtArgs["result"]["identitySession"]>
+export type IdentitySessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "identityId" | "createdAt" | "lastSeenAt" | "expiresAt" | "reviewAt" | "endedAt" | "endCause" | "amr" | "deviceHash" | "browser" | "address", ExtArgs["result"]["identitySession"]>
 export type IdentitySessionInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
   families?: boolean | Prisma.IdentitySession$familiesArgs<ExtArgs>
@@ -840,6 +877,10 @@ export type $IdentitySessionPayload<ExtArgs extends runtime.Types.Extensions.Int
     createdAt: Date
     lastSeenAt: Date
     expiresAt: Date
+    /**
+     * When to look whether it has expired; seeing it moves the end, and not this.
+     */
+    reviewAt: Date
     endedAt: Date | null
     endCause: string | null
     amr: string[]
@@ -1279,6 +1320,7 @@ export interface IdentitySessionFieldRefs {
   readonly createdAt: Prisma.FieldRef<"IdentitySession", 'DateTime'>
   readonly lastSeenAt: Prisma.FieldRef<"IdentitySession", 'DateTime'>
   readonly expiresAt: Prisma.FieldRef<"IdentitySession", 'DateTime'>
+  readonly reviewAt: Prisma.FieldRef<"IdentitySession", 'DateTime'>
   readonly endedAt: Prisma.FieldRef<"IdentitySession", 'DateTime'>
   readonly endCause: Prisma.FieldRef<"IdentitySession", 'String'>
   readonly amr: Prisma.FieldRef<"IdentitySession", 'String[]'>

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { EndedFamily } from '../storage/families.ts'
+import type { EndedFamily, StaleFamily } from '../storage/families.ts'
 import { insertNotices, type NewNotice } from '../storage/notices.ts'
 import type { Queryable } from '../storage/postgres.ts'
 import type { EndCause } from './end-causes.ts'
@@ -16,7 +16,25 @@ export async function announceEnded(
   cause: EndCause,
   now: Date,
 ): Promise<void> {
-  const about = (family: EndedFamily, kind: NoticeKind): NewNotice => ({
+  await queueNotices(
+    portal,
+    db,
+    ended.flatMap((family) => [
+      ...(family.takesLogouts ? [noticeOf(family, 'logout', cause, now)] : []),
+      ...(family.takesEvents ? [noticeOf(family, 'session-revoked', cause, now)] : []),
+    ]),
+  )
+}
+
+/** Queues what each app is told of families whose tokens are not true any more, in the transaction that makes them so. */
+export async function announceStale(portal: Portal, db: Queryable, stale: StaleFamily[], now: Date): Promise<void> {
+  const told = stale.filter(({ takesEvents }) => takesEvents)
+  const notices = told.map((family) => noticeOf(family, 'token-claims-change', null, now))
+  await queueNotices(portal, db, notices)
+}
+
+function noticeOf(family: StaleFamily, kind: NoticeKind, cause: EndCause | null, now: Date): NewNotice {
+  return {
     id: randomUUID(),
     kind,
     clientId: family.clientId,
@@ -25,15 +43,7 @@ export async function announceEnded(
     sid: family.sid,
     cause,
     happenedAt: now,
-  })
-  await queueNotices(
-    portal,
-    db,
-    ended.flatMap((family) => [
-      ...(family.takesLogouts ? [about(family, 'logout')] : []),
-      ...(family.takesEvents ? [about(family, 'session-revoked')] : []),
-    ]),
-  )
+  }
 }
 
 async function queueNotices(portal: Portal, db: Queryable, notices: NewNotice[]): Promise<void> {

@@ -60,6 +60,9 @@ const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'sessi
   SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND s.ended_at IS NULL AND s.expires_at > ${now}
     AND s.last_seen_at > ${seenSince}))`
 
+/** The first second in which no token can have been issued before; `now` is a parameter. */
+const nextSecond = (now: string) => `date_trunc('second', ${now}::timestamptz) + interval '1 second'`
+
 /** This moment, and the oldest sight of a browser that still counts. */
 export interface Moment {
   now: Date
@@ -83,19 +86,22 @@ export interface NewFamily {
   /** Null with a lifetime that sets no end of its own. */
   idleExpiresAt: Date | null
   expiresAt: Date | null
+  /** As its first application token, which is signed by now, has them. */
+  roles: string[]
 }
 
 /**
  * Opens a family on the browser of its identity session and writes that down, in one statement. False when the session, the
  * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from. What follows its
- * session lasts no longer than that may.
+ * session lasts no longer than that may. When roles have changed in the meantime, its first token is stale from the start.
  */
 export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<boolean> {
   const result = await db.query({
     name: 'family-insert',
     text: `WITH opened AS (INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time,
-       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address)
-     SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, e.idle, e.absolute, e.idle, $16, s.browser, s.address
+       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, stale_since)
+     SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, e.idle, e.absolute, e.idle, $16, s.browser, s.address,
+       CASE WHEN i.roles <> $17::text[] THEN ${nextSecond('$13')} END
      FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
        LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
          least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
@@ -122,6 +128,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
       family.idleExpiresAt,
       family.expiresAt,
       family.lifetime,
+      family.roles,
     ],
   })
   return result.rowCount === 1
@@ -279,6 +286,31 @@ export async function markFamiliesEnded(
      RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.sid,
        a.backchannel_logout_uri IS NOT NULL AS "takesLogouts", a.event_receiver_uri IS NOT NULL AS "takesEvents"`,
     values,
+  )
+  return result.rows
+}
+
+/**
+ * Holds the living families of an identity until the transaction ends: who is refreshing one has finished then, and who
+ * comes later waits.
+ */
+export async function lockFamiliesOf(db: Queryable, identityId: string): Promise<void> {
+  await db.query('SELECT FROM families WHERE identity_id = $1 AND ended_at IS NULL FOR NO KEY UPDATE', [identityId])
+}
+
+export type StaleFamily = Omit<EndedFamily, 'takesLogouts'>
+
+/**
+ * Says of the living families of an identity that what their application tokens claim is not true any more. Tokens issued
+ * since an earlier change begin in the second it names, so a second one in the same second names the next.
+ */
+export async function markFamiliesStale(db: Queryable, identityId: string, now: Date): Promise<StaleFamily[]> {
+  const result = await db.query<StaleFamily>(
+    `UPDATE families f SET stale_since = greatest(${nextSecond('$2')}, f.stale_since + interval '1 second')
+     FROM apps a WHERE f.identity_id = $1 AND f.ended_at IS NULL AND a.client_id = f.client_id
+     RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.sid,
+       a.event_receiver_uri IS NOT NULL AS "takesEvents"`,
+    [identityId, now],
   )
   return result.rows
 }

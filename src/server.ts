@@ -7,7 +7,14 @@ import { Connections } from './connections.ts'
 import { startDeliveries } from './deliveries.ts'
 import { eraseDeletedAccounts } from './domain/erasure.ts'
 import { expireFamilies, expireIdentitySessions } from './domain/expiry.ts'
-import { pruneCounters, pruneFamilies, pruneHandshakes, pruneMailLinks, pruneSuspensions } from './domain/pruning.ts'
+import {
+  pruneCounters,
+  pruneErasedFamilies,
+  pruneFamilies,
+  pruneHandshakes,
+  pruneMailLinks,
+  pruneSuspensions,
+} from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
@@ -44,6 +51,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     port: (server.address() as AddressInfo).port,
     async stop() {
       stopWork()
+      app.protocol.stopWaiting()
       await connections.drain()
       await app.close()
       stopDeliveries()
@@ -76,6 +84,7 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => expireFamilies(app.portal, stopping.signal), EXPIRE_EVERY_MS),
     work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneErasedFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneCounters(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneSuspensions(app.portal, stopping.signal), PRUNE_EVERY_MS),

@@ -1,9 +1,11 @@
 import { anonymizeAuditEvents } from '../storage/audit.ts'
-import { deleteFamiliesOf } from '../storage/families.ts'
+import { eraseFamiliesOf } from '../storage/families.ts'
 import { deleteIdentity, listErasable, lockErasable } from '../storage/identities.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { queueMail } from './mail.ts'
 import type { Portal } from './portal.ts'
+import { LONGEST_LISTED } from './revocations.ts'
+import { addSeconds } from './time.ts'
 
 /** Identities in one round. */
 const ROUND = 100
@@ -41,7 +43,7 @@ export async function eraseAccount(portal: Portal, id: string): Promise<boolean>
     await anonymizeAll(db, id)
     let deleted: number
     do {
-      deleted = await deleteFamiliesOf(db, id, BATCH)
+      deleted = await eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), BATCH)
     } while (deleted === BATCH)
     await deleteIdentity(db, id)
     const { email, username } = identity

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { deleteEndedFamilies } from '../storage/families.ts'
+import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/families.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
 import { deletePastSuspensions } from '../storage/suspensions.ts'
 import type { Portal } from './portal.ts'
+import { LONGEST_LISTED } from './revocations.ts'
 import { addSeconds } from './time.ts'
 
 /** Rows in one statement: a few milliseconds of work, so the database is everybody else's again before they notice. */
@@ -15,6 +16,12 @@ const PAUSE_MS = 40
 export async function pruneFamilies(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const before = addSeconds(portal.clock(), -portal.lifetimes.familyHistory)
   return inBatches((limit) => deleteEndedFamilies(portal.storage.pool, before, limit), signal, pauseMs)
+}
+
+/** Forgets families of erased accounts that no token can be alive of. @returns how many. */
+export async function pruneErasedFamilies(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const before = addSeconds(portal.clock(), -LONGEST_LISTED)
+  return inBatches((limit) => deleteErasedFamilies(portal.storage.pool, before, limit), signal, pauseMs)
 }
 
 /** Forgets protocol records that have expired; every authorization leaves one or more. @returns how many. */

@@ -315,6 +315,26 @@ export async function markFamiliesStale(db: Queryable, identityId: string, now: 
   return result.rows
 }
 
+/** Something that whoever verifies tokens offline must know of a family. */
+export interface RevocationRow {
+  id: string
+  kind: 'ended' | 'stale'
+  at: Date
+}
+
+/** Families that have ended, or whose tokens have become stale, from then on. */
+export async function listRevocations(db: Queryable, from: Date): Promise<RevocationRow[]> {
+  // An upper bound lets the planner, who need not know $1, take these for the few they are.
+  const result = await db.query<RevocationRow>({
+    name: 'families-revoked',
+    text: `SELECT id, 'ended' AS kind, ended_at AS at FROM families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id, 'ended', ended_at FROM erased_families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id, 'stale', stale_since FROM families WHERE stale_since >= $1 AND stale_since < 'infinity'`,
+    values: [from],
+  })
+  return result.rows
+}
+
 /** Up to `limit` living families of an app that nobody else holds, to be ended in this transaction. */
 export async function lockFamiliesOfApp(db: Queryable, clientId: string, limit: number): Promise<string[]> {
   const result = await db.query<{ id: string }>(
@@ -401,11 +421,27 @@ export async function deleteEndedFamilies(db: Queryable, before: Date, limit: nu
   return result.rowCount ?? 0
 }
 
-/** Deletes up to `limit` families of an identity, living or not. @returns how many went */
-export async function deleteFamiliesOf(db: Queryable, identityId: string, limit: number): Promise<number> {
+/**
+ * Deletes up to `limit` families of an identity, living or not. Of those that ended after `since` the id stays, so that
+ * they can still be listed as revoked. @returns how many went
+ */
+export async function eraseFamiliesOf(db: Queryable, identityId: string, since: Date, limit: number): Promise<number> {
+  const result = await db.query<{ count: number }>(
+    `WITH gone AS (DELETE FROM families WHERE id = ANY (ARRAY(SELECT id FROM families WHERE identity_id = $1 LIMIT $2))
+       RETURNING id, ended_at),
+     kept AS (INSERT INTO erased_families SELECT id, ended_at FROM gone WHERE ended_at > $3)
+     SELECT count(*)::int AS count FROM gone`,
+    [identityId, limit, since],
+  )
+  return result.rows[0]?.count ?? 0
+}
+
+/** Deletes up to `limit` ids of families that were erased and had ended before then. @returns how many went */
+export async function deleteErasedFamilies(db: Queryable, before: Date, limit: number): Promise<number> {
   const result = await db.query(
-    'DELETE FROM families WHERE id = ANY (ARRAY(SELECT id FROM families WHERE identity_id = $1 LIMIT $2))',
-    [identityId, limit],
+    `DELETE FROM erased_families WHERE id = ANY (
+       ARRAY(SELECT id FROM erased_families WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [before, limit],
   )
   return result.rowCount ?? 0
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { insertFamily } from '../storage/families.ts'
+import { insertFamily, type NewFamily } from '../storage/families.ts'
 import { findRoles, lockIdentity } from '../storage/identities.ts'
 import { transaction } from '../storage/postgres.ts'
 import { notesApp } from '../testing/apps.ts'
@@ -152,10 +152,23 @@ test('a family that opens while roles change is stale from the start, because it
   const identitySessionId = (await openIdentitySession(portal, person, ['pwd'], home, null)) as string
   const id = randomUUID()
   const later = new Date(portal.clock().getTime() + 60_000)
-  const family = {
-    ...{ id, clientId: 'notes', identityId: person, identitySessionId, currentHash: Buffer.alloc(32), scope: 'openid' },
-    ...{ claims: null, sid: null, acr: null, amr: [], authTime: 0, jkt: null, lifetime: 'browser' },
-    ...{ idleExpiresAt: later, expiresAt: later, roles: ['editor'] },
+  const family: NewFamily = {
+    id,
+    clientId: 'notes',
+    identityId: person,
+    identitySessionId,
+    currentHash: Buffer.alloc(32),
+    scope: 'openid',
+    claims: null,
+    sid: null,
+    acr: null,
+    amr: [],
+    authTime: 0,
+    jkt: null,
+    lifetime: 'browser',
+    idleExpiresAt: later,
+    expiresAt: later,
+    roles: ['editor'],
   }
   let opening: Promise<boolean> | undefined
   await transaction(portal.storage.pool, async (db) => {

@@ -1,7 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Page } from '@playwright/test'
 import { type Demo, expect, test } from './demo.ts'
-import { appCard, connect, connectSilently, signInAtPortal } from './steps.ts'
+import { appCard, connect, connectSilently, openFamily, signInAtPortal } from './steps.ts'
 
 test('the Notes API refuses a token within a second of the end of its family', async ({ page, demo, person }) => {
   await signInAtPortal(page, person)
@@ -58,26 +58,5 @@ async function tokenForNotes(page: Page, demo: Demo): Promise<string> {
   const clientId = `probe-${randomBytes(4).toString('hex')}`
   const kind = ['--public', '--audience', 'notes']
   await demo.gatehouse('app', 'create', clientId, '--name', 'Probe', '--redirect-uri', redirectUri, ...kind)
-  const verifier = randomBytes(32).toString('base64url')
-  const answer = await page.request.get('/oauth/authorize', {
-    maxRedirects: 0,
-    params: {
-      client_id: clientId,
-      redirect_uri: redirectUri,
-      response_type: 'code',
-      scope: 'openid',
-      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-      code_challenge_method: 'S256',
-    },
-  })
-  const code = new URL(answer.headers()['location'] ?? '').searchParams.get('code') ?? ''
-  const form = {
-    grant_type: 'authorization_code',
-    client_id: clientId,
-    redirect_uri: redirectUri,
-    code,
-    code_verifier: verifier,
-  }
-  const tokens = (await (await page.request.post('/oauth/token', { form })).json()) as { access_token: string }
-  return tokens.access_token
+  return openFamily(page, clientId, redirectUri)
 }

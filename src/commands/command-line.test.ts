@@ -29,6 +29,7 @@ const COMMANDS = [
   'user revoke-all',
   'keys list',
   'keys rotate',
+  'worker',
 ]
 
 let folder: TemporaryFolder

@@ -29,6 +29,8 @@ const COMMANDS = [
   'user revoke-all',
   'keys list',
   'keys rotate',
+  'notice list',
+  'notice resend',
   'worker',
 ]
 

@@ -1,6 +1,7 @@
 import { anonymizeAuditEvents } from '../storage/audit.ts'
 import { eraseFamiliesOf } from '../storage/families.ts'
 import { deleteIdentity, listErasable, lockErasable } from '../storage/identities.ts'
+import { deleteNoticesOf } from '../storage/notices.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { queueMail } from './mail.ts'
 import type { Portal } from './portal.ts'
@@ -41,10 +42,9 @@ export async function eraseAccount(portal: Portal, id: string): Promise<boolean>
     const identity = await lockErasable(db, id, now)
     if (identity === null) return false
     await anonymizeAll(db, id)
-    let deleted: number
-    do {
-      deleted = await eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), BATCH)
-    } while (deleted === BATCH)
+    // What an app has not been told yet it still is; that is forgotten when it has been.
+    await inBatches((limit) => deleteNoticesOf(db, id, limit))
+    await inBatches((limit) => eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), limit))
     await deleteIdentity(db, id)
     const { email, username } = identity
     await queueMail(portal, { kind: 'erased', email, username, at: now.toISOString() }, db)
@@ -57,4 +57,8 @@ async function anonymizeAll(db: Queryable, identityId: string): Promise<void> {
   do {
     next = await anonymizeAuditEvents(db, identityId, next, BATCH)
   } while (next !== null)
+}
+
+async function inBatches(deleteBatch: (limit: number) => Promise<number>): Promise<void> {
+  while ((await deleteBatch(BATCH)) === BATCH);
 }

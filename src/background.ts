@@ -13,6 +13,8 @@ import {
 } from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
+/** How often signing keys are read again (ms); new ones are published for much longer before they sign. */
+export const KEYS_EVERY_MS = 15_000
 const PRUNE_EVERY_MS = 60_000
 const EXPIRE_EVERY_MS = 5000
 

@@ -2,12 +2,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createApp } from './app.ts'
-import { type Background, repeat, startBackground } from './background.ts'
+import { type Background, KEYS_EVERY_MS, repeat, startBackground } from './background.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import type { Logger } from './logger.ts'
-
-export const KEYS_EVERY_MS = 15_000
 
 export interface RunningServer {
   port: number

@@ -27,3 +27,20 @@ export async function insertNotices(db: Queryable, notices: NewNotice[]): Promis
     ],
   })
 }
+
+/** What has come of telling apps that these families ended. */
+export async function listReceipts(db: Queryable, familyIds: string[]): Promise<ReceiptRow[]> {
+  const result = await db.query<ReceiptRow>({
+    name: 'receipts-list',
+    text: `SELECT family_id AS "familyId", kind, attempts, last_attempt_at AS "lastAttemptAt", problem, confirmed_at AS "confirmedAt",
+       given_up_at AS "givenUpAt"
+     FROM notices WHERE family_id = ANY ($1::uuid[]) AND kind IN ('logout', 'session-revoked') ORDER BY kind`,
+    values: [familyIds],
+  })
+  return result.rows
+}
+
+export type ReceiptRow = Pick<
+  NoticeRow,
+  'familyId' | 'kind' | 'attempts' | 'lastAttemptAt' | 'problem' | 'confirmedAt' | 'givenUpAt'
+>

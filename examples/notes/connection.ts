@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose'
 import * as oidc from 'openid-client'
 import { explain, portal } from './portal.ts'
 import type { Session } from './sessions.ts'
@@ -5,6 +6,10 @@ import type { Session } from './sessions.ts'
 /** Notes' side of one family: what the portal gave for this person on this browser. */
 export interface Connection {
   who: string
+  /** What a logout token can name it by: the person, their session at the portal, and the family. */
+  sub: string
+  sid: string | undefined
+  fam: string | undefined
   applicationToken: string
   expiresAt: number
   /** Seconds from issue to expiry. */
@@ -30,6 +35,7 @@ export function openConnection(who: string, answer: TokenAnswer, now = Date.now(
 
   return {
     who,
+    ...namesOf(answer),
     ...applicationTokenOf(answer, now),
     refreshToken: answer.refresh_token,
     idToken: answer.id_token,
@@ -86,7 +92,7 @@ async function rotate(session: Session): Promise<RefreshOutcome> {
       // A sign-in in another tab may have replaced the connection meanwhile; then this end is no news.
       if (session.connection === connection) {
         session.connection = null
-        session.ended = reason
+        session.ended = { reason }
       }
       return { kind: 'ended', reason }
     }
@@ -100,6 +106,17 @@ async function rotate(session: Session): Promise<RefreshOutcome> {
 function applicationTokenOf(answer: TokenAnswer, now: number) {
   const lifetime = answer.expires_in ?? 60
   return { applicationToken: answer.access_token, lifetime, expiresAt: now + lifetime * 1000 }
+}
+
+function namesOf(answer: TokenAnswer) {
+  const identity = answer.claims()
+  // The application token is for the API of Notes, so Notes may look into it.
+  const { fam } = decodeJwt(answer.access_token)
+  return { sub: identity?.sub ?? '', sid: textOrNothing(identity?.sid), fam: textOrNothing(fam) }
+}
+
+function textOrNothing(claim: unknown) {
+  return typeof claim === 'string' ? claim : undefined
 }
 
 function endReasonOf(problem: oidc.ResponseBodyError): EndReason {

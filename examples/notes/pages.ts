@@ -81,13 +81,21 @@ export function homePage(
   )
 }
 
-export function disconnectedPage(reason: EndReason): string {
+/** Without a reason: the portal said so itself, before the next refresh. */
+export function disconnectedPage(reason: EndReason | null): string {
   return page(
     'Notes was disconnected',
     html`<section class="hero">
       <h1>Notes was disconnected</h1>
-      <p>${END_WORDS[reason]}</p>
-      <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>
+      ${
+        reason
+          ? html`<p>${END_WORDS[reason]}</p>
+              <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>`
+          : html`<p>Gatehouse ended this connection, and told Notes at once.</p>
+              <p class="hint">
+                <a href="${new URL('/dashboard', settings.issuer).href}">Your dashboard there</a> says why.
+              </p>`
+      }
       ${button('/sign-in', 'Sign in again', 'primary')}
     </section>`,
   )

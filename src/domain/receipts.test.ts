@@ -9,7 +9,7 @@ import { type AppRow, changeApp, createApp, findApp } from './apps.ts'
 import type { EndCause } from './end-causes.ts'
 import { endFamilies } from './endings.ts'
 import { expireFamilies } from './expiry.ts'
-import { type FamilyReceipts, findReceipts } from './receipts.ts'
+import { findReceipts, type Receipt } from './receipts.ts'
 
 const LOGOUTS = 'https://notes.example.test/backchannel-logout'
 const EVENTS = 'https://notes.example.test/events'
@@ -39,9 +39,9 @@ async function ended(clientId: string, cause: EndCause = 'ended_by_person'): Pro
   return familyId
 }
 
-async function receiptsOf(familyId: string): Promise<FamilyReceipts> {
+async function receiptOf(familyId: string): Promise<Receipt> {
   const receipts = await findReceipts(portal, [await familyRow(portal, { familyId })])
-  return receipts.get(familyId) as FamilyReceipts
+  return receipts.get(familyId) as Receipt
 }
 
 /** What delivery would have written down about the notices of a family. */
@@ -56,97 +56,103 @@ const FAILED = "attempts = 3, last_attempt_at = '2026-03-04T12:01:02Z', problem 
 test('an app that confirmed is said to, to the second', async () => {
   const family = await ended('notes')
   await note(family, CONFIRMED)
-  const receipts = await receiptsOf(family)
-  assert.equal(receipts.sentence, 'Notes confirmed at 12:01:03 UTC.')
-  assert.equal(receipts.state, 'confirmed')
+  const receipt = await receiptOf(family)
+  assert.equal(receipt.sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal(receipt.state, 'confirmed')
   portal.clock.advance(86_400)
-  assert.equal((await receiptsOf(family)).sentence, 'Notes confirmed on 4 Mar 2026 at 12:01:03 UTC.')
+  assert.equal((await receiptOf(family)).sentence, 'Notes confirmed on 4 Mar 2026 at 12:01:03 UTC.')
 })
 
 test('until it answers, the last token is what counts', async () => {
   const family = await ended('notes')
   assert.equal(
-    (await receiptsOf(family)).sentence,
+    (await receiptOf(family)).sentence,
     'Notes has not answered; its last token stops working at 12:05:00 UTC.',
   )
   portal.clock.advance(299)
-  assert.match((await receiptsOf(family)).sentence, /stops working at 12:05:00 UTC\.$/)
+  assert.match((await receiptOf(family)).sentence, /stops working at 12:05:00 UTC\.$/)
   portal.clock.advance(1)
-  const receipts = await receiptsOf(family)
-  assert.equal(receipts.sentence, 'Notes has not answered; its last token stopped working at 12:05:00 UTC.')
-  assert.equal(receipts.state, 'waiting')
+  const receipt = await receiptOf(family)
+  assert.equal(receipt.sentence, 'Notes has not answered; its last token stopped working at 12:05:00 UTC.')
+  assert.equal(receipt.state, 'waiting')
 })
 
 test('what failed is said with how often it was tried', async () => {
   const family = await ended('notes')
   await note(family, FAILED)
   assert.equal(
-    (await receiptsOf(family)).sentence,
+    (await receiptOf(family)).sentence,
     'Notes has not answered; its last token stops working at 12:05:00 UTC (3 tries so far).',
   )
   await note(family, 'attempts = 1')
-  assert.match((await receiptsOf(family)).sentence, /\(1 try so far\)\.$/)
+  assert.match((await receiptOf(family)).sentence, /\(1 try so far\)\.$/)
 })
 
 test('an app that could not be told is said so, and after a resend that confirms it is not', async () => {
   const family = await ended('notes')
   await note(family, `${FAILED}, given_up_at = '2026-03-07T12:00:00Z'`)
   portal.clock.advance(3 * 86_400)
-  const receipts = await receiptsOf(family)
+  const receipt = await receiptOf(family)
   assert.equal(
-    receipts.sentence,
+    receipt.sentence,
     'Notes could not be told (given up after 3 tries); its last token stopped working on 4 Mar 2026 at 12:05:00 UTC.',
   )
-  assert.equal(receipts.state, 'given-up')
-  assert.equal(receipts.receipts[0]?.problem, 'it answered 500')
+  assert.equal(receipt.state, 'given-up')
+  assert.equal(receipt.notices[0]?.problem, 'it answered 500')
   await note(family, CONFIRMED)
-  assert.equal((await receiptsOf(family)).state, 'confirmed')
+  assert.equal((await receiptOf(family)).state, 'confirmed')
+})
+
+test('an app whose address was taken away before it was told was not tried', async () => {
+  const family = await ended('notes')
+  await note(family, "given_up_at = '2026-03-04T12:00:01Z', problem = 'takes no such notices any more'")
+  assert.match((await receiptOf(family)).sentence, /^Notes could not be told; its last token stops working/)
 })
 
 test('an app without an address takes no notices, and its token goes on until its own end', async () => {
   const family = await ended('photos')
-  const receipts = await receiptsOf(family)
-  assert.equal(receipts.sentence, 'Photos takes no notices; its last token stops working at 12:05:00 UTC.')
-  assert.equal(receipts.state, 'silent')
-  assert.deepEqual(receipts.receipts, [])
+  const receipt = await receiptOf(family)
+  assert.equal(receipt.sentence, 'Photos takes no notices; its last token stops working at 12:05:00 UTC.')
+  assert.equal(receipt.state, 'silent')
+  assert.deepEqual(receipt.notices, [])
   portal.clock.advance(86_400)
-  assert.match((await receiptsOf(family)).sentence, /; its last token stopped working on 4 Mar 2026 at 12:05:00 UTC\.$/)
+  assert.match((await receiptOf(family)).sentence, /; its last token stopped working on 4 Mar 2026 at 12:05:00 UTC\.$/)
 })
 
 test('a family that its app ended needs no answer, and whose record is gone is not said to take none', async () => {
   const byApp = await ended('notes', 'revoked_by_app')
-  assert.match((await receiptsOf(byApp)).sentence, /^Notes ended it itself; its last token stops working at/)
+  assert.match((await receiptOf(byApp)).sentence, /^Notes ended it itself; its last token stops working at/)
   await note(byApp, CONFIRMED)
-  assert.equal((await receiptsOf(byApp)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal((await receiptOf(byApp)).sentence, 'Notes confirmed at 12:01:03 UTC.')
 
   const old = await ended('notes')
   await portal.storage.pool.query('DELETE FROM notices WHERE family_id = $1', [old])
-  assert.match((await receiptsOf(old)).sentence, /^There is no record that Notes was told; its last token stops/)
+  assert.match((await receiptOf(old)).sentence, /^There is no record that Notes was told; its last token stops/)
 })
 
 test('of two ways to tell an app the logout decides, whatever came of the event', async () => {
   const family = await ended('both')
   await note(family, CONFIRMED, 'session-revoked')
-  const waiting = await receiptsOf(family)
+  const waiting = await receiptOf(family)
   assert.match(waiting.sentence, /^Notes has not answered/)
   assert.deepEqual(
-    waiting.receipts.map(({ way, state }) => [way, state]),
+    waiting.notices.map(({ kind, state }) => [kind, state]),
     [
       ['logout', 'waiting'],
-      ['events', 'confirmed'],
+      ['session-revoked', 'confirmed'],
     ],
   )
   await note(family, CONFIRMED)
-  assert.match((await receiptsOf(family)).sentence, /^Notes confirmed/)
+  assert.match((await receiptOf(family)).sentence, /^Notes confirmed/)
 
   const byEvent = await ended('events')
   await note(byEvent, CONFIRMED, 'session-revoked')
-  assert.equal((await receiptsOf(byEvent)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal((await receiptOf(byEvent)).sentence, 'Notes confirmed at 12:01:03 UTC.')
 })
 
 test('the last token is as young as the last refresh and its grace allow, and never younger than the end', async () => {
   const connection = await connect(portal, adaId, 'photos')
-  const tokensUntil = async () => (await receiptsOf(connection.familyId)).tokensUntil.toISOString()
+  const tokensUntil = async () => (await receiptOf(connection.familyId)).tokensUntil.toISOString()
   portal.clock.advance(600)
   await refresh(portal, connection)
   portal.clock.advance(10)
@@ -167,16 +173,16 @@ test('the last token is as young as the last refresh and its grace allow, and ne
 test('midnight is between the end and the last token', async () => {
   setClock('2026-03-04T23:58:30Z')
   const family = await ended('photos')
-  assert.match((await receiptsOf(family)).sentence, /stops working on 5 Mar 2026 at 00:03:30 UTC\.$/)
+  assert.match((await receiptOf(family)).sentence, /stops working on 5 Mar 2026 at 00:03:30 UTC\.$/)
   setClock('2026-03-05T00:00:00Z')
-  assert.match((await receiptsOf(family)).sentence, /stops working at 00:03:30 UTC\.$/)
+  assert.match((await receiptOf(family)).sentence, /stops working at 00:03:30 UTC\.$/)
 })
 
 test('an app is called by the name it has now', async () => {
   const family = await ended('notes')
   const app = (await findApp(portal.storage, 'notes')) as AppRow
   await changeApp(portal, app, { name: 'Letters' })
-  assert.match((await receiptsOf(family)).sentence, /^Letters has not answered/)
+  assert.match((await receiptOf(family)).sentence, /^Letters has not answered/)
   await changeApp(portal, app, { name: 'Notes' })
 })
 
@@ -187,10 +193,7 @@ test('a family that lives, or has run out unseen, has no receipt; once that is w
   portal.clock.advance(31 * 86_400)
   assert.equal((await receipts()).size, 0)
   assert.ok((await expireFamilies(portal)) >= 1)
-  assert.match(
-    (await receiptsOf(familyId)).sentence,
-    /^Notes has not answered; its last token stopped working on 4 Mar/,
-  )
+  assert.match((await receiptOf(familyId)).sentence, /^Notes has not answered; its last token stopped working on 4 Mar/)
 })
 
 test('every family gets its own receipt from one question', async () => {

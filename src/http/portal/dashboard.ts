@@ -4,7 +4,7 @@ import { END_CAUSES, type EndCause } from '../../domain/end-causes.ts'
 import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
 import { addressInWords } from '../../domain/places.ts'
 import type { Portal } from '../../domain/portal.ts'
-import { type FamilyReceipts, findReceipts } from '../../domain/receipts.ts'
+import { findReceipts, type Receipt } from '../../domain/receipts.ts'
 import { addSeconds } from '../../domain/time.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
@@ -34,7 +34,7 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
 const NEWS_AGE = 300
 const NEWS_SHOWN = 3
 
-function newsOf(ended: FamilyRow[], receipts: Map<string, FamilyReceipts>, now: Date) {
+function newsOf(ended: FamilyRow[], receipts: Map<string, Receipt>, now: Date) {
   const since = addSeconds(now, -NEWS_AGE)
   return ended
     .filter(({ endedAt }) => endedAt !== null && endedAt > since)
@@ -47,7 +47,7 @@ function newsOf(ended: FamilyRow[], receipts: Map<string, FamilyReceipts>, now: 
     }))
 }
 
-function shapeApp(portal: Portal, app: ConnectedApp, receipts: Map<string, FamilyReceipts>, here: string, now: Date) {
+function shapeApp(portal: Portal, app: ConnectedApp, receipts: Map<string, Receipt>, here: string, now: Date) {
   const living = app.living
     .map((family) => shapeFamily(portal, family, here, now))
     .toSorted((a, b) => Number(b.here) - Number(a.here))

@@ -37,11 +37,13 @@ async function addOtherCommands(program: Command): Promise<void> {
   const { addMigrateCommand } = await import('./migrate.ts')
   const { addAppCommands } = await import('./app.ts')
   const { addUserCommands } = await import('./user.ts')
+  const { addFamilyCommands } = await import('./family.ts')
   const { addKeysCommands } = await import('./keys.ts')
   const { addSuspensionCommands } = await import('./suspension.ts')
   addMigrateCommand(program)
   addAppCommands(program)
   addUserCommands(program)
+  addFamilyCommands(program)
   addKeysCommands(program)
   addSuspensionCommands(program)
 }

@@ -6,6 +6,7 @@ import { findIdentity, findIdentityByLogin } from '../domain/identities.ts'
 import { tellFamily } from '../domain/ledger.ts'
 import { placeInWords } from '../domain/places.ts'
 import type { Portal } from '../domain/portal.ts'
+import { isUuid } from '../domain/uuid.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 
@@ -55,8 +56,7 @@ export function addFamilyCommands(program: Command): void {
 }
 
 async function find(portal: Portal, id: string): Promise<FamilyRow> {
-  const isId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
-  const family = isId ? await findFamily(portal, id) : null
+  const family = isUuid(id) ? await findFamily(portal, id) : null
   if (family === null) throw new CommandRefused(`there is no family ${id}, or it ended too long ago to be remembered`)
   return family
 }

@@ -9,7 +9,7 @@ import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
-import { isUuid } from '../uuid.ts'
+import { isUuid } from '../../domain/uuid.ts'
 
 /** GET /families/:id */
 export async function showFamily(req: Request<{ id: string }>, res: Response): Promise<void> {

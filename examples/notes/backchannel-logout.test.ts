@@ -62,8 +62,8 @@ async function connected(names: { sub: string; sid?: string; fam?: string } = NA
     .sign(keys.privateKey)
   session.connection = {
     who: names.sub,
-    sid: undefined,
-    fam: undefined,
+    sid: null,
+    fam: null,
     ...names,
     applicationToken,
     idToken: applicationToken,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Request, Response } from 'express'
-import type { Connection, EndReason, RefreshOutcome } from './connection.ts'
+import type { Connection, End, RefreshOutcome } from './connection.ts'
 
 /** What a sign-in under way must remember until the browser comes back with a code. */
 export interface Attempt {
@@ -18,8 +18,8 @@ export interface Session {
   connection: Connection | null
   /** The refresh that is under way, shared by every request that needs it. */
   refreshing: Promise<RefreshOutcome> | null
-  /** How the last connection ended, until the next sign-in: a refused refresh gave a reason, a logout token has none. */
-  ended: { reason: EndReason | null } | null
+  /** How the last connection ended, until the next sign-in. */
+  ended: End | null
   /** Shown once on the next page. */
   notice: string | null
   apiResult: string | null
@@ -74,7 +74,8 @@ export function endSession(session: Session, res: Response) {
 export function disconnectSessions(isOver: (connection: Connection) => boolean) {
   for (const session of sessions.values()) {
     if (session.connection && isOver(session.connection)) {
-      Object.assign(session, { connection: null, ended: { reason: null }, apiResult: null, notice: null })
+      const ended: End = { reason: null, family: session.connection.fam }
+      Object.assign(session, { connection: null, ended, apiResult: null, notice: null })
     }
   }
 }

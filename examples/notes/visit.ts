@@ -17,7 +17,7 @@ export async function showHome(req: Request, res: Response) {
     session.notice = null
     return
   }
-  res.send(session.ended ? disconnectedPage(session.ended.reason) : signedOutPage())
+  res.send(session.ended ? disconnectedPage(session.ended) : signedOutPage())
 }
 
 export async function createSignIn(req: Request, res: Response) {

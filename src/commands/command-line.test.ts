@@ -27,6 +27,9 @@ const COMMANDS = [
   'user disable',
   'user enable',
   'user revoke-all',
+  'family list',
+  'family show',
+  'family end',
   'keys list',
   'keys rotate',
 ]

@@ -98,7 +98,7 @@ test('an app that could not be told is said so, and after a resend that confirms
     'Notes could not be told (given up after 3 tries); its last token stopped working on 4 Mar 2026 at 12:05:00 UTC.',
   )
   assert.equal(receipt.state, 'given-up')
-  assert.equal(receipt.notices[0]?.problem, 'it answered 500')
+  assert.equal(receipt.ways[0]?.notice.problem, 'it answered 500')
   await note(family, CONFIRMED)
   assert.equal((await receiptOf(family)).state, 'confirmed')
 })
@@ -114,7 +114,7 @@ test('an app without an address takes no notices, and its token goes on until it
   const receipt = await receiptOf(family)
   assert.equal(receipt.sentence, 'Photos takes no notices; its last token stops working at 12:05:00 UTC.')
   assert.equal(receipt.state, 'silent')
-  assert.deepEqual(receipt.notices, [])
+  assert.deepEqual(receipt.ways, [])
   portal.clock.advance(86_400)
   assert.match((await receiptOf(family)).sentence, /; its last token stopped working on 4 Mar 2026 at 12:05:00 UTC\.$/)
 })
@@ -136,10 +136,10 @@ test('of two ways to tell an app the logout decides, whatever came of the event'
   const waiting = await receiptOf(family)
   assert.match(waiting.sentence, /^Notes has not answered/)
   assert.deepEqual(
-    waiting.notices.map(({ kind, state }) => [kind, state]),
+    waiting.ways.map(({ notice, words }) => [notice.kind, words]),
     [
-      ['logout', 'waiting'],
-      ['session-revoked', 'confirmed'],
+      ['logout', 'Told to sign out, and not answered.'],
+      ['session-revoked', 'Told as an event, and confirmed at 12:01:03 UTC.'],
     ],
   )
   await note(family, CONFIRMED)

@@ -9,8 +9,8 @@ export interface Receipt {
   sentence: string
   /** `silent`: nothing was sent. */
   state: Notice['state'] | 'silent'
-  /** One for each way the app is told; the first decides. */
-  notices: Notice[]
+  /** Each way the app is told; the first decides. */
+  ways: { notice: Notice; words: string }[]
   /** From then on no application token of the family works, wherever it is. */
   tokensUntil: Date
 }
@@ -29,8 +29,13 @@ type EndedFamily = FamilyRow & { endedAt: Date }
 function receiptOf(portal: Portal, family: EndedFamily, notices: Notice[]): Receipt {
   const [deciding = null] = notices
   const tokensUntil = lastTokenExpiry(portal, family)
-  const sentence = receiptInWords(family, deciding, tokensUntil, portal.clock())
-  return { sentence, state: deciding?.state ?? 'silent', notices, tokensUntil }
+  const now = portal.clock()
+  return {
+    sentence: receiptInWords(family, deciding, tokensUntil, now),
+    state: deciding?.state ?? 'silent',
+    ways: notices.map((notice) => ({ notice, words: wayInWords(notice, now) })),
+    tokensUntil,
+  }
 }
 
 /** Inside the grace window the refresh token before the current one gets one more application token. */
@@ -53,12 +58,21 @@ function receiptInWords(family: EndedFamily, notice: Notice | null, tokensUntil:
     const untold = family.takesNotices ? `There is no record that ${appName} was told` : `${appName} takes no notices`
     return `${untold}; ${lastToken}.`
   }
-  const { state, attempts, problem } = notice
-  const tries = attempts === 1 ? '1 try' : `${attempts} tries`
-  if (state === 'given-up') {
-    // Nobody tries an app whose address was taken away.
-    const asFarAs = attempts === 0 ? '' : ` (given up after ${tries})`
-    return `${appName} could not be told${asFarAs}; ${lastToken}.`
+  // Nobody tries an app whose address was taken away.
+  const tries = notice.problem === null || notice.attempts === 0 ? null : triesInWords(notice)
+  if (notice.state === 'given-up') {
+    return `${appName} could not be told${tries === null ? '' : ` (given up after ${tries})`}; ${lastToken}.`
   }
-  return `${appName} has not answered; ${lastToken}${problem === null ? '' : ` (${tries} so far)`}.`
+  return `${appName} has not answered; ${lastToken}${tries === null ? '' : ` (${tries} so far)`}.`
+}
+
+function wayInWords(notice: Notice, now: Date): string {
+  const way = notice.kind === 'logout' ? 'Told to sign out' : 'Told as an event'
+  if (notice.confirmedAt !== null) return `${way}, and confirmed ${secondInWords(notice.confirmedAt, now)}.`
+  const tries = notice.attempts === 0 ? '' : ` (${triesInWords(notice)})`
+  return notice.state === 'given-up' ? `${way} in vain${tries}, and given up.` : `${way}, and not answered${tries}.`
+}
+
+function triesInWords({ attempts }: Notice): string {
+  return attempts === 1 ? '1 try' : `${attempts} tries`
 }

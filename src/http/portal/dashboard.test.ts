@@ -156,6 +156,17 @@ test('what has just ended comes first for five minutes, and says whether its app
   assert.match(heard.text, /Just ended .* You ended it\. <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:\d\d:\d\d UTC/)
   assert.doesNotMatch(heard.text, /has not answered|Look again/)
 
+  const details = await readPage(await browser.get(`/families/${family}`))
+  assert.match(details.text, /Whether <b>Letters & Co<\/b> has heard <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:/)
+  assert.doesNotMatch(details.html, /<b>/)
+  await pool.query(
+    `INSERT INTO notices (id, kind, client_id, family_id, identity_id, happened_at)
+     SELECT gen_random_uuid(), 'session-revoked', client_id, family_id, identity_id, happened_at FROM notices WHERE family_id = $1`,
+    [family],
+  )
+  const both = await readPage(await browser.get(`/families/${family}`))
+  assert.match(both.text, / Told to sign out, and confirmed .+ UTC\. Told as an event, and not answered\. /)
+
   const stranger = await read(await signedIn('stranger'))
   assert.doesNotMatch(stranger.text, /Letters|Just ended|confirmed|takes no notices/)
 

@@ -114,9 +114,9 @@ test('every family that is over says why', async () => {
 
   const { text } = await readPage(await browser.get('/dashboard'))
   for (const why of [
-    'You ended it.',
-    'The app signed you out.',
-    'A refresh token that had been replaced was used again, so somebody may have copied it.',
+    'You ended it, from Firefox on Linux, 127.0.0.1.',
+    'The app signed you out, from node, 127.0.0.1. Notes ended it itself; its last token stopped working',
+    'A refresh token that had been replaced was used again, so somebody may have copied it: generation 0 came back after 2',
     'It had not been used for a long time.',
   ]) {
     assert.ok(text.includes(why), `${why} is missing in ${text}`)
@@ -147,13 +147,19 @@ test('what has just ended comes first for five minutes, and says whether its app
     waiting.text,
     /Just ended Sign-in to <b>Letters & Co<\/b> on Firefox on Linux <b>Letters & Co<\/b> has not answered; its last token stops working (on .+ )?at \d\d:\d\d:\d\d UTC\. Sign-in to Photos on Firefox on Linux Photos takes no notices; its last token stops working .*Look again/,
   )
-  assert.match(waiting.text, /1 ended .* You ended it\. <b>Letters & Co<\/b> has not answered/)
+  assert.match(
+    waiting.text,
+    /1 ended .* You ended it, from Firefox on Linux, 127\.0\.0\.1\. <b>Letters & Co<\/b> has not answered/,
+  )
   assert.doesNotMatch(waiting.html, /<b>/)
 
   const confirmed = new Date(Number(clock()) + 1000)
   await pool.query('UPDATE notices SET attempts = 1, confirmed_at = $2 WHERE family_id = $1', [family, confirmed])
   const heard = await read(browser)
-  assert.match(heard.text, /Just ended .* You ended it\. <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:\d\d:\d\d UTC/)
+  assert.match(
+    heard.text,
+    /Just ended .* You ended it, .+\. <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:\d\d:\d\d UTC/,
+  )
   assert.doesNotMatch(heard.text, /has not answered|Look again/)
 
   const details = await readPage(await browser.get(`/families/${family}`))

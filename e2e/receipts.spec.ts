@@ -22,7 +22,9 @@ test('who ends Notes reads when it confirmed, and Notes says so without a refres
 
   await page.goto('/dashboard')
   await page.getByRole('button', { name: 'Disconnect Photos' }).click()
-  await expect(news).toContainText(/Photos takes no notices; its last token stops working (?:on .+ )?at \d\d:\d\d:\d\d UTC\./)
+  await expect(news).toContainText(
+    /Photos takes no notices; its last token stops working (?:on .+ )?at \d\d:\d\d:\d\d UTC\./,
+  )
 })
 
 test('who ends Notes while it is away reads that, and when it has heard after all', async ({ page, demo, person }) => {

@@ -50,7 +50,7 @@ export async function expectDisconnected(page: Page, app: string, name: 'Notes' 
   }
   await expect(async () => {
     await page.goto(app)
-    await expect(heading).toBeVisible({ timeout: 1 })
+    await expect(heading).toBeVisible({ timeout: 50 })
   }).toPass({ intervals: [250] })
   await expect(page.getByText('Gatehouse ended this connection, and told Notes at once.')).toBeVisible()
 }
@@ -65,7 +65,7 @@ export async function refresh(page: Page) {
 export async function reloadUntil(page: Page, locator: Locator, text: RegExp) {
   await expect(async () => {
     await page.reload()
-    await expect(locator).toContainText(text, { timeout: 1 })
+    await expect(locator).toContainText(text, { timeout: 50 })
   }).toPass({ intervals: [250] })
 }
 

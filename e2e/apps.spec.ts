@@ -85,7 +85,7 @@ test('ending one sign-in to Notes leaves the other browser and Photos alone', as
   await expect(appCard(page, 'Notes')).toContainText('Connected in this browser')
   await appCard(page, 'Notes').getByText('1 ended').click()
   await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('Firefox on Windows')
-  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('You ended it')
+  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('You ended it, from Chrome')
 
   await expectDisconnected(firefox, demo.notes, 'Notes')
   await page.goto(demo.notes)

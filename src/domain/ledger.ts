@@ -9,7 +9,7 @@ import type { Place, Portal } from './portal.ts'
 /** Everything that can come of a genuine refresh token but the plain rotation. The list is closed: one row each, for ever. */
 export const LEDGER_KINDS = {
   grace_hit: { words: 'an answer was lost, or two tabs asked at once', alarming: false },
-  refused_wrong_app: { words: 'another app presented its refresh token', alarming: true },
+  refused_wrong_app: { words: 'another app presented a refresh token of this one', alarming: true },
   refused_ended: { words: 'the app came back after the end', alarming: false },
   refused_expired: { words: 'the app came back after the time was over', alarming: false },
   refused_identity_disabled: { words: 'the account was disabled', alarming: false },

@@ -86,13 +86,8 @@ function sentence(words: string): string {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 }
 
-function shapeChapter({ sentence: told, tone, places, count, firstAt, lastAt }: Chapter, now: Date) {
+function shapeChapter({ sentence: told, tone, places, firstAt, lastAt }: Chapter, now: Date) {
+  const first = firstAt === null ? null : timeInWords(firstAt, now)
   const last = lastAt === null ? null : timeInWords(lastAt, now)
-  return {
-    sentence: told,
-    tone,
-    places,
-    first: count === 1 || firstAt === null ? null : timeInWords(firstAt, now),
-    last,
-  }
+  return { sentence: told, tone, places, first: first?.text === last?.text ? null : first, last }
 }

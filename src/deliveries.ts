@@ -12,7 +12,7 @@ import { requestOf } from './oidc/notice-requests.ts'
 
 /** How soon an app hears of something, at the latest (ms), and what it refused before. */
 const NOTICES_EVERY_MS = 500
-const LATE_NOTICES_EVERY_MS = 5000
+const LATE_NOTICES_EVERY_MS = 2000
 
 /**
  * Sends what is queued, as long as the portal's stores are open; the queue tries again what failed.

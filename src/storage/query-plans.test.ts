@@ -214,7 +214,7 @@ for (const [what, act] of [
   ['pruning links of mails', async () => pruneMailLinks(server.portal)],
   ['telling an app', async () => tell({ kind: 'accepted' })],
   ['telling an app in vain', async () => tell({ kind: 'unreachable', problem: 'is away' })],
-  ['what is told of a family', async () => listNotices(server.portal, { familyId: await familyId() }, 200)],
+  ['what is told of a family', async () => listNotices(server.portal, { familyId: adaId }, 200)],
   ['what an app was not told', async () => listNotices(server.portal, { clientId: 'app-4', state: 'given-up' }, 200)],
   ['telling an app again', async () => resendNotices(server.portal, { clientId: 'app-4' })],
   ['pruning what apps were told', async () => later(200 * 86_400, async () => pruneNotices(server.portal))],

@@ -109,6 +109,13 @@ test('an app is told of what has ended in the order in which it ended, once', as
   const [newest] = await listNotices(server.portal, { clientId }, 1)
   const { attempts, problem, lastAttemptAt, confirmedAt } = newest as Notice
   assert.deepEqual([attempts, problem, lastAttemptAt, confirmedAt], [1, null, clock(), clock()])
+
+  // As when a process dies after the app has confirmed, and before its job is done.
+  const { jobs, pool } = server.portal.storage
+  await jobs.putAll('notices', [{ payload: { notice: newest?.id }, key: 'again' }], pool)
+  const isDone = `SELECT 1 FROM queue.job WHERE name = 'notices' AND singleton_key = 'again' AND state = 'completed'`
+  await until(async () => (await pool.query(isDone)).rowCount === 1)
+  assert.equal(receiver.attempts.length, 8)
 })
 
 test('of ten apps one never answers, one fails and one is slow: the other seven are told within three seconds', async () => {
@@ -132,7 +139,7 @@ test('of ten apps one never answers, one fails and one is slow: the other seven 
   await until(() => server.log().includes(`"app":"${failing.clientId}"`))
   assert.match(
     server.log(),
-    /"problem":"answered 500 Internal Server Error","then":"waiting","msg":"an app was not told"/,
+    /"problem":"answered 500 Internal Server Error","next":"waiting","msg":"an app was not told"/,
   )
 })
 
@@ -190,7 +197,7 @@ test('a notice that its app refuses again and again lets those behind it pass, a
   await until(() => receiver.logouts.length === 2, skipWaiting)
   assert.deepEqual(familiesIn(receiver), others)
   assert.equal(receiver.attempts.filter(({ claims }) => claims['fam'] === poisoned).length, 5)
-  assert.match(server.log(), /"then":"aside"/)
+  assert.match(server.log(), /"next":"aside"/)
   await until(
     () => receiver.logouts.length === 3,
     async () => skipWaiting('late-notices'),

@@ -61,7 +61,7 @@ async function startNotices(portal: Portal, config: Config, logger: Logger): Pro
     if (delivery.kind === 'done') return 'done'
     const { kind, problem } = delivery
     const { id, clientId: app, kind: about, familyId: family } = delivery.notice
-    logger.warn({ notice: id, about, app, family, problem, then: kind }, 'an app was not told')
+    logger.warn({ notice: id, about, app, family, problem, next: kind }, 'an app was not told')
     return kind === 'waiting' ? 'again' : 'done'
   }
 

@@ -12,7 +12,7 @@ import { requestOf } from './oidc/notice-requests.ts'
 
 /** How soon an app hears of something, at the latest (ms), and what it refused before. */
 const NOTICES_EVERY_MS = 500
-const LATE_NOTICES_EVERY_MS = 5000
+const LATE_NOTICES_EVERY_MS = 2000
 
 /**
  * Sends what is queued, as long as the portal's stores are open; the queue tries again what failed.
@@ -61,7 +61,7 @@ async function startNotices(portal: Portal, config: Config, logger: Logger): Pro
     if (delivery.kind === 'done') return 'done'
     const { kind, problem } = delivery
     const { id, clientId: app, kind: about, familyId: family } = delivery.notice
-    logger.warn({ notice: id, about, app, family, problem, then: kind }, 'an app was not told')
+    logger.warn({ notice: id, about, app, family, problem, next: kind }, 'an app was not told')
     return kind === 'waiting' ? 'again' : 'done'
   }
 

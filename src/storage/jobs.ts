@@ -61,7 +61,7 @@ const QUEUES = {
 }
 
 /** What a process that was killed had in hand is looked for this often (seconds), beside its time to expire. */
-const EXPIRED_EVERY = 15
+const EXPIRED_EVERY = 10
 /** What is done is deleted this often (seconds), once its time is over. */
 const DELETED_EVERY = 600
 

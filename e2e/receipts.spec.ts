@@ -28,6 +28,8 @@ test('who ends Notes reads when it confirmed, and Notes says so without a refres
 })
 
 test('who ends Notes while it is away reads that, and when it has heard after all', async ({ page, demo, person }) => {
+  // The portal waits twice as long after each try, and two commands are run in between.
+  test.slow()
   await connect(page, demo.notes, person)
   const nobody = `http://127.0.0.1:${await findFreePort()}/backchannel-logout`
   await demo.gatehouse('app', 'update', 'notes', '--backchannel-logout-uri', nobody)

@@ -91,7 +91,8 @@ const seenTables = new Set<string>()
 const query = pg.Client.prototype.query
 
 before(async () => {
-  server = await startTestServer({ clock })
+  // Only what is asked here is recorded, and nothing is forgotten meanwhile.
+  server = await startTestServer({ clock, env: { IN_PROCESS_WORKER: 'false' } })
   db = new pg.Client({ connectionString: server.database.databaseUrl })
   await db.connect()
   // The operations of an operator must be by index for an app of usual size; of twenty-five each has four in a hundred.

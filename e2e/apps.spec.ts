@@ -145,7 +145,7 @@ for (const [from, other] of [
     await connect(page, here, person)
     await page.goto('/dashboard')
     await appCard(page, other).getByText('1 ended').click()
-    await expect(appCard(page, other).getByRole('listitem')).toContainText('You signed out from an app')
+    await expect(appCard(page, other).getByRole('listitem')).toContainText('You signed out from an app, from Chrome')
   })
 }
 

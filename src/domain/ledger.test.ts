@@ -144,7 +144,7 @@ for (const [kind, act] of Object.entries(WAYS)) {
     const family = await familyRow(portal, connection)
     const chapter = (await tellFamily(portal, family)).find((each) => each.kind === kind)
     assert.ok(chapter?.sentence.includes(LEDGER_KINDS[kind as LedgerKind].words))
-    assert.deepEqual(chapter.places, ['curl, 203.0.113.9'])
+    assert.deepEqual(chapter?.places, ['curl, 203.0.113.9'])
   })
 }
 

@@ -40,7 +40,6 @@ const FAMILIES = 40_000
 const GROWING = [
   'families',
   'ledger_entries',
-  'notices',
   'identities',
   'identity_sessions',
   'audit_events',
@@ -108,9 +107,6 @@ before(async () => {
     SELECT created_at, 'family_opened', identity_id, client_id, id, browser, address FROM families, generate_series(1, 2)`)
   await db.query(`INSERT INTO ledger_entries (family_id, kind, count, first_at, last_at, generation, browser, address)
     SELECT id, 'grace_hit', 1, created_at, created_at, 0, browser, address FROM families`)
-  await db.query(`INSERT INTO notices (id, kind, client_id, family_id, identity_id, happened_at, confirmed_at)
-    SELECT gen_random_uuid(), kind, client_id, id, identity_id, ended_at, ended_at
-    FROM families, unnest(ARRAY['logout', 'session-revoked']) kind WHERE ended_at IS NOT NULL`)
   await db.query(`INSERT INTO handshakes (id, payload, uid, expires_at)
     SELECT 'Session:' || md5(n::text), repeat('x', 500), 'Session:' || md5((-n)::text), now() + interval '1 second' * (n % 3600)
     FROM generate_series(1, 20000) n`)

@@ -54,7 +54,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       clock = createClock()
       portal = await openPortal()
       // As in a portal that runs, the queue is open before anybody races.
-      await portal.storage.jobs.work('mail', async () => {})
+      await portal.storage.jobs.work('mail', { everyMs: 500, atOnce: 1 }, async () => 'done')
       adaId = await addPerson(ada.username)
       await createApp(portal, 'notes', notesApp)
       await createApp(portal, 'photos', photosApp)

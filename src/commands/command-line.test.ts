@@ -32,6 +32,9 @@ const COMMANDS = [
   'family end',
   'keys list',
   'keys rotate',
+  'notice list',
+  'notice resend',
+  'worker',
 ]
 
 let folder: TemporaryFolder

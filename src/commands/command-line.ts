@@ -40,12 +40,16 @@ async function addOtherCommands(program: Command): Promise<void> {
   const { addFamilyCommands } = await import('./family.ts')
   const { addKeysCommands } = await import('./keys.ts')
   const { addSuspensionCommands } = await import('./suspension.ts')
+  const { addNoticeCommands } = await import('./notice.ts')
+  const { addWorkerCommand } = await import('./worker.ts')
   addMigrateCommand(program)
   addAppCommands(program)
   addUserCommands(program)
   addFamilyCommands(program)
   addKeysCommands(program)
   addSuspensionCommands(program)
+  addNoticeCommands(program)
+  addWorkerCommand(program)
 }
 
 function describe(error: unknown): string {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteEndedFamilies } from '../storage/families.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
+import { deletePastNotices } from '../storage/notices.ts'
 import { deletePastSuspensions } from '../storage/suspensions.ts'
 import type { Portal } from './portal.ts'
 import { addSeconds } from './time.ts'
@@ -15,6 +16,12 @@ const PAUSE_MS = 40
 export async function pruneFamilies(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const before = addSeconds(portal.clock(), -portal.lifetimes.familyHistory)
   return inBatches((limit) => deleteEndedFamilies(portal.storage.pool, before, limit), signal, pauseMs)
+}
+
+/** Forgets what apps were told of such families, unless they are still to be told. @returns how many. */
+export async function pruneNotices(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const before = addSeconds(portal.clock(), -portal.lifetimes.familyHistory)
+  return inBatches((limit) => deletePastNotices(portal.storage.pool, before, limit), signal, pauseMs)
 }
 
 /** Forgets protocol records that have expired; every authorization leaves one or more. @returns how many. */

@@ -1,6 +1,5 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
-import { END_CAUSES, type EndCause } from '../../domain/end-causes.ts'
 import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
 import { addressInWords } from '../../domain/places.ts'
 import type { Portal } from '../../domain/portal.ts'
@@ -8,6 +7,7 @@ import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
 import { render } from '../render.ts'
 import { timeInWords } from '../../domain/time-words.ts'
+import { shapeEnd } from './families.ts'
 
 /** GET /dashboard */
 export async function showDashboard(req: Request, res: Response): Promise<void> {
@@ -52,7 +52,6 @@ function summaryOf(living: FamilyRow[], here: string): string {
 }
 
 function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date) {
-  const cause = causeOf(family, now)
   return {
     id: family.id,
     browser: browserInWords(family.browser),
@@ -61,19 +60,6 @@ function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date)
     lastUsed: timeInWords(family.lastUsedAt, now),
     rotations: family.generation,
     here: family.identitySessionId === here,
-    state: cause === null ? 'living' : 'ended',
-    ended: cause === null ? null : timeInWords(family.endedAt ?? family.idleExpiresAt, now),
-    why: cause === null ? null : sentence(END_CAUSES[cause].words),
+    ...shapeEnd(portal, family, now),
   }
-}
-
-/** A family that expired unseen has no cause in its row yet; only its next refresh would write one. */
-function causeOf(family: FamilyRow, now: Date): EndCause | null {
-  if (family.endCause !== null) return family.endCause as EndCause
-  if (family.expiresAt <= now) return 'expired'
-  return family.idleExpiresAt <= now ? 'idle_expired' : null
-}
-
-function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 }

@@ -132,10 +132,11 @@ test('what happened to a family is in it, with its end in words', async () => {
   await browser.post(`/families/${fam}/revocation`, {})
   const { file } = await download()
   const family = file.families.find(({ id }) => id === fam)
-  const [entry, ...more] = family?.['ledger'] as Record<string, unknown>[]
+  assert.ok(family)
+  const [entry, ...more] = family['ledger'] as Record<string, unknown>[]
   assert.deepEqual([entry?.['kind'], entry?.['count'], more], ['grace_hit', 1, []])
-  assert.deepEqual(family?.['refreshed_by'], ['127.0.0.1 node'])
-  assert.equal(family?.['end_reason'], 'you ended it, from Firefox on Linux, 127.0.0.1')
+  assert.deepEqual(family['refreshed_by'], ['127.0.0.1 node'])
+  assert.equal(family['end_reason'], 'you ended it, from Firefox on Linux, 127.0.0.1')
 })
 
 test('nothing of anybody else is in it', async () => {

@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose'
 import * as oidc from 'openid-client'
 import { explain, portal } from './portal.ts'
 import type { Session } from './sessions.ts'
@@ -5,6 +6,10 @@ import type { Session } from './sessions.ts'
 /** Notes' side of one family: what the portal gave for this person on this browser. */
 export interface Connection {
   who: string
+  /** What a logout token can name it by: the person, their session at the portal, and the family. */
+  sub: string
+  sid: string | null
+  fam: string | null
   applicationToken: string
   expiresAt: number
   /** Seconds from issue to expiry. */
@@ -19,7 +24,8 @@ export interface Connection {
 export type EndReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
 
 export interface End {
-  reason: EndReason
+  /** Null when the portal said so itself, in a logout token: they do not say why. */
+  reason: EndReason | null
   /** The portal's id of the family that ended, when it gave one. */
   family: string | null
 }
@@ -35,6 +41,7 @@ export function openConnection(who: string, answer: TokenAnswer, now = Date.now(
 
   return {
     who,
+    ...namesOf(answer),
     ...applicationTokenOf(answer, now),
     refreshToken: answer.refresh_token,
     idToken: answer.id_token,
@@ -107,9 +114,20 @@ function applicationTokenOf(answer: TokenAnswer, now: number) {
   return { applicationToken: answer.access_token, lifetime, expiresAt: now + lifetime * 1000 }
 }
 
+function namesOf(answer: TokenAnswer) {
+  const identity = answer.claims()
+  // The application token is for the API of Notes, so Notes may look into it.
+  const { fam } = decodeJwt(answer.access_token)
+  return { sub: identity?.sub ?? '', sid: textOrNull(identity?.sid), fam: textOrNull(fam) }
+}
+
 function endOf({ cause: { reason, fam } }: oidc.ResponseBodyError): End {
   return {
     reason: typeof reason === 'string' && END_REASONS.has(reason) ? (reason as EndReason) : 'unknown',
-    family: typeof fam === 'string' ? fam : null,
+    family: textOrNull(fam),
   }
+}
+
+function textOrNull(claim: unknown): string | null {
+  return typeof claim === 'string' ? claim : null
 }

@@ -86,8 +86,12 @@ export function disconnectedPage({ reason, family }: End): string {
     'Notes was disconnected',
     html`<section class="hero">
       <h1>Notes was disconnected</h1>
-      <p>${END_WORDS[reason]}</p>
-      <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>
+      ${
+        reason === null
+          ? html`<p>Gatehouse ended this connection, and told Notes at once.</p>`
+          : html`<p>${END_WORDS[reason]}</p>
+              <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>`
+      }
       ${family === null ? '' : reference(family)} ${button('/sign-in', 'Sign in again', 'primary')}
     </section>`,
   )

@@ -56,6 +56,10 @@ test('an operator finds out why somebody was signed out, by the id in the token 
       ['ended', 1],
     ],
   )
+  assert.match(
+    words.stdout,
+    /^heard +Notes takes no notices; its last token stop(s|ped) working (on .+ )?at .+ UTC\.$/m,
+  )
   assert.match(words.stdout, /^why +a refresh token that had been replaced.*\n/m)
   assert.match(
     words.stdout,

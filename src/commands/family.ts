@@ -6,6 +6,7 @@ import { findIdentity, findIdentityByLogin } from '../domain/identities.ts'
 import { tellFamily } from '../domain/ledger.ts'
 import { placeInWords } from '../domain/places.ts'
 import type { Portal } from '../domain/portal.ts'
+import { findReceipts } from '../domain/receipts.ts'
 import { isUuid } from '../domain/uuid.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
@@ -73,8 +74,18 @@ async function tell(portal: Portal, family: FamilyRow, json: boolean | undefined
     from: places,
   }))
   const identity = await findIdentity(portal.storage, family.identityId)
-  const about = { ...describe(portal, family), user: identity?.username ?? null, identity_id: family.identityId }
-  if (json) return print({ ...about, story }, json)
+  const receipt = (await findReceipts(portal, [family])).get(family.id)
+  const about = {
+    ...describe(portal, family),
+    heard: receipt?.sentence ?? null,
+    tokens_until: receipt?.tokensUntil ?? null,
+    user: identity?.username ?? null,
+    identity_id: family.identityId,
+  }
+  const notices = receipt?.ways.map(({ notice: { id, kind, state, attempts, problem, confirmedAt } }) => {
+    return { id, kind, state, attempts, problem, confirmed_at: confirmedAt }
+  })
+  if (json) return print({ ...about, notices: notices ?? [], story }, json)
   print(about, json)
   process.stdout.write('\n')
   printList(

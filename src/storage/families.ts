@@ -41,6 +41,8 @@ export interface FamilyRow {
   roles: string[]
   appDisabled: boolean
   appName: string
+  /** Its app has an address for logout tokens, or for events. */
+  takesNotices: boolean
   audience: string
   applicationTokenTtl: number | null
   rotationGrace: number | null
@@ -52,6 +54,7 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.first_rotated_at AS "firstRotatedAt", f.seen,
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
   i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
+  a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotices",
   a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 

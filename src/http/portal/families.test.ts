@@ -65,7 +65,10 @@ test('the owner of a family reads what happened to it, and ends it from there', 
     false,
   )
   const over = await readPage(await browser.get('/dashboard'))
-  assert.match(over.text, /You ended it, from Firefox on Linux, 127\.0\.0\.1\. just now · Details/)
+  assert.match(
+    over.text,
+    /You ended it, from Firefox on Linux, 127\.0\.0\.1\. Notes takes no notices; .* just now · Details/,
+  )
   assert.ok(over.html.includes(`href="${path}"`))
 })
 

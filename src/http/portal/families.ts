@@ -4,6 +4,7 @@ import { type FamilyRow, findFamilyFor, listConnectedApps } from '../../domain/f
 import { endCauseOf, endInWords, endTimeOf } from '../../domain/family-ends.ts'
 import { type Chapter, tellFamily } from '../../domain/ledger.ts'
 import type { Portal } from '../../domain/portal.ts'
+import { findReceipts } from '../../domain/receipts.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
@@ -18,6 +19,7 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
   const family = await findOwn(portal, req.params.id, identityId)
   const now = portal.clock()
   const chapters = (await tellFamily(portal, family)).map((chapter) => shapeChapter(chapter, now))
+  const receipt = (await findReceipts(portal, [family])).get(family.id) ?? null
   const title = `Sign-in to ${family.appName}`
   await render(
     req,
@@ -30,6 +32,7 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
       appName: family.appName,
       here: family.identitySessionId === here,
       chapters,
+      receipt,
       // What follows its session has no end of its own.
       lastsUntil: timeInWords(family.idleExpiresAt, now),
       ...shapeEnd(portal, family, now),

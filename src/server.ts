@@ -5,9 +5,17 @@ import { type App, createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import { startDeliveries } from './deliveries.ts'
+import { endFamiliesOfDisabledApps } from './domain/apps.ts'
 import { eraseDeletedAccounts } from './domain/erasure.ts'
 import { expireFamilies, expireIdentitySessions } from './domain/expiry.ts'
-import { pruneCounters, pruneFamilies, pruneHandshakes, pruneMailLinks, pruneSuspensions } from './domain/pruning.ts'
+import {
+  pruneCounters,
+  pruneFamilies,
+  pruneHandshakes,
+  pruneIdentitySessions,
+  pruneMailLinks,
+  pruneSuspensions,
+} from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
 
 const KEYS_EVERY_MS = 15_000
@@ -74,8 +82,10 @@ function startBackgroundWork(app: App, logger: Logger): () => void {
     work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
     work(() => expireIdentitySessions(app.portal, stopping.signal), EXPIRE_EVERY_MS),
     work(() => expireFamilies(app.portal, stopping.signal), EXPIRE_EVERY_MS),
+    work(() => endFamiliesOfDisabledApps(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
+    work(() => pruneIdentitySessions(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneCounters(app.portal, stopping.signal), PRUNE_EVERY_MS),
     work(() => pruneSuspensions(app.portal, stopping.signal), PRUNE_EVERY_MS),

@@ -11,10 +11,10 @@ import {
   type NewFamily,
 } from '../storage/families.ts'
 import type { AppRow } from '../storage/apps.ts'
-import { updateSeen } from '../storage/identity-sessions.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
 import { end as endNow } from './endings.ts'
 import { lifetimeOf } from './family-lifetimes.ts'
+import { noteSessionUsed } from './identity-sessions.ts'
 import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
 import { addSeconds } from './time.ts'
@@ -119,7 +119,7 @@ async function advance(
   if (family === null) return null
   // Whoever uses an app uses the portal's sign-in, where both live and end together.
   if (family.lifetime === 'session' && family.identitySessionId !== null)
-    await updateSeen(portal.storage, family.identitySessionId, portal.clock())
+    await noteSessionUsed(portal, family.identitySessionId)
   return { kind: 'rotated', family, refreshToken: successor }
 }
 

@@ -160,12 +160,11 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
 
   // A family of another app is nobody's business but its own.
   if (family === null || family.clientId !== presentation.clientId) return refuse('unknown')
-  if (family.endedAt !== null) return refuse(END_CAUSES[family.endCause as EndCause].reason)
-  if (family.identityDisabled) return refuse('identity_disabled')
-  if (family.appDisabled) return refuse('app_disabled')
-  if (family.expiresAt <= now) return end('expired')
-  if (family.idleExpiresAt <= now) return end('idle_expired')
-  if (family.sessionOver) return end('session_expired')
+  const over = endCauseOf(family, now)
+  if (over !== null) {
+    const { reason } = END_CAUSES[over]
+    return family.endedAt === null && reason === 'expired' ? end(over) : refuse(reason)
+  }
 
   const isCurrent = family.currentHash.equals(presentedHash)
   const isPrevious = family.previousHash?.equals(presentedHash) ?? false
@@ -228,14 +227,17 @@ export async function findFamilyFor(portal: Portal, id: string, identityId: stri
 }
 
 export function isLiving(family: FamilyRow, now: Date): boolean {
-  return (
-    family.endedAt === null &&
-    family.idleExpiresAt > now &&
-    family.expiresAt > now &&
-    !family.sessionOver &&
-    !family.identityDisabled &&
-    !family.appDisabled
-  )
+  return endCauseOf(family, now) === null
+}
+
+/** Why a family is over, also when nobody has written it down yet; null while it lives. */
+export function endCauseOf(family: FamilyRow, now: Date): EndCause | null {
+  if (family.endedAt !== null) return family.endCause as EndCause
+  if (family.identityDisabled) return 'identity_disabled'
+  if (family.appDisabled) return 'app_disabled'
+  if (family.expiresAt <= now) return 'expired'
+  if (family.idleExpiresAt <= now) return 'idle_expired'
+  return family.sessionOver ? 'session_expired' : null
 }
 
 /** An app with what it has of this identity. */

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
-import { END_CAUSES, type EndCause } from '../../domain/end-causes.ts'
-import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
+import { END_CAUSES } from '../../domain/end-causes.ts'
+import { type ConnectedApp, endCauseOf, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
 import { addressInWords } from '../../domain/places.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { portalOf, signedInOf } from '../context.ts'
@@ -52,7 +52,9 @@ function summaryOf(living: FamilyRow[], here: string): string {
 }
 
 function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date) {
-  const cause = causeOf(family, now)
+  const cause = endCauseOf(family, now)
+  // What nobody has written down yet ended when it idled, or a moment ago, with what it follows.
+  const endedAt = family.endedAt ?? (family.idleExpiresAt < now ? family.idleExpiresAt : now)
   return {
     id: family.id,
     browser: browserInWords(family.browser),
@@ -62,16 +64,9 @@ function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date)
     rotations: family.generation,
     here: family.identitySessionId === here,
     state: cause === null ? 'living' : 'ended',
-    ended: cause === null ? null : timeInWords(family.endedAt ?? family.idleExpiresAt, now),
+    ended: cause === null ? null : timeInWords(endedAt, now),
     why: cause === null ? null : sentence(END_CAUSES[cause].words),
   }
-}
-
-/** A family that expired unseen has no cause in its row yet; only its next refresh would write one. */
-function causeOf(family: FamilyRow, now: Date): EndCause | null {
-  if (family.endCause !== null) return family.endCause as EndCause
-  if (family.expiresAt <= now) return 'expired'
-  return family.idleExpiresAt <= now ? 'idle_expired' : null
 }
 
 function sentence(words: string): string {

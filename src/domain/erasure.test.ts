@@ -174,9 +174,9 @@ test('a long life is erased whole, in statements that are short', async () => {
     [portal.clock(), id],
   )
   await portal.storage.pool.query(
-    `INSERT INTO families (id, client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at,
+    `INSERT INTO families (id, client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime,
        browser, address, ended_at, end_cause)
-     SELECT gen_random_uuid(), client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at,
+     SELECT gen_random_uuid(), client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime,
        browser, address, $2, 'disconnected' FROM families, generate_series(1, 5000) WHERE id = $1`,
     [notes.familyId, portal.clock()],
   )

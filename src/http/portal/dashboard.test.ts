@@ -78,9 +78,9 @@ test('who has 200 families sees ten at once, can open the rest, and waits for ne
   await notes.connect(browser)
   await server.portal.storage.pool.query(
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time,
-       created_at, last_used_at, idle_expires_at, expires_at, browser, address)
+       created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address)
      SELECT gen_random_uuid(), client_id, f.identity_id, identity_session_id, sha256(n::text::bytea), scope, amr, auth_time,
-       f.created_at, last_used_at, idle_expires_at, expires_at, browser, address
+       f.created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address
      FROM families f JOIN identities i ON i.id = f.identity_id, generate_series(1, 199) n WHERE i.username = 'many'`,
   )
   const start = performance.now()

@@ -172,9 +172,9 @@ test('a long history comes whole and in order, in pieces', async () => {
   // Many of one moment, as a script makes them.
   await pool.query(
     `INSERT INTO families (id, client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at,
-       expires_at, browser, address)
+       expires_at, review_at, lifetime, browser, address)
      SELECT gen_random_uuid(), client_id, identity_id, current_hash, scope, amr, auth_time, created_at - interval '1 hour' * (n / 900),
-       last_used_at, idle_expires_at, expires_at, browser, address FROM families, generate_series(1, 2300) n WHERE identity_id = $1`,
+       last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address FROM families, generate_series(1, 2300) n WHERE identity_id = $1`,
     [id],
   )
   const { file } = await download(many)

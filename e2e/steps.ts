@@ -40,12 +40,12 @@ export async function expectConnected(page: Page, app: string, { username }: Pic
 }
 
 /** The app finds out, and says so, when it next refreshes. */
-export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos') {
+export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos', reason = 'revoked') {
   await page.goto(app)
   // Photos refreshes by itself when its page loads; Notes does so when it needs to.
   if (name === 'Notes') await page.getByRole('button', { name: 'Refresh now' }).click()
   await expect(page.getByRole('heading', { name: `${name} was disconnected` })).toBeVisible()
-  await expect(page.getByTestId('reason')).toHaveText('revoked')
+  await expect(page.getByTestId('reason')).toHaveText(reason)
 }
 
 export async function refresh(page: Page) {

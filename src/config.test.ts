@@ -33,6 +33,7 @@ test('in development nothing needs to be set', () => {
     redisUrl: null,
     dataDir: join(root.path, 'plain'),
     trustProxy: false,
+    allowedNetworks: ['127.0.0.0/8', '::1/128'],
     workers: 1,
     logLevel: 'info',
     lifetimes: {
@@ -93,6 +94,8 @@ for (const [variable, value, read, expected] of [
   ['TRUST_PROXY', 'false', (config) => config.trustProxy, false],
   ['TRUST_PROXY', '2', (config) => config.trustProxy, 2],
   ['TRUST_PROXY', 'loopback, 10.0.0.0/8', (config) => config.trustProxy, 'loopback, 10.0.0.0/8'],
+  ['ALLOWED_NETWORKS', '10.0.0.0/8', (config) => config.allowedNetworks, ['10.0.0.0/8']],
+  ['ALLOWED_NETWORKS', '10.1.2.3/32, fd00::/8', (config) => config.allowedNetworks, ['10.1.2.3/32', 'fd00::/8']],
   ['WORKERS', '4', (config) => config.workers, 4],
   ['WORKERS', 'auto', (config) => config.workers, availableParallelism()],
   ['LOG_LEVEL', 'silent', (config) => config.logLevel, 'silent'],
@@ -156,6 +159,10 @@ for (const [variable, value, fault] of [
   ['SMTP_URL', 'https://mail.example.test', 'must be a URL that begins with smtp:// or smtps://'],
   ['TRUST_PROXY', 'everybody', 'must be true, false, a number of proxies, or their addresses'],
   ['TRUST_PROXY', '10.0.0.0/99', 'must be true, false, a number of proxies, or their addresses'],
+  ...['10.0.0.0', 'localhost', '10.0.0.0/33', 'fd00::/129', '10.0.0/8', '10.0.0.0/8,', '10.0.0.0/8 fd00::/8'].map(
+    (value) =>
+      ['ALLOWED_NETWORKS', value, 'must be networks like 10.0.0.0/8 or fd00::/8, with commas between'] as const,
+  ),
   ['WORKERS', '0', 'must be a number of processes or auto'],
   ['WORKERS', 'many', 'must be a number of processes or auto'],
   ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
@@ -257,6 +264,7 @@ for (const [name, value, read] of [
 test('in production the address and the secret must be set', () => {
   const config = readConfig(PRODUCTION)
   assert.equal(config.production, true)
+  assert.deepEqual(config.allowedNetworks, [])
   assert.equal(config.host, '0.0.0.0')
   assert.equal(
     refusal({ NODE_ENV: 'production' }),

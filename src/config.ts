@@ -1,5 +1,6 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import proxyAddr from 'proxy-addr'
@@ -18,6 +19,8 @@ export interface Config {
   redisUrl: string | null
   dataDir: string
   trustProxy: boolean | number | string
+  /** Private networks (CIDRs) in which apps may be told things. */
+  allowedNetworks: string[]
   /** How many processes share the port. */
   workers: number
   logLevel: string
@@ -86,6 +89,7 @@ export class ConfigError extends Error {}
 
 const DAY = 86_400
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
 const SECRET_NAMES = ['GATEHOUSE_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SMTP_URL'] as const
 
 /**
@@ -128,6 +132,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     redisUrl: values.REDIS_URL ?? null,
     dataDir,
     trustProxy: values.TRUST_PROXY,
+    allowedNetworks: values.ALLOWED_NETWORKS ?? (production ? [] : LOOPBACK_NETWORKS),
     workers: values.WORKERS,
     logLevel: values.LOG_LEVEL,
     lifetimes: {
@@ -240,6 +245,14 @@ const environment = z.object({
     .refine(isProxySetting, 'must be true, false, a number of proxies, or their addresses')
     .default('false')
     .transform(trustProxy),
+  ALLOWED_NETWORKS: z
+    .string()
+    .transform((value) => value.split(',').map((network) => network.trim()))
+    .refine(
+      (networks) => networks.every(isNetwork),
+      'must be networks like 10.0.0.0/8 or fd00::/8, with commas between',
+    )
+    .optional(),
   WORKERS: z
     .string()
     .regex(/^(auto|[1-9]\d{0,2})$/, 'must be a number of processes or auto')
@@ -306,6 +319,12 @@ function isOrigin(value: string): boolean {
 function isRedisNode(node: string, isFirst: boolean): boolean {
   const url = isFirst || node.includes('://') ? node : `redis://${node}`
   return /^rediss?(\+sentinel|\+cluster)?:$/.test(URL.parse(url)?.protocol ?? '')
+}
+
+function isNetwork(value: string): boolean {
+  const [, address = '', bits = ''] = /^([\da-f.:]+)\/(\d{1,3})$/i.exec(value) ?? []
+  const kind = isIP(address)
+  return kind !== 0 && Number(bits) <= (kind === 4 ? 32 : 128)
 }
 
 function isProxySetting(value: string): boolean {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { createLocalJWKSet, decodeProtectedHeader, exportJWK, jwtVerify } from 'jose'
+import { decodeProtectedHeader, jwtVerify } from 'jose'
 import { notesApp } from '../testing/apps.ts'
 import { connect, type Connection, home } from '../testing/connections.ts'
 import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
+import { publishedKeys } from '../testing/published-keys.ts'
 import {
   type ApplicationTokenClaims,
   applicationTokenClaims,
@@ -68,13 +69,17 @@ test('a token that is bound to a key names it', async () => {
 test('any API verifies a token offline with the published keys', async () => {
   const notes = await connect(portal, adaId, 'notes')
   const claims = claimsFor(notes)
-  const { payload, protectedHeader } = await jwtVerify(signApplicationToken(portal, claims), await publishedKeys(), {
-    issuer: portal.publicUrl,
-    audience: 'notes-api',
-    typ: 'at+jwt',
-    algorithms: ['ES256'],
-    currentDate: portal.clock(),
-  })
+  const { payload, protectedHeader } = await jwtVerify(
+    signApplicationToken(portal, claims),
+    await publishedKeys(portal),
+    {
+      issuer: portal.publicUrl,
+      audience: 'notes-api',
+      typ: 'at+jwt',
+      algorithms: ['ES256'],
+      currentDate: portal.clock(),
+    },
+  )
   assert.deepEqual(payload, claims)
   assert.deepEqual(protectedHeader, { alg: 'ES256', typ: 'at+jwt', kid: portal.keys.signer('ES256').kid })
 })
@@ -196,13 +201,4 @@ function claimsFor(connection: Connection, rest: Partial<ApplicationTokenSubject
 
 function encode(part: object): string {
   return Buffer.from(JSON.stringify(part)).toString('base64url')
-}
-
-async function publishedKeys() {
-  const keys = portal.keys.published().map(async ({ kid, alg, publicKey }) => ({
-    ...(await exportJWK(createPublicKey(publicKey.export({ format: 'pem', type: 'spki' })))),
-    kid,
-    alg,
-  }))
-  return createLocalJWKSet({ keys: await Promise.all(keys) })
 }

@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { type AdvancedFamily, type FamilyRow, findLivingFamily } from './families.ts'
+import { headerOf, signJwt } from './jwts.ts'
 import type { Portal } from './portal.ts'
-import { type SigningKey, signWith, verifiesWith } from './signing-keys.ts'
+import { verifiesWith } from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
+
+/** RFC 9068 §2.1. */
+const TYP = 'at+jwt'
 
 /** The claims of an application token (RFC 9068 §2.2), with the roles of the identity and the family it belongs to. */
 export interface ApplicationTokenClaims {
@@ -79,9 +83,7 @@ export function mintApplicationToken(
 }
 
 export function signApplicationToken(portal: Portal, claims: ApplicationTokenClaims): string {
-  const key = portal.keys.signer('ES256')
-  const input = `${headerOf(key)}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
-  return `${input}.${signWith(key, input).toString('base64url')}`
+  return signJwt(portal.keys.signer('ES256'), TYP, claims)
 }
 
 /**
@@ -103,7 +105,9 @@ function verifiedClaims(portal: Portal, token: string): ApplicationTokenClaims |
   const parts = token.split('.')
   if (parts.length !== 3) return null
   const [header, payload, signature] = parts as [string, string, string]
-  const key = portal.keys.published().find((candidate) => candidate.alg === 'ES256' && headerOf(candidate) === header)
+  const key = portal.keys
+    .published()
+    .find((candidate) => candidate.alg === 'ES256' && headerOf(candidate, TYP) === header)
   if (key === undefined) return null
   const raw = Buffer.from(signature, 'base64url')
   // Decoding forgives padding and spare bits; a token has one spelling.
@@ -111,14 +115,3 @@ function verifiedClaims(portal: Portal, token: string): ApplicationTokenClaims |
   const holds = verifiesWith(key, `${header}.${payload}`, raw)
   return holds ? (JSON.parse(Buffer.from(payload, 'base64url').toString()) as ApplicationTokenClaims) : null
 }
-
-/** The protocol library writes the same header in the same order, so a token of ours has this very text. */
-function headerOf(key: SigningKey): string {
-  const known = headers.get(key)
-  if (known !== undefined) return known
-  const header = Buffer.from(JSON.stringify({ alg: key.alg, typ: 'at+jwt', kid: key.kid })).toString('base64url')
-  headers.set(key, header)
-  return header
-}
-
-const headers = new WeakMap<SigningKey, string>()

@@ -243,6 +243,48 @@ for (const [settings, why] of [
   })
 }
 
+const app = (isPublic: boolean, uri: string) => ({ ...(isPublic ? photosApp : notesApp), backchannelLogoutUri: uri })
+for (const [settings, why] of [
+  [app(false, 'https://notes.example.test/logout?tenant=1'), null],
+  [app(true, 'https://photos.example.test/logout'), null],
+  [app(false, 'http://notes.internal:8080/logout'), null],
+  [app(false, 'http://10.0.0.1/logout'), null],
+  [app(true, 'http://127.0.0.1:4001/logout'), null],
+  [app(true, 'http://localhost/logout'), null],
+
+  [app(true, 'http://10.0.0.1/logout'), 'http is not allowed for a public app; use https'],
+  [app(true, 'http://localhost.evil.test/'), 'http is not allowed for a public app; use https'],
+  [{ ...deskApp, backchannelLogoutUri: 'com.example.desk:/logout' }, 'must begin with https://'],
+  [app(false, 'ftp://notes.example.test/'), 'must begin with https://'],
+  [app(false, 'file:///etc/passwd'), 'must begin with https://'],
+  [app(false, '/logout'), 'is not an absolute URI'],
+  [app(false, ''), 'is not an absolute URI'],
+  [app(false, 'https://notes.example.test/\n'), 'is not an absolute URI'],
+  [app(false, `https://notes.example.test/${'a'.repeat(2000)}`), 'is not an absolute URI'],
+  [app(false, 'https://notes.example.test/#'), 'a fragment is not allowed'],
+  [app(false, 'https://ada:secret@notes.example.test/'), 'a user name in it is not allowed'],
+  [app(false, 'https://notes.example.test@evil.test/'), 'a user name in it is not allowed'],
+  [app(false, 'https://notes.example.test/%2e%2e/logout'), 'must be written in its plain form'],
+  [app(false, 'https:notes.example.test/logout'), 'must be written in its plain form'],
+] as const) {
+  const { backchannelLogoutUri: uri, isPublic } = settings
+  const whose = isPublic ? 'a public app' : 'a confidential app'
+  test(`${whose} ${why === null ? 'may' : 'may not'} listen at ${JSON.stringify(uri.slice(0, 60))}`, async () => {
+    const events = { ...settings, backchannelLogoutUri: null, eventReceiverUri: uri }
+    if (why === null) {
+      const [logouts, both] = [settings, { ...events, backchannelLogoutUri: uri }]
+      assert.equal((await createApp(portal, someId(), logouts)).app.backchannelLogoutUri, uri)
+      assert.equal((await createApp(portal, someId(), both)).app.eventReceiverUri, uri)
+      return
+    }
+    const message = `back-channel logout URI ${JSON.stringify(uri)}: ${why}`
+    await assert.rejects(createApp(portal, someId(), settings), { message })
+    await assert.rejects(createApp(portal, someId(), events), {
+      message: message.replace('back-channel logout', 'event receiver'),
+    })
+  })
+}
+
 for (const [change, fault] of [
   [{ name: '' }, 'a name has 1 to 100 characters'],
   [{ name: '  ' }, 'a name has 1 to 100 characters'],
@@ -271,6 +313,9 @@ for (const [change, fault] of [
   [{ familyMax: 315_360_001 }, 'family-max must be between 10 and 315360000 seconds'],
   [{ rotationGrace: -1 }, 'rotation-grace must be between 0 and 300 seconds'],
   [{ rotationGrace: 301 }, 'rotation-grace must be between 0 and 300 seconds'],
+  [{ familyLifetime: 'forever' }, 'family-lifetime must be session or browser or offline'],
+  [{ familyLifetime: '' }, 'family-lifetime must be session or browser or offline'],
+  [{ familyRenewal: 'always' }, 'family-renewal must be never or sign-in'],
 ] satisfies [Partial<AppSettings>, string][]) {
   test(`an app with ${JSON.stringify(change).slice(0, 60)} is refused`, async () => {
     await assert.rejects(createApp(portal, someId(), { ...notesApp, ...change }), (error: Error) => {
@@ -286,6 +331,8 @@ for (const change of [
   { applicationTokenTtl: 3600, familyIdle: 315_360_000, familyMax: 315_360_000, rotationGrace: 300 },
   { name: 'x'.repeat(100), audience: 'x'.repeat(255), scope: 'openid notes:read https://api.example.test/write' },
   { allowNoPkce: true, idTokenAlg: 'RS256' },
+  { familyLifetime: 'session', familyRenewal: 'sign-in' },
+  { familyLifetime: 'offline', familyRenewal: 'never' },
 ] satisfies Partial<AppSettings>[]) {
   test(`an app with ${JSON.stringify(change).slice(0, 60)} is taken`, async () => {
     const { app } = await createApp(portal, someId(), { ...notesApp, ...change })

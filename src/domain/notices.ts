@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { EndedFamily } from '../storage/families.ts'
-import { insertNotices, type NewNotice } from '../storage/notices.ts'
+import { insertNotices, type NewNotice, type NoticeRow } from '../storage/notices.ts'
 import type { Queryable } from '../storage/postgres.ts'
 import type { EndCause } from './end-causes.ts'
 import type { Portal } from './portal.ts'
+
+export type { NoticeRow }
 
 /** `logout`: a logout token (OpenID Connect Back-Channel Logout). The others: events of CAEP, as RFC 8417 tokens. */
 export type NoticeKind = 'logout' | 'session-revoked' | 'token-claims-change'

@@ -173,8 +173,9 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
     const granted = new Set(family.scope.split(' '))
     if (presentation.scopes?.some((scope) => !granted.has(scope))) return { kind: 'scope-exceeded' }
   }
-  // Every condition holds now though the update found one that did not: the clock, or an operator, has just changed it.
-  if (isCurrent) return refuse('unknown')
+  // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
+  // taken the family over while the update waited for it, has just changed it.
+  if (isCurrent) return (await advance(portal, token, presentation)) ?? refuse('unknown')
   // A generation the row has not reached comes from after a restored backup, not from a thief.
   if (token.generation > family.generation) return refuse('unknown')
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { transaction } from '../storage/postgres.ts'
 import { notesApp, photosApp } from '../testing/apps.ts'
 import {
   type Connection,
@@ -291,14 +293,7 @@ test('a new sign-in gives a new term to what follows it, and to apps that want o
     ],
   )
   portal.clock.advance(5 * DAY)
-  const next = await openIdentitySession(
-    portal,
-    id,
-    ['pwd'],
-    home,
-    (await find(terms.identitySessionId)) as SignedInRow,
-    laptop,
-  )
+  const next = await openIdentitySession(portal, id, ['pwd'], home, await find(terms.identitySessionId), laptop)
   assert.deepEqual(
     [await days(plain), await days(renewed), await days(brief), await days(followed)],
     [
@@ -362,6 +357,28 @@ test('of two who sign in again at once in one browser one has what was opened th
   for (const family of families) assert.equal((await refresh(portal, family)).kind, 'rotated')
 })
 
+test('an app that refreshes while its person signs in again goes on', async () => {
+  const { pool } = portal.storage
+  const id = await addPerson()
+  const app = await connect(portal, id, 'following')
+  const next = await open(id)
+  const rotation = await transaction(pool, async (db) => {
+    // What a sign-in does, as far as the app that waits for it could see: the new session is newer than its question.
+    await db.query('UPDATE families SET current_hash = current_hash WHERE id = $1', [app.familyId])
+    await pool.query(`UPDATE identity_sessions SET ended_at = $2, end_cause = 'signed_out' WHERE id = $1`, [
+      next,
+      portal.clock(),
+    ])
+    const refreshing = refresh(portal, app)
+    while ((await waiting()) === 0) await sleep(5)
+    await pool.query('UPDATE identity_sessions SET ended_at = NULL, end_cause = NULL WHERE id = $1', [next])
+    await db.query('UPDATE families SET identity_session_id = $2 WHERE id = $1', [app.familyId, next])
+    // The promise itself would be waited for before the transaction ends.
+    return { refreshing }
+  })
+  assert.equal((await rotation.refreshing).kind, 'rotated')
+})
+
 test('who signs in where somebody else was signed in ends what that person had opened there', async () => {
   const [first, second] = [await addPerson(), await addPerson()]
   const notes = await connect(portal, first, 'notes')
@@ -408,6 +425,14 @@ async function open(identityId: string, deviceHash: Buffer | null = null): Promi
 
 async function find(id: string, place = home): Promise<SignedInRow | null> {
   return findLivingIdentitySession(portal, id, place)
+}
+
+/** How many wait for what somebody else holds. */
+async function waiting(): Promise<number> {
+  const { rows } = await portal.storage.pool.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  )
+  return rows[0]?.count as number
 }
 
 async function lastSeen(id: string): Promise<{ at: Date; address: string } | undefined> {

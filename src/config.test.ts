@@ -35,6 +35,7 @@ test('in development nothing needs to be set', () => {
     trustProxy: false,
     allowedNetworks: ['127.0.0.0/8', '::1/128'],
     workers: 1,
+    inProcessWorker: true,
     logLevel: 'info',
     lifetimes: {
       applicationToken: 300,

@@ -23,6 +23,8 @@ export interface Config {
   allowedNetworks: string[]
   /** How many processes share the port. */
   workers: number
+  /** Whether the processes that serve also send what is queued and forget what has expired; else `gatehouse worker` does. */
+  inProcessWorker: boolean
   logLevel: string
   lifetimes: Lifetimes
   /** Null while no mail leaves. */
@@ -134,6 +136,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     trustProxy: values.TRUST_PROXY,
     allowedNetworks: values.ALLOWED_NETWORKS ?? (production ? [] : LOOPBACK_NETWORKS),
     workers: values.WORKERS,
+    inProcessWorker: values.IN_PROCESS_WORKER === 'true',
     logLevel: values.LOG_LEVEL,
     lifetimes: {
       applicationToken: values.APPLICATION_TOKEN_TTL,
@@ -258,6 +261,7 @@ const environment = z.object({
     .regex(/^(auto|[1-9]\d{0,2})$/, 'must be a number of processes or auto')
     .default('1')
     .transform((value) => (value === 'auto' ? availableParallelism() : Number(value))),
+  IN_PROCESS_WORKER: z.enum(['true', 'false'], 'must be true or false').default('true'),
   LOG_LEVEL: z
     .enum(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],

@@ -1,16 +1,33 @@
 import type { Config } from './config.ts'
 import { deliverMail } from './domain/mail-delivery.ts'
 import type { Mail } from './domain/mail.ts'
+import { deliverNotice, type SendNotice } from './domain/notice-delivery.ts'
+import type { NoticeJob } from './domain/notices.ts'
 import type { Portal } from './domain/portal.ts'
 import type { Logger } from './logger.ts'
 import { MailRefused } from './mail/mail-refused.ts'
 import { createMailer } from './mail/mailer.ts'
+import { createBackChannel } from './oidc/back-channel.ts'
+import { requestOf } from './oidc/notice-requests.ts'
+
+/** How soon an app hears of something, at the latest (ms), and what it refused before. */
+const NOTICES_EVERY_MS = 500
+const LATE_NOTICES_EVERY_MS = 2000
 
 /**
  * Sends what is queued, as long as the portal's stores are open; the queue tries again what failed.
- * @returns what lets the mail server go, to be called once the stores are closed
+ * @returns what lets the mail server and the apps go, to be called once the stores are closed
  */
 export async function startDeliveries(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
+  const stopMails = await startMails(portal, config, logger)
+  const stopNotices = await startNotices(portal, config, logger)
+  return () => {
+    stopMails()
+    stopNotices()
+  }
+}
+
+async function startMails(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
   const { smtpUrl, mailFrom: from, outbox } = config
   if (smtpUrl === null && outbox === null) logger.warn('SMTP_URL is not set, so no mail is sent')
   const mailer = createMailer({ smtpUrl, from, outbox, clock: portal.clock })
@@ -26,4 +43,30 @@ export async function startDeliveries(portal: Portal, config: Config, logger: Lo
     }
   })
   return () => mailer.close()
+}
+
+async function startNotices(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
+  const channel = createBackChannel(config)
+  const send: SendNotice = async (notice, app) => {
+    try {
+      const request = await requestOf(portal, notice, app)
+      return request && (await channel.post(request.uri, request, request.accepted))
+    } catch (error) {
+      logger.error({ notice: notice.id, error }, 'a notice could not be written')
+      return { kind: 'refused', problem: 'was not asked, because the notice could not be written' }
+    }
+  }
+  const deliver = (isAside: boolean) => async (payload: unknown) => {
+    const delivery = await deliverNotice(portal, send, payload as NoticeJob, isAside)
+    if (delivery.kind === 'done') return 'done'
+    const { kind, problem } = delivery
+    const { id, clientId: app, kind: about, familyId: family } = delivery.notice
+    logger.warn({ notice: id, about, app, family, problem, next: kind }, 'an app was not told')
+    return kind === 'waiting' ? 'again' : 'done'
+  }
+
+  const { jobs } = portal.storage
+  await jobs.workLanes('notices', NOTICES_EVERY_MS, deliver(false))
+  await jobs.workLanes('late-notices', LATE_NOTICES_EVERY_MS, deliver(true))
+  return () => channel.close()
 }

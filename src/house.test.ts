@@ -23,7 +23,17 @@ const ARROWS: Record<string, string[]> = {
   domain: ['domain/', 'storage/', 'mail/', 'config.ts'],
   storage: ['storage/', 'logger.ts'],
   mail: ['mail/', 'logger.ts'],
-  commands: ['commands/', 'domain/', 'storage/', 'app.ts', 'server.ts', 'workers.ts', 'config.ts', 'logger.ts'],
+  commands: [
+    'commands/',
+    'domain/',
+    'storage/',
+    'app.ts',
+    'background.ts',
+    'server.ts',
+    'workers.ts',
+    'config.ts',
+    'logger.ts',
+  ],
 }
 
 const imports = globSync('**/*.ts', { cwd: SOURCES })

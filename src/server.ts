@@ -1,26 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { type App, createApp } from './app.ts'
+import { createApp } from './app.ts'
+import { type Background, KEYS_EVERY_MS, repeat, startBackground } from './background.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
-import { startDeliveries } from './deliveries.ts'
-import { endFamiliesOfDisabledApps } from './domain/apps.ts'
-import { eraseDeletedAccounts } from './domain/erasure.ts'
-import { expireFamilies, expireIdentitySessions } from './domain/expiry.ts'
-import {
-  pruneCounters,
-  pruneFamilies,
-  pruneHandshakes,
-  pruneIdentitySessions,
-  pruneMailLinks,
-  pruneSuspensions,
-} from './domain/pruning.ts'
 import type { Logger } from './logger.ts'
-
-const KEYS_EVERY_MS = 15_000
-const PRUNE_EVERY_MS = 60_000
-const EXPIRE_EVERY_MS = 5000
 
 export interface RunningServer {
   port: number
@@ -37,63 +22,27 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   )
   const connections = new Connections(server)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket))
-  let stopDeliveries: () => void
+  let background: Background | null = null
   try {
-    stopDeliveries = await startDeliveries(app.portal, config, logger)
+    background = config.inProcessWorker ? await startBackground(app.portal, config, logger) : null
     server.listen(config.port, config.host)
     await once(server, 'listening')
   } catch (error) {
+    background?.stop()
     await app.close()
     throw error
   }
-  const stopWork = startBackgroundWork(app, logger)
+  const stopFollowing = repeat(() => app.protocol.followKeys(), KEYS_EVERY_MS, logger)
 
   return {
     port: (server.address() as AddressInfo).port,
     async stop() {
-      stopWork()
+      stopFollowing()
+      background?.stop()
       await connections.drain()
       await app.close()
-      stopDeliveries()
+      background?.release()
     },
-  }
-}
-
-/** What nobody waits for: taking up new signing keys, forgetting what has expired. */
-function startBackgroundWork(app: App, logger: Logger): () => void {
-  const stopping = new AbortController()
-  const work = (run: () => Promise<unknown>, every: number) => {
-    let isRunning = false
-    const runAlone = async () => {
-      // A database that is slow today is not asked by two rounds at once.
-      if (isRunning) return
-      isRunning = true
-      try {
-        await run()
-      } catch (error) {
-        logger.warn({ error }, 'background work failed; it will be tried again')
-      } finally {
-        isRunning = false
-      }
-    }
-    return setInterval(() => void runAlone(), every).unref()
-  }
-  const timers = [
-    work(() => app.protocol.followKeys(), KEYS_EVERY_MS),
-    work(() => expireIdentitySessions(app.portal, stopping.signal), EXPIRE_EVERY_MS),
-    work(() => expireFamilies(app.portal, stopping.signal), EXPIRE_EVERY_MS),
-    work(() => endFamiliesOfDisabledApps(app.portal, stopping.signal), PRUNE_EVERY_MS),
-    work(() => pruneHandshakes(app.portal, stopping.signal), PRUNE_EVERY_MS),
-    work(() => pruneFamilies(app.portal, stopping.signal), PRUNE_EVERY_MS),
-    work(() => pruneIdentitySessions(app.portal, stopping.signal), PRUNE_EVERY_MS),
-    work(() => eraseDeletedAccounts(app.portal, stopping.signal), PRUNE_EVERY_MS),
-    work(() => pruneCounters(app.portal, stopping.signal), PRUNE_EVERY_MS),
-    work(() => pruneSuspensions(app.portal, stopping.signal), PRUNE_EVERY_MS),
-    work(() => pruneMailLinks(app.portal, stopping.signal), PRUNE_EVERY_MS),
-  ]
-  return () => {
-    stopping.abort()
-    for (const timer of timers) clearInterval(timer)
   }
 }
 

@@ -29,6 +29,9 @@ const COMMANDS = [
   'user revoke-all',
   'keys list',
   'keys rotate',
+  'notice list',
+  'notice resend',
+  'worker',
 ]
 
 let folder: TemporaryFolder

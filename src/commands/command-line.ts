@@ -39,11 +39,15 @@ async function addOtherCommands(program: Command): Promise<void> {
   const { addUserCommands } = await import('./user.ts')
   const { addKeysCommands } = await import('./keys.ts')
   const { addSuspensionCommands } = await import('./suspension.ts')
+  const { addNoticeCommands } = await import('./notice.ts')
+  const { addWorkerCommand } = await import('./worker.ts')
   addMigrateCommand(program)
   addAppCommands(program)
   addUserCommands(program)
   addKeysCommands(program)
   addSuspensionCommands(program)
+  addNoticeCommands(program)
+  addWorkerCommand(program)
 }
 
 function describe(error: unknown): string {

@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import type { Command } from 'commander'
 import { type Config, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
+import { stopSignal } from './stop-signal.ts'
 import { leaveAsWorker, stopOfWorker, Workers } from '../workers.ts'
 
 export function addServeCommand(program: Command): void {
@@ -15,8 +16,8 @@ export function addServeCommand(program: Command): void {
       if (cluster.isWorker) {
         await serve(config, logger.child({ pid: process.pid }), stopOfWorker())
         await leaveAsWorker()
-      } else if (config.workers === 1) await serve(config, logger, signal(), () => sayReady(config))
-      else await superviseWorkers(config, logger, signal())
+      } else if (config.workers === 1) await serve(config, logger, stopSignal(), () => sayReady(config))
+      else await superviseWorkers(config, logger, stopSignal())
       process.exit(0)
     })
 }
@@ -52,11 +53,4 @@ async function superviseWorkers(config: Config, logger: Logger, stopping: Promis
 function sayReady({ publicUrl }: Config): void {
   process.stdout.write(`Gatehouse is ready at ${publicUrl}\n`)
   process.stdout.write(`Apps discover it at ${publicUrl}/.well-known/openid-configuration\n`)
-}
-
-/** Resolves at the first signal; a second one must not cut short what the first one began. */
-async function signal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.on('SIGTERM', () => resolve()).on('SIGINT', () => resolve())
-  })
 }

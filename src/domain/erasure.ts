@@ -1,6 +1,7 @@
 import { anonymizeAuditEvents } from '../storage/audit.ts'
 import { deleteFamiliesOf } from '../storage/families.ts'
 import { deleteIdentity, listErasable, lockErasable } from '../storage/identities.ts'
+import { deleteNoticesOf } from '../storage/notices.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { queueMail } from './mail.ts'
 import type { Portal } from './portal.ts'
@@ -39,10 +40,9 @@ export async function eraseAccount(portal: Portal, id: string): Promise<boolean>
     const identity = await lockErasable(db, id, now)
     if (identity === null) return false
     await anonymizeAll(db, id)
-    let deleted: number
-    do {
-      deleted = await deleteFamiliesOf(db, id, BATCH)
-    } while (deleted === BATCH)
+    // What an app has not been told yet it still is; that is forgotten when it has been.
+    await inBatches((limit) => deleteNoticesOf(db, id, limit))
+    await inBatches((limit) => deleteFamiliesOf(db, id, limit))
     await deleteIdentity(db, id)
     const { email, username } = identity
     await queueMail(portal, { kind: 'erased', email, username, at: now.toISOString() }, db)
@@ -55,4 +55,8 @@ async function anonymizeAll(db: Queryable, identityId: string): Promise<void> {
   do {
     next = await anonymizeAuditEvents(db, identityId, next, BATCH)
   } while (next !== null)
+}
+
+async function inBatches(deleteBatch: (limit: number) => Promise<number>): Promise<void> {
+  while ((await deleteBatch(BATCH)) === BATCH);
 }

@@ -1,14 +1,35 @@
 import { randomUUID } from 'node:crypto'
 import type { EndedFamily } from '../storage/families.ts'
-import { insertNotices, type NewNotice, type NoticeRow } from '../storage/notices.ts'
-import type { Queryable } from '../storage/postgres.ts'
+import {
+  insertNotices,
+  listNotices as listRows,
+  type NewNotice,
+  NOTICE_STATES,
+  type NoticeChoice,
+  type NoticeRow,
+  type NoticeState,
+  reopenNotices,
+} from '../storage/notices.ts'
+import { type Queryable, transaction } from '../storage/postgres.ts'
 import type { EndCause } from './end-causes.ts'
 import type { Portal } from './portal.ts'
 
-export type { NoticeRow }
-
 /** `logout`: a logout token (OpenID Connect Back-Channel Logout). The others: events of CAEP, as RFC 8417 tokens. */
 export type NoticeKind = 'logout' | 'session-revoked' | 'token-claims-change'
+
+export { NOTICE_STATES, type NoticeChoice, type NoticeRow, type NoticeState }
+export type Notice = NoticeRow & { state: NoticeState }
+
+/** A job of the queues `notices` and `late-notices`. */
+export interface NoticeJob {
+  /** Its id. */
+  notice: string
+  /** When an operator had it sent again, ISO 8601; without it, it is told since it happened. */
+  since?: string
+}
+
+/** Of those that are sent again, in one transaction. */
+const BATCH = 500
 
 /** Queues what each app is told of families that have just ended, in the transaction that ends them. */
 export async function announceEnded(
@@ -41,11 +62,55 @@ export async function announceEnded(
 async function queueNotices(portal: Portal, db: Queryable, notices: NewNotice[]): Promise<void> {
   if (notices.length === 0) return
   await insertNotices(db, notices)
-  const jobs = notices.map(({ id, clientId, kind }) => ({ payload: { notice: id }, key: laneOf(clientId, kind) }))
+  await putInLanes(portal, db, notices)
+}
+
+async function putInLanes(
+  portal: Portal,
+  db: Queryable,
+  notices: Pick<NoticeRow, 'id' | 'clientId' | 'kind'>[],
+  since?: Date,
+): Promise<void> {
+  const jobs = notices.map(({ id, clientId, kind }) => {
+    const payload: NoticeJob = { notice: id, ...(since && { since: since.toISOString() }) }
+    return { payload, key: laneOf(clientId, kind) }
+  })
   await portal.storage.jobs.putAll('notices', jobs, db)
 }
 
 /** What is told in order: everything one address of an app gets. */
 function laneOf(clientId: string, kind: string): string {
   return `${clientId} ${kind === 'logout' ? 'logouts' : 'events'}`
+}
+
+/** What apps were told, or are to be told; the newest, `limit` at most. */
+export async function listNotices(portal: Portal, choice: NoticeChoice, limit: number): Promise<Notice[]> {
+  const rows = await listRows(portal.storage.pool, choice, limit)
+  return rows.map((row) => ({ ...row, state: stateOf(row) }))
+}
+
+function stateOf({ confirmedAt, givenUpAt }: NoticeRow): NoticeState {
+  if (confirmedAt !== null) return 'confirmed'
+  return givenUpAt === null ? 'waiting' : 'given-up'
+}
+
+/**
+ * Sends notices that were given up once more, as patiently as the first time: these, or all of an app.
+ * @returns the ids of those that were given up
+ */
+export async function resendNotices(
+  portal: Portal,
+  choice: { ids: string[] } | { clientId: string },
+): Promise<string[]> {
+  const sent: string[] = []
+  let reopened
+  do {
+    reopened = await transaction(portal.storage.pool, async (db) => {
+      const notices = await reopenNotices(db, choice, BATCH)
+      await putInLanes(portal, db, notices, portal.clock())
+      return notices
+    })
+    sent.push(...reopened.map(({ id }) => id))
+  } while (reopened.length === BATCH)
+  return sent
 }

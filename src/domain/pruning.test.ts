@@ -27,12 +27,14 @@ import { expireFamilies, expireIdentitySessions } from './expiry.ts'
 import { findFamilyFor, findFamilyOf, listConnectedApps } from './families.ts'
 import { LINK_LIVES, makeMailLink } from './mail-links.ts'
 import type { Portal } from './portal.ts'
+import { listNotices } from './notices.ts'
 import {
   pruneCounters,
   pruneFamilies,
   pruneHandshakes,
   pruneIdentitySessions,
   pruneMailLinks,
+  pruneNotices,
   pruneSuspensions,
 } from './pruning.ts'
 import { listSuspensions, suspend } from './suspensions.ts'
@@ -237,6 +239,31 @@ test('protocol records go in batches to the last one that has expired, and none 
   await handshakes.put('AuthorizationCode', id, {}, 60)
   assert.equal(await pruneHandshakes(portal, undefined, 0), 1900)
   assert.notEqual(await handshakes.find('AuthorizationCode', id), null)
+})
+
+test('what apps were told goes with its families, and what they are still to be told stays', async () => {
+  await createApp(portal, 'letters', { ...notesApp, backchannelLogoutUri: 'https://letters.example.test/logout' })
+  const end = async () => {
+    const { familyId } = await connect(portal, adaId, 'letters')
+    await endFamilies(portal, { id: familyId }, 'ended_by_person', home)
+    return (await listNotices(portal, { familyId }, 1))[0]?.id as string
+  }
+  const [confirmed, givenUp, waiting] = [await end(), await end(), await end()]
+  portal.clock.advance(1)
+  const later = await end()
+  const { pool } = portal.storage
+  await pool.query('UPDATE notices SET confirmed_at = $1 WHERE id = ANY ($2)', [portal.clock(), [confirmed, later]])
+  await pool.query('UPDATE notices SET given_up_at = $1 WHERE id = $2', [portal.clock(), givenUp])
+
+  portal.clock.advance(90 * DAY - 1)
+  assert.equal(await pruneNotices(portal, undefined, 0), 0)
+  portal.clock.advance(1)
+  assert.equal(await pruneNotices(portal, undefined, 0), 2)
+  const left = await listNotices(portal, { clientId: 'letters' }, 10)
+  assert.deepEqual(
+    left.map(({ id }) => id),
+    [later, waiting],
+  )
 })
 
 test('suspensions go when they are over, and not a second before', async () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteEndedFamilies } from '../storage/families.ts'
 import { deleteEndedIdentitySessions } from '../storage/identity-sessions.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
+import { deletePastNotices } from '../storage/notices.ts'
 import { deletePastSuspensions } from '../storage/suspensions.ts'
 import { LINK_LIVES } from './mail-links.ts'
 import type { Portal } from './portal.ts'
@@ -27,6 +28,12 @@ export async function pruneIdentitySessions(portal: Portal, signal?: AbortSignal
   const history = Math.max(portal.lifetimes.familyHistory, LINK_LIVES['disown-sign-in'])
   const before = addSeconds(portal.clock(), -history)
   return inBatches((limit) => deleteEndedIdentitySessions(portal.storage.pool, before, limit), signal, pauseMs)
+}
+
+/** Forgets what apps were told of such families, unless they are still to be told. @returns how many. */
+export async function pruneNotices(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const before = addSeconds(portal.clock(), -portal.lifetimes.familyHistory)
+  return inBatches((limit) => deletePastNotices(portal.storage.pool, before, limit), signal, pauseMs)
 }
 
 /** Forgets protocol records that have expired; every authorization leaves one or more. @returns how many. */

@@ -25,7 +25,8 @@ let notes: Client
 let deaf: Client
 
 before(async () => {
-  server = await startTestServer()
+  // What is queued stays there until a test looks at it.
+  server = await startTestServer({ env: { IN_PROCESS_WORKER: 'false' } })
   adaId = await server.addIdentity(ada)
   channel = createBackChannel({ allowedNetworks: ['127.0.0.0/8'] })
   listener = await startReceiver({ issuer: server.url, clientId: 'notes' })

@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
+import { type JobOutcome, type Lanes, workLanes } from './job-lanes.ts'
 import type { Queryable } from './postgres.ts'
 
 /** Work that must be done, if need be later and again: it is written down in the database, with whatever it belongs to. */
 export interface Jobs {
-  /** Puts a job in its queue; inside a transaction it is there when, and only when, that commits. */
-  put(queue: QueueName, payload: object, db?: Queryable): Promise<void>
+  /** Puts a job in its queue, for now or later; inside a transaction it is there when, and only when, that commits. */
+  put(queue: QueueName, payload: object, db?: Queryable, afterSeconds?: number): Promise<void>
   /** Several at once; those with one key are done in their order, the next when the one before is done. */
   putAll(queue: QueueName, jobs: { payload: object; key: string }[], db: Queryable): Promise<void>
   /**
@@ -12,7 +14,9 @@ export interface Jobs {
    * gives up; any number of processes share the work.
    */
   work(queue: QueueName, handler: (payload: unknown, id: string) => Promise<void>): Promise<void>
-  /** Lets the job in hand finish. */
+  /** The same, many at once, so that none waits for one that takes long; those with one key still one after the other. */
+  workLanes(queue: QueueName, pollMs: number, handler: (payload: unknown) => Promise<JobOutcome>): Promise<void>
+  /** Lets the jobs in hand finish. */
   close(): Promise<void>
 }
 
@@ -39,15 +43,32 @@ const QUEUES = {
     retryDelay: 1,
     retryBackoff: true,
     retryDelayMax: HOUR,
+    // Longer than any app is given to answer.
+    expireInSeconds: 30,
+    deleteAfterSeconds: HOUR,
+    retentionSeconds: 30 * 24 * HOUR,
+  },
+  // Those that an app refuses although it answers: out of the way of the others, in no order.
+  'late-notices': {
+    retryLimit: 1_000_000,
+    retryDelay: 60,
+    retryBackoff: true,
+    retryDelayMax: 24 * HOUR,
     expireInSeconds: 30,
     deleteAfterSeconds: HOUR,
     retentionSeconds: 30 * 24 * HOUR,
   },
 }
 
+/** What a process that was killed had in hand is looked for this often (seconds), beside its time to expire. */
+const EXPIRED_EVERY = 10
+/** What is done is deleted this often (seconds), once its time is over. */
+const DELETED_EVERY = 600
+
 /** The queues of pg-boss in the schema `queue`, which it makes and migrates itself when they are first needed. */
 export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
   let opened: Promise<PgBoss> | null = null
+  const lanes: Lanes[] = []
   const boss = async () => {
     // A failure must not stay: the database may be back.
     opened ??= open(db, onError).catch((error: unknown) => {
@@ -58,11 +79,15 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
   }
 
   return {
-    async put(queue, payload, within) {
-      await (await boss()).send(queue, payload, within === undefined ? {} : { db: asPgBoss(within) })
+    async put(queue, payload, within, startAfter = 0) {
+      await (await boss()).send(queue, payload, { startAfter, ...(within && { db: asPgBoss(within) }) })
     },
     async putAll(queue, jobs, within) {
-      const rows = jobs.map(({ payload: data, key: singletonKey }) => ({ data, singletonKey }))
+      // What is queued in one moment is done in the order of its ids.
+      const ids = jobs.map(() => randomUUID()).toSorted()
+      const rows = jobs.map(({ payload: data, key: singletonKey }, index) => {
+        return { id: ids[index] as string, data, singletonKey }
+      })
       await (await boss()).insert(queue, rows, { db: asPgBoss(within) })
     },
     async work(queue, handler) {
@@ -73,8 +98,12 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
         for (const { data, id } of jobs) await handler(data, id)
       })
     },
+    async workLanes(queue, pollMs, handler) {
+      lanes.push(workLanes(await boss(), queue, handler, { pollMs, onError }))
+    },
     async close() {
-      await (await opened)?.stop({ graceful: true, close: false, timeout: 10_000 })
+      const stopped = (await opened)?.stop({ graceful: true, close: false, timeout: 10_000 })
+      await Promise.all([stopped, ...lanes.map(async (each) => each.stop())])
     },
   }
 }
@@ -82,7 +111,15 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
 async function open(db: Queryable, onError: (error: Error) => void): Promise<PgBoss> {
   // Loaded when something is first queued or done, because most commands do neither.
   const { PgBoss } = await import('pg-boss')
-  const boss = new PgBoss({ db: asPgBoss(db), schema: 'queue', schedule: false, persistWarnings: false })
+  const boss = new PgBoss({
+    db: asPgBoss(db),
+    schema: 'queue',
+    schedule: false,
+    persistWarnings: false,
+    superviseIntervalSeconds: EXPIRED_EVERY,
+    monitorIntervalSeconds: EXPIRED_EVERY,
+    maintenanceIntervalSeconds: DELETED_EVERY,
+  })
   boss.on('error', onError)
   await boss.start()
   for (const [name, options] of Object.entries(QUEUES)) {

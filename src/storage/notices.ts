@@ -8,6 +8,24 @@ export type NewNotice = Pick<
   'id' | 'kind' | 'clientId' | 'familyId' | 'identityId' | 'sid' | 'cause' | 'happenedAt'
 >
 
+export interface NoticeAttempt {
+  at: Date
+  /** How many there have been, with this one. */
+  attempts: number
+  /** Null when it succeeded. */
+  problem: string | null
+}
+
+export const NOTICE_STATES = ['waiting', 'confirmed', 'given-up'] as const
+export type NoticeState = (typeof NOTICE_STATES)[number]
+
+/** Which notices; what is left out does not matter. */
+export interface NoticeChoice {
+  clientId?: string | undefined
+  familyId?: string | undefined
+  state?: NoticeState | undefined
+}
+
 export async function insertNotices(db: Queryable, notices: NewNotice[]): Promise<void> {
   if (notices.length === 0) return
   const column = (name: keyof NewNotice) => notices.map((notice) => notice[name])
@@ -27,3 +45,124 @@ export async function insertNotices(db: Queryable, notices: NewNotice[]): Promis
     ],
   })
 }
+
+export async function findNotice(db: Queryable, id: string): Promise<NoticeRow | null> {
+  const result = await db.query<NoticeRow>({
+    name: 'notice-find',
+    text: `SELECT ${COLUMNS} FROM notices WHERE id = $1`,
+    values: [id],
+  })
+  return result.rows[0] ?? null
+}
+
+/** The newest, `limit` at most. */
+export async function listNotices(
+  db: Queryable,
+  { clientId, familyId, state }: NoticeChoice,
+  limit: number,
+): Promise<NoticeRow[]> {
+  const values: unknown[] = [limit]
+  const conditions = ['true']
+  const where = (column: string, value: string | undefined) => {
+    if (value !== undefined) conditions.push(`${column} = $${values.push(value)}`)
+  }
+  where('client_id', clientId)
+  where('family_id', familyId)
+  if (state !== undefined) conditions.push(CONDITIONS[state])
+  const result = await db.query<NoticeRow>(
+    `SELECT ${COLUMNS} FROM notices WHERE ${conditions.join(' AND ')} ORDER BY happened_at DESC, id LIMIT $1`,
+    values,
+  )
+  return result.rows
+}
+
+export async function updateAttempt(
+  db: Queryable,
+  id: string,
+  { at, attempts, problem }: NoticeAttempt,
+): Promise<void> {
+  await db.query({
+    name: 'notice-update-attempt',
+    text: `UPDATE notices SET attempts = $2, last_attempt_at = $3, problem = $4 WHERE id = $1 AND confirmed_at IS NULL`,
+    values: [id, attempts, at, problem],
+  })
+}
+
+/**
+ * Notes the last attempt: confirmed when it had no problem, else given up. False when that is so already, and when whoever
+ * it is about has been erased; an erasure that is going on is waited for.
+ */
+export async function settle(
+  db: Queryable,
+  { id, identityId }: Pick<NoticeRow, 'id' | 'identityId'>,
+  { at, attempts, problem }: NoticeAttempt,
+): Promise<boolean> {
+  const result = await db.query({
+    name: 'notice-settle',
+    text: `WITH holder AS (SELECT id FROM identities WHERE id = $2 FOR KEY SHARE)
+      UPDATE notices SET attempts = $3, last_attempt_at = $4, problem = $5,
+        confirmed_at = CASE WHEN $5::text IS NULL THEN $4::timestamptz END,
+        given_up_at = CASE WHEN $5::text IS NOT NULL THEN $4::timestamptz END
+      WHERE id = $1 AND confirmed_at IS NULL AND EXISTS (SELECT 1 FROM holder)`,
+    values: [id, identityId, attempts, at, problem],
+  })
+  return result.rowCount === 1
+}
+
+/** Deletes a notice about somebody who has been erased. */
+export async function deleteErased(db: Queryable, id: string): Promise<void> {
+  await db.query(
+    `DELETE FROM notices WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM identities WHERE identities.id = identity_id)`,
+    [id],
+  )
+}
+
+/** Takes back that these were given up, `limit` of them at most. @returns them, in the order in which they happened */
+export async function reopenNotices(
+  db: Queryable,
+  choice: { ids: string[] } | { clientId: string },
+  limit: number,
+): Promise<Pick<NoticeRow, 'id' | 'clientId' | 'kind'>[]> {
+  const [condition, value] =
+    'ids' in choice ? ['id = ANY ($1::uuid[])', choice.ids] : ['client_id = $1', choice.clientId]
+  const result = await db.query<Pick<NoticeRow, 'id' | 'clientId' | 'kind' | 'happenedAt'>>(
+    `UPDATE notices SET given_up_at = NULL, attempts = 0, problem = NULL WHERE id = ANY (ARRAY(
+       SELECT id FROM notices WHERE ${condition} AND ${CONDITIONS['given-up']}
+       ORDER BY happened_at, id LIMIT $2 FOR UPDATE SKIP LOCKED))
+     RETURNING id, client_id AS "clientId", kind, happened_at AS "happenedAt"`,
+    [value, limit],
+  )
+  return result.rows.toSorted((one, other) => one.happenedAt.getTime() - other.happenedAt.getTime())
+}
+
+/** Deletes up to `limit` that happened before then and are over, and says how many. */
+export async function deletePastNotices(db: Queryable, before: Date, limit: number): Promise<number> {
+  const result = await db.query(
+    `DELETE FROM notices WHERE id = ANY (ARRAY(
+       SELECT id FROM notices WHERE happened_at < $1 AND ${IS_OVER} ORDER BY happened_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [before, limit],
+  )
+  return result.rowCount ?? 0
+}
+
+/** Deletes up to `limit` that are over and about a family of this identity, and says how many. */
+export async function deleteNoticesOf(db: Queryable, identityId: string, limit: number): Promise<number> {
+  const result = await db.query(
+    `DELETE FROM notices WHERE id = ANY (ARRAY(
+       SELECT notices.id FROM families JOIN notices ON notices.family_id = families.id
+       WHERE families.identity_id = $1 AND ${IS_OVER} LIMIT $2))`,
+    [identityId, limit],
+  )
+  return result.rowCount ?? 0
+}
+
+const CONDITIONS: Record<NoticeState, string> = {
+  waiting: 'confirmed_at IS NULL AND given_up_at IS NULL',
+  confirmed: 'confirmed_at IS NOT NULL',
+  'given-up': 'confirmed_at IS NULL AND given_up_at IS NOT NULL',
+}
+const IS_OVER = '(confirmed_at IS NOT NULL OR given_up_at IS NOT NULL)'
+
+const COLUMNS = `id, kind, client_id AS "clientId", family_id AS "familyId", identity_id AS "identityId", sid, cause,
+  happened_at AS "happenedAt", attempts, last_attempt_at AS "lastAttemptAt", problem, confirmed_at AS "confirmedAt",
+  given_up_at AS "givenUpAt"`

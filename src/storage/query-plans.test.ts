@@ -9,12 +9,15 @@ import { disableIdentity, enableIdentity, revokeEverything } from '../domain/ide
 import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/expiry.ts'
+import { deliverNotice, type NoticeAnswer } from '../domain/notice-delivery.ts'
+import { listNotices, resendNotices } from '../domain/notices.ts'
 import {
   pruneCounters,
   pruneFamilies,
   pruneHandshakes,
   pruneIdentitySessions,
   pruneMailLinks,
+  pruneNotices,
   pruneSuspensions,
 } from '../domain/pruning.ts'
 import type { Portal } from '../domain/portal.ts'
@@ -50,6 +53,7 @@ const GROWING = [
   'mail_links',
   'counters',
   'suspensions',
+  'notices',
 ]
 
 const PASSKEY_OF_NOBODY = JSON.stringify({
@@ -87,7 +91,8 @@ const seenTables = new Set<string>()
 const query = pg.Client.prototype.query
 
 before(async () => {
-  server = await startTestServer({ clock })
+  // Only what is asked here is recorded, and nothing is forgotten meanwhile.
+  server = await startTestServer({ clock, env: { IN_PROCESS_WORKER: 'false' } })
   db = new pg.Client({ connectionString: server.database.databaseUrl })
   await db.connect()
   // The operations of an operator must be by index for an app of usual size; of twenty-five each has four in a hundred.
@@ -120,6 +125,11 @@ before(async () => {
     SELECT md5(n::text), 1, (extract(epoch FROM now()) * 1000)::bigint + 1000 * n FROM generate_series(-1000, 20000) n`)
   await db.query(`INSERT INTO suspensions (address, since, until, failures)
     SELECT '2001:db8:' || to_hex(n) || '::/64', now(), now() - interval '1 second' * n, 100 FROM generate_series(1, 20000) n`)
+  // Of a hundred, ninety-eight are confirmed and one is given up.
+  await db.query(`INSERT INTO notices (id, kind, client_id, family_id, identity_id, cause, happened_at, confirmed_at, given_up_at)
+    SELECT gen_random_uuid(), 'logout', client_id, id, identity_id, 'signed_out', ended_at,
+      CASE WHEN n > 2 THEN ended_at END, CASE WHEN n = 2 THEN ended_at END
+    FROM (SELECT *, row_number() OVER (ORDER BY ended_at) % 100 AS n FROM families WHERE ended_at IS NOT NULL) f`)
   adaId = await server.addIdentity(ada)
   await server.addIdentity(grace)
   browser = new Browser(server.url)
@@ -212,6 +222,12 @@ for (const [what, act] of [
   ['pruning counters', async () => pruneCounters(server.portal)],
   ['pruning suspensions', async () => pruneSuspensions(server.portal)],
   ['pruning links of mails', async () => pruneMailLinks(server.portal)],
+  ['telling an app', async () => tell({ kind: 'accepted' })],
+  ['telling an app in vain', async () => tell({ kind: 'unreachable', problem: 'is away' })],
+  ['what is told of a family', async () => listNotices(server.portal, { familyId: adaId }, 200)],
+  ['what an app was not told', async () => listNotices(server.portal, { clientId: 'app-4', state: 'given-up' }, 200)],
+  ['telling an app again', async () => resendNotices(server.portal, { clientId: 'app-4' })],
+  ['pruning what apps were told', async () => later(200 * 86_400, async () => pruneNotices(server.portal))],
 ] satisfies [string, () => Promise<unknown>][]) {
   test(`${what} finds its rows by an index`, async () => {
     const statements = await record(act)
@@ -238,6 +254,12 @@ test('a query that reads a whole table would have been noticed', async () => {
     assert.equal(faultsOf(plan as PlanNode, statement).length, 1, text)
   }
 })
+
+async function tell(answer: NoticeAnswer): Promise<void> {
+  const [notice] = await listNotices(server.portal, { clientId: 'app-4', state: 'waiting' }, 1)
+  const delivery = await deliverNotice(server.portal, async () => answer, { notice: notice?.id as string }, false)
+  assert.equal(delivery.kind, answer.kind === 'accepted' ? 'done' : 'given-up')
+}
 
 async function typeCode(code: string) {
   return proveSecondStep(server.portal, { identityId: adaId, answer: { code }, place: home, deviceHash: null })

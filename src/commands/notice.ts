@@ -1,0 +1,72 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { listNotices, type Notice, NOTICE_STATES, type NoticeState, resendNotices } from '../domain/notices.ts'
+import type { Portal } from '../domain/portal.ts'
+import { CommandRefused } from './command-refused.ts'
+import { onPortal, print, printList } from './output.ts'
+
+interface ListOptions {
+  json?: boolean
+  app?: string
+  state?: NoticeState
+  family?: string
+  limit: number
+}
+
+export function addNoticeCommands(program: Command): void {
+  const notice = program.command('notice').description('See what apps were told, and tell them again.')
+
+  onPortal(
+    notice
+      .command('list')
+      .description('List what apps were told, or are to be told, newest first.')
+      .option('--app <client-id>', 'of this app')
+      .addOption(new Option('--state <state>', 'how far it is').choices(NOTICE_STATES))
+      .option('--family <id>', 'about this family', uuid)
+      .option('--limit <count>', 'so many at most', count, 200),
+    async (portal: Portal, { app: clientId, family: familyId, state, limit, json }: ListOptions) => {
+      const notices = await listNotices(portal, { clientId, familyId, state }, limit)
+      printList(notices.map(describe), [...COLUMNS], json)
+    },
+  )
+
+  onPortal(
+    notice
+      .command('resend')
+      .description('Send again what was given up: these, or everything of an app.')
+      .argument('[id...]', 'notices', (value: string, before: string[]) => [...before, uuid(value)], [])
+      .option('--app <client-id>', 'everything of this app'),
+    async (portal: Portal, ids: string[], { app: clientId, json }: { app?: string; json?: boolean }) => {
+      if ((clientId === undefined) === (ids.length === 0)) throw new CommandRefused('name either notices or an --app')
+      const sent = await resendNotices(portal, clientId === undefined ? { ids } : { clientId })
+      const others = ids.filter((id) => !sent.includes(id))
+      print({ resent: sent.length, ...(others.length > 0 && { not_given_up: others }) }, json)
+    },
+  )
+}
+
+const COLUMNS = ['id', 'app', 'kind', 'family', 'cause', 'happened', 'attempts', 'state', 'problem'] as const
+
+function describe(notice: Notice): Record<(typeof COLUMNS)[number], unknown> & Record<string, unknown> {
+  return {
+    id: notice.id,
+    app: notice.clientId,
+    kind: notice.kind,
+    family: notice.familyId,
+    cause: notice.cause,
+    happened: notice.happenedAt,
+    attempts: notice.attempts,
+    last_attempt: notice.lastAttemptAt,
+    state: notice.state,
+    problem: notice.problem,
+  }
+}
+
+function uuid(value: string): string {
+  if (!/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/.test(value)) throw new InvalidArgumentError('It is not an id.')
+  return value
+}
+
+function count(value: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(value)
+}

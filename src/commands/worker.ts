@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import { createPortal } from '../app.ts'
+import { type Background, KEYS_EVERY_MS, repeat, startBackground } from '../background.ts'
+import { type Config, readConfig } from '../config.ts'
+import { createLogger, type Logger } from '../logger.ts'
+import { stopSignal } from './stop-signal.ts'
+
+export function addWorkerCommand(program: Command): void {
+  program
+    .command('worker')
+    .description('Send what is queued and forget what has expired, for portals that do not (IN_PROCESS_WORKER=false).')
+    .action(async () => {
+      const config = readConfig()
+      await work(config, createLogger(config.logLevel), stopSignal())
+      process.exit(0)
+    })
+}
+
+async function work(config: Config, logger: Logger, stopping: Promise<void>): Promise<void> {
+  const portal = await createPortal(config, logger)
+  const stopFollowing = repeat(() => portal.keys.reload(), KEYS_EVERY_MS, logger)
+  let background: Background | null = null
+  try {
+    background = await startBackground(portal, config, logger)
+    process.stdout.write('Gatehouse sends what is queued\n')
+    await stopping
+    logger.info('stopping')
+  } finally {
+    stopFollowing()
+    background?.stop()
+    await portal.passwords.close()
+    await portal.storage.close()
+    background?.release()
+  }
+}

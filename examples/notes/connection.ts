@@ -18,8 +18,13 @@ export interface Connection {
 /** The portal's machine-readable word for why a family is over. */
 export type EndReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
 
-export type RefreshOutcome =
-  { kind: 'fresh' } | { kind: 'ended'; reason: EndReason } | { kind: 'unanswered'; sentence: string }
+export interface End {
+  reason: EndReason
+  /** The portal's id of the family that ended, when it gave one. */
+  family: string | null
+}
+
+export type RefreshOutcome = { kind: 'fresh' } | ({ kind: 'ended' } & End) | { kind: 'unanswered'; sentence: string }
 
 export type TokenAnswer = Awaited<ReturnType<typeof oidc.refreshTokenGrant>>
 
@@ -82,13 +87,13 @@ async function rotate(session: Session): Promise<RefreshOutcome> {
     return { kind: 'fresh' }
   } catch (problem) {
     if (problem instanceof oidc.ResponseBodyError && problem.error === 'invalid_grant') {
-      const reason = endReasonOf(problem)
+      const end = endOf(problem)
       // A sign-in in another tab may have replaced the connection meanwhile; then this end is no news.
       if (session.connection === connection) {
         session.connection = null
-        session.ended = reason
+        session.ended = end
       }
-      return { kind: 'ended', reason }
+      return { kind: 'ended', ...end }
     }
     // Anything else says nothing about the family. What we hold stays: if only the answer was lost, the portal
     // repeats it to the same refresh token for a short while.
@@ -102,7 +107,9 @@ function applicationTokenOf(answer: TokenAnswer, now: number) {
   return { applicationToken: answer.access_token, lifetime, expiresAt: now + lifetime * 1000 }
 }
 
-function endReasonOf(problem: oidc.ResponseBodyError): EndReason {
-  const { reason } = problem.cause
-  return typeof reason === 'string' && END_REASONS.has(reason) ? (reason as EndReason) : 'unknown'
+function endOf({ cause: { reason, fam } }: oidc.ResponseBodyError): End {
+  return {
+    reason: typeof reason === 'string' && END_REASONS.has(reason) ? (reason as EndReason) : 'unknown',
+    family: typeof fam === 'string' ? fam : null,
+  }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Request, Response } from 'express'
-import type { Connection, EndReason, RefreshOutcome } from './connection.ts'
+import type { Connection, End, RefreshOutcome } from './connection.ts'
 
 /** What a sign-in under way must remember until the browser comes back with a code. */
 export interface Attempt {
@@ -19,7 +19,7 @@ export interface Session {
   /** The refresh that is under way, shared by every request that needs it. */
   refreshing: Promise<RefreshOutcome> | null
   /** Why the last connection ended, until the next sign-in. */
-  ended: EndReason | null
+  ended: End | null
   /** Shown once on the next page. */
   notice: string | null
   apiResult: string | null

@@ -123,7 +123,7 @@ function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOpti
         break
       case 'token':
         if (errorOf(ctx.body) === 'invalid_grant' && ctx.state['refusal'] !== undefined) {
-          Object.assign(ctx.body as object, { reason: ctx.state['refusal'].reason })
+          Object.assign(ctx.body as object, ctx.state['refusal'])
         }
         break
       case 'end_session_confirm':
@@ -186,7 +186,8 @@ function logEvents(provider: Provider, logger: Logger): void {
           clientId: ctx.oidc.client?.clientId,
           refusal: error.message,
           detail: error.error_detail,
-          ...ctx.state['refusal'],
+          reason: ctx.state['refusal']?.reason,
+          familyId: ctx.state['familyId'],
         },
         'refused',
       )

@@ -388,6 +388,26 @@ export async function listFamilies(
   return result.rows
 }
 
+/** Newest first: all of an identity, of one app where it is named; or of an app alone those that have not ended. */
+export async function searchFamilies(
+  db: Queryable,
+  identityId: string | null,
+  clientId: string | null,
+  { now, seenSince }: Moment,
+  limit: number,
+): Promise<FamilyRow[]> {
+  const chosen =
+    identityId === null
+      ? 'f.client_id = $2 AND f.ended_at IS NULL AND $1::uuid IS NULL'
+      : 'f.identity_id = $1 AND ($2::text IS NULL OR f.client_id = $2)'
+  const result = await db.query<FamilyRow>(
+    `SELECT ${COLUMNS}, NOT ${followsLiving('$3', '$4')} AS "sessionOver" FROM ${JOINED}
+     WHERE ${chosen} ORDER BY f.created_at DESC LIMIT $5`,
+    [identityId, clientId, now, seenSince, limit],
+  )
+  return result.rows
+}
+
 export async function countEndedFamilies(
   { pool }: Storage,
   identityId: string,

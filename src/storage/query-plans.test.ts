@@ -5,6 +5,7 @@ import pg from 'pg'
 import { type AppRow, changeApp, disableApp, enableApp, endFamiliesOfDisabledApps, findApp } from '../domain/apps.ts'
 import { deleteAccount } from '../domain/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/erasure.ts'
+import { searchFamilies } from '../domain/families.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
@@ -41,6 +42,7 @@ const FAMILIES = 40_000
 /** Tables with a row for everybody and everything. `apps` and `signing_keys` have few, which may be read whole. */
 const GROWING = [
   'families',
+  'ledger_entries',
   'identities',
   'identity_sessions',
   'audit_events',
@@ -106,6 +108,8 @@ before(async () => {
   await addFamilies(db, { families: { from: 0, count: FAMILIES }, people, clientIds, endedPercent: 30 }, clock())
   await db.query(`INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
     SELECT created_at, 'family_opened', identity_id, client_id, id, browser, address FROM families, generate_series(1, 2)`)
+  await db.query(`INSERT INTO ledger_entries (family_id, kind, count, first_at, last_at, generation, browser, address)
+    SELECT id, 'grace_hit', 1, created_at, created_at, 0, browser, address FROM families`)
   await db.query(`INSERT INTO handshakes (id, payload, uid, expires_at)
     SELECT 'Session:' || md5(n::text), repeat('x', 500), 'Session:' || md5((-n)::text), now() + interval '1 second' * (n % 3600)
     FROM generate_series(1, 20000) n`)
@@ -185,6 +189,7 @@ for (const [what, act] of [
   ['introspection', async () => notes.introspect((await connected()).access_token)],
   ['userinfo', async () => notes.userinfo((await connected()).access_token)],
   ['revocation by an app', async () => notes.revoke(await freshToken())],
+  ['the page of a family', async () => browser.get(`/families/${await familyId()}`)],
   ['ending a family', async () => browser.post(`/families/${await familyId()}/revocation`, {})],
   ['disconnecting an app', async () => browser.post('/apps/notes/disconnection', {})],
   ['ending a browser', async () => browser.post(`/sessions/${await sessionId()}/revocation`, {})],
@@ -207,6 +212,8 @@ for (const [what, act] of [
   ['coming back to a deleted account', async () => comeBack()],
   ['erasing an account', async () => erase()],
   ['ending everything of a person', async () => revokeEverything(server.portal, adaId)],
+  ['the families of a person', async () => searchFamilies(server.portal, adaId, 'notes', 50)],
+  ['the families of an app', async () => searchFamilies(server.portal, null, 'notes', 50)],
   ['changing an app', async () => changeApp(server.portal, await app('app-3'), { name: 'Letters' })],
   ['disabling an app', async () => disableApp(server.portal, await app('app-3'))],
   ['ending what a disabled app still has', async () => endFamiliesOfDisabledApps(server.portal)],

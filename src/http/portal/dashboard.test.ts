@@ -113,9 +113,9 @@ test('every family that is over says why', async () => {
 
   const { text } = await readPage(await browser.get('/dashboard'))
   for (const why of [
-    'You ended it.',
-    'The app signed you out.',
-    'A refresh token that had been replaced was used again, so somebody may have copied it.',
+    'You ended it, from Firefox on Linux, 127.0.0.1.',
+    'The app signed you out, from node, 127.0.0.1.',
+    'so somebody may have copied it: generation 0 came back after 2, from node, 127.0.0.1.',
     'It had not been used for a long time.',
   ]) {
     assert.ok(text.includes(why), `${why} is missing in ${text}`)

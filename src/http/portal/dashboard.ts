@@ -1,13 +1,13 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
-import { END_CAUSES } from '../../domain/end-causes.ts'
-import { type ConnectedApp, endCauseOf, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
+import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
 import { addressInWords } from '../../domain/places.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
 import { render } from '../render.ts'
 import { timeInWords } from '../../domain/time-words.ts'
+import { shapeEnd } from './families.ts'
 
 /** GET /dashboard */
 export async function showDashboard(req: Request, res: Response): Promise<void> {
@@ -52,9 +52,6 @@ function summaryOf(living: FamilyRow[], here: string): string {
 }
 
 function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date) {
-  const cause = endCauseOf(family, now)
-  // What nobody has written down yet ended when it idled, or a moment ago, with what it follows.
-  const endedAt = family.endedAt ?? (family.idleExpiresAt < now ? family.idleExpiresAt : now)
   return {
     id: family.id,
     browser: browserInWords(family.browser),
@@ -63,12 +60,6 @@ function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date)
     lastUsed: timeInWords(family.lastUsedAt, now),
     rotations: family.generation,
     here: family.identitySessionId === here,
-    state: cause === null ? 'living' : 'ended',
-    ended: cause === null ? null : timeInWords(endedAt, now),
-    why: cause === null ? null : sentence(END_CAUSES[cause].words),
+    ...shapeEnd(portal, family, now),
   }
-}
-
-function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 }

@@ -23,7 +23,7 @@ let adaId: string
 
 before(async () => {
   portal = await openTestPortal()
-  await portal.storage.jobs.work('mail', async () => {})
+  await portal.storage.jobs.work('mail', { everyMs: 500, atOnce: 1 }, async () => 'done')
   adaId = await addIdentity(portal, ada)
   for (const id of ['notes', 'photos', 'closing']) await createApp(portal, id, notesApp)
   await createApp(portal, 'strict', { ...notesApp, rotationGrace: 0 })

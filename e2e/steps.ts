@@ -40,12 +40,12 @@ export async function expectConnected(page: Page, app: string, { username }: Pic
 }
 
 /** Notes is told at once. Photos cannot be told; it finds out why when its page loads, because it refreshes then. */
-export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos') {
+export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos', reason = 'revoked') {
   const heading = page.getByRole('heading', { name: `${name} was disconnected` })
   if (name === 'Photos') {
     await page.goto(app)
     await expect(heading).toBeVisible()
-    await expect(page.getByTestId('reason')).toHaveText('revoked')
+    await expect(page.getByTestId('reason')).toHaveText(reason)
     return
   }
   await expect(async () => {

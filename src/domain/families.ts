@@ -12,11 +12,11 @@ import {
   searchFamilies as searchRows,
 } from '../storage/families.ts'
 import type { AppRow } from '../storage/apps.ts'
-import { updateSeen } from '../storage/identity-sessions.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
 import { end as endNow } from './endings.ts'
 import { endCauseOf } from './family-ends.ts'
 import { lifetimeOf } from './family-lifetimes.ts'
+import { noteSessionUsed } from './identity-sessions.ts'
 import { type LedgerKind, recordInLedger } from './ledger.ts'
 import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
@@ -128,7 +128,7 @@ async function advance(
   if (family === null) return null
   // Whoever uses an app uses the portal's sign-in, where both live and end together.
   if (family.lifetime === 'session' && family.identitySessionId !== null)
-    await updateSeen(portal.storage, family.identitySessionId, portal.clock())
+    await noteSessionUsed(portal, family.identitySessionId)
   return { kind: 'rotated', family, refreshToken: successor }
 }
 
@@ -190,8 +190,9 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
       return { kind: 'scope-exceeded', familyId }
     }
   }
-  // Every condition holds now though the update found one that did not: the clock, or an operator, has just changed it.
-  if (isCurrent) return refuse('refused_raced', 'unknown')
+  // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
+  // taken the family over while the update waited for it, has just changed it.
+  if (isCurrent) return (await advance(portal, token, presentation)) ?? refuse('refused_raced', 'unknown')
   // A generation the row has not reached comes from after a restored backup, not from a thief.
   if (generation > family.generation) return refuse('refused_ahead', 'unknown')
 

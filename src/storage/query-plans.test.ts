@@ -2,23 +2,26 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
+import { type AppRow, changeApp, disableApp, enableApp, endFamiliesOfDisabledApps, findApp } from '../domain/apps.ts'
 import { deleteAccount } from '../domain/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/erasure.ts'
 import { searchFamilies } from '../domain/families.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
+import { expireFamilies, expireIdentitySessions } from '../domain/expiry.ts'
 import { deliverNotice, type NoticeAnswer } from '../domain/notice-delivery.ts'
 import { listNotices, resendNotices } from '../domain/notices.ts'
 import {
   pruneCounters,
   pruneFamilies,
   pruneHandshakes,
+  pruneIdentitySessions,
   pruneMailLinks,
   pruneNotices,
   pruneSuspensions,
 } from '../domain/pruning.ts'
+import type { Portal } from '../domain/portal.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
 import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
 import { notesApp } from '../testing/apps.ts'
@@ -198,6 +201,8 @@ for (const [what, act] of [
   ['new recovery codes', async () => replaceRecoveryCodes(server.portal.storage.pool, adaId, [], clock())],
   ['removing a second factor', async () => deleteSecondFactor(server.portal.storage.pool, 'totp', adaId, adaId)],
   ['signing out', async () => browser.post('/logout', {})],
+  ['signing in again where one was signed in', async () => browser.signIn(ada)],
+  ['signing out everywhere', async () => browser.post('/logout', { everywhere: 'yes' })],
   ['disabling a person', async () => disableIdentity(server.portal, adaId)],
   ['enabling a person', async () => enableIdentity(server.portal, adaId)],
   ['forgetting a browser', async () => forgetBrowser()],
@@ -211,8 +216,12 @@ for (const [what, act] of [
   ['the families of an app', async () => searchFamilies(server.portal, null, 'notes', 50)],
   ['changing an app', async () => changeApp(server.portal, await app('app-3'), { name: 'Letters' })],
   ['disabling an app', async () => disableApp(server.portal, await app('app-3'))],
+  ['ending what a disabled app still has', async () => endFamiliesOfDisabledApps(server.portal)],
   ['enabling an app', async () => enableApp(server.portal, await app('app-3'))],
-  ['pruning what nobody has ended', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
+  ['ending families that have expired', async () => later(31 * 86_400, async () => firstBatch(expireFamilies))],
+  ['ending browsers that have expired', async () => firstBatch(expireIdentitySessions)],
+  ['pruning families', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
+  ['pruning signed-out browsers', async () => pruneIdentitySessions(server.portal)],
   ['pruning protocol records', async () => pruneHandshakes(server.portal)],
   ['suspending an address', async () => suspend(server.portal, '192.0.2.9', 100)],
   ['listing suspended addresses', async () => listSuspensions(server.portal)],
@@ -394,6 +403,14 @@ async function erase(): Promise<void> {
   const id = await server.addIdentity({ ...grace, username: 'leaver', email: 'leaver@example.test' })
   await deleteAccount(server.portal, id, null, 0)
   assert.equal(await eraseDeletedAccounts(server.portal), 1)
+}
+
+/** There are enough to keep a round busy for a while. */
+async function firstBatch(run: (portal: Portal, signal: AbortSignal) => Promise<number>): Promise<void> {
+  const stopping = new AbortController()
+  const running = run(server.portal, stopping.signal)
+  stopping.abort()
+  assert.ok((await running) > 0)
 }
 
 async function familyId(): Promise<string> {

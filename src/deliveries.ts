@@ -10,9 +10,10 @@ import { createMailer } from './mail/mailer.ts'
 import { createBackChannel } from './oidc/back-channel.ts'
 import { requestOf } from './oidc/notice-requests.ts'
 
-/** How soon an app hears of something, at the latest (ms), and what it refused before. */
-const NOTICES_EVERY_MS = 500
-const LATE_NOTICES_EVERY_MS = 5000
+/** As many mails at once as any mail server bears; every app at once, because none may wait for another. */
+const MAILS = { everyMs: 500, atOnce: 5 }
+const NOTICES = { everyMs: 500, atOnce: 100 }
+const LATE_NOTICES = { everyMs: 2000, atOnce: 100 }
 
 /**
  * Sends what is queued, as long as the portal's stores are open; the queue tries again what failed.
@@ -32,14 +33,15 @@ async function startMails(portal: Portal, config: Config, logger: Logger): Promi
   if (smtpUrl === null && outbox === null) logger.warn('SMTP_URL is not set, so no mail is sent')
   const mailer = createMailer({ smtpUrl, from, outbox, clock: portal.clock })
 
-  await portal.storage.jobs.work('mail', async (payload, id) => {
+  await portal.storage.jobs.work('mail', MAILS, async (payload, id) => {
     const mail = payload as Mail
     try {
       await deliverMail(portal, mailer, mail, id)
+      return 'done'
     } catch (error) {
       logger.warn({ mail: id, kind: mail.kind, refusal: (error as Error).message }, 'a mail was not sent')
-      // Whoever it is for cannot be reached by it, and trying again does not help.
-      if (!(error instanceof MailRefused)) throw error
+      // When whoever it is for cannot be reached by it, trying again does not help.
+      return error instanceof MailRefused ? 'done' : 'again'
     }
   })
   return () => mailer.close()
@@ -61,12 +63,12 @@ async function startNotices(portal: Portal, config: Config, logger: Logger): Pro
     if (delivery.kind === 'done') return 'done'
     const { kind, problem } = delivery
     const { id, clientId: app, kind: about, familyId: family } = delivery.notice
-    logger.warn({ notice: id, about, app, family, problem, then: kind }, 'an app was not told')
+    logger.warn({ notice: id, about, app, family, problem, next: kind }, 'an app was not told')
     return kind === 'waiting' ? 'again' : 'done'
   }
 
   const { jobs } = portal.storage
-  await jobs.workLanes('notices', NOTICES_EVERY_MS, deliver(false))
-  await jobs.workLanes('late-notices', LATE_NOTICES_EVERY_MS, deliver(true))
+  await jobs.work('notices', NOTICES, deliver(false))
+  await jobs.work('late-notices', LATE_NOTICES, deliver(true))
   return () => channel.close()
 }

@@ -147,6 +147,35 @@ test('what is changed counts from the next request, and what is not named stays'
   assert.match((await readPage(await browser.get('/dashboard'))).text, /New wiki/)
 })
 
+test('an app can listen for endings and have lifetimes of its own, until an empty word takes that away', async () => {
+  const listening = {
+    backchannel_logout_uri: 'https://wiki.example.test/logout',
+    event_receiver_uri: 'https://wiki.example.test/events',
+    family_lifetime: 'session',
+    family_renewal: 'sign-in',
+  }
+  const options = Object.keys(listening).map((name) => `--${name.replaceAll('_', '-')}`)
+  const told = async (values: string[]) => {
+    const args = options.flatMap((option, index) => [option, values[index] as string])
+    const changed = printed(await app('update', 'wiki', ...args, '--json'))
+    return Object.fromEntries(Object.keys(listening).map((name) => [name, changed[name]]))
+  }
+  assert.deepEqual(await told(Object.values(listening)), listening)
+  const kept = printed(await app('update', 'wiki', '--name', 'Wiki', '--json'))
+  assert.equal(kept['backchannel_logout_uri'], listening.backchannel_logout_uri)
+  assert.deepEqual(Object.values(await told(['', '', '', ''])), [null, null, null, null])
+  const { code, stderr } = await app(
+    'update',
+    'wiki',
+    '--family-lifetime',
+    'forever',
+    '--event-receiver-uri',
+    '/events',
+  )
+  assert.equal(code, 1)
+  assert.match(stderr, /^event receiver URI "\/events": is not an absolute URI\nfamily-lifetime must be session/)
+})
+
 test('an app that may do without PKCE comes with a warning', async () => {
   const args = ['create', 'old', '--name', 'Old', '--redirect-uri', CALLBACK, '--allow-no-pkce', '--json']
   const { code, stdout, stderr } = await app(...args)

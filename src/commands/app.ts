@@ -24,6 +24,10 @@ interface AppOptions {
   native?: boolean
   audience?: string
   scope?: string
+  backchannelLogoutUri?: string
+  eventReceiverUri?: string
+  familyLifetime?: string
+  familyRenewal?: string
   allowNoPkce?: boolean
   idTokenAlg?: string
   applicationTokenTtl?: number
@@ -118,6 +122,8 @@ function withSettings(command: Command): Command {
     .option('--name <name>', 'what people call it')
     .option('--redirect-uri <uri...>', 'exact; https, or http on loopback')
     .option('--post-logout-redirect-uri <uri...>', 'where a browser may go after a logout')
+    .option('--backchannel-logout-uri <uri>', 'where it is told that a session has ended; "" for nowhere')
+    .option('--event-receiver-uri <uri>', 'where it takes security events; "" for nowhere')
     .option('--audience <audience>', 'aud of its application tokens (default: the client id)')
     .option('--scope <scopes>', 'every scope it may ask for, separated by spaces')
     .option('--allow-no-pkce', 'for a confidential app whose library cannot do better')
@@ -125,6 +131,8 @@ function withSettings(command: Command): Command {
     .option('--application-token-ttl <seconds>', 'life of its application tokens', whole)
     .option('--family-idle <seconds>', 'how long a family may go unused', whole)
     .option('--family-max <seconds>', 'how long a family may last', whole)
+    .option('--family-lifetime <what>', 'what a family follows: session, browser or offline; "" as the portal says')
+    .option('--family-renewal <when>', 'when a family gets a new term: never or sign-in; "" as the portal says')
     .option('--rotation-grace <seconds>', 'how long a replaced refresh token gets its successor again, 0 to 300', whole)
 }
 
@@ -134,6 +142,10 @@ function settingsOf(options: AppOptions): Partial<AppSettings> {
     name: options.name,
     redirectUris: options.redirectUri,
     postLogoutRedirectUris: options.postLogoutRedirectUri,
+    backchannelLogoutUri: unlessEmpty(options.backchannelLogoutUri),
+    eventReceiverUri: unlessEmpty(options.eventReceiverUri),
+    familyLifetime: unlessEmpty(options.familyLifetime),
+    familyRenewal: unlessEmpty(options.familyRenewal),
     audience: options.audience,
     scope: options.scope,
     allowNoPkce: options.allowNoPkce,
@@ -144,6 +156,11 @@ function settingsOf(options: AppOptions): Partial<AppSettings> {
     rotationGrace: options.rotationGrace,
   }
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
+}
+
+/** An empty word takes a setting away. */
+function unlessEmpty(value: string | undefined): string | null | undefined {
+  return value === '' ? null : value
 }
 
 async function find(portal: Portal, clientId: string): Promise<AppRow> {
@@ -160,6 +177,8 @@ function describe(app: AppRow): Record<string, unknown> {
     state: app.disabledAt === null ? 'enabled' : 'disabled',
     redirect_uris: app.redirectUris,
     post_logout_redirect_uris: app.postLogoutRedirectUris,
+    backchannel_logout_uri: app.backchannelLogoutUri,
+    event_receiver_uri: app.eventReceiverUri,
     audience: app.audience,
     scope: app.scope,
     allow_no_pkce: app.allowNoPkce,
@@ -167,6 +186,8 @@ function describe(app: AppRow): Record<string, unknown> {
     application_token_ttl: app.applicationTokenTtl,
     family_idle: app.familyIdle,
     family_max: app.familyMax,
+    family_lifetime: app.familyLifetime,
+    family_renewal: app.familyRenewal,
     rotation_grace: app.rotationGrace,
     created_at: app.createdAt,
     updated_at: app.updatedAt,

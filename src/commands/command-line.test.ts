@@ -27,8 +27,14 @@ const COMMANDS = [
   'user disable',
   'user enable',
   'user revoke-all',
+  'family list',
+  'family show',
+  'family end',
   'keys list',
   'keys rotate',
+  'notice list',
+  'notice resend',
+  'worker',
 ]
 
 let folder: TemporaryFolder

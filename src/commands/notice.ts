@@ -1,11 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import {
-  listNotices,
-  type Notice,
-  NOTICE_STATES,
-  type NoticeState,
-  resendNotices,
-} from '../domain/notices.ts'
+import { listNotices, type Notice, NOTICE_STATES, type NoticeState, resendNotices } from '../domain/notices.ts'
 import type { Portal } from '../domain/portal.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'

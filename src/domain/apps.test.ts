@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { updateAppDisabledAt } from '../storage/apps.ts'
 import { deskApp, notesApp, photosApp } from '../testing/apps.ts'
+import { connect, familyRow, multiply } from '../testing/connections.ts'
+import { addIdentity } from '../testing/identities.ts'
+import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { AppRefused } from './app-refused.ts'
 import {
@@ -11,6 +15,7 @@ import {
   createApp,
   disableApp,
   enableApp,
+  endFamiliesOfDisabledApps,
   findApp,
   findAppFast,
   listApps,
@@ -118,6 +123,32 @@ test('an app is disabled and enabled', async () => {
   assert.equal((await enableApp(portal, app)).disabledAt, null)
 })
 
+test('what an app still has because whoever disabled it was interrupted is ended later, and nothing else', async () => {
+  const identityId = await addIdentity(portal, ada)
+  const [disabled, enabled, kept] = [someId(), someId(), someId()]
+  for (const id of [disabled, enabled, kept])
+    await createApp(portal, id, { ...notesApp, backchannelLogoutUri: 'https://notes.example.test/logouts' })
+  const [over, ...living] = [
+    await connect(portal, identityId, disabled),
+    await connect(portal, identityId, enabled),
+    await connect(portal, identityId, kept),
+  ]
+  await multiply(portal, over, 299)
+  for (const id of [disabled, enabled])
+    await updateAppDisabledAt(portal.storage.pool, id, portal.clock(), portal.clock())
+  await enableApp(portal, (await findApp(portal.storage, enabled)) as AppRow)
+
+  const counts = await Promise.all([endFamiliesOfDisabledApps(portal), endFamiliesOfDisabledApps(portal)])
+  const rest = await endFamiliesOfDisabledApps(portal)
+  assert.equal(counts[0] + counts[1] + rest, 300)
+  assert.equal((await familyRow(portal, over)).endCause, 'app_disabled')
+  for (const family of living) assert.equal((await familyRow(portal, family)).endCause, null)
+  const { rows } = await portal.storage.pool.query(
+    'SELECT client_id, cause, count(*)::int AS count FROM notices GROUP BY client_id, cause',
+  )
+  assert.deepEqual(rows, [{ client_id: disabled, cause: 'app_disabled', count: 300 }])
+})
+
 for (const clientId of ['notes', 'a', 'A-1._~z', '0', 'x'.repeat(128), 'https.example']) {
   test(`${clientId.slice(0, 20)} is a client id`, async () => {
     assert.equal((await createApp(portal, clientId, notesApp)).app.clientId, clientId)
@@ -212,6 +243,48 @@ for (const [settings, why] of [
   })
 }
 
+const app = (isPublic: boolean, uri: string) => ({ ...(isPublic ? photosApp : notesApp), backchannelLogoutUri: uri })
+for (const [settings, why] of [
+  [app(false, 'https://notes.example.test/logout?tenant=1'), null],
+  [app(true, 'https://photos.example.test/logout'), null],
+  [app(false, 'http://notes.internal:8080/logout'), null],
+  [app(false, 'http://10.0.0.1/logout'), null],
+  [app(true, 'http://127.0.0.1:4001/logout'), null],
+  [app(true, 'http://localhost/logout'), null],
+
+  [app(true, 'http://10.0.0.1/logout'), 'http is not allowed for a public app; use https'],
+  [app(true, 'http://localhost.evil.test/'), 'http is not allowed for a public app; use https'],
+  [{ ...deskApp, backchannelLogoutUri: 'com.example.desk:/logout' }, 'must begin with https://'],
+  [app(false, 'ftp://notes.example.test/'), 'must begin with https://'],
+  [app(false, 'file:///etc/passwd'), 'must begin with https://'],
+  [app(false, '/logout'), 'is not an absolute URI'],
+  [app(false, ''), 'is not an absolute URI'],
+  [app(false, 'https://notes.example.test/\n'), 'is not an absolute URI'],
+  [app(false, `https://notes.example.test/${'a'.repeat(2000)}`), 'is not an absolute URI'],
+  [app(false, 'https://notes.example.test/#'), 'a fragment is not allowed'],
+  [app(false, 'https://ada:secret@notes.example.test/'), 'a user name in it is not allowed'],
+  [app(false, 'https://notes.example.test@evil.test/'), 'a user name in it is not allowed'],
+  [app(false, 'https://notes.example.test/%2e%2e/logout'), 'must be written in its plain form'],
+  [app(false, 'https:notes.example.test/logout'), 'must be written in its plain form'],
+] as const) {
+  const { backchannelLogoutUri: uri, isPublic } = settings
+  const whose = isPublic ? 'a public app' : 'a confidential app'
+  test(`${whose} ${why === null ? 'may' : 'may not'} listen at ${JSON.stringify(uri.slice(0, 60))}`, async () => {
+    const events = { ...settings, backchannelLogoutUri: null, eventReceiverUri: uri }
+    if (why === null) {
+      const [logouts, both] = [settings, { ...events, backchannelLogoutUri: uri }]
+      assert.equal((await createApp(portal, someId(), logouts)).app.backchannelLogoutUri, uri)
+      assert.equal((await createApp(portal, someId(), both)).app.eventReceiverUri, uri)
+      return
+    }
+    const message = `back-channel logout URI ${JSON.stringify(uri)}: ${why}`
+    await assert.rejects(createApp(portal, someId(), settings), { message })
+    await assert.rejects(createApp(portal, someId(), events), {
+      message: message.replace('back-channel logout', 'event receiver'),
+    })
+  })
+}
+
 for (const [change, fault] of [
   [{ name: '' }, 'a name has 1 to 100 characters'],
   [{ name: '  ' }, 'a name has 1 to 100 characters'],
@@ -240,6 +313,9 @@ for (const [change, fault] of [
   [{ familyMax: 315_360_001 }, 'family-max must be between 10 and 315360000 seconds'],
   [{ rotationGrace: -1 }, 'rotation-grace must be between 0 and 300 seconds'],
   [{ rotationGrace: 301 }, 'rotation-grace must be between 0 and 300 seconds'],
+  [{ familyLifetime: 'forever' }, 'family-lifetime must be session or browser or offline'],
+  [{ familyLifetime: '' }, 'family-lifetime must be session or browser or offline'],
+  [{ familyRenewal: 'always' }, 'family-renewal must be never or sign-in'],
 ] satisfies [Partial<AppSettings>, string][]) {
   test(`an app with ${JSON.stringify(change).slice(0, 60)} is refused`, async () => {
     await assert.rejects(createApp(portal, someId(), { ...notesApp, ...change }), (error: Error) => {
@@ -255,6 +331,8 @@ for (const change of [
   { applicationTokenTtl: 3600, familyIdle: 315_360_000, familyMax: 315_360_000, rotationGrace: 300 },
   { name: 'x'.repeat(100), audience: 'x'.repeat(255), scope: 'openid notes:read https://api.example.test/write' },
   { allowNoPkce: true, idTokenAlg: 'RS256' },
+  { familyLifetime: 'session', familyRenewal: 'sign-in' },
+  { familyLifetime: 'offline', familyRenewal: 'never' },
 ] satisfies Partial<AppSettings>[]) {
   test(`an app with ${JSON.stringify(change).slice(0, 60)} is taken`, async () => {
     const { app } = await createApp(portal, someId(), { ...notesApp, ...change })

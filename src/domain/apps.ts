@@ -1,15 +1,16 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { isLoopback } from '../config.ts'
+import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../config.ts'
 import {
   type AppRow,
   findApp,
   findAppFast,
   insertApp,
   listApps,
+  listDisabledClientIds,
   updateApp,
   updateAppDisabledAt,
 } from '../storage/apps.ts'
-import { lockFamiliesOfApp } from '../storage/families.ts'
+import { lockFamiliesOfDisabledApp } from '../storage/families.ts'
 import { isUniqueViolation, transaction } from '../storage/postgres.ts'
 import { AppRefused } from './app-refused.ts'
 import { endIn } from './endings.ts'
@@ -119,15 +120,27 @@ export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
   return { ...app, disabledAt: now, updatedAt: now }
 }
 
-async function endFamiliesOfApp(portal: Portal, clientId: string): Promise<void> {
-  for (;;) {
-    const count = await transaction(portal.storage.pool, async (db) => {
-      const ids = await lockFamiliesOfApp(db, clientId, ENDED_AT_ONCE)
+/** Ends what disabled apps still have because whoever disabled them was interrupted. @returns how many families. */
+export async function endFamiliesOfDisabledApps(portal: Portal, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  for (const clientId of await listDisabledClientIds(portal.storage.pool)) {
+    count += await endFamiliesOfApp(portal, clientId, signal)
+  }
+  return count
+}
+
+async function endFamiliesOfApp(portal: Portal, clientId: string, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  while (signal?.aborted !== true) {
+    const ended = await transaction(portal.storage.pool, async (db) => {
+      const ids = await lockFamiliesOfDisabledApp(db, clientId, ENDED_AT_ONCE)
       await endIn(portal, db, { families: { ids } }, { cause: 'app_disabled', place: null }, portal.clock())
       return ids.length
     })
-    if (count < ENDED_AT_ONCE) return
+    count += ended
+    if (ended < ENDED_AT_ONCE) break
   }
+  return count
 }
 
 export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {
@@ -175,6 +188,10 @@ function faultsOf(settings: AppSettings): string[] {
   if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
     faults.push(`ID tokens are signed with ${SIGNING_ALGS.join(' or ')}`)
   faults.push(
+    ...listenerFaults('back-channel logout URI', settings.backchannelLogoutUri, settings.isPublic),
+    ...listenerFaults('event receiver URI', settings.eventReceiverUri, settings.isPublic),
+    ...choiceFault('family-lifetime', settings.familyLifetime, FAMILY_LIFETIMES),
+    ...choiceFault('family-renewal', settings.familyRenewal, FAMILY_RENEWALS),
     ...rangeFault('application-token-ttl', settings.applicationTokenTtl, 10, LONGEST_TOKEN),
     ...rangeFault('family-idle', settings.familyIdle, 10, 315_360_000),
     ...rangeFault('family-max', settings.familyMax, 10, 315_360_000),
@@ -188,21 +205,46 @@ function rangeFault(name: string, seconds: number | null, minimum: number, maxim
   return fits ? [] : [`${name} must be between ${minimum} and ${maximum} seconds`]
 }
 
+function choiceFault(name: string, value: string | null, choices: readonly string[]): string[] {
+  return value === null || choices.includes(value) ? [] : [`${name} must be ${choices.join(' or ')}`]
+}
+
 /** Exact URIs only: https, or http on loopback, or, for a native app, a scheme of its own (RFC 8252 §7.1). */
 function redirectFaults(uri: string, isNative: boolean): string[] {
   const refused = (why: string) => [`redirect URI ${JSON.stringify(uri)}: ${why}`]
-  const url = URL.parse(uri)
-  if (url === null || !/^[\x21-\x7e]{1,2000}$/.test(uri)) return refused('is not an absolute URI')
-  if (uri.includes('*')) return refused('wildcards are not allowed')
-  if (uri.includes('#')) return refused('a fragment is not allowed')
-  if (url.username !== '' || url.password !== '' || /^[a-z]+:\/\/[^/]*@/i.test(uri))
-    return refused('a user name in it is not allowed')
-  // Browsers read https:host and https:///host as https://host, and %2e as a dot.
-  if (uri.includes('\\') || /^https?:(?!\/\/[^/])|\/(\.|%2e){1,2}(\/|$|\?)/i.test(uri))
-    return refused('must be written in its plain form')
+  const url = plainUrl(uri)
+  if (typeof url === 'string') return refused(url)
   if (url.protocol === 'https:') return []
   if (url.protocol === 'http:')
     return isLoopback(url.hostname) ? [] : refused('http is only allowed on loopback; use https')
   if (isNative && /^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+:$/.test(url.protocol)) return []
   return refused(isNative ? 'a scheme of an app contains a dot, like com.example.app' : 'must begin with https://')
+}
+
+/**
+ * Where an app listens for the portal: https, or http on loopback or for an app that keeps a secret (OpenID Connect Back-Channel
+ * Logout §2.2). Which networks are reached is decided when something is sent.
+ */
+function listenerFaults(name: string, uri: string | null, isPublic: boolean): string[] {
+  if (uri === null) return []
+  const refused = (why: string) => [`${name} ${JSON.stringify(uri)}: ${why}`]
+  const url = plainUrl(uri)
+  if (typeof url === 'string') return refused(url)
+  if (url.protocol === 'https:') return []
+  if (url.protocol !== 'http:') return refused('must begin with https://')
+  return !isPublic || isLoopback(url.hostname) ? [] : refused('http is not allowed for a public app; use https')
+}
+
+/** The URL, or what is wrong with one that two programs might read in two ways. */
+function plainUrl(uri: string): URL | string {
+  const url = URL.parse(uri)
+  if (url === null || !/^[\x21-\x7e]{1,2000}$/.test(uri)) return 'is not an absolute URI'
+  if (uri.includes('*')) return 'wildcards are not allowed'
+  if (uri.includes('#')) return 'a fragment is not allowed'
+  if (url.username !== '' || url.password !== '' || /^[a-z]+:\/\/[^/]*@/i.test(uri))
+    return 'a user name in it is not allowed'
+  // Browsers read https:host and https:///host as https://host, and %2e as a dot.
+  if (uri.includes('\\') || /^https?:(?!\/\/[^/])|\/(\.|%2e){1,2}(\/|$|\?)/i.test(uri))
+    return 'must be written in its plain form'
+  return url
 }

@@ -14,6 +14,8 @@ import { endFamilies } from './endings.ts'
 import { disableIdentity, findIdentity, register } from './identities.ts'
 import { openIdentitySession } from './identity-sessions.ts'
 import { makeMailLink } from './mail-links.ts'
+import { deliverNotice, type NoticeAnswer } from './notice-delivery.ts'
+import { listNotices } from './notices.ts'
 
 const DAY = 86_400
 const REMARKABLE = { browser: 'Netscape of somebody 4.08', address: '198.51.100.77' }
@@ -174,9 +176,9 @@ test('a long life is erased whole, in statements that are short', async () => {
     [portal.clock(), id],
   )
   await portal.storage.pool.query(
-    `INSERT INTO families (id, client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at,
+    `INSERT INTO families (id, client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime,
        browser, address, ended_at, end_cause)
-     SELECT gen_random_uuid(), client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at,
+     SELECT gen_random_uuid(), client_id, identity_id, current_hash, scope, amr, auth_time, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime,
        browser, address, $2, 'disconnected' FROM families, generate_series(1, 5000) WHERE id = $1`,
     [notes.familyId, portal.clock()],
   )
@@ -204,4 +206,50 @@ test('a portal that runs erases by itself, every minute', async () => {
     mock.timers.reset()
     await server.close()
   }
+})
+
+test('what an app has not been told of somebody who is erased it still is, and then nothing is kept of it', async () => {
+  await createApp(portal, 'letters', { ...notesApp, backchannelLogoutUri: 'https://letters.example.test/logout' })
+  const id = await addPerson('sender')
+  const told: string[] = []
+  const tell = async (notice: string, answer: NoticeAnswer) => {
+    const send = async ({ familyId }: { familyId: string }) => {
+      told.push(familyId)
+      return answer
+    }
+    return (await deliverNotice(portal, send, { notice }, false)).kind
+  }
+  const left = async () => listNotices(portal, { clientId: 'letters' }, 10)
+  const families = [await connect(portal, id, 'letters'), await connect(portal, id, 'letters')]
+  await endFamilies(portal, { id: families[0]?.familyId as string }, 'signed_out', home)
+  const [first] = await left()
+  assert.equal(await tell(first?.id as string, { kind: 'accepted' }), 'done')
+  await deleteAccount(portal, id, null, 0)
+  assert.equal((await left()).length, 2)
+
+  assert.equal(await eraseAccount(portal, id), true)
+  const [notice, ...others] = await left()
+  assert.deepEqual([notice?.familyId, others], [families[1]?.familyId, []])
+  assert.equal(await tell(notice?.id as string, { kind: 'unreachable', problem: 'is away' }), 'waiting')
+  assert.equal((await left()).length, 1)
+  assert.equal(await tell(notice?.id as string, { kind: 'accepted' }), 'done')
+  assert.deepEqual(await left(), [])
+  assert.equal(told.length, 3)
+})
+
+test('an app that answers while somebody is being erased leaves nothing behind', async () => {
+  const id = await addPerson('hurried')
+  const { familyId } = await connect(portal, id, 'letters')
+  await endFamilies(portal, { id: familyId }, 'signed_out', home)
+  const [notice] = await listNotices(portal, { familyId }, 1)
+  await deleteAccount(portal, id, null, 0)
+  // It has been told in the middle of the erasure, which is not over before this rival of it is.
+  let erased: Promise<boolean> | undefined
+  const send = async (): Promise<NoticeAnswer> => {
+    erased = eraseAccount(portal, id)
+    return { kind: 'accepted' }
+  }
+  await deliverNotice(portal, send, { notice: notice?.id as string }, false)
+  assert.equal(await erased, true)
+  assert.deepEqual(await listNotices(portal, { familyId }, 1), [])
 })

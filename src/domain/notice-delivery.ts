@@ -1,5 +1,12 @@
 import { type AppRow, findAppFast } from '../storage/apps.ts'
-import { deleteErased, findNotice, type NoticeAttempt, type NoticeRow, settle, updateAttempt } from '../storage/notices.ts'
+import {
+  deleteErased,
+  findNotice,
+  type NoticeAttempt,
+  type NoticeRow,
+  settle,
+  updateAttempt,
+} from '../storage/notices.ts'
 import { transaction } from '../storage/postgres.ts'
 import type { NoticeJob } from './notices.ts'
 import type { Portal } from './portal.ts'

@@ -3,6 +3,7 @@ import type { EndedFamily } from '../storage/families.ts'
 import {
   insertNotices,
   listNotices as listRows,
+  listNoticesOfEnds as listRowsOfEnds,
   type NewNotice,
   NOTICE_STATES,
   type NoticeChoice,
@@ -86,12 +87,19 @@ function laneOf(clientId: string, kind: string): string {
 /** What apps were told, or are to be told; the newest, `limit` at most. */
 export async function listNotices(portal: Portal, choice: NoticeChoice, limit: number): Promise<Notice[]> {
   const rows = await listRows(portal.storage.pool, choice, limit)
-  return rows.map((row) => ({ ...row, state: stateOf(row) }))
+  return rows.map(noticeOf)
 }
 
-function stateOf({ confirmedAt, givenUpAt }: NoticeRow): NoticeState {
-  if (confirmedAt !== null) return 'confirmed'
-  return givenUpAt === null ? 'waiting' : 'given-up'
+/** What apps were told of the end of these families; of each, the logout first. */
+export async function listNoticesOfEnds(portal: Portal, familyIds: string[]): Promise<Notice[]> {
+  const rows = await listRowsOfEnds(portal.storage.pool, familyIds)
+  return rows.map(noticeOf)
+}
+
+function noticeOf(row: NoticeRow): Notice {
+  const { confirmedAt, givenUpAt } = row
+  const state = confirmedAt !== null ? 'confirmed' : givenUpAt === null ? 'waiting' : 'given-up'
+  return { ...row, state }
 }
 
 /**

@@ -13,10 +13,7 @@ const NOTICE = { contentType: 'application/x-www-form-urlencoded', text: 'logout
 
 let answer: (req: IncomingMessage, res: ServerResponse) => void
 const received: { method: string; path: string; headers: IncomingMessage['headers']; body: string }[] = []
-const app = createServer(async (req, res) => {
-  received.push({ method: req.method ?? '', path: req.url ?? '', headers: req.headers, body: await text(req) })
-  answer(req, res)
-})
+const app = createServer((req, res) => void receive(req, res))
 let port: number
 let url: string
 const channels: BackChannel[] = []
@@ -34,6 +31,11 @@ after(() => {
   app.closeAllConnections()
   app.close()
 })
+
+async function receive(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  received.push({ method: req.method ?? '', path: req.url ?? '', headers: req.headers, body: await text(req) })
+  answer(req, res)
+}
 
 function open(options: Partial<BackChannelOptions> = {}): BackChannel {
   const channel = createBackChannel({ allowedNetworks: LOOPBACK, ...options })
@@ -202,6 +204,24 @@ test('an app that hangs up, or is not there, is told of in words', async () => {
   }
   assert.deepEqual(await tell(url, { resolve }), { kind: 'unreachable', problem: 'its name has no address' })
 })
+
+for (const [what, bytes] of [
+  ['no HTTP', '220 mail.example.test ESMTP\r\n'],
+  ['headers without end', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`],
+] as const) {
+  test(`an app that answers with ${what} has not been told`, async () => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {})
+      socket.write(bytes)
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    assert.deepEqual(await tell(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), {
+      kind: 'unreachable',
+      problem: 'answered with something that is not HTTP, or too much of it',
+    })
+    server.close()
+  })
+}
 
 test('whoever waits when the portal stops is told so, and nobody waits after that', async () => {
   const waiting = Promise.withResolvers<void>()

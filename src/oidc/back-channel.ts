@@ -103,9 +103,7 @@ export function createBackChannel(options: BackChannelOptions): BackChannel {
     if (name === 'TimeoutError' || name === 'AbortError') return `did not answer within ${timeoutMs / 1000} seconds`
     if (message.startsWith('DNS lookup ') && message.includes('is not allowed'))
       return 'its address is in a private network, which ALLOWED_NETWORKS does not allow'
-    return (
-      WORDS[code ?? ''] ?? (isCertificateFault(code) ? `its certificate does not hold (${code})` : 'cannot be reached')
-    )
+    return wordsOf(code ?? '')
   }
 }
 
@@ -118,14 +116,19 @@ const WORDS: Record<string, string> = {
   ECONNRESET: 'hung up without an answer',
   EHOSTUNREACH: 'its address cannot be reached',
   ENETUNREACH: 'its address cannot be reached',
-  HPE_HEADER_OVERFLOW: 'answered with more headers than anybody needs',
+  ETIMEDOUT: 'its address cannot be reached',
   EPROTO: 'does not speak TLS',
   ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
 }
 
-function isCertificateFault(code = ''): boolean {
-  return /CERT|SIGNATURE|ISSUER/.test(code)
+/** @param code one of Node.js, OpenSSL or the HTTP parser */
+function wordsOf(code: string): string {
+  if (code.startsWith('HPE_')) return 'answered with something that is not HTTP, or too much of it'
+  return (
+    WORDS[code] ??
+    (/CERT|SIGNATURE|ISSUER/.test(code) ? `its certificate does not hold (${code})` : 'cannot be reached')
+  )
 }
 
 /** Sends, follows nothing, and resolves with the status line; what comes behind it is nobody's concern. */

@@ -112,6 +112,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       short: cookie,
     },
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
       dPoP: { enabled: true },

@@ -64,6 +64,8 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
   }
   assert.ok((told['dpop_signing_alg_values_supported'] as string[]).includes('ES256'))
   assert.equal(told['claims_parameter_supported'], true)
+  assert.equal(told['backchannel_logout_supported'], true)
+  assert.equal(told['backchannel_logout_session_supported'], true)
   assert.notEqual(told['request_parameter_supported'], true)
   assert.equal(told['request_uri_parameter_supported'], false)
   for (const [name, value] of Object.entries(told)) {

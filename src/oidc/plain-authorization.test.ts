@@ -16,6 +16,7 @@ let browser: Browser
 let notes: Client
 let photos: Client
 let desk: Client
+let listener: Client
 
 before(async () => {
   server = await startTestServer()
@@ -28,6 +29,8 @@ before(async () => {
   const callback = 'https://notes.example.test/callback'
   notes = new Client(server.url, 'notes', await server.addApp('notes', settings), callback)
   photos = new Client(server.url, 'photos', await server.addApp('photos', photosApp), 'https://photos.example.test/')
+  const listening = { ...settings, backchannelLogoutUri: 'https://notes.example.test/logout' }
+  listener = new Client(server.url, 'listener', await server.addApp('listener', listening), callback)
   desk = new Client(server.url, 'desk', await server.addApp('desk', deskApp), 'com.example.desk:/callback')
 })
 after(() => server.close())
@@ -52,6 +55,7 @@ const appOf = async (id: string) => (await findApp(server.portal.storage, id)) a
 const CASES: Case[] = [
   { what: 'everything as it is taught', status: 303 },
   { what: 'a public app', status: 303, client: () => photos },
+  { what: 'an app that is told of endings', status: 303, client: () => listener },
   { what: 'no state', status: 303, change: { state: null } },
   { what: 'a strange state', status: 303, change: { state: 'a b+c&d=é\u0000"<>' } },
   { what: 'a long state', status: 303, change: { state: 'x'.repeat(4000) } },
@@ -130,13 +134,21 @@ async function recordOf(code: string): Promise<unknown> {
   const { identitySessionId, grant } = record.pending
   assert.equal(grant.jti, grantId)
   assert.match(identitySessionId, /^[\w-]{36}$/)
+  if (record.sid !== undefined) {
+    assert.equal(record.sid, grantId)
+    record.sid = ''
+  }
   return { ...record, pending: { ...grant, jti: '' } }
 }
 
 async function exchange(client: Client, code: string, redirectUri: string): Promise<unknown> {
   const tokens = await tokensIn(await client.exchange(code, { redirect_uri: redirectUri }))
-  const { iat: _i, exp: _e, jti: _j, fam: _f, auth_time: _t, ...application } = claimsOf(tokens.access_token)
+  const { iat: _i, exp: _e, jti: _j, fam, auth_time: _t, ...application } = claimsOf(tokens.access_token)
   const { iat: _k, exp: _l, auth_time: _a, at_hash: _h, ...id } = tokens.id_token ? claimsOf(tokens.id_token) : {}
+  if (id['sid'] !== undefined) {
+    assert.equal(id['sid'], fam)
+    id['sid'] = ''
+  }
   return { scope: tokens.scope, application, id }
 }
 

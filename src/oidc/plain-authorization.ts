@@ -7,6 +7,7 @@ import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { CODE_KIND, CODE_LIFE } from './authorization-code-adapter.ts'
+import { keepsSid } from './protocol-session.ts'
 import { resourceOf } from './resources.ts'
 
 /**
@@ -102,6 +103,7 @@ function recordOf(
     redirectUri,
     resource,
     scope: [...granted].join(' '),
+    ...(keepsSid(app) ? { sid: grantId } : {}),
     pending: {
       grant: {
         kind: 'Grant',

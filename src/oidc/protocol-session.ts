@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto'
 import type Provider from 'oidc-provider'
-import type { KoaContextWithOIDC, Session } from 'oidc-provider'
+import type { Client, KoaContextWithOIDC, Session } from 'oidc-provider'
+import type { AppRow } from '../domain/apps.ts'
 import { acrOf } from '../domain/authentication-context.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** What the library keeps of each app in a session. */
 interface Authorization {
-  sid: string
   grantId?: string
 }
 
@@ -35,7 +34,7 @@ export function followIdentitySession(provider: Provider): void {
     const authorizations = new Map<string, Authorization>()
     Object.defineProperty(session, 'authorizationsOf', {
       value(clientId: string) {
-        const known = authorizations.get(clientId) ?? { sid: sidOf(signedIn?.id ?? session.uid, clientId) }
+        const known = authorizations.get(clientId) ?? {}
         authorizations.set(clientId, known)
         return known
       },
@@ -48,8 +47,21 @@ export function followIdentitySession(provider: Provider): void {
         return this.authorizationsOf(clientId)
       },
     },
+    // What an app calls its session (OpenID Connect Back-Channel Logout §2.1) is the family, because that is what ends: an app
+    // that was connected twice in one browser keeps the second when the first runs out.
+    sidFor: {
+      value(this: DerivedSession, clientId: string) {
+        return this.authorizationsOf(clientId).grantId
+      },
+    },
     // Who is signed in is the portal's to say, here as everywhere; a page that was answered has changed nothing else.
     loginAccount: { value() {} },
+  })
+  // The library never learns where apps want to be told, so it tells nobody; the outbox does, and keeps no browser waiting.
+  Object.defineProperty(provider.Client.prototype, 'includeSid', {
+    value(this: Client) {
+      return keepsSid(this.app)
+    },
   })
 }
 
@@ -57,7 +69,7 @@ function isLogout(ctx: KoaContextWithOIDC): boolean {
   return ctx.oidc.route.startsWith('end_session')
 }
 
-/** What names this browser's sign-in to one app (OpenID Connect Front-Channel Logout §3); no two apps hear the same. */
-function sidOf(identitySessionId: string, clientId: string): string {
-  return createHash('sha256').update(`${identitySessionId} ${clientId}`).digest('base64url').slice(0, 22)
+/** Whether an app hears of endings, and so must be able to tell its sessions apart. */
+export function keepsSid(app: AppRow): boolean {
+  return app.backchannelLogoutUri !== null || app.eventReceiverUri !== null
 }

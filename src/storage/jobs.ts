@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
-import { type JobOutcome, type Lanes, workLanes } from './job-lanes.ts'
+import { type JobOutcome, type JobWorker, type Pace, startJobWorker } from './job-worker.ts'
 import type { Queryable } from './postgres.ts'
 
 /** Work that must be done, if need be later and again: it is written down in the database, with whatever it belongs to. */
@@ -10,12 +10,10 @@ export interface Jobs {
   /** Several at once; those with one key are done in their order, the next when the one before is done. */
   putAll(queue: QueueName, jobs: { payload: object; key: string }[], db: Queryable): Promise<void>
   /**
-   * Does the jobs of a queue, one at a time, as they come. What throws is tried again, later each time, until the queue
-   * gives up; any number of processes share the work.
+   * Does the jobs of a queue as they come, those with one key one after the other. What throws, or wants to, is tried
+   * again, later each time, until the queue gives up; any number of processes share the work.
    */
-  work(queue: QueueName, handler: (payload: unknown, id: string) => Promise<void>): Promise<void>
-  /** The same, many at once, so that none waits for one that takes long; those with one key still one after the other. */
-  workLanes(queue: QueueName, pollMs: number, handler: (payload: unknown) => Promise<JobOutcome>): Promise<void>
+  work(queue: QueueName, pace: Pace, handler: (payload: unknown, id: string) => Promise<JobOutcome>): Promise<void>
   /** Lets the jobs in hand finish. */
   close(): Promise<void>
 }
@@ -61,14 +59,14 @@ const QUEUES = {
 }
 
 /** What a process that was killed had in hand is looked for this often (seconds), beside its time to expire. */
-const EXPIRED_EVERY = 15
+const EXPIRED_EVERY = 10
 /** What is done is deleted this often (seconds), once its time is over. */
 const DELETED_EVERY = 600
 
 /** The queues of pg-boss in the schema `queue`, which it makes and migrates itself when they are first needed. */
 export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
   let opened: Promise<PgBoss> | null = null
-  const lanes: Lanes[] = []
+  const workers: JobWorker[] = []
   const boss = async () => {
     // A failure must not stay: the database may be back.
     opened ??= open(db, onError).catch((error: unknown) => {
@@ -90,20 +88,12 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
       })
       await (await boss()).insert(queue, rows, { db: asPgBoss(within) })
     },
-    async work(queue, handler) {
-      const options = { pollingIntervalSeconds: 1, batchSize: 1 }
-      await (
-        await boss()
-      ).work(queue, options, async (jobs) => {
-        for (const { data, id } of jobs) await handler(data, id)
-      })
-    },
-    async workLanes(queue, pollMs, handler) {
-      lanes.push(workLanes(await boss(), queue, handler, { pollMs, onError }))
+    async work(queue, pace, handler) {
+      workers.push(startJobWorker(await boss(), queue, pace, handler, onError))
     },
     async close() {
       const stopped = (await opened)?.stop({ graceful: true, close: false, timeout: 10_000 })
-      await Promise.all([stopped, ...lanes.map(async (each) => each.stop())])
+      await Promise.all([stopped, ...workers.map(async (each) => each.stop())])
     },
   }
 }

@@ -76,7 +76,21 @@ export async function listNotices(
   return result.rows
 }
 
-export async function updateAttempt(db: Queryable, id: string, { at, attempts, problem }: NoticeAttempt): Promise<void> {
+/** What apps were told of the end of these families; of each, the logout first. */
+export async function listNoticesOfEnds(db: Queryable, familyIds: string[]): Promise<NoticeRow[]> {
+  const result = await db.query<NoticeRow>({
+    name: 'notices-of-ends',
+    text: `SELECT ${COLUMNS} FROM notices WHERE family_id = ANY ($1::uuid[]) AND kind IN ('logout', 'session-revoked') ORDER BY kind`,
+    values: [familyIds],
+  })
+  return result.rows
+}
+
+export async function updateAttempt(
+  db: Queryable,
+  id: string,
+  { at, attempts, problem }: NoticeAttempt,
+): Promise<void> {
   await db.query({
     name: 'notice-update-attempt',
     text: `UPDATE notices SET attempts = $2, last_attempt_at = $3, problem = $4 WHERE id = $1 AND confirmed_at IS NULL`,
@@ -119,7 +133,8 @@ export async function reopenNotices(
   choice: { ids: string[] } | { clientId: string },
   limit: number,
 ): Promise<Pick<NoticeRow, 'id' | 'clientId' | 'kind'>[]> {
-  const [condition, value] = 'ids' in choice ? ['id = ANY ($1::uuid[])', choice.ids] : ['client_id = $1', choice.clientId]
+  const [condition, value] =
+    'ids' in choice ? ['id = ANY ($1::uuid[])', choice.ids] : ['client_id = $1', choice.clientId]
   const result = await db.query<Pick<NoticeRow, 'id' | 'clientId' | 'kind' | 'happenedAt'>>(
     `UPDATE notices SET given_up_at = NULL, attempts = 0, problem = NULL WHERE id = ANY (ARRAY(
        SELECT id FROM notices WHERE ${condition} AND ${CONDITIONS['given-up']}

@@ -76,7 +76,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   const attempts: Attempt[] = []
   let answer: ReceiverAnswer = 'right'
 
-  const server = createServer(async (req, res) => {
+  async function receive(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const kind = req.url === '/events' ? 'event' : 'logout'
     const attempt = await attemptOf(kind, req, await text(req), verify)
     attempts.push(attempt)
@@ -86,7 +86,8 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     }
     give(answer, attempt, res)
     news.emit('news')
-  })
+  }
+  const server = createServer((req, res) => void receive(req, res))
   await once(server.listen(options.port ?? 0, '127.0.0.1'), 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   async function waitFor<T>(things: T[], count: number): Promise<T[]> {

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { JobWithMetadata, PgBoss } from 'pg-boss'
 
-/** Jobs in hand at once. */
-const AT_ONCE = 100
 /** A stop waits so long (ms) for the jobs in hand; those that take longer are handed out again when they expire. */
 const STOP_LIMIT_MS = 10_000
 
@@ -12,21 +10,29 @@ type Job = Pick<JobWithMetadata, 'id' | 'data' | 'retryCount'>
 /** What becomes of a job; what throws is tried again, too. */
 export type JobOutcome = 'done' | 'again'
 
-export interface Lanes {
+export interface JobWorker {
   /** Takes nothing new, and lets what is in hand finish. */
   stop(): Promise<void>
 }
 
+export interface Pace {
+  /** How often the queue is looked at (ms), beside whenever a job is done. */
+  everyMs: number
+  /** Jobs in hand at most. */
+  atOnce: number
+}
+
 /**
- * Does the jobs of a queue, many at once, each without waiting for any other; where the queue keeps an order, it hands out
- * the next of a lane when the one before is done. It is looked at every `pollMs`, and when something is done.
+ * Does the jobs of a queue, several at once, each without waiting for any other; where the queue keeps an order, it hands
+ * out the next of a key when the one before is done.
  */
-export function workLanes(
+export function startJobWorker(
   boss: Boss,
   queue: string,
-  handler: (payload: unknown) => Promise<JobOutcome>,
-  { pollMs, onError }: { pollMs: number; onError: (error: Error) => void },
-): Lanes {
+  { everyMs, atOnce }: Pace,
+  handler: (payload: unknown, id: string) => Promise<JobOutcome>,
+  onError: (error: Error) => void,
+): JobWorker {
   const inHand = new Set<Promise<void>>()
   let isStopping = false
   let wake = () => {}
@@ -34,7 +40,7 @@ export function workLanes(
   async function run(): Promise<void> {
     while (!isStopping) {
       const woken = new Promise<void>((resolve) => (wake = resolve))
-      const timer = setTimeout(wake, pollMs)
+      const timer = setTimeout(wake, everyMs)
       for (const job of await fetch()) begin(job)
       await woken
       clearTimeout(timer)
@@ -42,7 +48,7 @@ export function workLanes(
   }
 
   async function fetch(): Promise<Job[]> {
-    const batchSize = AT_ONCE - inHand.size
+    const batchSize = atOnce - inHand.size
     if (batchSize === 0) return []
     try {
       return await boss.fetch(queue, { batchSize })
@@ -70,7 +76,7 @@ export function workLanes(
 
   async function outcomeOf(job: Job): Promise<JobOutcome> {
     try {
-      return await handler(job.data)
+      return await handler(job.data, job.id)
     } catch (error) {
       onError(error as Error)
       return 'again'

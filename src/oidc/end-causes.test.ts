@@ -147,7 +147,9 @@ for (const [cause, { words, reason }] of Object.entries(END_CAUSES)) {
     await receiver.waitForLogouts(told + 1)
     const claims = receiver.logouts.slice(told).find(({ fam }) => fam === scene.fam)
     assert.ok(claims, 'the app was told of something else')
-    assert.deepEqual([claims.sub, claims.sid], [scene.id, claimsOf(scene.tokens.id_token)['sid']])
+    const { sid } = claimsOf(scene.tokens.id_token)
+    assert.ok(sid)
+    assert.deepEqual([claims.sub, claims.sid], [scene.id, sid])
     const { rows } = await server.portal.storage.pool.query('SELECT end_cause FROM families WHERE id = $1', [scene.fam])
     assert.deepEqual(rows, [{ end_cause: cause }])
 

@@ -71,9 +71,7 @@ test('an account that was deleted is over in every app, and can be kept after al
   await page.getByRole('button', { name: 'Delete' }).click()
   await expect(page.getByRole('heading', { level: 1 })).toContainText('deleted')
 
-  await page.goto(demo.notes)
-  await page.getByRole('button', { name: 'Refresh now' }).click()
-  await expect(page.getByTestId('reason')).toHaveText('identity_disabled')
+  await expectDisconnected(page, demo.notes, 'Notes')
 
   await page.goto('/login')
   await fillSignIn(page, person)

@@ -85,7 +85,7 @@ test('ending one sign-in to Notes leaves the other browser and Photos alone', as
   await expect(appCard(page, 'Notes')).toContainText('Connected in this browser')
   await appCard(page, 'Notes').getByText('1 ended').click()
   await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('Firefox on Windows')
-  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('You ended it.')
+  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('You ended it, from Chrome')
 
   await expectDisconnected(firefox, demo.notes, 'Notes')
   await page.goto(demo.notes)
@@ -110,7 +110,7 @@ test('signing out of Notes ends its family only, and the dashboard says who did 
   await page.goto('/dashboard')
   await expect(appCard(page, 'Notes')).toContainText('Not connected now')
   await appCard(page, 'Notes').getByText('1 ended').click()
-  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('The app signed you out.')
+  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('The app signed you out')
   await expect(appCard(page, 'Photos')).toContainText('Connected in this browser')
   await connectSilently(page, demo.notes, person)
 })
@@ -145,7 +145,7 @@ for (const [from, other] of [
     await connect(page, here, person)
     await page.goto('/dashboard')
     await appCard(page, other).getByText('1 ended').click()
-    await expect(appCard(page, other).getByRole('listitem')).toContainText('You signed out from an app.')
+    await expect(appCard(page, other).getByRole('listitem')).toContainText('You signed out from an app, from Chrome')
   })
 }
 

@@ -44,6 +44,8 @@ interface TestFixtures {
 interface WorkerFixtures {
   /** What the portal stands on. */
   storage: StorageKind
+  /** What an operator would set. */
+  settings: Record<string, string>
   demo: Demo
 }
 
@@ -53,10 +55,11 @@ const STOP_LIMIT = 30_000
 
 export const test = base.extend<TestFixtures, WorkerFixtures>({
   storage: ['embedded', { scope: 'worker', option: true }],
+  settings: [{}, { scope: 'worker', option: true }],
 
   demo: [
-    async ({ storage }, use) => {
-      const { demo, stop } = await startDemo(storage)
+    async ({ storage, settings }, use) => {
+      const { demo, stop } = await startDemo(storage, settings)
       await use(demo)
       await stop()
     },
@@ -101,7 +104,10 @@ async function register(browser: APIRequestContext, { username, email, password 
   expect((await browser.post('/logout', { maxRedirects: 0 })).status()).toBe(303)
 }
 
-async function startDemo(storage: StorageKind): Promise<{ demo: Demo; stop: () => Promise<void> }> {
+async function startDemo(
+  storage: StorageKind,
+  settings: Record<string, string>,
+): Promise<{ demo: Demo; stop: () => Promise<void> }> {
   const database = storage === 'embedded' ? null : await createDatabase(storage)
   const folder = await makeTemporaryFolder('e2e')
   const [port, notesPort, photosPort] = [await findFreePort(), await findFreePort(), await findFreePort()]
@@ -117,6 +123,7 @@ async function startDemo(storage: StorageKind): Promise<{ demo: Demo; stop: () =
     LOG_LEVEL: 'trace',
     ...(database === null ? {} : { DATABASE_URL: database.databaseUrl }),
     ...(database?.redisUrl ? { REDIS_URL: database.redisUrl } : {}),
+    ...settings,
   }
   const child = spawn(process.execPath, ['examples/demo.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(child, 'exit')

@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test'
 import { type Demo, expect, type Person } from './demo.ts'
-import { appCard, expectConnected, refresh } from './steps.ts'
+import { appCard, expectConnected, expectDisconnected, refresh } from './steps.ts'
 
 /** From "I have no account" to "this app is disconnected, and knows it". */
 export async function travel(page: Page, demo: Demo, newcomer: Person) {
@@ -47,14 +47,18 @@ export async function leave(page: Page, demo: Demo, person: Person) {
   await expect(page.getByRole('status')).toHaveText('The app was disconnected.')
   await expect(notes).toContainText('Not connected now')
   await notes.getByText('1 ended').click()
-  await expect(notes.getByRole('listitem')).toContainText('You disconnected the app.')
+  await expect(notes.getByRole('listitem')).toContainText('You disconnected the app, from Chrome')
+
+  await expectDisconnected(page, demo.notes, 'Notes')
+  await expect(page.getByTestId('reference')).toHaveText(family)
+  await page.getByRole('link', { name: 'What happened, at Gatehouse' }).click()
+  await expect(page.getByRole('heading', { name: 'Sign-in to Notes' })).toBeVisible()
+  await expect(
+    page.getByRole('listitem').filter({ hasText: 'It ended: you disconnected the app, from Chrome' }),
+  ).toBeVisible()
+  await expect(page.getByText(family)).toBeVisible()
 
   await page.goto(demo.notes)
-  await page.getByRole('button', { name: 'Refresh now' }).click()
-  await expect(page.getByRole('heading', { name: 'Notes was disconnected' })).toBeVisible()
-  await expect(page.getByText('The connection was ended: on your dashboard')).toBeVisible()
-  await expect(page.getByTestId('reason')).toHaveText('revoked')
-
   await page.getByRole('button', { name: 'Sign in again' }).click()
   await expectConnected(page, demo.notes, person)
   await expect(page.getByTestId('fam')).not.toHaveText(family)

@@ -63,6 +63,7 @@ const pagesForPeople: Pages = {
     await page.getByRole('button', { name: /^End this sign-in to Notes on Firefox/ }).click()
     await page.getByText('1 ended').click()
   },
+  'Sign-in to Notes': ({ page }) => page.getByRole('link', { name: /^Details of this ended sign-in to Notes/ }).click(),
   'Signed-in browsers': ({ page }) => page.goto('/sessions'),
   Settings: ({ page }) => page.goto('/settings'),
   'Change your password': ({ page }) => page.goto('/settings/password'),

@@ -40,19 +40,34 @@ export async function expectConnected(page: Page, app: string, { username }: Pic
   await expect(page.getByRole('heading', { name: `Hello ${username}` })).toBeVisible()
 }
 
-/** The app finds out, and says so, when it next refreshes. */
-export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos') {
-  await page.goto(app)
-  // Photos refreshes by itself when its page loads; Notes does so when it needs to.
-  if (name === 'Notes') await page.getByRole('button', { name: 'Refresh now' }).click()
-  await expect(page.getByRole('heading', { name: `${name} was disconnected` })).toBeVisible()
-  await expect(page.getByTestId('reason')).toHaveText('revoked')
+/** Notes is told at once. Photos cannot be told; it finds out why when its page loads, because it refreshes then. */
+export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos', reason = 'revoked') {
+  const heading = page.getByRole('heading', { name: `${name} was disconnected` })
+  if (name === 'Photos') {
+    await page.goto(app)
+    await expect(heading).toBeVisible()
+    await expect(page.getByTestId('reason')).toHaveText(reason)
+    return
+  }
+  await expect(async () => {
+    await page.goto(app)
+    await expect(heading).toBeVisible({ timeout: 50 })
+  }).toPass({ intervals: [250] })
+  await expect(page.getByText('Gatehouse ended this connection, and told Notes at once.')).toBeVisible()
 }
 
 export async function refresh(page: Page) {
   const before = Number(await page.getByTestId('refreshes').textContent())
   await page.getByRole('button', { name: 'Refresh now' }).click()
   await expect(page.getByTestId('refreshes')).toHaveText(String(before + 1))
+}
+
+/** Asks for the page again until it says so: nothing on it moves by itself. */
+export async function reloadUntil(page: Page, locator: Locator, text: RegExp) {
+  await expect(async () => {
+    await page.reload()
+    await expect(locator).toContainText(text, { timeout: 50 })
+  }).toPass({ intervals: [250] })
 }
 
 /** The card of an app on the dashboard. */

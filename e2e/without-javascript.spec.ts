@@ -1,6 +1,14 @@
 import { expect, test } from './demo.ts'
 import { arrive, leave } from './journey.ts'
-import { appCard, connect, expectDisconnected, refresh, signInAtPortal } from './steps.ts'
+import {
+  appCard,
+  connect,
+  expectDisconnected,
+  FIREFOX_ON_WINDOWS,
+  openBrowser,
+  refresh,
+  signInAtPortal,
+} from './steps.ts'
 
 test.use({ javaScriptEnabled: false })
 
@@ -29,8 +37,22 @@ test('sign out everywhere takes one more button', async ({ page, demo, person })
 test('signing out at the portal', async ({ page, demo, person }) => {
   await connect(page, demo.notes, person)
   await page.goto('/logout')
-  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
   await expect(page.getByRole('status')).toHaveText('You are signed out.')
   await expectDisconnected(page, demo.notes, 'Notes')
   await signInAtPortal(page, person)
+})
+
+test('signing out everywhere at the portal', async ({ page, browser, demo, person }) => {
+  const firefox = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
+  await connect(firefox, demo.notes, person)
+  await signInAtPortal(page, person)
+  await page.goto('/sessions')
+  await page.getByRole('link', { name: 'sign out everywhere' }).click()
+  await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+  await expect(page.getByRole('status')).toHaveText('You are signed out of every browser and every app.')
+  await expectDisconnected(firefox, demo.notes, 'Notes')
+  await firefox.goto('/dashboard')
+  await expect(firefox).toHaveURL(/\/login/)
+  await firefox.context().close()
 })

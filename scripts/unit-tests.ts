@@ -10,7 +10,7 @@ const TEST_LIMIT = 5 * 60_000
 const FEW = 3
 
 const filters = process.argv.slice(2).map((filter) => resolve(filter))
-const files = globSync('{src,bench}/**/*.test.ts')
+const files = globSync('{src,bench,examples}/**/*.test.ts')
   .map((file) => resolve(file))
   .filter((file) => filters.length === 0 || filters.some((filter) => file === filter || file.startsWith(`${filter}/`)))
   .toSorted()

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import { startDeliveries } from './deliveries.ts'
+import { endFamiliesOfDisabledApps } from './domain/apps.ts'
 import { eraseDeletedAccounts } from './domain/erasure.ts'
 import { expireFamilies, expireIdentitySessions } from './domain/expiry.ts'
 import type { Portal } from './domain/portal.ts'
@@ -8,6 +9,7 @@ import {
   pruneErasedFamilies,
   pruneFamilies,
   pruneHandshakes,
+  pruneIdentitySessions,
   pruneMailLinks,
   pruneNotices,
   pruneSuspensions,
@@ -33,9 +35,11 @@ export async function startBackground(portal: Portal, config: Config, logger: Lo
   const rounds = [
     [expireIdentitySessions, EXPIRE_EVERY_MS],
     [expireFamilies, EXPIRE_EVERY_MS],
+    [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
     [pruneHandshakes, PRUNE_EVERY_MS],
     [pruneFamilies, PRUNE_EVERY_MS],
     [pruneErasedFamilies, PRUNE_EVERY_MS],
+    [pruneIdentitySessions, PRUNE_EVERY_MS],
     [pruneNotices, PRUNE_EVERY_MS],
     [eraseDeletedAccounts, PRUNE_EVERY_MS],
     [pruneCounters, PRUNE_EVERY_MS],

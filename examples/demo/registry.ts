@@ -14,12 +14,17 @@ interface AppRow {
   client_id: string
   redirect_uris?: string[]
   post_logout_redirect_uris?: string[]
+  backchannel_logout_uri?: string | null
 }
 
 /** Makes sure that the portal knows Notes, and returns its secret. */
 export async function prepareNotes(addresses: Addresses): Promise<string> {
   const { url } = addresses.notes
-  const made = await prepareApp(addresses, ['notes', '--name', 'Notes'], `${url}callback`, url)
+  const made = await prepareApp(addresses, ['notes', '--name', 'Notes'], {
+    redirect: `${url}callback`,
+    afterSignOut: url,
+    logout: `${url}backchannel-logout`,
+  })
   if (made) return keepSecret(made)
 
   const { notesSecret } = await readKeepsake()
@@ -29,10 +34,10 @@ export async function prepareNotes(addresses: Addresses): Promise<string> {
   return keepSecret(await gatehouse(['app', 'rotate-secret', 'notes'], portalEnvironment(addresses)))
 }
 
-/** Makes sure that the portal knows Photos, which has no secret. */
+/** Makes sure that the portal knows Photos, which has no secret, and no server that could be told anything. */
 export async function preparePhotos(addresses: Addresses) {
   const { url } = addresses.photos
-  await prepareApp(addresses, ['photos', '--name', 'Photos', '--public'], url, url)
+  await prepareApp(addresses, ['photos', '--name', 'Photos', '--public'], { redirect: url, afterSignOut: url })
 }
 
 /** Makes sure that somebody can sign in, and returns who. */
@@ -56,11 +61,19 @@ export async function prepareIdentity(addresses: Addresses): Promise<Person> {
   return person
 }
 
+interface Uris {
+  redirect: string
+  afterSignOut: string
+  /** Where the portal says that something has ended. */
+  logout?: string
+}
+
 /** The answer of the portal when the app had to be created, else null. */
-async function prepareApp(addresses: Addresses, create: string[], redirectUri: string, afterSignOut: string) {
+async function prepareApp(addresses: Addresses, create: string[], { redirect, afterSignOut, logout }: Uris) {
   const env = portalEnvironment(addresses)
   const [id = ''] = create
-  const uris = ['--redirect-uri', redirectUri, '--post-logout-redirect-uri', afterSignOut]
+  const uris = ['--redirect-uri', redirect, '--post-logout-redirect-uri', afterSignOut]
+  if (logout !== undefined) uris.push('--backchannel-logout-uri', logout)
 
   const apps = (await gatehouse(['app', 'list'], env)) as AppRow[]
   const known = apps.find((app) => app.client_id === id)
@@ -68,8 +81,9 @@ async function prepareApp(addresses: Addresses, create: string[], redirectUri: s
 
   // The ports may have moved since.
   const isCurrent =
-    isDeepStrictEqual(known.redirect_uris, [redirectUri]) &&
-    isDeepStrictEqual(known.post_logout_redirect_uris, [afterSignOut])
+    isDeepStrictEqual(known.redirect_uris, [redirect]) &&
+    isDeepStrictEqual(known.post_logout_redirect_uris, [afterSignOut]) &&
+    (known.backchannel_logout_uri ?? undefined) === logout
   if (!isCurrent) await gatehouse(['app', 'update', id, ...uris], env)
   return null
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import type { NextFunction, Request, Response } from 'express'
+import { createBackchannelLogout } from './backchannel-logout.ts'
 import { showNotes } from './notes-api.ts'
 import { problemPage } from './pages.ts'
 import { PortalUnreachable } from './portal.ts'
@@ -32,6 +33,7 @@ app.post('/question', requireSameOrigin, askApi)
 app.post('/sign-out', requireSameOrigin, destroySession)
 app.post('/sign-out-everywhere', requireSameOrigin, signOutEverywhere)
 app.get('/api/notes', showNotes)
+app.post('/backchannel-logout', express.urlencoded({ extended: false, limit: '16kb' }), createBackchannelLogout)
 app.use((_req, res) => void res.status(404).send(problemPage('There is no such page', 'Go back to the start page.')))
 app.use(showProblem)
 
@@ -50,6 +52,10 @@ function securityHeaders(_req: Request, res: Response, next: NextFunction) {
 
 // Express tells an error handler by its four parameters.
 function showProblem(problem: unknown, _req: Request, res: Response, _next: NextFunction) {
+  const status = problem instanceof Error && 'status' in problem ? Number(problem.status) : 500
+  if (status >= 400 && status < 500) {
+    return res.status(status).send(problemPage('This request was refused', 'Notes cannot read it.'))
+  }
   console.error(problem)
   if (problem instanceof PortalUnreachable) {
     return res

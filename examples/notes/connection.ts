@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose'
 import * as oidc from 'openid-client'
 import { explain, portal } from './portal.ts'
 import type { Session } from './sessions.ts'
@@ -5,6 +6,10 @@ import type { Session } from './sessions.ts'
 /** Notes' side of one family: what the portal gave for this person on this browser. */
 export interface Connection {
   who: string
+  /** What a logout token can name it by: the person, their session at the portal, and the family. */
+  sub: string
+  sid: string | null
+  fam: string | null
   applicationToken: string
   expiresAt: number
   /** Seconds from issue to expiry. */
@@ -18,8 +23,14 @@ export interface Connection {
 /** The portal's machine-readable word for why a family is over. */
 export type EndReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
 
-export type RefreshOutcome =
-  { kind: 'fresh' } | { kind: 'ended'; reason: EndReason } | { kind: 'unanswered'; sentence: string }
+export interface End {
+  /** Null when the portal said so itself, in a logout token: they do not say why. */
+  reason: EndReason | null
+  /** The portal's id of the family that ended, when it gave one. */
+  family: string | null
+}
+
+export type RefreshOutcome = { kind: 'fresh' } | ({ kind: 'ended' } & End) | { kind: 'unanswered'; sentence: string }
 
 export type TokenAnswer = Awaited<ReturnType<typeof oidc.refreshTokenGrant>>
 
@@ -30,6 +41,7 @@ export function openConnection(who: string, answer: TokenAnswer, now = Date.now(
 
   return {
     who,
+    ...namesOf(answer),
     ...applicationTokenOf(answer, now),
     refreshToken: answer.refresh_token,
     idToken: answer.id_token,
@@ -82,13 +94,13 @@ async function rotate(session: Session): Promise<RefreshOutcome> {
     return { kind: 'fresh' }
   } catch (problem) {
     if (problem instanceof oidc.ResponseBodyError && problem.error === 'invalid_grant') {
-      const reason = endReasonOf(problem)
+      const end = endOf(problem)
       // A sign-in in another tab may have replaced the connection meanwhile; then this end is no news.
       if (session.connection === connection) {
         session.connection = null
-        session.ended = reason
+        session.ended = end
       }
-      return { kind: 'ended', reason }
+      return { kind: 'ended', ...end }
     }
     // Anything else says nothing about the family. What we hold stays: if only the answer was lost, the portal
     // repeats it to the same refresh token for a short while.
@@ -102,7 +114,20 @@ function applicationTokenOf(answer: TokenAnswer, now: number) {
   return { applicationToken: answer.access_token, lifetime, expiresAt: now + lifetime * 1000 }
 }
 
-function endReasonOf(problem: oidc.ResponseBodyError): EndReason {
-  const { reason } = problem.cause
-  return typeof reason === 'string' && END_REASONS.has(reason) ? (reason as EndReason) : 'unknown'
+function namesOf(answer: TokenAnswer) {
+  const identity = answer.claims()
+  // The application token is for the API of Notes, so Notes may look into it.
+  const { fam } = decodeJwt(answer.access_token)
+  return { sub: identity?.sub ?? '', sid: textOrNull(identity?.sid), fam: textOrNull(fam) }
+}
+
+function endOf({ cause: { reason, fam } }: oidc.ResponseBodyError): End {
+  return {
+    reason: typeof reason === 'string' && END_REASONS.has(reason) ? (reason as EndReason) : 'unknown',
+    family: textOrNull(fam),
+  }
+}
+
+function textOrNull(claim: unknown): string | null {
+  return typeof claim === 'string' ? claim : null
 }

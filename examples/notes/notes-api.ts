@@ -1,13 +1,11 @@
 import type { Request, Response } from 'express'
-import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { jwtVerify } from 'jose'
 import { JOSEError, JWKSTimeout } from 'jose/errors'
-import { portal } from './portal.ts'
+import { portal, portalKeys } from './portal.ts'
 import { Revocations } from './revocations.ts'
 import { settings } from './settings.ts'
 
 const NOTES = ['Water the fern', 'Read RFC 9700 again', 'Call Grace about the compiler']
-
-let publishedKeys: ReturnType<typeof createRemoteJWKSet> | undefined
 
 /** What the signature of a token cannot tell. */
 export const revocations = new Revocations(async () => {
@@ -55,12 +53,4 @@ function refuse(res: Response, words: string) {
     .status(401)
     .set('WWW-Authenticate', 'Bearer error="invalid_token"')
     .json({ error: 'invalid_token', error_description: words })
-}
-
-// Fetched once and kept; fetched again when a token names a key that is not among them.
-async function portalKeys() {
-  const { jwks_uri } = (await portal()).serverMetadata()
-  if (!jwks_uri) throw new Error('the portal publishes no keys')
-  publishedKeys ??= createRemoteJWKSet(new URL(jwks_uri))
-  return publishedKeys
 }

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import type { Connection, EndReason } from './connection.ts'
+import type { Connection, End, EndReason } from './connection.ts'
 import { html } from './html.ts'
 import type { Html } from './html.ts'
 import { settings } from './settings.ts'
@@ -83,16 +83,27 @@ export function homePage(
   )
 }
 
-export function disconnectedPage(reason: EndReason): string {
+export function disconnectedPage({ reason, family }: End): string {
   return page(
     'Notes was disconnected',
     html`<section class="hero">
       <h1>Notes was disconnected</h1>
-      <p>${END_WORDS[reason]}</p>
-      <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>
-      ${button('/sign-in', 'Sign in again', 'primary')}
+      ${
+        reason === null
+          ? html`<p>Gatehouse ended this connection, and told Notes at once.</p>`
+          : html`<p>${END_WORDS[reason]}</p>
+              <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>`
+      }
+      ${family === null ? '' : reference(family)} ${button('/sign-in', 'Sign in again', 'primary')}
     </section>`,
   )
+}
+
+function reference(family: string): Html {
+  const details = new URL(`/families/${encodeURIComponent(family)}`, settings.issuer).href
+  return html`<p class="hint">
+    Reference: <code data-testid="reference">${family}</code>. <a href="${details}">What happened, at Gatehouse</a>
+  </p>`
 }
 
 export function problemPage(title: string, sentence: string): string {

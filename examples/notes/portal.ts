@@ -1,3 +1,4 @@
+import { createRemoteJWKSet } from 'jose'
 import * as oidc from 'openid-client'
 import { settings } from './settings.ts'
 
@@ -8,6 +9,7 @@ export class PortalUnreachable extends Error {
 }
 
 let discovered: Promise<oidc.Configuration> | undefined
+let publishedKeys: ReturnType<typeof createRemoteJWKSet> | undefined
 
 /** What the portal publishes about itself: asked for at the first need, and again after a failure. Notes may start first. */
 export function portal(): Promise<oidc.Configuration> {
@@ -16,6 +18,14 @@ export function portal(): Promise<oidc.Configuration> {
     throw new PortalUnreachable(problem)
   })
   return discovered
+}
+
+/** The keys of everything the portal signs. Fetched once and kept; fetched again when a token names one that is not among them. */
+export async function portalKeys() {
+  const { jwks_uri } = (await portal()).serverMetadata()
+  if (!jwks_uri) throw new Error('the portal publishes no keys')
+  publishedKeys ??= createRemoteJWKSet(new URL(jwks_uri))
+  return publishedKeys
 }
 
 function discover() {

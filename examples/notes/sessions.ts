@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Request, Response } from 'express'
-import type { Connection, EndReason, RefreshOutcome } from './connection.ts'
+import type { Connection, End, RefreshOutcome } from './connection.ts'
 
 /** What a sign-in under way must remember until the browser comes back with a code. */
 export interface Attempt {
@@ -18,8 +18,8 @@ export interface Session {
   connection: Connection | null
   /** The refresh that is under way, shared by every request that needs it. */
   refreshing: Promise<RefreshOutcome> | null
-  /** Why the last connection ended, until the next sign-in. */
-  ended: EndReason | null
+  /** How the last connection ended, until the next sign-in. */
+  ended: End | null
   /** Shown once on the next page. */
   notice: string | null
   apiResult: string | null
@@ -70,8 +70,18 @@ export function endSession(session: Session, res: Response) {
   res.clearCookie(COOKIE, { httpOnly: true, sameSite: 'lax' })
 }
 
+/** Ends these connections. Their browsers stay known, so that the next page of each can say what happened. */
+export function disconnectSessions(isOver: (connection: Connection) => boolean) {
+  for (const session of sessions.values()) {
+    if (session.connection && isOver(session.connection)) {
+      const ended: End = { reason: null, family: session.connection.fam }
+      Object.assign(session, { connection: null, ended, apiResult: null, notice: null })
+    }
+  }
+}
+
 function isIdle(session: Session, now: number) {
-  return now - session.usedAt > (session.connection ? SIGNED_IN_IDLE : SIGNED_OUT_IDLE)
+  return now - session.usedAt > (session.connection || session.ended ? SIGNED_IN_IDLE : SIGNED_OUT_IDLE)
 }
 
 function readCookie(req: Request) {

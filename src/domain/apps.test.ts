@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { updateAppDisabledAt } from '../storage/apps.ts'
 import { deskApp, notesApp, photosApp } from '../testing/apps.ts'
+import { connect, familyRow, multiply } from '../testing/connections.ts'
+import { addIdentity } from '../testing/identities.ts'
+import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { AppRefused } from './app-refused.ts'
 import {
@@ -11,6 +15,7 @@ import {
   createApp,
   disableApp,
   enableApp,
+  endFamiliesOfDisabledApps,
   findApp,
   findAppFast,
   listApps,
@@ -116,6 +121,32 @@ test('an app is disabled and enabled', async () => {
   const { app } = await createApp(portal, someId(), notesApp)
   assert.deepEqual((await disableApp(portal, app)).disabledAt, portal.clock())
   assert.equal((await enableApp(portal, app)).disabledAt, null)
+})
+
+test('what an app still has because whoever disabled it was interrupted is ended later, and nothing else', async () => {
+  const identityId = await addIdentity(portal, ada)
+  const [disabled, enabled, kept] = [someId(), someId(), someId()]
+  for (const id of [disabled, enabled, kept])
+    await createApp(portal, id, { ...notesApp, backchannelLogoutUri: 'https://notes.example.test/logouts' })
+  const [over, ...living] = [
+    await connect(portal, identityId, disabled),
+    await connect(portal, identityId, enabled),
+    await connect(portal, identityId, kept),
+  ]
+  await multiply(portal, over, 299)
+  for (const id of [disabled, enabled])
+    await updateAppDisabledAt(portal.storage.pool, id, portal.clock(), portal.clock())
+  await enableApp(portal, (await findApp(portal.storage, enabled)) as AppRow)
+
+  const counts = await Promise.all([endFamiliesOfDisabledApps(portal), endFamiliesOfDisabledApps(portal)])
+  const rest = await endFamiliesOfDisabledApps(portal)
+  assert.equal(counts[0] + counts[1] + rest, 300)
+  assert.equal((await familyRow(portal, over)).endCause, 'app_disabled')
+  for (const family of living) assert.equal((await familyRow(portal, family)).endCause, null)
+  const { rows } = await portal.storage.pool.query(
+    'SELECT client_id, cause, count(*)::int AS count FROM notices GROUP BY client_id, cause',
+  )
+  assert.deepEqual(rows, [{ client_id: disabled, cause: 'app_disabled', count: 300 }])
 })
 
 for (const clientId of ['notes', 'a', 'A-1._~z', '0', 'x'.repeat(128), 'https.example']) {

@@ -6,10 +6,11 @@ import {
   findAppFast,
   insertApp,
   listApps,
+  listDisabledClientIds,
   updateApp,
   updateAppDisabledAt,
 } from '../storage/apps.ts'
-import { lockFamiliesOfApp } from '../storage/families.ts'
+import { lockFamiliesOfDisabledApp } from '../storage/families.ts'
 import { isUniqueViolation, transaction } from '../storage/postgres.ts'
 import { AppRefused } from './app-refused.ts'
 import { endIn } from './endings.ts'
@@ -119,15 +120,27 @@ export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
   return { ...app, disabledAt: now, updatedAt: now }
 }
 
-async function endFamiliesOfApp(portal: Portal, clientId: string): Promise<void> {
-  for (;;) {
-    const count = await transaction(portal.storage.pool, async (db) => {
-      const ids = await lockFamiliesOfApp(db, clientId, ENDED_AT_ONCE)
+/** Ends what disabled apps still have because whoever disabled them was interrupted. @returns how many families. */
+export async function endFamiliesOfDisabledApps(portal: Portal, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  for (const clientId of await listDisabledClientIds(portal.storage.pool)) {
+    count += await endFamiliesOfApp(portal, clientId, signal)
+  }
+  return count
+}
+
+async function endFamiliesOfApp(portal: Portal, clientId: string, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  while (signal?.aborted !== true) {
+    const ended = await transaction(portal.storage.pool, async (db) => {
+      const ids = await lockFamiliesOfDisabledApp(db, clientId, ENDED_AT_ONCE)
       await endIn(portal, db, { families: { ids } }, { cause: 'app_disabled', place: null }, portal.clock())
       return ids.length
     })
-    if (count < ENDED_AT_ONCE) return
+    count += ended
+    if (ended < ENDED_AT_ONCE) break
   }
+  return count
 }
 
 export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {

@@ -7,3 +7,10 @@ export function browserInWords(userAgent: string | null): string {
   const parts = [browser.name, os.name].filter((part) => part !== undefined && part !== '')
   return parts.length === 0 ? 'Unknown browser' : parts.join(' on ')
 }
+
+/** The same of a program that may be no browser: "openid-client/v6.8.1". Null of one that does not say. */
+export function programInWords(userAgent: string): string | null {
+  const browser = browserInWords(userAgent)
+  if (/^[\w .+-]+ on [\w .]+$/.test(browser)) return browser
+  return /^[\w.-]{1,40}(\/[\w.-]{1,20})?/.exec(userAgent)?.[0] ?? null
+}

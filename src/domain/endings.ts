@@ -2,7 +2,7 @@ import type { FamilyLifetime } from '../config.ts'
 import { insertAuditEvents } from '../storage/audit.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../storage/families.ts'
 import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../storage/identity-sessions.ts'
-import { type Queryable, transaction } from '../storage/postgres.ts'
+import { afterCommit, type Queryable, transaction } from '../storage/postgres.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { queueMail } from './mail.ts'
 import { announceEnded } from './notices.ts'
@@ -155,6 +155,10 @@ async function endFamiliesIn(
     now,
   )
   await announceEnded(portal, db, ended, cause, now)
+  afterCommit(db, () => {
+    for (const { id: familyId, identityId, clientId } of ended)
+      portal.logger.info({ event: 'ended', familyId, clientId, identityId, cause, address }, 'event')
+  })
   if (END_CAUSES[cause].reason === 'reused' && place !== null) {
     for (const { id } of ended) {
       await queueMail(portal, { kind: 'family-reuse', familyId: id, place, at: now.toISOString() }, db)

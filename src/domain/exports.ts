@@ -10,6 +10,7 @@ import {
 } from '../storage/exports.ts'
 import { listHappenings } from './audit.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
+import { endInWords } from './family-ends.ts'
 import type { Place, Portal } from './portal.ts'
 
 /** Rows in memory at a time of what grows without end. */
@@ -35,7 +36,7 @@ export async function* exportAccount(portal: Portal, identityId: string): AsyncG
 
   yield `{\n"about": ${JSON.stringify(about)},\n"profile": ${JSON.stringify(await findProfile(pool, identityId))}`
   yield* section('sessions', [(await listSessionsToExport(pool, identityId)).map(withWords)])
-  yield* section('families', familiesOf(portal, identityId, withWords))
+  yield* section('families', familiesOf(portal, identityId))
   yield* section('known_browsers', [(await listDevicesToExport(pool, identityId)).map(withWords)])
   yield `,\n"second_factors": ${JSON.stringify(await listSecondFactorsToExport(pool, identityId))}`
   yield* section('pending_links', [await listMailLinksToExport(pool, identityId)])
@@ -57,16 +58,19 @@ async function* section(name: string, pages: Iterable<object[]> | AsyncIterable<
 
 type Families = Awaited<ReturnType<typeof listFamiliesToExport>>
 
-async function* familiesOf(
-  portal: Portal,
-  identityId: string,
-  shape: (family: Families[number]) => object,
-): AsyncGenerator<object[]> {
+async function* familiesOf(portal: Portal, identityId: string): AsyncGenerator<object[]> {
   let page: Families = []
   do {
     page = await listFamiliesToExport(portal.storage.pool, identityId, page.at(-1) ?? null, PAGE)
-    yield page.map(shape)
+    yield page.map((family) => ({ ...family, place: portal.places.placeOf(family.address), ...endOf(portal, family) }))
   } while (page.length === PAGE)
+}
+
+function endOf(portal: Portal, family: Families[number]): object {
+  if (family.end_cause === null) return {}
+  const { end_browser: endBrowser, end_address: endAddress, end_generation: endGeneration, refreshes } = family
+  const end = { endBrowser, endAddress, endGeneration, generation: refreshes }
+  return { end_reason: endInWords(portal, family.end_cause as EndCause, end) }
 }
 
 async function* activityOf(portal: Portal, identityId: string): AsyncGenerator<object[]> {

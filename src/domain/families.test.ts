@@ -225,7 +225,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       ]
       for (const refreshToken of strangers) {
         const answer = await refresh(portal, { ...notes, refreshToken })
-        assert.deepEqual(answer, { kind: 'refused', reason: 'unknown', familyId: null, ended: false })
+        assert.deepEqual(answer, { kind: 'refused', reason: 'unknown', familyId: null, isOwn: false, ended: false })
       }
       successorIn(await refresh(portal, notes))
     })
@@ -458,10 +458,13 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     test('a family bound to a key goes on only with that key', async () => {
       const notes = await connect(portal, adaId, 'notes', { jkt: 'the key of Ada' })
       for (const jkt of [null, 'another key']) {
-        assert.deepEqual(await refresh(portal, notes, { jkt }), { kind: 'wrong-proof' })
+        assert.deepEqual(await refresh(portal, notes, { jkt }), { kind: 'wrong-proof', familyId: notes.familyId })
       }
       const second = successorIn(await refresh(portal, notes, { jkt: 'the key of Ada' }))
-      assert.deepEqual(await refresh(portal, notes, { jkt: 'another key' }), { kind: 'wrong-proof' })
+      assert.deepEqual(await refresh(portal, notes, { jkt: 'another key' }), {
+        kind: 'wrong-proof',
+        familyId: notes.familyId,
+      })
       assert.equal(successorIn(await refresh(portal, notes, { jkt: 'the key of Ada' })), second)
       assert.equal((await familyRow(portal, notes)).generation, 1)
     })
@@ -470,12 +473,15 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       const notes = await connect(portal, adaId, 'notes', { scope: 'openid profile email' })
       const exceeding = [['address'], ['openid', 'address'], ['open'], ['openid profile'], ['']]
       for (const scopes of exceeding) {
-        assert.deepEqual(await refresh(portal, notes, { scopes }), { kind: 'scope-exceeded' })
+        assert.deepEqual(await refresh(portal, notes, { scopes }), { kind: 'scope-exceeded', familyId: notes.familyId })
       }
       assert.equal((await familyRow(portal, notes)).generation, 0)
 
       const second = successorIn(await refresh(portal, notes, { scopes: ['email'] }))
-      assert.deepEqual(await refresh(portal, notes, { scopes: ['address'] }), { kind: 'scope-exceeded' })
+      assert.deepEqual(await refresh(portal, notes, { scopes: ['address'] }), {
+        kind: 'scope-exceeded',
+        familyId: notes.familyId,
+      })
       successorIn(await refresh(portal, { ...notes, refreshToken: second }, { scopes: ['profile', 'openid'] }))
       assert.equal((await familyRow(portal, notes)).scope, 'openid profile email')
     })

@@ -9,13 +9,16 @@ import {
   listFamilies,
   type Moment,
   type NewFamily,
+  searchFamilies as searchRows,
 } from '../storage/families.ts'
 import type { AppRow } from '../storage/apps.ts'
 import { findRoles } from '../storage/identities.ts'
-import { updateSeen } from '../storage/identity-sessions.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
 import { end as endNow } from './endings.ts'
+import { endCauseOf } from './family-ends.ts'
 import { lifetimeOf } from './family-lifetimes.ts'
+import { noteSessionUsed } from './identity-sessions.ts'
+import { type LedgerKind, recordInLedger } from './ledger.ts'
 import type { Place, Portal } from './portal.ts'
 import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
 import { addSeconds } from './time.ts'
@@ -72,9 +75,15 @@ export interface Rotated {
 
 export type Rotation =
   | Rotated
-  | { kind: 'refused'; reason: RefusalReason; familyId: string | null; ended: boolean }
-  | { kind: 'scope-exceeded' }
-  | { kind: 'wrong-proof' }
+  | {
+      kind: 'refused'
+      reason: RefusalReason
+      familyId: string | null
+      /** Whether the family is one of the app that asks, which may then hear its id. */
+      isOwn: boolean
+      ended: boolean
+    }
+  | { kind: 'scope-exceeded' | 'wrong-proof'; familyId: string }
 
 /**
  * Exchanges a refresh token for its successor. Inside the grace window the token before the current one gets that same
@@ -82,7 +91,7 @@ export type Rotation =
  */
 export async function rotate(portal: Portal, presentation: Presentation): Promise<Rotation> {
   const token = parseRefreshToken(presentation.refreshToken, portal.secrets)
-  if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, ended: false }
+  if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, isOwn: false, ended: false }
   return (await advance(portal, token, presentation)) ?? explain(portal, token, presentation)
 }
 
@@ -123,7 +132,7 @@ async function advance(
   if (family === null) return null
   // Whoever uses an app uses the portal's sign-in, where both live and end together.
   if (family.lifetime === 'session' && family.identitySessionId !== null)
-    await updateSeen(portal.storage, family.identitySessionId, portal.clock())
+    await noteSessionUsed(portal, family.identitySessionId)
   const isSettled = family.staleSince === null || addSeconds(family.staleSince, CHANGE_SECONDS) < moment.now
   // A statement that had to wait for the change of an identity goes on with the family as it is now, and the identity as it was.
   const claims = isSettled ? { family, issuedAt: moment.now } : await readClaims(portal, family, moment.now)
@@ -156,49 +165,57 @@ function momentOf(portal: Portal): Moment {
   return { now, seenSince: addSeconds(now, -portal.lifetimes.identitySessionIdle) }
 }
 
-/** No row moved; this finds out why, and what to do about it. */
+/** No row moved; this finds out why, what to do about it, and writes that down. */
 async function explain(portal: Portal, token: RefreshToken, presentation: Presentation): Promise<Rotation> {
+  const { familyId, generation } = token
+  const { place } = presentation
   const presentedHash = hashRefreshToken(presentation.refreshToken)
   const now = portal.clock()
-  const family = await findFamily(portal, token.familyId)
-  const refuse = (reason: RefusalReason): Rotation => ({
-    kind: 'refused',
-    reason,
-    familyId: token.familyId,
-    ended: false,
-  })
-  const end = async (cause: EndCause): Promise<Rotation> => {
-    const place = END_CAUSES[cause].reason === 'expired' ? null : presentation.place
-    const generation = cause === 'reuse' ? { generation: token.generation } : {}
-    const ended = await endNow(portal, { families: { id: token.familyId } }, { cause, place, ...generation })
-    return {
-      kind: 'refused',
-      reason: END_CAUSES[cause].reason,
-      familyId: token.familyId,
-      ended: ended.families.length > 0,
-    }
+  const family = await findFamily(portal, familyId)
+  const record = (kind: LedgerKind) => recordInLedger(portal, kind, { familyId, generation, place, at: now })
+  const refused = (reason: RefusalReason, ended = false): Rotation => {
+    return { kind: 'refused', reason, familyId, isOwn: family?.clientId === presentation.clientId, ended }
+  }
+  const refuse = async (kind: LedgerKind, reason: RefusalReason): Promise<Rotation> => {
+    await record(kind)
+    return refused(reason)
+  }
+  const end = async (kind: LedgerKind, cause: EndCause): Promise<Rotation> => {
+    const { reason } = END_CAUSES[cause]
+    const from = { place: reason === 'expired' ? null : place, ...(cause === 'reuse' ? { generation } : {}) }
+    const ended = await endNow(portal, { families: { id: familyId } }, { cause, ...from })
+    await record(kind)
+    return refused(reason, ended.families.length > 0)
   }
 
+  if (family === null) return refused('unknown')
   // A family of another app is nobody's business but its own.
-  if (family === null || family.clientId !== presentation.clientId) return refuse('unknown')
-  if (family.endedAt !== null) return refuse(END_CAUSES[family.endCause as EndCause].reason)
-  if (family.identityDisabled) return refuse('identity_disabled')
-  if (family.appDisabled) return refuse('app_disabled')
-  if (family.expiresAt <= now) return end('expired')
-  if (family.idleExpiresAt <= now) return end('idle_expired')
-  if (family.sessionOver) return end('session_expired')
+  if (family.clientId !== presentation.clientId) return refuse('refused_wrong_app', 'unknown')
+  if (family.endedAt !== null) return refuse('refused_ended', END_CAUSES[family.endCause as EndCause].reason)
+  if (family.identityDisabled) return refuse('refused_identity_disabled', 'identity_disabled')
+  if (family.appDisabled) return refuse('refused_app_disabled', 'app_disabled')
+  if (family.expiresAt <= now) return end('refused_expired', 'expired')
+  if (family.idleExpiresAt <= now) return end('refused_expired', 'idle_expired')
+  if (family.sessionOver) return end('refused_expired', 'session_expired')
 
   const isCurrent = family.currentHash.equals(presentedHash)
   const isPrevious = family.previousHash?.equals(presentedHash) ?? false
   if (isCurrent || isPrevious) {
-    if (family.jkt !== null && family.jkt !== presentation.jkt) return { kind: 'wrong-proof' }
+    if (family.jkt !== null && family.jkt !== presentation.jkt) {
+      await record('refused_wrong_proof')
+      return { kind: 'wrong-proof', familyId }
+    }
     const granted = new Set(family.scope.split(' '))
-    if (presentation.scopes?.some((scope) => !granted.has(scope))) return { kind: 'scope-exceeded' }
+    if (presentation.scopes?.some((scope) => !granted.has(scope))) {
+      await record('refused_scope')
+      return { kind: 'scope-exceeded', familyId }
+    }
   }
-  // Every condition holds now though the update found one that did not: the clock, or an operator, has just changed it.
-  if (isCurrent) return refuse('unknown')
+  // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
+  // taken the family over while the update waited for it, has just changed it.
+  if (isCurrent) return (await advance(portal, token, presentation)) ?? refuse('refused_raced', 'unknown')
   // A generation the row has not reached comes from after a restored backup, not from a thief.
-  if (token.generation > family.generation) return refuse('unknown')
+  if (generation > family.generation) return refuse('refused_ahead', 'unknown')
 
   if (isPrevious) {
     const age = (now.getTime() - (family.rotatedAt?.getTime() ?? 0)) / 1000
@@ -208,12 +225,13 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
       const successor = portal.secrets
         .map((keys) => successorOf(token, keys))
         .find((candidate) => hashRefreshToken(candidate).equals(family.currentHash))
-      if (successor === undefined) return refuse('unknown')
+      if (successor === undefined) return refuse('refused_secret_lost', 'unknown')
+      await record('grace_hit')
       return { kind: 'rotated', ...(await readClaims(portal, family, now)), refreshToken: successor }
     }
-    if (grace === 0 && age < RACE_SECONDS) return refuse('reused')
+    if (grace === 0 && age < RACE_SECONDS) return refuse('refused_duplicate', 'reused')
   }
-  return end('reuse')
+  return end('refused_reused', 'reuse')
 }
 
 /** The family a genuine refresh token belongs to, whatever its state; null for anything else. */
@@ -249,15 +267,18 @@ export async function findFamilyFor(portal: Portal, id: string, identityId: stri
   return family?.identityId === identityId ? family : null
 }
 
+/** Newest first: all of an identity, of one app where it is named; or of an app alone those that have not ended. */
+export async function searchFamilies(
+  portal: Portal,
+  identityId: string | null,
+  clientId: string | null,
+  limit: number,
+): Promise<FamilyRow[]> {
+  return searchRows(portal.storage.pool, identityId, clientId, momentOf(portal), limit)
+}
+
 export function isLiving(family: FamilyRow, now: Date): boolean {
-  return (
-    family.endedAt === null &&
-    family.idleExpiresAt > now &&
-    family.expiresAt > now &&
-    !family.sessionOver &&
-    !family.identityDisabled &&
-    !family.appDisabled
-  )
+  return endCauseOf(family, now) === null
 }
 
 /** An app with what it has of this identity. */

@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict'
-import { endIdentitySessions } from './endings.ts'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { transaction } from '../storage/postgres.ts'
 import { notesApp, photosApp } from '../testing/apps.ts'
-import { connect, elsewhere, familyRow, home, refresh, refusalIn } from '../testing/connections.ts'
+import {
+  type Connection,
+  connect,
+  elsewhere,
+  familyRow,
+  home,
+  refresh,
+  refusalIn,
+  successorIn,
+} from '../testing/connections.ts'
 import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { createApp } from './apps.ts'
+import { endFamilies, endIdentitySessions } from './endings.ts'
+import { expireFamilies, expireIdentitySessions } from './expiry.ts'
 import { disableIdentity, enableIdentity } from './identities.ts'
 import {
   findLivingIdentitySession,
@@ -16,6 +28,8 @@ import {
   passwordMarkOf,
   type SignedInRow,
 } from './identity-sessions.ts'
+import type { Portal } from './portal.ts'
+import { addSeconds } from './time.ts'
 
 const DAY = 86_400
 
@@ -26,6 +40,11 @@ before(async () => {
   portal = await openTestPortal()
   await createApp(portal, 'notes', notesApp)
   await createApp(portal, 'photos', photosApp)
+  await createApp(portal, 'following', { ...notesApp, familyLifetime: 'session' })
+  await createApp(portal, 'renewed', { ...notesApp, familyRenewal: 'sign-in' })
+  await createApp(portal, 'unrenewed', { ...notesApp, familyRenewal: 'never' })
+  const terms = { familyIdle: 7 * DAY, familyMax: 20 * DAY }
+  await createApp(portal, 'brief', { ...notesApp, ...terms, familyRenewal: 'sign-in' })
 })
 after(() => portal.close())
 
@@ -94,6 +113,30 @@ test('reading pages writes down when a browser was last seen at most once a minu
   portal.clock.advance(1)
   await find(session, elsewhere)
   assert.deepEqual(await lastSeen(session), { at: portal.clock(), address: elsewhere.address })
+})
+
+test('a browser that may idle for half a minute only stays signed in while it, or an app that follows it, is used', async () => {
+  const brief: Portal = { ...portal, lifetimes: { ...portal.lifetimes, identitySessionIdle: 30 } }
+  const id = await addPerson()
+  const page = await open(id)
+  const app = await connect(portal, id, 'following')
+  for (let seconds = 0; seconds < 120; seconds += 20) {
+    portal.clock.advance(20)
+    assert.notEqual(await findLivingIdentitySession(brief, page, home), null)
+    app.refreshToken = successorIn(await refresh(brief, app))
+  }
+  assert.notEqual(await findLivingIdentitySession(brief, app.identitySessionId, home), null)
+})
+
+test('an app that follows its sign-in writes down that it was used at most once a minute', async () => {
+  const app = await connect(portal, await addPerson(), 'following')
+  const opened = portal.clock()
+  portal.clock.advance(59)
+  app.refreshToken = successorIn(await refresh(portal, app, { place: elsewhere }))
+  assert.deepEqual(await lastSeen(app.identitySessionId), { at: opened, address: home.address })
+  portal.clock.advance(1)
+  await refresh(portal, app, { place: elsewhere })
+  assert.deepEqual(await lastSeen(app.identitySessionId), { at: portal.clock(), address: home.address })
 })
 
 test('a person sees their signed-in browsers, the one seen last first, and none of anybody else', async () => {
@@ -178,6 +221,164 @@ test('who signs in again in one browser goes on with what they had opened there'
   assert.deepEqual(await kinds(id), ['registered', 'signed_in', 'family_opened', 'signed_in'])
 })
 
+test('who comes back to a browser in which they were signed in goes on with what they had opened there', async () => {
+  const id = await addPerson()
+  const [laptop, phone] = [randomBytes(32), randomBytes(32)]
+  const first = await open(id, laptop)
+  const notes = await connect(portal, id, 'notes', { identitySessionId: first })
+  const onPhone = await connect(portal, id, 'notes', { identitySessionId: await open(id, phone) })
+  const ofSomebodyElse = await addPerson()
+  const others = await connect(portal, ofSomebodyElse, 'notes', {
+    identitySessionId: await open(ofSomebodyElse, laptop),
+  })
+  const before = await familyRow(portal, notes)
+  portal.clock.advance(15 * DAY)
+  assert.equal(await find(first), null)
+  await expireIdentitySessions(portal)
+
+  const next = await open(id, laptop)
+  assert.deepEqual(await familyRow(portal, notes), { ...before, identitySessionId: next })
+  assert.equal((await familyRow(portal, onPhone)).identitySessionId, onPhone.identitySessionId)
+  assert.equal((await familyRow(portal, others)).identitySessionId, others.identitySessionId)
+
+  // A sign-in that comes before anybody has looked whether the one before has expired finds the same.
+  portal.clock.advance(14 * DAY)
+  const third = await open(id, laptop)
+  assert.equal((await familyRow(portal, notes)).identitySessionId, third)
+  await endIdentitySessions(portal, { identityId: id, id: third }, 'signed_out', home)
+  assert.equal((await familyRow(portal, notes)).endCause, 'signed_out')
+  assert.equal((await familyRow(portal, onPhone)).endCause, null)
+})
+
+test('what ended, or idled by itself, is not taken over', async () => {
+  const id = await addPerson()
+  const laptop = randomBytes(32)
+  const terms = { identitySessionId: await open(id, laptop) }
+  const [ended, idle, followed] = [
+    await connect(portal, id, 'notes', terms),
+    await connect(portal, id, 'renewed', terms),
+    await connect(portal, id, 'following', terms),
+  ]
+  await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
+  portal.clock.advance(30 * DAY)
+  await open(id, laptop)
+  for (const family of [ended, idle, followed])
+    assert.equal((await familyRow(portal, family)).identitySessionId, terms.identitySessionId)
+  assert.equal(refusalIn(await refresh(portal, idle)).reason, 'expired')
+  assert.equal(refusalIn(await refresh(portal, followed)).reason, 'expired')
+})
+
+test('a new sign-in gives a new term to what follows it, and to apps that want one', async () => {
+  const id = await addPerson()
+  const laptop = randomBytes(32)
+  const terms = { identitySessionId: await open(id, laptop) }
+  const [plain, renewed, brief, followed] = [
+    await connect(portal, id, 'notes', terms),
+    await connect(portal, id, 'renewed', terms),
+    await connect(portal, id, 'brief', terms),
+    await connect(portal, id, 'following', terms),
+  ]
+  const opened = portal.clock()
+  const days = async (family: Connection) => {
+    const { idleExpiresAt, expiresAt } = await familyRow(portal, family)
+    return [idleExpiresAt, expiresAt].map((end) => (end.getTime() - opened.getTime()) / DAY / 1000)
+  }
+  assert.deepEqual(
+    [await days(plain), await days(renewed), await days(brief), await days(followed)],
+    [
+      [30, 90],
+      [30, 90],
+      [7, 20],
+      [90, 90],
+    ],
+  )
+  portal.clock.advance(5 * DAY)
+  const next = await openIdentitySession(portal, id, ['pwd'], home, await find(terms.identitySessionId), laptop)
+  assert.deepEqual(
+    [await days(plain), await days(renewed), await days(brief), await days(followed)],
+    [
+      [30, 90],
+      [35, 95],
+      [12, 25],
+      [95, 95],
+    ],
+  )
+  for (const family of [plain, renewed, brief, followed])
+    assert.equal((await familyRow(portal, family)).identitySessionId, next)
+  // What is due is found from its old time on: the renewed are looked at again, and live.
+  portal.clock.advance(25 * DAY)
+  await expireFamilies(portal)
+  assert.deepEqual(
+    await Promise.all(
+      [plain, renewed, brief, followed].map(async (family) => (await familyRow(portal, family)).endCause),
+    ),
+    ['idle_expired', null, 'expired', null],
+  )
+})
+
+test('whether signing in again renews is a setting of the portal, too', async () => {
+  const renewing: Portal = { ...portal, policy: { ...portal.policy, familyRenewal: 'sign-in' } }
+  const id = await addPerson()
+  const laptop = randomBytes(32)
+  const terms = { identitySessionId: await open(id, laptop) }
+  const [notes, never] = [await connect(portal, id, 'notes', terms), await connect(portal, id, 'unrenewed', terms)]
+  const { expiresAt } = await familyRow(portal, notes)
+  portal.clock.advance(DAY)
+  await openIdentitySession(renewing, id, ['pwd'], home, null, laptop)
+  assert.deepEqual((await familyRow(portal, notes)).expiresAt, addSeconds(expiresAt, DAY))
+  assert.deepEqual((await familyRow(portal, never)).expiresAt, expiresAt)
+})
+
+test('a term that has become shorter is noticed in time', async () => {
+  const shorter: Portal = {
+    ...portal,
+    policy: { ...portal.policy, familyRenewal: 'sign-in' },
+    lifetimes: { ...portal.lifetimes, familyIdle: DAY },
+  }
+  const id = await addPerson()
+  const laptop = randomBytes(32)
+  const notes = await connect(portal, id, 'notes', { identitySessionId: await open(id, laptop) })
+  await openIdentitySession(shorter, id, ['pwd'], home, null, laptop)
+  portal.clock.advance(DAY)
+  await expireFamilies(portal)
+  assert.equal((await familyRow(portal, notes)).endCause, 'idle_expired')
+})
+
+test('of two who sign in again at once in one browser one has what was opened there, and nothing is lost', async () => {
+  const id = await addPerson()
+  const laptop = randomBytes(32)
+  const terms = { identitySessionId: await open(id, laptop) }
+  const families = [await connect(portal, id, 'notes', terms), await connect(portal, id, 'following', terms)]
+  const before = (await find(terms.identitySessionId)) as SignedInRow
+  const openings = Array.from({ length: 6 }, async () => openIdentitySession(portal, id, ['pwd'], home, before, laptop))
+  const opened = await Promise.all(openings)
+  const owners = await Promise.all(families.map(async (family) => (await familyRow(portal, family)).identitySessionId))
+  assert.ok(opened.includes(owners[0] as string))
+  for (const family of families) assert.equal((await refresh(portal, family)).kind, 'rotated')
+})
+
+test('an app that refreshes while its person signs in again goes on', async () => {
+  const { pool } = portal.storage
+  const id = await addPerson()
+  const app = await connect(portal, id, 'following')
+  const next = await open(id)
+  const rotation = await transaction(pool, async (db) => {
+    // What a sign-in does, as far as the app that waits for it could see: the new session is newer than its question.
+    await db.query('UPDATE families SET current_hash = current_hash WHERE id = $1', [app.familyId])
+    await pool.query(`UPDATE identity_sessions SET ended_at = $2, end_cause = 'signed_out' WHERE id = $1`, [
+      next,
+      portal.clock(),
+    ])
+    const refreshing = refresh(portal, app)
+    while ((await waiting()) === 0) await sleep(5)
+    await pool.query('UPDATE identity_sessions SET ended_at = NULL, end_cause = NULL WHERE id = $1', [next])
+    await db.query('UPDATE families SET identity_session_id = $2 WHERE id = $1', [app.familyId, next])
+    // The promise itself would be waited for before the transaction ends.
+    return { refreshing }
+  })
+  assert.equal((await rotation.refreshing).kind, 'rotated')
+})
+
 test('who signs in where somebody else was signed in ends what that person had opened there', async () => {
   const [first, second] = [await addPerson(), await addPerson()]
   const notes = await connect(portal, first, 'notes')
@@ -218,12 +419,20 @@ async function addPerson(): Promise<string> {
   return addIdentity(portal, { ...ada, username, email: `${username}@example.test` })
 }
 
-async function open(identityId: string): Promise<string> {
-  return (await openIdentitySession(portal, identityId, ['pwd'], home, null)) as string
+async function open(identityId: string, deviceHash: Buffer | null = null): Promise<string> {
+  return (await openIdentitySession(portal, identityId, ['pwd'], home, null, deviceHash)) as string
 }
 
 async function find(id: string, place = home): Promise<SignedInRow | null> {
   return findLivingIdentitySession(portal, id, place)
+}
+
+/** How many wait for what somebody else holds. */
+async function waiting(): Promise<number> {
+  const { rows } = await portal.storage.pool.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  )
+  return rows[0]?.count as number
 }
 
 async function lastSeen(id: string): Promise<{ at: Date; address: string } | undefined> {

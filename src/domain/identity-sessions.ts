@@ -1,13 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../storage/audit.ts'
 import { upsertDevice } from '../storage/devices.ts'
-import { updateFamilySession } from '../storage/families.ts'
+import { adoptFamilies } from '../storage/families.ts'
 import {
   findSignedIn,
   type IdentitySessionRow,
   insertIdentitySession,
   listLivingIdentitySessions,
+  lockIdentitySession,
   type SignedInRow,
+  updateFollowed,
   updateLastSeen,
 } from '../storage/identity-sessions.ts'
 import { transaction } from '../storage/postgres.ts'
@@ -18,8 +20,12 @@ import { addSeconds } from './time.ts'
 
 export type { IdentitySessionRow, SignedInRow }
 
-/** A page may be a minute behind about when a browser was last seen, so that reading pages does not write rows. */
-const SEEN_PRECISION_MS = 60_000
+/**
+ * How far behind it may be when a browser was last seen (seconds), so that reading pages does not write rows. Where a session
+ * may idle for a few minutes only, it must not be far enough to end one that is used.
+ */
+const SEEN_PRECISION = 60
+const SEEN_PRECISION_OF_IDLE = 1 / 10
 
 /** Who somebody has proved to be, and how. */
 export interface Proof {
@@ -35,9 +41,9 @@ export function passwordMarkOf(passwordHash: string): string {
 }
 
 /**
- * Opens the identity session of a sign-in. The one the same browser had before ends; what the same person had opened in
- * it goes on under the new one, what another person had opened ends. The person is told of a browser (by its device) they
- * have not used before, unless it is their first. Null when the password whose mark is given has been changed since, and
+ * Opens the identity session of a sign-in. The one the same browser had before ends; what another person had opened in it
+ * ends too. What the same person had opened in this browser (by its device) goes on under the new one, also when the one it
+ * was opened in is over. The person is told of a browser they have not used before, unless it is their first. Null when the password whose mark is given has been changed since, and
  * when the identity was disabled or deleted in the meantime.
  */
 export async function openIdentitySession(
@@ -65,9 +71,22 @@ export async function openIdentitySession(
       const at = now.toISOString()
       await queueMail(portal, { kind: 'unfamiliar-sign-in', identityId, identitySessionId: id, place, at }, db)
     }
+    if (before !== null) await lockIdentitySession(db, before.id)
+    await adoptFamilies(
+      db,
+      {
+        identityId,
+        sessionId: id,
+        sessionEnd: expiresAt,
+        before: before?.id ?? null,
+        deviceHash,
+        familyIdle: portal.lifetimes.familyIdle,
+        familyMax: portal.lifetimes.familyMax,
+        familyRenewal: portal.policy.familyRenewal,
+      },
+      { now, seenSince: seenSince(portal, now) },
+    )
     if (before === null) return id
-
-    if (before.identityId === identityId) await updateFamilySession(db, before.id, id)
     const sessions = { identityId: before.identityId, id: before.id }
     await endIn(portal, db, { sessions, families: 'following' }, { cause: 'signed_in_again', place }, now)
     return id
@@ -84,10 +103,16 @@ export const UNFAMILIAR = 'unfamiliar'
 export async function findLivingIdentitySession(portal: Portal, id: string, place: Place): Promise<SignedInRow | null> {
   const now = portal.clock()
   const session = await findSignedIn(portal.storage, id, now, seenSince(portal, now))
-  if (session !== null && now.getTime() - session.lastSeenAt.getTime() >= SEEN_PRECISION_MS) {
+  if (session !== null && session.lastSeenAt <= seenBefore(portal, now)) {
     await updateLastSeen(portal.storage, id, now, place.address)
   }
   return session
+}
+
+/** Whoever uses an app that follows an identity session uses that session. */
+export async function noteSessionUsed(portal: Portal, id: string): Promise<void> {
+  const now = portal.clock()
+  await updateFollowed(portal.storage, id, now, seenBefore(portal, now))
 }
 
 export async function listIdentitySessions(portal: Portal, identityId: string): Promise<IdentitySessionRow[]> {
@@ -97,4 +122,9 @@ export async function listIdentitySessions(portal: Portal, identityId: string): 
 
 function seenSince(portal: Portal, now: Date): Date {
   return addSeconds(now, -portal.lifetimes.identitySessionIdle)
+}
+
+/** A session that was seen after this moment need not be written down as seen again. */
+function seenBefore(portal: Portal, now: Date): Date {
+  return addSeconds(now, -Math.min(SEEN_PRECISION, portal.lifetimes.identitySessionIdle * SEEN_PRECISION_OF_IDLE))
 }

@@ -3,6 +3,7 @@ import type { EndedFamily, StaleFamily } from '../storage/families.ts'
 import {
   insertNotices,
   listNotices as listRows,
+  listNoticesOfEnds as listRowsOfEnds,
   type NewNotice,
   NOTICE_STATES,
   type NoticeChoice,
@@ -43,8 +44,8 @@ export async function announceEnded(
     portal,
     db,
     ended.flatMap((family) => [
-      ...(family.takesLogouts ? [noticeOf(family, 'logout', cause, now)] : []),
-      ...(family.takesEvents ? [noticeOf(family, 'session-revoked', cause, now)] : []),
+      ...(family.takesLogouts ? [newNotice(family, 'logout', cause, now)] : []),
+      ...(family.takesEvents ? [newNotice(family, 'session-revoked', cause, now)] : []),
     ]),
   )
 }
@@ -52,11 +53,11 @@ export async function announceEnded(
 /** Queues what each app is told of families whose tokens are not true any more, in the transaction that makes them so. */
 export async function announceStale(portal: Portal, db: Queryable, stale: StaleFamily[], now: Date): Promise<void> {
   const told = stale.filter(({ takesEvents }) => takesEvents)
-  const notices = told.map((family) => noticeOf(family, 'token-claims-change', null, now))
+  const notices = told.map((family) => newNotice(family, 'token-claims-change', null, now))
   await queueNotices(portal, db, notices)
 }
 
-function noticeOf(family: StaleFamily, kind: NoticeKind, cause: EndCause | null, now: Date): NewNotice {
+function newNotice(family: StaleFamily, kind: NoticeKind, cause: EndCause | null, now: Date): NewNotice {
   return {
     id: randomUUID(),
     kind,
@@ -96,12 +97,19 @@ function laneOf(clientId: string, kind: string): string {
 /** What apps were told, or are to be told; the newest, `limit` at most. */
 export async function listNotices(portal: Portal, choice: NoticeChoice, limit: number): Promise<Notice[]> {
   const rows = await listRows(portal.storage.pool, choice, limit)
-  return rows.map((row) => ({ ...row, state: stateOf(row) }))
+  return rows.map(noticeOf)
 }
 
-function stateOf({ confirmedAt, givenUpAt }: NoticeRow): NoticeState {
-  if (confirmedAt !== null) return 'confirmed'
-  return givenUpAt === null ? 'waiting' : 'given-up'
+/** What apps were told of the end of these families; of each, the logout first. */
+export async function listNoticesOfEnds(portal: Portal, familyIds: string[]): Promise<Notice[]> {
+  const rows = await listRowsOfEnds(portal.storage.pool, familyIds)
+  return rows.map(noticeOf)
+}
+
+function noticeOf(row: NoticeRow): Notice {
+  const { confirmedAt, givenUpAt } = row
+  const state = confirmedAt !== null ? 'confirmed' : givenUpAt === null ? 'waiting' : 'given-up'
+  return { ...row, state }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type CityResponse, open, validate } from 'maxmind'
 import { ConfigError } from '../config.ts'
-import type { Portal } from './portal.ts'
+import { programInWords } from './browsers.ts'
+import type { Place, Portal } from './portal.ts'
 
 /** Roughly where addresses are, from a file on this machine; nobody else is asked. */
 export interface Places {
@@ -33,6 +34,11 @@ export async function createPlaces(path: string | null): Promise<Places> {
 export function addressInWords({ places }: Pick<Portal, 'places'>, address: string): string {
   const place = places.placeOf(address)
   return place === null ? address : `${address} (${place})`
+}
+
+/** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; a program that does not say what it is goes without a name. */
+export function placeInWords(portal: Pick<Portal, 'places'>, { browser, address }: Place): string {
+  return [programInWords(browser), addressInWords(portal, address)].filter((part) => part !== null).join(', ')
 }
 
 async function openDatabase(path: string) {

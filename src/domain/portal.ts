@@ -1,4 +1,5 @@
 import type { Lifetimes, Policy } from '../config.ts'
+import type { Logger } from '../logger.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './password-judge.ts'
 import type { PasswordHasher } from './passwords.ts'
@@ -9,6 +10,8 @@ import type { KeyRing } from './signing-keys.ts'
 /** What every rule stands on. Time comes only from `clock`. */
 export interface Portal {
   storage: Storage
+  /** For what happens whoever asked for it, such as an ending; what a request came to is logged where it is answered. */
+  logger: Logger
   secrets: Secrets
   keys: KeyRing
   hasher: PasswordHasher

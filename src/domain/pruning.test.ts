@@ -6,15 +6,24 @@ import { deleteEndedFamilies } from '../storage/families.ts'
 import { openPostgres, transaction } from '../storage/postgres.ts'
 import { notesApp, photosApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
-import { type Connection, connect, familyRow, home, refresh, refusalIn, successorIn } from '../testing/connections.ts'
+import {
+  type Connection,
+  connect,
+  familyRow,
+  home,
+  multiply,
+  refresh,
+  refusalIn,
+  successorIn,
+} from '../testing/connections.ts'
 import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
 import { startTestServer } from '../testing/server.ts'
 import { createApp } from './apps.ts'
 import { listHappenings } from './audit.ts'
-import { endFamilies } from './endings.ts'
-import { expireFamilies } from './expiry.ts'
+import { endFamilies, endIdentitySessions } from './endings.ts'
+import { expireFamilies, expireIdentitySessions } from './expiry.ts'
 import { findFamilyFor, findFamilyOf, listConnectedApps } from './families.ts'
 import { LINK_LIVES, makeMailLink } from './mail-links.ts'
 import type { Portal } from './portal.ts'
@@ -23,6 +32,7 @@ import {
   pruneCounters,
   pruneFamilies,
   pruneHandshakes,
+  pruneIdentitySessions,
   pruneMailLinks,
   pruneNotices,
   pruneSuspensions,
@@ -44,6 +54,7 @@ before(async () => {
 after(() => portal.close())
 beforeEach(async () => {
   await portal.storage.pool.query('DELETE FROM families')
+  await portal.storage.pool.query('DELETE FROM identity_sessions')
 })
 
 async function prune(): Promise<number> {
@@ -57,17 +68,6 @@ async function isRemembered({ familyId }: Pick<Connection, 'familyId'>): Promise
 async function countFamilies(): Promise<number> {
   const result = await portal.storage.pool.query<{ count: number }>('SELECT count(*)::int AS count FROM families')
   return result.rows[0]?.count as number
-}
-
-/** Copies of one family, each with an id of its own. */
-async function multiply({ familyId }: Connection, count: number): Promise<void> {
-  await portal.storage.pool.query(
-    `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
-       idle_expires_at, expires_at, review_at, lifetime, browser, address, ended_at, end_cause)
-     SELECT gen_random_uuid(), client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
-       idle_expires_at, expires_at, review_at, lifetime, browser, address, ended_at, end_cause FROM families, generate_series(1, $2) WHERE id = $1`,
-    [familyId, count],
-  )
 }
 
 test('a family that ended is remembered for ninety days, and not a second longer', async () => {
@@ -167,8 +167,8 @@ test('what happened to a forgotten family is still told, and the lists go on wit
 test('a backlog goes in batches, to its last row', async () => {
   const ended = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
-  await multiply(ended, 699)
-  await multiply(await connect(portal, adaId, 'photos'), 399)
+  await multiply(portal, ended, 699)
+  await multiply(portal, await connect(portal, adaId, 'photos'), 399)
   portal.clock.advance(91 * DAY)
   assert.equal(await expireFamilies(portal), 400)
   portal.clock.advance(90 * DAY + 1)
@@ -186,7 +186,7 @@ test('a backlog goes in batches, to its last row', async () => {
 test('two who prune at once share the work: every family goes once', async () => {
   const ended = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
-  await multiply(ended, 2999)
+  await multiply(portal, ended, 2999)
   portal.clock.advance(91 * DAY)
   const counts = await Promise.all(Array.from({ length: 4 }, async () => prune()))
   const rest = await prune()
@@ -200,7 +200,7 @@ test('two who prune at once share the work: every family goes once', async () =>
 test('whoever prunes waits for nobody, and what somebody holds goes the next time', async () => {
   const ended = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
-  await multiply(ended, 9)
+  await multiply(portal, ended, 9)
   portal.clock.advance(91 * DAY)
   await transaction(portal.storage.pool, async (db) => {
     await db.query('SELECT 1 FROM families WHERE id = $1 FOR UPDATE', [ended.familyId])
@@ -213,7 +213,7 @@ test('whoever prunes waits for nobody, and what somebody holds goes the next tim
 test('whoever is told to stop does not begin another batch', async () => {
   const ended = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
-  await multiply(ended, 999)
+  await multiply(portal, ended, 999)
   portal.clock.advance(91 * DAY)
   const stopping = new AbortController()
   const pruning = pruneFamilies(portal, stopping.signal, 60_000)
@@ -301,6 +301,44 @@ test('counters go in batches to the last one that has ended, and none that count
   await counters.add('living', 60)
   assert.equal(await pruneCounters(portal, undefined, 0), 600)
   assert.equal(await counters.read('living'), 1)
+})
+
+test('a browser that was signed out is remembered as long as its families', async () => {
+  const notes = await connect(portal, adaId, 'notes')
+  const { identitySessionId: id } = notes
+  await endIdentitySessions(portal, { identityId: adaId, id }, 'signed_out', home)
+  portal.clock.advance(90 * DAY)
+  assert.equal(await pruneIdentitySessions(portal, undefined, 0), 0)
+  portal.clock.advance(1)
+  // Also when its families are still there: they go on without it.
+  assert.equal(await pruneIdentitySessions(portal, undefined, 0), 1)
+  assert.equal((await familyRow(portal, notes)).identitySessionId, null)
+  assert.equal((await familyRow(portal, notes)).endCause, 'signed_out')
+})
+
+test('a browser in which a family lives is remembered, so that who comes back to it finds that', async () => {
+  const patient: Portal = {
+    ...portal,
+    lifetimes: { ...portal.lifetimes, familyIdle: 300 * DAY, familyMax: 300 * DAY },
+  }
+  const notes = await connect(patient, adaId, 'notes')
+  portal.clock.advance(14 * DAY)
+  await expireIdentitySessions(portal)
+  portal.clock.advance(91 * DAY)
+  assert.equal(await pruneIdentitySessions(portal, undefined, 0), 0)
+  assert.equal((await familyRow(portal, notes)).identitySessionId, notes.identitySessionId)
+  await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
+  assert.equal(await pruneIdentitySessions(portal, undefined, 0), 1)
+})
+
+test('a sign-in stays known while a mail may ask whose it was, however short the history is', async () => {
+  const brief: Portal = { ...portal, lifetimes: { ...portal.lifetimes, familyHistory: 3600 } }
+  const { identitySessionId: id } = await connect(portal, adaId, 'notes')
+  await endIdentitySessions(portal, { identityId: adaId, id }, 'signed_out', home)
+  portal.clock.advance(LINK_LIVES['disown-sign-in'])
+  assert.equal(await pruneIdentitySessions(brief, undefined, 0), 0)
+  portal.clock.advance(1)
+  assert.equal(await pruneIdentitySessions(brief, undefined, 0), 1)
 })
 
 test('a portal that runs forgets by itself, every minute', async () => {

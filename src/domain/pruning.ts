@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/families.ts'
+import { deleteEndedIdentitySessions } from '../storage/identity-sessions.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
 import { deletePastNotices } from '../storage/notices.ts'
 import { deletePastSuspensions } from '../storage/suspensions.ts'
+import { LINK_LIVES } from './mail-links.ts'
 import type { Portal } from './portal.ts'
 import { LONGEST_LISTED } from './revocations.ts'
 import { addSeconds } from './time.ts'
@@ -23,6 +25,16 @@ export async function pruneFamilies(portal: Portal, signal?: AbortSignal, pauseM
 export async function pruneErasedFamilies(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const before = addSeconds(portal.clock(), -LONGEST_LISTED)
   return inBatches((limit) => deleteErasedFamilies(portal.storage.pool, before, limit), signal, pauseMs)
+}
+
+/**
+ * Forgets signed-in browsers that ended longer ago than families are remembered, and than a mail may still ask about them.
+ * @returns how many.
+ */
+export async function pruneIdentitySessions(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const history = Math.max(portal.lifetimes.familyHistory, LINK_LIVES['disown-sign-in'])
+  const before = addSeconds(portal.clock(), -history)
+  return inBatches((limit) => deleteEndedIdentitySessions(portal.storage.pool, before, limit), signal, pauseMs)
 }
 
 /** Forgets what apps were told of such families, unless they are still to be told. @returns how many. */

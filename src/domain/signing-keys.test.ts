@@ -4,7 +4,7 @@ import { after, before, beforeEach, test } from 'node:test'
 import { compactVerify, importSPKI } from 'jose'
 import { createLogger } from '../logger.ts'
 import { migrate } from '../storage/migrations.ts'
-import type { SigningKeyRow } from '../storage/signing-keys.ts'
+import { listSigningKeys, type SigningKeyRow } from '../storage/signing-keys.ts'
 import { openStorage, type Storage } from '../storage/storage.ts'
 import { createClock, type TestClock } from '../testing/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
@@ -77,7 +77,7 @@ test('the next key is published before it signs, for as long as anybody may cach
   assert.equal(ring.published()[0]?.kid, next)
 })
 
-test('a replaced key stays published until the last token it signed has expired, then it is gone for good', async () => {
+test('a replaced key stays published until the last token it signed has expired, then it can sign no more', async () => {
   const ring = await openRing()
   const first = ring.signer('ES256').kid
   await ring.rotate()
@@ -88,9 +88,50 @@ test('a replaced key stays published until the last token it signed has expired,
   clock.advance(1)
   assert.equal(publishedKey(ring, first), null)
   await ring.reload()
-  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
+  assert.deepEqual(
+    await wholeKeys(),
+    ring
+      .published()
+      .map(({ kid }) => kid)
+      .toSorted(),
+  )
   assert.notEqual(ring.signer('ES256').kid, first)
 })
+
+for (const alg of ['ES256', 'RS256'] as const) {
+  test(`what a replaced ${alg} key has signed can be told from anything else as long as a sign-in may last`, async () => {
+    const ring = await openRing()
+    const first = ring.signer(alg)
+    const signature = signWith(first, 'data')
+    await ring.rotate()
+    clock.advance(900 + LONGEST_TOKEN)
+    await ring.reload()
+    clock.advance(400 * 86_400 - LONGEST_TOKEN - 1)
+    // Those who come later know it, too, and so do those who have erased its private half themselves.
+    for (const each of [ring, await openRing([NEW, OLD], otherStorage)]) {
+      await each.reload()
+      const key = each.findAny(first.kid)
+      assert.ok(key && !('privateKey' in key))
+      assert.equal(key.alg, alg)
+      assert.equal(verifiesWith(key, 'data', signature), true)
+      assert.equal(verifiesWith(key, 'other', signature), false)
+      assert.equal(publishedKey(each, first.kid), null)
+    }
+    clock.advance(1)
+    await ring.reload()
+    await ring.reload()
+    assert.equal(ring.findAny(first.kid), null)
+    assert.equal(await (await storage.prisma()).signingKey.count(), 2)
+  })
+}
+
+async function wholeKeys(): Promise<string[]> {
+  const rows = await listSigningKeys(storage)
+  return rows
+    .filter(({ encryptedPrivate }) => encryptedPrivate !== '')
+    .map(({ kid }) => kid)
+    .toSorted()
+}
 
 test('two rotations in a row leave a key that signs at every moment', async () => {
   const ring = await openRing()
@@ -104,7 +145,7 @@ test('two rotations in a row leave a key that signs at every moment', async () =
     clock.advance(60)
     await ring.reload()
   }
-  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
+  assert.equal((await wholeKeys()).length, 2)
 })
 
 test('another process knows the next key once it has looked, before it signs', async () => {

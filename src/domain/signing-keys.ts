@@ -2,6 +2,8 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, si
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import {
   deleteSigningKeys,
+  ERASED,
+  erasePrivateHalves,
   insertFirstSigningKeys,
   insertSigningKey,
   listSigningKeys,
@@ -16,11 +18,14 @@ import { addSeconds } from './time.ts'
 export const SIGNING_ALGS = ['ES256', 'RS256'] as const
 export type SigningAlg = (typeof SIGNING_ALGS)[number]
 
-export interface SigningKey {
+export interface VerificationKey {
   kid: string
   alg: SigningAlg
-  privateKey: KeyObject
   publicKey: KeyObject
+}
+
+export interface SigningKey extends VerificationKey {
+  privateKey: KeyObject
   signsFrom: Date
 }
 
@@ -28,10 +33,14 @@ export interface SigningKey {
 const PUBLISHED_BEFORE = 900
 /** No token of ours lives longer than this (seconds); a replaced key stays published until then. */
 export const LONGEST_TOKEN = 3600
+/** How long an app may still show an ID token that a replaced key has signed (seconds): as long as the longest sign-in. */
+const REMEMBERED = 400 * 86_400
 
 /** The keys that sign and verify at a moment. They are shared by all processes through the database. */
 export class KeyRing {
   #keys: SigningKey[] = []
+  /** Public halves of keys that sign no more, and whose tokens have expired. */
+  #retired: VerificationKey[] = []
   readonly #storage: Storage
   readonly #secrets: Secrets
   readonly #clock: () => Date
@@ -55,14 +64,18 @@ export class KeyRing {
     return ring
   }
 
-  /** Reads what another process may have added, and forgets keys whose last token has expired. */
+  /** Reads what another process may have added, and forgets the private half of keys whose last token has expired. */
   async reload(): Promise<void> {
     const rows = await listSigningKeys(this.#storage)
     const known = new Map(this.#keys.map((key) => [key.kid, key]))
-    this.#keys = await Promise.all(rows.map(async (row) => known.get(row.kid) ?? this.#open(row)))
+    const whole = rows.filter((row) => row.encryptedPrivate !== ERASED)
+    this.#keys = await Promise.all(whole.map(async (row) => known.get(row.kid) ?? this.#open(row)))
+    this.#retired = rows.filter((row) => row.encryptedPrivate === ERASED).map(publicHalf)
 
     const retired = this.#keys.filter((key) => !this.#isPublished(key)).map((key) => key.kid)
-    if (retired.length > 0) await deleteSigningKeys(this.#storage, retired)
+    if (retired.length > 0) await erasePrivateHalves(this.#storage, retired)
+    const forgotten = rows.filter((row) => isReplaced(row, rows, REMEMBERED, this.#clock())).map((row) => row.kid)
+    if (forgotten.length > 0) await deleteSigningKeys(this.#storage, forgotten)
   }
 
   /** Publishes the next keys at once; they sign as soon as every cache of the published keys must know them. */
@@ -91,9 +104,13 @@ export class KeyRing {
     return [...signers, ...others]
   }
 
+  /** A key of ours, also one that is not published any more; null for any other. It must not let anybody in. */
+  findAny(kid: string): VerificationKey | null {
+    return [...this.#keys, ...this.#retired].find((key) => key.kid === kid) ?? null
+  }
+
   #isPublished(key: SigningKey): boolean {
-    const next = this.#keys.find((other) => other.alg === key.alg && other.signsFrom > key.signsFrom)
-    return next === undefined || addSeconds(next.signsFrom, LONGEST_TOKEN) > this.#clock()
+    return !isReplaced(key, this.#keys, LONGEST_TOKEN, this.#clock())
   }
 
   async #open(row: SigningKeyRow): Promise<SigningKey> {
@@ -115,6 +132,19 @@ export class KeyRing {
       signsFrom: row.signsFrom,
     }
   }
+}
+
+type Turn = Pick<SigningKeyRow, 'alg' | 'signsFrom'>
+
+/** Whether another of `keys`, in the order in which they sign, has taken over from this one that long ago. */
+function isReplaced(key: Turn, keys: Turn[], seconds: number, now: Date): boolean {
+  const next = keys.find((other) => other.alg === key.alg && other.signsFrom > key.signsFrom)
+  return next !== undefined && addSeconds(next.signsFrom, seconds) <= now
+}
+
+function publicHalf({ kid, alg, publicJwk }: SigningKeyRow): VerificationKey {
+  const publicKey = createPublicKey({ key: JSON.parse(publicJwk) as JsonWebKey, format: 'jwk' })
+  return { kid, alg: alg as SigningAlg, publicKey }
 }
 
 /** A JWS signature (RFC 7518 §3), synchronous: a signature in libuv's pool would wait behind passwords. */
@@ -142,9 +172,10 @@ function rawOf(der: Buffer): Buffer {
   return raw
 }
 
-/** Whether a signature (RFC 7518 §3.4, 64 bytes) is this ES256 key's. */
-export function verifiesWith(key: SigningKey, data: string, raw: Buffer): boolean {
-  return raw.length === 64 && verify('sha256', Buffer.from(data), key.publicKey, derOf(raw))
+/** Whether a JWS signature (RFC 7518 §3; of ES256 64 bytes) is this key's. */
+export function verifiesWith({ alg, publicKey }: VerificationKey, data: string, raw: Buffer): boolean {
+  if (alg === 'RS256') return verify('sha256', Buffer.from(data), publicKey, raw)
+  return raw.length === 64 && verify('sha256', Buffer.from(data), publicKey, derOf(raw))
 }
 
 /** The other way round, for the same reason. */

@@ -13,6 +13,8 @@ const FULL = new Intl.DateTimeFormat('en-GB', {
   minute: '2-digit',
   timeZone: 'UTC',
 })
+const DATE = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
+const CLOCK = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium', timeZone: 'UTC' })
 const DAY = new Intl.DateTimeFormat('en-GB', {
   weekday: 'long',
   day: 'numeric',
@@ -38,6 +40,12 @@ export function timeInWords(at: Date, now: Date): TimeWords {
 export function dayInWords(at: Date, now: Date): string {
   const days = Math.floor(now.getTime() / 86_400_000) - Math.floor(at.getTime() / 86_400_000)
   return days === 0 ? 'Today' : days === 1 ? 'Yesterday' : DAY.format(at)
+}
+
+/** To the second: "at 12:01:03 UTC", with the date unless it is today. */
+export function secondInWords(at: Date, now: Date): string {
+  const clock = `at ${CLOCK.format(at)} UTC`
+  return DATE.format(at) === DATE.format(now) ? clock : `on ${DATE.format(at)} ${clock}`
 }
 
 function ago(at: Date, now: Date): string {

@@ -3,6 +3,7 @@ import type { Request } from 'express'
 /** What was just done, carried through a redirect by name, so nobody else's words can be put on a page. */
 const NOTICES = {
   'signed-out': 'You are signed out.',
+  'signed-out-everywhere': 'You are signed out of every browser and every app.',
   'family-ended': 'That sign-in was ended.',
   disconnected: 'The app was disconnected.',
   'session-ended': 'That browser was signed out.',

@@ -17,7 +17,7 @@ import {
   showEmailVerification,
 } from './portal/email-verifications.ts'
 import { createExport, newExport } from './portal/exports.ts'
-import { createDisconnection, createFamilyRevocation } from './portal/families.ts'
+import { createDisconnection, createFamilyRevocation, showFamily } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
 import { createCancellation, createConfirmation, createStepUp, showInteraction } from './portal/interactions.ts'
 import { createPasswordChange, newPasswordChange } from './portal/password-changes.ts'
@@ -104,6 +104,7 @@ export function createRoutes(
   routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
 
   routes.get('/dashboard', requireIdentity, showDashboard)
+  routes.get('/families/:id', requireIdentity, showFamily)
   routes.post('/families/:id/revocation', requireIdentity, createFamilyRevocation)
   routes.post('/apps/:clientId/disconnection', requireIdentity, createDisconnection)
   routes.get('/sessions', requireIdentity, listSessions)

@@ -11,6 +11,7 @@ import { notesApp, photosApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { claimsOf, Client, type Tokens } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
+import { home } from '../testing/connections.ts'
 import { ada } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
 import { portOf, send } from '../testing/wire.ts'
@@ -230,6 +231,7 @@ async function ask({ sent, client = () => notes, before, after }: Case, extra: [
     headers: [...response.headers].filter(([name]) => !['date', 'x-request-id', 'content-length'].includes(name)),
     body: {
       ...said,
+      ...('fam' in said ? { fam: (said['fam'] as string).length } : {}),
       ...('access_token' in said ? { access_token: withoutTheNew(said['access_token'] as string) } : {}),
       ...('refresh_token' in said ? { refresh_token: (said['refresh_token'] as string).length } : {}),
     },
@@ -267,6 +269,7 @@ async function isAnswered(request: {
 }): Promise<boolean> {
   let left: string | null = null
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
+    req.place = home
     if (await answerPlainRefresh(server.portal, createLogger('silent'), req, res)) return
     left = await text(req)
     res.writeHead(404).end()

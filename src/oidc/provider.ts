@@ -8,6 +8,7 @@ import { mintRefreshToken } from '../domain/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { ClientGuesses } from './client-guesses.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
+import { acceptOldHints } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './plain-authorization.ts'
@@ -101,6 +102,7 @@ function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOpti
   const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
   pinAddress(provider, portal.publicUrl)
   followIdentitySession(provider)
+  acceptOldHints(provider, portal)
   registerRefreshGrant(provider, portal)
   startFamilies(provider, portal)
   compareSecretsByHash(provider, guesses)
@@ -126,7 +128,7 @@ function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOpti
         break
       case 'token':
         if (errorOf(ctx.body) === 'invalid_grant' && ctx.state['refusal'] !== undefined) {
-          Object.assign(ctx.body as object, { reason: ctx.state['refusal'].reason })
+          Object.assign(ctx.body as object, ctx.state['refusal'])
         }
         break
       case 'end_session_confirm':
@@ -189,7 +191,8 @@ function logEvents(provider: Provider, logger: Logger): void {
           clientId: ctx.oidc.client?.clientId,
           refusal: error.message,
           detail: error.error_detail,
-          ...ctx.state['refusal'],
+          reason: ctx.state['refusal']?.reason,
+          familyId: ctx.state['familyId'],
         },
         'refused',
       )

@@ -39,9 +39,10 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
         jkt,
         place: ctx.req.place,
       })
+      ctx.state['familyId'] = rotation.kind === 'rotated' ? rotation.family.id : rotation.familyId
       switch (rotation.kind) {
         case 'refused':
-          throw refusal(ctx, rotation.reason, rotation.familyId)
+          throw refusal(ctx, rotation.reason, rotation.isOwn ? rotation.familyId : null)
         case 'scope-exceeded':
           throw new errors.InvalidScope(
             'the family does not have every scope that was asked for',
@@ -50,7 +51,6 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
         case 'wrong-proof':
           throw new errors.InvalidGrant('failed jkt verification')
         case 'rotated':
-          ctx.state['familyId'] = rotation.family.id
           ctx.body = await respond(provider, portal, ctx, rotation, scopes, jkt)
       }
     },
@@ -106,7 +106,7 @@ async function freshIdToken(
   return issueIdToken(provider, ctx, source, { aud: family.audience }, grant, scopes)
 }
 
-/** What each reason says to whoever reads the app's log; the reason itself goes out beside it, for the app's code. */
+/** What each reason says to whoever reads the app's log; the reason itself goes out beside it, for the app's code, and the family's id. */
 const REFUSALS: Record<RefusalReason, string> = {
   unknown: 'the refresh token is not one of this app',
   expired: 'the family has expired; the person must sign in again',
@@ -116,8 +116,8 @@ const REFUSALS: Record<RefusalReason, string> = {
   app_disabled: 'the app is disabled',
 }
 
-function refusal(ctx: KoaContextWithOIDC, reason: RefusalReason, familyId: string | null): Error {
-  ctx.state['refusal'] = { reason, familyId }
+function refusal(ctx: KoaContextWithOIDC, reason: RefusalReason, ownFamilyId: string | null): Error {
+  ctx.state['refusal'] = { reason, ...(ownFamilyId === null ? {} : { fam: ownFamilyId }) }
   const error = new errors.InvalidGrant(reason)
   error.error_description = REFUSALS[reason]
   return error

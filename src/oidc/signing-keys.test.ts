@@ -176,6 +176,43 @@ test('the portal that has not followed yet still knows a token the other has sig
   assert.equal(response.status, 200)
 })
 
+test('an app signs somebody out with an ID token of a key that is gone, and with nothing that looks like one', async () => {
+  const [{ app }, other] = portals
+  const hints = [(await notes.connect(browser)).id_token, (await legacy.connect(browser)).id_token]
+  await app.portal.keys.rotate()
+  clock.advance(2 * 3600)
+  await everyPortalFollows()
+  await everyPortalFollows()
+  const published = kidsIn(await publishedKeys())
+  await browser.signIn(ada)
+  const again = await openPortal()
+  for (const hint of hints) {
+    const [header, payload, signature] = hint.split('.') as [string, string, string]
+    assert.equal(published.includes(decodeProtectedHeader(hint).kid as string), false)
+    for (const { app: portal } of [portals[0], other, again])
+      assert.notEqual(portal.portal.keys.findAny(decodeProtectedHeader(hint).kid as string), null)
+
+    const logout = async (shown: string) =>
+      browser.get(`/oauth/logout?${new URLSearchParams({ id_token_hint: shown })}`)
+    assert.match(await (await logout(hint)).text(), /data-auto-submit/)
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object
+    const altered = Buffer.from(JSON.stringify({ ...claims, sub: 'x' })).toString('base64url')
+    const foreign = Buffer.from(JSON.stringify({ alg: 'ES256', kid: 'nobody' })).toString('base64url')
+    const confused = Buffer.from(JSON.stringify({ ...decodeProtectedHeader(hint), alg: 'none' })).toString('base64url')
+    for (const wrong of [
+      `${header}.${altered}.${signature}`,
+      `${foreign}.${payload}.${signature}`,
+      `${confused}.${payload}.`,
+      `${hint}=`,
+    ]) {
+      const response = await logout(wrong)
+      assert.equal(response.status, 400, wrong)
+      await response.text()
+    }
+  }
+  await again.close()
+})
+
 test('the private halves are not in the database', async () => {
   const { rows } = await portals[0].app.portal.storage.pool.query('SELECT * FROM signing_keys')
   assert.ok(rows.length > 0)

@@ -53,6 +53,13 @@ export async function updateApp(
   return (await prisma()).app.update({ where: { clientId }, data: { ...change, updatedAt: now } })
 }
 
+export async function listDisabledClientIds(db: Queryable): Promise<string[]> {
+  const result = await db.query<{ clientId: string }>(
+    'SELECT client_id AS "clientId" FROM apps WHERE disabled_at IS NOT NULL',
+  )
+  return result.rows.map((row) => row.clientId)
+}
+
 /** Null enables. */
 export async function updateAppDisabledAt(
   db: Queryable,

@@ -27,10 +27,15 @@ export async function listSessionsToExport(db: Queryable, identityId: string): P
   return result.rows
 }
 
-export type ExportedFamily = ExportedPlace & { id: string; opened_at: Date; end_cause: string | null } & Record<
-    string,
-    unknown
-  >
+export type ExportedFamily = ExportedPlace & {
+  id: string
+  opened_at: Date
+  refreshes: number
+  end_cause: string | null
+  end_browser: string | null
+  end_address: string | null
+  end_generation: number | null
+} & Record<string, unknown>
 
 /** Newest first, ended or not; `before` is the one to go on from. */
 export async function listFamiliesToExport(
@@ -41,7 +46,11 @@ export async function listFamiliesToExport(
 ): Promise<ExportedFamily[]> {
   const result = await db.query<ExportedFamily>(
     `SELECT f.id, f.client_id AS app, a.name AS app_name, f.scope, f.created_at AS opened_at, f.last_used_at, f.generation AS refreshes,
-       f.idle_expires_at, f.expires_at, f.ended_at, f.end_cause, f.browser, f.address
+       f.first_rotated_at AS first_refreshed_at, f.rotated_at AS last_refreshed_at, f.seen AS refreshed_by, f.lifetime AS lasts_with,
+       f.idle_expires_at, f.expires_at, f.ended_at, f.end_cause, f.end_browser, f.end_address, f.end_generation, f.browser, f.address,
+       (SELECT coalesce(json_agg(json_build_object('kind', l.kind, 'count', l.count, 'first_at', l.first_at, 'last_at', l.last_at,
+          'generation', l.generation, 'browser', l.browser, 'address', l.address) ORDER BY l.first_at), '[]')
+        FROM ledger_entries l WHERE l.family_id = f.id) AS ledger
      FROM families f JOIN apps a ON a.client_id = f.client_id
      WHERE f.identity_id = $1 AND ($2::timestamptz IS NULL OR (f.created_at, f.id) < ($2, $3))
      ORDER BY f.created_at DESC, f.id DESC LIMIT $4`,

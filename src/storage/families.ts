@@ -41,6 +41,8 @@ export interface FamilyRow {
   roles: string[]
   appDisabled: boolean
   appName: string
+  /** Its app has an address for logout tokens, or for events. */
+  takesNotices: boolean
   audience: string
   applicationTokenTtl: number | null
   rotationGrace: number | null
@@ -52,13 +54,19 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.first_rotated_at AS "firstRotatedAt", f.seen,
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
   i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
+  a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotices",
   a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 
-/** True of a family that has no identity session to follow, or whose session lives; `now` and `seenSince` are parameters. */
+/** Whether an identity session lives, and whether a family that may follow one goes on; `now` and `seenSince` are parameters. */
+const sessionLives = (now: string, seenSince: string) =>
+  `s.ended_at IS NULL AND s.expires_at > ${now} AND s.last_seen_at > ${seenSince}`
 const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
-  SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND s.ended_at IS NULL AND s.expires_at > ${now}
-    AND s.last_seen_at > ${seenSince}))`
+  SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND ${sessionLives(now, seenSince)}))`
+
+/** Seconds that a family may last: its app's, or the portal's, which are not for what ends with its session. */
+const ownSeconds = (column: 'family_idle' | 'family_max', preset: string) =>
+  `make_interval(secs => coalesce(a.${column}, CASE WHEN f.lifetime <> 'session' THEN ${preset}::int END))`
 
 /** The first second in which no token can have been issued before; `now` is a parameter. */
 const nextSecond = (now: string) => `date_trunc('second', ${now}::timestamptz) + interval '1 second'`
@@ -107,7 +115,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
          least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
      WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND i.erased_from IS NULL
        AND a.disabled_at IS NULL
-     FOR SHARE OF s, i, a
+     FOR SHARE OF i, s, a
      RETURNING *)
      INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
      SELECT created_at, 'family_opened', identity_id, client_id, id, browser, address FROM opened`,
@@ -202,8 +210,7 @@ export async function advanceFamily(
            SET previous_hash = f.current_hash, current_hash = $4, generation = f.generation + 1, rotated_at = $5, last_used_at = $5,
                first_rotated_at = coalesce(f.first_rotated_at, $5),
                seen = CASE WHEN f.seen[1] = $11 THEN f.seen ELSE (array_prepend($11, array_remove(f.seen, $11)))[1:${SEEN_KEPT}] END,
-               idle_expires_at = least(f.expires_at, $5::timestamptz + make_interval(secs =>
-                 coalesce(a.family_idle, CASE WHEN f.lifetime <> 'session' THEN $8::int END)))
+               idle_expires_at = least(f.expires_at, $5::timestamptz + ${ownSeconds('family_idle', '$8')})
            FROM identities i, apps a
            WHERE f.id = $1 AND f.client_id = $2 AND f.current_hash = $3 AND f.ended_at IS NULL
              AND f.idle_expires_at > $5 AND f.expires_at > $5 AND ${followsLiving('$5', '$12')}
@@ -335,10 +342,11 @@ export async function listRevocations(db: Queryable, from: Date): Promise<Revoca
   return result.rows
 }
 
-/** Up to `limit` living families of an app that nobody else holds, to be ended in this transaction. */
-export async function lockFamiliesOfApp(db: Queryable, clientId: string, limit: number): Promise<string[]> {
+/** Up to `limit` living families of an app that is disabled, and stays so until this transaction has ended them. */
+export async function lockFamiliesOfDisabledApp(db: Queryable, clientId: string, limit: number): Promise<string[]> {
   const result = await db.query<{ id: string }>(
-    'SELECT id FROM families WHERE client_id = $1 AND ended_at IS NULL LIMIT $2 FOR UPDATE',
+    `SELECT f.id FROM apps a JOIN families f ON f.client_id = a.client_id
+     WHERE a.client_id = $1 AND a.disabled_at IS NOT NULL AND f.ended_at IS NULL LIMIT $2 FOR SHARE OF a FOR UPDATE OF f`,
     [clientId, limit],
   )
   return result.rows.map((row) => row.id)
@@ -366,12 +374,53 @@ export async function reviewFamilies(
   return { reviewed: result.rows.length, expired: idsOf('expired'), idle: idsOf('idle') }
 }
 
-/** A new sign-in of the same person in the same browser takes over what the one before it had opened. */
-export async function updateFamilySession(db: Queryable, from: string, to: string): Promise<void> {
-  await db.query('UPDATE families SET identity_session_id = $2 WHERE identity_session_id = $1 AND ended_at IS NULL', [
-    from,
-    to,
-  ])
+/** Whose families go on under which new sign-in, and what the portal gives to those that get a new term. */
+export interface Adoption {
+  identityId: string
+  /** The identity session that takes over, and when it ends at the latest. */
+  sessionId: string
+  sessionEnd: Date
+  /** The identity session that the same browser has had until now. */
+  before: string | null
+  deviceHash: Buffer | null
+  familyIdle: number
+  familyMax: number
+  familyRenewal: string
+}
+
+/**
+ * A sign-in takes over the living families that the same person has opened in this browser under an earlier one, whether that
+ * has ended or not. Those that follow it, and those whose app wants it, last as long again as if they were opened now. What
+ * followed a session that is over stays over.
+ */
+export async function adoptFamilies(db: Queryable, adoption: Adoption, { now, seenSince }: Moment): Promise<void> {
+  await db.query({
+    name: 'families-adopt',
+    text: `WITH adopted AS (
+       SELECT f.id, f.lifetime = 'session' OR coalesce(a.family_renewal, $8) = 'sign-in' AS "isRenewed",
+         least($4::timestamptz + ${ownSeconds('family_max', '$6')}, CASE WHEN f.lifetime = 'session' THEN $9::timestamptz END) AS absolute,
+         $4::timestamptz + ${ownSeconds('family_idle', '$7')} AS idle
+       FROM identity_sessions s JOIN families f ON f.identity_session_id = s.id JOIN apps a ON a.client_id = f.client_id
+       WHERE s.identity_id = $1 AND s.id <> $2 AND (s.id = $3 OR s.device_hash = $10)
+         AND f.ended_at IS NULL AND f.idle_expires_at > $4 AND (f.lifetime <> 'session' OR ${sessionLives('$4', '$5')}))
+     UPDATE families f SET identity_session_id = $2,
+       expires_at = CASE WHEN "isRenewed" THEN absolute ELSE f.expires_at END,
+       idle_expires_at = CASE WHEN "isRenewed" THEN least(absolute, idle) ELSE f.idle_expires_at END,
+       review_at = CASE WHEN "isRenewed" THEN least(f.review_at, absolute, idle) ELSE f.review_at END
+     FROM adopted WHERE f.id = adopted.id AND f.ended_at IS NULL`,
+    values: [
+      adoption.identityId,
+      adoption.sessionId,
+      adoption.before,
+      now,
+      seenSince,
+      adoption.familyMax,
+      adoption.familyIdle,
+      adoption.familyRenewal,
+      adoption.sessionEnd,
+      adoption.deviceHash,
+    ],
+  })
 }
 
 /** Everything living, and the newest `endedLimit` of what has ended for each app. */
@@ -390,6 +439,26 @@ export async function listFamilies(
      WHERE living OR place <= $3
      ORDER BY "lastUsedAt" DESC LIMIT 1000`,
     [identityId, now, endedLimit, seenSince],
+  )
+  return result.rows
+}
+
+/** Newest first: all of an identity, of one app where it is named; or of an app alone those that have not ended. */
+export async function searchFamilies(
+  db: Queryable,
+  identityId: string | null,
+  clientId: string | null,
+  { now, seenSince }: Moment,
+  limit: number,
+): Promise<FamilyRow[]> {
+  const chosen =
+    identityId === null
+      ? 'f.client_id = $2 AND f.ended_at IS NULL AND $1::uuid IS NULL'
+      : 'f.identity_id = $1 AND ($2::text IS NULL OR f.client_id = $2)'
+  const result = await db.query<FamilyRow>(
+    `SELECT ${COLUMNS}, NOT ${followsLiving('$3', '$4')} AS "sessionOver" FROM ${JOINED}
+     WHERE ${chosen} ORDER BY f.created_at DESC LIMIT $5`,
+    [identityId, clientId, now, seenSince, limit],
   )
   return result.rows
 }

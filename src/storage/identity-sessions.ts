@@ -85,13 +85,15 @@ export async function updateLastSeen({ pool }: Storage, id: string, now: Date, a
   })
 }
 
-/** An app was used where this session is what it follows. The browser was not: its address stays. */
-export async function updateSeen({ pool }: Storage, id: string, now: Date): Promise<void> {
+/**
+ * An app was used where this session is what it follows; nothing is written when the session was seen after `seenBefore`.
+ * The browser itself was not used: its address stays.
+ */
+export async function updateFollowed({ pool }: Storage, id: string, now: Date, seenBefore: Date): Promise<void> {
   await pool.query({
     name: 'identity-session-followed',
-    text: `UPDATE identity_sessions SET last_seen_at = $2
-           WHERE id = $1 AND ended_at IS NULL AND last_seen_at <= $2::timestamptz - interval '1 minute'`,
-    values: [id, now],
+    text: 'UPDATE identity_sessions SET last_seen_at = $2 WHERE id = $1 AND ended_at IS NULL AND last_seen_at <= $3',
+    values: [id, now, seenBefore],
   })
 }
 
@@ -128,6 +130,26 @@ export async function reviewIdentitySessions(
     [now, idleSeconds, limit],
   )
   return { reviewed: result.rows.length, expired: result.rows.filter((row) => row.isOver) }
+}
+
+/** Holds a session until the end of this transaction: nobody ends it, and nothing is opened under it. */
+export async function lockIdentitySession(db: Queryable, id: string): Promise<void> {
+  await db.query('SELECT FROM identity_sessions WHERE id = $1 FOR UPDATE', [id])
+}
+
+/**
+ * Deletes up to `limit` sessions that ended before then, unless a family that was opened in them still lives: a sign-in in
+ * that browser may take it over. @returns how many went; fewer than `limit` when nothing is left
+ */
+export async function deleteEndedIdentitySessions(db: Queryable, before: Date, limit: number): Promise<number> {
+  const result = await db.query(
+    `DELETE FROM identity_sessions WHERE id = ANY (
+       ARRAY(SELECT s.id FROM identity_sessions s WHERE s.ended_at < $1
+         AND NOT EXISTS (SELECT FROM families f WHERE f.identity_session_id = s.id AND f.ended_at IS NULL)
+         ORDER BY s.ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [before, limit],
+  )
+  return result.rowCount ?? 0
 }
 
 /** Which sessions to end; `except` spares one of them. */

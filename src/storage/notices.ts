@@ -76,6 +76,16 @@ export async function listNotices(
   return result.rows
 }
 
+/** What apps were told of the end of these families; of each, the logout first. */
+export async function listNoticesOfEnds(db: Queryable, familyIds: string[]): Promise<NoticeRow[]> {
+  const result = await db.query<NoticeRow>({
+    name: 'notices-of-ends',
+    text: `SELECT ${COLUMNS} FROM notices WHERE family_id = ANY ($1::uuid[]) AND kind IN ('logout', 'session-revoked') ORDER BY kind`,
+    values: [familyIds],
+  })
+  return result.rows
+}
+
 export async function updateAttempt(
   db: Queryable,
   id: string,

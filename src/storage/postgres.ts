@@ -52,11 +52,14 @@ async function openPrisma(pool: pg.Pool): Promise<PrismaClient> {
 /** Runs `work` in one transaction on one connection; whatever it throws rolls everything back. */
 export async function transaction<T>(pool: pg.Pool, work: (db: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect()
+  const acts: (() => void)[] = []
+  waiting.set(client, acts)
   let broken: Error | undefined
   try {
     await client.query('BEGIN')
     const result = await work(client)
     await client.query('COMMIT')
+    for (const act of acts) act()
     return result
   } catch (error) {
     await client.query('ROLLBACK').catch((failure: Error) => {
@@ -64,9 +67,20 @@ export async function transaction<T>(pool: pg.Pool, work: (db: Queryable) => Pro
     })
     throw error
   } finally {
+    waiting.delete(client)
     client.release(broken)
   }
 }
+
+/** Says what has happened, once the transaction of this connection has committed; never when it does not. */
+export function afterCommit(db: Queryable, say: () => void): void {
+  const acts = waiting.get(db)
+  if (acts === undefined) throw new Error('there is no transaction to wait for')
+  acts.push(say)
+}
+
+/** By the connection of each transaction that is under way. */
+const waiting = new WeakMap<Queryable, (() => void)[]>()
 
 /** True when a unique index refused the row (SQLSTATE 23505, Prisma's P2002). */
 export function isUniqueViolation(error: unknown): boolean {

@@ -2,22 +2,26 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { type AppRow, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
+import { type AppRow, changeApp, disableApp, enableApp, endFamiliesOfDisabledApps, findApp } from '../domain/apps.ts'
 import { deleteAccount } from '../domain/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/erasure.ts'
+import { searchFamilies } from '../domain/families.ts'
 import { changeRoles, disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
+import { expireFamilies, expireIdentitySessions } from '../domain/expiry.ts'
 import { deliverNotice, type NoticeAnswer } from '../domain/notice-delivery.ts'
 import { listNotices, resendNotices } from '../domain/notices.ts'
 import {
   pruneCounters,
   pruneFamilies,
   pruneHandshakes,
+  pruneIdentitySessions,
   pruneMailLinks,
   pruneNotices,
   pruneSuspensions,
 } from '../domain/pruning.ts'
+import type { Portal } from '../domain/portal.ts'
 import { Revocations } from '../domain/revocations.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
 import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
@@ -39,6 +43,7 @@ const FAMILIES = 40_000
 /** Tables with a row for everybody and everything. `apps` and `signing_keys` have few, which may be read whole. */
 const GROWING = [
   'families',
+  'ledger_entries',
   'identities',
   'identity_sessions',
   'audit_events',
@@ -104,6 +109,8 @@ before(async () => {
   await addFamilies(db, { families: { from: 0, count: FAMILIES }, people, clientIds, endedPercent: 30 }, clock())
   await db.query(`INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
     SELECT created_at, 'family_opened', identity_id, client_id, id, browser, address FROM families, generate_series(1, 2)`)
+  await db.query(`INSERT INTO ledger_entries (family_id, kind, count, first_at, last_at, generation, browser, address)
+    SELECT id, 'grace_hit', 1, created_at, created_at, 0, browser, address FROM families`)
   await db.query(`INSERT INTO handshakes (id, payload, uid, expires_at)
     SELECT 'Session:' || md5(n::text), repeat('x', 500), 'Session:' || md5((-n)::text), now() + interval '1 second' * (n % 3600)
     FROM generate_series(1, 20000) n`)
@@ -185,6 +192,7 @@ for (const [what, act] of [
   ['introspection', async () => notes.introspect((await connected()).access_token)],
   ['userinfo', async () => notes.userinfo((await connected()).access_token)],
   ['revocation by an app', async () => notes.revoke(await freshToken())],
+  ['the page of a family', async () => browser.get(`/families/${await familyId()}`)],
   ['ending a family', async () => browser.post(`/families/${await familyId()}/revocation`, {})],
   ['disconnecting an app', async () => browser.post('/apps/notes/disconnection', {})],
   ['ending a browser', async () => browser.post(`/sessions/${await sessionId()}/revocation`, {})],
@@ -196,6 +204,8 @@ for (const [what, act] of [
   ['new recovery codes', async () => replaceRecoveryCodes(server.portal.storage.pool, adaId, [], clock())],
   ['removing a second factor', async () => deleteSecondFactor(server.portal.storage.pool, 'totp', adaId, adaId)],
   ['signing out', async () => browser.post('/logout', {})],
+  ['signing in again where one was signed in', async () => browser.signIn(ada)],
+  ['signing out everywhere', async () => browser.post('/logout', { everywhere: 'yes' })],
   ['disabling a person', async () => disableIdentity(server.portal, adaId)],
   ['enabling a person', async () => enableIdentity(server.portal, adaId)],
   ['forgetting a browser', async () => forgetBrowser()],
@@ -205,10 +215,16 @@ for (const [what, act] of [
   ['coming back to a deleted account', async () => comeBack()],
   ['erasing an account', async () => erase()],
   ['ending everything of a person', async () => revokeEverything(server.portal, adaId)],
+  ['the families of a person', async () => searchFamilies(server.portal, adaId, 'notes', 50)],
+  ['the families of an app', async () => searchFamilies(server.portal, null, 'notes', 50)],
   ['changing an app', async () => changeApp(server.portal, await app('app-3'), { name: 'Letters' })],
   ['disabling an app', async () => disableApp(server.portal, await app('app-3'))],
+  ['ending what a disabled app still has', async () => endFamiliesOfDisabledApps(server.portal)],
   ['enabling an app', async () => enableApp(server.portal, await app('app-3'))],
-  ['pruning what nobody has ended', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
+  ['ending families that have expired', async () => later(31 * 86_400, async () => firstBatch(expireFamilies))],
+  ['ending browsers that have expired', async () => firstBatch(expireIdentitySessions)],
+  ['pruning families', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
+  ['pruning signed-out browsers', async () => pruneIdentitySessions(server.portal)],
   ['pruning protocol records', async () => pruneHandshakes(server.portal)],
   ['what has been revoked', async () => new Revocations(server.portal).look()],
   ['suspending an address', async () => suspend(server.portal, '192.0.2.9', 100)],
@@ -397,6 +413,14 @@ async function erase(): Promise<void> {
   const id = await server.addIdentity({ ...grace, username: 'leaver', email: 'leaver@example.test' })
   await deleteAccount(server.portal, id, null, 0)
   assert.equal(await eraseDeletedAccounts(server.portal), 1)
+}
+
+/** There are enough to keep a round busy for a while. */
+async function firstBatch(run: (portal: Portal, signal: AbortSignal) => Promise<number>): Promise<void> {
+  const stopping = new AbortController()
+  const running = run(server.portal, stopping.signal)
+  stopping.abort()
+  assert.ok((await running) > 0)
 }
 
 async function familyId(): Promise<string> {

@@ -35,6 +35,13 @@ export async function updateEncryptedPrivate(
   await (await prisma()).signingKey.update({ where: { kid }, data: { encryptedPrivate } })
 }
 
+/** Keeps their public halves only, which are told from whole keys by this. */
+export async function erasePrivateHalves({ prisma }: Storage, kids: string[]): Promise<void> {
+  await (await prisma()).signingKey.updateMany({ where: { kid: { in: kids } }, data: { encryptedPrivate: ERASED } })
+}
+
+export const ERASED = ''
+
 export async function deleteSigningKeys({ prisma }: Storage, kids: string[]): Promise<void> {
   await (await prisma()).signingKey.deleteMany({ where: { kid: { in: kids } } })
 }

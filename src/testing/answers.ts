@@ -7,6 +7,7 @@ export interface Problem {
   error: string
   error_description?: string
   reason?: string
+  fam?: string
 }
 
 /** What the address a browser is sent to tells the app; empty when the browser is sent nowhere, or to a page of ours. */

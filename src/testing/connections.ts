@@ -75,6 +75,17 @@ export async function tryToConnect(
   return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
 }
 
+/** Copies of one family, each with an id of its own. */
+export async function multiply(portal: Portal, { familyId }: Connection, count: number): Promise<void> {
+  await portal.storage.pool.query(
+    `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
+       idle_expires_at, expires_at, review_at, lifetime, browser, address, ended_at, end_cause)
+     SELECT gen_random_uuid(), client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
+       idle_expires_at, expires_at, review_at, lifetime, browser, address, ended_at, end_cause FROM families, generate_series(1, $2) WHERE id = $1`,
+    [familyId, count],
+  )
+}
+
 /** The app presents its refresh token. */
 export async function refresh(
   portal: Portal,

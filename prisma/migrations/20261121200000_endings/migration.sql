@@ -29,6 +29,7 @@ ALTER TABLE "identity_sessions" ADD COLUMN "review_at" TIMESTAMPTZ(3);
 UPDATE "identity_sessions" SET "review_at" = "last_seen_at";
 ALTER TABLE "identity_sessions" ALTER COLUMN "review_at" SET NOT NULL;
 CREATE INDEX "identity_sessions_review_at_idx" ON "identity_sessions"("review_at") WHERE "ended_at" IS NULL;
+CREATE INDEX "identity_sessions_ended_at_idx" ON "identity_sessions"("ended_at") WHERE "ended_at" IS NOT NULL;
 
 -- What happened to a family beside its rotations, one row for each kind.
 CREATE TABLE "ledger_entries" (

@@ -74,6 +74,7 @@ for (const [store, outageOf, hangs] of [
         timed(browser.get('/activity')),
         timed(browser.post('/login', { login: 'ada', password: ada.password })),
         timed(browser.post('/logout', {})),
+        timed(browser.post('/logout', { everywhere: 'yes' })),
       ])
       assert.equal(health?.status, 200)
       assert.equal(ready?.status, 503)

@@ -96,6 +96,7 @@ test('who has 200 families sees ten at once, can open the rest, and waits for ne
   await browser.post('/apps/notes/disconnection', {})
   const after = await readPage(await browser.get('/dashboard'))
   assert.match(after.text, /No app is connected right now\..*200 ended.*and 195 older/)
+  assert.equal(after.html.split('class="receipt').length - 1, 3 + 5)
 })
 
 test('every family that is over says why', async () => {
@@ -113,14 +114,72 @@ test('every family that is over says why', async () => {
 
   const { text } = await readPage(await browser.get('/dashboard'))
   for (const why of [
-    'You ended it.',
-    'The app signed you out.',
-    'A refresh token that had been replaced was used again, so somebody may have copied it.',
+    'You ended it, from Firefox on Linux, 127.0.0.1.',
+    'The app signed you out, from node, 127.0.0.1. Notes ended it itself; its last token stopped working',
+    'so somebody may have copied it: generation 0 came back after 2, from node, 127.0.0.1.',
     'It had not been used for a long time.',
   ]) {
     assert.ok(text.includes(why), `${why} is missing in ${text}`)
   }
   assert.match(text, /4 ended/)
+})
+
+test('what has just ended comes first for five minutes, and says whether its app has heard', async () => {
+  await server.addApp('letters', { ...notesApp, name: '<b>Letters & Co</b>' })
+  const { pool } = server.portal.storage
+  await pool.query("UPDATE apps SET is_public = true, secret_hash = NULL WHERE client_id = 'letters'")
+  const letters = new Client(server.url, 'letters', null, 'https://notes.example.test/callback')
+  const browser = await signedIn('heard')
+  const read = async (who: Browser) => readPage(await who.get('/dashboard'))
+  await photos.connect(browser)
+  await browser.post('/apps/photos/disconnection', {})
+  const family = claimsOf((await letters.connect(browser)).access_token)['fam'] as string
+  await browser.post(`/families/${family}/revocation`, {})
+  // Without an address nobody is told, so nothing comes between this and the page.
+  await pool.query(
+    `INSERT INTO notices (id, kind, client_id, family_id, identity_id, happened_at)
+     SELECT gen_random_uuid(), 'logout', client_id, id, identity_id, ended_at FROM families WHERE id = $1`,
+    [family],
+  )
+
+  const waiting = await read(browser)
+  assert.match(
+    waiting.text,
+    /Just ended Sign-in to <b>Letters & Co<\/b> on Firefox on Linux <b>Letters & Co<\/b> has not answered; its last token stops working (on .+ )?at \d\d:\d\d:\d\d UTC\. Sign-in to Photos on Firefox on Linux Photos takes no notices; its last token stops working .*Look again/,
+  )
+  assert.match(
+    waiting.text,
+    /1 ended .* You ended it, from Firefox on Linux, 127\.0\.0\.1\. <b>Letters & Co<\/b> has not answered/,
+  )
+  assert.doesNotMatch(waiting.html, /<b>/)
+
+  const confirmed = new Date(Number(clock()) + 1000)
+  await pool.query('UPDATE notices SET attempts = 1, confirmed_at = $2 WHERE family_id = $1', [family, confirmed])
+  const heard = await read(browser)
+  assert.match(
+    heard.text,
+    /Just ended .* You ended it, .+\. <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:\d\d:\d\d UTC/,
+  )
+  assert.doesNotMatch(heard.text, /has not answered|Look again/)
+
+  const details = await readPage(await browser.get(`/families/${family}`))
+  assert.match(details.text, /Whether <b>Letters & Co<\/b> has heard <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:/)
+  assert.doesNotMatch(details.html, /<b>/)
+  await pool.query(
+    `INSERT INTO notices (id, kind, client_id, family_id, identity_id, happened_at)
+     SELECT gen_random_uuid(), 'session-revoked', client_id, family_id, identity_id, happened_at FROM notices WHERE family_id = $1`,
+    [family],
+  )
+  const both = await readPage(await browser.get(`/families/${family}`))
+  assert.match(both.text, / Told to sign out, and confirmed .+ UTC\. Told as an event, and not answered\. /)
+
+  const stranger = await read(await signedIn('stranger'))
+  assert.doesNotMatch(stranger.text, /Letters|Just ended|confirmed|takes no notices/)
+
+  clock.advance(300)
+  const later = await read(browser)
+  assert.doesNotMatch(later.text, /Just ended/)
+  assert.match(later.text, /Photos takes no notices; its last token stopped working/)
 })
 
 test('names, addresses and user agents full of markup stay text on every page', async () => {

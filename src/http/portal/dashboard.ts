@@ -1,13 +1,15 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
-import { END_CAUSES, type EndCause } from '../../domain/end-causes.ts'
 import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families.ts'
 import { addressInWords } from '../../domain/places.ts'
 import type { Portal } from '../../domain/portal.ts'
+import { findReceipts, type Receipt } from '../../domain/receipts.ts'
+import { addSeconds } from '../../domain/time.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { noticeOf } from '../notices.ts'
 import { render } from '../render.ts'
 import { timeInWords } from '../../domain/time-words.ts'
+import { shapeEnd } from './families.ts'
 
 /** GET /dashboard */
 export async function showDashboard(req: Request, res: Response): Promise<void> {
@@ -15,18 +17,38 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
   const { identityId, id, username } = signedInOf(req)
   const now = portal.clock()
   const connected = await listConnectedApps(portal, identityId)
-  const apps = connected.map((app) => shapeApp(portal, app, id, now))
+  const ended = connected.flatMap((app) => app.ended)
+  const receipts = await findReceipts(portal, ended)
+  const apps = connected.map((app) => shapeApp(portal, app, receipts, id, now))
   const livingCount = connected.reduce((sum, app) => sum + app.living.length, 0)
   await render(
     req,
     res,
     'dashboard/show',
     { title: 'Your apps', nav: 'dashboard', notice: noticeOf(req) },
-    { username, apps, livingCount },
+    { username, apps, livingCount, news: newsOf(ended, receipts, now) },
   )
 }
 
-function shapeApp(portal: Portal, app: ConnectedApp, here: string, now: Date) {
+/** Seconds during which an ending, and what its app says to it, is news. */
+const NEWS_AGE = 300
+const NEWS_SHOWN = 3
+
+function newsOf(ended: FamilyRow[], receipts: Map<string, Receipt>, now: Date) {
+  const since = addSeconds(now, -NEWS_AGE)
+  return ended
+    .filter(({ endedAt }) => endedAt !== null && endedAt > since)
+    .toSorted((a, b) => Number(b.endedAt) - Number(a.endedAt))
+    .slice(0, NEWS_SHOWN)
+    .map((family) => ({
+      id: family.id,
+      appName: family.appName,
+      browser: browserInWords(family.browser),
+      receipt: receipts.get(family.id) ?? null,
+    }))
+}
+
+function shapeApp(portal: Portal, app: ConnectedApp, receipts: Map<string, Receipt>, here: string, now: Date) {
   const living = app.living
     .map((family) => shapeFamily(portal, family, here, now))
     .toSorted((a, b) => Number(b.here) - Number(a.here))
@@ -36,7 +58,10 @@ function shapeApp(portal: Portal, app: ConnectedApp, here: string, now: Date) {
     clientId: app.clientId,
     name: app.name,
     living,
-    ended: app.ended.map((family) => shapeFamily(portal, family, here, now)),
+    ended: app.ended.map((family) => ({
+      ...shapeFamily(portal, family, here, now),
+      receipt: receipts.get(family.id) ?? null,
+    })),
     endedMore: app.endedMore,
     connectedSince: timeInWords(new Date(Math.min(...times.map(Number))), now),
     lastUsed: timeInWords(new Date(Math.max(...used.map(Number))), now),
@@ -52,7 +77,6 @@ function summaryOf(living: FamilyRow[], here: string): string {
 }
 
 function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date) {
-  const cause = causeOf(family, now)
   return {
     id: family.id,
     browser: browserInWords(family.browser),
@@ -61,19 +85,6 @@ function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date)
     lastUsed: timeInWords(family.lastUsedAt, now),
     rotations: family.generation,
     here: family.identitySessionId === here,
-    state: cause === null ? 'living' : 'ended',
-    ended: cause === null ? null : timeInWords(family.endedAt ?? family.idleExpiresAt, now),
-    why: cause === null ? null : sentence(END_CAUSES[cause].words),
+    ...shapeEnd(portal, family, now),
   }
-}
-
-/** A family that expired unseen has no cause in its row yet; only its next refresh would write one. */
-function causeOf(family: FamilyRow, now: Date): EndCause | null {
-  if (family.endCause !== null) return family.endCause as EndCause
-  if (family.expiresAt <= now) return 'expired'
-  return family.idleExpiresAt <= now ? 'idle_expired' : null
-}
-
-function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 }

@@ -5,7 +5,7 @@ import { makeMailLink } from '../../domain/mail-links.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { notesApp } from '../../testing/apps.ts'
 import { Browser } from '../../testing/browser.ts'
-import { Client, type Tokens } from '../../testing/client.ts'
+import { claimsOf, Client, type Tokens } from '../../testing/client.ts'
 import { createClock } from '../../testing/clock.ts'
 import { readPage } from '../../testing/page.ts'
 import { waitForMail } from '../../testing/outbox.ts'
@@ -124,9 +124,24 @@ test('everything is in it: who, browsers, apps, second factors, links, and what 
   assert.equal(sentences.at(-1), 'Your account was created.')
 })
 
+test('what happened to a family is in it, with its end in words', async () => {
+  const other = await notes.connect(browser)
+  await notes.refresh(other.refresh_token)
+  await notes.refresh(other.refresh_token)
+  const fam = claimsOf(other.access_token)['fam'] as string
+  await browser.post(`/families/${fam}/revocation`, {})
+  const { file } = await download()
+  const family = file.families.find(({ id }) => id === fam)
+  assert.ok(family)
+  const [entry, ...more] = family['ledger'] as Record<string, unknown>[]
+  assert.deepEqual([entry?.['kind'], entry?.['count'], more], ['grace_hit', 1, []])
+  assert.deepEqual(family['refreshed_by'], ['127.0.0.1 node'])
+  assert.equal(family['end_reason'], 'you ended it, from Firefox on Linux, 127.0.0.1')
+})
+
 test('nothing of anybody else is in it', async () => {
   const { text } = await download()
-  assert.equal(/grace/i.test(text), false)
+  assert.doesNotMatch(text, /grace(?!_hit)/i)
   assert.equal(text.includes(graceId), false)
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { problemIn, tokensIn } from '../../testing/answers.ts'
 import { notesApp, photosApp } from '../../testing/apps.ts'
 import { Browser } from '../../testing/browser.ts'
 import { claimsOf, Client, type Tokens } from '../../testing/client.ts'
@@ -40,6 +41,82 @@ async function reasonOf(app: Client, tokens: Tokens): Promise<unknown> {
 function familyOf(tokens: Tokens): string {
   return claimsOf(tokens.access_token)['fam'] as string
 }
+
+test('the owner of a family reads what happened to it, and ends it from there', async () => {
+  const tokens = await notes.connect(browser)
+  const [fam, path] = [familyOf(tokens), `/families/${familyOf(tokens)}`]
+  const dashboard = await browser.get('/dashboard')
+  assert.ok((await dashboard.text()).includes(`href="${path}"`))
+  for (let count = 0; count < 3; count++) assert.equal((await notes.refresh(tokens.refresh_token)).status, 200)
+
+  const living = await readPage(await browser.get(path))
+  assert.equal(living.heading, 'Sign-in to Notes this browser')
+  assert.match(living.text, /It is connected\. Unused, it ends on .* UTC\./)
+  assert.match(living.text, /What happened Notes was connected\. .* Firefox on Linux, 127\.0\.0\.1/)
+  assert.match(living.text, /It was refreshed once\. .* node, 127\.0\.0\.1/)
+  assert.match(living.text, /given again twice: an answer was lost, or two tabs asked at once\. .* node, 127\.0\.0\.1/)
+  assert.ok(living.text.includes(`its reference ${fam}`))
+
+  await browser.post(actionOf(living, 'End this sign-in to Notes'), {})
+  const ended = await readPage(await browser.get(path))
+  assert.match(ended.text, /It ended just now\. You ended it, from Firefox on Linux, 127\.0\.0\.1\./)
+  assert.equal(
+    ended.forms.some(({ action }) => action.startsWith('/families/')),
+    false,
+  )
+  const over = await readPage(await browser.get('/dashboard'))
+  assert.match(
+    over.text,
+    /You ended it, from Firefox on Linux, 127\.0\.0\.1\. Notes takes no notices; .* just now · Details/,
+  )
+  assert.ok(over.html.includes(`href="${path}"`))
+})
+
+test('the same id is in the token, the log, the refusal and on the page, and nothing secret is with it', async () => {
+  const first = await notes.connect(browser)
+  const second = await tokensIn(await notes.refresh(first.refresh_token))
+  const fam = familyOf(first)
+  await browser.post(`/families/${fam}/revocation`, {})
+  const refusal = await problemIn(await notes.refresh(second.refresh_token))
+  assert.deepEqual([refusal.error, refusal.reason, refusal.fam], ['invalid_grant', 'revoked', fam])
+  const page = await readPage(await browser.get(`/families/${fam}`))
+  assert.ok(page.text.includes(`its reference ${fam}`))
+
+  const log = server.log()
+  const lines = log
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+  const own = lines.filter(({ familyId }) => familyId === fam)
+  const ending = own.filter(({ event }) => event === 'ended')
+  assert.deepEqual(
+    ending.map(({ cause, clientId, address }) => [cause, clientId, address]),
+    [['ended_by_person', 'notes', '127.0.0.1']],
+  )
+  const [opened, refreshed, refused] = ['authorization_code', 'refresh_token', 'grant.error'].map((event) =>
+    own.filter((line) => line['event'] === event),
+  )
+  assert.deepEqual([opened?.length, refreshed?.length, refused?.length], [1, 1, 1])
+  assert.deepEqual([refused?.[0]?.['reason'], refused?.[0]?.['clientId']], ['revoked', 'notes'])
+
+  const { rows } = await server.portal.storage.pool.query<{ current_hash: Buffer; previous_hash: Buffer }>(
+    'SELECT current_hash, previous_hash FROM families WHERE id = $1',
+    [fam],
+  )
+  const hashes = rows.flatMap(({ current_hash: a, previous_hash: b }) => [a, b])
+  const tokens = [first, second].flatMap((each) => [each.access_token, each.refresh_token])
+  const secrets = [...tokens, ...hashes.flatMap((hash) => [hash.toString('hex'), hash.toString('base64url')])]
+  assert.equal(secrets.length, 8)
+  for (const secret of secrets) assert.equal((log + page.html).includes(secret), false)
+})
+
+test('an app that shows a token of another app hears nothing of its family, and the owner does', async () => {
+  const tokens = await notes.connect(browser)
+  const refusal = await problemIn(await photos.refresh(tokens.refresh_token))
+  assert.deepEqual([refusal.reason, 'fam' in refusal], ['unknown', false])
+  const page = await readPage(await browser.get(`/families/${familyOf(tokens)}`))
+  assert.match(page.text, /Warning: A refresh was refused once: another app presented a refresh token of this one\./)
+})
 
 test('ending one family leaves the others, and its app hears of it at once', async () => {
   const [first, second] = [await notes.connect(browser), await notes.connect(browser)]
@@ -95,13 +172,25 @@ test("somebody else's family answers like one that does not exist, and lives on"
   const ids = [familyOf(tokens), randomUUID(), 'x', '%00', "'", '..%2f..', familyOf(tokens).toUpperCase()]
   const pages = await Promise.all(
     ids.map(async (id) => {
-      const page = await readPage(await stranger.post(`/families/${id}/revocation`, {}))
-      return { status: page.status, html: page.html.replace(/<code>\w+<\/code>/, '') }
+      const answers = [
+        await stranger.post(`/families/${id}/revocation`, {}),
+        await stranger.get(`/families/${id}`),
+      ] as const
+      const [posted, shown] = await Promise.all(answers.map(readPage))
+      return [posted, shown].map((page) => ({
+        status: page?.status,
+        html: page?.html.replace(/<code>\w+<\/code>/, ''),
+      }))
     }),
   )
-  assert.equal(pages[0]?.status, 404)
+  assert.deepEqual(
+    pages[0]?.map(({ status }) => status),
+    [404, 404],
+  )
   for (const page of pages) assert.deepEqual(page, pages[0])
   assert.equal(await isActive(notes, tokens), true)
+  const anonymous = await new Browser(server.url).get(`/families/${familyOf(tokens)}`)
+  assert.match(anonymous.headers.get('location') ?? '', /^\/login\?return_to=/)
 })
 
 test('an app one never connected answers like one that does not exist', async () => {

@@ -1,18 +1,52 @@
 import type { Request, Response } from 'express'
 import { endFamilies } from '../../domain/endings.ts'
-import { findFamilyFor, listConnectedApps } from '../../domain/families.ts'
+import { type FamilyRow, findFamilyFor, listConnectedApps } from '../../domain/families.ts'
+import { endCauseOf, endInWords, endTimeOf } from '../../domain/family-ends.ts'
+import { type Chapter, tellFamily } from '../../domain/ledger.ts'
+import type { Portal } from '../../domain/portal.ts'
+import { findReceipts } from '../../domain/receipts.ts'
+import { timeInWords } from '../../domain/time-words.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { notFound } from '../problems.ts'
-import { isUuid } from '../uuid.ts'
+import { render } from '../render.ts'
+import { isUuid } from '../../domain/uuid.ts'
+
+/** GET /families/:id */
+export async function showFamily(req: Request<{ id: string }>, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const { identityId, id: here } = signedInOf(req)
+  const family = await findOwn(portal, req.params.id, identityId)
+  const now = portal.clock()
+  const chapters = (await tellFamily(portal, family)).map((chapter) => shapeChapter(chapter, now))
+  const receipt = (await findReceipts(portal, [family])).get(family.id) ?? null
+  const title = `Sign-in to ${family.appName}`
+  await render(
+    req,
+    res,
+    'families/show',
+    { title, nav: 'dashboard' },
+    {
+      title,
+      id: family.id,
+      appName: family.appName,
+      here: family.identitySessionId === here,
+      chapters,
+      receipt,
+      // What follows its session has no end of its own.
+      lastsUntil: timeInWords(family.idleExpiresAt, now),
+      ...shapeEnd(portal, family, now),
+    },
+  )
+}
 
 /** POST /families/:id/revocation */
 export async function createFamilyRevocation(req: Request<{ id: string }>, res: Response): Promise<void> {
   const portal = portalOf(req)
   const { identityId } = signedInOf(req)
   const { id } = req.params
-  // Somebody else's family answers like one that does not exist; one's own that has ended already, as if it ended now.
-  if (!isUuid(id) || !(await findFamilyFor(portal, id, identityId))) throw notFound()
+  // One's own that has ended already answers as if it ended now.
+  await findOwn(portal, id, identityId)
   await endFamilies(portal, { id, identityId }, 'ended_by_person', req.place)
   logEvent(req, 'family_ended', { familyId: id })
   res.redirect(303, '/dashboard?notice=family-ended')
@@ -28,4 +62,32 @@ export async function createDisconnection(req: Request<{ clientId: string }>, re
   await endFamilies(portal, { identityId, clientId }, 'disconnected', req.place)
   logEvent(req, 'app_disconnected', { clientId })
   res.redirect(303, '/dashboard?notice=disconnected')
+}
+
+/** Somebody else's family answers like one that does not exist. */
+async function findOwn(portal: Portal, id: string, identityId: string): Promise<FamilyRow> {
+  const family = isUuid(id) ? await findFamilyFor(portal, id, identityId) : null
+  if (family === null) throw notFound()
+  return family
+}
+
+/** In words, why a family is over and since when; nulls while it lives. */
+export function shapeEnd(portal: Portal, family: FamilyRow, now: Date) {
+  const cause = endCauseOf(family, now)
+  const at = endTimeOf(family, now)
+  return {
+    isLiving: cause === null,
+    ended: at === null ? null : timeInWords(at, now),
+    why: cause === null ? null : sentence(endInWords(portal, cause, family)),
+  }
+}
+
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
+}
+
+function shapeChapter({ sentence: told, tone, places, firstAt, lastAt }: Chapter, now: Date) {
+  const first = firstAt === null ? null : timeInWords(firstAt, now)
+  const last = lastAt === null ? null : timeInWords(lastAt, now)
+  return { sentence: told, tone, places, first: first?.text === last?.text ? null : first, last }
 }

@@ -12,7 +12,7 @@ import { noticeOf } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
 import { timeInWords } from '../../domain/time-words.ts'
-import { isUuid } from '../uuid.ts'
+import { isUuid } from '../../domain/uuid.ts'
 
 /** GET /sessions */
 export async function listSessions(req: Request, res: Response): Promise<void> {

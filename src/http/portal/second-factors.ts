@@ -20,7 +20,7 @@ import { noticeOf } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { isUuid } from '../uuid.ts'
+import { isUuid } from '../../domain/uuid.ts'
 import { showRecoveryCodes } from './recovery-codes.ts'
 import { appNameOf, enter, withReturnTo } from './sessions.ts'
 

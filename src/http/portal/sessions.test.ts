@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import argon2 from 'argon2'
 import { disableIdentity } from '../../domain/identities.ts'
+import { problemIn } from '../../testing/answers.ts'
 import { notesApp } from '../../testing/apps.ts'
 import { Browser } from '../../testing/browser.ts'
-import { Client } from '../../testing/client.ts'
+import { Client, type Tokens } from '../../testing/client.ts'
 import { readPage } from '../../testing/page.ts'
 import { ada, grace } from '../../testing/people.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
@@ -15,12 +16,16 @@ const eve = { username: 'eve', email: 'eve@example.test', password: 'nobody may 
 
 let server: TestServer
 let notes: Client
+let backup: Client
 
 before(async () => {
   server = await startTestServer()
   for (const person of [ada, grace, zoe]) await server.addIdentity(person)
   await disableIdentity(server.portal, await server.addIdentity(eve))
-  notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), 'https://notes.example.test/callback')
+  const callback = 'https://notes.example.test/callback'
+  notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), callback)
+  const offline = { ...notesApp, name: 'Backup', familyLifetime: 'offline' }
+  backup = new Client(server.url, 'backup', await server.addApp('backup', offline), callback)
 })
 after(() => server.close())
 
@@ -183,6 +188,49 @@ test('looking at the page that asks whether to sign out signs nobody out', async
   assert.equal(page.heading, 'Sign out?')
   assert.equal(page.forms[0]?.action, '/logout')
   assert.ok(await isSignedIn(browser))
+})
+
+test('signing out everywhere ends every browser and every app, also those that may go on without the person', async () => {
+  const [laptop, phone, other] = [new Browser(server.url), new Browser(server.url), new Browser(server.url)]
+  await laptop.signIn(ada)
+  await phone.signIn(ada)
+  await other.signIn({ username: 'Zoë', password: zoe.password })
+  const page = await readPage(await laptop.get('/logout'))
+  assert.deepEqual(page.forms[0]?.buttons, ['Sign out', 'Sign out everywhere'])
+  const connected: [Client, Tokens][] = [
+    [notes, await notes.connect(laptop)],
+    [notes, await notes.connect(phone)],
+    [backup, await backup.connect(phone)],
+  ]
+  const ofOther = await notes.connect(other)
+
+  const response = await laptop.post('/logout', { everywhere: 'yes' })
+  assert.match(response.headers.getSetCookie().join(), /^identity=;/)
+  const after = await readPage((await laptop.follow(response)).response)
+  assert.equal(after.notice, 'You are signed out of every browser and every app.')
+  assert.deepEqual([await isSignedIn(laptop), await isSignedIn(phone), await isSignedIn(other)], [false, false, true])
+  for (const [client, tokens] of connected)
+    assert.equal((await problemIn(await client.refresh(tokens.refresh_token))).reason, 'revoked')
+  assert.equal((await notes.introspect(ofOther.access_token))['active'], true)
+  await laptop.signIn(ada)
+  assert.match(
+    (await readPage(await laptop.get('/activity'))).text,
+    /Backup was disconnected: you signed out everywhere/,
+  )
+})
+
+test('only the button for it signs out everywhere', async () => {
+  const [laptop, phone] = [new Browser(server.url), new Browser(server.url)]
+  await laptop.signIn(ada)
+  await phone.signIn(ada)
+  for (const everywhere of ['', 'no', 'YES']) {
+    await laptop.post('/logout', { everywhere })
+    await laptop.signIn(ada)
+  }
+  assert.ok(await isSignedIn(phone))
+  const response = await laptop.post('/logout', { everywhere: 'yes' }, { origin: 'https://evil.test' })
+  assert.equal(response.status, 403)
+  assert.ok(await isSignedIn(laptop))
 })
 
 test('signing in twice at the same moment in one browser works, and leaves it signed in', async () => {

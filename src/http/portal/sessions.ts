@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { findAppFast } from '../../domain/apps.ts'
 import { findErasure } from '../../domain/deletions.ts'
-import { endIdentitySessions } from '../../domain/endings.ts'
+import { end, type EndChoice } from '../../domain/endings.ts'
 import { openIdentitySession, type Proof } from '../../domain/identity-sessions.ts'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
@@ -138,17 +138,26 @@ export async function confirmDestroySession(req: Request, res: Response): Promis
   await render(req, res, 'sessions/destroy', { title: 'Sign out', narrow: true }, { username: req.signedIn.username })
 }
 
-/** POST /logout */
+/** POST /logout: this browser, or all there is. */
 export async function destroyCurrentSession(req: Request, res: Response): Promise<void> {
-  await signOut(req, res, 'signed_out')
-  res.redirect(303, '/login?notice=signed-out')
+  const isEverywhere = optionalField(req.body, 'everywhere', 3) === 'yes'
+  await signOut(req, res, isEverywhere ? 'signed_out_everywhere' : 'signed_out')
+  res.redirect(303, `/login?notice=signed-out${isEverywhere ? '-everywhere' : ''}`)
 }
 
-/** Ends the identity session of this browser, then takes its cookie: if the first fails, the person is still signed in. */
-export async function signOut(req: Request, res: Response, cause: 'signed_out' | 'signed_out_by_app'): Promise<void> {
+/** Ends what is to end, then takes the cookie of this browser: if the first fails, the person is still signed in. */
+export async function signOut(
+  req: Request,
+  res: Response,
+  cause: 'signed_out' | 'signed_out_everywhere' | 'signed_out_by_app',
+): Promise<void> {
   if (req.signedIn) {
     const { id, identityId } = req.signedIn
-    await endIdentitySessions(portalOf(req), { id, identityId }, cause, req.place)
+    const choice: EndChoice =
+      cause === 'signed_out_everywhere'
+        ? { sessions: { identityId }, families: 'all' }
+        : { sessions: { identityId, id }, families: 'following' }
+    await end(portalOf(req), choice, { cause, place: req.place })
   }
   await destroySession(req, res)
   logEvent(req, cause)

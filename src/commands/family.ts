@@ -1,0 +1,118 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { endFamilies } from '../domain/endings.ts'
+import { type FamilyRow, findFamily, searchFamilies } from '../domain/families.ts'
+import { endCauseOf, endInWords } from '../domain/family-ends.ts'
+import { findIdentity, findIdentityByLogin } from '../domain/identities.ts'
+import { tellFamily } from '../domain/ledger.ts'
+import { placeInWords } from '../domain/places.ts'
+import type { Portal } from '../domain/portal.ts'
+import { findReceipts } from '../domain/receipts.ts'
+import { isUuid } from '../domain/uuid.ts'
+import { CommandRefused } from './command-refused.ts'
+import { onPortal, print, printList } from './output.ts'
+
+interface FamilyOptions {
+  json?: boolean
+  user?: string
+  app?: string
+  limit: number
+}
+
+export function addFamilyCommands(program: Command): void {
+  const family = program.command('family').description('Find out why somebody was signed out of an app.')
+
+  onPortal(
+    family
+      .command('list')
+      .description('List the families of a user, or the living ones of an app, newest first.')
+      .option('--user <login>', 'user name or e-mail address')
+      .option('--app <client-id>', 'of this app only')
+      .option('--limit <count>', 'at most so many', count, 50),
+    async (portal, { user, app, limit, json }: FamilyOptions) => {
+      if (user === undefined && app === undefined) throw new CommandRefused('name a --user or an --app')
+      const identity = user === undefined ? null : await findIdentityByLogin(portal, user)
+      if (user !== undefined && identity === null) throw new CommandRefused(`there is no identity ${user}`)
+      const families = await searchFamilies(portal, identity?.id ?? null, app ?? null, limit)
+      printList(
+        families.map((each) => describe(portal, each)),
+        ['id', 'app', 'opened_at', 'from', 'generation', 'ended_at', 'why'],
+        json,
+      )
+    },
+  )
+
+  onPortal(
+    family.command('show <id>').description('Tell the story of a family: the `fam` of its tokens, the id in the log.'),
+    async (portal, id: string, { json }: FamilyOptions) => tell(portal, await find(portal, id), json),
+  )
+
+  onPortal(
+    family.command('end <id>').description('End a family; the person has to sign in to the app again.'),
+    async (portal, id: string, { json }: FamilyOptions) => {
+      await find(portal, id)
+      await endFamilies(portal, { id }, 'operator', null)
+      print(describe(portal, await find(portal, id)), json)
+    },
+  )
+}
+
+async function find(portal: Portal, id: string): Promise<FamilyRow> {
+  const family = isUuid(id) ? await findFamily(portal, id) : null
+  if (family === null) throw new CommandRefused(`there is no family ${id}, or it ended too long ago to be remembered`)
+  return family
+}
+
+async function tell(portal: Portal, family: FamilyRow, json: boolean | undefined): Promise<void> {
+  const chapters = await tellFamily(portal, family)
+  const story = chapters.map(({ kind, sentence, count, firstAt, lastAt, generation, places }) => ({
+    kind,
+    what: sentence,
+    count,
+    first: firstAt,
+    last: lastAt,
+    generation,
+    from: places,
+  }))
+  const identity = await findIdentity(portal.storage, family.identityId)
+  const receipt = (await findReceipts(portal, [family])).get(family.id)
+  const about = {
+    ...describe(portal, family),
+    heard: receipt?.sentence ?? null,
+    tokens_until: receipt?.tokensUntil ?? null,
+    user: identity?.username ?? null,
+    identity_id: family.identityId,
+  }
+  const notices = receipt?.ways.map(({ notice: { id, kind, state, attempts, problem, confirmedAt } }) => {
+    return { id, kind, state, attempts, problem, confirmed_at: confirmedAt }
+  })
+  if (json) return print({ ...about, notices: notices ?? [], story }, json)
+  print(about, json)
+  process.stdout.write('\n')
+  printList(
+    story.map((chapter) => ({ ...chapter, from: chapter.from.join('; ') })),
+    ['first', 'last', 'what', 'from'],
+    json,
+  )
+}
+
+function describe(portal: Portal, family: FamilyRow): Record<string, unknown> {
+  const cause = endCauseOf(family, portal.clock())
+  return {
+    id: family.id,
+    app: family.clientId,
+    state: cause === null ? 'living' : 'ended',
+    opened_at: family.createdAt,
+    from: placeInWords(portal, family),
+    generation: family.generation,
+    last_used_at: family.lastUsedAt,
+    expires_at: family.idleExpiresAt,
+    ended_at: family.endedAt,
+    cause,
+    why: cause === null ? null : endInWords(portal, cause, family),
+  }
+}
+
+function count(value: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(value)) throw new InvalidArgumentError('It must be a number from 1 to 9999.')
+  return Number(value)
+}

@@ -1,0 +1,35 @@
+import type { FamilyRow } from '../storage/families.ts'
+import { END_CAUSES, type EndCause } from './end-causes.ts'
+import { placeInWords } from './places.ts'
+import type { Portal } from './portal.ts'
+
+/** Why a family is over, also when nobody has written it down yet; null while it lives. */
+export function endCauseOf(family: FamilyRow, now: Date): EndCause | null {
+  if (family.endedAt !== null) return family.endCause as EndCause
+  if (family.identityDisabled) return 'identity_disabled'
+  if (family.appDisabled) return 'app_disabled'
+  if (family.expiresAt <= now) return 'expired'
+  if (family.idleExpiresAt <= now) return 'idle_expired'
+  return family.sessionOver ? 'session_expired' : null
+}
+
+/** Since when; null when that is not known yet. */
+export function endTimeOf(family: FamilyRow, now: Date): Date | null {
+  if (family.endedAt !== null) return family.endedAt
+  return family.idleExpiresAt <= now ? family.idleExpiresAt : null
+}
+
+/** From where a family was ended, and with which refresh token; all null where nobody was there. */
+export type FamilyEnd = Pick<FamilyRow, 'generation' | 'endBrowser' | 'endAddress' | 'endGeneration'>
+
+/**
+ * The cause with all that is known of it: "you ended it, from Firefox on Linux, 192.0.2.1", or "… was used again …:
+ * generation 41 came back after 43, from 203.0.113.7".
+ */
+export function endInWords(portal: Pick<Portal, 'places'>, cause: EndCause, end: FamilyEnd): string {
+  const { endBrowser, endAddress, endGeneration, generation } = end
+  const came = endGeneration === null ? '' : `: generation ${endGeneration} came back after ${generation}`
+  const from =
+    endAddress === null ? '' : `, from ${placeInWords(portal, { browser: endBrowser ?? '', address: endAddress })}`
+  return `${END_CAUSES[cause].words}${came}${from}`
+}

@@ -1,0 +1,45 @@
+import type { Queryable } from './postgres.ts'
+
+/** What happened to a family beside its rotations, as often as it did; the place and the generation are of the last time. */
+export interface LedgerRow {
+  kind: string
+  count: number
+  firstAt: Date
+  lastAt: Date
+  /** Of the refresh token that was presented. */
+  generation: number | null
+  browser: string
+  address: string
+}
+
+export type NewLedgerRow = LedgerRow & { familyId: string }
+
+/** Adds to what has been counted of this kind. Nothing happens when the family is there no more. */
+export async function upsertLedgerEntry(db: Queryable, entry: NewLedgerRow): Promise<void> {
+  await db.query({
+    name: 'ledger-upsert',
+    text: `INSERT INTO ledger_entries AS e (family_id, kind, count, first_at, last_at, generation, browser, address)
+     SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM families WHERE id = $1
+     ON CONFLICT (family_id, kind) DO UPDATE SET count = e.count + excluded.count, last_at = greatest(e.last_at, excluded.last_at),
+       generation = excluded.generation, browser = excluded.browser, address = excluded.address`,
+    values: [
+      entry.familyId,
+      entry.kind,
+      entry.count,
+      entry.firstAt,
+      entry.lastAt,
+      entry.generation,
+      entry.browser,
+      entry.address,
+    ],
+  })
+}
+
+export async function listLedgerEntries(db: Queryable, familyId: string): Promise<LedgerRow[]> {
+  const result = await db.query<LedgerRow>(
+    `SELECT kind, count, first_at AS "firstAt", last_at AS "lastAt", generation, browser, address
+     FROM ledger_entries WHERE family_id = $1 ORDER BY first_at, kind`,
+    [familyId],
+  )
+  return result.rows
+}

@@ -3,6 +3,7 @@ import { runEndpoints } from './endpoints.ts'
 import { runEnumeration } from './enumeration.ts'
 import { runGrowth } from './growth.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
+import { runRevocation } from './revocation.ts'
 import { runSiege } from './siege.ts'
 import { runStart } from './start.ts'
 import { runWorkers } from './workers.ts'
@@ -15,6 +16,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   start: runStart,
   growth: runGrowth,
   enumeration: runEnumeration,
+  revocation: runRevocation,
 }
 
 process.exitCode = await main(process.argv.slice(2))

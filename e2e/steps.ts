@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { type Browser, type Locator, type Page } from '@playwright/test'
 import { type Demo, expect, type Person } from './demo.ts'
 
@@ -91,3 +92,30 @@ export async function openBrowser(browser: Browser, demo: Demo, userAgent: strin
 }
 
 export const FIREFOX_ON_WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0'
+
+/** What a public app does in a browser in which the person is signed in. @returns the application token */
+export async function openFamily(page: Page, clientId: string, redirectUri: string): Promise<string> {
+  const verifier = randomBytes(32).toString('base64url')
+  const answer = await page.request.get('/oauth/authorize', {
+    maxRedirects: 0,
+    params: {
+      client_id: clientId,
+      redirect_uri: redirectUri,
+      response_type: 'code',
+      scope: 'openid',
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+    },
+  })
+  const code = new URL(answer.headers()['location'] ?? '').searchParams.get('code') ?? ''
+  const form = {
+    grant_type: 'authorization_code',
+    client_id: clientId,
+    redirect_uri: redirectUri,
+    code,
+    code_verifier: verifier,
+  }
+  const tokens = await page.request.post('/oauth/token', { form })
+  expect(tokens.status(), await tokens.text()).toBe(200)
+  return ((await tokens.json()) as { access_token: string }).access_token
+}

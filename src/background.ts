@@ -6,6 +6,7 @@ import { expireFamilies, expireIdentitySessions } from './domain/expiry.ts'
 import type { Portal } from './domain/portal.ts'
 import {
   pruneCounters,
+  pruneErasedFamilies,
   pruneFamilies,
   pruneHandshakes,
   pruneIdentitySessions,
@@ -37,6 +38,7 @@ export async function startBackground(portal: Portal, config: Config, logger: Lo
     [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
     [pruneHandshakes, PRUNE_EVERY_MS],
     [pruneFamilies, PRUNE_EVERY_MS],
+    [pruneErasedFamilies, PRUNE_EVERY_MS],
     [pruneIdentitySessions, PRUNE_EVERY_MS],
     [pruneNotices, PRUNE_EVERY_MS],
     [eraseDeletedAccounts, PRUNE_EVERY_MS],

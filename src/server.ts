@@ -37,6 +37,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   return {
     port: (server.address() as AddressInfo).port,
     async stop() {
+      app.protocol.stopWaiting()
       stopFollowing()
       background?.stop()
       await connections.drain()

@@ -45,6 +45,7 @@ export async function exchangeCode(
       amr: ['pwd'],
       jkt: null,
       lifetime: 'browser',
+      roles: [],
       idleExpiresAt: addSeconds(now, lifetimes.familyIdle),
       expiresAt: addSeconds(now, lifetimes.familyMax),
     },

@@ -70,7 +70,8 @@ const LOOK_EVERY_MS = 10
 const ROOT = join(import.meta.dirname, '../..')
 
 export interface Program {
-  name: SubjectName
+  /** Of its log. */
+  name: SubjectName | 'api'
   /** What Node runs. */
   args: readonly string[]
   port: number

@@ -62,7 +62,9 @@ export function homePage(
       </section>
       <section>
         <h2>The Notes API</h2>
-        <p>It checks the application token with the portal’s published keys, without asking the portal.</p>
+        <p>
+          It checks the application token with the portal’s published keys and revocation feed, without asking about it.
+        </p>
         ${button('/question', 'Ask the Notes API')}
         ${shown.apiResult ? html`<pre data-testid="api-result">${shown.apiResult}</pre>` : ''}
       </section>

@@ -1,4 +1,5 @@
 import { app } from './app.ts'
+import { revocations } from './notes-api.ts'
 import { settings } from './settings.ts'
 
 const server = app.listen(settings.port, '127.0.0.1', (problem) => {
@@ -8,6 +9,7 @@ const server = app.listen(settings.port, '127.0.0.1', (problem) => {
   }
   console.log(`Notes is at ${settings.origin}`)
 })
+void revocations.follow()
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import * as oidc from 'openid-client'
-import { keepFresh, refresh, revoke } from './connection.ts'
+import { type Connection, keepFresh, refresh, revoke } from './connection.ts'
 import { disconnectedPage, homePage, problemPage, signedOutPage } from './pages.ts'
 import { portal } from './portal.ts'
 import { beginSignIn, completeSignIn } from './sign-in.ts'
@@ -63,13 +63,18 @@ export async function askApi(req: Request, res: Response) {
   const session = findSession(req)
   if (session) await keepFresh(session)
   if (session?.connection) {
-    // Over the wire, as any other service would call it, with nothing but the application token.
-    const answer = await fetch(`${settings.origin}/api/notes`, {
-      headers: { authorization: `Bearer ${session.connection.applicationToken}` },
-    })
+    const { connection } = session
+    let answer = await askNotes(connection)
+    // The API hears before us that a token is good no more. A refresh tells why, or gives one that is.
+    if (answer.status === 401 && (await refresh(session)).kind === 'fresh') answer = await askNotes(connection)
     session.apiResult = `${answer.status} ${await answer.text()}`
   }
   res.redirect(303, '/')
+}
+
+/** Over the wire, as any other service would call it, with nothing but the application token. */
+function askNotes({ applicationToken }: Connection) {
+  return fetch(`${settings.origin}/api/notes`, { headers: { authorization: `Bearer ${applicationToken}` } })
 }
 
 export async function destroySession(req: Request, res: Response) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
-import { claimsOf, Client } from '../testing/client.ts'
+import { claimsOf, Client, type Tokens } from '../testing/client.ts'
 import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
 import { addTotp } from '../testing/factors.ts'
 import { waitForMail } from '../testing/outbox.ts'
@@ -62,6 +62,22 @@ test('what is wrong with a user is said, and nobody is made', async () => {
   assert.match(role.stderr, /^a role has 1 to 64 letters/)
   assert.deepEqual([weak.code, role.code], [1, 1])
   assert.equal(printed<unknown[]>(await user(['list', '--json'])).length, 2)
+})
+
+test('roles that are set are in the next refresh, and in no token of before', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(grace)
+  const tokens = await notes.connect(browser)
+  const set = printed(await user(['set-roles', 'grace', 'auditor', 'auditor', '--json']))
+  assert.deepEqual(set['roles'], ['auditor'])
+  assert.equal((await notes.introspect(tokens.access_token))['active'], false)
+  const renewed = (await (await notes.refresh(tokens.refresh_token)).json()) as Tokens
+  assert.deepEqual(claimsOf(renewed.access_token)['roles'], ['auditor'])
+  assert.match((await readPage(await browser.get('/activity'))).text, /An operator changed your roles to: auditor\./)
+
+  const refused = await user(['set-roles', 'grace', 'a b'])
+  assert.match(refused.stderr, /^a role has 1 to 64 letters/)
+  assert.deepEqual(printed(await user(['set-roles', 'grace', '--json']))['roles'], [])
 })
 
 test('a disabled user is out of every browser and every app at once, and an enabled one may come back', async () => {

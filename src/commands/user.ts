@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { deleteAccount } from '../domain/deletions.ts'
 import { eraseAccount } from '../domain/erasure.ts'
 import {
+  changeRoles,
   disableIdentity,
   enableIdentity,
   findIdentity,
@@ -43,10 +44,7 @@ export function addUserCommands(program: Command): void {
     async (portal, options: UserOptions) => {
       const made = options.passwordStdin ? null : randomBytes(18).toString('base64url')
       const password = made ?? (await text(process.stdin)).replace(/\r?\n$/, '')
-      const roles = options.role ?? []
-      if (roles.some((role) => !/^[\w.:-]{1,64}$/.test(role))) {
-        throw new CommandRefused('a role has 1 to 64 letters, figures, dots, colons, dashes or underscores')
-      }
+      const roles = readRoles(options.role)
       const outcome = await register(portal, { username: options.username, email: options.email, password }, null, {
         roles,
         emailVerified: options.emailVerified ?? false,
@@ -99,7 +97,25 @@ export function addUserCommands(program: Command): void {
     'Remove every second factor of an identity that has lost them; it is told by mail.',
     resetSecondFactors,
   )
+  onPortal(
+    user
+      .command('set-roles <login> [role...]')
+      .description('Give an identity these roles and no others; its apps get them with their next refresh.'),
+    async (portal, login: string, roles: string[], { json }: UserOptions) => {
+      const identity = await find(portal, login)
+      await changeRoles(portal, identity.id, readRoles(roles))
+      print(describe(await find(portal, login)), json)
+    },
+  )
   onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
+}
+
+/** Each once. */
+function readRoles(roles: string[] = []): string[] {
+  if (roles.some((role) => !/^[\w.:-]{1,64}$/.test(role))) {
+    throw new CommandRefused('a role has 1 to 64 letters, figures, dots, colons, dashes or underscores')
+  }
+  return [...new Set(roles)]
 }
 
 async function find(portal: Portal, login: string): Promise<IdentityRow> {

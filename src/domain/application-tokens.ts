@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type AdvancedFamily, type FamilyRow, findLivingFamily } from './families.ts'
+import { type FamilyRow, findLivingFamily, type Rotated } from './families.ts'
 import { headerOf, signJwt } from './jwts.ts'
 import type { Portal } from './portal.ts'
 import { verifiesWith } from './signing-keys.ts'
@@ -47,8 +47,9 @@ export function applicationTokenClaims(
   portal: Portal,
   subject: ApplicationTokenSubject,
   ttl: number | null,
+  issuedAt = portal.clock(),
 ): ApplicationTokenClaims {
-  const iat = epochSeconds(portal.clock())
+  const iat = epochSeconds(issuedAt)
   return {
     iss: portal.publicUrl,
     sub: subject.identityId,
@@ -70,7 +71,7 @@ export function applicationTokenClaims(
 /** The next application token of a family, signed, and how long it lives (seconds). */
 export function mintApplicationToken(
   portal: Portal,
-  family: AdvancedFamily,
+  { family, issuedAt }: Pick<Rotated, 'family' | 'issuedAt'>,
   scope: string,
   jkt: string | null,
 ): { token: string; expiresIn: number } {
@@ -78,6 +79,7 @@ export function mintApplicationToken(
     portal,
     { ...family, familyId: family.id, scope, jkt },
     family.applicationTokenTtl,
+    issuedAt,
   )
   return { token: signApplicationToken(portal, claims), expiresIn: claims.exp - claims.iat }
 }
@@ -86,18 +88,23 @@ export function signApplicationToken(portal: Portal, claims: ApplicationTokenCla
   return signJwt(portal.keys.signer('ES256'), TYP, claims)
 }
 
+export interface FoundApplicationToken {
+  claims: ApplicationTokenClaims
+  family: FamilyRow
+  /** Its claims are not true any more; the family's next token has the ones that are. */
+  isStale: boolean
+}
+
 /**
  * What the portal itself says of an application token: its claims and its family, or null when the signature, the time
  * or the family does not hold. APIs verify offline; this is stronger, because it sees a family that has just ended.
  */
-export async function findApplicationToken(
-  portal: Portal,
-  token: string,
-): Promise<{ claims: ApplicationTokenClaims; family: FamilyRow } | null> {
+export async function findApplicationToken(portal: Portal, token: string): Promise<FoundApplicationToken | null> {
   const claims = verifiedClaims(portal, token)
   if (claims === null || claims.exp <= epochSeconds(portal.clock())) return null
   const family = await findLivingFamily(portal, claims.fam)
-  return family === null ? null : { claims, family }
+  if (family === null) return null
+  return { claims, family, isStale: family.staleSince !== null && claims.iat < epochSeconds(family.staleSince) }
 }
 
 /** Only our own header is read (RFC 8725 §3.1): type, algorithm and a key id of ours, nothing else of it has any effect. */

@@ -28,6 +28,8 @@ for (const [event, sentence, tone] of [
   [{ kind: 'family_ended', clientId: 'notes', cause: 'toString' }, 'Notes was disconnected: it was ended.', 'plain'],
   [{ kind: 'identity_disabled' }, 'Your account was disabled by an operator.', 'warning'],
   [{ kind: 'identity_enabled' }, 'Your account was enabled again by an operator.', 'good'],
+  [{ kind: 'roles_changed', detail: 'editor, admin' }, 'An operator changed your roles to: editor, admin.', 'plain'],
+  [{ kind: 'roles_changed', detail: '' }, 'An operator took your roles away.', 'plain'],
   [{ kind: 'sign_in_disowned', ...home }, 'You said that a sign-in was not you.', 'warning'],
   [{ kind: 'device_forgotten', ...home }, 'A known browser was forgotten.', 'plain'],
   [{ kind: 'data_exported', ...home }, 'You downloaded your data.', 'plain'],

@@ -15,6 +15,7 @@ export type AuditKind =
   | 'family_ended'
   | 'identity_disabled'
   | 'identity_enabled'
+  | 'roles_changed'
   | 'sign_in_disowned'
   | 'device_forgotten'
   | 'data_exported'
@@ -90,6 +91,13 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
     case 'identity_enabled':
       return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
+    case 'roles_changed':
+      return {
+        sentence: row.detail
+          ? `An operator changed your roles to: ${row.detail}.`
+          : 'An operator took your roles away.',
+        tone: 'plain',
+      }
     case 'sign_in_disowned':
       return { sentence: 'You said that a sign-in was not you.', tone: 'warning' }
     case 'device_forgotten':

@@ -1,10 +1,12 @@
 import { anonymizeAuditEvents } from '../storage/audit.ts'
-import { deleteFamiliesOf } from '../storage/families.ts'
+import { eraseFamiliesOf } from '../storage/families.ts'
 import { deleteIdentity, listErasable, lockErasable } from '../storage/identities.ts'
 import { deleteNoticesOf } from '../storage/notices.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { queueMail } from './mail.ts'
 import type { Portal } from './portal.ts'
+import { LONGEST_LISTED } from './revocations.ts'
+import { addSeconds } from './time.ts'
 
 /** Identities in one round. */
 const ROUND = 100
@@ -42,7 +44,7 @@ export async function eraseAccount(portal: Portal, id: string): Promise<boolean>
     await anonymizeAll(db, id)
     // What an app has not been told yet it still is; that is forgotten when it has been.
     await inBatches((limit) => deleteNoticesOf(db, id, limit))
-    await inBatches((limit) => deleteFamiliesOf(db, id, limit))
+    await inBatches((limit) => eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), limit))
     await deleteIdentity(db, id)
     const { email, username } = identity
     await queueMail(portal, { kind: 'erased', email, username, at: now.toISOString() }, db)

@@ -12,6 +12,7 @@ import {
   searchFamilies as searchRows,
 } from '../storage/families.ts'
 import type { AppRow } from '../storage/apps.ts'
+import { findRoles } from '../storage/identities.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
 import { end as endNow } from './endings.ts'
 import { endCauseOf } from './family-ends.ts'
@@ -68,6 +69,8 @@ export interface Rotated {
   kind: 'rotated'
   family: AdvancedFamily
   refreshToken: string
+  /** Of an application token with these claims: before a change of claims that is not in them, not before one that is. */
+  issuedAt: Date
 }
 
 export type Rotation =
@@ -113,6 +116,7 @@ async function advance(
   { refreshToken, place, ...conditions }: Presentation & { proof?: AppProof },
 ): Promise<Rotated | null> {
   const successor = successorOf(token, portal.secrets[0])
+  const moment = momentOf(portal)
   const family = await advanceFamily(
     portal.storage.pool,
     {
@@ -123,13 +127,30 @@ async function advance(
       defaultIdleSeconds: portal.lifetimes.familyIdle,
       seen: seenOf(place),
     },
-    momentOf(portal),
+    moment,
   )
   if (family === null) return null
   // Whoever uses an app uses the portal's sign-in, where both live and end together.
   if (family.lifetime === 'session' && family.identitySessionId !== null)
     await noteSessionUsed(portal, family.identitySessionId)
-  return { kind: 'rotated', family, refreshToken: successor }
+  const isSettled = family.staleSince === null || addSeconds(family.staleSince, CHANGE_SECONDS) < moment.now
+  // A statement that had to wait for the change of an identity goes on with the family as it is now, and the identity as it was.
+  const claims = isSettled ? { family, issuedAt: moment.now } : await readClaims(portal, family, moment.now)
+  return { kind: 'rotated', ...claims, refreshToken: successor }
+}
+
+/** No change of claims takes longer than this to be there for everybody. */
+const CHANGE_SECONDS = 60
+
+/** The family with the roles its identity has once no change of them is under way. */
+async function readClaims(
+  portal: Portal,
+  family: AdvancedFamily,
+  now: Date,
+): Promise<Pick<Rotated, 'family' | 'issuedAt'>> {
+  const roles = (await findRoles(portal.storage.pool, family.identityId)) ?? family.roles
+  const { staleSince } = family
+  return { family: { ...family, roles }, issuedAt: staleSince !== null && staleSince > now ? staleSince : now }
 }
 
 /** Who refreshed, as the ledger keeps it: an address, and the beginning of what the program says it is. */
@@ -206,7 +227,7 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
         .find((candidate) => hashRefreshToken(candidate).equals(family.currentHash))
       if (successor === undefined) return refuse('refused_secret_lost', 'unknown')
       await record('grace_hit')
-      return { kind: 'rotated', family, refreshToken: successor }
+      return { kind: 'rotated', ...(await readClaims(portal, family, now)), refreshToken: successor }
     }
     if (grace === 0 && age < RACE_SECONDS) return refuse('refused_duplicate', 'reused')
   }

@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { insertAuditEvents } from '../storage/audit.ts'
+import { lockFamiliesOf, markFamiliesStale } from '../storage/families.ts'
 import {
   findIdentity,
   findIdentityByKey,
   type IdentityRow,
   insertIdentity,
   listIdentities,
+  lockIdentity,
   type NewIdentity,
   updateDisabledAt,
+  updateRoles,
 } from '../storage/identities.ts'
 import { transaction } from '../storage/postgres.ts'
 import { addressProblem } from './addresses.ts'
@@ -15,6 +19,7 @@ import { mayMail } from './guessing.ts'
 import { endEverythingIn } from './endings.ts'
 import { keyOf } from './login-keys.ts'
 import { queueMail } from './mail.ts'
+import { announceStale } from './notices.ts'
 import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
 
@@ -96,6 +101,24 @@ async function insertRegistration(
 /** Null when nobody has this user name or address. */
 export async function findIdentityByLogin(portal: Portal, login: string): Promise<IdentityRow | null> {
   return findIdentityByKey(portal.storage, keyOf(login))
+}
+
+/**
+ * Gives an identity these roles and no others. The next refresh of every family carries them; tokens that are out are stale
+ * from then on, and the apps are told.
+ */
+export async function changeRoles(portal: Portal, id: string, roles: string[]): Promise<void> {
+  await transaction(portal.storage.pool, async (db) => {
+    const identity = await lockIdentity(db, id)
+    if (identity === null || isDeepStrictEqual(identity.roles, roles)) return
+    // The clock is read when nobody can get a token with the roles there were: not by a refresh, nor by a new family.
+    await lockFamiliesOf(db, id)
+    const now = portal.clock()
+    await updateRoles(db, id, roles, now)
+    const stale = await markFamiliesStale(db, id, now)
+    await insertAuditEvents(db, [{ kind: 'roles_changed', identityId: id, detail: roles.join(', ') }], now)
+    await announceStale(portal, db, stale, now)
+  })
 }
 
 /** Disables an identity: it can no longer sign in, and everything it had is over at once. */

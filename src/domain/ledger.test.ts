@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { deleteFamiliesOf } from '../storage/families.ts'
+import { eraseFamiliesOf } from '../storage/families.ts'
 import { listLedgerEntries } from '../storage/ledger.ts'
 import { notesApp } from '../testing/apps.ts'
 import { type Connection, connect, elsewhere, familyRow, home, refresh, successorIn } from '../testing/connections.ts'
@@ -189,7 +189,7 @@ test('a family that is there no more makes no error, and what it had is gone wit
   const notes = await connect(portal, linusId, 'notes')
   await refresh(portal, { ...notes, clientId: 'photos' })
   assert.equal((await entriesOf(notes)).length, 1)
-  await deleteFamiliesOf(portal.storage.pool, linusId, 10)
+  await eraseFamiliesOf(portal.storage.pool, linusId, portal.clock(), 10)
   assert.deepEqual(await entriesOf(notes), [])
   for (const familyId of [notes.familyId, randomUUID()])
     await recordInLedger(portal, 'grace_hit', { familyId, generation: 0, place: home, at: portal.clock() })

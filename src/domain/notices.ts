@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { EndedFamily } from '../storage/families.ts'
+import type { EndedFamily, StaleFamily } from '../storage/families.ts'
 import {
   insertNotices,
   listNotices as listRows,
@@ -40,7 +40,25 @@ export async function announceEnded(
   cause: EndCause,
   now: Date,
 ): Promise<void> {
-  const about = (family: EndedFamily, kind: NoticeKind): NewNotice => ({
+  await queueNotices(
+    portal,
+    db,
+    ended.flatMap((family) => [
+      ...(family.takesLogouts ? [newNotice(family, 'logout', cause, now)] : []),
+      ...(family.takesEvents ? [newNotice(family, 'session-revoked', cause, now)] : []),
+    ]),
+  )
+}
+
+/** Queues what each app is told of families whose tokens are not true any more, in the transaction that makes them so. */
+export async function announceStale(portal: Portal, db: Queryable, stale: StaleFamily[], now: Date): Promise<void> {
+  const told = stale.filter(({ takesEvents }) => takesEvents)
+  const notices = told.map((family) => newNotice(family, 'token-claims-change', null, now))
+  await queueNotices(portal, db, notices)
+}
+
+function newNotice(family: StaleFamily, kind: NoticeKind, cause: EndCause | null, now: Date): NewNotice {
+  return {
     id: randomUUID(),
     kind,
     clientId: family.clientId,
@@ -49,15 +67,7 @@ export async function announceEnded(
     sid: family.sid,
     cause,
     happenedAt: now,
-  })
-  await queueNotices(
-    portal,
-    db,
-    ended.flatMap((family) => [
-      ...(family.takesLogouts ? [about(family, 'logout')] : []),
-      ...(family.takesEvents ? [about(family, 'session-revoked')] : []),
-    ]),
-  )
+  }
 }
 
 async function queueNotices(portal: Portal, db: Queryable, notices: NewNotice[]): Promise<void> {

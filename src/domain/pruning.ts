@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { deleteEndedFamilies } from '../storage/families.ts'
+import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/families.ts'
 import { deleteEndedIdentitySessions } from '../storage/identity-sessions.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
 import { deletePastNotices } from '../storage/notices.ts'
 import { deletePastSuspensions } from '../storage/suspensions.ts'
 import { LINK_LIVES } from './mail-links.ts'
 import type { Portal } from './portal.ts'
+import { LONGEST_LISTED } from './revocations.ts'
 import { addSeconds } from './time.ts'
 
 /** Rows in one statement: a few milliseconds of work, so the database is everybody else's again before they notice. */
@@ -18,6 +19,12 @@ const PAUSE_MS = 40
 export async function pruneFamilies(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const before = addSeconds(portal.clock(), -portal.lifetimes.familyHistory)
   return inBatches((limit) => deleteEndedFamilies(portal.storage.pool, before, limit), signal, pauseMs)
+}
+
+/** Forgets families of erased accounts that no token can be alive of. @returns how many. */
+export async function pruneErasedFamilies(portal: Portal, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const before = addSeconds(portal.clock(), -LONGEST_LISTED)
+  return inBatches((limit) => deleteErasedFamilies(portal.storage.pool, before, limit), signal, pauseMs)
 }
 
 /**

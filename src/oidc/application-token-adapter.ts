@@ -13,7 +13,7 @@ export function applicationTokenAdapter(portal: Portal): Model {
   return {
     async find(token) {
       const found = await findApplicationToken(portal, token)
-      if (found === null) return undefined
+      if (found === null || found.isStale) return undefined
       const { claims, family } = found
       rememberFamily(Provider.ctx, family)
       return {

@@ -10,6 +10,7 @@ import { loadExistingGrant } from './grants.ts'
 import { interactionUrl } from './interactions.ts'
 import { createPolicy } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
+import { REVOCATION_FEED } from './revocation-feed.ts'
 import { defaultResource, getResourceServerInfo } from './resources.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
@@ -92,6 +93,8 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       },
     },
 
+    // Nobody has registered a name for it.
+    discovery: { revocation_feed_endpoint: `${portal.publicUrl}${REVOCATION_FEED}` },
     acrValues: [...ACR_VALUES],
     scopes: OPENID_SCOPES,
     claims: {

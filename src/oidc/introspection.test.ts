@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { disableIdentity } from '../domain/identities.ts'
+import { changeRoles, disableIdentity } from '../domain/identities.ts'
 import { notesApp, photosApp } from '../testing/apps.ts'
 import { problemIn, tokensIn } from '../testing/answers.ts'
 import { Browser } from '../testing/browser.ts'
@@ -40,6 +40,20 @@ test('an app learns everything about its own application token', async () => {
   const told: Record<string, unknown> = await notes.introspect(token)
   assert.equal(told['sub'], adasId)
   assert.deepEqual(told, { active: true, ...claimsOf(token), token_type: 'Bearer' })
+})
+
+test('a token whose roles have changed is inactive until the next refresh', async () => {
+  const tokens = await notes.connect(browser)
+  assert.equal((await notes.introspect(tokens.access_token))['active'], true)
+  await changeRoles(server.portal, adasId, ['editor'])
+  assert.deepEqual(await notes.introspect(tokens.access_token), INACTIVE)
+  assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
+
+  const renewed = await tokensIn(await notes.refresh(tokens.refresh_token))
+  const { active, roles } = await notes.introspect(renewed.access_token)
+  assert.deepEqual({ active, roles }, { active: true, roles: ['editor'] })
+  assert.equal((await notes.userinfo(renewed.access_token)).status, 200)
+  assert.deepEqual(claimsOf((await notes.connect(browser)).access_token)['roles'], ['editor'])
 })
 
 test('an API learns everything about an application token made for its audience', async () => {

@@ -4,7 +4,8 @@ import type { Portal } from '../domain/portal.ts'
 
 /**
  * What an authenticated app learns of an application token (RFC 7662 §2.2): everything of its own and of those made for
- * its audience; of any other, nothing but `active: false`. A token of a family that has ended is inactive at once.
+ * its audience; of any other, nothing but `active: false`. A token of a family that has ended is inactive at once, and so is one
+ * whose claims are not true any more: whoever asks would believe them.
  */
 export async function introspectApplicationToken(
   portal: Portal,
@@ -13,7 +14,7 @@ export async function introspectApplicationToken(
   const token = ctx.oidc.params?.['token']
   const { client } = ctx.oidc
   const found = typeof token === 'string' ? await findApplicationToken(portal, token) : null
-  if (found === null || client === undefined) return { active: false }
+  if (found === null || found.isStale || client === undefined) return { active: false }
 
   const { claims } = found
   const isEntitled =

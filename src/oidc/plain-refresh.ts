@@ -34,7 +34,7 @@ export async function answerPlainRefresh(
 
   const { family } = rotated
   logger.info({ requestId: req.requestId, event: 'refresh_token', clientId, familyId: family.id }, 'event')
-  const { token, expiresIn } = mintApplicationToken(portal, family, family.scope, null)
+  const { token, expiresIn } = mintApplicationToken(portal, rotated, family.scope, null)
   const answer = JSON.stringify({
     access_token: token,
     expires_in: expiresIn,

@@ -15,6 +15,7 @@ import { answerPlainAuthorization } from './plain-authorization.ts'
 import { answerPlainRefresh } from './plain-refresh.ts'
 import { followIdentitySession } from './protocol-session.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
+import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
 
 export interface ProtocolOptions {
   pages: ProtocolPages
@@ -31,6 +32,8 @@ export interface Protocol {
   /** Answers an authorization that needs no page. False when the request is one for pages. @throws when a store is away */
   authorizeSilently(req: IncomingMessage, res: ServerResponse): Promise<boolean>
   provider(): Provider
+  /** Answers whoever waits for something to be revoked, and lets nobody wait any more. */
+  stopWaiting(): void
   /** Takes up keys that were added or have begun to sign. */
   followKeys(): Promise<void>
 }
@@ -41,26 +44,27 @@ const CACHE_SECONDS = 300
 // The library's keys are fixed when it is made, so another set of keys means another instance; all state is in the stores.
 export function createProtocol(portal: Portal, options: ProtocolOptions): Protocol {
   const guesses = new ClientGuesses(portal, options.logger)
+  const feed = new RevocationFeed(portal)
   let provider = createProvider(portal, options, guesses)
   let handle = provider.callback()
   let keys = kidsOf(portal)
 
   return {
     async handle(req, res) {
-      if (req.url === ROUTES.token) {
-        try {
-          if (await answerPlainRefresh(portal, options.logger, req, res)) return
-        } catch (error) {
-          options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
-          res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
-          res.end(JSON.stringify(UNAVAILABLE))
-          return
-        }
+      try {
+        if (isRevocationFeed(req.url)) return await feed.answer(req, res)
+        if (req.url === ROUTES.token && (await answerPlainRefresh(portal, options.logger, req, res))) return
+      } catch (error) {
+        options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
+        res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
+        res.end(JSON.stringify(UNAVAILABLE))
+        return
       }
       await handle(req, res)
     },
     authorizeSilently: (req, res) => answerPlainAuthorization(portal, req, res, options.findSignedIn),
     provider: () => provider,
+    stopWaiting: () => feed.stop(),
     async followKeys() {
       await portal.keys.reload()
       if (kidsOf(portal) === keys) return
@@ -89,6 +93,7 @@ const MACHINE_ENDPOINTS = new Set<string>([
   ROUTES.introspection,
   ROUTES.revocation,
   ROUTES.pushed_authorization_request,
+  REVOCATION_FEED,
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
 ])

@@ -8,7 +8,7 @@ import {
 } from 'oidc-provider/lib/helpers/grants.js'
 import { mintApplicationToken } from '../domain/application-tokens.ts'
 import type { RefusalReason } from '../domain/end-causes.ts'
-import { type AdvancedFamily, rotate } from '../domain/families.ts'
+import { type AdvancedFamily, type Rotated, rotate } from '../domain/families.ts'
 import type { Portal } from '../domain/portal.ts'
 import { findAccountWith } from './account.ts'
 import { resourceOf } from './resources.ts'
@@ -51,7 +51,7 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
         case 'wrong-proof':
           throw new errors.InvalidGrant('failed jkt verification')
         case 'rotated':
-          ctx.body = await respond(provider, portal, ctx, rotation.family, rotation.refreshToken, scopes, jkt)
+          ctx.body = await respond(provider, portal, ctx, rotation, scopes, jkt)
       }
     },
     ['refresh_token', 'scope', 'resource'],
@@ -63,13 +63,13 @@ async function respond(
   provider: Provider,
   portal: Portal,
   ctx: KoaContextWithOIDC,
-  family: AdvancedFamily,
-  refreshToken: string,
+  rotated: Rotated,
   scopes: string[] | null,
   jkt: string | null,
 ): Promise<Record<string, unknown>> {
+  const { family, refreshToken } = rotated
   const scope = scopes === null ? family.scope : scopes.join(' ')
-  const { token: accessToken, expiresIn } = mintApplicationToken(portal, family, scope, jkt)
+  const { token: accessToken, expiresIn } = mintApplicationToken(portal, rotated, scope, jkt)
   // Naming `openid` in the request is how an app asks for a new ID token (OpenID Connect Core §12.2 leaves it open).
   const idToken = scopes?.includes('openid')
     ? await freshIdToken(provider, portal, ctx, family, new Set(scopes))

@@ -2,6 +2,7 @@ import Provider, { errors } from 'oidc-provider'
 import { endFamilies } from '../domain/endings.ts'
 import { findFamilyOf, isLiving, openFamily } from '../domain/families.ts'
 import type { Portal } from '../domain/portal.ts'
+import type { PortalAccount } from './account.ts'
 import type { Model } from './model.ts'
 import { pendingOf } from './grants.ts'
 import { epochSeconds } from '../domain/time.ts'
@@ -33,6 +34,7 @@ export function refreshTokenAdapter(portal: Portal): Model {
           amr: payload.amr ?? [],
           authTime: payload.authTime ?? epochSeconds(portal.clock()),
           jkt: payload.jkt ?? null,
+          roles: (ctx?.oidc.account as PortalAccount | undefined)?.identity.roles ?? [],
           app: client.app,
         }))
       if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')

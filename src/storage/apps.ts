@@ -26,6 +26,24 @@ export async function listApps({ prisma }: Storage): Promise<AppRow[]> {
   return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
 }
 
+/**
+ * The longest life (seconds) that an application token may have which is out now. `preset` is that of apps without one of
+ * their own; an app that was changed since then may have had up to `most`.
+ */
+export async function findLongestTokenLife(
+  { pool }: Storage,
+  preset: number,
+  { since, most }: { since: Date; most: number },
+): Promise<number> {
+  const result = await pool.query<{ longest: number }>({
+    name: 'apps-longest-token-life',
+    text: `SELECT greatest($1::int, max(CASE WHEN updated_at > $2 AND updated_at > created_at THEN $3::int ELSE application_token_ttl END)) AS longest
+           FROM apps`,
+    values: [preset, since, most],
+  })
+  return result.rows[0]?.longest ?? preset
+}
+
 export async function updateApp(
   { prisma }: Storage,
   clientId: string,

@@ -68,6 +68,9 @@ const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'sessi
 const ownSeconds = (column: 'family_idle' | 'family_max', preset: string) =>
   `make_interval(secs => coalesce(a.${column}, CASE WHEN f.lifetime <> 'session' THEN ${preset}::int END))`
 
+/** The first second in which no token can have been issued before; `now` is a parameter. */
+const nextSecond = (now: string) => `date_trunc('second', ${now}::timestamptz) + interval '1 second'`
+
 /** This moment, and the oldest sight of a browser that still counts. */
 export interface Moment {
   now: Date
@@ -91,19 +94,22 @@ export interface NewFamily {
   /** Null with a lifetime that sets no end of its own. */
   idleExpiresAt: Date | null
   expiresAt: Date | null
+  /** As its first application token, which is signed by now, has them. */
+  roles: string[]
 }
 
 /**
  * Opens a family on the browser of its identity session and writes that down, in one statement. False when the session, the
  * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from. What follows its
- * session lasts no longer than that may.
+ * session lasts no longer than that may. When roles have changed in the meantime, its first token is stale from the start.
  */
 export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<boolean> {
   const result = await db.query({
     name: 'family-insert',
     text: `WITH opened AS (INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time,
-       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address)
-     SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, e.idle, e.absolute, e.idle, $16, s.browser, s.address
+       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, stale_since)
+     SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, e.idle, e.absolute, e.idle, $16, s.browser, s.address,
+       CASE WHEN i.roles <> $17::text[] THEN ${nextSecond('$13')} END
      FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
        LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
          least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
@@ -130,6 +136,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
       family.idleExpiresAt,
       family.expiresAt,
       family.lifetime,
+      family.roles,
     ],
   })
   return result.rowCount === 1
@@ -290,6 +297,51 @@ export async function markFamiliesEnded(
   return result.rows
 }
 
+/**
+ * Holds the living families of an identity until the transaction ends: who is refreshing one has finished then, and who
+ * comes later waits.
+ */
+export async function lockFamiliesOf(db: Queryable, identityId: string): Promise<void> {
+  await db.query('SELECT FROM families WHERE identity_id = $1 AND ended_at IS NULL FOR NO KEY UPDATE', [identityId])
+}
+
+export type StaleFamily = Omit<EndedFamily, 'takesLogouts'>
+
+/**
+ * Says of the living families of an identity that what their application tokens claim is not true any more. Tokens issued
+ * since an earlier change begin in the second it names, so a second one in the same second names the next.
+ */
+export async function markFamiliesStale(db: Queryable, identityId: string, now: Date): Promise<StaleFamily[]> {
+  const result = await db.query<StaleFamily>(
+    `UPDATE families f SET stale_since = greatest(${nextSecond('$2')}, f.stale_since + interval '1 second')
+     FROM apps a WHERE f.identity_id = $1 AND f.ended_at IS NULL AND a.client_id = f.client_id
+     RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.sid,
+       a.event_receiver_uri IS NOT NULL AS "takesEvents"`,
+    [identityId, now],
+  )
+  return result.rows
+}
+
+/** Something that whoever verifies tokens offline must know of a family. */
+export interface RevocationRow {
+  id: string
+  kind: 'ended' | 'stale'
+  at: Date
+}
+
+/** Families that have ended, or whose tokens have become stale, from then on. */
+export async function listRevocations(db: Queryable, from: Date): Promise<RevocationRow[]> {
+  // An upper bound lets the planner, who need not know $1, take these for the few they are.
+  const result = await db.query<RevocationRow>({
+    name: 'families-revoked',
+    text: `SELECT id, 'ended' AS kind, ended_at AS at FROM families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id, 'ended', ended_at FROM erased_families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id, 'stale', stale_since FROM families WHERE stale_since >= $1 AND stale_since < 'infinity'`,
+    values: [from],
+  })
+  return result.rows
+}
+
 /** Up to `limit` living families of an app that is disabled, and stays so until this transaction has ended them. */
 export async function lockFamiliesOfDisabledApp(db: Queryable, clientId: string, limit: number): Promise<string[]> {
   const result = await db.query<{ id: string }>(
@@ -438,11 +490,27 @@ export async function deleteEndedFamilies(db: Queryable, before: Date, limit: nu
   return result.rowCount ?? 0
 }
 
-/** Deletes up to `limit` families of an identity, living or not. @returns how many went */
-export async function deleteFamiliesOf(db: Queryable, identityId: string, limit: number): Promise<number> {
+/**
+ * Deletes up to `limit` families of an identity, living or not. Of those that ended after `since` the id stays, so that
+ * they can still be listed as revoked. @returns how many went
+ */
+export async function eraseFamiliesOf(db: Queryable, identityId: string, since: Date, limit: number): Promise<number> {
+  const result = await db.query<{ count: number }>(
+    `WITH gone AS (DELETE FROM families WHERE id = ANY (ARRAY(SELECT id FROM families WHERE identity_id = $1 LIMIT $2))
+       RETURNING id, ended_at),
+     kept AS (INSERT INTO erased_families SELECT id, ended_at FROM gone WHERE ended_at > $3)
+     SELECT count(*)::int AS count FROM gone`,
+    [identityId, limit, since],
+  )
+  return result.rows[0]?.count ?? 0
+}
+
+/** Deletes up to `limit` ids of families that were erased and had ended before then. @returns how many went */
+export async function deleteErasedFamilies(db: Queryable, before: Date, limit: number): Promise<number> {
   const result = await db.query(
-    'DELETE FROM families WHERE id = ANY (ARRAY(SELECT id FROM families WHERE identity_id = $1 LIMIT $2))',
-    [identityId, limit],
+    `DELETE FROM erased_families WHERE id = ANY (
+       ARRAY(SELECT id FROM erased_families WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [before, limit],
   )
   return result.rowCount ?? 0
 }

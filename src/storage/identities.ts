@@ -108,6 +108,20 @@ export async function assignAddress(
   return result.rowCount === 1
 }
 
+export async function updateRoles(db: Queryable, id: string, roles: string[], now: Date): Promise<void> {
+  await db.query('UPDATE identities SET roles = $2, updated_at = $3 WHERE id = $1', [id, roles, now])
+}
+
+/** The roles of an identity once no transaction that is changing it is under way; null when it is gone. */
+export async function findRoles(db: Queryable, id: string): Promise<string[] | null> {
+  const result = await db.query<{ roles: string[] }>({
+    name: 'identity-roles',
+    text: 'SELECT roles FROM identities WHERE id = $1 FOR SHARE',
+    values: [id],
+  })
+  return result.rows[0]?.roles ?? null
+}
+
 /** Null enables. */
 export async function updateDisabledAt(db: Queryable, id: string, disabledAt: Date | null, now: Date): Promise<void> {
   await db.query('UPDATE identities SET disabled_at = $2, updated_at = $3 WHERE id = $1', [id, disabledAt, now])

@@ -6,7 +6,7 @@ import { type AppRow, changeApp, disableApp, enableApp, endFamiliesOfDisabledApp
 import { deleteAccount } from '../domain/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/erasure.ts'
 import { searchFamilies } from '../domain/families.ts'
-import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
+import { changeRoles, disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
 import { signInWithPasskey } from '../domain/passkeys.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/expiry.ts'
@@ -22,6 +22,7 @@ import {
   pruneSuspensions,
 } from '../domain/pruning.ts'
 import type { Portal } from '../domain/portal.ts'
+import { Revocations } from '../domain/revocations.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
 import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
 import { notesApp } from '../testing/apps.ts'
@@ -186,6 +187,8 @@ for (const [what, act] of [
   ['a refresh', async () => notes.refresh(await freshToken())],
   ['a refresh with the token before', async () => twice(await freshToken())],
   ['a refresh with a stolen token', async () => later(31, async () => twice(await freshToken()))],
+  ['changing the roles of a person', async () => changeRoles(server.portal, adaId, ['editor'])],
+  ['a refresh after that', async () => refreshChanged()],
   ['introspection', async () => notes.introspect((await connected()).access_token)],
   ['userinfo', async () => notes.userinfo((await connected()).access_token)],
   ['revocation by an app', async () => notes.revoke(await freshToken())],
@@ -223,6 +226,7 @@ for (const [what, act] of [
   ['pruning families', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
   ['pruning signed-out browsers', async () => pruneIdentitySessions(server.portal)],
   ['pruning protocol records', async () => pruneHandshakes(server.portal)],
+  ['what has been revoked', async () => new Revocations(server.portal).look()],
   ['suspending an address', async () => suspend(server.portal, '192.0.2.9', 100)],
   ['listing suspended addresses', async () => listSuspensions(server.portal)],
   ['lifting a suspension', async () => liftSuspension(server.portal, '192.0.2.9')],
@@ -366,6 +370,12 @@ async function freshToken(): Promise<string> {
 async function twice(refreshToken: string): Promise<void> {
   await notes.refresh(refreshToken)
   await notes.refresh(refreshToken)
+}
+
+async function refreshChanged(): Promise<void> {
+  const token = await freshToken()
+  await changeRoles(server.portal, adaId, [])
+  assert.equal((await notes.refresh(token)).status, 200)
 }
 
 async function signedIn(): Promise<Browser> {

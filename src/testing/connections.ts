@@ -10,6 +10,7 @@ import {
   rotate,
   rotateUnproved,
 } from '../domain/families.ts'
+import { findIdentity } from '../domain/identities.ts'
 import { openIdentitySession } from '../domain/identity-sessions.ts'
 import type { Place, Portal } from '../domain/portal.ts'
 import { mintRefreshToken } from '../domain/refresh-tokens.ts'
@@ -68,6 +69,7 @@ export async function tryToConnect(
     amr: ['pwd'],
     authTime: Math.floor(portal.clock().getTime() / 1000),
     jkt: terms.jkt ?? null,
+    roles: (await findIdentity(portal.storage, identityId))?.roles ?? [],
     app,
   })
   return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }

@@ -65,3 +65,11 @@ CREATE TABLE "notices" (
 CREATE INDEX "notices_family_id_idx" ON "notices"("family_id");
 CREATE INDEX "notices_happened_at_idx" ON "notices"("happened_at");
 CREATE INDEX "notices_open_idx" ON "notices"("client_id", "happened_at") WHERE "confirmed_at" IS NULL;
+
+-- Families whose rows went with their identity while a token of theirs could still be alive.
+CREATE TABLE "erased_families" (
+  "id" UUID NOT NULL,
+  "ended_at" TIMESTAMPTZ(3) NOT NULL,
+  CONSTRAINT "erased_families_pkey" PRIMARY KEY ("id")
+);
+CREATE INDEX "erased_families_ended_at_idx" ON "erased_families"("ended_at");

@@ -38,6 +38,11 @@ export type App = Prisma.AppModel
  */
 export type Family = Prisma.FamilyModel
 /**
+ * Model ErasedFamily
+ * A family whose row went with its identity while a token of its could still be alive; for an hour, and for nobody but the feed.
+ */
+export type ErasedFamily = Prisma.ErasedFamilyModel
+/**
  * Model LedgerEntry
  * What happened to a family beside its rotations: how often, and the last time; one row for each kind.
  */

@@ -401,6 +401,7 @@ export const ModelName = {
   IdentitySession: 'IdentitySession',
   App: 'App',
   Family: 'Family',
+  ErasedFamily: 'ErasedFamily',
   LedgerEntry: 'LedgerEntry',
   Notice: 'Notice',
   Handshake: 'Handshake',
@@ -429,7 +430,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "identity" | "identitySession" | "app" | "family" | "ledgerEntry" | "notice" | "handshake" | "browserSession" | "auditEvent" | "signingKey" | "device" | "mailLink" | "totpKey" | "passkey" | "recoveryCode" | "counter" | "suspension"
+    modelProps: "identity" | "identitySession" | "app" | "family" | "erasedFamily" | "ledgerEntry" | "notice" | "handshake" | "browserSession" | "auditEvent" | "signingKey" | "device" | "mailLink" | "totpKey" | "passkey" | "recoveryCode" | "counter" | "suspension"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -726,6 +727,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.FamilyCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.FamilyCountAggregateOutputType> | number
+        }
+      }
+    }
+    ErasedFamily: {
+      payload: Prisma.$ErasedFamilyPayload<ExtArgs>
+      fields: Prisma.ErasedFamilyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ErasedFamilyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ErasedFamilyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>
+        }
+        findFirst: {
+          args: Prisma.ErasedFamilyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ErasedFamilyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>
+        }
+        findMany: {
+          args: Prisma.ErasedFamilyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>[]
+        }
+        create: {
+          args: Prisma.ErasedFamilyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>
+        }
+        createMany: {
+          args: Prisma.ErasedFamilyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ErasedFamilyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>[]
+        }
+        delete: {
+          args: Prisma.ErasedFamilyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>
+        }
+        update: {
+          args: Prisma.ErasedFamilyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>
+        }
+        deleteMany: {
+          args: Prisma.ErasedFamilyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ErasedFamilyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ErasedFamilyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>[]
+        }
+        upsert: {
+          args: Prisma.ErasedFamilyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ErasedFamilyPayload>
+        }
+        aggregate: {
+          args: Prisma.ErasedFamilyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateErasedFamily>
+        }
+        groupBy: {
+          args: Prisma.ErasedFamilyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ErasedFamilyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ErasedFamilyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ErasedFamilyCountAggregateOutputType> | number
         }
       }
     }
@@ -1834,6 +1909,14 @@ export const FamilyScalarFieldEnum = {
 export type FamilyScalarFieldEnum = (typeof FamilyScalarFieldEnum)[keyof typeof FamilyScalarFieldEnum]
 
 
+export const ErasedFamilyScalarFieldEnum = {
+  id: 'id',
+  endedAt: 'endedAt'
+} as const
+
+export type ErasedFamilyScalarFieldEnum = (typeof ErasedFamilyScalarFieldEnum)[keyof typeof ErasedFamilyScalarFieldEnum]
+
+
 export const LedgerEntryScalarFieldEnum = {
   familyId: 'familyId',
   kind: 'kind',
@@ -2303,6 +2386,7 @@ export type GlobalOmitConfig = {
   identitySession?: Prisma.IdentitySessionOmit
   app?: Prisma.AppOmit
   family?: Prisma.FamilyOmit
+  erasedFamily?: Prisma.ErasedFamilyOmit
   ledgerEntry?: Prisma.LedgerEntryOmit
   notice?: Prisma.NoticeOmit
   handshake?: Prisma.HandshakeOmit

@@ -55,6 +55,7 @@ export const ModelName = {
   IdentitySession: 'IdentitySession',
   App: 'App',
   Family: 'Family',
+  ErasedFamily: 'ErasedFamily',
   LedgerEntry: 'LedgerEntry',
   Notice: 'Notice',
   Handshake: 'Handshake',
@@ -188,6 +189,14 @@ export const FamilyScalarFieldEnum = {
 } as const
 
 export type FamilyScalarFieldEnum = (typeof FamilyScalarFieldEnum)[keyof typeof FamilyScalarFieldEnum]
+
+
+export const ErasedFamilyScalarFieldEnum = {
+  id: 'id',
+  endedAt: 'endedAt'
+} as const
+
+export type ErasedFamilyScalarFieldEnum = (typeof ErasedFamilyScalarFieldEnum)[keyof typeof ErasedFamilyScalarFieldEnum]
 
 
 export const LedgerEntryScalarFieldEnum = {

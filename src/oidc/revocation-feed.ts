@@ -1,0 +1,129 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { signJwt } from '../domain/jwts.ts'
+import type { Portal } from '../domain/portal.ts'
+import { Revocations } from '../domain/revocations.ts'
+import { epochSeconds } from '../domain/time.ts'
+
+export const REVOCATION_FEED = '/oauth/revocations'
+
+/** @param url as it stands in the request line */
+export function isRevocationFeed(url: string | undefined): boolean {
+  return url?.split('?', 1)[0] === REVOCATION_FEED
+}
+
+/** As long as anybody may wait in one request (seconds); proxies tend to give up after it. */
+const LONGEST_WAIT = 60
+
+/**
+ * The revocation feed: a signed document (JWS, RFC 7515) of what an API that verifies application tokens offline cannot see
+ * in them, for everybody to read, like the keys. It names nobody: a family's id is random, and in every token of it.
+ */
+export class RevocationFeed {
+  readonly #portal: Portal
+  readonly #revocations: Revocations
+  /** What was signed in this second, by when its news begin: many who waited for the same are told the same. */
+  readonly #signed = new Map<number, string>()
+  #signedFor = ''
+
+  constructor(portal: Portal) {
+    this.#portal = portal
+    this.#revocations = new Revocations(portal)
+  }
+
+  /** Answers whoever waits, and lets nobody wait any more. */
+  stop(): void {
+    this.#revocations.stop()
+  }
+
+  /** @throws when the database is away */
+  async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    for (const [name, value] of CORS) res.setHeader(name, value)
+    if (req.method === 'OPTIONS') return void res.writeHead(204, PREFLIGHT).end()
+    if (req.method !== 'GET' && req.method !== 'HEAD')
+      return refuse(res, 405, 'the revocation feed is read with GET or HEAD', { Allow: 'GET, HEAD, OPTIONS' })
+    const since = readSince(req.url as string)
+    if (since === undefined)
+      return refuse(res, 400, 'since is given once, in whole seconds since 1970, as the iat of a document has it')
+
+    await this.#revocations.look()
+    const wait = waitOf(req)
+    const isPatient = wait > 0 && this.#isKnown(req) && (await this.#wait(res, wait))
+    const headers = {
+      ETag: `W/"${this.#revocations.version}"`,
+      'Cache-Control': 'public, max-age=1',
+      Vary: 'Prefer',
+      ...(isPatient ? { 'Preference-Applied': `wait=${wait}` } : {}),
+    }
+    if (this.#isKnown(req)) return void res.writeHead(304, headers).end()
+    const document = this.#sign(since)
+    res.writeHead(200, { ...headers, 'Content-Type': 'application/jwt', 'Content-Length': document.length })
+    res.end(req.method === 'HEAD' ? undefined : document)
+  }
+
+  async #wait(res: ServerResponse, seconds: number): Promise<boolean> {
+    const gone = new AbortController()
+    const leave = () => gone.abort()
+    res.once('close', leave)
+    try {
+      return await this.#revocations.waitForChange(this.#revocations.version, seconds * 1000, gone.signal)
+    } finally {
+      res.off('close', leave)
+    }
+  }
+
+  /**
+   * Whether the client has named the present version (RFC 9110 §13.1.2). It is that of the whole feed, so it holds whatever
+   * part of it a client asks for with `since`.
+   */
+  #isKnown({ headers }: IncomingMessage): boolean {
+    const tags = headers['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? []
+    return tags.includes('*') || tags.includes(`"${this.#revocations.version}"`)
+  }
+
+  #sign(since: number | null): string {
+    const iat = epochSeconds(this.#portal.clock())
+    const key = this.#portal.keys.signer('ES256')
+    const present = `${iat} ${key.kid} ${this.#revocations.version}`
+    if (this.#signedFor !== present) this.#signed.clear()
+    this.#signedFor = present
+
+    const from = this.#revocations.newsFrom(since)
+    const known = this.#signed.get(from)
+    if (known !== undefined) return known
+    const claims = { iss: this.#portal.publicUrl, iat, ...this.#revocations.list(from) }
+    const document = signJwt(key, 'revocations+jwt', claims)
+    this.#signed.set(from, document)
+    return document
+  }
+}
+
+const CORS = [
+  ['Access-Control-Allow-Origin', '*'],
+  ['Access-Control-Expose-Headers', 'ETag, Preference-Applied, Retry-After'],
+] as const
+
+const PREFLIGHT = {
+  'Access-Control-Allow-Methods': 'GET, HEAD',
+  'Access-Control-Allow-Headers': 'If-None-Match, Prefer',
+  'Access-Control-Max-Age': '3600',
+}
+
+/** Seconds since 1970; null when it is not given, undefined when it is not to be understood. */
+function readSince(url: string): number | null | undefined {
+  const values = new URLSearchParams(url.slice(REVOCATION_FEED.length)).getAll('since')
+  if (values.length === 0) return null
+  const [value = ''] = values
+  return values.length === 1 && /^\d{1,10}$/.test(value) ? Number(value) : undefined
+}
+
+/** How long the client would wait for news (seconds, RFC 7240 §4.3), as far as it may; what is not understood counts as nothing. */
+function waitOf({ headers }: IncomingMessage): number {
+  const preferences = [headers['prefer'] ?? ''].flat().join(',').split(',')
+  const waits = preferences.map((preference) => /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(;|$)/i.exec(preference)?.[1])
+  return Math.min(LONGEST_WAIT, Number(waits.find((wait) => wait !== undefined) ?? 0))
+}
+
+function refuse(res: ServerResponse, status: number, words: string, headers: Record<string, string> = {}): void {
+  res.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store', ...headers })
+  res.end(JSON.stringify({ error: 'invalid_request', error_description: words }))
+}

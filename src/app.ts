@@ -32,15 +32,20 @@ export interface App {
   close(): Promise<void>
 }
 
-/** The rules with their stores, which is all a command needs. `patience` is how long a query may take (ms). */
+/** The rules with their stores, which is all a command needs. `queryPatience` is how long a query may take (ms). */
 export async function createPortal(
   config: Config,
   logger: Logger,
   clock: () => Date = () => new Date(),
-  patience?: number,
+  queryPatience?: number,
 ): Promise<Portal> {
   const places = await createPlaces(config.policy.placeDatabase)
-  const storage = await openStorage({ ...config, logger, clock, ...(patience === undefined ? {} : { patience }) })
+  const storage = await openStorage({
+    ...config,
+    logger,
+    clock,
+    ...(queryPatience === undefined ? {} : { queryPatience }),
+  })
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)

@@ -31,6 +31,7 @@ test('in development nothing needs to be set', () => {
     publicUrl: 'http://localhost:3000',
     databaseUrl: null,
     redisUrl: null,
+    storePatience: 1500,
     dataDir: join(root.path, 'plain'),
     trustProxy: false,
     allowedNetworks: ['127.0.0.0/8', '::1/128'],

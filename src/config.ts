@@ -17,6 +17,8 @@ export interface Config {
   /** Null means the embedded database in `dataDir`. */
   databaseUrl: string | null
   redisUrl: string | null
+  /** How long the database may take for a connection or a query before people and apps are told "not now" (ms). */
+  storePatience: number
   dataDir: string
   trustProxy: boolean | number | string
   /** Private networks (CIDRs) in which apps may be told things. */
@@ -132,6 +134,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     secrets: values.GATEHOUSE_SECRET ?? [developmentSecret(dataDir)],
     databaseUrl: values.DATABASE_URL ?? null,
     redisUrl: values.REDIS_URL ?? null,
+    storePatience: values.STORE_PATIENCE,
     dataDir,
     trustProxy: values.TRUST_PROXY,
     allowedNetworks: values.ALLOWED_NETWORKS ?? (production ? [] : LOOPBACK_NETWORKS),
@@ -234,6 +237,7 @@ const environment = z.object({
       'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://',
     )
     .optional(),
+  STORE_PATIENCE: count(100, 600_000, 1500),
   DATA_DIR: z.string().min(1).default('./data'),
   SMTP_URL: url('smtp:', 'smtps:').optional(),
   MAIL_FROM: z

@@ -10,8 +10,8 @@ import { createMailer } from './mail/mailer.ts'
 import { createBackChannel } from './oidc/back-channel.ts'
 import { requestOf } from './oidc/notice-requests.ts'
 
-/** As many mails at once as any mail server bears; every app at once, because none may wait for another. */
-const MAILS = { everyMs: 500, atOnce: 5 }
+/** One mail after the other, because a newer link replaces an older one; all apps at once, because none waits for another. */
+const MAILS = { everyMs: 500, atOnce: 1 }
 const NOTICES = { everyMs: 500, atOnce: 100 }
 const LATE_NOTICES = { everyMs: 2000, atOnce: 100 }
 

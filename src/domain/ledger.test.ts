@@ -121,8 +121,10 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
   },
   async refused_raced() {
     const notes = await connect(portal, adaId, 'notes')
-    const times = [new Date('2200-01-01')]
-    await refresh({ ...portal, clock: () => times.pop() ?? portal.clock() }, notes, { place: elsewhere })
+    // Both times it tries to advance the family, somebody sees to it that it cannot; when it looks why, nothing is wrong.
+    let looks = 0
+    const clock = () => ([1, 4].includes(++looks) ? new Date('2200-01-01') : portal.clock())
+    await refresh({ ...portal, clock }, notes, { place: elsewhere })
     return notes
   },
 }

@@ -344,7 +344,7 @@ test('a sign-in stays known while a mail may ask whose it was, however short the
 test('a portal that runs forgets by itself, every minute', async () => {
   mock.timers.enable({ apis: ['setInterval'] })
   const server = await startTestServer()
-  const postgres = openPostgres(server.database.databaseUrl, () => {})
+  const postgres = openPostgres(server.database.databaseUrl, () => {}, { connection: 15_000, query: 15_000 })
   try {
     const identityId = await server.addIdentity(ada)
     await server.addApp('notes', notesApp)

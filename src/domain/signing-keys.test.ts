@@ -22,7 +22,13 @@ let clock: TestClock
 before(async () => {
   database = await createDatabase()
   await migrate(database.databaseUrl)
-  const options = { ...database, dataDir: '/nowhere', logger: createLogger('silent'), clock: () => clock() }
+  const options = {
+    ...database,
+    dataDir: '/nowhere',
+    storePatience: 15_000,
+    logger: createLogger('silent'),
+    clock: () => clock(),
+  }
   storage = await openStorage(options)
   otherStorage = await openStorage(options)
 })

@@ -103,7 +103,7 @@ function visit(identitySessionId: string, maxAge = 60_000): session.SessionData 
 async function openPostgresStore(): Promise<Opened> {
   const database = await createDatabase()
   await migrate(database.databaseUrl)
-  const postgres = openPostgres(database.databaseUrl, () => {})
+  const postgres = openPostgres(database.databaseUrl, () => {}, { connection: 15_000, query: 15_000 })
   return {
     store: postgresBrowserSessions(postgres.pool, (error) => assert.fail(String(error))),
     async dump() {

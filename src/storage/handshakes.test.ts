@@ -296,7 +296,7 @@ async function openRedisStore(): Promise<Store> {
 }
 
 function open({ databaseUrl }: TestDatabase): Postgres {
-  return openPostgres(databaseUrl, () => {})
+  return openPostgres(databaseUrl, () => {}, { connection: 15_000, query: 15_000 })
 }
 
 async function openTestRedis(): Promise<RedisClient> {

@@ -8,7 +8,7 @@ let postgres: Postgres
 
 before(async () => {
   database = await createDatabase()
-  postgres = openPostgres(database.databaseUrl, () => {})
+  postgres = openPostgres(database.databaseUrl, () => {}, { connection: 15_000, query: 15_000 })
 })
 after(async () => {
   await postgres.close()

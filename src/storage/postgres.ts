@@ -11,21 +11,23 @@ export interface Postgres {
 /** What a query needs: the pool, or the one connection of a transaction. */
 export type Queryable = Pick<pg.Pool, 'query'>
 
-/** A person or an app is told "not now" within two seconds (ms), also when the server hangs instead of refusing. */
-const PATIENCE_MS = 1500
 /** An operator waits (ms) for what ends a hundred thousand families. */
 export const OPERATOR_PATIENCE_MS = 600_000
 
 /**
  * One pool serves Prisma and the named statements of the hot paths. `onError` hears of idle connections that break;
- * `patience` is how long a query may take, in milliseconds.
+ * `patience` is how long a connection, and a query, may take (ms), also when the server hangs instead of refusing.
  */
-export function openPostgres(url: string, onError: (error: Error) => void, patience = PATIENCE_MS): Postgres {
+export function openPostgres(
+  url: string,
+  onError: (error: Error) => void,
+  patience: { connection: number; query: number },
+): Postgres {
   const pool = new pg.Pool({
     connectionString: url,
     max: 10,
-    connectionTimeoutMillis: PATIENCE_MS,
-    query_timeout: patience,
+    connectionTimeoutMillis: patience.connection,
+    query_timeout: patience.query,
     application_name: `gatehouse/${process.pid}`,
   })
   pool.on('error', onError)

@@ -26,8 +26,9 @@ export interface StorageOptions {
   dataDir: string
   logger: Logger
   clock: () => Date
-  /** How long a query may take (ms); as short as people need it when it is left out. */
-  patience?: number
+  storePatience: number
+  /** How long a query may take (ms) when nobody waits for a page; without it, no longer than anything else. */
+  queryPatience?: number
 }
 
 /** Opens every store, with the database's migrations applied. */
@@ -37,7 +38,8 @@ export async function openStorage({
   dataDir,
   logger,
   clock,
-  patience,
+  storePatience,
+  queryPatience = storePatience,
 }: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
@@ -47,11 +49,10 @@ export async function openStorage({
   const applied = await migrate(url)
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrations applied')
 
-  const { pool, prisma, close } = openPostgres(
-    url,
-    (error) => logger.warn({ error }, 'a database connection broke'),
-    patience,
-  )
+  const { pool, prisma, close } = openPostgres(url, (error) => logger.warn({ error }, 'a database connection broke'), {
+    connection: storePatience,
+    query: queryPatience,
+  })
   const redis =
     redisUrl === null ? null : await openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
 

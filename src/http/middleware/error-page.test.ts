@@ -25,6 +25,8 @@ before(async () => {
   redis = await standBefore(database.redisUrl as string)
   server = await startTestServer({
     database: { ...database, databaseUrl: postgres.url, redisUrl: redis.url },
+    // As it comes: how soon people are told is what this is about.
+    env: { STORE_PATIENCE: '1500' },
   })
   await server.addIdentity(ada)
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), 'https://notes.example.test/callback')

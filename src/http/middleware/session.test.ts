@@ -163,14 +163,17 @@ test('a cookie with any one character changed signs nobody in', async () => {
 
 test('slow requests that end after a sign-out do not bring it back', async () => {
   const browser = await signedIn()
+  // The dashboard of somebody for whom something has ended reads what its app was told; a sign-out does not.
+  await notes.connect(browser)
+  await browser.post('/apps/notes/disconnection', {})
   const thief = await browser.copy()
   const blocker = await server.portal.storage.pool.connect()
   let slow: Promise<Response>[]
   try {
     await blocker.query('BEGIN')
-    await blocker.query('LOCK TABLE apps IN ACCESS EXCLUSIVE MODE')
+    await blocker.query('LOCK TABLE notices IN ACCESS EXCLUSIVE MODE')
     slow = Array.from({ length: 6 }, () => browser.get('/dashboard'))
-    const waiting = `SELECT count(*)::int AS count FROM pg_locks WHERE NOT granted AND relation = 'apps'::regclass`
+    const waiting = `SELECT count(*)::int AS count FROM pg_locks WHERE NOT granted AND relation = 'notices'::regclass`
     while ((await blocker.query<{ count: number }>(waiting)).rows[0]?.count !== 6);
     assert.equal((await browser.post('/logout', {})).status, 303)
   } finally {

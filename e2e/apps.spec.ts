@@ -127,7 +127,7 @@ for (const [from, other] of [
   ['Notes', 'Photos'],
   ['Photos', 'Notes'],
 ] as const) {
-  test(`"Sign out everywhere" in ${from} signs this browser out of the portal and of ${other}`, async ({
+  test(`"Sign out of all apps" in ${from} signs this browser out of the portal and of ${other}`, async ({
     page,
     demo,
     person,
@@ -136,7 +136,7 @@ for (const [from, other] of [
     await connect(page, there, person)
     await connectSilently(page, here, person)
 
-    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+    await page.getByRole('button', { name: 'Sign out of all apps' }).click()
     await expect(page).toHaveURL(here)
     await expect(page.getByRole('button', { name: 'Sign in with Gatehouse' })).toBeVisible()
     await expectDisconnected(page, there, other)

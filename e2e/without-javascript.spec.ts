@@ -18,10 +18,10 @@ test('the whole journey with Notes', async ({ page, demo }) => {
   await leave(page, demo, newcomer)
 })
 
-test('sign out everywhere takes one more button', async ({ page, demo, person }) => {
+test('signing out of all apps takes one more button', async ({ page, demo, person }) => {
   await connect(page, demo.notes, person)
   await refresh(page)
-  await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+  await page.getByRole('button', { name: 'Sign out of all apps' }).click()
   await expect(page.getByRole('heading', { name: 'Signing you out' })).toBeVisible()
   await page.getByRole('button', { name: 'Sign out' }).click()
   await expect(page).toHaveURL(demo.notes)

@@ -77,7 +77,7 @@ export function homePage(
         ${claimsTable('Claims', decodeJwt(connection.idToken))}
       </section>
       <section class="row">
-        ${button('/sign-out', 'Sign out of Notes')} ${button('/sign-out-everywhere', 'Sign out everywhere')}
+        ${button('/sign-out', 'Sign out of Notes')} ${button('/sign-out-everywhere', 'Sign out of all apps')}
         <a href="${new URL('/dashboard', settings.issuer).href}">Your dashboard at Gatehouse</a>
       </section>`,
   )

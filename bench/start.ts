@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../src/app.ts'
+import { createPortal } from '../src/portal.ts'
 import { readConfig } from '../src/config.ts'
 import { createLogger } from '../src/logger.ts'
 import { findFreePort } from '../src/storage/free-port.ts'

@@ -77,7 +77,7 @@ async function keepRecoveryCodes(page: Page): Promise<string[]> {
 
 async function signOut(page: Page) {
   await page.goto('/logout')
-  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
   await expect(page.getByRole('status')).toHaveText('You are signed out.')
 }
 

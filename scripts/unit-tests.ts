@@ -19,7 +19,7 @@ const files = globSync('{src,bench,examples}/**/*.test.ts')
 const ending = new AbortController()
 process.once('SIGTERM', () => ending.abort())
 
-const first = await runFiles(files, Math.max(2, availableParallelism()))
+const first = await runFiles(files, availableParallelism() + 1)
 const failed = [...first].filter(([, { failed: count }]) => count > 0).map(([file]) => file)
 if (failed.length > 0 && failed.length <= FEW && !ending.signal.aborted) {
   const names = failed.map((file) => relative('.', file)).join(', ')

@@ -2,13 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import proxyAddr from 'proxy-addr'
 import { type Config, isLoopback } from './config.ts'
-import { createPasswordJudge } from './domain/password-judge.ts'
-import { createPasswordHasher, hashingCores } from './domain/passwords.ts'
 import { findLivingIdentitySession } from './domain/identity-sessions.ts'
-import { createPlaces } from './domain/places.ts'
 import type { Portal } from './domain/portal.ts'
-import { deriveSecrets } from './domain/secrets.ts'
-import { KeyRing } from './domain/signing-keys.ts'
 import type { HttpContext } from './http/context.ts'
 import { answerHealth, answerReadiness } from './http/health.ts'
 import { errorPage } from './http/middleware/error-page.ts'
@@ -23,41 +18,13 @@ import { createRenderer } from './http/renderer.ts'
 import { createRoutes } from './http/routes.ts'
 import type { Logger } from './logger.ts'
 import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from './oidc/provider.ts'
-import { openStorage } from './storage/storage.ts'
+import { createPortal } from './portal.ts'
 
 export interface App {
   portal: Portal
   protocol: Protocol
   handle(req: IncomingMessage, res: ServerResponse): void
   close(): Promise<void>
-}
-
-/** The rules with their stores, which is all a command needs. `queryPatience` is how long a query may take (ms). */
-export async function createPortal(
-  config: Config,
-  logger: Logger,
-  clock: () => Date = () => new Date(),
-  queryPatience?: number,
-): Promise<Portal> {
-  const places = await createPlaces(config.policy.placeDatabase)
-  const storage = await openStorage({
-    ...config,
-    logger,
-    clock,
-    ...(queryPatience === undefined ? {} : { queryPatience }),
-  })
-  try {
-    const secrets = deriveSecrets(config.secrets)
-    const keys = await KeyRing.open(storage, secrets, clock)
-    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers) })
-    const { lifetimes, policy, publicUrl } = config
-    const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
-    const passwords = createPasswordJudge({ policy, publicUrl, onError })
-    return { storage, logger, secrets, keys, hasher, passwords, places, lifetimes, policy, publicUrl, clock }
-  } catch (error) {
-    await storage.close()
-    throw error
-  }
 }
 
 /** Everything, put together: the two transports on one set of rules. */

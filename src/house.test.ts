@@ -27,7 +27,7 @@ const ARROWS: Record<string, string[]> = {
     'commands/',
     'domain/',
     'storage/',
-    'app.ts',
+    'portal.ts',
     'background.ts',
     'server.ts',
     'workers.ts',

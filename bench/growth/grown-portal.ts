@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createPortal } from '../../src/app.ts'
+import { createPortal } from '../../src/portal.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Portal } from '../../src/domain/portal.ts'
 import { createLogger } from '../../src/logger.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createPortal } from '../../src/app.ts'
+import { createPortal } from '../../src/portal.ts'
 import { readConfig } from '../../src/config.ts'
 import { createApp } from '../../src/domain/apps.ts'
 import { register } from '../../src/domain/identities.ts'

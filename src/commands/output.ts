@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { createPortal } from '../app.ts'
+import { createPortal } from '../portal.ts'
 import { readConfig } from '../config.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { createPortal } from '../app.ts'
-import { type Background, KEYS_EVERY_MS, repeat, startBackground } from '../background.ts'
+import { createPortal } from '../portal.ts'
+import type { Background } from '../background.ts'
 import { type Config, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -17,6 +17,8 @@ export function addWorkerCommand(program: Command): void {
 }
 
 async function work(config: Config, logger: Logger, stopping: Promise<void>): Promise<void> {
+  // Loaded here, because every command passes by this file.
+  const { KEYS_EVERY_MS, repeat, startBackground } = await import('../background.ts')
   const portal = await createPortal(config, logger)
   const stopFollowing = repeat(() => portal.keys.reload(), KEYS_EVERY_MS, logger)
   let background: Background | null = null

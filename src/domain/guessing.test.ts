@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../app.ts'
+import { createPortal } from '../portal.ts'
 import { createLogger } from '../logger.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
 import { testConfig } from '../testing/portal.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
-import { createPortal } from '../app.ts'
+import { createPortal } from '../portal.ts'
 import { createLogger } from '../logger.ts'
 import { createClock, type TestClock } from '../testing/clock.ts'
 import { home } from '../testing/connections.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../app.ts'
+import { createPortal } from '../portal.ts'
 import { readConfig } from '../config.ts'
 import { createApp } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'

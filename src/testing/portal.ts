@@ -1,4 +1,4 @@
-import { createPortal } from '../app.ts'
+import { createPortal } from '../portal.ts'
 import { type Config, readConfig } from '../config.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'

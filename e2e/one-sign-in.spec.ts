@@ -41,7 +41,8 @@ async function letDaysPass(demo: Demo, person: Person, days: number) {
   const database = new pg.Client({ connectionString: demo.databaseUrl ?? '' })
   await database.connect()
   await database.query(
-    `UPDATE identity_sessions SET last_seen_at = last_seen_at - make_interval(days => $2::int)
+    `UPDATE identity_sessions SET last_seen_at = last_seen_at - make_interval(days => $2::int),
+       review_at = review_at - make_interval(days => $2::int)
      WHERE ended_at IS NULL AND identity_id = (SELECT id FROM identities WHERE username = $1)`,
     [person.username, days],
   )

@@ -316,7 +316,7 @@ test('of 300 who sign in at once some are told to try again; nothing breaks, and
   assert.ok(refused.every((answer) => Number(answer.headers.get('retry-after')) > 0))
   assert.equal((await readPage(refused[0] as Response)).heading, 'One moment, please')
   assert.ok(health.every(({ status }) => status === 200))
-  assert.ok(Math.max(...health.map(({ ms }) => ms)) < 2000, `${Math.max(...health.map(({ ms }) => ms))} ms`)
+  assert.ok(Math.max(...health.map(({ ms }) => ms)) < 4000, `${Math.max(...health.map(({ ms }) => ms))} ms`)
   assert.ok(highest - base < 1_000_000_000, `${Math.round((highest - base) / 1e6)} MB more`)
   assert.equal((await signIn('ada', ada.password)).status, 303)
 })

@@ -8,7 +8,7 @@ import { addTotals, type Totals } from './totals.ts'
 const TEST_LIMIT = 5 * 60_000
 /** So few files that fail may be the machine's fault: a stall of some seconds, in which somebody's patience ended. */
 const FEW = 3
-/** Of a file from which nothing was heard: it ended too early, or its last words were lost when its process was ended. */
+/** Of a file from which nothing was heard to the end. */
 const SILENT: Totals = { passed: 0, failed: 1, skipped: 0 }
 
 const filters = process.argv.slice(2).map((filter) => resolve(filter))
@@ -22,15 +22,11 @@ const ending = new AbortController()
 process.once('SIGTERM', () => ending.abort())
 
 const first = await runFiles(files, availableParallelism() + 1)
-const silent = files.filter((file) => first.get(file) === SILENT)
-const failed = files.filter((file) => !silent.includes(file) && (first.get(file)?.failed ?? 0) > 0)
-const again = [...silent, ...(failed.length <= FEW ? failed : [])]
-if (again.length > 0 && !ending.signal.aborted) {
-  const names = again.map((file) => relative('.', file)).join(', ')
-  console.log(
-    `\nOnce more, one after the other, because they ended without a word or the machine may have stalled: ${names}\n`,
-  )
-  for (const [file, totals] of await runFiles(again, 1)) {
+const failed = files.filter((file) => (first.get(file)?.failed ?? 0) > 0)
+if (failed.length > 0 && failed.length <= FEW && !ending.signal.aborted) {
+  const names = failed.map((file) => relative('.', file)).join(', ')
+  console.log(`\nOnce more, one after the other, in case the machine had stalled: ${names}\n`)
+  for (const [file, totals] of await runFiles(failed, 1)) {
     first.set(file, totals)
     if (totals.failed === 0) console.log(`${relative('.', file)} passed only when it was run again.`)
   }
@@ -42,8 +38,8 @@ process.exitCode = totals.failed === 0 ? 0 : 1
 /** What each file came to. One that ends without a word, hangs, or holds no test has failed. */
 async function runFiles(chosen: string[], concurrency: number): Promise<Map<string, Totals>> {
   const results = new Map<string, Totals>(chosen.map((file) => [file, SILENT]))
-  // A test that failed may have left something open, and must not keep its file, and everybody, waiting.
-  const options = { isolation: 'process', timeout: TEST_LIMIT, signal: ending.signal, forceExit: true } as const
+  const execArgv = ['--import', new URL('end-of-tests.ts', import.meta.url).href]
+  const options = { isolation: 'process', timeout: TEST_LIMIT, signal: ending.signal, execArgv } as const
   const stream = run({ files: chosen, concurrency, ...options })
   const empty = new Set<string>()
   stream.on('test:pass', ({ name, nesting }) => {

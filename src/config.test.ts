@@ -112,7 +112,7 @@ for (const [variable, value, read, expected] of [
   ['IDENTITY_SESSION_MAX', '7200', (config) => config.lifetimes.identitySessionMax, 7200],
 ] satisfies [string, string, (config: Config) => unknown, unknown][]) {
   test(`${variable}=${value} is taken`, () => {
-    assert.deepEqual(read(readConfig({ GATEHOUSE_SECRET: SECRET, [variable]: value })), expected)
+    assert.deepEqual(read(readConfig({ NODE_ENV: 'test', GATEHOUSE_SECRET: SECRET, [variable]: value })), expected)
   })
 }
 
@@ -328,6 +328,28 @@ console.log(readConfig({ DATA_DIR: ${JSON.stringify(dataDir)} }).secrets[0])`
   assert.equal(new Set(printed).size, 1)
   assert.match(printed[0] as string, /^[A-Za-z0-9_-]{64}\n$/)
   assert.deepEqual(await readdir(dataDir), ['secret'])
+})
+
+for (const env of [{}, { NODE_ENV: '' }, { NODE_ENV: 'development' }])
+  for (const publicUrl of [
+    'https://id.example.test',
+    'https://id.example.test:8443',
+    'https://192.0.2.1',
+    'HTTPS://ID',
+  ])
+    test(`${JSON.stringify(env)} at ${publicUrl} is a forgotten NODE_ENV`, () => {
+      const [, ...lines] = refusal({ ...env, PUBLIC_URL: publicUrl, GATEHOUSE_SECRET: SECRET }).split('\n')
+      assert.deepEqual(lines, [
+        '  NODE_ENV: must be production where PUBLIC_URL is the https address of a portal that others can reach; to develop, set PUBLIC_URL to http://localhost and the port instead',
+      ])
+    })
+
+test('an address of this machine is for development, with https too', () => {
+  for (const publicUrl of ['https://localhost:3000', 'https://127.0.0.1:3000', 'https://[::1]', 'http://localhost']) {
+    const config = readConfig({ PUBLIC_URL: publicUrl, GATEHOUSE_SECRET: SECRET })
+    assert.equal(config.production, false)
+    assert.equal(config.publicUrl, publicUrl)
+  }
 })
 
 test('loopback is what only this machine can reach', () => {

@@ -116,6 +116,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     }
     if (URL.parse(given['PUBLIC_URL'] ?? '')?.protocol === 'http:')
       faults.push('PUBLIC_URL: must begin with https:// in production')
+  } else if (given['NODE_ENV'] !== 'test' && isPublicHttps(given['PUBLIC_URL'])) {
+    // Mails that open accounts would lie in a folder, and the secret beside them.
+    faults.push(
+      'NODE_ENV: must be production where PUBLIC_URL is the https address of a portal that others can reach; to develop, set PUBLIC_URL to http://localhost and the port instead',
+    )
   }
 
   if (!parsed.success || faults.length > 0) {
@@ -316,6 +321,12 @@ function withFiles(env: NodeJS.ProcessEnv, faults: string[]): NodeJS.ProcessEnv 
     }
   }
   return given
+}
+
+/** True for an https origin that is not on this machine. */
+function isPublicHttps(value = ''): boolean {
+  const url = URL.parse(value)
+  return url?.protocol === 'https:' && isOrigin(value) && !isLoopback(url.hostname)
 }
 
 function isOrigin(value: string): boolean {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import express, { type RequestHandler, Router } from 'express'
 import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
+import { requireLocalPeer } from './middleware/local-peer.ts'
 import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
 import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './portal/address-changes.ts'
@@ -136,9 +137,9 @@ export function createRoutes(
   routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
   routes.post(`${factors}/:kind/:id/removal`, fresh, destroyFactor)
 
-  routes.get('/dev/outbox', listOutboxMails)
-  routes.get('/dev/outbox/:name', showOutboxMail)
-  routes.get('/dev/outbox/:name/eml', showOutboxMime)
+  routes.get('/dev/outbox', requireLocalPeer, listOutboxMails)
+  routes.get('/dev/outbox/:name', requireLocalPeer, showOutboxMail)
+  routes.get('/dev/outbox/:name/eml', requireLocalPeer, showOutboxMime)
 
   return routes
 }

@@ -19,8 +19,12 @@ export interface Sent {
 }
 
 /** Sends what no fetch would: another Host, an absolute address, a path that is not one, a body of any kind. */
-export async function send(port: number, { method = 'GET', path = '/', headers = {}, body }: Sent): Promise<Answer> {
-  const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false })
+export async function send(
+  port: number,
+  { method = 'GET', path = '/', headers = {}, body }: Sent,
+  address = '127.0.0.1',
+): Promise<Answer> {
+  const sent = request({ host: address, port, method, path, headers, agent: false })
   // A server may answer and hang up before it has read everything.
   sent.on('error', () => {})
   sent.end(body)

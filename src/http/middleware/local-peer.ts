@@ -1,0 +1,28 @@
+import type { IncomingMessage } from 'node:http'
+import { BlockList, isIPv6 } from 'node:net'
+import type { NextFunction, Request, Response } from 'express'
+import { notFound } from '../problems.ts'
+
+/**
+ * For pages of development, which open accounts: they exist for a browser on this machine and for no other. What counts is the
+ * peer of the TCP connection. The Host header is chosen by the client, and so is X-Forwarded-For.
+ */
+export function requireLocalPeer(req: Request, _res: Response, next: NextFunction): void {
+  next(isLocalPeer(req) ? undefined : notFound())
+}
+
+/** True for a connection from a loopback address that no reverse proxy has said it forwards. */
+export function isLocalPeer({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): boolean {
+  // The address is gone once the client has reset the connection.
+  const { remoteAddress = '' } = socket
+  const isForwarded = Object.keys(headers).some((name) => FORWARDED.test(name))
+  return !isForwarded && LOOPBACK.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')
+}
+
+/** What reverse proxies and content delivery networks add to what they pass on (RFC 7239, RFC 9110 §7.6.3, and older habits). */
+const FORWARDED =
+  /^(forwarded|via|x-forwarded(-.+)?|x-original-.+|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip)$/
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')

@@ -25,6 +25,7 @@ const jwks = JSON.stringify({
     use: 'sig',
   })),
 })
+const metadata = JSON.stringify({ issuer: config.publicUrl, jwks_uri: `${config.publicUrl}/oauth/jwks` })
 
 createServer({ keepAliveTimeout: 65_000 }, (req, res) => {
   const url = req.url ?? ''
@@ -33,6 +34,8 @@ createServer({ keepAliveTimeout: 65_000 }, (req, res) => {
     switch (queryStart === -1 ? url : url.slice(0, queryStart)) {
       case '/oauth/jwks':
         return answerJson(res, 200, jwks)
+      case '/.well-known/openid-configuration':
+        return answerJson(res, 200, metadata)
       case '/oauth/token':
         return readForm(req).then((form) =>
           form.get('grant_type') === 'refresh_token'

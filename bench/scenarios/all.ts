@@ -1,7 +1,7 @@
 import { codeExchange } from './code-exchange.ts'
 import { dashboard1, dashboard100 } from './dashboard.ts'
-import { jwks } from './jwks.ts'
 import { introspection, userinfo } from './lookup.ts'
+import { discovery, jwks } from './published.ts'
 import { refresh } from './refresh.ts'
 import type { Scenario } from './scenario.ts'
 import { signIn } from './sign-in.ts'
@@ -16,6 +16,7 @@ export const SCENARIOS: Scenario[] = [
   introspection,
   userinfo,
   jwks,
+  discovery,
   dashboard1,
   dashboard100,
 ]

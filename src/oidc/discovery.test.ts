@@ -27,6 +27,48 @@ async function discover(path = DOCUMENTS[0]): Promise<Record<string, unknown>> {
   return (await (await fetch(`${server.url}${path}`)).json()) as Record<string, unknown>
 }
 
+const headersOf = (response: Response) =>
+  [...response.headers].filter(
+    ([name]) => !['date', 'x-request-id', 'content-length', 'connection', 'keep-alive'].includes(name),
+  )
+
+for (const path of [...DOCUMENTS, '/oauth/jwks']) {
+  test(`the first answer from ${path} and every later one are the same, also to HEAD and with a query`, async () => {
+    const first = await fetch(`${server.url}${path}`)
+    const body = await first.text()
+    for (const [method, query] of [
+      ['GET', ''],
+      ['GET', '?unrelated=1'],
+      ['HEAD', ''],
+    ] as const) {
+      const later = await fetch(`${server.url}${path}${query}`, { method })
+      assert.deepEqual([later.status, headersOf(later)], [200, headersOf(first)])
+      assert.equal(later.headers.get('content-length'), String(Buffer.byteLength(body)))
+      assert.equal(await later.text(), method === 'GET' ? body : '')
+    }
+  })
+
+  test(`a client that has this version of ${path} is not sent it again`, async () => {
+    const tag = (await fetch(`${server.url}${path}`)).headers.get('etag') as string
+    assert.match(tag, /^"[\w-]+"$/)
+    const ask = (method: string, known: string) =>
+      fetch(`${server.url}${path}`, { method, headers: { 'if-none-match': known } })
+    for (const known of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await ask(method, known)
+        assert.deepEqual([answer.status, await answer.text()], [304, ''], known)
+        assert.equal(answer.headers.get('etag'), tag)
+        assert.match(answer.headers.get('cache-control') ?? '', /max-age=/)
+        assert.match(answer.headers.get('vary') ?? '', /origin/i)
+        assert.equal(answer.headers.get('access-control-allow-origin'), '*')
+      }
+    }
+    for (const known of ['"other"', tag.slice(1, -1), '', `${tag.slice(0, -2)}"`])
+      assert.equal((await ask('GET', known)).status, 200, known)
+    assert.equal((await ask('POST', tag)).status, 404)
+  })
+}
+
 test('both documents say the same', async () => {
   assert.deepEqual(await discover(DOCUMENTS[1]), await discover(DOCUMENTS[0]))
 })

@@ -14,6 +14,7 @@ import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './plain-authorization.ts'
 import { answerPlainRefresh } from './plain-refresh.ts'
 import { followIdentitySession } from './protocol-session.ts'
+import { PublishedDocuments } from './published-documents.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
 
@@ -38,19 +39,18 @@ export interface Protocol {
   followKeys(): Promise<void>
 }
 
-/** Published keys and metadata may be kept this long by anybody (seconds); far shorter than a key is published before it signs. */
-const CACHE_SECONDS = 300
-
 // The library's keys are fixed when it is made, so another set of keys means another instance; all state is in the stores.
 export function createProtocol(portal: Portal, options: ProtocolOptions): Protocol {
   const guesses = new ClientGuesses(portal, options.logger)
   const feed = new RevocationFeed(portal)
-  let provider = createProvider(portal, options, guesses)
+  let documents = new PublishedDocuments()
+  let provider = createProvider(portal, options, guesses, documents)
   let handle = provider.callback()
   let keys = kidsOf(portal)
 
   return {
     async handle(req, res) {
+      if (documents.answer(req, res)) return
       try {
         if (isRevocationFeed(req.url)) return await feed.answer(req, res)
         if (req.url === ROUTES.token && (await answerPlainRefresh(portal, options.logger, req, res))) return
@@ -69,7 +69,8 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       await portal.keys.reload()
       if (kidsOf(portal) === keys) return
       keys = kidsOf(portal)
-      provider = createProvider(portal, options, guesses)
+      documents = new PublishedDocuments()
+      provider = createProvider(portal, options, guesses, documents)
       handle = provider.callback()
       options.logger.info({ keys }, 'signing keys changed')
     },
@@ -98,7 +99,12 @@ const MACHINE_ENDPOINTS = new Set<string>([
   '/.well-known/oauth-authorization-server',
 ])
 
-function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOptions, guesses: ClientGuesses): Provider {
+function createProvider(
+  portal: Portal,
+  { pages, logger, signOut }: ProtocolOptions,
+  guesses: ClientGuesses,
+  documents: PublishedDocuments,
+): Provider {
   const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
   pinAddress(provider, portal.publicUrl)
   followIdentitySession(provider)
@@ -117,7 +123,9 @@ function createProvider(portal: Portal, { pages, logger, signOut }: ProtocolOpti
     switch (oidc?.route) {
       case 'jwks':
       case 'discovery':
-        ctx.set('Cache-Control', `public, max-age=${CACHE_SECONDS}`)
+        if (ctx.status !== 200) break
+        documents.keep(ctx.path, ctx.body as object, ctx.response.get('Content-Type'))
+        ctx.respond = !documents.answer(ctx.req, ctx.res)
         break
       case 'introspection':
         // The library refuses structured tokens, after it has authenticated the client; from here on they are ours.

@@ -3,6 +3,7 @@ import { signJwt } from '../domain/jwts.ts'
 import type { Portal } from '../domain/portal.ts'
 import { Revocations } from '../domain/revocations.ts'
 import { epochSeconds } from '../domain/time.ts'
+import { isKnownVersion } from './entity-tags.ts'
 
 export const REVOCATION_FEED = '/oauth/revocations'
 
@@ -49,7 +50,7 @@ export class RevocationFeed {
     const wait = waitOf(req)
     const isPatient = wait > 0 && this.#isKnown(req) && (await this.#wait(res, wait))
     const headers = {
-      ETag: `W/"${this.#revocations.version}"`,
+      ETag: this.#tag,
       'Cache-Control': 'public, max-age=1',
       Vary: 'Prefer',
       ...(isPatient ? { 'Preference-Applied': `wait=${wait}` } : {}),
@@ -72,12 +73,15 @@ export class RevocationFeed {
   }
 
   /**
-   * Whether the client has named the present version (RFC 9110 §13.1.2). It is that of the whole feed, so it holds whatever
+   * Whether the client has named the present version. It is that of the whole feed, so it holds whatever
    * part of it a client asks for with `since`.
    */
-  #isKnown({ headers }: IncomingMessage): boolean {
-    const tags = headers['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? []
-    return tags.includes('*') || tags.includes(`"${this.#revocations.version}"`)
+  #isKnown(req: IncomingMessage): boolean {
+    return isKnownVersion(req, this.#tag)
+  }
+
+  get #tag(): string {
+    return `W/"${this.#revocations.version}"`
   }
 
   #sign(since: number | null): string {

@@ -220,3 +220,17 @@ test('the private halves are not in the database', async () => {
     assert.equal(/PRIVATE|"d"/.test(JSON.stringify(row)), false)
   }
 })
+
+test('a client that has the published keys is sent them again once there are others', async () => {
+  const [{ url, app }] = portals
+  const ask = (tag: string) => fetch(`${url}/oauth/jwks`, { headers: { 'if-none-match': tag } })
+  const tag = (await fetch(`${url}/oauth/jwks`)).headers.get('etag') as string
+  assert.equal((await ask(tag)).status, 304)
+  const added = await app.portal.keys.rotate()
+  await everyPortalFollows()
+  const answer = await ask(tag)
+  assert.equal(answer.status, 200)
+  assert.notEqual(answer.headers.get('etag'), tag)
+  const kids = kidsIn((await answer.json()) as JSONWebKeySet)
+  for (const { kid } of added) assert.ok(kids.includes(kid))
+})

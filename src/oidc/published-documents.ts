@@ -1,0 +1,53 @@
+import { hash } from 'node:crypto'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { isKnownVersion } from './entity-tags.ts'
+
+/** Published keys and metadata may be cached this long (seconds); far shorter than a key is published before it signs. */
+const CACHE_SECONDS = 300
+
+interface PublishedDocument {
+  bytes: Buffer
+  tag: string
+  type: string
+}
+
+/**
+ * The published keys and metadata as bytes. They are the same for every client until the set of keys changes, so the
+ * library writes each of them once for a set of keys.
+ */
+export class PublishedDocuments {
+  readonly #byPath = new Map<string, PublishedDocument>()
+
+  /** @param type the media type, as `Content-Type` says it */
+  keep(path: string, body: object, type: string): void {
+    const bytes = Buffer.from(JSON.stringify(body))
+    this.#byPath.set(path, { bytes, tag: `"${hash('sha256', bytes, 'base64url')}"`, type })
+  }
+
+  /** Answers GET and HEAD, with 304 where the client has this version (RFC 9110 §15.4.5). False when it is left to the library. */
+  answer(req: IncomingMessage, res: ServerResponse): boolean {
+    if (req.method !== 'GET' && req.method !== 'HEAD') return false
+    const document = this.#byPath.get(pathOf(req.url as string))
+    if (document === undefined) return false
+
+    const { bytes, tag, type } = document
+    const headers: OutgoingHttpHeaders = {
+      Vary: 'Origin',
+      'Access-Control-Allow-Origin': req.headers.origin ?? '*',
+      'Cache-Control': `public, max-age=${CACHE_SECONDS}`,
+      ETag: tag,
+    }
+    if (isKnownVersion(req, tag)) {
+      res.writeHead(304, headers).end()
+    } else {
+      res.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': bytes.length })
+      res.end(req.method === 'HEAD' ? undefined : bytes)
+    }
+    return true
+  }
+}
+
+function pathOf(url: string): string {
+  const end = url.indexOf('?')
+  return end === -1 ? url : url.slice(0, end)
+}

@@ -1,6 +1,9 @@
-import type { Request } from 'express'
+import { parseCookie } from 'cookie'
+import { sign, unsign } from 'cookie-signature'
+import type { CookieOptions, Request, Response } from 'express'
+import { portalOf } from './context.ts'
 
-/** What was just done, carried through a redirect by name, so nobody else's words can be put on a page. */
+/** What a page says about the act before it (a flash message). */
 const NOTICES = {
   'signed-out': 'You are signed out.',
   'signed-out-everywhere': 'You are signed out of every browser and every app.',
@@ -24,7 +27,36 @@ const NOTICES = {
 
 export type Notice = keyof typeof NOTICES
 
-export function noticeOf(req: Request): string | null {
-  const name = req.query['notice']
-  return typeof name === 'string' && Object.hasOwn(NOTICES, name) ? NOTICES[name as Notice] : null
+/** How long a message may be on its way from the act to the page that shows it (ms). */
+const LIFE_MS = 60_000
+
+/**
+ * Redirects after an act, and has the next page say what was done, once. The message travels in a signed cookie: no link and
+ * no other site can make a page say it, a browser that has just been signed out has one too, and no session is written for it.
+ */
+export function redirectWith(req: Request, res: Response, notice: Notice, path: string): void {
+  const { secrets, clock } = portalOf(req)
+  const value = sign(`${notice}.${clock().getTime()}`, secrets[0].cookies)
+  res.cookie(cookieName(req), value, { ...cookieOptions(req), maxAge: LIFE_MS })
+  res.redirect(303, path)
+}
+
+/** What this page is to say; from then on the browser has no message any more. Null when there is none. */
+export function takeNotice(req: Request, res: Response): string | null {
+  const { secrets, clock } = portalOf(req)
+  const cookie = parseCookie(req.headers.cookie ?? '')[cookieName(req)]
+  if (cookie === undefined) return null
+  res.clearCookie(cookieName(req), cookieOptions(req))
+  const signed = secrets.map((keys) => unsign(cookie, keys.cookies)).find((each) => each !== false)
+  const [name, since] = (signed || '').split('.')
+  const isCurrent = clock().getTime() - Number(since) < LIFE_MS
+  return isCurrent && name !== undefined && Object.hasOwn(NOTICES, name) ? NOTICES[name as Notice] : null
+}
+
+function cookieName(req: Request): string {
+  return portalOf(req).publicUrl.startsWith('https:') ? '__Host-notice' : 'notice'
+}
+
+function cookieOptions(req: Request): CookieOptions {
+  return { httpOnly: true, sameSite: 'lax', secure: portalOf(req).publicUrl.startsWith('https:'), path: '/' }
 }

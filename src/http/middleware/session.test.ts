@@ -165,7 +165,7 @@ test('slow requests that end after a sign-out do not bring it back', async () =>
   const browser = await signedIn()
   // The dashboard of somebody for whom something has ended reads what its app was told; a sign-out does not.
   await notes.connect(browser)
-  await browser.post('/apps/notes/disconnection', {})
+  await browser.follow(await browser.post('/apps/notes/disconnection', {}))
   const thief = await browser.copy()
   const blocker = await server.portal.storage.pool.connect()
   let slow: Promise<Response>[]

@@ -3,6 +3,7 @@ import { askForAddressChange, findPendingAddressChange, withdrawAddressChange } 
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
+import { redirectWith } from '../notices.ts'
 import { render } from '../render.ts'
 
 /** GET /settings/email */
@@ -17,7 +18,7 @@ export async function createAddressChange(req: Request, res: Response): Promise<
   switch (outcome.kind) {
     case 'asked':
       logEvent(req, 'address_change_asked')
-      return res.redirect(303, '/settings?notice=address-change-asked')
+      return redirectWith(req, res, 'address-change-asked', '/settings')
     case 'refused':
       res.status(422)
       return show(req, res, email, { email: outcome.problem })
@@ -28,7 +29,7 @@ export async function createAddressChange(req: Request, res: Response): Promise<
 export async function createAddressChangeWithdrawal(req: Request, res: Response): Promise<void> {
   await withdrawAddressChange(portalOf(req), signedInOf(req).identityId, req.place)
   logEvent(req, 'address_change_withdrawn')
-  res.redirect(303, '/settings?notice=address-change-withdrawn')
+  redirectWith(req, res, 'address-change-withdrawn', '/settings')
 }
 
 async function show(req: Request, res: Response, typed: string, problems: Record<string, string>): Promise<void> {

@@ -6,7 +6,7 @@ import type { Portal } from '../../domain/portal.ts'
 import { findReceipts, type Receipt } from '../../domain/receipts.ts'
 import { addSeconds } from '../../domain/time.ts'
 import { portalOf, signedInOf } from '../context.ts'
-import { noticeOf } from '../notices.ts'
+import { takeNotice } from '../notices.ts'
 import { render } from '../render.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { shapeEnd } from './families.ts'
@@ -25,7 +25,7 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
     req,
     res,
     'dashboard/show',
-    { title: 'Your apps', nav: 'dashboard', notice: noticeOf(req) },
+    { title: 'Your apps', nav: 'dashboard', notice: takeNotice(req, res) },
     { username, apps, livingCount, news: newsOf(ended, receipts, now) },
   )
 }

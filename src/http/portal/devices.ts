@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import { forgetDevice } from '../../domain/devices.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { redirectWith } from '../notices.ts'
 import { notFound } from '../problems.ts'
 
 /**
@@ -14,5 +15,5 @@ export async function createDeviceRemoval(req: Request<{ id: string }>, res: Res
   if (!/^[\w-]{43}$/.test(id)) throw notFound()
   if (!(await forgetDevice(portalOf(req), identityId, Buffer.from(id, 'base64url'), req.place))) throw notFound()
   logEvent(req, 'device_forgotten')
-  res.redirect(303, '/sessions?notice=device-forgotten')
+  redirectWith(req, res, 'device-forgotten', '/sessions')
 }

@@ -68,11 +68,8 @@ test('who registers is sent a link, confirms with a button, without signing in, 
 
   const response = await stranger.post(link, {})
   assert.equal(response.status, 303)
-  assert.equal(response.headers.get('location'), '/login?notice=address-confirmed')
-  assert.equal(
-    (await readPage(await stranger.get('/login?notice=address-confirmed'))).notice,
-    'Your e-mail address is confirmed.',
-  )
+  assert.equal(response.headers.get('location'), '/login')
+  assert.equal((await readPage(await stranger.get('/login'))).notice, 'Your e-mail address is confirmed.')
   assert.deepEqual(await standingOf(person), { verified: true, holds: true })
   assert.match(await happenings(person.browser), /You confirmed your e-mail address\./)
 

@@ -3,9 +3,10 @@ import { askForAddressProof, lookAtAddressProof, proveAddress } from '../../doma
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField } from '../form-fields.ts'
-import { noticeOf } from '../notices.ts'
+import { redirectWith, takeNotice } from '../notices.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { withReturnTo } from './sessions.ts'
 
 type ProofRequest = Request<{ token: string }>
 
@@ -17,7 +18,7 @@ export async function showEmailVerification(req: Request, res: Response): Promis
     req,
     res,
     'email-verifications/show',
-    { title: 'Your address', narrow: true, notice: noticeOf(req) },
+    { title: 'Your address', narrow: true, notice: takeNotice(req, res) },
     { email, emailVerified, returnTo },
   )
 }
@@ -28,8 +29,7 @@ export async function createVerificationMail(req: Request, res: Response): Promi
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
   await askForAddressProof(portal, signedInOf(req))
   logEvent(req, 'address_proof_asked')
-  const query = new URLSearchParams({ notice: 'verification-sent', ...(returnTo && { return_to: returnTo }) })
-  res.redirect(303, `/verify-email?${query}`)
+  redirectWith(req, res, 'verification-sent', withReturnTo('/verify-email', returnTo))
 }
 
 /** GET /verify-email/:token: asks, and does nothing, because mail scanners open links too. */
@@ -47,7 +47,7 @@ export async function createEmailVerification(req: ProofRequest, res: Response):
     case 'confirmed':
     case 'changed':
       logEvent(req, `address_${outcome.kind}`, { identityId: outcome.identityId })
-      return res.redirect(303, `${req.signedIn ? '/settings' : '/login'}?notice=address-${outcome.kind}`)
+      return redirectWith(req, res, `address-${outcome.kind}`, req.signedIn ? '/settings' : '/login')
     case 'taken':
       res.status(409)
       return render(req, res, 'email-verifications/taken', { title: 'This address is in use', narrow: true }, {})

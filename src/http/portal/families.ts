@@ -8,6 +8,7 @@ import { findReceipts } from '../../domain/receipts.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { redirectWith } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
 import { isUuid } from '../../domain/uuid.ts'
@@ -49,7 +50,7 @@ export async function createFamilyRevocation(req: Request<{ id: string }>, res: 
   await findOwn(portal, id, identityId)
   await endFamilies(portal, { id, identityId }, 'ended_by_person', req.place)
   logEvent(req, 'family_ended', { familyId: id })
-  res.redirect(303, '/dashboard?notice=family-ended')
+  redirectWith(req, res, 'family-ended', '/dashboard')
 }
 
 /** POST /apps/:clientId/disconnection */
@@ -61,7 +62,7 @@ export async function createDisconnection(req: Request<{ clientId: string }>, re
   if (!connected.some((app) => app.clientId === clientId)) throw notFound()
   await endFamilies(portal, { identityId, clientId }, 'disconnected', req.place)
   logEvent(req, 'app_disconnected', { clientId })
-  res.redirect(303, '/dashboard?notice=disconnected')
+  redirectWith(req, res, 'disconnected', '/dashboard')
 }
 
 /** Somebody else's family answers like one that does not exist. */

@@ -134,7 +134,7 @@ test('ending the browser one is using signs it out', async () => {
      WHERE ended_at IS NULL AND username = 'ada' AND browser LIKE '%Firefox%'`,
   )
   const response = await laptop.post(`/sessions/${rows[0]?.id}/revocation`, {})
-  assert.equal(response.headers.get('location'), '/login?notice=signed-out')
+  assert.equal(response.headers.get('location'), '/login')
   assert.match(response.headers.getSetCookie().join(), /^identity=;/)
   assert.equal(await isSignedIn(laptop), false)
   assert.ok(await isSignedIn(phone))

@@ -8,7 +8,7 @@ import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { destroySession } from '../middleware/session.ts'
-import { noticeOf } from '../notices.ts'
+import { redirectWith, takeNotice } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
 import { timeInWords } from '../../domain/time-words.ts'
@@ -39,7 +39,7 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
     req,
     res,
     'identity-sessions/index',
-    { title: 'Signed-in browsers', nav: 'sessions', notice: noticeOf(req) },
+    { title: 'Signed-in browsers', nav: 'sessions', notice: takeNotice(req, res) },
     {
       sessions,
       devices: devices.map((device) => ({
@@ -65,9 +65,9 @@ export async function createSessionRevocation(req: Request<{ id: string }>, res:
   if (!living.some((session) => session.id === id)) throw notFound()
   await endIdentitySessions(portal, { id, identityId }, 'ended_by_person', req.place)
   logEvent(req, 'session_ended', { sessionId: id })
-  if (id !== current) return res.redirect(303, '/sessions?notice=session-ended')
+  if (id !== current) return redirectWith(req, res, 'session-ended', '/sessions')
   await destroySession(req, res)
-  res.redirect(303, '/login?notice=signed-out')
+  redirectWith(req, res, 'signed-out', '/login')
 }
 
 /** POST /sessions/revocation */
@@ -76,5 +76,5 @@ export async function createOtherSessionsRevocation(req: Request, res: Response)
   const everywhereElse = { sessions: { identityId, except: id }, families: 'elsewhere' } as const
   await end(portalOf(req), everywhereElse, { cause: 'signed_out_everywhere', place: req.place })
   logEvent(req, 'other_sessions_ended')
-  res.redirect(303, '/sessions?notice=others-ended')
+  redirectWith(req, res, 'others-ended', '/sessions')
 }

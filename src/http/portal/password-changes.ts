@@ -6,6 +6,7 @@ import { portalOf, signedInOf } from '../context.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
 import { passwordField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
+import { redirectWith } from '../notices.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { enter } from './sessions.ts'
@@ -30,8 +31,8 @@ export async function createPasswordChange(req: Request, res: Response): Promise
       logEvent(req, 'password_changed')
       const { identityId, amr } = signedIn
       const proof = { identityId, amr, passwordMark: null }
-      const next = await enter(req, res, proof, '/settings?notice=password-changed')
-      return res.redirect(303, next ?? '/login')
+      const next = await enter(req, res, proof, '/settings')
+      return next === null ? res.redirect(303, '/login') : redirectWith(req, res, 'password-changed', next)
     }
     case 'throttled':
       throw new TooManyGuesses(outcome, portalOf(req).clock())

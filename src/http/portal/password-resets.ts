@@ -6,6 +6,7 @@ import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { passwordField, textField } from '../form-fields.ts'
+import { redirectWith } from '../notices.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 
@@ -49,7 +50,7 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
   switch (outcome.kind) {
     case 'reset':
       logEvent(req, 'password_reset', { identityId: outcome.identityId })
-      return res.redirect(303, '/login?notice=password-reset')
+      return redirectWith(req, res, 'password-reset', '/login')
     case 'refused':
       return showReset(req, res, { password: outcome.problem }, outcome.verdict)
     case 'dead':

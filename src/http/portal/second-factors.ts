@@ -16,7 +16,7 @@ import { timeInWords } from '../../domain/time-words.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, textField } from '../form-fields.ts'
-import { noticeOf } from '../notices.ts'
+import { redirectWith, takeNotice } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
@@ -36,7 +36,7 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
     req,
     res,
     'second-factors/index',
-    { title: 'Second factors', nav: 'settings', notice: noticeOf(req) },
+    { title: 'Second factors', nav: 'settings', notice: takeNotice(req, res) },
     {
       factors: factors.map((factor) => shapeFactor(factor, now)),
       recoveryCodesLeft,
@@ -65,7 +65,7 @@ export async function updateFactor(req: FactorRequest, res: Response): Promise<v
     return showFactor(req, res, { ...factor, name }, problem)
   }
   await renameSecondFactor(portalOf(req), signedInOf(req).identityId, factor.kind, factor.id, name)
-  res.redirect(303, `${PAGE}?notice=second-factor-renamed`)
+  redirectWith(req, res, 'second-factor-renamed', PAGE)
 }
 
 /** POST /settings/second-factors/:kind/:id/removal */
@@ -82,7 +82,7 @@ export async function destroyFactor(req: FactorRequest, res: Response): Promise<
       return showFactor(req, res, factor, null)
     case 'removed':
       logEvent(req, 'second_factor_removed', { identityId })
-      res.redirect(303, `${PAGE}?notice=${outcome.wasLast ? 'no-second-factor' : 'second-factor-removed'}`)
+      redirectWith(req, res, outcome.wasLast ? 'no-second-factor' : 'second-factor-removed', PAGE)
   }
 }
 
@@ -101,7 +101,8 @@ export async function leadOnFromAdding(
   if (!amr.includes('mfa'))
     await enter(req, res, { identityId, amr: withSecondProof(amr, proof), passwordMark: null }, PAGE)
   if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
-  res.redirect(303, returnTo === null ? `${PAGE}?notice=second-factor-added` : withReturnTo(PAGE, returnTo))
+  if (returnTo !== null) return res.redirect(303, withReturnTo(PAGE, returnTo))
+  redirectWith(req, res, 'second-factor-added', PAGE)
 }
 
 /** Where somebody goes who was sent here to set a second factor up. */

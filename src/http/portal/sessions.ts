@@ -12,7 +12,7 @@ import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { deviceOf, keepDevice } from '../middleware/device.ts'
 import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
-import { noticeOf } from '../notices.ts'
+import { redirectWith, takeNotice } from '../notices.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
@@ -117,7 +117,7 @@ export async function showSignIn(
     req,
     res,
     'sessions/new',
-    { title: 'Sign in', narrow: true, notice: noticeOf(req) },
+    { title: 'Sign in', narrow: true, notice: takeNotice(req, res) },
     {
       ...form,
       appName: await appNameOf(req, form.returnTo),
@@ -142,7 +142,7 @@ export async function confirmDestroySession(req: Request, res: Response): Promis
 export async function destroyCurrentSession(req: Request, res: Response): Promise<void> {
   const isEverywhere = optionalField(req.body, 'everywhere', 3) === 'yes'
   await signOut(req, res, isEverywhere ? 'signed_out_everywhere' : 'signed_out')
-  res.redirect(303, `/login?notice=signed-out${isEverywhere ? '-everywhere' : ''}`)
+  redirectWith(req, res, isEverywhere ? 'signed-out-everywhere' : 'signed-out', '/login')
 }
 
 /** Ends what is to end, then takes the cookie of this browser: if the first fails, the person is still signed in. */

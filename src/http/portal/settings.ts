@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { findPendingAddressChange } from '../../domain/address-changes.ts'
 import { countSecondFactors } from '../../domain/second-factors.ts'
 import { portalOf, signedInOf } from '../context.ts'
-import { noticeOf } from '../notices.ts'
+import { takeNotice } from '../notices.ts'
 import { render } from '../render.ts'
 
 /** GET /settings */
@@ -14,7 +14,7 @@ export async function showSettings(req: Request, res: Response): Promise<void> {
     req,
     res,
     'settings/show',
-    { title: 'Settings', nav: 'settings', notice: noticeOf(req) },
+    { title: 'Settings', nav: 'settings', notice: takeNotice(req, res) },
     { username, email, emailVerified, pendingEmail: pending?.email ?? null, factorCount },
   )
 }

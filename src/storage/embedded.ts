@@ -9,6 +9,7 @@ import pg from 'pg'
 import { findBinaries, type Binaries } from './embedded-binaries.ts'
 import { findOwner, isSearchable, SYSTEM_FOLDER, type Owner } from './embedded-owner.ts'
 import { findFreePort } from './free-port.ts'
+import { keepFromEndingTheProcess } from './postgres.ts'
 
 export interface EmbeddedPostgres {
   url: string
@@ -269,8 +270,7 @@ async function createDatabase(client: pg.Client): Promise<void> {
 
 async function ask<T>(port: number, password: string, question: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = connection(port, password)
-  // Without a listener a server that stops in the middle of an answer would end this process.
-  client.on('error', () => {})
+  keepFromEndingTheProcess(client)
   await client.connect()
   try {
     return await question(client)

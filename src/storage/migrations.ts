@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
+import { keepFromEndingTheProcess } from './postgres.ts'
 
 const FOLDER = join(import.meta.dirname, '../../prisma/migrations')
 
@@ -19,6 +20,7 @@ export async function migrate(url: string, folder = FOLDER): Promise<string[]> {
     connectionTimeoutMillis: 10_000,
     application_name: `gatehouse/${process.pid}`,
   })
+  keepFromEndingTheProcess(client)
   await client.connect()
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK])

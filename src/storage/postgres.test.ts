@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, test } from 'node:test'
+import type pg from 'pg'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
-import { afterCommit, openPostgres, type Postgres, type Queryable, transaction } from './postgres.ts'
+import { terminateWhenReady } from '../testing/terminated.ts'
+import { migrate } from './migrations.ts'
+import { afterCommit, isUnavailable, openPostgres, type Postgres, type Queryable, transaction } from './postgres.ts'
 
 let database: TestDatabase
 let postgres: Postgres
@@ -41,4 +45,32 @@ test('what was rolled back is never said, not by the next transaction on that co
 
 test('whoever has no transaction is told so, instead of never being heard', async () => {
   assert.throws(() => afterCommit(postgres.pool, () => {}), /no transaction/)
+})
+
+test('a connection that is terminated between two statements fails its transaction, and not the process', async () => {
+  const failing = transaction(postgres.pool, async (db) => {
+    const { rows } = await db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    const ended = once(db as pg.PoolClient, 'end')
+    await postgres.pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
+    await ended
+    await db.query('SELECT 1')
+  })
+  await assert.rejects(failing, isUnavailable)
+  assert.equal(await transaction(postgres.pool, async (db) => (await db.query('SELECT 1')).rowCount), 1)
+})
+
+test('a connection that is terminated in the packet that opens it fails what it was for, and not the process', async () => {
+  const way = await terminateWhenReady(database.databaseUrl)
+  const { pool, prisma, close } = openPostgres(way.url, () => {}, { connection: 15_000, query: 15_000 })
+  const client = await prisma()
+  for (const work of [
+    async () => transaction(pool, async (db) => db.query('SELECT 1')),
+    async () => pool.query('SELECT 1'),
+    async () => pool.query({ name: 'named', text: 'SELECT 1' }),
+    async () => client.$transaction(async (db) => db.identity.count()),
+    async () => migrate(way.url),
+  ])
+    await assert.rejects(work, isUnavailable, work.toString())
+  await close()
+  await way.close()
 })

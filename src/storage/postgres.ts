@@ -31,6 +31,7 @@ export function openPostgres(
     application_name: `gatehouse/${process.pid}`,
   })
   pool.on('error', onError)
+  pool.on('connect', keepFromEndingTheProcess)
   let prisma: Promise<PrismaClient> | null = null
 
   return {
@@ -49,6 +50,16 @@ async function openPrisma(pool: pg.Pool): Promise<PrismaClient> {
     import('./client/client.ts'),
   ])
   return new PrismaClient({ adapter: new PrismaPg(pool) })
+}
+
+/**
+ * A client that emits `error` without a listener ends the process. The pool listens only while a client is idle: it stops
+ * in the moment it hands a client out, and a promise of it resolves later than an error in the same packet is emitted.
+ * So each client has one listener more, from before it is first handed out. It has nothing to do: the query in hand, or
+ * the next one, fails with this error.
+ */
+export function keepFromEndingTheProcess(client: Pick<pg.ClientBase, 'on'>): void {
+  client.on('error', () => {})
 }
 
 /** Runs `work` in one transaction on one connection; whatever it throws rolls everything back. */

@@ -43,7 +43,7 @@ export async function refresh(
   const family = rows[0]
   if (family === undefined) return answerJson(res, 400, '{"error":"invalid_grant"}')
 
-  const signIn = { authTime: epochSeconds(portal.clock()), acr: 'aal1', amr: ['pwd'] }
+  const signIn = { claimsVersion: 0, authTime: epochSeconds(portal.clock()), acr: 'aal1', amr: ['pwd'] }
   const claims = applicationTokenClaims(portal, { ...family, ...signIn, familyId: family.id, jkt: null }, family.ttl)
   answerJson(
     res,

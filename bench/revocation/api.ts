@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
-import { Revocations } from '../../examples/notes/revocations.ts'
+import { Revocations, type VerifiedToken } from '../../examples/notes/revocations.ts'
 
 // An API that takes the application tokens of one audience, in a process of its own; nothing but what it does about them.
 //   /offline         verifies them with the published keys, and looks into the feed it follows
@@ -16,7 +16,7 @@ const WAYS: Record<string, (token: string) => Promise<boolean>> = {
   async '/offline'(token) {
     const conditions = { issuer: ISSUER, audience: AUDIENCE, typ: 'at+jwt', algorithms: ['ES256'] }
     const { payload } = await jwtVerify(token, keys, conditions)
-    return revocations.standingOf(payload as unknown as { fam: string; iat: number }) === 'good'
+    return revocations.standingOf(payload as unknown as VerifiedToken) === 'good'
   },
   async '/introspection'(token) {
     const body = new URLSearchParams({ token })

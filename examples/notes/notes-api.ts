@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { jwtVerify } from 'jose'
 import { JOSEError, JWKSTimeout } from 'jose/errors'
 import { portal, portalKeys } from './portal.ts'
-import { Revocations } from './revocations.ts'
+import { Revocations, type VerifiedToken } from './revocations.ts'
 import { settings } from './settings.ts'
 
 const NOTES = ['Water the fern', 'Read RFC 9700 again', 'Call Grace about the compiler']
@@ -28,7 +28,7 @@ export async function showNotes(req: Request, res: Response) {
       algorithms: ['ES256'],
       requiredClaims: ['sub', 'exp', 'iat', 'client_id', 'fam'],
     })
-    switch (revocations.standingOf(payload as { fam: string; iat: number })) {
+    switch (revocations.standingOf(payload as unknown as VerifiedToken)) {
       case 'good':
         return res.json({ notes: NOTES, for: payload.sub, through: payload.client_id, fam: payload.fam })
       case 'ended':

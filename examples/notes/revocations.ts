@@ -5,6 +5,13 @@ import type { JWTVerifyGetKey } from 'jose'
 /** `unknown` while nothing has been heard for so long that no token can be trusted to be in order. */
 export type Standing = 'good' | 'ended' | 'stale' | 'unknown'
 
+/** What is read of an application token, whose signature and times have been verified. */
+export interface VerifiedToken {
+  fam: string
+  iat: number
+  claims_version?: number
+}
+
 /** Where the feed is, and who signs it. */
 export interface Feed {
   url: string
@@ -24,6 +31,8 @@ const LONGEST_PAUSE_MS = 10_000
 export class Revocations {
   readonly #locate: () => Promise<Feed>
   readonly #ended = new Map<string, number>()
+  readonly #versions = new Map<string, number>()
+  /** The same families as in `#versions`. */
   readonly #stale = new Map<string, number>()
   #version: string | null = null
   /** On the portal's clock, in seconds since 1970. */
@@ -36,19 +45,25 @@ export class Revocations {
     this.#locate = locate
   }
 
-  /** How it stands with a token whose signature and times have been verified. Asks nobody. */
-  standingOf(token: { fam: string; iat: number }): Standing {
+  /** How it stands with a token. Asks nobody. */
+  standingOf(token: VerifiedToken): Standing {
     // Every token that is alive after such a silence was issued in it.
     if (performance.now() - this.#heardAt > this.#window * 1000) return 'unknown'
     if (this.#ended.has(token.fam)) return 'ended'
-    return token.iat < (this.#stale.get(token.fam) ?? 0) ? 'stale' : 'good'
+    const oldest = this.#versions.get(token.fam)
+    // A portal that was just upgraded has issued tokens without a version; those are judged by their time.
+    const isStale =
+      oldest !== undefined && token.claims_version !== undefined
+        ? token.claims_version < oldest
+        : token.iat < (this.#stale.get(token.fam) ?? 0)
+    return isStale ? 'stale' : 'good'
   }
 
   /** Never settles. What is known stays known while the portal is away, which is asked less and less often. */
   async follow(): Promise<never> {
     for (let failures = 0; ;) {
       try {
-        const isPatient = await this.#hear()
+        const isPatient = await this.hear()
         failures = 0
         // A portal that lets nobody wait must not be asked all the time.
         if (!isPatient) await sleep(1000)
@@ -61,7 +76,7 @@ export class Revocations {
   }
 
   /** Asks for news, and waits for them. False when the portal would not let us wait. */
-  async #hear(): Promise<boolean> {
+  async hear(): Promise<boolean> {
     const { url, issuer, keys } = await this.#locate()
     const address = new URL(url)
     if (this.#toldAt > 0) address.searchParams.set('since', String(this.#toldAt))
@@ -86,11 +101,18 @@ export class Revocations {
   }
 
   #remember(document: Record<string, unknown>): void {
-    const { iat, window, ended, stale } = document as {
+    const {
+      iat,
+      window,
+      ended,
+      stale,
+      claims_version: versions = {},
+    } = document as {
       iat: number
       window: number
       ended: Record<string, number>
       stale: Record<string, number>
+      claims_version?: Record<string, number>
     }
     this.#toldAt = iat
     this.#window = window
@@ -101,5 +123,7 @@ export class Revocations {
       for (const [family, at] of Object.entries(told)) known.set(family, at)
       for (const [family, at] of known) if (at < iat - window) known.delete(family)
     }
+    for (const [family, version] of Object.entries(versions)) this.#versions.set(family, version)
+    for (const family of this.#versions.keys()) if (!this.#stale.has(family)) this.#versions.delete(family)
   }
 }

@@ -43,6 +43,7 @@ test('a token says who, for which app and API, how long, what, and by which fami
     jti: claims.jti,
     scope: 'openid email',
     roles: ['editor', 'admin'],
+    claims_version: 0,
     fam: notes.familyId,
     auth_time: 1_763_726_400,
     acr: 'mfa',
@@ -190,6 +191,7 @@ function subject({ clientId, familyId }: Connection): ApplicationTokenSubject {
     audience: 'notes-api',
     scope: 'openid',
     roles: [],
+    claimsVersion: 0,
     ...signIn,
     jkt: null,
   }

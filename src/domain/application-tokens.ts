@@ -19,6 +19,8 @@ export interface ApplicationTokenClaims {
   jti: string
   scope: string
   roles: string[]
+  /** Counts the changes of the roles. */
+  claims_version: number
   fam: string
   /** How and when the person signed in for this family (RFC 9068 §2.2.1); a refresh does not change it. */
   auth_time: number
@@ -35,6 +37,7 @@ export interface ApplicationTokenSubject {
   audience: string
   scope: string
   roles: string[]
+  claimsVersion: number
   /** Seconds since 1970. */
   authTime: number
   acr: string | null
@@ -60,6 +63,7 @@ export function applicationTokenClaims(
     jti: randomUUID(),
     scope: subject.scope,
     roles: subject.roles,
+    claims_version: subject.claimsVersion,
     fam: subject.familyId,
     auth_time: subject.authTime,
     ...(subject.acr === null ? {} : { acr: subject.acr }),
@@ -104,7 +108,14 @@ export async function findApplicationToken(portal: Portal, token: string): Promi
   if (claims === null || claims.exp <= epochSeconds(portal.clock())) return null
   const family = await findLivingFamily(portal, claims.fam)
   if (family === null) return null
-  return { claims, family, isStale: family.staleSince !== null && claims.iat < epochSeconds(family.staleSince) }
+  return { claims, family, isStale: isStale(claims, family) }
+}
+
+function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersion }: FamilyRow): boolean {
+  const version = claims.claims_version as number | undefined
+  if (version !== undefined) return version < oldestValidVersion
+  // From before there were versions: everything from up to the second of the change.
+  return staleSince !== null && claims.iat <= epochSeconds(staleSince)
 }
 
 /** Only our own header is read (RFC 8725 §3.1): type, algorithm and a key id of ours, nothing else of it has any effect. */

@@ -692,7 +692,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         amr: [],
         authTime: 0,
         jkt: null,
-        roles: [],
+        claimsVersion: 0,
       }
       const later = new Date(clock().getTime() + 60_000)
       return { ...opening, lifetime: 'browser', currentHash: randomBytes(32), idleExpiresAt: later, expiresAt: later }

@@ -12,7 +12,7 @@ import {
   searchFamilies as searchRows,
 } from '../storage/families.ts'
 import type { AppRow } from '../storage/apps.ts'
-import { findRoles } from '../storage/identities.ts'
+import { findIdentity } from '../storage/identities.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
 import { end as endNow } from './endings.ts'
 import { endCauseOf } from './family-ends.ts'
@@ -69,7 +69,7 @@ export interface Rotated {
   kind: 'rotated'
   family: AdvancedFamily
   refreshToken: string
-  /** Of an application token with these claims: before a change of claims that is not in them, not before one that is. */
+  /** When the claims of the application token were read. */
   issuedAt: Date
 }
 
@@ -133,24 +133,22 @@ async function advance(
   // Whoever uses an app uses the portal's sign-in, where both live and end together.
   if (family.lifetime === 'session' && family.identitySessionId !== null)
     await noteSessionUsed(portal, family.identitySessionId)
-  const isSettled = family.staleSince === null || addSeconds(family.staleSince, CHANGE_SECONDS) < moment.now
-  // A statement that had to wait for the change of an identity goes on with the family as it is now, and the identity as it was.
-  const claims = isSettled ? { family, issuedAt: moment.now } : await readClaims(portal, family, moment.now)
-  return { kind: 'rotated', ...claims, refreshToken: successor }
+  return { kind: 'rotated', ...(await readClaims(portal, family, moment.now)), refreshToken: successor }
 }
 
-/** No change of claims takes longer than this to be there for everybody. */
-const CHANGE_SECONDS = 60
-
-/** The family with the roles its identity has once no change of them is under way. */
+/**
+ * The family with roles that are of its version of the claims. A statement that waited for a change of them has the family
+ * from after it, and the identity from before; only then is the identity read once more.
+ */
 async function readClaims(
   portal: Portal,
   family: AdvancedFamily,
   now: Date,
 ): Promise<Pick<Rotated, 'family' | 'issuedAt'>> {
-  const roles = (await findRoles(portal.storage.pool, family.identityId)) ?? family.roles
-  const { staleSince } = family
-  return { family: { ...family, roles }, issuedAt: staleSince !== null && staleSince > now ? staleSince : now }
+  const isOutdated = family.claimsVersion < family.oldestValidVersion
+  const identity = isOutdated ? await findIdentity(portal.storage, family.identityId) : null
+  const { roles, claimsVersion } = identity ?? family
+  return { family: { ...family, roles, claimsVersion }, issuedAt: now }
 }
 
 /** Who refreshed, as the ledger keeps it: an address, and the beginning of what the program says it is. */

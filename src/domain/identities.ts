@@ -114,8 +114,8 @@ export async function changeRoles(portal: Portal, id: string, roles: string[]): 
     // The clock is read when nobody can get a token with the roles there were: not by a refresh, nor by a new family.
     await lockFamiliesOf(db, id)
     const now = portal.clock()
-    await updateRoles(db, id, roles, now)
-    const stale = await markFamiliesStale(db, id, now)
+    const version = await updateRoles(db, id, roles, now)
+    const stale = await markFamiliesStale(db, id, version, now)
     await insertAuditEvents(db, [{ kind: 'roles_changed', identityId: id, detail: roles.join(', ') }], now)
     await announceStale(portal, db, stale, now)
   })

@@ -76,6 +76,7 @@ test('a family that has ended is listed with its second, and a living one is not
   assert.deepEqual(revocations.list(EVERYTHING), {
     window: WINDOW,
     ended: { [ended]: epochSeconds(clock()) },
+    claims_version: {},
     stale: {},
   })
 })
@@ -188,15 +189,19 @@ test('a person who is deleted at once takes no ending out of the list', async ()
   assert.equal(await pruneErasedFamilies(portal), 1)
 })
 
-test('a change of roles lists the living families as stale from the next second on', async () => {
+test('a change of roles lists the living families with the new version, and by time those whose tokens have none', async () => {
   const { familyId } = await connect(portal, adaId, 'notes')
   const watching = await look(watch())
   await changeRoles(portal, adaId, ['editor'])
   const next = epochSeconds(clock()) + 1
-  const stale = await listed(watching, 'stale')
-  assert.equal(stale[familyId], next)
+  const { stale, claims_version: versions } = (await look(watching)).list(EVERYTHING)
+  assert.deepEqual([stale[familyId], versions[familyId]], [next, 1])
+
+  const { version } = watching
   await changeRoles(portal, adaId, [])
-  assert.equal((await listed(watching, 'stale'))[familyId], next + 1)
+  const again = (await look(watching)).list(EVERYTHING)
+  assert.deepEqual([again.stale[familyId], again.claims_version[familyId]], [next, 2])
+  assert.notEqual(watching.version, version)
 })
 
 test('whoever waits hears of an ending, and one who is gone is not waited for', async () => {

@@ -26,7 +26,9 @@ export interface Listing {
   window: number
   /** Families whose last application token may still be alive, and when they ended. */
   ended: Record<string, number>
-  /** Families whose tokens issued before then carry claims that are not true any more. */
+  /** Families whose claims have changed, and from which version of them on their tokens hold. */
+  claims_version: Record<string, number>
+  /** The same families, for tokens that have no version: none issued before then holds. */
   stale: Record<string, number>
 }
 
@@ -84,9 +86,11 @@ export class Revocations {
    * commits late.
    */
   list(from: number): Listing {
-    const listing: Listing = { window: this.#window, ended: {}, stale: {} }
-    for (const { kind, id, at, learnedAt } of this.#entries.values()) {
-      if (learnedAt >= from) listing[kind][id] = at
+    const listing: Listing = { window: this.#window, ended: {}, claims_version: {}, stale: {} }
+    for (const { kind, id, at, version, learnedAt } of this.#entries.values()) {
+      if (learnedAt < from) continue
+      listing[kind][id] = at
+      if (version !== null) listing.claims_version[id] = version
     }
     return listing
   }
@@ -160,7 +164,11 @@ export class Revocations {
     const from = isNewMinute ? oldest : Math.max(oldest, now - OVERLAP)
     const rows = await listRevocations(storage.pool, new Date(from * 1000))
 
-    for (const { kind, id, at } of rows) this.#learn({ kind, id, at: epochSeconds(at), learnedAt: now })
+    for (const { at, ...row } of rows) {
+      // In the second of a change there may have been tokens before it and after it.
+      const second = epochSeconds(at) + (row.kind === 'stale' ? 1 : 0)
+      this.#learn({ ...row, at: second, learnedAt: now })
+    }
     if (isNewMinute) this.#forgetBefore(oldest)
     this.#minute = minute
     if (this.version !== before) for (const { resolve } of this.#waiting) resolve()
@@ -169,7 +177,7 @@ export class Revocations {
   #learn(entry: Entry): void {
     const key = `${entry.kind} ${entry.id}`
     const known = this.#entries.get(key)
-    if (known?.at === entry.at) return
+    if (known?.at === entry.at && known.version === entry.version) return
     if (known !== undefined) this.#toggle(known)
     this.#entries.set(key, entry)
     this.#toggle(entry)
@@ -184,8 +192,8 @@ export class Revocations {
   }
 
   /** Puts an entry into the digest, or takes it out: a sum that no order matters to, and that changes as cheaply as the list. */
-  #toggle({ kind, id, at }: Entry): void {
-    const hash = createHash('sha256').update(`${kind} ${id} ${at}`).digest()
+  #toggle({ kind, id, at, version }: Entry): void {
+    const hash = createHash('sha256').update(`${kind} ${id} ${at} ${version}`).digest()
     for (let index = 0; index < this.#digest.length; index++)
       this.#digest[index] = (this.#digest[index] as number) ^ (hash[index] as number)
   }

@@ -3,14 +3,19 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { insertFamily, type NewFamily } from '../storage/families.ts'
-import { findRoles, lockIdentity } from '../storage/identities.ts'
+import { findIdentity, lockIdentity, updateRoles } from '../storage/identities.ts'
 import { transaction } from '../storage/postgres.ts'
 import { notesApp } from '../testing/apps.ts'
 import { claimsOf } from '../testing/client.ts'
-import { type Connection, connect, familyRow, home, refresh, REFRESHES } from '../testing/connections.ts'
+import { type Connection, connect, familyRow, home, refresh, REFRESHES, successorIn } from '../testing/connections.ts'
 import { addIdentity } from '../testing/identities.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal.ts'
-import { findApplicationToken, mintApplicationToken } from './application-tokens.ts'
+import {
+  type ApplicationTokenClaims,
+  findApplicationToken,
+  mintApplicationToken,
+  signApplicationToken,
+} from './application-tokens.ts'
 import { createApp } from './apps.ts'
 import type { Rotation } from './families.ts'
 import { changeRoles } from './identities.ts'
@@ -34,15 +39,17 @@ async function addPerson(roles: string[]): Promise<string> {
 interface Told {
   token: string
   roles: string[]
-  iat: number
+  version: number
 }
 
 /** What an app reads in the application token that a rotation gave. */
 function told(rotation: Rotation): Told {
   assert.equal(rotation.kind, 'rotated')
   const { token } = mintApplicationToken(portal, rotation, rotation.family.scope, null)
-  const { roles, iat } = claimsOf(token) as unknown as Told
-  return { token, roles, iat }
+  const claims = claimsOf(token) as unknown as ApplicationTokenClaims
+  const now = epochSeconds(portal.clock())
+  assert.equal(claims.iat <= now && claims.exp - claims.iat === 300, true)
+  return { token, roles: claims.roles, version: claims.claims_version }
 }
 
 async function isStale(token: string): Promise<boolean> {
@@ -68,7 +75,7 @@ for (const [way, refreshThis] of Object.entries(REFRESHES)) {
 
     await changeRoles(portal, person, ['auditor'])
     assert.equal(await isStale(old.token), true)
-    assert.equal(old.iat < (await staleSince(notes)), true)
+    assert.equal(await staleSince(notes), epochSeconds(portal.clock()))
     assert.equal(before.kind, 'rotated')
     const after = await refreshThis(portal, { ...notes, refreshToken: before.refreshToken })
     const fresh = told(after)
@@ -105,19 +112,61 @@ test('a refresh that meets a change under way does not make a token with old rol
       // As changeRoles does it, with somebody who refreshes in the middle.
       await lockIdentity(db, person)
       await db.query('SELECT FROM families WHERE identity_id = $1 FOR NO KEY UPDATE', [person])
-      await db.query('UPDATE identities SET roles = $2 WHERE id = $1', [person, ['auditor']])
-      await db.query('UPDATE families SET stale_since = $2 WHERE identity_id = $1', [
+      await db.query('UPDATE identities SET roles = $2, claims_version = 1 WHERE id = $1', [person, ['auditor']])
+      await db.query('UPDATE families SET claims_version = 1, stale_since = $2 WHERE identity_id = $1', [
         person,
-        new Date((epochSeconds(portal.clock()) + 1) * 1000),
+        portal.clock(),
       ])
       refreshing = refresh(portal, notes)
       await Promise.race([refreshing, sleep(150)])
     })
     const { token, roles } = told((await refreshing) as Rotation)
-    assert.deepEqual(roles, ['auditor'])
-    // One that seems old is refreshed once more; one that seems new is believed.
-    if (!repeats) assert.equal(await isStale(token), false)
+    // A repeated answer does not wait for the change; its token is stale as soon as the change is there.
+    assert.deepEqual(roles, repeats ? ['editor'] : ['auditor'])
+    assert.equal(await isStale(token), repeats)
   }
+})
+
+test('after many changes in a second the times in a token are true, and only the last one is not stale', async () => {
+  const person = await addPerson([])
+  const notes = await connect(portal, person, 'notes')
+  let { refreshToken } = notes
+  const tokens: Told[] = []
+  for (let change = 1; change <= 30; change++) {
+    await changeRoles(portal, person, [`role-${change}`])
+    const rotation = await refresh(portal, { ...notes, refreshToken })
+    tokens.push(told(rotation))
+    refreshToken = successorIn(rotation)
+  }
+  assert.deepEqual(
+    tokens.map(({ version }) => version),
+    tokens.map((_, index) => index + 1),
+  )
+  const stale = await Promise.all(tokens.map(async ({ token }) => isStale(token)))
+  assert.equal(stale.lastIndexOf(true), tokens.length - 2)
+  assert.equal(stale.indexOf(false), tokens.length - 1)
+})
+
+test('a family that opens after a change begins with its version', async () => {
+  const person = await addPerson([])
+  await changeRoles(portal, person, ['editor'])
+  const notes = await connect(portal, person, 'notes')
+  const { token, version } = told(await refresh(portal, notes))
+  assert.equal(version, 1)
+  assert.equal(await isStale(token), false)
+})
+
+test('a token from before there were versions is judged by its time', async () => {
+  const person = await addPerson(['editor'])
+  const notes = await connect(portal, person, 'notes')
+  const { token } = told(await refresh(portal, notes))
+  const { claims_version: _version, ...claims } = claimsOf(token) as unknown as ApplicationTokenClaims
+  const old = signApplicationToken(portal, claims as ApplicationTokenClaims)
+  assert.equal(await isStale(old), false)
+  await changeRoles(portal, person, [])
+  assert.equal(await isStale(old), true)
+  const later = signApplicationToken(portal, { ...claims, iat: claims.iat + 1 } as ApplicationTokenClaims)
+  assert.equal(await isStale(later), false)
 })
 
 test('a refresh that comes just before a change is stale after it, however late its token is signed', async () => {
@@ -144,7 +193,7 @@ test('a change waits for a refresh that is under way', async () => {
     when = epochSeconds(portal.clock())
   })
   await changing
-  assert.equal(await staleSince(notes), when + 1)
+  assert.equal(await staleSince(notes), when)
 })
 
 test('a family that opens while roles change is stale from the start, because its first token has the old ones', async () => {
@@ -168,18 +217,18 @@ test('a family that opens while roles change is stale from the start, because it
     lifetime: 'browser',
     idleExpiresAt: later,
     expiresAt: later,
-    roles: ['editor'],
+    claimsVersion: 0,
   }
   let opening: Promise<boolean> | undefined
   await transaction(portal.storage.pool, async (db) => {
     await lockIdentity(db, person)
     opening = insertFamily(portal.storage.pool, family, portal.clock())
     await Promise.race([opening, sleep(150)])
-    await db.query(`UPDATE identities SET roles = '{}' WHERE id = $1`, [person])
+    await updateRoles(db, person, [], portal.clock())
   })
   assert.equal(await opening, true)
-  const connection = { familyId: id }
-  assert.equal((await familyRow(portal, connection)).staleSince?.getTime(), (epochSeconds(portal.clock()) + 1) * 1000)
+  const { staleSince: since, oldestValidVersion } = await familyRow(portal, { familyId: id })
+  assert.deepEqual([since, oldestValidVersion], [portal.clock(), 1])
 })
 
 test('roles, families, the word to the person and the notices to the apps change together, and the same roles change nothing', async () => {
@@ -189,7 +238,7 @@ test('roles, families, the word to the person and the notices to the apps change
   assert.equal((await familyRow(portal, silent)).staleSince, null)
 
   await changeRoles(portal, person, ['editor', 'admin'])
-  assert.deepEqual(await findRoles(portal.storage.pool, person), ['editor', 'admin'])
+  assert.deepEqual((await findIdentity(portal.storage, person))?.roles, ['editor', 'admin'])
   for (const connection of [silent, listening]) await staleSince(connection)
   const audit = await portal.storage.pool.query(
     `SELECT detail FROM audit_events WHERE identity_id = $1 AND kind = 'roles_changed'`,
@@ -214,6 +263,6 @@ test('a change of roles that fails leaves everything as it was', async () => {
     storage: { ...portal.storage, jobs: { ...jobs, putAll: () => Promise.reject(new Error('full')) } },
   }
   await assert.rejects(changeRoles(broken, person, []), /full/)
-  assert.deepEqual(await findRoles(portal.storage.pool, person), ['editor'])
+  assert.deepEqual((await findIdentity(portal.storage, person))?.roles, ['editor'])
   assert.equal((await familyRow(portal, notes)).staleSince, null)
 })

@@ -70,6 +70,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       customizers: {
         jwt(ctx, token, parts) {
           const { client, account, entities } = ctx.oidc
+          const identity = (account as PortalAccount | undefined)?.identity
           // Only an exchange makes a token here: a refresh signs its own.
           const { authTime = 0, acr = null, amr = [] } = entities.AuthorizationCode ?? {}
           const claims = applicationTokenClaims(
@@ -80,7 +81,8 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
               familyId: 'grantId' in token ? token.grantId : '',
               audience: client?.app.audience as string,
               scope: token.scope ?? '',
-              roles: (account as PortalAccount | undefined)?.identity.roles ?? [],
+              roles: identity?.roles ?? [],
+              claimsVersion: identity?.claimsVersion ?? 0,
               authTime,
               acr,
               amr,

@@ -34,7 +34,7 @@ export function refreshTokenAdapter(portal: Portal): Model {
           amr: payload.amr ?? [],
           authTime: payload.authTime ?? epochSeconds(portal.clock()),
           jkt: payload.jkt ?? null,
-          roles: (ctx?.oidc.account as PortalAccount | undefined)?.identity.roles ?? [],
+          claimsVersion: (ctx?.oidc.account as PortalAccount | undefined)?.identity.claimsVersion ?? 0,
           app: client.app,
         }))
       if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')

@@ -25,7 +25,10 @@ export interface FamilyRow {
   browser: string
   address: string
   lifetime: string
+  /** When the claims of its application tokens last changed. */
   staleSince: Date | null
+  /** Application tokens with an older claims version carry claims that are not true any more. */
+  oldestValidVersion: number
   firstRotatedAt: Date | null
   /** Addresses and programs that refreshed it, each `address program`, the last one first. */
   seen: string[]
@@ -39,6 +42,8 @@ export interface FamilyRow {
   /** By an operator, or deleted by its owner. */
   identityDisabled: boolean
   roles: string[]
+  /** Of those roles. */
+  claimsVersion: number
   appDisabled: boolean
   appName: string
   /** Its app has an address for logout tokens, or for events. */
@@ -51,9 +56,9 @@ export interface FamilyRow {
 const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.identity_session_id AS "identitySessionId", f.generation,
   f.current_hash AS "currentHash", f.previous_hash AS "previousHash", f.rotated_at AS "rotatedAt", f.scope, f.claims, f.sid, f.acr,
   f.amr, f.auth_time AS "authTime", f.jkt, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
-  f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.first_rotated_at AS "firstRotatedAt", f.seen,
+  f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.claims_version AS "oldestValidVersion", f.first_rotated_at AS "firstRotatedAt", f.seen,
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
-  i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
+  i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
   a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotices",
   a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
@@ -67,9 +72,6 @@ const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'sessi
 /** Seconds that a family may last: its app's, or the portal's, which are not for what ends with its session. */
 const ownSeconds = (column: 'family_idle' | 'family_max', preset: string) =>
   `make_interval(secs => coalesce(a.${column}, CASE WHEN f.lifetime <> 'session' THEN ${preset}::int END))`
-
-/** The first second in which no token can have been issued before; `now` is a parameter. */
-const nextSecond = (now: string) => `date_trunc('second', ${now}::timestamptz) + interval '1 second'`
 
 /** This moment, and the oldest sight of a browser that still counts. */
 export interface Moment {
@@ -94,8 +96,8 @@ export interface NewFamily {
   /** Null with a lifetime that sets no end of its own. */
   idleExpiresAt: Date | null
   expiresAt: Date | null
-  /** As its first application token, which is signed by now, has them. */
-  roles: string[]
+  /** Of the claims in its first application token, which is signed by now. */
+  claimsVersion: number
 }
 
 /**
@@ -107,9 +109,9 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
   const result = await db.query({
     name: 'family-insert',
     text: `WITH opened AS (INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time,
-       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, stale_since)
+       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, claims_version, stale_since)
      SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, e.idle, e.absolute, e.idle, $16, s.browser, s.address,
-       CASE WHEN i.roles <> $17::text[] THEN ${nextSecond('$13')} END
+       i.claims_version, CASE WHEN i.claims_version <> $17::int THEN $13::timestamptz END
      FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
        LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
          least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
@@ -136,7 +138,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
       family.idleExpiresAt,
       family.expiresAt,
       family.lifetime,
-      family.roles,
+      family.claimsVersion,
     ],
   })
   return result.rowCount === 1
@@ -189,7 +191,8 @@ export type AdvancedFamily = Pick<
   | 'applicationTokenTtl'
   | 'lifetime'
   | 'identitySessionId'
-  | 'staleSince'
+  | 'claimsVersion'
+  | 'oldestValidVersion'
 >
 
 /** Of whom a family's ledger remembers that they refreshed it. */
@@ -219,8 +222,8 @@ export async function advanceFamily(
              AND (NOT $9::boolean OR CASE WHEN a.is_public THEN $10::text IS NULL
                ELSE $10 IN (a.secret_hash, CASE WHEN a.previous_secret_until > $5 THEN a.previous_secret_hash END) END)
            RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr,
-             f.auth_time AS "authTime", i.roles, a.audience, a.application_token_ttl AS "applicationTokenTtl", f.lifetime,
-             f.identity_session_id AS "identitySessionId", f.stale_since AS "staleSince"`,
+             f.auth_time AS "authTime", i.roles, i.claims_version AS "claimsVersion", f.claims_version AS "oldestValidVersion", a.audience, a.application_token_ttl AS "applicationTokenTtl", f.lifetime,
+             f.identity_session_id AS "identitySessionId"`,
     values: [
       advance.id,
       advance.clientId,
@@ -308,16 +311,21 @@ export async function lockFamiliesOf(db: Queryable, identityId: string): Promise
 export type StaleFamily = Omit<EndedFamily, 'takesLogouts'>
 
 /**
- * Says of the living families of an identity that what their application tokens claim is not true any more. Tokens issued
- * since an earlier change begin in the second it names, so a second one in the same second names the next.
+ * Says of the living families of an identity that application tokens with an older version of its claims are stale. The time
+ * never goes back, so that tokens from before there were versions stay stale.
  */
-export async function markFamiliesStale(db: Queryable, identityId: string, now: Date): Promise<StaleFamily[]> {
+export async function markFamiliesStale(
+  db: Queryable,
+  identityId: string,
+  version: number,
+  now: Date,
+): Promise<StaleFamily[]> {
   const result = await db.query<StaleFamily>(
-    `UPDATE families f SET stale_since = greatest(${nextSecond('$2')}, f.stale_since + interval '1 second')
+    `UPDATE families f SET claims_version = $2, stale_since = greatest($3, f.stale_since)
      FROM apps a WHERE f.identity_id = $1 AND f.ended_at IS NULL AND a.client_id = f.client_id
      RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.sid,
        a.event_receiver_uri IS NOT NULL AS "takesEvents"`,
-    [identityId, now],
+    [identityId, version, now],
   )
   return result.rows
 }
@@ -327,6 +335,8 @@ export interface RevocationRow {
   id: string
   kind: 'ended' | 'stale'
   at: Date
+  /** From which version of the claims on its tokens hold; null where none does. */
+  version: number | null
 }
 
 /** Families that have ended, or whose tokens have become stale, from then on. */
@@ -334,9 +344,9 @@ export async function listRevocations(db: Queryable, from: Date): Promise<Revoca
   // An upper bound lets the planner, who need not know $1, take these for the few they are.
   const result = await db.query<RevocationRow>({
     name: 'families-revoked',
-    text: `SELECT id, 'ended' AS kind, ended_at AS at FROM families WHERE ended_at >= $1 AND ended_at < 'infinity'
-           UNION ALL SELECT id, 'ended', ended_at FROM erased_families WHERE ended_at >= $1 AND ended_at < 'infinity'
-           UNION ALL SELECT id, 'stale', stale_since FROM families WHERE stale_since >= $1 AND stale_since < 'infinity'`,
+    text: `SELECT id, 'ended' AS kind, ended_at AS at, NULL::int AS version FROM families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id, 'ended', ended_at, NULL FROM erased_families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id, 'stale', stale_since, claims_version FROM families WHERE stale_since >= $1 AND stale_since < 'infinity'`,
     values: [from],
   })
   return result.rows

@@ -4,7 +4,9 @@ import type { Storage } from './storage.ts'
 
 export type { IdentityRow }
 
-export type NewIdentity = Omit<IdentityRow, 'disabledAt' | 'erasedFrom' | 'emailKey'> & { emailKey: string }
+export type NewIdentity = Omit<IdentityRow, 'disabledAt' | 'erasedFrom' | 'emailKey' | 'claimsVersion'> & {
+  emailKey: string
+}
 
 /**
  * Null when the user name is somebody else's, or the address is and must not be. `sharesAddress` lets the row go in all the
@@ -108,18 +110,14 @@ export async function assignAddress(
   return result.rowCount === 1
 }
 
-export async function updateRoles(db: Queryable, id: string, roles: string[], now: Date): Promise<void> {
-  await db.query('UPDATE identities SET roles = $2, updated_at = $3 WHERE id = $1', [id, roles, now])
-}
-
-/** The roles of an identity once no transaction that is changing it is under way; null when it is gone. */
-export async function findRoles(db: Queryable, id: string): Promise<string[] | null> {
-  const result = await db.query<{ roles: string[] }>({
-    name: 'identity-roles',
-    text: 'SELECT roles FROM identities WHERE id = $1 FOR SHARE',
-    values: [id],
-  })
-  return result.rows[0]?.roles ?? null
+/** @returns the new version of its claims */
+export async function updateRoles(db: Queryable, id: string, roles: string[], now: Date): Promise<number> {
+  const result = await db.query<{ version: number }>(
+    `UPDATE identities SET roles = $2, claims_version = claims_version + 1, updated_at = $3 WHERE id = $1
+     RETURNING claims_version AS version`,
+    [id, roles, now],
+  )
+  return (result.rows[0] as { version: number }).version
 }
 
 /** Null enables. */
@@ -169,4 +167,5 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
 }
 
 const COLUMNS = `id, username, username_key AS "usernameKey", email, email_key AS "emailKey", email_verified AS "emailVerified",
-  password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom"`
+  password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
+  created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom"`

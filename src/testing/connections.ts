@@ -69,7 +69,7 @@ export async function tryToConnect(
     amr: ['pwd'],
     authTime: Math.floor(portal.clock().getTime() / 1000),
     jkt: terms.jkt ?? null,
-    roles: (await findIdentity(portal.storage, identityId))?.roles ?? [],
+    claimsVersion: (await findIdentity(portal.storage, identityId))?.claimsVersion ?? 0,
     app,
   })
   return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }

@@ -29,12 +29,14 @@ export type AggregateFamily = {
 export type FamilyAvgAggregateOutputType = {
   generation: number | null
   authTime: number | null
+  claimsVersion: number | null
   endGeneration: number | null
 }
 
 export type FamilySumAggregateOutputType = {
   generation: number | null
   authTime: number | null
+  claimsVersion: number | null
   endGeneration: number | null
 }
 
@@ -62,6 +64,7 @@ export type FamilyMinAggregateOutputType = {
   lifetime: string | null
   reviewAt: Date | null
   staleSince: Date | null
+  claimsVersion: number | null
   firstRotatedAt: Date | null
   endedAt: Date | null
   endCause: string | null
@@ -94,6 +97,7 @@ export type FamilyMaxAggregateOutputType = {
   lifetime: string | null
   reviewAt: Date | null
   staleSince: Date | null
+  claimsVersion: number | null
   firstRotatedAt: Date | null
   endedAt: Date | null
   endCause: string | null
@@ -127,6 +131,7 @@ export type FamilyCountAggregateOutputType = {
   lifetime: number
   reviewAt: number
   staleSince: number
+  claimsVersion: number
   firstRotatedAt: number
   seen: number
   endedAt: number
@@ -141,12 +146,14 @@ export type FamilyCountAggregateOutputType = {
 export type FamilyAvgAggregateInputType = {
   generation?: true
   authTime?: true
+  claimsVersion?: true
   endGeneration?: true
 }
 
 export type FamilySumAggregateInputType = {
   generation?: true
   authTime?: true
+  claimsVersion?: true
   endGeneration?: true
 }
 
@@ -174,6 +181,7 @@ export type FamilyMinAggregateInputType = {
   lifetime?: true
   reviewAt?: true
   staleSince?: true
+  claimsVersion?: true
   firstRotatedAt?: true
   endedAt?: true
   endCause?: true
@@ -206,6 +214,7 @@ export type FamilyMaxAggregateInputType = {
   lifetime?: true
   reviewAt?: true
   staleSince?: true
+  claimsVersion?: true
   firstRotatedAt?: true
   endedAt?: true
   endCause?: true
@@ -239,6 +248,7 @@ export type FamilyCountAggregateInputType = {
   lifetime?: true
   reviewAt?: true
   staleSince?: true
+  claimsVersion?: true
   firstRotatedAt?: true
   seen?: true
   endedAt?: true
@@ -360,6 +370,7 @@ export type FamilyGroupByOutputType = {
   lifetime: string
   reviewAt: Date
   staleSince: Date | null
+  claimsVersion: number
   firstRotatedAt: Date | null
   seen: string[]
   endedAt: Date | null
@@ -417,6 +428,7 @@ export type FamilyWhereInput = {
   lifetime?: Prisma.StringFilter<"Family"> | string
   reviewAt?: Prisma.DateTimeFilter<"Family"> | Date | string
   staleSince?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  claimsVersion?: Prisma.IntFilter<"Family"> | number
   firstRotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
   seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
@@ -455,6 +467,7 @@ export type FamilyOrderByWithRelationInput = {
   lifetime?: Prisma.SortOrder
   reviewAt?: Prisma.SortOrder
   staleSince?: Prisma.SortOrderInput | Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   firstRotatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   seen?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -496,6 +509,7 @@ export type FamilyWhereUniqueInput = Prisma.AtLeast<{
   lifetime?: Prisma.StringFilter<"Family"> | string
   reviewAt?: Prisma.DateTimeFilter<"Family"> | Date | string
   staleSince?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  claimsVersion?: Prisma.IntFilter<"Family"> | number
   firstRotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
   seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
@@ -534,6 +548,7 @@ export type FamilyOrderByWithAggregationInput = {
   lifetime?: Prisma.SortOrder
   reviewAt?: Prisma.SortOrder
   staleSince?: Prisma.SortOrderInput | Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   firstRotatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   seen?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -576,6 +591,7 @@ export type FamilyScalarWhereWithAggregatesInput = {
   lifetime?: Prisma.StringWithAggregatesFilter<"Family"> | string
   reviewAt?: Prisma.DateTimeWithAggregatesFilter<"Family"> | Date | string
   staleSince?: Prisma.DateTimeNullableWithAggregatesFilter<"Family"> | Date | string | null
+  claimsVersion?: Prisma.IntWithAggregatesFilter<"Family"> | number
   firstRotatedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Family"> | Date | string | null
   seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Family"> | Date | string | null
@@ -607,6 +623,7 @@ export type FamilyCreateInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -645,6 +662,7 @@ export type FamilyUncheckedCreateInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -677,6 +695,7 @@ export type FamilyUpdateInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -715,6 +734,7 @@ export type FamilyUncheckedUpdateInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -750,6 +770,7 @@ export type FamilyCreateManyInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -781,6 +802,7 @@ export type FamilyUpdateManyMutationInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -815,6 +837,7 @@ export type FamilyUncheckedUpdateManyInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -859,6 +882,7 @@ export type FamilyCountOrderByAggregateInput = {
   lifetime?: Prisma.SortOrder
   reviewAt?: Prisma.SortOrder
   staleSince?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   firstRotatedAt?: Prisma.SortOrder
   seen?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
@@ -871,6 +895,7 @@ export type FamilyCountOrderByAggregateInput = {
 export type FamilyAvgOrderByAggregateInput = {
   generation?: Prisma.SortOrder
   authTime?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   endGeneration?: Prisma.SortOrder
 }
 
@@ -898,6 +923,7 @@ export type FamilyMaxOrderByAggregateInput = {
   lifetime?: Prisma.SortOrder
   reviewAt?: Prisma.SortOrder
   staleSince?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   firstRotatedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
@@ -930,6 +956,7 @@ export type FamilyMinOrderByAggregateInput = {
   lifetime?: Prisma.SortOrder
   reviewAt?: Prisma.SortOrder
   staleSince?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   firstRotatedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   endCause?: Prisma.SortOrder
@@ -941,6 +968,7 @@ export type FamilyMinOrderByAggregateInput = {
 export type FamilySumOrderByAggregateInput = {
   generation?: Prisma.SortOrder
   authTime?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   endGeneration?: Prisma.SortOrder
 }
 
@@ -1083,14 +1111,6 @@ export type FamilyCreateseenInput = {
   set: string[]
 }
 
-export type IntFieldUpdateOperationsInput = {
-  set?: number
-  increment?: number
-  decrement?: number
-  multiply?: number
-  divide?: number
-}
-
 export type BytesFieldUpdateOperationsInput = {
   set?: runtime.Bytes
 }
@@ -1141,6 +1161,7 @@ export type FamilyCreateWithoutIdentityInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1177,6 +1198,7 @@ export type FamilyUncheckedCreateWithoutIdentityInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1241,6 +1263,7 @@ export type FamilyScalarWhereInput = {
   lifetime?: Prisma.StringFilter<"Family"> | string
   reviewAt?: Prisma.DateTimeFilter<"Family"> | Date | string
   staleSince?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  claimsVersion?: Prisma.IntFilter<"Family"> | number
   firstRotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
   seen?: Prisma.StringNullableListFilter<"Family">
   endedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
@@ -1272,6 +1295,7 @@ export type FamilyCreateWithoutIdentitySessionInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1308,6 +1332,7 @@ export type FamilyUncheckedCreateWithoutIdentitySessionInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1366,6 +1391,7 @@ export type FamilyCreateWithoutAppInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1402,6 +1428,7 @@ export type FamilyUncheckedCreateWithoutAppInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1460,6 +1487,7 @@ export type FamilyCreateWithoutLedgerInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1497,6 +1525,7 @@ export type FamilyUncheckedCreateWithoutLedgerInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1544,6 +1573,7 @@ export type FamilyUpdateWithoutLedgerInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1581,6 +1611,7 @@ export type FamilyUncheckedUpdateWithoutLedgerInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1614,6 +1645,7 @@ export type FamilyCreateManyIdentityInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1645,6 +1677,7 @@ export type FamilyUpdateWithoutIdentityInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1681,6 +1714,7 @@ export type FamilyUncheckedUpdateWithoutIdentityInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1715,6 +1749,7 @@ export type FamilyUncheckedUpdateManyWithoutIdentityInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1748,6 +1783,7 @@ export type FamilyCreateManyIdentitySessionInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1779,6 +1815,7 @@ export type FamilyUpdateWithoutIdentitySessionInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1815,6 +1852,7 @@ export type FamilyUncheckedUpdateWithoutIdentitySessionInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1849,6 +1887,7 @@ export type FamilyUncheckedUpdateManyWithoutIdentitySessionInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1882,6 +1921,7 @@ export type FamilyCreateManyAppInput = {
   lifetime: string
   reviewAt: Date | string
   staleSince?: Date | string | null
+  claimsVersion?: number
   firstRotatedAt?: Date | string | null
   seen?: Prisma.FamilyCreateseenInput | string[]
   endedAt?: Date | string | null
@@ -1913,6 +1953,7 @@ export type FamilyUpdateWithoutAppInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1949,6 +1990,7 @@ export type FamilyUncheckedUpdateWithoutAppInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1983,6 +2025,7 @@ export type FamilyUncheckedUpdateManyWithoutAppInput = {
   lifetime?: Prisma.StringFieldUpdateOperationsInput | string
   reviewAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   staleSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   firstRotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   seen?: Prisma.FamilyUpdateseenInput | string[]
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2048,6 +2091,7 @@ export type FamilySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   lifetime?: boolean
   reviewAt?: boolean
   staleSince?: boolean
+  claimsVersion?: boolean
   firstRotatedAt?: boolean
   seen?: boolean
   endedAt?: boolean
@@ -2087,6 +2131,7 @@ export type FamilySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extens
   lifetime?: boolean
   reviewAt?: boolean
   staleSince?: boolean
+  claimsVersion?: boolean
   firstRotatedAt?: boolean
   seen?: boolean
   endedAt?: boolean
@@ -2124,6 +2169,7 @@ export type FamilySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extens
   lifetime?: boolean
   reviewAt?: boolean
   staleSince?: boolean
+  claimsVersion?: boolean
   firstRotatedAt?: boolean
   seen?: boolean
   endedAt?: boolean
@@ -2161,6 +2207,7 @@ export type FamilySelectScalar = {
   lifetime?: boolean
   reviewAt?: boolean
   staleSince?: boolean
+  claimsVersion?: boolean
   firstRotatedAt?: boolean
   seen?: boolean
   endedAt?: boolean
@@ -2170,7 +2217,7 @@ export type FamilySelectScalar = {
   endGeneration?: boolean
 }
 
-export type FamilyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "clientId" | "identityId" | "identitySessionId" | "generation" | "currentHash" | "previousHash" | "rotatedAt" | "scope" | "claims" | "sid" | "acr" | "amr" | "authTime" | "jkt" | "createdAt" | "lastUsedAt" | "idleExpiresAt" | "expiresAt" | "browser" | "address" | "lifetime" | "reviewAt" | "staleSince" | "firstRotatedAt" | "seen" | "endedAt" | "endCause" | "endBrowser" | "endAddress" | "endGeneration", ExtArgs["result"]["family"]>
+export type FamilyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "clientId" | "identityId" | "identitySessionId" | "generation" | "currentHash" | "previousHash" | "rotatedAt" | "scope" | "claims" | "sid" | "acr" | "amr" | "authTime" | "jkt" | "createdAt" | "lastUsedAt" | "idleExpiresAt" | "expiresAt" | "browser" | "address" | "lifetime" | "reviewAt" | "staleSince" | "claimsVersion" | "firstRotatedAt" | "seen" | "endedAt" | "endCause" | "endBrowser" | "endAddress" | "endGeneration", ExtArgs["result"]["family"]>
 export type FamilyInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   app?: boolean | Prisma.AppDefaultArgs<ExtArgs>
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
@@ -2228,9 +2275,13 @@ export type $FamilyPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
      */
     reviewAt: Date
     /**
-     * Application tokens issued before then carry claims that are not true any more.
+     * When the claims of its application tokens last changed while it was open.
      */
     staleSince: Date | null
+    /**
+     * Application tokens with an older version of the identity's claims carry what is not true any more.
+     */
+    claimsVersion: number
     firstRotatedAt: Date | null
     /**
      * Addresses and programs that refreshed it, the last one first; a few.
@@ -2695,6 +2746,7 @@ export interface FamilyFieldRefs {
   readonly lifetime: Prisma.FieldRef<"Family", 'String'>
   readonly reviewAt: Prisma.FieldRef<"Family", 'DateTime'>
   readonly staleSince: Prisma.FieldRef<"Family", 'DateTime'>
+  readonly claimsVersion: Prisma.FieldRef<"Family", 'Int'>
   readonly firstRotatedAt: Prisma.FieldRef<"Family", 'DateTime'>
   readonly seen: Prisma.FieldRef<"Family", 'String[]'>
   readonly endedAt: Prisma.FieldRef<"Family", 'DateTime'>

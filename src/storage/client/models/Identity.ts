@@ -20,8 +20,18 @@ export type IdentityModel = runtime.Types.Result.DefaultSelection<Prisma.$Identi
 
 export type AggregateIdentity = {
   _count: IdentityCountAggregateOutputType | null
+  _avg: IdentityAvgAggregateOutputType | null
+  _sum: IdentitySumAggregateOutputType | null
   _min: IdentityMinAggregateOutputType | null
   _max: IdentityMaxAggregateOutputType | null
+}
+
+export type IdentityAvgAggregateOutputType = {
+  claimsVersion: number | null
+}
+
+export type IdentitySumAggregateOutputType = {
+  claimsVersion: number | null
 }
 
 export type IdentityMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type IdentityMinAggregateOutputType = {
   emailVerified: boolean | null
   passwordHash: string | null
   passwordStandsAlone: boolean | null
+  claimsVersion: number | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
@@ -48,6 +59,7 @@ export type IdentityMaxAggregateOutputType = {
   emailVerified: boolean | null
   passwordHash: string | null
   passwordStandsAlone: boolean | null
+  claimsVersion: number | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
@@ -64,6 +76,7 @@ export type IdentityCountAggregateOutputType = {
   passwordHash: number
   passwordStandsAlone: number
   roles: number
+  claimsVersion: number
   createdAt: number
   updatedAt: number
   disabledAt: number
@@ -71,6 +84,14 @@ export type IdentityCountAggregateOutputType = {
   _all: number
 }
 
+
+export type IdentityAvgAggregateInputType = {
+  claimsVersion?: true
+}
+
+export type IdentitySumAggregateInputType = {
+  claimsVersion?: true
+}
 
 export type IdentityMinAggregateInputType = {
   id?: true
@@ -81,6 +102,7 @@ export type IdentityMinAggregateInputType = {
   emailVerified?: true
   passwordHash?: true
   passwordStandsAlone?: true
+  claimsVersion?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -96,6 +118,7 @@ export type IdentityMaxAggregateInputType = {
   emailVerified?: true
   passwordHash?: true
   passwordStandsAlone?: true
+  claimsVersion?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -112,6 +135,7 @@ export type IdentityCountAggregateInputType = {
   passwordHash?: true
   passwordStandsAlone?: true
   roles?: true
+  claimsVersion?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -157,6 +181,18 @@ export type IdentityAggregateArgs<ExtArgs extends runtime.Types.Extensions.Inter
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: IdentityAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: IdentitySumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: IdentityMinAggregateInputType
@@ -187,6 +223,8 @@ export type IdentityGroupByArgs<ExtArgs extends runtime.Types.Extensions.Interna
   take?: number
   skip?: number
   _count?: IdentityCountAggregateInputType | true
+  _avg?: IdentityAvgAggregateInputType
+  _sum?: IdentitySumAggregateInputType
   _min?: IdentityMinAggregateInputType
   _max?: IdentityMaxAggregateInputType
 }
@@ -201,11 +239,14 @@ export type IdentityGroupByOutputType = {
   passwordHash: string
   passwordStandsAlone: boolean
   roles: string[]
+  claimsVersion: number
   createdAt: Date
   updatedAt: Date
   disabledAt: Date | null
   erasedFrom: Date | null
   _count: IdentityCountAggregateOutputType | null
+  _avg: IdentityAvgAggregateOutputType | null
+  _sum: IdentitySumAggregateOutputType | null
   _min: IdentityMinAggregateOutputType | null
   _max: IdentityMaxAggregateOutputType | null
 }
@@ -238,6 +279,7 @@ export type IdentityWhereInput = {
   passwordHash?: Prisma.StringFilter<"Identity"> | string
   passwordStandsAlone?: Prisma.BoolFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
+  claimsVersion?: Prisma.IntFilter<"Identity"> | number
   createdAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
@@ -261,6 +303,7 @@ export type IdentityOrderByWithRelationInput = {
   passwordHash?: Prisma.SortOrder
   passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -287,6 +330,7 @@ export type IdentityWhereUniqueInput = Prisma.AtLeast<{
   passwordHash?: Prisma.StringFilter<"Identity"> | string
   passwordStandsAlone?: Prisma.BoolFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
+  claimsVersion?: Prisma.IntFilter<"Identity"> | number
   createdAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
@@ -310,13 +354,16 @@ export type IdentityOrderByWithAggregationInput = {
   passwordHash?: Prisma.SortOrder
   passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
   erasedFrom?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.IdentityCountOrderByAggregateInput
+  _avg?: Prisma.IdentityAvgOrderByAggregateInput
   _max?: Prisma.IdentityMaxOrderByAggregateInput
   _min?: Prisma.IdentityMinOrderByAggregateInput
+  _sum?: Prisma.IdentitySumOrderByAggregateInput
 }
 
 export type IdentityScalarWhereWithAggregatesInput = {
@@ -332,6 +379,7 @@ export type IdentityScalarWhereWithAggregatesInput = {
   passwordHash?: Prisma.StringWithAggregatesFilter<"Identity"> | string
   passwordStandsAlone?: Prisma.BoolWithAggregatesFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
+  claimsVersion?: Prisma.IntWithAggregatesFilter<"Identity"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Identity"> | Date | string | null
@@ -348,6 +396,7 @@ export type IdentityCreateInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -371,6 +420,7 @@ export type IdentityUncheckedCreateInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -394,6 +444,7 @@ export type IdentityUpdateInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -417,6 +468,7 @@ export type IdentityUncheckedUpdateInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -440,6 +492,7 @@ export type IdentityCreateManyInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -456,6 +509,7 @@ export type IdentityUpdateManyMutationInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -472,6 +526,7 @@ export type IdentityUncheckedUpdateManyInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -496,10 +551,15 @@ export type IdentityCountOrderByAggregateInput = {
   passwordHash?: Prisma.SortOrder
   passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
   erasedFrom?: Prisma.SortOrder
+}
+
+export type IdentityAvgOrderByAggregateInput = {
+  claimsVersion?: Prisma.SortOrder
 }
 
 export type IdentityMaxOrderByAggregateInput = {
@@ -511,6 +571,7 @@ export type IdentityMaxOrderByAggregateInput = {
   emailVerified?: Prisma.SortOrder
   passwordHash?: Prisma.SortOrder
   passwordStandsAlone?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
@@ -526,10 +587,15 @@ export type IdentityMinOrderByAggregateInput = {
   emailVerified?: Prisma.SortOrder
   passwordHash?: Prisma.SortOrder
   passwordStandsAlone?: Prisma.SortOrder
+  claimsVersion?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
   erasedFrom?: Prisma.SortOrder
+}
+
+export type IdentitySumOrderByAggregateInput = {
+  claimsVersion?: Prisma.SortOrder
 }
 
 export type IdentityScalarRelationFilter = {
@@ -556,6 +622,14 @@ export type BoolFieldUpdateOperationsInput = {
 export type IdentityUpdaterolesInput = {
   set?: string[]
   push?: string | string[]
+}
+
+export type IntFieldUpdateOperationsInput = {
+  set?: number
+  increment?: number
+  decrement?: number
+  multiply?: number
+  divide?: number
 }
 
 export type DateTimeFieldUpdateOperationsInput = {
@@ -674,6 +748,7 @@ export type IdentityCreateWithoutSessionsInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -696,6 +771,7 @@ export type IdentityUncheckedCreateWithoutSessionsInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -734,6 +810,7 @@ export type IdentityUpdateWithoutSessionsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -756,6 +833,7 @@ export type IdentityUncheckedUpdateWithoutSessionsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -778,6 +856,7 @@ export type IdentityCreateWithoutFamiliesInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -800,6 +879,7 @@ export type IdentityUncheckedCreateWithoutFamiliesInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -838,6 +918,7 @@ export type IdentityUpdateWithoutFamiliesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -860,6 +941,7 @@ export type IdentityUncheckedUpdateWithoutFamiliesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -882,6 +964,7 @@ export type IdentityCreateWithoutDevicesInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -904,6 +987,7 @@ export type IdentityUncheckedCreateWithoutDevicesInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -942,6 +1026,7 @@ export type IdentityUpdateWithoutDevicesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -964,6 +1049,7 @@ export type IdentityUncheckedUpdateWithoutDevicesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -986,6 +1072,7 @@ export type IdentityCreateWithoutMailLinksInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1008,6 +1095,7 @@ export type IdentityUncheckedCreateWithoutMailLinksInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1046,6 +1134,7 @@ export type IdentityUpdateWithoutMailLinksInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1068,6 +1157,7 @@ export type IdentityUncheckedUpdateWithoutMailLinksInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1090,6 +1180,7 @@ export type IdentityCreateWithoutTotpKeysInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1112,6 +1203,7 @@ export type IdentityUncheckedCreateWithoutTotpKeysInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1150,6 +1242,7 @@ export type IdentityUpdateWithoutTotpKeysInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1172,6 +1265,7 @@ export type IdentityUncheckedUpdateWithoutTotpKeysInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1194,6 +1288,7 @@ export type IdentityCreateWithoutPasskeysInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1216,6 +1311,7 @@ export type IdentityUncheckedCreateWithoutPasskeysInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1254,6 +1350,7 @@ export type IdentityUpdateWithoutPasskeysInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1276,6 +1373,7 @@ export type IdentityUncheckedUpdateWithoutPasskeysInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1298,6 +1396,7 @@ export type IdentityCreateWithoutRecoveryCodesInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1320,6 +1419,7 @@ export type IdentityUncheckedCreateWithoutRecoveryCodesInput = {
   passwordHash: string
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1358,6 +1458,7 @@ export type IdentityUpdateWithoutRecoveryCodesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1380,6 +1481,7 @@ export type IdentityUncheckedUpdateWithoutRecoveryCodesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1487,6 +1589,7 @@ export type IdentitySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   passwordHash?: boolean
   passwordStandsAlone?: boolean
   roles?: boolean
+  claimsVersion?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -1511,6 +1614,7 @@ export type IdentitySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   passwordHash?: boolean
   passwordStandsAlone?: boolean
   roles?: boolean
+  claimsVersion?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -1527,6 +1631,7 @@ export type IdentitySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   passwordHash?: boolean
   passwordStandsAlone?: boolean
   roles?: boolean
+  claimsVersion?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -1543,13 +1648,14 @@ export type IdentitySelectScalar = {
   passwordHash?: boolean
   passwordStandsAlone?: boolean
   roles?: boolean
+  claimsVersion?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
   erasedFrom?: boolean
 }
 
-export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
+export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "claimsVersion" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
 export type IdentityInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   sessions?: boolean | Prisma.Identity$sessionsArgs<ExtArgs>
   families?: boolean | Prisma.Identity$familiesArgs<ExtArgs>
@@ -1593,6 +1699,10 @@ export type $IdentityPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      */
     passwordStandsAlone: boolean
     roles: string[]
+    /**
+     * Counts the changes of what its application tokens claim: its roles.
+     */
+    claimsVersion: number
     createdAt: Date
     updatedAt: Date
     disabledAt: Date | null
@@ -2039,6 +2149,7 @@ export interface IdentityFieldRefs {
   readonly passwordHash: Prisma.FieldRef<"Identity", 'String'>
   readonly passwordStandsAlone: Prisma.FieldRef<"Identity", 'Boolean'>
   readonly roles: Prisma.FieldRef<"Identity", 'String[]'>
+  readonly claimsVersion: Prisma.FieldRef<"Identity", 'Int'>
   readonly createdAt: Prisma.FieldRef<"Identity", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"Identity", 'DateTime'>
   readonly disabledAt: Prisma.FieldRef<"Identity", 'DateTime'>

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { createRemoteJWKSet, decodeJwt } from 'jose'
+import { mintApplicationToken } from '../../src/domain/application-tokens.ts'
+import { endFamilies } from '../../src/domain/endings.ts'
+import { changeRoles } from '../../src/domain/identities.ts'
+import { notesApp } from '../../src/testing/apps.ts'
+import { type Connection, connect, home, refresh, successorIn } from '../../src/testing/connections.ts'
+import { ada } from '../../src/testing/people.ts'
+import { startTestServer, type TestServer } from '../../src/testing/server.ts'
+import { Revocations, type VerifiedToken } from './revocations.ts'
+
+let portal: TestServer
+let adaId: string
+let revocations: Revocations
+
+before(async () => {
+  portal = await startTestServer()
+  adaId = await portal.addIdentity(ada)
+  await portal.addApp('notes', notesApp)
+  const keys = createRemoteJWKSet(new URL(`${portal.url}/oauth/jwks`))
+  const url = `${portal.url}/oauth/revocations`
+  revocations = new Revocations(async () => ({ url, issuer: portal.url, keys }))
+})
+after(() => portal.close())
+
+/** The next application token of a family, as the API reads it. */
+async function nextToken(connection: Connection): Promise<VerifiedToken> {
+  const rotation = await refresh(portal.portal, connection)
+  connection.refreshToken = successorIn(rotation)
+  assert.equal(rotation.kind, 'rotated')
+  return decodeJwt(mintApplicationToken(portal.portal, rotation, rotation.family.scope, null).token)
+}
+
+test('the API tells tokens before and after each change of roles apart, in whatever second they are issued', async () => {
+  const connection = await connect(portal.portal, adaId, 'notes')
+  let last = await nextToken(connection)
+  await revocations.hear()
+  assert.equal(revocations.standingOf(last), 'good')
+  for (const roles of [['editor'], ['auditor'], []]) {
+    await changeRoles(portal.portal, adaId, roles)
+    const next = await nextToken(connection)
+    await revocations.hear()
+    assert.deepEqual(
+      [last, next].map((token) => revocations.standingOf(token)),
+      ['stale', 'good'],
+    )
+    last = next
+  }
+
+  // As it was issued before tokens had a version.
+  const { claims_version: _version, ...old } = last
+  assert.equal(revocations.standingOf(old), 'stale')
+  assert.equal(revocations.standingOf({ ...old, iat: old.iat + 2 }), 'good')
+
+  await endFamilies(portal.portal, { id: connection.familyId }, 'ended_by_person', home)
+  await revocations.hear()
+  assert.equal(revocations.standingOf(last), 'ended')
+})

@@ -13,6 +13,8 @@ import {
   applicationTokenClaims,
   type ApplicationTokenSubject,
   findApplicationToken,
+  findPerson,
+  introspectFor,
   signApplicationToken,
 } from './application-tokens.ts'
 import { createApp } from './apps.ts'
@@ -204,3 +206,30 @@ function claimsFor(connection: Connection, rest: Partial<ApplicationTokenSubject
 function encode(part: object): string {
   return Buffer.from(JSON.stringify(part)).toString('base64url')
 }
+
+test('a token whose key is withdrawn is refused at once, though its signature was verified before', async () => {
+  const token = signApplicationToken(portal, claimsFor(await connect(portal, adaId, 'notes')))
+  for (let turn = 0; turn < 2; turn++) assert.notEqual(await findApplicationToken(portal, token), null)
+  const { kid } = decodeProtectedHeader(token)
+  await portal.keys.rotate()
+  await portal.storage.pool.query('DELETE FROM signing_keys WHERE kid = $1', [kid])
+  await portal.keys.reload()
+  assert.equal(await findApplicationToken(portal, token), null)
+  assert.equal(await introspectFor(portal, token, 'notes', { secretHash: null }), null)
+  assert.equal(await findPerson(portal, token), null)
+})
+
+test('a token that was verified before is refused once its time is over, or its family has ended', async () => {
+  const notes = await connect(portal, adaId, 'notes')
+  const token = signApplicationToken(portal, claimsFor(notes))
+  const short = signApplicationToken(portal, {
+    ...claimsFor(notes),
+    exp: Math.floor(portal.clock().getTime() / 1000) + 1,
+  })
+  for (const each of [token, short]) assert.notEqual(await findPerson(portal, each), null)
+  portal.clock.advance(1)
+  assert.equal(await findPerson(portal, short), null)
+  assert.notEqual(await findPerson(portal, token), null)
+  await endFamilies(portal, { id: notes.familyId }, 'revoked_by_app', home)
+  assert.equal(await findPerson(portal, token), null)
+})

@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { type FamilyRow, findLivingFamily, type Rotated } from './families.ts'
+import { findIntrospected, findPersonOf, type Freshness, type Person } from '../storage/application-tokens.ts'
+import type { AppProof } from '../storage/apps.ts'
+import { type FamilyRow, findLivingFamily, momentOf, type Rotated } from './families.ts'
 import { headerOf, signJwt } from './jwts.ts'
 import type { Portal } from './portal.ts'
-import { verifiesWith } from './signing-keys.ts'
+import { type KeyRing, verifiesWith } from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
+import { VerifiedTokens } from './verified-tokens.ts'
+
+export type { Person }
 
 /** RFC 9068 §2.1. */
 const TYP = 'at+jwt'
@@ -104,22 +109,57 @@ export interface FoundApplicationToken {
  * or the family does not hold. APIs verify offline; this is stronger, because it sees a family that has just ended.
  */
 export async function findApplicationToken(portal: Portal, token: string): Promise<FoundApplicationToken | null> {
-  const claims = verifiedClaims(portal, token)
-  if (claims === null || claims.exp <= epochSeconds(portal.clock())) return null
-  const family = await findLivingFamily(portal, claims.fam)
-  if (family === null) return null
-  return { claims, family, isStale: isStale(claims, family) }
+  const claims = currentClaims(portal, token)
+  const family = claims === null ? null : await findLivingFamily(portal, claims.fam)
+  return claims === null || family === null ? null : { claims, family, isStale: isStale(claims, family) }
 }
 
-function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersion }: FamilyRow): boolean {
+/**
+ * The claims of a token that holds, for the app that this proof proves, which must be its own or one of its audience; of the
+ * family only what that needs is read. Null when anything is in the way: `findApplicationToken` says more.
+ */
+export async function introspectFor(
+  portal: Portal,
+  token: string,
+  clientId: string,
+  proof: AppProof,
+): Promise<ApplicationTokenClaims | null> {
+  const claims = currentClaims(portal, token)
+  if (claims === null) return null
+  const asked = { familyId: claims.fam, clientId, proof, audience: claims.aud }
+  const freshness = await findIntrospected(portal.storage.pool, asked, momentOf(portal))
+  return freshness === null || isStale(claims, freshness) ? null : claims
+}
+
+/** The person that a token which holds is about, read as narrowly. Null also for a family whose app asked for claims by name. */
+export async function findPerson(
+  portal: Portal,
+  token: string,
+): Promise<{ claims: ApplicationTokenClaims; person: Person } | null> {
+  const claims = currentClaims(portal, token)
+  const person = claims === null ? null : await findPersonOf(portal.storage.pool, claims.fam, momentOf(portal))
+  return claims === null || person === null || isStale(claims, person) ? null : { claims, person }
+}
+
+function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersion }: Freshness): boolean {
   const version = claims.claims_version as number | undefined
   if (version !== undefined) return version < oldestValidVersion
   // From before there were versions: everything from up to the second of the change.
   return staleSince !== null && claims.iat <= epochSeconds(staleSince)
 }
 
+/** Null when the signature or the time does not hold. */
+function currentClaims(portal: Portal, token: string): ApplicationTokenClaims | null {
+  const now = epochSeconds(portal.clock())
+  const claims = verifiedClaims(portal, token, now)
+  return claims !== null && claims.exp > now ? claims : null
+}
+
+/** Of each portal. */
+const verified = new WeakMap<KeyRing, VerifiedTokens<ApplicationTokenClaims>>()
+
 /** Only our own header is read (RFC 8725 §3.1): type, algorithm and a key id of ours, nothing else of it has any effect. */
-function verifiedClaims(portal: Portal, token: string): ApplicationTokenClaims | null {
+function verifiedClaims(portal: Portal, token: string, now: number): ApplicationTokenClaims | null {
   const parts = token.split('.')
   if (parts.length !== 3) return null
   const [header, payload, signature] = parts as [string, string, string]
@@ -127,9 +167,16 @@ function verifiedClaims(portal: Portal, token: string): ApplicationTokenClaims |
     .published()
     .find((candidate) => candidate.alg === 'ES256' && headerOf(candidate, TYP) === header)
   if (key === undefined) return null
+  const tokens = verified.get(portal.keys) ?? new VerifiedTokens()
+  verified.set(portal.keys, tokens)
+  const known = tokens.find(token)
+  if (known !== null) return known
+
   const raw = Buffer.from(signature, 'base64url')
   // Decoding forgives padding and spare bits; a token has one spelling.
   if (raw.toString('base64url') !== signature) return null
-  const holds = verifiesWith(key, `${header}.${payload}`, raw)
-  return holds ? (JSON.parse(Buffer.from(payload, 'base64url').toString()) as ApplicationTokenClaims) : null
+  if (!verifiesWith(key, `${header}.${payload}`, raw)) return null
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as ApplicationTokenClaims
+  tokens.keep(token, claims, now)
+  return claims
 }

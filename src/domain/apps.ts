@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../config.ts'
 import {
+  type AppProof,
   type AppRow,
   findApp,
   findAppFast,
@@ -18,7 +19,7 @@ import type { Portal } from './portal.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
 import { addSeconds } from './time.ts'
 
-export type { AppRow }
+export type { AppProof, AppRow }
 export { findApp, findAppFast, listApps }
 
 export const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'] as const

@@ -1,7 +1,6 @@
 import {
   type AdvancedFamily,
   advanceFamily,
-  type AppProof,
   countEndedFamilies,
   type FamilyRow,
   findFamily as findRow,
@@ -11,7 +10,7 @@ import {
   type NewFamily,
   searchFamilies as searchRows,
 } from '../storage/families.ts'
-import type { AppRow } from '../storage/apps.ts'
+import type { AppProof, AppRow } from '../storage/apps.ts'
 import { findIdentity } from '../storage/identities.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
 import { end as endNow } from './endings.ts'
@@ -158,7 +157,7 @@ function seenOf({ address, browser }: Place): string {
 
 const SEEN_PROGRAM = 100
 
-function momentOf(portal: Portal): Moment {
+export function momentOf(portal: Portal): Moment {
   const now = portal.clock()
   return { now, seenSince: addSeconds(now, -portal.lifetimes.identitySessionIdle) }
 }

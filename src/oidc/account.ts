@@ -14,8 +14,26 @@ export function findAccountWith(portal: Portal) {
   }
 }
 
+/** The claims that each scope stands for (OpenID Connect Core §5.4). */
+export const SCOPE_CLAIMS = {
+  openid: ['sub', 'acr', 'amr', 'auth_time'],
+  profile: ['name', 'preferred_username', 'updated_at'],
+  email: ['email', 'email_verified'],
+  address: ['address'],
+  phone: ['phone_number', 'phone_number_verified'],
+}
+
+/** What the identity says of itself under these scopes, as the library would pick it. */
+export function userinfoOf(identity: Named, scopes: string[]): Record<string, unknown> {
+  const claims: Record<string, unknown> = claimsOf(identity)
+  const names = scopes.flatMap((scope) => (SCOPE_CLAIMS as Record<string, string[]>)[scope] ?? [])
+  return Object.fromEntries(names.filter((name) => name in claims).map((name) => [name, claims[name]]))
+}
+
+type Named = Pick<IdentityRow, 'id' | 'username' | 'email' | 'emailVerified' | 'updatedAt'>
+
 /** OpenID Connect Core §5.1; the library gives out what the scopes and the claims parameter asked for. */
-function claimsOf(identity: IdentityRow): AccountClaims {
+function claimsOf(identity: Named): AccountClaims {
   return {
     sub: identity.id,
     name: identity.username,

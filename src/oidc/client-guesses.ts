@@ -30,7 +30,7 @@ export class ClientGuesses {
   async secretMatches(app: AppRow, secret: string): Promise<boolean> {
     const { ctx } = Provider
     const matches = secretMatches(app, secret, this.#portal.clock())
-    if (ctx === undefined || (matches && !this.#isWatched(ctx.req.place.address))) return matches
+    if (ctx === undefined || (matches && !this.isWatched(ctx.req.place.address))) return matches
     const refusal = await this.#judge(ctx, app.clientId, matches)
     if (refusal !== null) throw refusal
     return matches
@@ -67,7 +67,8 @@ export class ClientGuesses {
     return null
   }
 
-  #isWatched(address: string): boolean {
+  /** Whether a secret from this address must not be believed before the limits are asked. */
+  isWatched(address: string): boolean {
     const until = this.#watched.get(addressKey(address))
     return until !== undefined && until > this.#portal.clock()
   }

@@ -3,7 +3,7 @@ import { applicationTokenClaims } from '../domain/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps.ts'
 import { ACR_VALUES } from '../domain/authentication-context.ts'
 import type { Portal } from '../domain/portal.ts'
-import { findAccountWith, type PortalAccount } from './account.ts'
+import { findAccountWith, type PortalAccount, SCOPE_CLAIMS } from './account.ts'
 import { createAdapter } from './adapter.ts'
 import { CODE_LIFE } from './authorization-code-adapter.ts'
 import { loadExistingGrant } from './grants.ts'
@@ -99,13 +99,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
     discovery: { revocation_feed_endpoint: `${portal.publicUrl}${REVOCATION_FEED}` },
     acrValues: [...ACR_VALUES],
     scopes: OPENID_SCOPES,
-    claims: {
-      openid: ['sub', 'acr', 'amr', 'auth_time'],
-      profile: ['name', 'preferred_username', 'updated_at'],
-      email: ['email', 'email_verified'],
-      address: ['address'],
-      phone: ['phone_number', 'phone_number_verified'],
-    },
+    claims: SCOPE_CLAIMS,
     cookies: {
       names: {
         session: isHttps ? '__Host-protocol' : 'protocol',

@@ -1,5 +1,5 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { findApplicationToken } from '../domain/application-tokens.ts'
+import { type ApplicationTokenClaims, findApplicationToken } from '../domain/application-tokens.ts'
 import type { Portal } from '../domain/portal.ts'
 
 /**
@@ -19,7 +19,10 @@ export async function introspectApplicationToken(
   const { claims } = found
   const isEntitled =
     claims.client_id === client.clientId || (!client.app.isPublic && claims.aud === client.app.audience)
-  return isEntitled
-    ? { active: true, ...claims, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
-    : { active: false }
+  return isEntitled ? answerOf(claims) : { active: false }
+}
+
+/** Of a token that is active. */
+export function answerOf(claims: ApplicationTokenClaims): Record<string, unknown> {
+  return { active: true, ...claims, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
 }

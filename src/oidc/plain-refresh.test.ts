@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { after, before, beforeEach, test } from 'node:test'
 import { type AppRow, disableApp, enableApp, findApp, rotateSecret } from '../domain/apps.ts'
@@ -11,10 +10,11 @@ import { notesApp, photosApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { claimsOf, Client, type Tokens } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
-import { home } from '../testing/connections.ts'
 import { ada } from '../testing/people.ts'
+import { isAnswered } from '../testing/plain.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
-import { portOf, send } from '../testing/wire.ts'
+import { portOf, type Sent } from '../testing/wire.ts'
+import { readPlainForm } from './plain-forms.ts'
 import { answerPlainRefresh } from './plain-refresh.ts'
 
 const clock = createClock()
@@ -39,7 +39,7 @@ beforeEach(async () => {
   await browser.signIn(ada)
 })
 
-interface Sent {
+interface Asked {
   fields: [string, string][]
   headers?: Record<string, string>
 }
@@ -51,14 +51,14 @@ const asked = (refreshToken: string): [string, string][] => [
   ['grant_type', 'refresh_token'],
   ['refresh_token', refreshToken],
 ]
-const byBasic = ({ refresh_token: token }: Tokens): Sent => ({
+const byBasic = ({ refresh_token: token }: Tokens): Asked => ({
   fields: asked(token),
   headers: basic('notes', notes.secret),
 })
-const byPost = ({ refresh_token: token }: Tokens): Sent => ({
+const byPost = ({ refresh_token: token }: Tokens): Asked => ({
   fields: [...asked(token), ['client_id', 'notes'], ['client_secret', notes.secret as string]],
 })
-const byNobody = ({ refresh_token: token }: Tokens): Sent => ({ fields: [...asked(token), ['client_id', 'photos']] })
+const byNobody = ({ refresh_token: token }: Tokens): Asked => ({ fields: [...asked(token), ['client_id', 'photos']] })
 
 async function appOf(id: string): Promise<AppRow> {
   return (await findApp(server.portal.storage, id)) as AppRow
@@ -71,7 +71,7 @@ const update = (change: string) => async (tokens: Tokens) => {
 interface Case {
   what: string
   status: number
-  sent: (tokens: Tokens) => Sent
+  sent: (tokens: Tokens) => Asked
   /** Whose tokens they are; Notes unless it says otherwise. */
   client?: () => Client
   before?: (tokens: Tokens) => Promise<unknown>
@@ -261,31 +261,17 @@ for (const each of CASES) {
   })
 }
 
-/** Whether a request is answered here; what is not must still be there for the library to read. */
-async function isAnswered(request: {
-  headers?: Record<string, string>
-  body?: string
-  method?: string
-}): Promise<boolean> {
-  let left: string | null = null
+/** Whether a form is answered here. */
+async function isAnsweredHere({ method = 'POST', headers, ...sent }: Sent): Promise<boolean> {
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
-    req.place = home
-    if (await answerPlainRefresh(server.portal, createLogger('silent'), req, res)) return
-    left = await text(req)
-    res.writeHead(404).end()
+    const form = await readPlainForm(req)
+    return form !== null && answerPlainRefresh(server.portal, createLogger('silent'), req, res, form)
   }
-  const front = createServer((req, res) => void answer(req, res))
-  front.listen(0, '127.0.0.1')
-  await once(front, 'listening')
-  const { method = 'POST', headers, body } = request
-  const { status } = await send((front.address() as AddressInfo).port, {
+  return isAnswered(answer, {
     method,
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-    ...(body === undefined ? {} : { body }),
+    ...sent,
   })
-  front.close()
-  if (status === 404) assert.equal(left, body ?? '')
-  return status === 200
 }
 
 test('what nearly every app sends is answered without the library', async () => {
@@ -295,7 +281,7 @@ test('what nearly every app sends is answered without the library', async () => 
     [photos, byNobody],
   ] as const) {
     const { fields, headers } = sent(await client.connect(browser))
-    assert.equal(await isAnswered({ body: `${new URLSearchParams(fields)}`, headers: { ...headers } }), true)
+    assert.equal(await isAnsweredHere({ body: `${new URLSearchParams(fields)}`, headers: { ...headers } }), true)
   }
 })
 
@@ -315,8 +301,8 @@ test('whatever has one thing more is left to the library, whole', async () => {
     { headers, method: 'PUT' },
     { headers },
   ])
-    assert.equal(await isAnswered(request), false, JSON.stringify({ ...request.headers, authorization: '' }))
-  assert.equal(await isAnswered({ body, headers }), true)
+    assert.equal(await isAnsweredHere(request), false, JSON.stringify({ ...request.headers, authorization: '' }))
+  assert.equal(await isAnsweredHere({ body, headers }), true)
 })
 
 test('a refresh whose body comes in pieces is answered all the same', async () => {

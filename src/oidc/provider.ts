@@ -12,7 +12,10 @@ import { acceptOldHints } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './plain-authorization.ts'
+import { readPlainForm } from './plain-forms.ts'
+import { answerPlainIntrospection } from './plain-introspection.ts'
 import { answerPlainRefresh } from './plain-refresh.ts'
+import { answerPlainUserinfo } from './plain-userinfo.ts'
 import { followIdentitySession } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
@@ -53,7 +56,7 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       if (documents.answer(req, res)) return
       try {
         if (isRevocationFeed(req.url)) return await feed.answer(req, res)
-        if (req.url === ROUTES.token && (await answerPlainRefresh(portal, options.logger, req, res))) return
+        if (await answerPlainRequest(portal, options.logger, guesses, req, res)) return
       } catch (error) {
         options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
         res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
@@ -74,6 +77,29 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       handle = provider.callback()
       options.logger.info({ keys }, 'signing keys changed')
     },
+  }
+}
+
+/** What nearly every app sends is answered in front of the library. False when the request, untouched, is left to it. */
+async function answerPlainRequest(
+  portal: Portal,
+  logger: Logger,
+  guesses: ClientGuesses,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<boolean> {
+  switch (req.url) {
+    case ROUTES.token: {
+      const form = await readPlainForm(req)
+      return form !== null && answerPlainRefresh(portal, logger, req, res, form)
+    }
+    case ROUTES.introspection:
+      // Before a secret from there is believed, the limits on guesses are asked.
+      return !guesses.isWatched(req.place.address) && answerPlainIntrospection(portal, req, res)
+    case ROUTES.userinfo:
+      return answerPlainUserinfo(portal, req, res)
+    default:
+      return false
   }
 }
 

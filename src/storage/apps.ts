@@ -22,6 +22,16 @@ export async function findAppFast({ pool }: Storage, clientId: string): Promise<
   return result.rows[0] ?? null
 }
 
+/** The hash of the secret an app sent; null from one that sends none, as public apps do. */
+export interface AppProof {
+  secretHash: string | null
+}
+
+/** Whether this is the proof of the app; `secretHash` and `now` are parameters. */
+export const provesApp = (app: string, secretHash: string, now: string) =>
+  `CASE WHEN ${app}.is_public THEN ${secretHash}::text IS NULL
+    ELSE ${secretHash} IN (${app}.secret_hash, CASE WHEN ${app}.previous_secret_until > ${now} THEN ${app}.previous_secret_hash END) END`
+
 export async function listApps({ prisma }: Storage): Promise<AppRow[]> {
   return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
 }

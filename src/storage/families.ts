@@ -1,3 +1,4 @@
+import { type AppProof, provesApp } from './apps.ts'
 import type { Queryable } from './postgres.ts'
 import type { Storage } from './storage.ts'
 
@@ -66,7 +67,7 @@ const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a
 /** Whether an identity session lives, and whether a family that may follow one goes on; `now` and `seenSince` are parameters. */
 const sessionLives = (now: string, seenSince: string) =>
   `s.ended_at IS NULL AND s.expires_at > ${now} AND s.last_seen_at > ${seenSince}`
-const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
+export const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
   SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND ${sessionLives(now, seenSince)}))`
 
 /** Seconds that a family may last: its app's, or the portal's, which are not for what ends with its session. */
@@ -153,11 +154,6 @@ export async function findFamily(db: Queryable, id: string, { now, seenSince }: 
   return result.rows[0] ?? null
 }
 
-/** The hash of the secret an app sent; null from one that sends none, as public apps do. */
-export interface AppProof {
-  secretHash: string | null
-}
-
 export interface Advance {
   id: string
   clientId: string
@@ -219,8 +215,7 @@ export async function advanceFamily(
              AND f.idle_expires_at > $5 AND f.expires_at > $5 AND ${followsLiving('$5', '$12')}
              AND (f.jkt IS NULL OR f.jkt = $6) AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
              AND i.id = f.identity_id AND i.disabled_at IS NULL AND i.erased_from IS NULL AND a.client_id = f.client_id AND a.disabled_at IS NULL
-             AND (NOT $9::boolean OR CASE WHEN a.is_public THEN $10::text IS NULL
-               ELSE $10 IN (a.secret_hash, CASE WHEN a.previous_secret_until > $5 THEN a.previous_secret_hash END) END)
+             AND (NOT $9::boolean OR ${provesApp('a', '$10', '$5')})
            RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr,
              f.auth_time AS "authTime", i.roles, i.claims_version AS "claimsVersion", f.claims_version AS "oldestValidVersion", a.audience, a.application_token_ttl AS "applicationTokenTtl", f.lifetime,
              f.identity_session_id AS "identitySessionId"`,

@@ -1,0 +1,67 @@
+import { type AppProof, provesApp } from './apps.ts'
+import { type FamilyRow, followsLiving, type Moment } from './families.ts'
+import type { Queryable } from './postgres.ts'
+
+/** Which application tokens of a living family carry claims that are true. */
+export type Freshness = Pick<FamilyRow, 'staleSince' | 'oldestValidVersion'>
+
+/** What an app may ask about: the family of a token of its own, or of one that is made for its audience. */
+export interface Introspection {
+  familyId: string
+  /** The app that asks, and the hash of the secret it sent. */
+  clientId: string
+  proof: AppProof
+  /** The audience of the token. */
+  audience: string
+}
+
+/** Null when the family does not live, or when the app that asks is disabled, has not proved itself or may not ask. */
+export async function findIntrospected(
+  db: Queryable,
+  { familyId, clientId, proof, audience }: Introspection,
+  { now, seenSince }: Moment,
+): Promise<Freshness | null> {
+  const result = await db.query<Freshness>({
+    name: 'application-token-introspect',
+    text: `SELECT ${FRESHNESS} FROM ${LIVING}, apps c
+           WHERE f.id = $1 AND ${lives('$2', '$3')} AND c.client_id = $4 AND c.disabled_at IS NULL AND ${provesApp('c', '$5', '$2')}
+             AND (c.client_id = f.client_id OR (NOT c.is_public AND c.audience = $6))`,
+    values: [familyId, now, seenSince, clientId, proof.secretHash, audience],
+  })
+  return result.rows[0] ?? null
+}
+
+/** The person a family is about, as far as userinfo tells of them. */
+export interface Person extends Freshness {
+  id: string
+  username: string
+  email: string
+  emailVerified: boolean
+  updatedAt: Date
+  /** Of the family. */
+  scope: string
+}
+
+/** Null when the family does not live, or when its app asked for claims by name. */
+export async function findPersonOf(
+  db: Queryable,
+  familyId: string,
+  { now, seenSince }: Moment,
+): Promise<Person | null> {
+  const result = await db.query<Person>({
+    name: 'application-token-person',
+    text: `SELECT ${FRESHNESS}, f.scope, i.id, i.username, i.email, i.email_verified AS "emailVerified",
+             i.updated_at AS "updatedAt"
+           FROM ${LIVING} WHERE f.id = $1 AND ${lives('$2', '$3')} AND f.claims IS NULL`,
+    values: [familyId, now, seenSince],
+  })
+  return result.rows[0] ?? null
+}
+
+const FRESHNESS = 'f.stale_since AS "staleSince", f.claims_version AS "oldestValidVersion"'
+const LIVING = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
+
+/** Whether the family, its identity and its app live; `now` and `seenSince` are parameters. */
+const lives = (now: string, seenSince: string) =>
+  `f.ended_at IS NULL AND f.idle_expires_at > ${now} AND f.expires_at > ${now} AND ${followsLiving(now, seenSince)}
+    AND i.disabled_at IS NULL AND i.erased_from IS NULL AND a.disabled_at IS NULL`

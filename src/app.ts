@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
-import proxyAddr from 'proxy-addr'
 import { type Config, isLoopback } from './config.ts'
 import { findLivingIdentitySession } from './domain/identity-sessions.ts'
 import type { Portal } from './domain/portal.ts'
+import { closeUnread, hasBody, LONGEST_BODY, receiveBody } from './http/bodies.ts'
 import type { HttpContext } from './http/context.ts'
 import { answerHealth, answerReadiness } from './http/health.ts'
+import { createAddressReader } from './http/middleware/client-address.ts'
 import { errorPage } from './http/middleware/error-page.ts'
 import { logRequest } from './http/middleware/request-log.ts'
 import { requireSameOrigin } from './http/middleware/same-origin.ts'
@@ -23,6 +24,7 @@ import { createPortal } from './portal.ts'
 export interface App {
   portal: Portal
   protocol: Protocol
+  /** Answers one request. It never throws: what is unexpected is logged and answered with 500. */
   handle(req: IncomingMessage, res: ServerResponse): void
   close(): Promise<void>
 }
@@ -51,7 +53,6 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   const context: HttpContext = { portal, renderer, logger, outbox, provider: protocol.provider }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
-  pages.set('trust proxy', config.trustProxy)
   pages.set('query parser', 'simple')
   // What browsers see is decided by PUBLIC_URL, also behind a proxy that ends TLS.
   Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
@@ -66,39 +67,51 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   pages.use((_req, _res, next) => next(notFound()))
   pages.use(errorPage(logger))
 
-  const trust = pages.get('trust proxy fn') as (address: string, distance: number) => boolean
+  const findAddress = createAddressReader(config.trustProxy, logger)
+
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const address = findAddress(req)
+    // The client has reset the connection, or its connection is being closed.
+    if (address === null || !req.socket.writable) return void req.socket.destroy()
+    logRequest(req, res, logger)
+    setBaseHeaders(res, isHttps)
+    req.place = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
+    try {
+      if (hasBody(req) && !(await receiveBody(req))) return
+    } catch (error) {
+      closeUnread(req, res)
+      failures.set(req, error)
+    }
+
+    const url = req.url ?? ''
+    const path = url.split('?', 1)[0] as string
+    if (path === '/healthz') return answerHealth(res)
+    if (path === '/readyz') return answerReadiness(res, portal.storage)
+    // Two names are a trick between a proxy and us (RFC 9112 §3.2).
+    if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
+    // Whatever else the address says, we publish and serve one (RFC 9110 §15.5.20).
+    if (req.headers.host !== host || !url.startsWith('/'))
+      return refuse(res, 421, 'This portal does not answer for that host.')
+    if (isMachineEndpoint(path)) return failures.has(req) ? refuseBody(res) : protocol.handle(req, res)
+    try {
+      if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))
+        return
+    } catch (error) {
+      // The page for this error, without asking the same stores again first.
+      failures.set(req, error)
+    }
+    pages(req as Request, res as Response)
+  }
 
   return {
     portal,
     protocol,
     handle(req, res) {
-      logRequest(req, res, logger)
-      setBaseHeaders(res, isHttps)
-      req.place = {
-        browser: (req.headers['user-agent'] ?? '').slice(0, 400),
-        address: proxyAddr(req, trust).replace(/^::ffff:/, ''),
-      }
-
-      const url = req.url ?? ''
-      const path = url.split('?', 1)[0] as string
-      if (path === '/healthz') return answerHealth(res)
-      if (path === '/readyz') return void answerReadiness(res, portal.storage)
-      // Two names are a trick between a proxy and us (RFC 9112 §3.2).
-      if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
-      // Whatever else the address says, we publish and serve one (RFC 9110 §15.5.20).
-      if (req.headers.host !== host || !url.startsWith('/'))
-        return refuse(res, 421, 'This portal does not answer for that host.')
-      if (isMachineEndpoint(path)) return void protocol.handle(req, res)
-      const showPage = () => pages(req as Request, res as Response)
-      if (!isAuthorization(req.method, path)) return showPage()
-      protocol.authorizeSilently(req, res).then(
-        (isAnswered) => isAnswered || showPage(),
-        (error: unknown) => {
-          // The page for this error, without asking the same stores again first.
-          failures.set(req, error)
-          showPage()
-        },
-      )
+      answer(req, res).catch((error: unknown) => {
+        logger.error({ requestId: req.requestId, error }, 'request failed')
+        if (res.headersSent) res.destroy()
+        else refuse(res, 500, 'The portal made a mistake. It has been written down.')
+      })
     },
     async close() {
       await portal.passwords.close()
@@ -114,4 +127,11 @@ function countHosts(rawHeaders: string[]): number {
 
 function refuse(res: ServerResponse, status: number, words: string): void {
   res.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' }).end(`${words}\n`)
+}
+
+/** For programs (RFC 6749 §5.2). */
+function refuseBody(res: ServerResponse): void {
+  res.writeHead(413, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' })
+  const words = `the request body is longer than ${LONGEST_BODY} bytes`
+  res.end(JSON.stringify({ error: 'invalid_request', error_description: words }))
 }

@@ -32,6 +32,11 @@ export class Connections {
     server.prependListener('request', (req, res) => this.#answer(req.socket, res))
   }
 
+  /** What is being answered on a connection at this moment. */
+  answerOn(socket: Socket): ServerResponse | null {
+    return this.#open.get(socket)?.answer ?? null
+  }
+
   /** Takes no new connection, answers what still comes on those there are, and resolves when the last is closed. */
   async drain(): Promise<void> {
     this.#isDraining = true

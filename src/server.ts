@@ -5,7 +5,9 @@ import { createApp } from './app.ts'
 import { type Background, KEYS_EVERY_MS, repeat, startBackground } from './background.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
+import { announcesTooMuch } from './http/bodies.ts'
 import type { Logger } from './logger.ts'
+import { answerUnreadable } from './unreadable-requests.ts'
 
 export interface RunningServer {
   port: number
@@ -21,7 +23,15 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     app.handle,
   )
   const connections = new Connections(server)
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket))
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+    answerUnreadable(error, socket, connections.answerOn(socket)),
+  )
+  server.on('checkContinue', (req, res) => {
+    if (!announcesTooMuch(req)) res.writeContinue()
+    server.emit('request', req, res)
+  })
+  // An expectation we do not know is no reason to refuse (RFC 9110 §10.1.1).
+  server.on('checkExpectation', (req, res) => server.emit('request', req, res))
   let background: Background | null = null
   try {
     background = config.inProcessWorker ? await startBackground(app.portal, config, logger) : null
@@ -32,6 +42,8 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     await app.close()
     throw error
   }
+  // Such as a connection that could not be accepted, for want of file descriptors; the next one may be.
+  server.on('error', (error) => logger.error({ error }, 'the server could not accept a connection'))
   const stopFollowing = repeat(() => app.protocol.followKeys(), KEYS_EVERY_MS, logger)
 
   return {
@@ -45,21 +57,4 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
       background?.release()
     },
   }
-}
-
-/** What is not HTTP, or too long for it, never becomes a request; it still gets an answer with words. */
-function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const [status, words] = UNREADABLE[error.code ?? ''] ?? [
-    '400 Bad Request',
-    'That is not a request this portal can read.',
-  ]
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${words.length + 1}\r\n\r\n${words}\n`,
-  )
-}
-
-const UNREADABLE: Record<string, [string, string]> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The headers of that request are too long.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'That request took too long to arrive.'],
 }

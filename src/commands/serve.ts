@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { type Config, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { stopSignal } from './stop-signal.ts'
+import { exitOnUncaught } from './uncaught.ts'
 import { leaveAsWorker, stopOfWorker, Workers } from '../workers.ts'
 
 export function addServeCommand(program: Command): void {
@@ -11,10 +12,13 @@ export function addServeCommand(program: Command): void {
     .description('Run the portal.')
     .action(async () => {
       const config = readConfig()
-      const logger = createLogger(config.logLevel)
+      const logger = cluster.isWorker
+        ? createLogger(config.logLevel).child({ pid: process.pid })
+        : createLogger(config.logLevel)
+      exitOnUncaught(logger)
       // Listened for before anything starts, so a signal during a slow start stops it cleanly too.
       if (cluster.isWorker) {
-        await serve(config, logger.child({ pid: process.pid }), stopOfWorker())
+        await serve(config, logger, stopOfWorker())
         await leaveAsWorker()
       } else if (config.workers === 1) await serve(config, logger, stopSignal(), () => sayReady(config))
       else await superviseWorkers(config, logger, stopSignal())

@@ -4,6 +4,7 @@ import type { Background } from '../background.ts'
 import { type Config, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { stopSignal } from './stop-signal.ts'
+import { exitOnUncaught } from './uncaught.ts'
 
 export function addWorkerCommand(program: Command): void {
   program
@@ -11,7 +12,9 @@ export function addWorkerCommand(program: Command): void {
     .description('Send what is queued and forget what has expired, for portals that do not (IN_PROCESS_WORKER=false).')
     .action(async () => {
       const config = readConfig()
-      await work(config, createLogger(config.logLevel), stopSignal())
+      const logger = createLogger(config.logLevel)
+      exitOnUncaught(logger)
+      await work(config, logger, stopSignal())
       process.exit(0)
     })
 }

@@ -1,15 +1,12 @@
 import express, { type NextFunction, type Request, type Response } from 'express'
+import { hasBody, LONGEST_BODY } from '../bodies.ts'
 import { RequestRefused } from '../problems.ts'
 
 /** Forms only, and small ones; nested fields are not a thing here. */
-export const forms = [requireForm, express.urlencoded({ extended: false, limit: '32kb', parameterLimit: 50 })]
+export const forms = [requireForm, express.urlencoded({ extended: false, limit: LONGEST_BODY, parameterLimit: 50 })]
 
 function requireForm(req: Request, _res: Response, next: NextFunction): void {
-  const hasBody =
-    req.headers['content-length'] !== undefined
-      ? req.headers['content-length'] !== '0'
-      : req.headers['transfer-encoding'] !== undefined
-  if (!hasBody || req.is('application/x-www-form-urlencoded')) return next()
+  if (!hasBody(req) || req.is('application/x-www-form-urlencoded')) return next()
   next(
     new RequestRefused(
       415,

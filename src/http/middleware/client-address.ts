@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http'
+import { isIPv4, isIPv6, SocketAddress } from 'node:net'
+import proxyAddr from 'proxy-addr'
+import type { Logger } from '../../logger.ts'
+
+/** The value of `TRUST_PROXY`: every proxy, none, the last so many, or those with these addresses (with commas between). */
+export type TrustProxy = boolean | number | string
+
+/**
+ * Makes the function that says which IP address a request comes from, in one canonical form (`parseAddress`), so that every
+ * limit counts it as the same. It is the peer's, or, behind a trusted proxy, the one X-Forwarded-For names; if that entry
+ * is not an IP address, it is the peer's. `Forwarded` (RFC 7239) and X-Real-IP have no say. The function returns null when
+ * the client has closed the connection already. Warnings are logged once, because any client can cause them.
+ */
+export function createAddressReader(trustProxy: TrustProxy, logger: Logger): (req: IncomingMessage) => string | null {
+  const isTrusted = compileTrust(trustProxy)
+  const warned = new Set<string>()
+  const warnOnce = (words: string, details: object): void => {
+    if (warned.has(words)) return
+    warned.add(words)
+    logger.warn(details, words)
+  }
+
+  return (req) => {
+    const peer = parseAddress(req.socket.remoteAddress ?? '')
+    const header = req.headers['x-forwarded-for']
+    if (peer === null || header === undefined) return peer
+    if (isTrusted === null) {
+      warnOnce('X-Forwarded-For is ignored while TRUST_PROXY is off: behind a proxy, all clients count as one', {
+        peer,
+      })
+      return peer
+    }
+
+    let address = peer
+    // From the proxy next to us to the client; what stands further left than a trusted proxy was written by anybody.
+    for (const [distance, entry] of [header].flat().join(',').split(',').toReversed().entries()) {
+      if (!isTrusted(address, distance)) break
+      const next = parseAddress(entry.replace(/^[ \t]+|[ \t]+$/g, ''))
+      if (next === null) {
+        warnOnce('X-Forwarded-For holds something other than an IP address: the address of the peer counts instead', {
+          peer,
+          entry: entry.slice(0, 60),
+        })
+        return peer
+      }
+      address = next
+    }
+    return address
+  }
+}
+
+/**
+ * An IPv4 or IPv6 address as gateways write it: alone, in brackets, with a zone, with a port. The answer is without port and
+ * zone, in lower case and its shortest form (RFC 5952), and IPv4 where IPv6 only wraps it. Null for anything else.
+ */
+export function parseAddress(text: string): string | null {
+  const [, v4, bracketed, bare] = ADDRESS.exec(text) ?? []
+  if (v4 !== undefined) return isIPv4(v4) ? v4 : null
+  const v6 = bracketed ?? bare
+  if (v6 === undefined || !isIPv6(v6)) return null
+  // SocketAddress writes it the canonical way.
+  const { address } = new SocketAddress({ address: v6, family: 'ipv6' })
+  return address.replace(/^::ffff:(?=[\d.]+$)/, '')
+}
+
+const ADDRESS =
+  /^(?:(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?|\[([\da-f:.]{2,45})(?:%[\w.-]{1,32})?\](?::\d{1,5})?|([\da-f:.]{2,45})(?:%[\w.-]{1,32})?)$/i
+
+/** Null when no proxy is trusted. */
+function compileTrust(trustProxy: TrustProxy): ((address: string, distance: number) => boolean) | null {
+  if (typeof trustProxy === 'number') return trustProxy === 0 ? null : (_address, distance) => distance < trustProxy
+  if (typeof trustProxy === 'boolean') return trustProxy ? () => true : null
+  return proxyAddr.compile(trustProxy.split(',').map((network) => network.trim()))
+}

@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+
+/** What came back on a connection, and how it ended. */
+export interface Outcome {
+  received: string
+  /** False for a connection that was still open when the time was over. */
+  isClosed: boolean
+}
+
+/** A connection whose other side is never surprised: an error on it is an end like any other. */
+export async function open(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  await once(socket, 'connect')
+  return socket
+}
+
+/** Sends these bytes and resets the connection (TCP RST): at once, or with the first byte of an answer. */
+export async function reset(port: number, bytes: string, when: 'at once' | 'in the answer' = 'at once'): Promise<void> {
+  const socket = await open(port)
+  const closed = once(socket, 'close')
+  socket.write(bytes, 'latin1')
+  if (when === 'in the answer') await Promise.race([once(socket, 'data'), closed])
+  socket.resetAndDestroy()
+  await closed
+}
+
+/** Sends these pieces, one in each turn of the event loop, and reads until the other side closes, for at most so long (ms). */
+export async function drip(port: number, pieces: Iterable<string>, patience: number): Promise<Outcome> {
+  const socket = await open(port)
+  const ended = watch(socket, patience)
+  for (const piece of pieces) {
+    if (!socket.writable) break
+    socket.write(piece, 'latin1')
+    await new Promise(setImmediate)
+  }
+  return ended
+}
+
+/** Reads what comes until the other side closes, for at most so long (ms). */
+export async function watch(socket: Socket, patience: number): Promise<Outcome> {
+  const outcome: Outcome = { received: '', isClosed: false }
+  socket.setEncoding('latin1').on('data', (text: string) => (outcome.received += text))
+  const limit = setTimeout(() => socket.destroy(), patience)
+  socket.once('end', () => (outcome.isClosed = true)).once('error', () => (outcome.isClosed = true))
+  await once(socket, 'close')
+  clearTimeout(limit)
+  return outcome
+}
+
+/** Does this so many times, so many at once. */
+export async function flood(count: number, atOnce: number, act: (turn: number) => Promise<unknown>): Promise<void> {
+  let next = 0
+  const loop = async (): Promise<void> => {
+    while (next < count) await act(next++)
+  }
+  await Promise.all(Array.from({ length: atOnce }, loop))
+}

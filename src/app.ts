@@ -71,8 +71,8 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
 
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const address = findAddress(req)
-    // The client has reset the connection, or its connection is being closed.
-    if (address === null || !req.socket.writable) return void req.socket.destroy()
+    // The client has reset the connection, or the connection is being closed: there is no way to answer.
+    if (address === null || !req.socket.writable) return
     logRequest(req, res, logger)
     setBaseHeaders(res, isHttps)
     req.place = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }

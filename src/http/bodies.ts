@@ -59,7 +59,6 @@ export function closeUnread(req: IncomingMessage, res: ServerResponse): void {
     req.on('data', () => {
       if (socket.bytesRead > most) req.pause()
     })
-    req.once('end', () => socket.destroy())
   }
 }
 

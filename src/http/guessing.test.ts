@@ -53,6 +53,12 @@ test('whoever guesses too often is told how long to wait, on a page and for prog
   assert.equal((await signIn('ada', ada.password, '192.0.2.2')).status, 303)
 })
 
+test('an address that a gateway writes with a port, another each time, is limited as one', async () => {
+  const from = (turn: number) => (turn % 2 === 0 ? `192.0.2.77:${50_000 + turn}` : `[::ffff:192.0.2.77]:${turn}`)
+  const found = await statuses(FREE + 2, (turn) => signIn('ada', 'wrong', from(turn)))
+  assert.deepEqual(found, [401, 401, 401, 429])
+})
+
 test('somebody who has no account is answered the same', async () => {
   const found = await statuses(FREE + 2, () => signIn('nobody', 'wrong', '192.0.2.3'))
   assert.deepEqual(found, [401, 401, 401, 429])

@@ -18,9 +18,9 @@ export async function open(port: number): Promise<Socket> {
 /** Sends these bytes and resets the connection (TCP RST): at once, or with the first byte of an answer. */
 export async function reset(port: number, bytes: string, when: 'at once' | 'in the answer' = 'at once'): Promise<void> {
   const socket = await open(port)
-  const closed = once(socket, 'close')
+  const closed = closeOf(socket)
   socket.write(bytes, 'latin1')
-  if (when === 'in the answer') await Promise.race([once(socket, 'data'), closed])
+  if (when === 'in the answer') await Promise.race([new Promise((resolve) => socket.once('data', resolve)), closed])
   socket.resetAndDestroy()
   await closed
 }
@@ -43,9 +43,14 @@ export async function watch(socket: Socket, patience: number): Promise<Outcome> 
   socket.setEncoding('latin1').on('data', (text: string) => (outcome.received += text))
   const limit = setTimeout(() => socket.destroy(), patience)
   socket.once('end', () => (outcome.isClosed = true)).once('error', () => (outcome.isClosed = true))
-  await once(socket, 'close')
+  await closeOf(socket)
   clearTimeout(limit)
   return outcome
+}
+
+/** Unlike `once`, this does not reject when the connection is reset. */
+async function closeOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()))
 }
 
 /** Does this so many times, so many at once. */

@@ -65,7 +65,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     ),
   )
   pages.use((_req, _res, next) => next(notFound()))
-  pages.use(errorPage(logger))
+  pages.use(errorPage)
 
   const findAddress = createAddressReader(config.trustProxy, logger)
 

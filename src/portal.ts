@@ -28,10 +28,10 @@ export async function createPortal(
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
-    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers) })
+    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock })
     const { lifetimes, policy, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
-    const passwords = createPasswordJudge({ policy, publicUrl, onError })
+    const passwords = createPasswordJudge({ policy, publicUrl, onError, limits: { clock } })
     return { storage, logger, secrets, keys, hasher, passwords, places, lifetimes, policy, publicUrl, clock }
   } catch (error) {
     await storage.close()

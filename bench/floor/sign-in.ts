@@ -21,7 +21,7 @@ export async function signIn(
     values: [form.get('login')],
   })
   const identity = rows[0]
-  const matches = await portal.hasher.matches(identity?.hash ?? null, form.get('password') ?? '')
+  const matches = await portal.hasher.matches(identity?.hash ?? null, form.get('password') ?? '', 'bench')
   if (!matches || identity === undefined) return void res.writeHead(401, { 'Content-Length': 0 }).end()
 
   const now = portal.clock()

@@ -2,13 +2,14 @@ import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteMailLinks, findMailLinkOf } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
 import { addressProblem } from './addresses.ts'
-import { mayMail } from './guessing.ts'
+import { admitAddressChange, mayMail } from './guessing.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import { makeMailLink, type MailLinkRow } from './mail-links.ts'
 import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
 
-export type AddressChangeOutcome = { kind: 'asked' } | { kind: 'refused'; problem: string }
+export type AddressChangeOutcome =
+  { kind: 'asked' } | { kind: 'refused'; problem: string } | { kind: 'throttled'; retryAt: Date; suspended: boolean }
 
 /**
  * Asks the new address whether it is theirs; until that is confirmed the old one stays. Whether somebody else has it plays
@@ -24,6 +25,8 @@ export async function askForAddressChange(
   const problem = email === current ? 'This is your address already.' : addressProblem(email)
   if (problem !== null) return { kind: 'refused', problem }
 
+  const admission = await admitAddressChange(portal, identityId)
+  if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
   const isMailed = await mayMail(portal, email)
   await transaction(portal.storage.pool, async (db) => {
     await makeMailLink(portal, db, 'change-address', { identityId, email })

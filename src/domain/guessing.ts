@@ -49,6 +49,9 @@ export interface OpenGuess {
 /** Recoveries that may be asked for from one address, and mails that one person may be sent for it, in an hour. */
 const RECOVERIES_PER_HOUR = 20
 const MAILS_PER_HOUR = 3
+/** New passwords that may be tried for one identity, and new addresses that may be mailed for it, in an hour. */
+const NEW_PASSWORDS_PER_HOUR = 30
+const ADDRESS_CHANGES_PER_HOUR = 10
 
 /**
  * Asks whether a secret that somebody presents may be looked at. Whoever else guesses at the account, and from whichever
@@ -75,6 +78,16 @@ export async function beginGuess(portal: Portal, guess: Guess): Promise<OpenGues
 /** Asks whether an account may be made from this address; it counts whatever comes of it. */
 export async function admitRegistration(portal: Portal, address: string): Promise<{ kind: 'go' } | Wait> {
   return admit(portal, 'registration', address, portal.policy.registrationsPerHour)
+}
+
+/** Asks whether one more new password may be tried for an identity; it counts whatever comes of it. */
+export async function admitNewPassword(portal: Portal, identityId: string): Promise<{ kind: 'go' } | Wait> {
+  return count(portal, 'new-password', identityId, NEW_PASSWORDS_PER_HOUR)
+}
+
+/** Asks whether one more new address may be mailed for an identity; it counts whatever comes of it. */
+export async function admitAddressChange(portal: Portal, identityId: string): Promise<{ kind: 'go' } | Wait> {
+  return count(portal, 'address-change', identityId, ADDRESS_CHANGES_PER_HOUR)
 }
 
 /** Asks whether a forgotten password may be reported from this address; it counts whatever comes of it. */
@@ -119,7 +132,11 @@ async function noteFailure(portal: Portal, address: string): Promise<Suspension 
 async function admit(portal: Portal, act: string, address: string, perHour: number): Promise<{ kind: 'go' } | Wait> {
   const suspension = await findSuspension(portal, address)
   if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, suspended: true }
-  const { name, free, seconds } = hourlyTally(portal, act, addressKey(address), perHour)
+  return count(portal, act, addressKey(address), perHour)
+}
+
+async function count(portal: Portal, act: string, whose: string, perHour: number): Promise<{ kind: 'go' } | Wait> {
+  const { name, free, seconds } = hourlyTally(portal, act, whose, perHour)
   const { points, endsInMs } = await portal.storage.counters.add(name, seconds)
   return points <= free ? { kind: 'go' } : { kind: 'wait', retryAt: inMs(portal, endsInMs), suspended: false }
 }

@@ -14,6 +14,7 @@ import {
   updateRoles,
 } from '../storage/identities.ts'
 import { transaction } from '../storage/postgres.ts'
+import { addressKey } from './address-keys.ts'
 import { addressProblem } from './addresses.ts'
 import { mayMail } from './guessing.ts'
 import { endEverythingIn } from './endings.ts'
@@ -34,14 +35,39 @@ export interface Registration {
 
 export type RegistrationProblems = Partial<Record<keyof Registration, string>>
 
-export type RegistrationOutcome =
-  | { kind: 'registered'; identity: IdentityRow }
-  | { kind: 'refused'; problems: RegistrationProblems; verdict: PasswordVerdict }
+/** What keeps a registration from being made, all of it. */
+export interface Examination {
+  problems: RegistrationProblems
+  verdict: PasswordVerdict
+}
+
+export type RegistrationOutcome = { kind: 'registered'; identity: IdentityRow } | ({ kind: 'refused' } & Examination)
+
+/**
+ * Looks at a registration without making it. What costs little is looked at first, and a person is told of everything at once;
+ * whether an address has an account is no problem, because they must not learn it. `place` is null for an operator.
+ */
+export async function examineRegistration(
+  portal: Portal,
+  { username: typed, email, password }: Registration,
+  place: Place | null,
+): Promise<Examination> {
+  const username = canonicalUsername(typed)
+  const problems: RegistrationProblems = {}
+  const nameProblem = usernameProblem(username) ?? (await takenProblem(portal, username))
+  if (nameProblem !== null) problems.username = nameProblem
+  const unreachable = addressProblem(email.trim())
+  if (unreachable !== null) problems.email = unreachable
+
+  const verdict = await portal.passwords.judge(password, [username, email.trim()], false, sourceOf(place))
+  if (verdict.problem !== null) problems.password = verdict.problem
+  return { problems, verdict }
+}
 
 /**
  * Creates an identity. Whoever registers an address that somebody has does not learn that: they get an account like
  * everybody, the mail that goes to the address says what there is to say, and the address is theirs once they prove it.
- * An operator, for whom `place` is null, is told. @throws EstimatorBusy, HasherBusy
+ * An operator, for whom `place` is null, is told. @throws Overloaded
  */
 export async function register(
   portal: Portal,
@@ -49,13 +75,12 @@ export async function register(
   place: Place | null,
   extra: { roles?: string[]; emailVerified?: boolean } = {},
 ): Promise<RegistrationOutcome> {
-  const username = registration.username.normalize('NFKC').trim()
-  const email = registration.email.trim()
-  const verdict = await portal.passwords.judge(registration.password, [username, email], false)
-  const problems = problemsOf(username, email, verdict)
+  const { problems, verdict } = await examineRegistration(portal, registration, place)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
-  const passwordHash = await portal.hasher.hash(registration.password)
+  const username = canonicalUsername(registration.username)
+  const email = registration.email.trim()
+  const passwordHash = await portal.hasher.hash(registration.password, sourceOf(place))
   const now = portal.clock()
   const identity: NewIdentity = {
     id: randomUUID(),
@@ -75,8 +100,8 @@ export async function register(
   for (;;) {
     const registered = await insertRegistration(portal, identity, place, isTold)
     if (registered !== null) return { kind: 'registered', identity: registered }
-    if ((await findIdentityByKey(portal.storage, identity.usernameKey)) !== null)
-      return { kind: 'refused', problems: { username: 'This user name is taken.' }, verdict }
+    const taken = await takenProblem(portal, username)
+    if (taken !== null) return { kind: 'refused', problems: { username: taken }, verdict }
     if (place === null)
       return { kind: 'refused', problems: { email: 'There is an account with this address already.' }, verdict }
     // Somebody registered the address between the look at it and the write, so from now on the look finds it.
@@ -146,13 +171,22 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
   await transaction(portal.storage.pool, (db) => endEverythingIn(portal, db, id, ending, portal.clock()))
 }
 
-function problemsOf(username: string, email: string, verdict: PasswordVerdict): RegistrationProblems {
-  const problems: RegistrationProblems = {}
-  if (!/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(username)) {
-    problems.username = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
-  }
-  const unreachable = addressProblem(email)
-  if (unreachable !== null) problems.email = unreachable
-  if (verdict.problem !== null) problems.password = verdict.problem
-  return problems
+function canonicalUsername(typed: string): string {
+  return typed.normalize('NFKC').trim()
+}
+
+function usernameProblem(username: string): string | null {
+  return /^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(username)
+    ? null
+    : 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
+}
+
+async function takenProblem(portal: Portal, username: string): Promise<string | null> {
+  const owner = await findIdentityByKey(portal.storage, keyOf(username))
+  return owner === null ? null : 'This user name is taken.'
+}
+
+/** Operators share one turn in the queues of costly work. */
+function sourceOf(place: Place | null): string {
+  return place === null ? 'operator' : addressKey(place.address)
 }

@@ -143,7 +143,8 @@ async function writeAddressChange(portal: Portal, identityId: string, email: str
 
 async function writeReset(portal: Portal, email: string, place: Place): Promise<Letter[]> {
   const identity = await findIdentityByKey(portal.storage, keyOf(email))
-  if (identity === null) return []
+  // An account without a key for its address must not have a mail sent there: another account holds that address.
+  if (identity === null || identity.emailKey === null) return []
   const message = messages.resetPassword({
     username: identity.username,
     url: await link(portal, 'reset-password', '/reset-password', identity.id, identity.email),

@@ -1,5 +1,6 @@
+import { addressKey } from './address-keys.ts'
 import type { PasswordVerdict } from './password-judge.ts'
-import type { Portal } from './portal.ts'
+import type { Place, Portal } from './portal.ts'
 import { hasSecondFactor } from './second-factors.ts'
 
 /** Whose password it will be. */
@@ -9,13 +10,15 @@ interface Owner {
   email: string
 }
 
-/** Judges a password that somebody with an account wants to have from now on. @throws EstimatorBusy */
+/** Judges a password that somebody with an account wants to have from now on. */
 export async function judgeNewPassword(
   portal: Portal,
   { id, username, email }: Owner,
   password: string,
+  { address }: Place,
 ): Promise<PasswordVerdict> {
-  return portal.passwords.judge(password, [username, email], await hasSecondFactor(portal, id))
+  const isSecondFactorAsked = await hasSecondFactor(portal, id)
+  return portal.passwords.judge(password, [username, email], isSecondFactorAsked, addressKey(address))
 }
 
 /** How many characters the new password of this identity must have. */

@@ -3,7 +3,9 @@ import { deleteDevices } from '../storage/devices.ts'
 import { updatePasswordHash } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
+import { addressKey } from './address-keys.ts'
 import { endEverythingIn } from './endings.ts'
+import { admitNewPassword } from './guessing.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
@@ -28,7 +30,7 @@ export type PasswordChangeOutcome =
 
 /**
  * Changes the password of somebody who knows the one they have. Every other browser is signed out, and every app, in this
- * browser too, whose own identity session is left for the caller to replace. @throws EstimatorBusy, HasherBusy
+ * browser too, whose own identity session is left for the caller to replace. @throws Overloaded
  */
 export async function changePassword(
   portal: Portal,
@@ -38,12 +40,18 @@ export async function changePassword(
   const proof = await signIn(portal, { login: signedIn.username, password: current, place, deviceHash })
   if (proof.kind === 'wrong-credentials' || proof.kind === 'throttled') return proof
   const { identity } = proof
-  const verdict = await judgeNewPassword(portal, identity, password)
+  const admission = await admitNewPassword(portal, identity.id)
+  if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
+  const verdict = await judgeNewPassword(portal, identity, password, place)
   if (verdict.problem !== null) return { kind: 'refused', problem: verdict.problem, verdict }
 
   const { id: identityId } = identity
   const { standsAlone } = verdict
-  const replacement = { from: identity.passwordHash, to: await portal.hasher.hash(password), standsAlone }
+  const replacement = {
+    from: identity.passwordHash,
+    to: await portal.hasher.hash(password, addressKey(place.address)),
+    standsAlone,
+  }
   const now = portal.clock()
   return transaction(portal.storage.pool, async (db) => {
     // What was the current one a moment ago is not, once a reset or another change has come first.

@@ -77,7 +77,7 @@ for (const [password, verdict] of [
   ['zQjphsyf6ctifgu', 'stolen'],
 ] as const) {
   test(`the password ${JSON.stringify(password.slice(0, 30))} of ${password.length} is ${verdict}`, async () => {
-    const { problem, standsAlone } = await standard.judge(password, personal, false)
+    const { problem, standsAlone } = await standard.judge(password, personal, false, 'home')
     assert.equal(problem, WORDS[verdict])
     assert.equal(standsAlone, verdict === 'good')
   })
@@ -95,7 +95,7 @@ for (const [password, problem, standsAlone] of [
   ['99988877', WORDS.guessable, false],
 ] as const) {
   test(`beside a second factor ${JSON.stringify(password)} is ${problem === null ? 'enough' : 'refused'}`, async () => {
-    const verdict = await standard.judge(password, personal, true)
+    const verdict = await standard.judge(password, personal, true, 'home')
     assert.equal(verdict.problem, problem)
     assert.equal(verdict.standsAlone, standsAlone)
   })
@@ -103,13 +103,13 @@ for (const [password, problem, standsAlone] of [
 
 test('how long a password must be is the operator’s word', async () => {
   const lenient = open({ passwordLength: 10, passwordLengthWithSecondFactor: 9 })
-  assert.equal((await lenient.judge('kx7!pQ2m_Z', personal, false)).problem, null)
-  assert.equal((await lenient.judge('kx7!pQ2m_', personal, false)).problem, 'Use at least 10 characters.')
-  assert.equal((await lenient.judge('kx7!pQ2m', personal, true)).problem, 'Use at least 9 characters.')
+  assert.equal((await lenient.judge('kx7!pQ2m_Z', personal, false, 'home')).problem, null)
+  assert.equal((await lenient.judge('kx7!pQ2m_', personal, false, 'home')).problem, 'Use at least 10 characters.')
+  assert.equal((await lenient.judge('kx7!pQ2m', personal, true, 'home')).problem, 'Use at least 9 characters.')
 })
 
 test('the strength that is shown does not contradict the refusal', async () => {
-  const scoreOf = async (password: string) => (await standard.judge(password, personal, false)).score
+  const scoreOf = async (password: string) => (await standard.judge(password, personal, false, 'home')).score
   assert.equal(await scoreOf(ada.password), 4)
   assert.equal(await scoreOf('seven umbrella'), 2)
   assert.equal(await scoreOf('Passwort!2024Passwort!'), 1)
@@ -118,22 +118,22 @@ test('the strength that is shown does not contradict the refusal', async () => {
 })
 
 test('a weak password comes with advice that does not repeat itself or the password', async () => {
-  const { advice } = await standard.judge('monkeydragonfootball', personal, false)
+  const { advice } = await standard.judge('monkeydragonfootball', personal, false, 'home')
   assert.deepEqual(advice, ['Add a word or two that are less common.'])
 })
 
 test('while strength cannot be estimated the other rules go on, and nobody is refused for it', async () => {
   failures.length = 0
   const blind = open({}, new URL('data:text/javascript,throw new Error()'))
-  assert.deepEqual(await blind.judge(ada.password, personal, false), {
+  assert.deepEqual(await blind.judge(ada.password, personal, false, 'home'), {
     problem: null,
     score: null,
     advice: [],
     standsAlone: true,
   })
-  assert.equal((await blind.judge('password1234567', personal, false)).problem, WORDS.guessable)
-  assert.equal((await blind.judge('1qaz2wsx3edc4rfv', personal, false)).problem, WORDS.stolen)
-  assert.equal((await blind.judge('lovelacelovelace', personal, false)).problem, WORDS.personal)
+  assert.equal((await blind.judge('password1234567', personal, false, 'home')).problem, WORDS.guessable)
+  assert.equal((await blind.judge('1qaz2wsx3edc4rfv', personal, false, 'home')).problem, WORDS.stolen)
+  assert.equal((await blind.judge('lovelacelovelace', personal, false, 'home')).problem, WORDS.personal)
   assert.equal(failures.length, 4)
 })
 
@@ -149,14 +149,14 @@ test('a service that knows stolen passwords is asked about what is otherwise goo
   const judge = open({ passwordRangeUrl: url })
   failures.length = 0
 
-  assert.equal((await judge.judge('seven wet umbrellas in a row', personal, false)).problem, WORDS.stolen)
-  assert.equal((await judge.judge(ada.password, personal, false)).problem, null)
-  assert.equal((await judge.judge('password1234567', personal, false)).problem, WORDS.guessable)
+  assert.equal((await judge.judge('seven wet umbrellas in a row', personal, false, 'home')).problem, WORDS.stolen)
+  assert.equal((await judge.judge(ada.password, personal, false, 'home')).problem, null)
+  assert.equal((await judge.judge('password1234567', personal, false, 'home')).problem, WORDS.guessable)
   assert.equal(asked.length, 2)
 
   service.closeAllConnections()
   service.close()
-  assert.equal((await judge.judge('seven wet umbrellas in a row', personal, false)).problem, null)
+  assert.equal((await judge.judge('seven wet umbrellas in a row', personal, false, 'home')).problem, null)
   assert.deepEqual(
     failures.map(({ message }) => message),
     ['the service that knows stolen passwords gave no answer'],

@@ -18,10 +18,10 @@ export interface PasswordVerdict {
 
 export interface PasswordJudge {
   /**
-   * Judges a password somebody wants to have from now on. `personal` is their user name and their address.
-   * @throws EstimatorBusy
+   * Judges a password that a person wants to have from now on. `personal` is their user name and their address, `source` whose
+   * share of the queue of estimates it takes.
    */
-  judge(password: string, personal: string[], hasSecondFactor: boolean): Promise<PasswordVerdict>
+  judge(password: string, personal: string[], hasSecondFactor: boolean, source: string): Promise<PasswordVerdict>
   close(): Promise<void>
 }
 
@@ -48,13 +48,12 @@ export function createPasswordJudge({ policy, publicUrl, onError, limits }: Judg
   let breached: Promise<Buffer> | null = null
 
   return {
-    async judge(password, personal, hasSecondFactor) {
+    async judge(password, personal, hasSecondFactor, source) {
       const words = [...portalWords, ...personal, ...personal.map((word) => word.split('@')[0] ?? '')]
-      const strength =
-        password === '' ? null : await estimator.estimate(password.normalize('NFC'), words.filter(isTelling))
-      const score = strength?.score ?? null
       const minimum = hasSecondFactor ? policy.passwordLengthWithSecondFactor : policy.passwordLength
-
+      const strength =
+        password === '' ? null : await estimator.estimate(password.normalize('NFC'), words.filter(isTelling), source)
+      const score = strength?.score ?? null
       const refusal =
         refusalOfLength(password, minimum) ??
         refusalOfFirstGuess(password, words) ??

@@ -1,12 +1,20 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteDevices } from '../storage/devices.ts'
-import { findIdentity, type IdentityRow, lockIdentity, updatePasswordHash } from '../storage/identities.ts'
+import {
+  findIdentity,
+  findIdentityByKey,
+  type IdentityRow,
+  lockIdentity,
+  updatePasswordHash,
+} from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../storage/postgres.ts'
 import { takeAddressIn } from './address-proofs.ts'
+import { addressKey } from './address-keys.ts'
 import { addressProblem } from './addresses.ts'
-import { mayMail } from './guessing.ts'
+import { admitNewPassword, mayMail } from './guessing.ts'
 import { endEverythingIn } from './endings.ts'
+import { keyOf } from './login-keys.ts'
 import { LINK_LIVES, lookAtMailLink, useMailLink } from './mail-links.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
@@ -14,25 +22,31 @@ import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
 import { removeEverySecondFactorIn } from './second-factors.ts'
 
-export type ForgottenPasswordOutcome = { kind: 'asked' } | { kind: 'refused'; problem: string }
-
 export type PasswordResetOutcome =
   | { kind: 'reset'; identityId: string }
   | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
+  /** Too many were tried for this identity. */
+  | { kind: 'throttled'; retryAt: Date; suspended: boolean }
   /** The link is used, expired, foreign or not whole, or the address is not the one any more. */
   | { kind: 'dead' }
 
-/** Somebody has forgotten the password of an address. Whether anybody has that address is looked up when the mail is sent. */
-export async function askForPasswordReset(
-  portal: Portal,
-  typed: string,
-  place: Place,
-): Promise<ForgottenPasswordOutcome> {
-  const email = typed.trim()
-  const problem = addressProblem(email)
-  if (problem !== null) return { kind: 'refused', problem }
+/** The words a person reads who entered what no account can have; null for what one can. */
+export function recoveryProblem(typed: string): string | null {
+  const login = typed.trim()
+  if (login === '') return 'Enter your user name or e-mail.'
+  // No user name has a space in it.
+  return /[@\s]/.test(login) ? addressProblem(login) : null
+}
+
+/**
+ * A person has forgotten their password and names the account as at sign-in. Whether there is such an account changes neither
+ * the answer nor the work, and the name and the address of one account share its mails of an hour.
+ */
+export async function askForPasswordReset(portal: Portal, typed: string, place: Place): Promise<void> {
+  const owner = await findIdentityByKey(portal.storage, keyOf(typed))
+  // The mail looks an account up by the key of its address. An account without one has an address that another account holds.
+  const email = owner?.emailKey ?? keyOf(typed)
   if (await mayMail(portal, email)) await queueMail(portal, { kind: 'reset-password', email, place })
-  return { kind: 'asked' }
 }
 
 /** Whose password the link would reset; looking does not use it up. Null for a dead one. */
@@ -45,7 +59,7 @@ export async function lookAtPasswordReset(portal: Portal, token: string): Promis
 /**
  * Sets a new password with a link. Whoever knew the old one, or was signed in, is out everywhere, and the address is proved.
  * A second factor is still asked for, unless the address had never been proved before, and a disabled identity stays
- * disabled. @throws EstimatorBusy, HasherBusy
+ * disabled. @throws Overloaded
  */
 export async function resetPassword(
   portal: Portal,
@@ -55,12 +69,15 @@ export async function resetPassword(
 ): Promise<PasswordResetOutcome> {
   const owner = await lookAtPasswordReset(portal, token)
   if (owner === null) return { kind: 'dead' }
+  const admission = await admitNewPassword(portal, owner.id)
+  if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
+  const source = addressKey(place.address)
   const verdict = owner.emailVerified
-    ? await judgeNewPassword(portal, owner, password)
-    : await portal.passwords.judge(password, [owner.username, owner.email], false)
+    ? await judgeNewPassword(portal, owner, password, place)
+    : await portal.passwords.judge(password, [owner.username, owner.email], false, source)
   if (verdict.problem !== null) return { kind: 'refused', problem: verdict.problem, verdict }
 
-  const replacement = { to: await portal.hasher.hash(password), standsAlone: verdict.standsAlone }
+  const replacement = { to: await portal.hasher.hash(password, source), standsAlone: verdict.standsAlone }
   return transaction(portal.storage.pool, (db) => reset(portal, db, owner.id, token, replacement, place)).catch(
     (error: unknown) => {
       // Somebody else proved the address at this very moment.

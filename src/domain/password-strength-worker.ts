@@ -31,3 +31,5 @@ parentPort?.on('message', ({ password, words }: Question) => {
   const advice = [...new Set([feedback.warning ?? '', ...feedback.suggestions])].filter((sentence) => sentence !== '')
   parentPort?.postMessage({ score, advice } satisfies Strength)
 })
+
+parentPort?.postMessage('ready')

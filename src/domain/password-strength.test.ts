@@ -2,12 +2,7 @@ import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { after, test } from 'node:test'
 import { ada } from '../testing/people.ts'
-import {
-  createStrengthEstimator,
-  EstimatorBusy,
-  type EstimatorLimits,
-  type StrengthEstimator,
-} from './password-strength.ts'
+import { createStrengthEstimator, type EstimatorLimits, type StrengthEstimator } from './password-strength.ts'
 
 const failures: string[] = []
 const opened: StrengthEstimator[] = []
@@ -22,6 +17,7 @@ after(() => Promise.all(opened.map((estimator) => estimator.close())))
 /** Answers with the number of questions it was asked so far, ends at one and never answers another. */
 const moody = program(`
   let asked = 0
+  parentPort.postMessage('ready')
   parentPort.on('message', ({ password }) => {
     if (password === 'stumble') throw new Error('stumbled over ' + password)
     while (password === 'ponder');
@@ -36,8 +32,8 @@ function program(code: string): URL {
 
 test('a sentence is strong, and what everybody types is weak and comes with advice', async () => {
   const estimator = open()
-  assert.deepEqual(await estimator.estimate(ada.password, []), { score: 4, advice: [] })
-  const weak = await estimator.estimate('qwertyuiopasdfgh', [])
+  assert.deepEqual(await estimator.estimate(ada.password, [], 'home'), { score: 4, advice: [] })
+  const weak = await estimator.estimate('qwertyuiopasdfgh', [], 'home')
   assert.equal(weak?.score, 1)
   assert.deepEqual(weak.advice, [
     'This is similar to a commonly used password.',
@@ -47,18 +43,18 @@ test('a sentence is strong, and what everybody types is weak and comes with advi
 
 test('what is known of a person makes their password weaker', async () => {
   const estimator = open()
-  const of = async (words: string[]) => (await estimator.estimate('zebulonquist1842', words))?.score ?? null
+  const of = async (words: string[]) => (await estimator.estimate('zebulonquist1842', words, 'home'))?.score ?? null
   assert.ok(Number(await of(['zebulonquist'])) < Number(await of([])))
 })
 
 test('two hundred hostile characters hold up nothing but their own answer', async () => {
   const estimator = open()
-  await estimator.estimate(ada.password, [])
+  await estimator.estimate(ada.password, [], 'home')
   const delay = monitorEventLoopDelay({ resolution: 5 })
   delay.enable()
   const answers = await Promise.all(
     ['p4ssw0rd'.repeat(25), '4@8({[3#!1|0$5+7%2'.repeat(12).slice(0, 200), 'a4@b8c({<d6e3f9g'.repeat(12)].map(
-      async (hostile) => estimator.estimate(hostile, []),
+      async (hostile) => estimator.estimate(hostile, [], 'home'),
     ),
   )
   delay.disable()
@@ -67,24 +63,27 @@ test('two hundred hostile characters hold up nothing but their own answer', asyn
   assert.ok(delay.percentile(90) / 1e6 < 50, `${delay.percentile(90) / 1e6} ms`)
 })
 
-test('whoever would wait behind too many others is refused, and the others are answered', async () => {
+test('a password that would wait behind too many others is judged by the rest, and the others are answered', async () => {
   const estimator = open({ waiting: 2, program: moody })
-  const asked = Array.from({ length: 5 }, async () => estimator.estimate('', []))
-  const answers = await Promise.allSettled(asked)
+  await estimator.estimate('', [], 'home')
+  failures.length = 0
+  const asked = Array.from({ length: 5 }, async () => estimator.estimate('', [], 'home'))
+  const answers = await Promise.all(asked)
   assert.deepEqual(
-    answers.map((answer) =>
-      answer.status === 'fulfilled' ? answer.value?.score : answer.reason instanceof EstimatorBusy,
-    ),
-    [1, 2, 3, true, true],
+    answers.map((answer) => answer?.score ?? null),
+    [2, 3, 4, null, null],
   )
-  assert.equal((await estimator.estimate('', []))?.score, 4)
+  assert.deepEqual(
+    failures,
+    Array.from({ length: 2 }, () => 'too many requests wait for the same work'),
+  )
 })
 
-test('a worker that does not come to an end is ended, and the next question is answered by another', async () => {
-  const estimator = open({ patience: 1500, program: moody })
+test('an estimate that does not come to an end is ended, and the next one is made by another worker', async () => {
+  const estimator = open({ patience: 300, program: moody })
   failures.length = 0
   const [before, lost, next] = await Promise.all(
-    ['first', 'ponder', 'next'].map(async (password) => estimator.estimate(password, [])),
+    ['first', 'ponder', 'next'].map(async (password) => estimator.estimate(password, [], 'home')),
   )
   assert.deepEqual([before?.score, lost, next?.score], [1, null, 1])
   assert.deepEqual(failures, ['the strength of a password could not be estimated: ABORT_ERR'])
@@ -93,25 +92,32 @@ test('a worker that does not come to an end is ended, and the next question is a
 test('a worker that fails is replaced, and what is said of it does not quote the password', async () => {
   const estimator = open({ program: moody })
   failures.length = 0
-  assert.equal(await estimator.estimate('stumble', []), null)
-  assert.equal((await estimator.estimate('', []))?.score, 1)
+  assert.equal(await estimator.estimate('stumble', [], 'home'), null)
+  assert.equal((await estimator.estimate('', [], 'home'))?.score, 1)
   assert.deepEqual(failures, ['the strength of a password could not be estimated: Error'])
 })
 
 test('a worker is kept between two questions, and let go when nobody has asked for a while', async () => {
   const kept = open({ program: moody })
-  assert.deepEqual([(await kept.estimate('', []))?.score, (await kept.estimate('', []))?.score], [1, 2])
+  assert.deepEqual([(await kept.estimate('', [], 'home'))?.score, (await kept.estimate('', [], 'home'))?.score], [1, 2])
 
   const hasty = open({ idle: 0, program: moody })
-  await hasty.estimate('', [])
+  await hasty.estimate('', [], 'home')
   // Timers run in order, so the worker has been dismissed before this one is over.
   await new Promise((resolve) => setTimeout(resolve, 5))
-  assert.equal((await hasty.estimate('', []))?.score, 1)
+  assert.equal((await hasty.estimate('', [], 'home'))?.score, 1)
+})
+
+test('a worker that never gets ready is ended, and the password is judged by the rest', async () => {
+  const asleep = open({ startPatience: 300, program: program('setInterval(() => {}, 1000)') })
+  failures.length = 0
+  assert.equal(await asleep.estimate('', [], 'home'), null)
+  assert.deepEqual(failures, ['the strength of a password could not be estimated: ABORT_ERR'])
 })
 
 test('after it was closed it begins anew', async () => {
   const estimator = open({ program: moody })
-  await estimator.estimate('', [])
+  await estimator.estimate('', [], 'home')
   await estimator.close()
-  assert.equal((await estimator.estimate('', []))?.score, 1)
+  assert.equal((await estimator.estimate('', [], 'home'))?.score, 1)
 })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import pLimit from 'p-limit'
+import { FairQueue, Overloaded, type QueueLimits } from './fair-queue.ts'
 
 /** From one of the first thousand guesses to more than ten thousand million of them. */
 export type Score = 0 | 1 | 2 | 3 | 4
@@ -19,23 +19,20 @@ export interface Question {
 }
 
 export interface StrengthEstimator {
-  /** Null when nobody could say, or not in time. @throws EstimatorBusy */
-  estimate(password: string, words: string[]): Promise<Strength | null>
+  /** Null when there is no answer, or none in time. `source` is whose share of the queue it takes. */
+  estimate(password: string, words: string[], source: string): Promise<Strength | null>
   /** Ends the worker at once. */
   close(): Promise<void>
 }
 
-/** More people are choosing a password than can be answered soon; the same request may succeed a little later. */
-export class EstimatorBusy extends Error {}
-
-export interface EstimatorLimits {
-  /** How long one answer may take, the start of the worker included (ms). */
+export interface EstimatorLimits extends Pick<QueueLimits, 'waiting' | 'clock'> {
+  /** How long one estimate may take (ms); one that takes longer is ended with its worker. */
   patience?: number
+  /** How long a worker may take to start (ms). */
+  startPatience?: number
   /** How long a worker without a question is kept (ms). */
   idle?: number
-  /** How many questions may wait for their turn. */
-  waiting?: number
-  /** What the worker runs. */
+  /** What the worker runs: it posts one message when it is ready, then one for each question. */
   program?: URL
 }
 
@@ -46,66 +43,92 @@ export interface EstimatorLimits {
 export function createStrengthEstimator(
   onError: (error: Error) => void,
   {
-    patience = 5000,
+    patience = 2000,
+    startPatience = 10_000,
     idle = 60_000,
-    waiting = 20,
     program = new URL('./password-strength-worker.ts', import.meta.url),
+    ...queueLimits
   }: EstimatorLimits = {},
 ): StrengthEstimator {
-  const inTurn = pLimit(1)
-  let worker: Worker | null = null
+  const queue = new FairQueue(queueLimits)
+  let current: Helper | null = null
   let leaving: NodeJS.Timeout | undefined
 
-  const dismiss = async (): Promise<void> => {
+  const dismiss = async (helper: Helper | null): Promise<void> => {
     clearTimeout(leaving)
-    const dismissed = worker
-    worker = null
-    await dismissed?.terminate()
+    if (current === helper) current = null
+    await helper?.worker.terminate()
   }
 
-  const ask = async (question: Question): Promise<Strength | null> => {
+  /** A worker that is ready; null when it cannot be had in time. */
+  const findHelper = async (): Promise<Helper | null> => {
+    const helper = (current ??= startHelper(program, startPatience))
+    return helper.ready.then(
+      () => helper,
+      (error: unknown) => giveUp(helper, error),
+    )
+  }
+
+  const giveUp = async (helper: Helper, error: unknown): Promise<null> => {
+    await dismiss(helper)
+    onError(new Error(`the strength of a password could not be estimated: ${codeOf(error)}`))
+    return null
+  }
+
+  const ask = async (worker: Worker, question: Question): Promise<Strength> => {
     clearTimeout(leaving)
-    worker ??= startWorker(program)
     worker.ref()
-    try {
-      const strength = await answerOf(worker, question, patience)
-      worker.unref()
-      leaving = setTimeout(() => void dismiss(), idle).unref()
-      return strength
-    } catch (error) {
-      await dismiss()
-      onError(new Error(`the strength of a password could not be estimated: ${codeOf(error)}`))
-      return null
-    }
+    const answered = messageOf(worker, patience)
+    worker.postMessage(question)
+    const strength = (await answered) as Strength
+    worker.unref()
+    leaving = setTimeout(() => void dismiss(current), idle).unref()
+    return strength
   }
 
   return {
-    async estimate(password, words) {
-      if (inTurn.pendingCount >= waiting) throw new EstimatorBusy('too many passwords wait for an estimate')
-      return inTurn(() => ask({ password: password.slice(0, CONSIDERED), words }))
+    async estimate(password, words, source) {
+      const question = { password: bounded(password), words: words.map(bounded) }
+      // While a worker starts everybody waits for that together. Only then does the time begin in which turns must come.
+      if ((await findHelper()) === null) return null
+      const job = async () => {
+        const helper = await findHelper()
+        return helper && ask(helper.worker, question).catch((error: unknown) => giveUp(helper, error))
+      }
+      return queue.run(source, job).catch((error: unknown) => {
+        if (!(error instanceof Overloaded)) throw error
+        onError(error)
+        return null
+      })
     },
-    close: dismiss,
+    close: () => dismiss(current),
   }
+}
+
+interface Helper {
+  worker: Worker
+  ready: Promise<unknown>
 }
 
 /**
  * Only so many characters are looked at. Each makes a hostile password slower to estimate, and an honest one of this length
  * is strong already.
  */
-const CONSIDERED = 72
-
-function startWorker(program: URL): Worker {
-  // It sees none of our settings; an estimate that wants more memory than this fails, and the portal goes on.
-  const worker = new Worker(program, { env: {}, resourceLimits: { maxOldGenerationSizeMb: 384 } })
-  // Whoever waits for an answer hears of it; without a listener one that fails between two questions would end the process.
-  return worker.on('error', () => {})
+function bounded(text: string): string {
+  return text.slice(0, 48)
 }
 
-async function answerOf(worker: Worker, question: Question, patience: number): Promise<Strength> {
-  const answered = once(worker, 'message', { signal: AbortSignal.timeout(patience) })
-  worker.postMessage(question)
-  const [strength] = (await answered) as [Strength]
-  return strength
+function startHelper(program: URL, patience: number): Helper {
+  // It sees none of our settings; an estimate that wants more memory than this fails, and the portal goes on.
+  const worker = new Worker(program, { env: {}, resourceLimits: { maxOldGenerationSizeMb: 384 } })
+  // The error reaches the question that waits; without a listener one between two questions would end the process.
+  worker.on('error', () => {})
+  return { worker, ready: messageOf(worker, patience) }
+}
+
+async function messageOf(worker: Worker, patience: number): Promise<unknown> {
+  const [message] = (await once(worker, 'message', { signal: AbortSignal.timeout(patience) })) as [unknown]
+  return message
 }
 
 /** Not its message, which may quote the password. */

@@ -2,19 +2,12 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import argon2 from 'argon2'
 import { ada, grace } from '../testing/people.ts'
-import {
-  characterCount,
-  createPasswordHasher,
-  HasherBusy,
-  hashingCores,
-  isTooLong,
-  type PasswordHasher,
-} from './passwords.ts'
+import { characterCount, createPasswordHasher, hashingCores, isTooLong } from './passwords.ts'
 
-let hasher: PasswordHasher
+let hasher: ReturnType<typeof open>
 
-before(async () => {
-  hasher = createPasswordHasher()
+before(() => {
+  hasher = open()
 })
 
 test('a password is kept as argon2id with 19 MiB, two passes and one lane', async () => {
@@ -71,33 +64,6 @@ test('a hash of weaker parameters is to be made anew, one of ours is not', async
   assert.equal(await hasher.matches(await argon2.hash(ada.password, weaker), ada.password), true)
 })
 
-test('whoever would wait too long is refused, and the others are served', async () => {
-  const narrow = createPasswordHasher({ atOnce: 1, waiting: 2, pause: async () => {} })
-  const asked = Array.from({ length: 6 }, async () => narrow.hash(ada.password))
-  const answers = await Promise.allSettled(asked)
-  const refused = answers.filter((answer) => answer.status === 'rejected')
-  assert.equal(refused.length, 3)
-  for (const { reason } of refused) assert.ok(reason instanceof HasherBusy)
-  assert.equal(await narrow.matches(await narrow.hash(ada.password), ada.password), true)
-})
-
-test('asking for a password is refused in the same way as making one', async () => {
-  const closed = createPasswordHasher({ waiting: 0, pause: async () => {} })
-  await assert.rejects(closed.matches(null, ada.password), HasherBusy)
-})
-
-test('who is refused is held back for a moment, but no crowd of them', async () => {
-  const { promise: moment, resolve: over } = Promise.withResolvers<void>()
-  const closed = createPasswordHasher({ waiting: 0, heldBack: 2, pause: () => moment })
-  let refused = 0
-  const asked = Array.from({ length: 5 }, async () => closed.hash(ada.password).catch(() => refused++))
-  await new Promise(setImmediate)
-  assert.equal(refused, 3)
-  over()
-  await Promise.all(asked)
-  assert.equal(refused, 5)
-})
-
 test('all processes together leave one core to the apps, and hash one password each at the least', () => {
   const shares = [
     [1, 1],
@@ -109,17 +75,6 @@ test('all processes together leave one core to the apps, and hash one password e
     [1, 64],
   ].map(([processes, cores]) => hashingCores(processes as number, cores))
   assert.deepEqual(shares, [1, 1, 1, 3, 3, 1, 3])
-})
-
-test('no more passwords are hashed at once than were allowed', async () => {
-  const narrow = createPasswordHasher({ atOnce: 1 })
-  const finished: number[] = []
-  const one = await timeOf(async () => narrow.hash(ada.password))
-  const four = await timeOf(async () =>
-    Promise.all([1, 2, 3, 4].map(async (turn) => narrow.hash(ada.password).then(() => finished.push(turn)))),
-  )
-  assert.deepEqual(finished, [1, 2, 3, 4])
-  assert.ok(four > one * 1.5, `${four} for four, ${one} for one`)
 })
 
 test('characters are counted as a person sees them written, up to two hundred', () => {
@@ -140,8 +95,12 @@ async function cpuOf(work: () => Promise<unknown>): Promise<number> {
   return user + system
 }
 
-async function timeOf(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now()
-  await work()
-  return performance.now() - start
+/** For a single source, which waits for nothing but itself. */
+function open() {
+  const { hash, matches, needsRehash } = createPasswordHasher()
+  return {
+    hash: (password: string) => hash(password, 'home'),
+    matches: (known: string | null, password: string) => matches(known, password, 'home'),
+    needsRehash,
+  }
 }

@@ -1,10 +1,12 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
+import { addressKey } from './address-keys.ts'
 import { isKnownDevice } from './devices.ts'
+import { Overloaded } from './fair-queue.ts'
 import { beginGuess } from './guessing.ts'
 import { passwordMarkOf, type Proof } from './identity-sessions.ts'
 import { keyOf } from './login-keys.ts'
-import { HasherBusy, isTooLong } from './passwords.ts'
+import { isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
 import { hasSecondFactor } from './second-factors.ts'
 import type { Suspension } from './suspensions.ts'
@@ -27,7 +29,7 @@ export type SignInOutcome =
   | { kind: 'wrong-credentials'; suspension: Suspension | null }
   | { kind: 'throttled'; retryAt: Date; suspended: boolean }
 
-/** Checks a user name or address with its password. @throws HasherBusy */
+/** Checks a user name or address with its password. @throws Overloaded */
 export async function signIn(
   portal: Portal,
   { login, password, place, deviceHash }: SignInAttempt,
@@ -35,20 +37,23 @@ export async function signIn(
   if (isTooLong(password)) return { kind: 'wrong-credentials', suspension: null }
   const identity = await findIdentityByKey(portal.storage, keyOf(login))
   const isKnown = identity !== null && (await isKnownDevice(portal, identity.id, deviceHash))
+  const knownDevice = isKnown ? (deviceHash as Buffer).toString('base64url') : null
   const guess = await beginGuess(portal, {
     kind: 'sign-in',
     // As it was typed: if a name and an address shared their counters, that would tell that they belong together.
     account: login,
     address: place.address,
-    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
+    knownDevice,
   })
   if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
 
+  // A browser that the person has used before does not share its turns with strangers behind the same address.
+  const source = knownDevice ?? addressKey(place.address)
   // An unknown login pays for one hash too, so timing does not tell who has an account.
   const matches = await portal.hasher
-    .matches(identity?.passwordHash ?? null, password)
+    .matches(identity?.passwordHash ?? null, password, source)
     .catch(async (error: unknown) => {
-      if (error instanceof HasherBusy) await guess.withdraw()
+      if (error instanceof Overloaded) await guess.withdraw()
       throw error
     })
 
@@ -61,16 +66,24 @@ export async function signIn(
     return { kind: 'wrong-credentials', suspension }
   }
   await guess.succeeded()
-  let { passwordHash } = identity
-  if (portal.hasher.needsRehash(passwordHash)) {
-    const to = await portal.hasher.hash(password)
-    const replacement = { from: passwordHash, to, standsAlone: identity.passwordStandsAlone }
-    if (await updatePasswordHash(portal.storage.pool, identity.id, replacement, now)) passwordHash = to
-  }
+  const passwordHash = await renewHash(portal, identity, password, source)
   const kind = (await hasSecondFactor(portal, identity.id)) ? 'second-factor' : 'signed-in'
   return {
     kind,
     identity,
     proof: { identityId: identity.id, amr: ['pwd'], passwordMark: passwordMarkOf(passwordHash) },
   }
+}
+
+/** The hash of a password that was right, made anew if its parameters are too weak by now. A busy portal does that next time. */
+async function renewHash(portal: Portal, identity: IdentityRow, password: string, source: string): Promise<string> {
+  const { id, passwordHash: from, passwordStandsAlone: standsAlone } = identity
+  if (!portal.hasher.needsRehash(from)) return from
+  const to = await portal.hasher.hash(password, source).catch((error: unknown) => {
+    if (error instanceof Overloaded) return null
+    throw error
+  })
+  if (to === null) return from
+  const isReplaced = await updatePasswordHash(portal.storage.pool, id, { from, to, standsAlone }, portal.clock())
+  return isReplaced ? to : from
 }

@@ -45,8 +45,9 @@ test('whoever guesses too often is told how long to wait, on a page and for prog
     assert.ok(Number(response.headers.get('retry-after')) > 270)
     assert.deepEqual(response.headers.getSetCookie(), [])
     const page = await readPage(response)
-    assert.deepEqual([page.status, page.heading], [429, 'Too many tries'])
-    assert.match(page.text, /Wait 5 minutes, then try again\./)
+    assert.deepEqual([page.status, page.heading], [429, 'Sign in'])
+    assert.match(page.text, /Too many tries\. There were too many .* Wait 5 minutes, then try again\./)
+    assert.equal(page.forms[0]?.fields['login'], 'ada')
   }
   assert.match(server.log(), /"event":"too_many_guesses"[^\n]*"address":"192\.0\.2\.1"[^\n]*"suspended":false/)
   assert.equal((await signIn('grace', grace.password, '192.0.2.1')).status, 303)
@@ -88,8 +89,8 @@ test('a network that guesses at everybody is suspended, for signing in and regis
   ]) {
     assert.ok(Number(response.headers.get('retry-after')) > 890)
     const page = await readPage(response)
-    assert.deepEqual([page.status, page.heading], [429, 'Sign-in is paused'])
-    assert.match(page.text, /Sign-in from your network is paused until .*\d\d:\d\d UTC, because/)
+    assert.equal(page.status, 429)
+    assert.match(page.text, /Sign-in is paused\. Sign-in from your network is paused until .*\d\d:\d\d UTC, because/)
   }
   assert.equal((await signIn('ada', ada.password, '2001:db8:7:8::1')).status, 303)
 })
@@ -103,7 +104,10 @@ test('so many accounts come from one address in an hour', async () => {
   assert.deepEqual(await statuses(5, register), [303, 303, 303, 303, 429])
   const refused = await register(6)
   assert.ok(Number(refused.headers.get('retry-after')) > 3500)
-  assert.match((await readPage(refused)).text, /Wait one hour, then try again\./)
+  const page = await readPage(refused)
+  assert.match(page.text, /Wait one hour, then try again\./)
+  const kept = { username: 'p6x', email: 'p6@example.test', password: '', password_confirmation: '' }
+  assert.deepEqual(page.forms[0]?.fields, kept)
 })
 
 test('without a proxy that is trusted nobody is somewhere else because they say so', async () => {

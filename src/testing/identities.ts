@@ -24,7 +24,7 @@ export async function addIdentity(
       email,
       emailKey: keyOf(email),
       emailVerified,
-      passwordHash: await portal.hasher.hash(password),
+      passwordHash: await portal.hasher.hash(password, email),
       passwordStandsAlone: true,
       roles,
       createdAt: now,

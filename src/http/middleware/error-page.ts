@@ -1,37 +1,57 @@
 import type { NextFunction, Request, Response } from 'express'
 import { isUnavailable } from '../../domain/errors.ts'
-import { EstimatorBusy } from '../../domain/password-strength.ts'
-import { HasherBusy } from '../../domain/passwords.ts'
+import { Overloaded } from '../../domain/fair-queue.ts'
 import { secondsUntil } from '../../domain/time.ts'
-import type { Logger } from '../../logger.ts'
-import { portalOf } from '../context.ts'
+import { contextOf, portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { RequestRefused, TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
+import type { WaitWords } from '../waiting.ts'
 
-interface ErrorPage {
+interface ErrorPage extends WaitWords {
   status: number
-  title: string
-  sentence: string
-  advice: string
 }
 
 /** The one place that decides what a person sees of an error. What the log says is sharper. */
-export function errorPage(logger: Logger) {
-  return async (error: unknown, req: Request, res: Response, next: NextFunction): Promise<void> => {
-    if (res.headersSent) return next(error)
-    const page = describe(error)
-    if (page.status >= 500) logger.error({ requestId: req.requestId, error }, 'request failed')
-    if (page.status === 503) res.setHeader('Retry-After', '5')
-    if (error instanceof TooManyGuesses) {
-      res.setHeader('Retry-After', secondsUntil(error.wait.retryAt, portalOf(req).clock()))
-      logEvent(req, 'too_many_guesses', { suspended: error.wait.suspended })
-    }
-    res.status(page.status)
-    const reference = req.requestId
-    const back = { backHref: '/dashboard', backLabel: 'Go to your apps' }
-    await render(req, res, 'errors/show', { title: page.title, narrow: true }, { ...page, reference, ...back })
+export async function errorPage(error: unknown, req: Request, res: Response, next: NextFunction): Promise<void> {
+  if (res.headersSent) return next(error)
+  const page = beginRefusal(error, req, res)
+  const reference = req.requestId
+  const back = { backHref: '/dashboard', backLabel: 'Go to your apps' }
+  await render(req, res, 'errors/show', { title: page.title, narrow: true }, { ...page, reference, ...back })
+}
+
+/**
+ * Acts on a form. Where the portal is too busy (503) or the person has to wait (429), `show` answers with the same form, so
+ * that they lose neither what they typed nor the app they are on the way to. While a store is away no form can be made.
+ */
+export async function keepForm(
+  req: Request,
+  res: Response,
+  act: () => Promise<void>,
+  show: (wait: WaitWords) => Promise<void>,
+): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    if (!(error instanceof TooManyGuesses || error instanceof Overloaded)) throw error
+    await show(beginRefusal(error, req, res))
   }
+}
+
+/** Sets the status and says when to come back, and writes the log. @returns the words for the page */
+function beginRefusal(error: unknown, req: Request, res: Response): ErrorPage {
+  const page = describe(error)
+  const { logger } = contextOf(req)
+  if (error instanceof Overloaded) logEvent(req, 'overloaded')
+  else if (page.status >= 500) logger.error({ requestId: req.requestId, error }, 'request failed')
+  if (page.status === 503) res.setHeader('Retry-After', '5')
+  if (error instanceof TooManyGuesses) {
+    res.setHeader('Retry-After', secondsUntil(error.wait.retryAt, portalOf(req).clock()))
+    logEvent(req, 'too_many_guesses', { suspended: error.wait.suspended })
+  }
+  res.status(page.status)
+  return page
 }
 
 /** Words for every failure; also for those of the protocol's pages. */
@@ -41,7 +61,7 @@ export function describe(error: unknown): ErrorPage {
   // Before the stores are suspected: a browser that hung up in the middle of a form has a broken connection, too.
   const status = (error as { status?: unknown } | null)?.status
   if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
-  if (error instanceof HasherBusy || error instanceof EstimatorBusy || isUnavailable(error)) {
+  if (error instanceof Overloaded || isUnavailable(error)) {
     return {
       status: 503,
       title: 'One moment, please',

@@ -4,25 +4,33 @@ import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
 import { redirectWith } from '../notices.ts'
+import { keepForm } from '../middleware/error-page.ts'
+import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
+import type { WaitWords } from '../waiting.ts'
 
 /** GET /settings/email */
 export async function newAddressChange(req: Request, res: Response): Promise<void> {
-  await show(req, res, '', {})
+  await show(req, res, '')
 }
 
 /** POST /settings/email: the same answer, whoever has the new address. */
 export async function createAddressChange(req: Request, res: Response): Promise<void> {
   const email = textField(req.body, 'email')
-  const outcome = await askForAddressChange(portalOf(req), signedInOf(req), email, req.place)
-  switch (outcome.kind) {
-    case 'asked':
-      logEvent(req, 'address_change_asked')
-      return redirectWith(req, res, 'address-change-asked', '/settings')
-    case 'refused':
-      res.status(422)
-      return show(req, res, email, { email: outcome.problem })
+  const act = async () => {
+    const outcome = await askForAddressChange(portalOf(req), signedInOf(req), email, req.place)
+    switch (outcome.kind) {
+      case 'asked':
+        logEvent(req, 'address_change_asked')
+        return redirectWith(req, res, 'address-change-asked', '/settings')
+      case 'throttled':
+        throw new TooManyGuesses(outcome, portalOf(req).clock())
+      case 'refused':
+        res.status(422)
+        return show(req, res, email, { email: outcome.problem })
+    }
   }
+  await keepForm(req, res, act, (wait) => show(req, res, email, {}, wait))
 }
 
 /** POST /settings/email/withdrawal */
@@ -32,7 +40,13 @@ export async function createAddressChangeWithdrawal(req: Request, res: Response)
   redirectWith(req, res, 'address-change-withdrawn', '/settings')
 }
 
-async function show(req: Request, res: Response, typed: string, problems: Record<string, string>): Promise<void> {
+async function show(
+  req: Request,
+  res: Response,
+  typed: string,
+  problems: Record<string, string> = {},
+  wait: WaitWords | null = null,
+): Promise<void> {
   const { identityId, email } = signedInOf(req)
   const pending = await findPendingAddressChange(portalOf(req), identityId)
   await render(
@@ -40,6 +54,6 @@ async function show(req: Request, res: Response, typed: string, problems: Record
     res,
     'address-changes/new',
     { title: 'Change your address', narrow: true },
-    { email, typed, pendingEmail: pending?.email ?? null, problems },
+    { email, typed, pendingEmail: pending?.email ?? null, problems, wait },
   )
 }

@@ -3,9 +3,11 @@ import { hasSecondFactor } from '../../domain/second-factors.ts'
 import { cancelInteraction, confirmInteraction, type Interaction, resolveInteraction } from '../../oidc/interactions.ts'
 import { contextOf } from '../context.ts'
 import { optionalField } from '../form-fields.ts'
+import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { problemOf, showSecondStep, takeSecondStep } from './second-steps.ts'
+import type { WaitWords } from '../waiting.ts'
+import { missingCode, problemOf, showSecondStep, takeSecondStep } from './second-steps.ts'
 import { showSignIn, withReturnTo } from './sessions.ts'
 
 type InteractionRequest = Request<{ uid: string }>
@@ -20,7 +22,7 @@ export async function showInteraction(req: InteractionRequest, res: Response): P
       return res.redirect(303, interaction.url)
     case 'sign-in': {
       const login = interaction.loginHint || (req.signedIn?.username ?? '')
-      return showSignIn(req, res, { login, problem: null, returnTo: safeReturnTo(req.originalUrl, portal.publicUrl) })
+      return showSignIn(req, res, { login, returnTo: safeReturnTo(req.originalUrl, portal.publicUrl) })
     }
     case 'step-up':
       return showStepUp(req, res, interaction, null)
@@ -68,9 +70,17 @@ export async function createStepUp(req: InteractionRequest, res: Response): Prom
   if (interaction.kind === 'continue') return res.redirect(303, interaction.url)
   if (interaction.kind !== 'step-up') return res.redirect(303, onwards)
   const { identityId, amr } = interaction.signedIn
-  const next = await takeSecondStep(req, res, { identityId, amr, passwordMark: null }, onwards)
-  if (next !== null) return res.redirect(303, next)
-  await showStepUp(req, res, interaction, problemOf(req))
+  const missing = missingCode(req)
+  if (missing !== null) {
+    res.status(422)
+    return showStepUp(req, res, interaction, missing)
+  }
+  const act = async () => {
+    const next = await takeSecondStep(req, res, { identityId, amr, passwordMark: null }, onwards)
+    if (next !== null) return res.redirect(303, next)
+    await showStepUp(req, res, interaction, problemOf(req))
+  }
+  await keepForm(req, res, act, (wait) => showStepUp(req, res, interaction, null, wait))
 }
 
 /** POST /interaction/:uid/confirmation */
@@ -89,6 +99,7 @@ async function showStepUp(
   res: Response,
   { appName, signedIn }: Extract<Interaction, { kind: 'step-up' }>,
   problem: string | null,
+  wait: WaitWords | null = null,
 ): Promise<void> {
   const { portal } = contextOf(req)
   const { identityId, username } = signedIn
@@ -104,6 +115,7 @@ async function showStepUp(
       cancelAction,
       reason: `${appName} asks for your second factor, ${username}.`,
       problem,
+      wait,
       returnTo,
     })
   }

@@ -7,8 +7,10 @@ import { logEvent, logSuspension } from '../event-log.ts'
 import { passwordField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { redirectWith } from '../notices.ts'
+import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
+import type { WaitWords } from '../waiting.ts'
 import { enter } from './sessions.ts'
 
 /** GET /settings/password */
@@ -21,28 +23,37 @@ export async function createPasswordChange(req: Request, res: Response): Promise
   const signedIn = signedInOf(req)
   const current = passwordField(req.body, 'current_password')
   const password = passwordField(req.body, 'password')
-  if (password !== passwordField(req.body, 'password_confirmation')) {
-    return show(req, res, { password_confirmation: 'The two passwords are not the same.' })
+  const confirmation = passwordField(req.body, 'password_confirmation')
+  const problems = {
+    // Not a guess, so it is not counted as one.
+    ...(current === '' && { current_password: 'Enter your current password.' }),
+    ...(password === '' && { password: 'Enter a new password.' }),
+    ...(password !== confirmation && { password_confirmation: 'The two passwords are not the same.' }),
   }
-  const typed = { current, password, place: req.place, deviceHash: deviceOf(req) }
-  const outcome = await changePassword(portalOf(req), signedIn, typed)
-  switch (outcome.kind) {
-    case 'changed': {
-      logEvent(req, 'password_changed')
-      const { identityId, amr } = signedIn
-      const proof = { identityId, amr, passwordMark: null }
-      const next = await enter(req, res, proof, '/settings')
-      return next === null ? res.redirect(303, '/login') : redirectWith(req, res, 'password-changed', next)
+  if (Object.keys(problems).length > 0) return show(req, res, problems)
+
+  const act = async () => {
+    const typed = { current, password, place: req.place, deviceHash: deviceOf(req) }
+    const outcome = await changePassword(portalOf(req), signedIn, typed)
+    switch (outcome.kind) {
+      case 'changed': {
+        logEvent(req, 'password_changed')
+        const { identityId, amr } = signedIn
+        const proof = { identityId, amr, passwordMark: null }
+        const next = await enter(req, res, proof, '/settings')
+        return next === null ? res.redirect(303, '/login') : redirectWith(req, res, 'password-changed', next)
+      }
+      case 'throttled':
+        throw new TooManyGuesses(outcome, portalOf(req).clock())
+      case 'wrong-credentials':
+        logSuspension(req, outcome.suspension)
+        logEvent(req, 'password_change_refused')
+        return show(req, res, { current_password: 'That is not your password.' })
+      case 'refused':
+        return show(req, res, { password: outcome.problem }, outcome.verdict)
     }
-    case 'throttled':
-      throw new TooManyGuesses(outcome, portalOf(req).clock())
-    case 'wrong-credentials':
-      logSuspension(req, outcome.suspension)
-      logEvent(req, 'password_change_refused')
-      return show(req, res, { current_password: 'That is not your password.' })
-    case 'refused':
-      return show(req, res, { password: outcome.problem }, outcome.verdict)
   }
+  await keepForm(req, res, act, (wait) => show(req, res, {}, null, wait))
 }
 
 async function show(
@@ -50,6 +61,7 @@ async function show(
   res: Response,
   problems: Record<string, string>,
   verdict: PasswordVerdict | null = null,
+  wait: WaitWords | null = null,
 ): Promise<void> {
   if (Object.keys(problems).length > 0) res.status(422)
   const { username: owner, identityId } = signedInOf(req)
@@ -59,6 +71,6 @@ async function show(
     res,
     'password-changes/new',
     { title: 'Change your password', narrow: true },
-    { owner, problems, verdict, minimumLength },
+    { owner, problems, verdict, wait, minimumLength },
   )
 }

@@ -1,37 +1,46 @@
 import type { Request, Response } from 'express'
 import { newPasswordLength } from '../../domain/new-passwords.ts'
-import { askForPasswordReset, lookAtPasswordReset, resetPassword } from '../../domain/password-resets.ts'
+import {
+  askForPasswordReset,
+  lookAtPasswordReset,
+  recoveryProblem,
+  resetPassword,
+} from '../../domain/password-resets.ts'
 import { admitRecovery } from '../../domain/guessing.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { passwordField, textField } from '../form-fields.ts'
 import { redirectWith } from '../notices.ts'
+import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
+import type { WaitWords } from '../waiting.ts'
 
 type ResetRequest = Request<{ token: string }>
 
 /** GET /forgot-password */
 export async function newForgottenPassword(req: Request, res: Response): Promise<void> {
-  await showForgotten(req, res, '', {})
+  await showForgotten(req, res, '')
 }
 
 /** POST /forgot-password: the same answer and the same work, whoever has this address. */
 export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
-  const email = textField(req.body, 'email')
+  const login = textField(req.body, 'email')
   const portal = portalOf(req)
-  const admission = await admitRecovery(portal, req.place.address)
-  if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
-  const outcome = await askForPasswordReset(portal, email, req.place)
-  switch (outcome.kind) {
-    case 'asked':
-      logEvent(req, 'password_reset_asked')
-      return render(req, res, 'password-resets/asked', { title: 'Look into your mail', narrow: true }, {})
-    case 'refused':
-      res.status(422)
-      return showForgotten(req, res, email, { email: outcome.problem })
+  const problem = recoveryProblem(login)
+  if (problem !== null) {
+    res.status(422)
+    return showForgotten(req, res, login, { email: problem })
   }
+  const act = async () => {
+    const admission = await admitRecovery(portal, req.place.address)
+    if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
+    await askForPasswordReset(portal, login, req.place)
+    logEvent(req, 'password_reset_asked')
+    return render(req, res, 'password-resets/asked', { title: 'Look into your mail', narrow: true }, {})
+  }
+  await keepForm(req, res, act, (wait) => showForgotten(req, res, login, {}, wait))
 }
 
 /** GET /reset-password/:token: asks for the password, and does nothing. */
@@ -46,30 +55,36 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
   if (password !== passwordField(req.body, 'password_confirmation')) {
     return showReset(req, res, { password_confirmation: 'The two passwords are not the same.' })
   }
-  const outcome = await resetPassword(portalOf(req), token, password, req.place)
-  switch (outcome.kind) {
-    case 'reset':
-      logEvent(req, 'password_reset', { identityId: outcome.identityId })
-      return redirectWith(req, res, 'password-reset', '/login')
-    case 'refused':
-      return showReset(req, res, { password: outcome.problem }, outcome.verdict)
-    case 'dead':
-      return showDeadLink(req, res)
+  const act = async () => {
+    const outcome = await resetPassword(portalOf(req), token, password, req.place)
+    switch (outcome.kind) {
+      case 'reset':
+        logEvent(req, 'password_reset', { identityId: outcome.identityId })
+        return redirectWith(req, res, 'password-reset', '/login')
+      case 'throttled':
+        throw new TooManyGuesses(outcome, portalOf(req).clock())
+      case 'refused':
+        return showReset(req, res, { password: outcome.problem }, outcome.verdict)
+      case 'dead':
+        return showDeadLink(req, res)
+    }
   }
+  await keepForm(req, res, act, (wait) => showReset(req, res, {}, null, wait))
 }
 
 async function showForgotten(
   req: Request,
   res: Response,
   email: string,
-  problems: Record<string, string>,
+  problems: Record<string, string> = {},
+  wait: WaitWords | null = null,
 ): Promise<void> {
   await render(
     req,
     res,
     'password-resets/forgotten',
     { title: 'Forgotten password', narrow: true },
-    { email, problems },
+    { email, problems, wait },
   )
 }
 
@@ -78,6 +93,7 @@ async function showReset(
   res: Response,
   problems: Record<string, string>,
   verdict: PasswordVerdict | null = null,
+  wait: WaitWords | null = null,
 ): Promise<void> {
   const portal = portalOf(req)
   const { token } = req.params
@@ -91,7 +107,7 @@ async function showReset(
     res,
     'password-resets/new',
     { title: 'Choose a new password', narrow: true },
-    { token, owner: owner.username, problems, verdict, minimumLength },
+    { token, owner: owner.username, problems, verdict, wait, minimumLength },
   )
 }
 

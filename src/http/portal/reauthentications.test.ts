@@ -50,13 +50,28 @@ test('whoever signed in a while ago proves once more who they are, and comes bac
 
 test('a wrong password is refused in words, signs nobody out, and opens nothing', async () => {
   const browser = await staleBrowser()
-  for (const password of ['', 'wrong', grace.password]) {
+  for (const password of ['wrong', grace.password]) {
     const response = await browser.post('/reauthentication', { password, return_to: PAGE })
     const page = await readPage(response)
     assert.deepEqual([page.status, page.problems], [401, ['That is not your password.']])
   }
   assert.equal((await browser.get('/dashboard')).status, 200)
   assert.equal((await browser.get(PAGE)).status, 303)
+})
+
+test('an empty password is asked for, and is no attempt to sign in', async () => {
+  const browser = await staleBrowser()
+  const page = await readPage(await browser.post('/reauthentication', { password: '', return_to: PAGE }))
+  assert.deepEqual([page.status, page.problems], [422, ['Enter your password.']])
+  assert.equal(page.forms.find(({ action }) => action === '/reauthentication')?.fields['return_to'], PAGE)
+  const { rows } = await server.portal.storage.pool.query(
+    "SELECT count(*)::int FROM audit_events WHERE kind = 'sign_in_refused'",
+  )
+  await browser.post('/reauthentication', { password: '', return_to: PAGE })
+  const after = await server.portal.storage.pool.query(
+    "SELECT count(*)::int FROM audit_events WHERE kind = 'sign_in_refused'",
+  )
+  assert.deepEqual(after.rows, rows)
 })
 
 test('a form that was sent too late is not acted on, and its page is where the person comes back to', async () => {

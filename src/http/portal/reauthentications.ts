@@ -1,8 +1,10 @@
 import type { Request, Response } from 'express'
 import { portalOf, signedInOf } from '../context.ts'
 import { optionalField, passwordField } from '../form-fields.ts'
+import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import type { WaitWords } from '../waiting.ts'
 import { enterWithPassword, passkeyQuestion } from './sessions.ts'
 
 /** GET /reauthentication */
@@ -18,18 +20,31 @@ export async function createReauthentication(req: Request, res: Response): Promi
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
-  const next = await enterWithPassword(req, res, username, password, returnTo ?? '/settings')
-  if (next !== null) return res.redirect(303, next)
-  await show(req, res, 'That is not your password.', returnTo)
+  if (password === '') {
+    res.status(422)
+    return show(req, res, 'Enter your password.', returnTo)
+  }
+  const act = async () => {
+    const next = await enterWithPassword(req, res, username, password, returnTo ?? '/settings')
+    if (next !== null) return res.redirect(303, next)
+    await show(req, res, 'That is not your password.', returnTo)
+  }
+  await keepForm(req, res, act, (wait) => show(req, res, null, returnTo, wait))
 }
 
-async function show(req: Request, res: Response, problem: string | null, returnTo: string | null): Promise<void> {
+async function show(
+  req: Request,
+  res: Response,
+  problem: string | null,
+  returnTo: string | null,
+  wait: WaitWords | null = null,
+): Promise<void> {
   const { username } = signedInOf(req)
   await render(
     req,
     res,
     'reauthentications/new',
     { title: 'Confirm that it is you', narrow: true },
-    { username, problem, returnTo, passkeyOptions: passkeyQuestion(portalOf(req)) },
+    { username, problem, wait, returnTo, passkeyOptions: passkeyQuestion(portalOf(req)) },
   )
 }

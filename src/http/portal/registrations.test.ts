@@ -97,6 +97,15 @@ for (const [name, change, problems] of REFUSALS) {
   })
 }
 
+test('a refused form names everything that is wrong at once', async () => {
+  const all = { username: 'ADA', email: 'nowhere', password: 'short', password_confirmation: 'shorter' }
+  const page = await readPage(await register(all))
+  assert.deepEqual(
+    [page.status, page.problems],
+    [422, ['This user name is taken.', EMAIL, 'Use at least 15 characters.', 'The two passwords are not the same.']],
+  )
+})
+
 test('registering the address of somebody else answers like registering any, and takes nothing from them', async () => {
   const answers = []
   for (const [username, email] of [
@@ -180,7 +189,7 @@ test('a form that nobody has sent says nothing about strength', async () => {
   assert.doesNotMatch(html, /<meter|strength/)
 })
 
-test('a crowd with hostile passwords is answered or asked to come back, and holds up nobody else', async () => {
+test('a crowd with hostile passwords is answered, and holds up nobody else', async () => {
   const crowd = Promise.all(
     Array.from({ length: 30 }, (_, index) =>
       register({ password: `${index}${'a4@b8c({<d6e3f9g'.repeat(12)}`, email: '' }),
@@ -196,11 +205,7 @@ test('a crowd with hostile passwords is answered or asked to come back, and hold
       new Promise<boolean>((resolve) => setTimeout(resolve, 50, false)),
     ])
   }
-  const answers = await crowd
-  const busy = answers.filter(({ status }) => status === 503)
-  assert.ok(busy.length > 0)
-  assert.ok(busy.every(({ headers }) => headers.get('retry-after') === '5'))
-  assert.ok(answers.every(({ status }) => status === 422 || status === 503))
+  assert.deepEqual([...new Set((await crowd).map(({ status }) => status))], [422])
   assert.ok(slowest < 1500, `${slowest} ms`)
 })
 

@@ -1,13 +1,15 @@
 import type { Request, Response } from 'express'
 import { admitRegistration } from '../../domain/guessing.ts'
-import { register, type RegistrationProblems } from '../../domain/identities.ts'
+import { examineRegistration, register, type RegistrationProblems } from '../../domain/identities.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
+import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import type { WaitWords } from '../waiting.ts'
 import { appNameOf, enter, withReturnTo } from './sessions.ts'
 
 /** GET /register */
@@ -20,34 +22,36 @@ export async function newRegistration(req: Request, res: Response): Promise<void
 /** POST /register */
 export async function createRegistration(req: Request, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const username = textField(req.body, 'username')
-  const email = textField(req.body, 'email')
-  const password = passwordField(req.body, 'password')
-  const confirmation = passwordField(req.body, 'password_confirmation')
+  const registration = {
+    username: textField(req.body, 'username'),
+    email: textField(req.body, 'email'),
+    password: passwordField(req.body, 'password'),
+  }
+  const isConfirmed = registration.password === passwordField(req.body, 'password_confirmation')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  const form = { values: registration, returnTo }
 
-  if (password !== confirmation) {
-    const problems = { password_confirmation: 'The two passwords are not the same.' }
-    const verdict = await portal.passwords.judge(password, [username, email], false)
-    res.status(422)
-    return show(req, res, { values: { username, email }, problems, verdict, returnTo })
-  }
-  const admission = await admitRegistration(portal, req.place.address)
-  if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
-  const outcome = await register(portal, { username, email, password }, req.place)
-  switch (outcome.kind) {
-    case 'registered': {
-      logEvent(req, 'registered', { identityId: outcome.identity.id })
-      const proof = { identityId: outcome.identity.id, amr: ['pwd'], passwordMark: null }
-      const next = await enter(req, res, proof, returnTo ?? '/dashboard')
-      return res.redirect(303, next ?? withReturnTo('/login', returnTo))
-    }
-    case 'refused': {
-      const { problems, verdict } = outcome
+  const act = async () => {
+    // Every form counts, whatever comes of it, before anything that costs.
+    const admission = await admitRegistration(portal, req.place.address)
+    if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
+    if (!isConfirmed) {
+      const { problems, verdict } = await examineRegistration(portal, registration, req.place)
+      const password_confirmation = 'The two passwords are not the same.'
       res.status(422)
-      return show(req, res, { values: { username, email }, problems, verdict, returnTo })
+      return show(req, res, { ...form, problems: { ...problems, password_confirmation }, verdict })
     }
+    const outcome = await register(portal, registration, req.place)
+    if (outcome.kind === 'refused') {
+      res.status(422)
+      return show(req, res, { ...form, ...outcome })
+    }
+    logEvent(req, 'registered', { identityId: outcome.identity.id })
+    const proof = { identityId: outcome.identity.id, amr: ['pwd'], passwordMark: null }
+    const next = await enter(req, res, proof, returnTo ?? '/dashboard')
+    return res.redirect(303, next ?? withReturnTo('/login', returnTo))
   }
+  await keepForm(req, res, act, (wait) => show(req, res, { ...form, problems: {}, verdict: null, wait }))
 }
 
 interface Form {
@@ -56,18 +60,27 @@ interface Form {
   /** On the password that was sent, whatever is wrong. */
   verdict: PasswordVerdict | null
   returnTo: string | null
+  wait?: WaitWords
 }
 
-async function show(req: Request, res: Response, form: Form): Promise<void> {
+async function show(
+  req: Request,
+  res: Response,
+  { values: { username, email }, problems, verdict, returnTo, wait }: Form,
+): Promise<void> {
   await render(
     req,
     res,
     'registrations/new',
     { title: 'Create an account', narrow: true },
     {
-      ...form,
-      appName: await appNameOf(req, form.returnTo),
-      loginHref: withReturnTo('/login', form.returnTo),
+      values: { username, email },
+      problems,
+      verdict,
+      returnTo,
+      wait: wait ?? null,
+      appName: await appNameOf(req, returnTo),
+      loginHref: withReturnTo('/login', returnTo),
       minimumLength: portalOf(req).policy.passwordLength,
     },
   )

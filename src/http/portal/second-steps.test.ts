@@ -126,6 +126,26 @@ test('a wrong code is refused in words, and the next one is asked for', async ()
   assert.equal((await browser.get('/login/second-factor')).status, 200)
 })
 
+test('an empty code is asked for, and is no guess; who has to wait keeps the form and the app', async () => {
+  await addTotp(home, clock())
+  const app = new URL(notes.authorizeUrl())
+  const returnTo = app.pathname + app.search
+  const browser = await halfway(new Browser(server.url), returnTo)
+  for (let turn = 0; turn < 8; turn++) {
+    const page = await readPage(await browser.post('/login/second-factor', { code: ' ', return_to: returnTo }))
+    assert.deepEqual([page.status, page.problems], [422, ['Enter the code.']])
+  }
+  const statuses = []
+  for (let turn = 0; turn < 7; turn++)
+    statuses.push((await browser.post('/login/second-factor', { code: '000000', return_to: returnTo })).status)
+  assert.deepEqual(statuses, [401, 401, 401, 401, 401, 401, 429])
+  const held = await browser.post('/login/second-factor', { code: '000000', return_to: returnTo })
+  assert.ok(Number(held.headers.get('retry-after')) > 500)
+  const page = await readPage(held)
+  assert.match(page.text, /to continue to Notes\. Too many tries\. /)
+  assert.deepEqual(page.forms[0]?.fields, { return_to: returnTo, code: '' })
+})
+
 test('whoever guesses codes has to wait, and the person still gets in from a browser of theirs', async () => {
   const { key } = await addTotp(home, clock())
   clock.advance(60)

@@ -9,9 +9,11 @@ import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, textField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
+import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import type { WaitWords } from '../waiting.ts'
 import { appNameOf, enter, withReturnTo } from './sessions.ts'
 
 /** GET /login/second-factor */
@@ -20,7 +22,7 @@ export async function newSecondStep(req: Request, res: Response): Promise<void> 
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
   const { identityId } = pending.proof
-  await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: null, returnTo })
+  await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: null, wait: null, returnTo })
 }
 
 /** POST /login/second-factor: with the password, which came before, it makes a sign-in. */
@@ -28,10 +30,20 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portalOf(req).publicUrl)
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
-  const { identityId } = pending.proof
-  const next = await takeSecondStep(req, res, pending.proof, returnTo ?? '/dashboard')
-  if (next !== null) return res.redirect(303, next)
-  await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: problemOf(req), returnTo })
+  const { proof } = pending
+  const show = (problem: string | null, wait: WaitWords | null = null) =>
+    showSecondStep(req, res, { ...SIGN_IN, identityId: proof.identityId, problem, wait, returnTo })
+  const missing = missingCode(req)
+  if (missing !== null) {
+    res.status(422)
+    return show(missing)
+  }
+  const act = async () => {
+    const next = await takeSecondStep(req, res, proof, returnTo ?? '/dashboard')
+    if (next !== null) return res.redirect(303, next)
+    await show(problemOf(req))
+  }
+  await keepForm(req, res, act, (wait) => show(null, wait))
 }
 
 /** Signs in with one more proof than before, and says where to go next. Null, and 401, when it proves nothing. @throws TooManyGuesses */
@@ -73,6 +85,7 @@ export interface SecondStepPage {
   /** Why somebody who is signed in is asked. */
   reason: string | null
   problem: string | null
+  wait: WaitWords | null
   returnTo: string | null
 }
 
@@ -98,6 +111,12 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
       passkeyOptions: options === null ? null : JSON.stringify(options),
     },
   )
+}
+
+/** The words for a form without a code, which is no guess; null for any other. */
+export function missingCode(req: Request): string | null {
+  const answer = answerIn(req)
+  return 'code' in answer && answer.code.trim() === '' ? 'Enter the code.' : null
 }
 
 export function problemOf(req: Request): string {

@@ -60,7 +60,7 @@ test('a password with spaces, accents and emoji signs in however a keyboard comp
 })
 
 test('in a password every space and every capital counts', async () => {
-  for (const password of [` ${ada.password}`, `${ada.password} `, ada.password.toUpperCase(), '']) {
+  for (const password of [` ${ada.password}`, `${ada.password} `, ada.password.toUpperCase()]) {
     assert.equal((await signIn('ada', password)).status, 401)
   }
 })
@@ -72,6 +72,24 @@ test('the form says so when the credentials do not match, keeps the login and fo
   assert.deepEqual(page.forms[0]?.fields, { login: 'ada', password: '' })
   assert.equal(page.html.includes('canary'), false)
 })
+
+for (const [what, fields, problems] of [
+  ['an empty form', { login: ' ', password: '' }, ['Enter your user name or e-mail.', 'Enter your password.']],
+  ['a form without a password', { login: 'ada', password: '' }, ['Enter your password.']],
+  ['a form without a name', { login: '', password: ada.password }, ['Enter your user name or e-mail.']],
+] as const) {
+  test(`${what} says what is missing, keeps the app, and is no guess`, async () => {
+    const refusals = async () =>
+      (await server.portal.storage.pool.query("SELECT 1 FROM audit_events WHERE kind = 'sign_in_refused'")).rowCount
+    const before = await refusals()
+    const returnTo = '/oauth/authorize?client_id=notes'
+    const response = await new Browser(server.url).post('/login', { ...fields, return_to: returnTo })
+    const page = await readPage(response)
+    assert.deepEqual([page.status, page.problems], [422, problems])
+    assert.deepEqual(page.forms[0]?.fields, { login: fields.login, password: '', return_to: returnTo })
+    assert.equal(await refusals(), before)
+  })
+}
 
 test('the form tells password managers what is what', async () => {
   const { html } = await readPage(await new Browser(server.url).get('/login'))
@@ -314,7 +332,9 @@ test('of 300 who sign in at once some are told to try again; nothing breaks, and
   assert.deepEqual([...new Set(answers.map((answer) => answer.status))].toSorted(), [303, 503])
   const refused = answers.filter((answer) => answer.status === 503)
   assert.ok(refused.every((answer) => Number(answer.headers.get('retry-after')) > 0))
-  assert.equal((await readPage(refused[0] as Response)).heading, 'One moment, please')
+  const page = await readPage(refused[0] as Response)
+  assert.equal(page.heading, 'Sign in')
+  assert.match(page.text, /One moment, please\. The portal is very busy/)
   assert.ok(health.every(({ status }) => status === 200))
   assert.ok(Math.max(...health.map(({ ms }) => ms)) < 4000, `${Math.max(...health.map(({ ms }) => ms))} ms`)
   assert.ok(highest - base < 1_000_000_000, `${Math.round((highest - base) / 1e6)} MB more`)

@@ -13,15 +13,17 @@ import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { deviceOf, keepDevice } from '../middleware/device.ts'
 import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
 import { redirectWith, takeNotice } from '../notices.ts'
+import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import type { WaitWords } from '../waiting.ts'
 
 /** GET /login */
 export async function newSession(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
   if (req.signedIn) return res.redirect(303, returnTo ?? '/dashboard')
-  await showSignIn(req, res, { login: '', problem: null, returnTo })
+  await showSignIn(req, res, { login: '', returnTo })
 }
 
 /** POST /login */
@@ -31,14 +33,25 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
-  const next = await enterWithPassword(req, res, login, password, returnTo)
-  if (next !== null) return res.redirect(303, next)
-  await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+  const problems = {
+    ...(login.trim() === '' && { login: 'Enter your user name or e-mail.' }),
+    ...(password === '' && { password: 'Enter your password.' }),
+  }
+  if (Object.keys(problems).length > 0) {
+    res.status(422)
+    return showSignIn(req, res, { login, problems, returnTo })
+  }
+  const act = async () => {
+    const next = await enterWithPassword(req, res, login, password, returnTo)
+    if (next !== null) return res.redirect(303, next)
+    await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+  }
+  await keepForm(req, res, act, (wait) => showSignIn(req, res, { login, returnTo, wait }))
 }
 
 /**
  * Signs in whoever has this password, and says where to go next: to where they wanted, or to what is still missing. Null, and
- * 401, when it is not the password. @throws TooManyGuesses
+ * 401, when it is not the password. @throws TooManyGuesses, Overloaded
  */
 export async function enterWithPassword(
   req: Request,
@@ -107,18 +120,27 @@ export async function enter(req: Request, res: Response, proof: Proof, destinati
   return withReturnTo('/account-restoration', destination)
 }
 
+export interface SignInForm {
+  login: string
+  returnTo: string | null
+  /** What is wrong with the form as a whole. */
+  problem?: string
+  /** What is wrong with one of its fields. */
+  problems?: { login?: string; password?: string }
+  wait?: WaitWords
+}
+
 /** The one sign-in form, wherever it is needed. */
-export async function showSignIn(
-  req: Request,
-  res: Response,
-  form: { login: string; problem: string | null; returnTo: string | null },
-): Promise<void> {
+export async function showSignIn(req: Request, res: Response, form: SignInForm): Promise<void> {
   await render(
     req,
     res,
     'sessions/new',
     { title: 'Sign in', narrow: true, notice: takeNotice(req, res) },
     {
+      problem: null,
+      problems: {},
+      wait: null,
       ...form,
       appName: await appNameOf(req, form.returnTo),
       registerHref: withReturnTo('/register', form.returnTo),

@@ -1,0 +1,118 @@
+/** More is asked of the portal than can be done soon; the same request may succeed a little later. */
+export class Overloaded extends Error {}
+
+export interface QueueLimits {
+  /** How many jobs run at once. */
+  atOnce?: number
+  /** How many more may wait for their turn, whoever sent them. */
+  waiting?: number
+  /** How long one may wait (ms). */
+  patience?: number
+  clock?: () => Date
+}
+
+interface Turn {
+  source: string
+  since: Date
+  timer: NodeJS.Timeout
+  start: () => void
+  refuse: () => void
+}
+
+/**
+ * Runs costly jobs a few at a time. Sources take turns, however many jobs each of them sends, so one that floods the queue
+ * waits behind itself. What would wait longer than a person does is refused instead.
+ */
+export class FairQueue {
+  readonly #limits: Required<QueueLimits>
+  /** What each source has waiting. The source whose turn is next comes first. */
+  readonly #turns = new Map<string, Turn[]>()
+  #running = 0
+  #waiting = 0
+
+  constructor({ atOnce = 1, waiting = 500, patience = 3000, clock = () => new Date() }: QueueLimits = {}) {
+    this.#limits = { atOnce, waiting, patience, clock }
+  }
+
+  /** `source` is whose share of the queue the job takes: an IP address (IPv6: its /64), say. @throws Overloaded */
+  async run<T>(source: string, job: () => Promise<T>): Promise<T> {
+    await this.#waitForTurn(source)
+    try {
+      return await job()
+    } finally {
+      this.#running--
+      this.#startNext()
+    }
+  }
+
+  async #waitForTurn(source: string): Promise<void> {
+    if (this.#running < this.#limits.atOnce) {
+      this.#running++
+      return
+    }
+    if (this.#waiting >= this.#limits.waiting && !this.#makeRoomFor(source)) throw overloaded()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const turn: Turn = {
+      source,
+      since: this.#limits.clock(),
+      timer: setTimeout(() => this.#refuse(turn), this.#limits.patience),
+      start: resolve,
+      refuse: () => reject(overloaded()),
+    }
+    this.#turns.set(source, [...(this.#turns.get(source) ?? []), turn])
+    this.#waiting++
+    await promise
+  }
+
+  #startNext(): void {
+    while (this.#running < this.#limits.atOnce) {
+      const [turn] = this.#turns.values().next().value ?? []
+      if (turn === undefined) return
+      // In a busy process timers are late.
+      if (this.#hasWaitedTooLong(turn)) this.#refuse(turn)
+      else this.#start(turn)
+    }
+  }
+
+  #start(turn: Turn): void {
+    this.#remove(turn)
+    const rest = this.#turns.get(turn.source)
+    // The source goes to the end of the line.
+    if (rest !== undefined) {
+      this.#turns.delete(turn.source)
+      this.#turns.set(turn.source, rest)
+    }
+    this.#running++
+    turn.start()
+  }
+
+  #hasWaitedTooLong({ since }: Turn): boolean {
+    return this.#limits.clock().getTime() - since.getTime() >= this.#limits.patience
+  }
+
+  /** Takes the newest place of the source that holds the most, if that is more than this one would hold. */
+  #makeRoomFor(source: string): boolean {
+    const longest = [...this.#turns.values()].reduce((a, b) => (b.length > a.length ? b : a), [])
+    const newest = longest.at(-1)
+    if (newest === undefined || longest.length <= (this.#turns.get(source)?.length ?? 0) + 1) return false
+    this.#refuse(newest)
+    return true
+  }
+
+  #refuse(turn: Turn): void {
+    this.#remove(turn)
+    turn.refuse()
+  }
+
+  #remove(turn: Turn): void {
+    clearTimeout(turn.timer)
+    const rest = (this.#turns.get(turn.source) ?? []).filter((each) => each !== turn)
+    if (rest.length === 0) this.#turns.delete(turn.source)
+    else this.#turns.set(turn.source, rest)
+    this.#waiting--
+  }
+}
+
+function overloaded(): Overloaded {
+  return new Overloaded('too many requests wait for the same work')
+}

@@ -14,6 +14,7 @@ import {
   pruneNotices,
   pruneSuspensions,
 } from './domain/pruning.ts'
+import { fillSkeletons } from './domain/user-names.ts'
 import type { Logger } from './logger.ts'
 
 /** How often signing keys are read again (ms); new ones are published for much longer before they sign. */
@@ -35,6 +36,7 @@ export async function startBackground(portal: Portal, config: Config, logger: Lo
   const rounds = [
     [expireIdentitySessions, EXPIRE_EVERY_MS],
     [expireFamilies, EXPIRE_EVERY_MS],
+    [fillSkeletons, EXPIRE_EVERY_MS],
     [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
     [pruneHandshakes, PRUNE_EVERY_MS],
     [pruneFamilies, PRUNE_EVERY_MS],

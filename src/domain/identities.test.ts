@@ -20,6 +20,7 @@ import {
 import { keyOf } from './login-keys.ts'
 import { findLivingIdentitySession, openIdentitySession } from './identity-sessions.ts'
 import { signIn } from './sign-in.ts'
+import { fillSkeletons, skeletonOf } from './user-names.ts'
 
 let portal: TestPortal
 let adaId: string
@@ -56,6 +57,48 @@ test('a registration is written down with its place, and without one when an ope
   assert.deepEqual(await audit(here), [{ kind: 'registered', browser: home.browser, address: home.address }])
   const operated = await registered(person('unplaced'))
   assert.deepEqual(await audit(operated), [{ kind: 'registered', browser: null, address: null }])
+})
+
+test('a user name that looks like one that is taken is refused, also for an operator', async () => {
+  await registered(person('scope'))
+  for (const username of ['ѕсоре', 'SC0PE', 'sc0pe']) {
+    for (const place of [home, null]) {
+      const outcome = await register(portal, { ...person('unused'), username }, place)
+      assert.equal(outcome.kind, 'refused', username)
+      assert.deepEqual(outcome.problems, { username: 'This user name looks like one that is taken. Choose another.' })
+    }
+  }
+})
+
+test('of those who register names that look alike at once exactly one gets it', async () => {
+  const names = ['pauline', 'pauIine', 'pau1ine', 'PAULINE', 'paulıne']
+  const outcomes = await Promise.all(
+    names.map((username, index) => register(portal, { ...person(`pauline${index}`), username }, home)),
+  )
+  assert.equal(outcomes.filter(({ kind }) => kind === 'registered').length, 1)
+})
+
+test('names that looked alike before go on, and no new one joins them', async () => {
+  const { pool } = portal.storage
+  const older = await registered(person('karla'))
+  portal.clock.advance(1)
+  const younger = await registered(person('another'))
+  await pool.query('UPDATE identities SET username_skeleton = NULL')
+  await pool.query("UPDATE identities SET username = 'kar1a', username_key = 'kar1a' WHERE id = $1", [younger])
+
+  await fillSkeletons(portal)
+  const { rows } = await pool.query<{ id: string; skeleton: string | null }>(
+    'SELECT id, username_skeleton AS skeleton FROM identities',
+  )
+  const skeletons = new Map(rows.map(({ id, skeleton }) => [id, skeleton]))
+  assert.equal(skeletons.get(older), skeletonOf('karla'))
+  assert.equal(skeletons.get(younger), `${skeletonOf('karla')} ${younger}`)
+  assert.equal(skeletons.get(adaId), skeletonOf('ada'))
+  assert.equal(await fillSkeletons(portal), 0)
+
+  assert.equal((await findIdentityByLogin(portal, 'kar1a'))?.id, younger)
+  const third = await register(portal, person('karIa'), home)
+  assert.equal(third.kind, 'refused')
 })
 
 test('an account is found by its user name and by its address, however they are spelled', async () => {

@@ -7,6 +7,7 @@ import {
   findIdentityByKey,
   type IdentityRow,
   insertIdentity,
+  isSkeletonTaken,
   listIdentities,
   lockIdentity,
   type NewIdentity,
@@ -23,6 +24,7 @@ import { queueMail } from './mail.ts'
 import { announceStale } from './notices.ts'
 import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
+import { canonicalUserName, skeletonOf, userNameProblem } from './user-names.ts'
 
 export type { IdentityRow }
 export { findIdentity, listIdentities }
@@ -52,9 +54,9 @@ export async function examineRegistration(
   { username: typed, email, password }: Registration,
   place: Place | null,
 ): Promise<Examination> {
-  const username = canonicalUsername(typed)
+  const username = canonicalUserName(typed)
   const problems: RegistrationProblems = {}
-  const nameProblem = usernameProblem(username) ?? (await takenProblem(portal, username))
+  const nameProblem = userNameProblem(username) ?? (await takenProblem(portal, username))
   if (nameProblem !== null) problems.username = nameProblem
   const unreachable = addressProblem(email.trim())
   if (unreachable !== null) problems.email = unreachable
@@ -78,7 +80,7 @@ export async function register(
   const { problems, verdict } = await examineRegistration(portal, registration, place)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
-  const username = canonicalUsername(registration.username)
+  const username = canonicalUserName(registration.username)
   const email = registration.email.trim()
   const passwordHash = await portal.hasher.hash(registration.password, sourceOf(place))
   const now = portal.clock()
@@ -86,6 +88,7 @@ export async function register(
     id: randomUUID(),
     username,
     usernameKey: keyOf(username),
+    usernameSkeleton: skeletonOf(username),
     email,
     emailKey: keyOf(email),
     emailVerified: extra.emailVerified ?? false,
@@ -171,19 +174,10 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
   await transaction(portal.storage.pool, (db) => endEverythingIn(portal, db, id, ending, portal.clock()))
 }
 
-function canonicalUsername(typed: string): string {
-  return typed.normalize('NFKC').trim()
-}
-
-function usernameProblem(username: string): string | null {
-  return /^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{1,63}$/u.test(username)
-    ? null
-    : 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
-}
-
 async function takenProblem(portal: Portal, username: string): Promise<string | null> {
-  const owner = await findIdentityByKey(portal.storage, keyOf(username))
-  return owner === null ? null : 'This user name is taken.'
+  if ((await findIdentityByKey(portal.storage, keyOf(username))) !== null) return 'This user name is taken.'
+  const isAlike = await isSkeletonTaken(portal.storage, skeletonOf(username))
+  return isAlike ? 'This user name looks like one that is taken. Choose another.' : null
 }
 
 /** Operators share one turn in the queues of costly work. */

@@ -4,13 +4,17 @@ import type { Storage } from './storage.ts'
 
 export type { IdentityRow }
 
-export type NewIdentity = Omit<IdentityRow, 'disabledAt' | 'erasedFrom' | 'emailKey' | 'claimsVersion'> & {
+export type NewIdentity = Omit<
+  IdentityRow,
+  'disabledAt' | 'erasedFrom' | 'emailKey' | 'usernameSkeleton' | 'claimsVersion'
+> & {
   emailKey: string
+  usernameSkeleton: string
 }
 
 /**
- * Null when the user name is somebody else's, or the address is and must not be. `sharesAddress` lets the row go in all the
- * same: the key of the address stays with whoever has it.
+ * Null when the user name is taken or looks like one that is, or the address is somebody else's and must not be. `sharesAddress`
+ * lets the row go in all the same: the key of the address stays with whoever has it.
  */
 export async function insertIdentity(
   db: Queryable,
@@ -20,9 +24,9 @@ export async function insertIdentity(
   const result = await db.query<IdentityRow>({
     name: 'identity-insert',
     text: `INSERT INTO identities (id, username, username_key, email, email_key, email_verified, password_hash, password_stands_alone, roles,
-             created_at, updated_at)
+             created_at, updated_at, username_skeleton)
            VALUES ($1, $2, $3, $4, CASE WHEN $12 AND EXISTS (SELECT 1 FROM identities WHERE email_key = $5) THEN NULL ELSE $5 END,
-             $6, $7, $8, $9, $10, $11)
+             $6, $7, $8, $9, $10, $11, $13)
            ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
     values: [
       identity.id,
@@ -37,6 +41,7 @@ export async function insertIdentity(
       identity.createdAt,
       identity.updatedAt,
       sharesAddress,
+      identity.usernameSkeleton,
     ],
   })
   return result.rows[0] ?? null
@@ -60,6 +65,34 @@ export async function findIdentityByKey({ pool }: Storage, key: string): Promise
     values: [key],
   })
   return result.rows[0] ?? null
+}
+
+/** True when a user name that looks the same is taken. */
+export async function isSkeletonTaken({ pool }: Storage, skeleton: string): Promise<boolean> {
+  const result = await pool.query('SELECT 1 FROM identities WHERE username_skeleton = $1', [skeleton])
+  return result.rowCount === 1
+}
+
+/** Identities whose user name was chosen before skeletons were kept, the oldest first. */
+export async function listWithoutSkeleton(
+  { pool }: Storage,
+  limit: number,
+): Promise<Pick<IdentityRow, 'id' | 'username'>[]> {
+  const result = await pool.query<Pick<IdentityRow, 'id' | 'username'>>(
+    'SELECT id, username FROM identities WHERE username_skeleton IS NULL ORDER BY created_at LIMIT $1',
+    [limit],
+  )
+  return result.rows
+}
+
+/** Where another identity has the skeleton already, this one keeps it with its id behind, which no skeleton of a name is like. */
+export async function fillSkeleton({ pool }: Storage, id: string, skeleton: string): Promise<void> {
+  await pool.query(
+    `UPDATE identities SET username_skeleton =
+       CASE WHEN EXISTS (SELECT 1 FROM identities other WHERE other.username_skeleton = $2) THEN $2 || ' ' || id ELSE $2 END
+     WHERE id = $1 AND username_skeleton IS NULL`,
+    [id, skeleton],
+  )
 }
 
 /** Lets one transaction at a time change what belongs to an identity; nobody who only reads, or refers to it, waits. */
@@ -166,6 +199,6 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
   await db.query('DELETE FROM identities WHERE id = $1', [id])
 }
 
-const COLUMNS = `id, username, username_key AS "usernameKey", email, email_key AS "emailKey", email_verified AS "emailVerified",
+const COLUMNS = `id, username, username_key AS "usernameKey", username_skeleton AS "usernameSkeleton", email, email_key AS "emailKey", email_verified AS "emailVerified",
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom"`

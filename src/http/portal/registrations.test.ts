@@ -12,6 +12,7 @@ let server: TestServer
 before(async () => {
   server = await startTestServer({ env: { REGISTRATIONS_PER_HOUR: '1000' } })
   await server.addIdentity(ada)
+  await server.addIdentity({ ...ada, username: 'imogen', email: 'imogen@example.test' })
 })
 after(() => server.close())
 
@@ -54,6 +55,8 @@ test('who registers on the way to an app goes on to it', async () => {
 
 const USERNAME = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
 const EMAIL = 'Enter an address like name@example.com.'
+const SCRIPT = 'Use letters of one script only, such as Latin.'
+const ALIKE = 'This user name looks like one that is taken. Choose another.'
 const GUESSABLE = 'Use something that is harder to guess from your name or address.'
 const STOLEN = 'Use another one: this one is on lists of stolen passwords.'
 
@@ -83,6 +86,13 @@ const REFUSALS: [name: string, change: Record<string, string>, problems: string[
   ['two faults', { username: '', email: '' }, [USERNAME, EMAIL]],
   ['a user name that is taken', { username: 'ADA' }, ['This user name is taken.']],
   ['a taken one in full-width letters', { username: 'ａｄａ' }, ['This user name is taken.']],
+  ['a taken one with an invisible character', { username: 'a\u{34f}da' }, [USERNAME]],
+  ['a taken one with a Cyrillic letter', { username: 'аda' }, [SCRIPT]],
+  ['one that looks like a taken one', { username: 'irnogen' }, [ALIKE]],
+  ['an address with a Cyrillic letter', { email: 'аda@example.test' }, [EMAIL]],
+  ['an address in full-width letters', { email: 'ａｄａ@example.test' }, [EMAIL]],
+  ['an address with an invisible character', { email: 'a\u{200b}da@example.test' }, [EMAIL]],
+  ['an address at a host with a Cyrillic letter', { email: 'ada@ехample.test' }, [EMAIL]],
 ]
 
 for (const [name, change, problems] of REFUSALS) {
@@ -104,6 +114,14 @@ test('a refused form names everything that is wrong at once', async () => {
     [page.status, page.problems],
     [422, ['This user name is taken.', EMAIL, 'Use at least 15 characters.', 'The two passwords are not the same.']],
   )
+})
+
+test('an address at a host that only looks like another is shown in letters that tell them apart', async () => {
+  const email = 'ada@xn--mple-43d9bzb.test'
+  const browser = new Browser(server.url)
+  assert.equal((await register({ username: 'punycode', email }, browser)).status, 303)
+  assert.ok((await readPage(await browser.get('/settings'))).text.includes(email))
+  assert.equal((await findIdentityByLogin(server.portal, ada.email))?.username, 'ada')
 })
 
 test('registering the address of somebody else answers like registering any, and takes nothing from them', async () => {

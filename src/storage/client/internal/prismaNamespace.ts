@@ -1809,6 +1809,7 @@ export const IdentityScalarFieldEnum = {
   id: 'id',
   username: 'username',
   usernameKey: 'usernameKey',
+  usernameSkeleton: 'usernameSkeleton',
   email: 'email',
   emailKey: 'emailKey',
   emailVerified: 'emailVerified',

@@ -91,6 +91,7 @@ export const IdentityScalarFieldEnum = {
   id: 'id',
   username: 'username',
   usernameKey: 'usernameKey',
+  usernameSkeleton: 'usernameSkeleton',
   email: 'email',
   emailKey: 'emailKey',
   emailVerified: 'emailVerified',

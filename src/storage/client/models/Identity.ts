@@ -38,6 +38,7 @@ export type IdentityMinAggregateOutputType = {
   id: string | null
   username: string | null
   usernameKey: string | null
+  usernameSkeleton: string | null
   email: string | null
   emailKey: string | null
   emailVerified: boolean | null
@@ -54,6 +55,7 @@ export type IdentityMaxAggregateOutputType = {
   id: string | null
   username: string | null
   usernameKey: string | null
+  usernameSkeleton: string | null
   email: string | null
   emailKey: string | null
   emailVerified: boolean | null
@@ -70,6 +72,7 @@ export type IdentityCountAggregateOutputType = {
   id: number
   username: number
   usernameKey: number
+  usernameSkeleton: number
   email: number
   emailKey: number
   emailVerified: number
@@ -97,6 +100,7 @@ export type IdentityMinAggregateInputType = {
   id?: true
   username?: true
   usernameKey?: true
+  usernameSkeleton?: true
   email?: true
   emailKey?: true
   emailVerified?: true
@@ -113,6 +117,7 @@ export type IdentityMaxAggregateInputType = {
   id?: true
   username?: true
   usernameKey?: true
+  usernameSkeleton?: true
   email?: true
   emailKey?: true
   emailVerified?: true
@@ -129,6 +134,7 @@ export type IdentityCountAggregateInputType = {
   id?: true
   username?: true
   usernameKey?: true
+  usernameSkeleton?: true
   email?: true
   emailKey?: true
   emailVerified?: true
@@ -233,6 +239,7 @@ export type IdentityGroupByOutputType = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton: string | null
   email: string
   emailKey: string | null
   emailVerified: boolean
@@ -273,6 +280,7 @@ export type IdentityWhereInput = {
   id?: Prisma.UuidFilter<"Identity"> | string
   username?: Prisma.StringFilter<"Identity"> | string
   usernameKey?: Prisma.StringFilter<"Identity"> | string
+  usernameSkeleton?: Prisma.StringNullableFilter<"Identity"> | string | null
   email?: Prisma.StringFilter<"Identity"> | string
   emailKey?: Prisma.StringNullableFilter<"Identity"> | string | null
   emailVerified?: Prisma.BoolFilter<"Identity"> | boolean
@@ -297,6 +305,7 @@ export type IdentityOrderByWithRelationInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
+  usernameSkeleton?: Prisma.SortOrderInput | Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrderInput | Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -320,6 +329,7 @@ export type IdentityOrderByWithRelationInput = {
 export type IdentityWhereUniqueInput = Prisma.AtLeast<{
   id?: string
   usernameKey?: string
+  usernameSkeleton?: string
   emailKey?: string
   AND?: Prisma.IdentityWhereInput | Prisma.IdentityWhereInput[]
   OR?: Prisma.IdentityWhereInput[]
@@ -342,12 +352,13 @@ export type IdentityWhereUniqueInput = Prisma.AtLeast<{
   totpKeys?: Prisma.TotpKeyListRelationFilter
   passkeys?: Prisma.PasskeyListRelationFilter
   recoveryCodes?: Prisma.RecoveryCodeListRelationFilter
-}, "id" | "usernameKey" | "emailKey">
+}, "id" | "usernameKey" | "usernameSkeleton" | "emailKey">
 
 export type IdentityOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
+  usernameSkeleton?: Prisma.SortOrderInput | Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrderInput | Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -373,6 +384,7 @@ export type IdentityScalarWhereWithAggregatesInput = {
   id?: Prisma.UuidWithAggregatesFilter<"Identity"> | string
   username?: Prisma.StringWithAggregatesFilter<"Identity"> | string
   usernameKey?: Prisma.StringWithAggregatesFilter<"Identity"> | string
+  usernameSkeleton?: Prisma.StringNullableWithAggregatesFilter<"Identity"> | string | null
   email?: Prisma.StringWithAggregatesFilter<"Identity"> | string
   emailKey?: Prisma.StringNullableWithAggregatesFilter<"Identity"> | string | null
   emailVerified?: Prisma.BoolWithAggregatesFilter<"Identity"> | boolean
@@ -390,6 +402,7 @@ export type IdentityCreateInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -414,6 +427,7 @@ export type IdentityUncheckedCreateInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -438,6 +452,7 @@ export type IdentityUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -462,6 +477,7 @@ export type IdentityUncheckedUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -486,6 +502,7 @@ export type IdentityCreateManyInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -503,6 +520,7 @@ export type IdentityUpdateManyMutationInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -520,6 +538,7 @@ export type IdentityUncheckedUpdateManyInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -545,6 +564,7 @@ export type IdentityCountOrderByAggregateInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
+  usernameSkeleton?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -566,6 +586,7 @@ export type IdentityMaxOrderByAggregateInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
+  usernameSkeleton?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -582,6 +603,7 @@ export type IdentityMinOrderByAggregateInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
+  usernameSkeleton?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -742,6 +764,7 @@ export type IdentityCreateWithoutSessionsInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -765,6 +788,7 @@ export type IdentityUncheckedCreateWithoutSessionsInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -804,6 +828,7 @@ export type IdentityUpdateWithoutSessionsInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -827,6 +852,7 @@ export type IdentityUncheckedUpdateWithoutSessionsInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -850,6 +876,7 @@ export type IdentityCreateWithoutFamiliesInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -873,6 +900,7 @@ export type IdentityUncheckedCreateWithoutFamiliesInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -912,6 +940,7 @@ export type IdentityUpdateWithoutFamiliesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -935,6 +964,7 @@ export type IdentityUncheckedUpdateWithoutFamiliesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -958,6 +988,7 @@ export type IdentityCreateWithoutDevicesInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -981,6 +1012,7 @@ export type IdentityUncheckedCreateWithoutDevicesInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1020,6 +1052,7 @@ export type IdentityUpdateWithoutDevicesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1043,6 +1076,7 @@ export type IdentityUncheckedUpdateWithoutDevicesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1066,6 +1100,7 @@ export type IdentityCreateWithoutMailLinksInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1089,6 +1124,7 @@ export type IdentityUncheckedCreateWithoutMailLinksInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1128,6 +1164,7 @@ export type IdentityUpdateWithoutMailLinksInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1151,6 +1188,7 @@ export type IdentityUncheckedUpdateWithoutMailLinksInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1174,6 +1212,7 @@ export type IdentityCreateWithoutTotpKeysInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1197,6 +1236,7 @@ export type IdentityUncheckedCreateWithoutTotpKeysInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1236,6 +1276,7 @@ export type IdentityUpdateWithoutTotpKeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1259,6 +1300,7 @@ export type IdentityUncheckedUpdateWithoutTotpKeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1282,6 +1324,7 @@ export type IdentityCreateWithoutPasskeysInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1305,6 +1348,7 @@ export type IdentityUncheckedCreateWithoutPasskeysInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1344,6 +1388,7 @@ export type IdentityUpdateWithoutPasskeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1367,6 +1412,7 @@ export type IdentityUncheckedUpdateWithoutPasskeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1390,6 +1436,7 @@ export type IdentityCreateWithoutRecoveryCodesInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1413,6 +1460,7 @@ export type IdentityUncheckedCreateWithoutRecoveryCodesInput = {
   id: string
   username: string
   usernameKey: string
+  usernameSkeleton?: string | null
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1452,6 +1500,7 @@ export type IdentityUpdateWithoutRecoveryCodesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1475,6 +1524,7 @@ export type IdentityUncheckedUpdateWithoutRecoveryCodesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1583,6 +1633,7 @@ export type IdentitySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   id?: boolean
   username?: boolean
   usernameKey?: boolean
+  usernameSkeleton?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1608,6 +1659,7 @@ export type IdentitySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   id?: boolean
   username?: boolean
   usernameKey?: boolean
+  usernameSkeleton?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1625,6 +1677,7 @@ export type IdentitySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   id?: boolean
   username?: boolean
   usernameKey?: boolean
+  usernameSkeleton?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1642,6 +1695,7 @@ export type IdentitySelectScalar = {
   id?: boolean
   username?: boolean
   usernameKey?: boolean
+  usernameSkeleton?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1655,7 +1709,7 @@ export type IdentitySelectScalar = {
   erasedFrom?: boolean
 }
 
-export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "claimsVersion" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
+export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "usernameSkeleton" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "claimsVersion" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
 export type IdentityInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   sessions?: boolean | Prisma.Identity$sessionsArgs<ExtArgs>
   families?: boolean | Prisma.Identity$familiesArgs<ExtArgs>
@@ -1687,6 +1741,11 @@ export type $IdentityPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      * What makes two spellings of a user name the same one; the same for the address.
      */
     usernameKey: string
+    /**
+     * What it has in common with user names that look like it. Null until it is computed; of names that looked alike before, all
+     * but the oldest end in their id.
+     */
+    usernameSkeleton: string | null
     email: string
     /**
      * Null while the address is another identity's: whoever registers it again does not learn that, and gets it by proving it.
@@ -2143,6 +2202,7 @@ export interface IdentityFieldRefs {
   readonly id: Prisma.FieldRef<"Identity", 'String'>
   readonly username: Prisma.FieldRef<"Identity", 'String'>
   readonly usernameKey: Prisma.FieldRef<"Identity", 'String'>
+  readonly usernameSkeleton: Prisma.FieldRef<"Identity", 'String'>
   readonly email: Prisma.FieldRef<"Identity", 'String'>
   readonly emailKey: Prisma.FieldRef<"Identity", 'String'>
   readonly emailVerified: Prisma.FieldRef<"Identity", 'Boolean'>

@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { DerivedKeys, Secrets } from './secrets.ts'
+import { uuidOf } from './uuid.ts'
 
 /** `family id (16) | generation (4) | random (32) | tag (16)`, base64url: computed, never looked up. */
 export interface RefreshToken {
@@ -49,8 +50,4 @@ function encode(token: RefreshToken, keys: DerivedKeys): string {
 
 function tagOf(body: Buffer, keys: DerivedKeys): Buffer {
   return createHmac('sha256', keys.refreshTokenTag).update(body).digest().subarray(0, TAG_BYTES)
-}
-
-function uuidOf(bytes: Buffer): string {
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

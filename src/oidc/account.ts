@@ -23,9 +23,12 @@ export const SCOPE_CLAIMS = {
   phone: ['phone_number', 'phone_number_verified'],
 }
 
-/** What the identity says of itself under these scopes, as the library would pick it. */
-export function userinfoOf(identity: Named, scopes: string[]): Record<string, unknown> {
-  const claims: Record<string, unknown> = claimsOf(identity)
+/** How long an ID token is good for (seconds). */
+export const ID_TOKEN_LIFE = 600
+
+/** What the identity, and in an ID token its sign-in, say under these scopes, as the library would pick it. */
+export function userinfoOf(identity: Named, scopes: string[], signIn: object = {}): Record<string, unknown> {
+  const claims: Record<string, unknown> = { ...claimsOf(identity), ...signIn }
   const names = scopes.flatMap((scope) => (SCOPE_CLAIMS as Record<string, string[]>)[scope] ?? [])
   return Object.fromEntries(names.filter((name) => name in claims).map((name) => [name, claims[name]]))
 }

@@ -1,10 +1,10 @@
 import Provider, { errors } from 'oidc-provider'
+import { CODE_KIND } from '../domain/codes.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { Model } from './model.ts'
 import { grantOf, pendingOf, rememberPending, type PendingFamily } from './grants.ts'
 import { withdrawFamily } from './withdrawn-families.ts'
 
-export const CODE_KIND = 'AuthorizationCode'
 /** Seconds; a browser needs one redirect. */
 export const CODE_LIFE = 60
 

@@ -3,7 +3,7 @@ import { applicationTokenClaims } from '../domain/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps.ts'
 import { ACR_VALUES } from '../domain/authentication-context.ts'
 import type { Portal } from '../domain/portal.ts'
-import { findAccountWith, type PortalAccount, SCOPE_CLAIMS } from './account.ts'
+import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from './account.ts'
 import { createAdapter } from './adapter.ts'
 import { CODE_LIFE } from './authorization-code-adapter.ts'
 import { loadExistingGrant } from './grants.ts'
@@ -15,7 +15,6 @@ import { defaultResource, getResourceServerInfo } from './resources.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
 const INTERACTION_LIFE = 3600
-const ID_TOKEN_LIFE = 600
 /** How long the question whether to sign out may stay unanswered (seconds). */
 const LOGOUT_LIFE = 3600
 

@@ -8,6 +8,19 @@ export interface PendingFamily {
   identitySessionId: string | null
 }
 
+/** The record of a code: what the library keeps of it, and the family it may become. */
+export interface CodeRecord {
+  accountId: string
+  scope: string
+  resource: string
+  authTime: number
+  acr?: string
+  amr?: string[]
+  nonce?: string
+  sid?: string
+  pending: { grant: { openid?: { scope?: string }; resources?: Record<string, string> } }
+}
+
 const pendings = new WeakMap<KoaContextWithOIDC, PendingFamily>()
 
 /**

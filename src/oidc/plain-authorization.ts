@@ -1,12 +1,13 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { mayConnectApps } from '../domain/addresses.ts'
 import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
 import { acrOf } from '../domain/authentication-context.ts'
+import { CODE_KIND, mintCode } from '../domain/codes.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
-import { CODE_KIND, CODE_LIFE } from './authorization-code-adapter.ts'
+import { CODE_LIFE } from './authorization-code-adapter.ts'
 import { keepsSid } from './protocol-session.ts'
 import { resourceOf } from './resources.ts'
 
@@ -27,8 +28,9 @@ export async function answerPlainAuthorization(
   const [signedIn, app] = await Promise.all([findSignedIn(req), findAppFast(portal.storage, request.client_id)])
   if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(portal, signedIn)) return false
 
-  const code = randomBytes(32).toString('base64url')
-  await portal.storage.handshakes.put(CODE_KIND, code, recordOf(app, signedIn, request), CODE_LIFE)
+  const familyId = randomUUID()
+  const code = mintCode(familyId)
+  await portal.storage.handshakes.put(CODE_KIND, code, recordOf(app, signedIn, request, familyId), CODE_LIFE)
   res.writeHead(303, { Location: locationOf(portal, request, code), 'Cache-Control': 'no-store', 'Content-Length': 0 })
   res.end()
   return true
@@ -83,12 +85,12 @@ function recordOf(
   app: AppRow,
   signedIn: SignedInRow,
   { redirect_uri: redirectUri, scope, code_challenge: codeChallenge, nonce }: PlainRequest,
+  grantId: string,
 ): Record<string, unknown> {
   const asked = scope.split(' ')
   const openid = asked.filter((each) => (OPENID_SCOPES as readonly string[]).includes(each))
   const granted = new Set([...openid, ...app.scope.split(' ').filter((each) => asked.includes(each))])
   const owner = { accountId: signedIn.identityId, clientId: app.clientId }
-  const grantId = randomUUID()
   const resource = resourceOf(app.audience)
   return {
     kind: CODE_KIND,

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
+import { mintCode } from '../domain/codes.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
@@ -12,6 +13,7 @@ import { acceptOldHints } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './plain-authorization.ts'
+import { answerPlainCodeExchange } from './plain-code-exchange.ts'
 import { readPlainForm } from './plain-forms.ts'
 import { answerPlainIntrospection } from './plain-introspection.ts'
 import { answerPlainRefresh } from './plain-refresh.ts'
@@ -88,14 +90,17 @@ async function answerPlainRequest(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<boolean> {
+  // Before a secret from there is believed, the library has the limits on guesses asked.
+  const isWatched = guesses.isWatched(req.place.address)
   switch (req.url) {
     case ROUTES.token: {
       const form = await readPlainForm(req)
-      return form !== null && answerPlainRefresh(portal, logger, req, res, form)
+      if (form === null) return false
+      if (form['grant_type'] === 'refresh_token') return answerPlainRefresh(portal, logger, req, res, form)
+      return !isWatched && answerPlainCodeExchange(portal, logger, req, res, form)
     }
     case ROUTES.introspection:
-      // Before a secret from there is believed, the limits on guesses are asked.
-      return !guesses.isWatched(req.place.address) && answerPlainIntrospection(portal, req, res)
+      return !isWatched && answerPlainIntrospection(portal, req, res)
     case ROUTES.userinfo:
       return answerPlainUserinfo(portal, req, res)
     default:
@@ -192,8 +197,13 @@ function pinAddress(provider: Provider, publicUrl: string): void {
   })
 }
 
-/** A refresh token's value is computed from its family's id, so the first one is made here instead of drawn. */
+/** Codes and refresh tokens name their family, so they are made here instead of drawn. */
 function startFamilies(provider: Provider, portal: Portal): void {
+  Object.defineProperty(provider.AuthorizationCode.prototype, 'generateTokenId', {
+    value(this: { grantId: string }) {
+      return mintCode(this.grantId)
+    },
+  })
   Object.defineProperty(provider.RefreshToken.prototype, 'generateTokenId', {
     value(this: { grantId: string }) {
       return mintRefreshToken(this.grantId, portal.secrets)

@@ -71,7 +71,7 @@ export const followsLiving = (now: string, seenSince: string) => `(f.lifetime <>
   SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND ${sessionLives(now, seenSince)}))`
 
 /** Seconds that a family may last: its app's, or the portal's, which are not for what ends with its session. */
-const ownSeconds = (column: 'family_idle' | 'family_max', preset: string) =>
+export const ownSeconds = (column: 'family_idle' | 'family_max', preset: string) =>
   `make_interval(secs => coalesce(a.${column}, CASE WHEN f.lifetime <> 'session' THEN ${preset}::int END))`
 
 /** This moment, and the oldest sight of a browser that still counts. */
@@ -101,6 +101,16 @@ export interface NewFamily {
   claimsVersion: number
 }
 
+/** Opens the family that is the row of `source`, and writes that down. */
+export const OPENING = `opened AS (
+  INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, created_at,
+    last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, claims_version, stale_since)
+  SELECT id, client_id, identity_id, session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, now,
+    now, idle, absolute, idle, lifetime, browser, address, claims_version, stale_since FROM source),
+  written AS (
+  INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
+  SELECT now, 'family_opened', identity_id, client_id, id, browser, address FROM source)`
+
 /**
  * Opens a family on the browser of its identity session and writes that down, in one statement. False when the session, the
  * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from. What follows its
@@ -109,19 +119,18 @@ export interface NewFamily {
 export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<boolean> {
   const result = await db.query({
     name: 'family-insert',
-    text: `WITH opened AS (INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time,
-       jkt, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, claims_version, stale_since)
-     SELECT $1, a.client_id, i.id, s.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, e.idle, e.absolute, e.idle, $16, s.browser, s.address,
-       i.claims_version, CASE WHEN i.claims_version <> $17::int THEN $13::timestamptz END
-     FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
-       LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
-         least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
-     WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND i.erased_from IS NULL
-       AND a.disabled_at IS NULL
-     FOR SHARE OF i, s, a
-     RETURNING *)
-     INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
-     SELECT created_at, 'family_opened', identity_id, client_id, id, browser, address FROM opened`,
+    text: `WITH source AS (
+       SELECT $1::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $5::bytea AS current_hash, $6 AS scope, $7 AS claims, $8 AS sid,
+         $9 AS acr, $10::text[] AS amr, $11::int AS auth_time, $12 AS jkt, $13::timestamptz AS now, e.idle, e.absolute, $16 AS lifetime, s.browser,
+         s.address, i.claims_version, CASE WHEN i.claims_version <> $17::int THEN $13::timestamptz END AS stale_since
+       FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
+         LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
+           least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
+       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND i.erased_from IS NULL
+         AND a.disabled_at IS NULL
+       FOR SHARE OF i, s, a),
+     ${OPENING}
+     SELECT FROM source`,
     values: [
       family.id,
       family.clientId,

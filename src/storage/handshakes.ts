@@ -161,6 +161,7 @@ function recordOf(kind: string, id: string): string {
   return `gatehouse:handshake:{${keyOf(kind, id)}}`
 }
 
-function keyOf(kind: string, id: string): string {
+/** What the stores keep of an id. */
+export function keyOf(kind: string, id: string): string {
   return `${kind}:${createHash('sha256').update(id).digest('base64url')}`
 }

@@ -1,6 +1,7 @@
 import type { Store } from 'express-session'
 import type { Logger } from '../logger.ts'
 import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
+import { type Codes, postgresCodes, redisCodes } from './codes.ts'
 import { type Counters, postgresCounters, redisCounters } from './counters.ts'
 import { startEmbedded } from './embedded.ts'
 import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
@@ -11,6 +12,7 @@ import { openRedis } from './redis.ts'
 
 export interface Storage extends Pick<Postgres, 'pool' | 'prisma'> {
   handshakes: Handshakes
+  codes: Codes
   counters: Counters
   browserSessions: Store
   jobs: Jobs
@@ -58,11 +60,14 @@ export async function openStorage({
 
   const jobs = openJobs(pool, (error) => logger.warn({ error }, 'the job queue failed; it tries again'))
 
+  const handshakes = redis === null ? postgresHandshakes(pool, clock) : redisHandshakes(redis)
+
   return {
     pool,
     prisma,
     jobs,
-    handshakes: redis === null ? postgresHandshakes(pool, clock) : redisHandshakes(redis),
+    handshakes,
+    codes: redis === null ? postgresCodes(pool) : redisCodes(pool, handshakes),
     counters:
       redis === null
         ? postgresCounters(pool)

@@ -56,7 +56,7 @@ async function askNotes(demo: Demo, token: string): Promise<Record<string, unkno
 async function tokenForNotes(page: Page, demo: Demo): Promise<string> {
   const redirectUri = 'https://probe.example.test/'
   const clientId = `probe-${randomBytes(4).toString('hex')}`
-  const kind = ['--public', '--audience', 'notes']
+  const kind = ['--public', '--audience', new URL('/apps/notes', demo.portal).href]
   await demo.gatehouse('app', 'create', clientId, '--name', 'Probe', '--redirect-uri', redirectUri, ...kind)
   return openFamily(page, clientId, redirectUri)
 }

@@ -32,13 +32,13 @@ async function runDemo() {
   const portal = startChild('portal', 'src/gatehouse.ts', ['serve'], portalEnvironment(addresses))
   await untilReady(portal, new URL('/readyz', addresses.portal.url).href)
 
-  const notesSecret = await prepareNotes(addresses)
+  const notesSettings = await prepareNotes(addresses)
   await preparePhotos(addresses)
   const person = await prepareIdentity(addresses)
 
   const notes = startChild('notes', 'examples/notes/server.ts', [], {
     ...appEnvironment(addresses),
-    CLIENT_SECRET: notesSecret,
+    ...notesSettings,
   })
   const photos = startChild('photos', 'examples/photos/server.ts', [], appEnvironment(addresses))
   await Promise.all([untilReady(notes, addresses.notes.url), untilReady(photos, addresses.photos.url)])

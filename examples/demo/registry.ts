@@ -12,26 +12,23 @@ export interface Person {
 
 interface AppRow {
   client_id: string
+  client_secret?: string
+  audience: string
   redirect_uris?: string[]
   post_logout_redirect_uris?: string[]
   backchannel_logout_uri?: string | null
 }
 
-/** Makes sure that the portal knows Notes, and returns its secret. */
-export async function prepareNotes(addresses: Addresses): Promise<string> {
+/** Makes sure that the portal knows Notes, and returns what its server must be told. */
+export async function prepareNotes(addresses: Addresses): Promise<{ CLIENT_SECRET: string; AUDIENCE: string }> {
   const { url } = addresses.notes
-  const made = await prepareApp(addresses, ['notes', '--name', 'Notes'], {
+  const notes = await prepareApp(addresses, ['notes', '--name', 'Notes'], {
     redirect: `${url}callback`,
     afterSignOut: url,
     logout: `${url}backchannel-logout`,
   })
-  if (made) return keepSecret(made)
-
-  const { notesSecret } = await readKeepsake()
-  if (notesSecret) return notesSecret
-
-  console.log('The secret of Notes is lost, so it gets a new one.')
-  return keepSecret(await gatehouse(['app', 'rotate-secret', 'notes'], portalEnvironment(addresses)))
+  const kept = notes.client_secret === undefined ? (await readKeepsake()).notesSecret : undefined
+  return { CLIENT_SECRET: kept ?? (await keepSecret(addresses, notes)), AUDIENCE: notes.audience }
 }
 
 /** Makes sure that the portal knows Photos, which has no secret, and no server that could be told anything. */
@@ -68,8 +65,12 @@ interface Uris {
   logout?: string
 }
 
-/** The answer of the portal when the app had to be created, else null. */
-async function prepareApp(addresses: Addresses, create: string[], { redirect, afterSignOut, logout }: Uris) {
+/** The app, with its secret when it had to be created. */
+async function prepareApp(
+  addresses: Addresses,
+  create: string[],
+  { redirect, afterSignOut, logout }: Uris,
+): Promise<AppRow> {
   const env = portalEnvironment(addresses)
   const [id = ''] = create
   const uris = ['--redirect-uri', redirect, '--post-logout-redirect-uri', afterSignOut]
@@ -77,7 +78,7 @@ async function prepareApp(addresses: Addresses, create: string[], { redirect, af
 
   const apps = (await gatehouse(['app', 'list'], env)) as AppRow[]
   const known = apps.find((app) => app.client_id === id)
-  if (!known) return gatehouse(['app', 'create', ...create, ...uris], env)
+  if (!known) return (await gatehouse(['app', 'create', ...create, ...uris], env)) as AppRow
 
   // The ports may have moved since.
   const isCurrent =
@@ -85,13 +86,17 @@ async function prepareApp(addresses: Addresses, create: string[], { redirect, af
     isDeepStrictEqual(known.post_logout_redirect_uris, [afterSignOut]) &&
     (known.backchannel_logout_uri ?? undefined) === logout
   if (!isCurrent) await gatehouse(['app', 'update', id, ...uris], env)
-  return null
+  return known
 }
 
-async function keepSecret(answer: unknown): Promise<string> {
-  const { client_secret } = answer as { client_secret: string }
-  await keep({ notesSecret: client_secret })
-  return client_secret
+/** Keeps the secret that the app has just got. One whose secret is lost gets a new one. */
+async function keepSecret(addresses: Addresses, { client_id, client_secret }: AppRow): Promise<string> {
+  if (client_secret === undefined) console.log('The secret of Notes is lost, so it gets a new one.')
+  const command = ['app', 'rotate-secret', client_id]
+  const notesSecret =
+    client_secret ?? ((await gatehouse(command, portalEnvironment(addresses))) as AppRow).client_secret
+  await keep({ notesSecret })
+  return notesSecret as string
 }
 
 function freeName(taken: Set<string>): string {

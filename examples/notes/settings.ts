@@ -10,13 +10,14 @@ function readSettings(env: NodeJS.ProcessEnv) {
     process.exit(1)
   }
 
+  const issuer = new URL(env.ISSUER ?? 'http://localhost:3000')
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
-    issuer: new URL(env.ISSUER ?? 'http://localhost:3000'),
+    issuer,
     appId,
     appSecret,
-    /** Whom the application tokens of this app are meant for, unless it was created with another `--audience`. */
-    audience: env.AUDIENCE ?? appId,
+    /** Whom the application tokens of this app are meant for, as `gatehouse app show` says. */
+    audience: env.AUDIENCE ?? new URL(`/apps/${appId}`, issuer).href,
   }
 }

@@ -27,7 +27,8 @@ before(async () => {
 after(() => server.close())
 
 function app(...args: string[]): Promise<Finished> {
-  return gatehouse(['app', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
+  const env = { PUBLIC_URL: server.url, DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
+  return gatehouse(['app', ...args], env)
 }
 
 async function reasonOf(client: Client, refreshToken: string): Promise<unknown> {
@@ -53,7 +54,10 @@ test('an app that was created signs people in at once, and its secret is shown o
   assert.equal((shown.stdout + listed.stdout).includes(secret as string), false)
   assert.doesNotMatch(shown.stdout, /secret/)
   const { name, type, state, redirect_uris: uris, audience } = printed(shown)
-  assert.deepEqual([name, type, state, uris, audience], ['Wiki', 'confidential', 'enabled', [CALLBACK], 'wiki'])
+  assert.deepEqual(
+    [name, type, state, uris, audience],
+    ['Wiki', 'confidential', 'enabled', [CALLBACK], `${server.url}/apps/wiki`],
+  )
   assert.match(
     listed.stdout,
     /^client_id {2}name {2}type {10}state {4}redirect_uris\nwiki +Wiki +confidential +enabled /,
@@ -66,8 +70,8 @@ test('an app in the browser or on a device gets no secret', async () => {
     app('create', 'page', '--name', 'Page', '--redirect-uri', CALLBACK, '--public', '--json'),
     app('create', 'device', '--name', 'Device', ...uri, '--native', '--json'),
   ])
-  assert.deepEqual(printed(page), { client_id: 'page' })
-  assert.deepEqual(printed(device), { client_id: 'device' })
+  assert.deepEqual(printed(page), { client_id: 'page', audience: `${server.url}/apps/page` })
+  assert.deepEqual(printed(device), { client_id: 'device', audience: `${server.url}/apps/device` })
   assert.match((await app('rotate-secret', 'page')).stderr, /^page is a public app and has no secret\n$/)
 })
 
@@ -141,7 +145,7 @@ test('what is changed counts from the next request, and what is not named stays'
   const uri = 'https://wiki.example.test/new'
   const changed = printed(await app('update', 'wiki', '--name', 'New wiki', '--redirect-uri', uri, CALLBACK, '--json'))
   assert.deepEqual([changed['name'], changed['redirect_uris']], ['New wiki', [uri, CALLBACK]])
-  assert.equal(changed['audience'], 'wiki')
+  assert.equal(changed['audience'], `${server.url}/apps/wiki`)
   const moved = new Client(server.url, 'wiki', wiki.secret, uri)
   assert.equal((await moved.connect(browser)).token_type, 'Bearer')
   assert.match((await readPage(await browser.get('/dashboard'))).text, /New wiki/)

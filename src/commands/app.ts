@@ -56,7 +56,6 @@ export function addAppCommands(program: Command): void {
         eventReceiverUri: null,
         familyLifetime: null,
         familyRenewal: null,
-        audience: clientId,
         scope: OPENID_SCOPES.join(' '),
         allowNoPkce: false,
         idTokenAlg: 'ES256',
@@ -67,7 +66,8 @@ export function addAppCommands(program: Command): void {
         ...settingsOf(options),
       })
       if (created.allowNoPkce) warn()
-      print({ client_id: clientId, ...(secret === null ? {} : { client_secret: secret }) }, options.json)
+      const { audience } = created
+      print({ client_id: clientId, ...(secret === null ? {} : { client_secret: secret }), audience }, options.json)
     },
   )
 
@@ -124,7 +124,7 @@ function withSettings(command: Command): Command {
     .option('--post-logout-redirect-uri <uri...>', 'where a browser may go after a logout')
     .option('--backchannel-logout-uri <uri>', 'where it is told that a session has ended; "" for nowhere')
     .option('--event-receiver-uri <uri>', 'where it takes security events; "" for nowhere')
-    .option('--audience <audience>', 'aud of its application tokens (default: the client id)')
+    .option('--audience <audience>', 'aud of its application tokens (default: <issuer>/apps/<client id>)')
     .option('--scope <scopes>', 'every scope it may ask for, separated by spaces')
     .option('--allow-no-pkce', 'for a confidential app whose library cannot do better')
     .option('--id-token-alg <alg>', 'ES256 (default) or RS256')

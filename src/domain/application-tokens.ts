@@ -2,16 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { findIntrospected, findPersonOf, type Freshness, type Person } from '../storage/application-tokens.ts'
 import type { AppProof } from '../storage/apps.ts'
 import { type FamilyRow, findLivingFamily, momentOf, type Rotated } from './families.ts'
-import { headerOf, signJwt } from './jwts.ts'
+import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from './jwts.ts'
 import type { Portal } from './portal.ts'
-import { type KeyRing, verifiesWith } from './signing-keys.ts'
+import type { KeyRing } from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
 import { VerifiedTokens } from './verified-tokens.ts'
 
 export type { Person }
-
-/** RFC 9068 §2.1. */
-const TYP = 'at+jwt'
 
 /** The claims of an application token (RFC 9068 §2.2), with the roles of the identity and the family it belongs to. */
 export interface ApplicationTokenClaims {
@@ -94,7 +91,7 @@ export function mintApplicationToken(
 }
 
 export function signApplicationToken(portal: Portal, claims: ApplicationTokenClaims): string {
-  return signJwt(portal.keys.signer('ES256'), TYP, claims)
+  return signJwt(portal.keys.signer(APPLICATION_ALG), 'application', claims)
 }
 
 export interface FoundApplicationToken {
@@ -151,32 +148,11 @@ function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersio
 /** Null when the signature or the time does not hold. */
 function currentClaims(portal: Portal, token: string): ApplicationTokenClaims | null {
   const now = epochSeconds(portal.clock())
-  const claims = verifiedClaims(portal, token, now)
+  const known = verified.get(portal.keys) ?? new VerifiedTokens()
+  verified.set(portal.keys, known)
+  const claims = verifyJwt(portal, token, 'application', known) as ApplicationTokenClaims | null
   return claims !== null && claims.exp > now ? claims : null
 }
 
 /** Of each portal. */
-const verified = new WeakMap<KeyRing, VerifiedTokens<ApplicationTokenClaims>>()
-
-/** Only our own header is read (RFC 8725 §3.1): type, algorithm and a key id of ours, nothing else of it has any effect. */
-function verifiedClaims(portal: Portal, token: string, now: number): ApplicationTokenClaims | null {
-  const parts = token.split('.')
-  if (parts.length !== 3) return null
-  const [header, payload, signature] = parts as [string, string, string]
-  const key = portal.keys
-    .published()
-    .find((candidate) => candidate.alg === 'ES256' && headerOf(candidate, TYP) === header)
-  if (key === undefined) return null
-  const tokens = verified.get(portal.keys) ?? new VerifiedTokens()
-  verified.set(portal.keys, tokens)
-  const known = tokens.find(token)
-  if (known !== null) return known
-
-  const raw = Buffer.from(signature, 'base64url')
-  // Decoding forgives padding and spare bits; a token has one spelling.
-  if (raw.toString('base64url') !== signature) return null
-  if (!verifiesWith(key, `${header}.${payload}`, raw)) return null
-  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as ApplicationTokenClaims
-  tokens.keep(token, claims, now)
-  return claims
-}
+const verified = new WeakMap<KeyRing, VerifiedTokens<JwtClaims>>()

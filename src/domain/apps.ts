@@ -54,15 +54,21 @@ export type AppSettings = Pick<
   | 'familyRenewal'
 >
 
-/** Registers an app. @returns the secret of a confidential app, which is kept nowhere. @throws AppRefused */
+/**
+ * Registers an app. @returns the secret of a confidential app, which is kept nowhere. @throws AppRefused
+ *
+ * Its application tokens have an `aud` of their own unless it is given one. The client id is the `aud` of its ID tokens, and an
+ * API that checks nothing else would take those for application tokens (RFC 9068 §2.2).
+ */
 export async function createApp(
   portal: Portal,
   clientId: string,
-  settings: AppSettings,
+  { audience = `${portal.publicUrl}/apps/${clientId}`, ...rest }: Omit<AppSettings, 'audience'> & { audience?: string },
 ): Promise<{ app: AppRow; secret: string | null }> {
   const faults = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/.test(clientId)
     ? []
     : ['a client id has 1 to 128 letters, figures, dots, dashes, underscores or tildes']
+  const settings: AppSettings = { ...rest, audience }
   refuse([...faults, ...faultsOf(settings)])
 
   const secret = settings.isPublic ? null : makeSecret()

@@ -17,7 +17,7 @@ const TTL = 120
  */
 export function signLogoutToken(portal: Portal, ended: EndedDelegation, app: AppRow): string {
   const iat = epochSeconds(portal.clock())
-  return signJwt(portal.keys.signer(app.idTokenAlg as SigningAlg), 'logout+jwt', {
+  return signJwt(portal.keys.signer(app.idTokenAlg as SigningAlg), 'logout', {
     iss: portal.publicUrl,
     sub: ended.identityId,
     aud: app.clientId,

@@ -35,7 +35,7 @@ export function signTokenClaimsChange(
  * `sub` or `exp`, so that no ID token has that shape (Shared Signals Framework 1.0). `fam` is ours.
  */
 function signEvent(portal: Portal, event: FamilyEvent, app: AppRow, type: string, about: object): string {
-  return signJwt(portal.keys.signer(app.idTokenAlg as SigningAlg), 'secevent+jwt', {
+  return signJwt(portal.keys.signer(app.idTokenAlg as SigningAlg), 'event', {
     iss: portal.publicUrl,
     iat: epochSeconds(portal.clock()),
     jti: event.id,

@@ -104,9 +104,9 @@ export class KeyRing {
     return [...signers, ...others]
   }
 
-  /** A key of ours, also one that is not published any more; null for any other. It must not let anybody in. */
-  findAny(kid: string): VerificationKey | null {
-    return [...this.#keys, ...this.#retired].find((key) => key.kid === kid) ?? null
+  /** Every key of ours, also those that are not published any more. They must not let anybody in. */
+  remembered(): VerificationKey[] {
+    return [...this.#keys, ...this.#retired]
   }
 
   #isPublished(key: SigningKey): boolean {

@@ -73,6 +73,7 @@ test('an API verifies application tokens offline, from a code and from a refresh
       client_id: 'notes',
       scope: 'openid profile email',
       roles: ['editor', 'owner'],
+      claims_version: 0,
       acr: 'aal1',
       amr: ['pwd'],
     })

@@ -87,7 +87,7 @@ function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): object 
 function idTokenOf(portal: Portal, redeemed: Redeemed, clientId: string, scopes: string[]): string {
   const { acr, amr, authTime, nonce, sid, accountId: id } = redeemed.record as unknown as CodeRecord
   const iat = epochSeconds(redeemed.issuedAt)
-  return signJwt(portal.keys.signer(redeemed.idTokenAlg as SigningAlg), undefined, {
+  return signJwt(portal.keys.signer(redeemed.idTokenAlg as SigningAlg), 'id', {
     ...userinfoOf({ ...redeemed, id }, scopes, { acr, amr, auth_time: authTime }),
     nonce,
     sid,

@@ -9,7 +9,7 @@ import { mintRefreshToken } from '../domain/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { ClientGuesses } from './client-guesses.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
-import { acceptOldHints } from './id-token-hints.ts'
+import { acceptOnlyIdTokensAsHints } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './plain-authorization.ts'
@@ -139,7 +139,7 @@ function createProvider(
   const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
   pinAddress(provider, portal.publicUrl)
   followIdentitySession(provider)
-  acceptOldHints(provider, portal)
+  acceptOnlyIdTokensAsHints(provider, portal)
   registerRefreshGrant(provider, portal)
   startFamilies(provider, portal)
   compareSecretsByHash(provider, guesses)

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { signJwt } from '../domain/jwts.ts'
+import { APPLICATION_ALG, signJwt } from '../domain/jwts.ts'
 import type { Portal } from '../domain/portal.ts'
 import { Revocations } from '../domain/revocations.ts'
 import { epochSeconds } from '../domain/time.ts'
@@ -86,7 +86,7 @@ export class RevocationFeed {
 
   #sign(since: number | null): string {
     const iat = epochSeconds(this.#portal.clock())
-    const key = this.#portal.keys.signer('ES256')
+    const key = this.#portal.keys.signer(APPLICATION_ALG)
     const present = `${iat} ${key.kid} ${this.#revocations.version}`
     if (this.#signedFor !== present) this.#signed.clear()
     this.#signedFor = present
@@ -95,7 +95,7 @@ export class RevocationFeed {
     const known = this.#signed.get(from)
     if (known !== undefined) return known
     const claims = { iss: this.#portal.publicUrl, iat, ...this.#revocations.list(from) }
-    const document = signJwt(key, 'revocations+jwt', claims)
+    const document = signJwt(key, 'revocations', claims)
     this.#signed.set(from, document)
     return document
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { createApp as registerApp, type AppSettings } from '../domain/apps.ts'
+import { createApp as registerApp } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
 import { startServer } from '../server.ts'
@@ -24,7 +24,7 @@ export interface TestServer {
   log(): string
   addIdentity(person: typeof ada, extra?: { roles?: string[]; emailVerified?: boolean }): Promise<string>
   /** @returns the secret; null for a public app */
-  addApp(clientId: string, settings: AppSettings): Promise<string | null>
+  addApp(clientId: string, settings: Parameters<typeof registerApp>[2]): Promise<string | null>
   close(): Promise<void>
 }
 

@@ -10,10 +10,12 @@ export function answerHealth(res: ServerResponse): void {
 export async function answerReadiness(res: ServerResponse, storage: Portal['storage']): Promise<void> {
   await storage.ping().then(
     () => answer(res, 200, { status: 'ready' }),
-    () => answer(res, 503, { status: 'not ready' }),
+    () => answer(res, 503, { status: 'not ready' }, { 'Retry-After': '5' }),
   )
 }
 
-function answer(res: ServerResponse, status: number, body: object): void {
-  res.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }).end(JSON.stringify(body))
+function answer(res: ServerResponse, status: number, body: object, headers = {}): void {
+  res
+    .writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...headers })
+    .end(JSON.stringify(body))
 }

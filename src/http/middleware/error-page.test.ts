@@ -80,6 +80,7 @@ for (const [store, outageOf, hangs] of [
       ])
       assert.equal(health?.status, 200)
       assert.equal(ready?.status, 503)
+      assert.ok(Number(ready?.headers.get('retry-after')) > 0)
       for (const response of pages) {
         assert.equal(response.status, 503, response.url)
         assert.ok(Number(response.headers.get('retry-after')) > 0)
@@ -95,10 +96,12 @@ for (const [store, outageOf, hangs] of [
       }
       const authorize = await timed(browser.get(notes.authorizeUrl()))
       assert.equal(authorize.status, 503)
+      assert.ok(Number(authorize.headers.get('retry-after')) > 0)
       assert.deepEqual(authorize.headers.getSetCookie(), [])
       if (store.startsWith('PostgreSQL')) {
         const refresh = await timed(notes.refresh(refreshToken))
         assert.equal(refresh.status, 503)
+        assert.ok(Number(refresh.headers.get('retry-after')) > 0)
         assert.equal(((await refresh.json()) as Record<string, unknown>)['error'], 'temporarily_unavailable')
       }
     } finally {

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { PrismaClient } from './client/client.ts'
+import { clientClassOf } from './scram-client.ts'
 
 export interface Postgres {
   pool: pg.Pool
@@ -24,6 +25,7 @@ export function openPostgres(
   patience: { connection: number; query: number },
 ): Postgres {
   const pool = new pg.Pool({
+    Client: clientClassOf(url),
     connectionString: url,
     max: 10,
     connectionTimeoutMillis: patience.connection,
@@ -116,7 +118,7 @@ export function isUnavailable(error: unknown): boolean {
 const UNAVAILABLE_CODES =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENOENT_SOCKET|08...|53...|57P0.|40...|P100[128]|P1017|P2024|P2034)$/
 const UNAVAILABLE_MESSAGES =
-  /timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered a connection error|Connection is closed|max retries per request|Command timed out|Stream isn't writeable|READONLY|LOADING|CLUSTERDOWN|Can't reach database server|Server has closed the connection/i
+  /^SASL: |timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered a connection error|Connection is closed|max retries per request|Command timed out|Stream isn't writeable|READONLY|LOADING|CLUSTERDOWN|Can't reach database server|Server has closed the connection/i
 
 function codeOf(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code

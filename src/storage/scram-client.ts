@@ -1,0 +1,76 @@
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import pg from 'pg'
+
+/** SQLSTATE 08P01, protocol_violation: nothing is asked of such a server, and the right one may be back later. */
+export class UnprovenServer extends Error {
+  readonly code = '08P01'
+
+  constructor(cause?: unknown) {
+    super('the server on the port of the database did not prove that it is the database', { cause })
+  }
+}
+
+/** What pg keeps of a connection, of which its types say nothing. */
+interface Internals {
+  connection: EventEmitter & { stream: Socket }
+  /** Undefined before the exchange, and null once the server's signature has been verified. */
+  saslSession: object | null | undefined
+}
+
+/**
+ * A client that speaks SCRAM (RFC 5802) and nothing else, as `require_auth=scram-sha-256` makes libpq: the password never
+ * leaves the process, and a server that does not know its verifier is asked nothing.
+ */
+export class ScramClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config)
+    const { connection } = this as unknown as Internals
+    refuseByThrowing(connection.stream)
+    connection.on('sslconnect', () => refuseByThrowing(connection.stream))
+
+    let isProven = false
+    const refuse = () => {
+      throw new UnprovenServer()
+    }
+    // Before the listeners of pg, which would answer.
+    connection.on('authenticationCleartextPassword', refuse)
+    connection.on('authenticationMD5Password', refuse)
+    connection.on('authenticationSASLFinal', () => {
+      // pg would fail on it, but with an error that does not say what is wrong.
+      if ((this as unknown as Internals).saslSession === undefined) refuse()
+    })
+    connection.on('readyForQuery', () => {
+      if (!isProven) refuse()
+    })
+    connection.on('error', () => {
+      if (!isProven) connection.stream.destroy()
+    })
+    connection.once('connect', () => {
+      // Behind the listener of pg, which verifies the signature.
+      connection.on('authenticationSASLFinal', () => {
+        if ((this as unknown as Internals).saslSession !== null) refuse()
+        isProven = true
+      })
+    })
+  }
+}
+
+/** The client for this URL; libpq's `require_auth=scram-sha-256` in it asks for one that speaks SCRAM only. */
+export function clientClassOf(url: string): typeof pg.Client {
+  return URL.parse(url)?.searchParams.get('require_auth') === 'scram-sha-256' ? ScramClient : pg.Client
+}
+
+/** What is thrown at a packet ends its connection, where it would end the process; the rest of the packet is not read. */
+function refuseByThrowing(stream: Socket): void {
+  const emit = stream.emit.bind(stream) as (event: string | symbol, ...args: unknown[]) => boolean
+  stream.emit = (event: string | symbol, ...args: unknown[]) => {
+    if (event !== 'data') return emit(event, ...args)
+    try {
+      return emit(event, ...args)
+    } catch (error) {
+      stream.destroy(error instanceof UnprovenServer ? error : new UnprovenServer(error))
+      return true
+    }
+  }
+}

@@ -6,6 +6,7 @@ export const ROOT = join(import.meta.dirname, '..')
 /** Settings of the portal. Whoever starts one in a test says what it gets; the shell around must not decide. */
 const SETTINGS = [
   'APPLICATION_TOKEN_TTL',
+  'DATABASE_MIGRATION_URL',
   'DATABASE_URL',
   'DATA_DIR',
   'DELETION_GRACE',

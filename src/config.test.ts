@@ -30,6 +30,7 @@ test('in development nothing needs to be set', () => {
     port: 3000,
     publicUrl: 'http://localhost:3000',
     databaseUrl: null,
+    migrationUrl: null,
     redisUrl: null,
     storePatience: 1500,
     dataDir: join(root.path, 'plain'),
@@ -227,6 +228,16 @@ test('every fault is in one message, one a line, and no value is', () => {
     lines.some((line) => /\bv-/.test(line)),
     false,
   )
+})
+
+test('the URL for migrations goes with one for the portal, which names its role', () => {
+  const env = { GATEHOUSE_SECRET: SECRET, DATABASE_MIGRATION_URL: 'postgresql://owner:p@h/d' }
+  const config = readConfig({ ...env, DATABASE_URL: 'postgresql://portal:p@h/d' })
+  assert.deepEqual([config.databaseUrl, config.migrationUrl], ['postgresql://portal:p@h/d', env.DATABASE_MIGRATION_URL])
+  for (const DATABASE_URL of ['', 'postgresql://h/d'])
+    assert.match(refusal({ ...env, DATABASE_URL }), /^ {2}DATABASE_URL: must be set and name its role/m)
+  const wrong = { DATABASE_URL: 'postgresql://portal:p@h/d', DATABASE_MIGRATION_URL: 'mysql://h/d' }
+  assert.match(refusal(wrong), /^ {2}DATABASE_MIGRATION_URL: must be a URL that begins with postgresql:/m)
 })
 
 test('an empty variable is one that is not set', () => {

@@ -16,6 +16,8 @@ export interface Config {
   secrets: readonly [string, ...string[]]
   /** Null means the embedded database in `dataDir`. */
   databaseUrl: string | null
+  /** Of the owner of the tables, where the role of `databaseUrl` is another one that may not change them. */
+  migrationUrl: string | null
   redisUrl: string | null
   /** How long the database may take for a connection or a query before people and apps are told "not now" (ms). */
   storePatience: number
@@ -94,7 +96,7 @@ export class ConfigError extends Error {}
 const DAY = 86_400
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
-const SECRET_NAMES = ['GATEHOUSE_SECRET', 'DATABASE_URL', 'REDIS_URL', 'SMTP_URL'] as const
+const SECRET_NAMES = ['GATEHOUSE_SECRET', 'DATABASE_URL', 'DATABASE_MIGRATION_URL', 'REDIS_URL', 'SMTP_URL'] as const
 
 /**
  * Reads and checks the whole environment at once.
@@ -123,6 +125,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     )
   }
 
+  if (given['DATABASE_MIGRATION_URL'] !== undefined && !URL.parse(given['DATABASE_URL'] ?? '')?.username)
+    faults.push('DATABASE_URL: must be set and name its role when DATABASE_MIGRATION_URL is set')
+
   if (!parsed.success || faults.length > 0) {
     throw new ConfigError(
       `Gatehouse cannot start: ${faults.length === 1 ? 'one setting is' : 'some settings are'} wrong.\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
@@ -138,6 +143,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
     secrets: values.GATEHOUSE_SECRET ?? [developmentSecret(dataDir)],
     databaseUrl: values.DATABASE_URL ?? null,
+    migrationUrl: values.DATABASE_MIGRATION_URL ?? null,
     redisUrl: values.REDIS_URL ?? null,
     storePatience: values.STORE_PATIENCE,
     dataDir,
@@ -235,6 +241,7 @@ const environment = z.object({
     .transform((secrets) => secrets as [string, ...string[]])
     .optional(),
   DATABASE_URL: url('postgresql:', 'postgres:').optional(),
+  DATABASE_MIGRATION_URL: url('postgresql:', 'postgres:').optional(),
   REDIS_URL: z
     .string()
     .refine(

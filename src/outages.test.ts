@@ -176,7 +176,7 @@ async function startLoad(env: Record<string, string> & { PUBLIC_URL: string }): 
     }
     await asked(browser.get(number % 2 === 0 ? '/dashboard' : '/activity'))
     if (number % 8 === 0) await asked(browser.post('/login', { login: 'ada', password: ada.password }))
-    if (number % 8 === 4) await asked(browser.post('/password-resets', { email: ada.email }))
+    if (number % 8 === 4) await asked(browser.post('/forgot-password', { email: ada.email }))
   }
   const clients = Array.from({ length: CLIENTS }, async (_, number) => {
     const browser = browsers[number % BROWSERS] as Browser

@@ -13,7 +13,8 @@ export function addMigrateCommand(program: Command): void {
       const config = readConfig()
       const embedded = config.databaseUrl === null ? await startEmbedded(config.dataDir) : null
       try {
-        const applied = await migrate(config.databaseUrl ?? (embedded?.url as string))
+        const url = config.databaseUrl ?? (embedded?.url as string)
+        const applied = await migrate(config.migrationUrl ?? embedded?.ownerUrl ?? url, { portalUrl: url })
         print({ applied }, json)
       } finally {
         await embedded?.leave()

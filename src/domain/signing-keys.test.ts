@@ -24,6 +24,7 @@ before(async () => {
   await migrate(database.databaseUrl)
   const options = {
     ...database,
+    migrationUrl: null,
     dataDir: '/nowhere',
     storePatience: 15_000,
     logger: createLogger('silent'),

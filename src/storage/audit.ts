@@ -56,7 +56,7 @@ export async function listAuditEvents(
 }
 
 /**
- * Takes from up to `limit` events of an identity whatever says who it was; kind, time, app and cause remain, so that
+ * Takes from up to `limit` events of a deleted identity whatever says who it was; kind, time, app and cause remain, so that
  * operators can still count. The family goes too: the app it was opened for knows whose it was. Newest first; `before` is
  * the id to go on from. @returns where to go on, null when none is left
  */
@@ -66,14 +66,11 @@ export async function anonymizeAuditEvents(
   before: string | null,
   limit: number,
 ): Promise<string | null> {
-  const result = await db.query<{ last: string | null }>(
-    `WITH taken AS (
-       UPDATE audit_events SET identity_id = NULL, family_id = NULL, detail = NULL, browser = NULL, address = NULL
-       WHERE id = ANY (ARRAY(SELECT id FROM audit_events WHERE identity_id = $1 AND ($2::bigint IS NULL OR id < $2)
-         ORDER BY id DESC LIMIT $3))
-       RETURNING id)
-     SELECT min(id)::text AS last FROM taken`,
-    [identityId, before, limit],
-  )
+  // The role of a running portal may not update the table itself.
+  const result = await db.query<{ last: string | null }>('SELECT anonymize_audit_events($1, $2, $3)::text AS last', [
+    identityId,
+    before,
+    limit,
+  ])
   return result.rows[0]?.last ?? null
 }

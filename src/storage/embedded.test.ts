@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { authentication, startImpostor } from '../testing/impostor.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { startEmbedded } from './embedded.ts'
 import { SYSTEM_FOLDER } from './embedded-owner.ts'
@@ -24,13 +25,13 @@ after(() => root.remove())
 
 test('an empty folder becomes a database, and a second start finds what the first has kept', async () => {
   const first = await startEmbedded(folder)
-  assert.match((await ask(first.url, 'SELECT version() AS answer')) as string, /^PostgreSQL 17\./)
-  await ask(first.url, `CREATE TABLE kept AS SELECT 'kept' AS answer`)
+  assert.match((await ask(first.ownerUrl, 'SELECT version() AS answer')) as string, /^PostgreSQL 17\./)
+  await ask(first.ownerUrl, `CREATE TABLE kept AS SELECT 'kept' AS answer`)
   await first.leave()
   assert.equal(await postmaster(folder), null)
 
   const second = await startEmbedded(folder)
-  assert.equal(await ask(second.url, 'SELECT answer FROM kept'), 'kept')
+  assert.equal(await ask(second.ownerUrl, 'SELECT answer FROM kept'), 'kept')
   await second.leave()
 })
 
@@ -38,7 +39,7 @@ test('a process joins the server that another one has started', async () => {
   const here = await startEmbedded(folder)
   const guest = startGuest(folder)
   await guest.prints(1)
-  assert.equal(guest.lines()[0], here.url)
+  assert.equal(guest.lines()[0], here.ownerUrl)
   await guest.leave()
   await here.leave()
 })
@@ -48,23 +49,23 @@ test('the server goes on until the last one has left, also when the others hold 
   const guest = startGuest(folder)
   await guest.prints(1)
   await guest.leave()
-  assert.equal(await ask(here.url, 'SELECT 1 AS answer'), 1)
+  assert.equal(await ask(here.ownerUrl, 'SELECT 1 AS answer'), 1)
 
   const again = startGuest(folder)
   await again.prints(1)
   await here.leave()
-  assert.equal(await ask(here.url, 'SELECT 1 AS answer'), 1)
+  assert.equal(await ask(here.ownerUrl, 'SELECT 1 AS answer'), 1)
   await again.leave()
   assert.equal(await postmaster(folder), null)
-  await assert.rejects(ask(here.url, 'SELECT 1'), { code: 'ECONNREFUSED' })
+  await assert.rejects(ask(here.ownerUrl, 'SELECT 1'), { code: 'ECONNREFUSED' })
 })
 
 test('who joins twice in one process leaves twice', async () => {
   const one = await startEmbedded(folder)
   const two = await startEmbedded(folder)
-  assert.equal(two.url, one.url)
+  assert.equal(two.ownerUrl, one.ownerUrl)
   await one.leave()
-  assert.equal(await ask(two.url, 'SELECT 1 AS answer'), 1)
+  assert.equal(await ask(two.ownerUrl, 'SELECT 1 AS answer'), 1)
   await two.leave()
   assert.equal(await postmaster(folder), null)
 })
@@ -73,7 +74,7 @@ test('whoever joins while the last one leaves has a server', async () => {
   for (let round = 0; round < 5; round++) {
     const one = await startEmbedded(folder)
     const [two] = await Promise.all([sleep(round * 4).then(async () => startEmbedded(folder)), one.leave()])
-    assert.equal(await ask(two.url, 'SELECT 1 AS answer'), 1)
+    assert.equal(await ask(two.ownerUrl, 'SELECT 1 AS answer'), 1)
     await two.leave()
   }
 })
@@ -99,9 +100,9 @@ test('a server that is killed comes back at the same place with every row it has
   const lines = await guest.printed
   const acknowledged = Number(lines.at(-1))
 
-  const kept = await eventually(async () => ask(here.url, 'SELECT max(number) AS answer FROM numbers'))
+  const kept = await eventually(async () => ask(here.ownerUrl, 'SELECT max(number) AS answer FROM numbers'))
   assert.ok((kept as number) >= acknowledged, `${String(kept)} of ${acknowledged}`)
-  assert.equal(await ask(here.url, 'SELECT count(*)::int AS answer FROM numbers'), kept)
+  assert.equal(await ask(here.ownerUrl, 'SELECT count(*)::int AS answer FROM numbers'), kept)
   assert.notEqual((await postmaster(folder))?.pid, pid)
   await here.leave()
 })
@@ -113,7 +114,7 @@ test('who leaves while a killed server is being brought back leaves nothing behi
     process.kill(pid, 'SIGKILL')
     await sleep(round * 15)
     await here.leave()
-    await assert.rejects(ask(here.url, 'SELECT 1'))
+    await assert.rejects(ask(here.ownerUrl, 'SELECT 1'))
   }
 })
 
@@ -124,16 +125,16 @@ test('a server whose process was killed is joined by the next, which finds every
   const orphan = await postmaster(folder)
   const here = await startEmbedded(folder)
   assert.deepEqual(await postmaster(folder), orphan)
-  await ask(here.url, 'DROP TABLE IF EXISTS numbers')
+  await ask(here.ownerUrl, 'DROP TABLE IF EXISTS numbers')
 
   const next = startGuest(folder, 'count up')
   await next.prints(20)
   await next.kill()
   const acknowledged = Number((await next.printed).at(-1))
-  assert.ok(((await ask(here.url, 'SELECT max(number) AS answer FROM numbers')) as number) >= acknowledged)
+  assert.ok(((await ask(here.ownerUrl, 'SELECT max(number) AS answer FROM numbers')) as number) >= acknowledged)
 
   const present = `SELECT count(*)::int AS answer FROM pg_locks WHERE locktype = 'advisory'`
-  await eventually(async () => assert.equal(await ask(here.url, present), 1))
+  await eventually(async () => assert.equal(await ask(here.ownerUrl, present), 1))
   await here.leave()
   assert.equal(await postmaster(folder), null)
 })
@@ -145,44 +146,84 @@ test('a folder that is closed to others works, and stays closed', async () => {
   const here = await startEmbedded(data)
   const home = await realpath(join(data, 'postgres'))
   try {
-    assert.equal(await ask(here.url, 'SELECT 1 AS answer'), 1)
+    assert.equal(await ask(here.ownerUrl, 'SELECT 1 AS answer'), 1)
     assert.equal(modeOf(await stat(closed)), 0o700)
     // The server refuses to run as root, and no other user may enter the folder: its data lie where both can reach them.
     assert.equal(home.startsWith(SYSTEM_FOLDER), process.getuid?.() === 0)
     await here.leave()
 
     const again = await startEmbedded(data)
-    assert.equal(await ask(again.url, 'SELECT 1 AS answer'), 1)
+    assert.equal(await ask(again.ownerUrl, 'SELECT 1 AS answer'), 1)
     await again.leave()
   } finally {
     await rm(home, { recursive: true, force: true })
   }
 })
 
+test('a program that listens where a killed server did is told no password, and the server starts elsewhere', async () => {
+  const guest = startGuest(folder)
+  await guest.prints(1)
+  const { pid, port } = (await postmaster(folder)) as { pid: number; port: number }
+  await guest.kill()
+  process.kill(pid, 'SIGKILL')
+  const passwords = [guest.lines()[0] as string].map((url) => new URL(url).password)
+  // It asks for the password in clear (AuthenticationCleartextPassword).
+  const impostor = await eventually(async () => startImpostor([() => authentication(3)], port))
+  try {
+    assert.equal((await postmaster(folder))?.port, port)
+    const here = await startEmbedded(folder)
+    assert.equal(await ask(here.url, 'SELECT 1 AS answer'), 1)
+    assert.notEqual(new URL(here.url).port, String(port))
+    passwords.push(new URL(here.url).password)
+    await here.leave()
+    assert.match(impostor.heard(), /user\0gatehouse/)
+    for (const password of passwords) assert.equal(impostor.heard().includes(password), false)
+  } finally {
+    await impostor.close()
+  }
+})
+
+test('a folder of a version that had the owner only gets the role of the portal', async () => {
+  const here = await startEmbedded(folder)
+  await ask(here.ownerUrl, 'GRANT ALL ON DATABASE gatehouse TO PUBLIC')
+  await ask(here.ownerUrl, 'DROP OWNED BY gatehouse_portal')
+  await ask(here.ownerUrl, 'DROP ROLE gatehouse_portal')
+  await here.leave()
+
+  const [one, two] = await Promise.all([startEmbedded(folder), startEmbedded(folder)])
+  assert.equal(await ask(one.url, 'SELECT 1 AS answer'), 1)
+  assert.equal(two.url, one.url)
+  await assert.rejects(ask(one.url, 'CREATE TABLE more (id int)'), { code: '42501' })
+  await assert.rejects(ask(one.url, 'CREATE TEMP TABLE more (id int)'), { code: '42501' })
+  await assert.rejects(ask(one.url, 'CREATE ROLE more SUPERUSER'), { code: '42501' })
+  await one.leave()
+  await two.leave()
+})
+
 test('nobody gets in without the password', async () => {
   const here = await startEmbedded(folder)
-  const wrong = new URL(here.url)
+  const wrong = new URL(here.ownerUrl)
   wrong.password = 'wrong'
   await assert.rejects(ask(wrong.href, 'SELECT 1'), { code: '28P01' })
-  const without = new URL(here.url)
+  const without = new URL(here.ownerUrl)
   without.password = ''
   await assert.rejects(ask(without.href, 'SELECT 1'), /password/)
-  const superuser = new URL(here.url)
+  const superuser = new URL(here.ownerUrl)
   superuser.username = 'postgres'
   await assert.rejects(ask(superuser.href, 'SELECT 1'), { code: '28P01' })
 
-  assert.equal(await ask(here.url, 'SHOW password_encryption', 'password_encryption'), 'scram-sha-256')
+  assert.equal(await ask(here.ownerUrl, 'SHOW password_encryption', 'password_encryption'), 'scram-sha-256')
   const methods = `SELECT string_agg(DISTINCT auth_method, ' ') AS answer FROM pg_hba_file_rules`
-  assert.equal(await ask(here.url, methods), 'scram-sha-256')
+  assert.equal(await ask(here.ownerUrl, methods), 'scram-sha-256')
   await here.leave()
 })
 
 test('the server listens on loopback and nowhere else', async () => {
   const here = await startEmbedded(folder)
-  const url = new URL(here.url)
+  const url = new URL(here.ownerUrl)
   assert.equal(url.hostname, '127.0.0.1')
-  assert.equal(await ask(here.url, 'SHOW listen_addresses', 'listen_addresses'), '127.0.0.1')
-  assert.equal(await ask(here.url, 'SHOW unix_socket_directories', 'unix_socket_directories'), '')
+  assert.equal(await ask(here.ownerUrl, 'SHOW listen_addresses', 'listen_addresses'), '127.0.0.1')
+  assert.equal(await ask(here.ownerUrl, 'SHOW unix_socket_directories', 'unix_socket_directories'), '')
   const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
   for (const { address } of addresses.filter(({ internal, family }) => !internal && family === 'IPv4')) {
     url.hostname = address
@@ -201,7 +242,7 @@ test('the password, the log and the data are readable by their owners only', asy
 
 test('the log holds no value of any statement', async () => {
   const here = await startEmbedded(folder)
-  const client = new pg.Client(here.url)
+  const client = new pg.Client(here.ownerUrl)
   await client.connect()
   await assert.rejects(client.query('SELECT $1::int / $2::int', [123_454_321, 0]), { code: '22012' })
   await assert.rejects(client.query(`SELECT 'a secret in the text'::int`))

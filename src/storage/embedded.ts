@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -10,16 +10,21 @@ import { findBinaries, type Binaries } from './embedded-binaries.ts'
 import { findOwner, isSearchable, SYSTEM_FOLDER, type Owner } from './embedded-owner.ts'
 import { findFreePort } from './free-port.ts'
 import { keepFromEndingTheProcess } from './postgres.ts'
+import { ScramClient } from './scram-client.ts'
 
 export interface EmbeddedPostgres {
+  /** Of the role that a running portal has: it may not change tables, nor what the audit log says. */
   url: string
+  /** Of the owner of everything, for migrations. */
+  ownerUrl: string
   /** Leaves; the last process to leave stops the server. */
   leave(): Promise<void>
 }
 
 const START_LIMIT_MS = 30_000
 const DATABASE = 'gatehouse'
-const ROLE = 'gatehouse'
+const OWNER = 'gatehouse'
+const ROLE = 'gatehouse_portal'
 // The advisory lock that says: somebody is here.
 const PRESENCE = 72707370
 
@@ -42,9 +47,20 @@ export async function startEmbedded(
   const find = async (port: number | null) => joinOrStart(cluster, home, password, binaries, owner, port)
   const presence = await stay(find, password, onTrouble)
   return {
-    url: `postgresql://${ROLE}:${password}@127.0.0.1:${presence.port}/${DATABASE}`,
+    url: urlOf(ROLE, passwordOfRole(password), presence.port),
+    ownerUrl: urlOf(OWNER, password, presence.port),
     leave: () => presence.end(cluster),
   }
+}
+
+/** With what refuses any server but ours: after a crash another program may listen on the port (libpq's `require_auth`). */
+function urlOf(role: string, password: string, port: number): string {
+  return `postgresql://${role}:${password}@127.0.0.1:${port}/${DATABASE}?require_auth=scram-sha-256`
+}
+
+/** It follows from the owner's password, so that every process knows it and there is one file to keep. */
+function passwordOfRole(ownerPassword: string): string {
+  return createHmac('sha256', ownerPassword).update(ROLE).digest('base64url')
 }
 
 /** `DATA_DIR/postgres` holds the password and the cluster; it is put in place whole, so a kill leaves no half of it. */
@@ -86,7 +102,7 @@ async function initialize(home: string, binaries: Binaries, owner: Owner | null)
     '-D',
     cluster,
     '-U',
-    ROLE,
+    OWNER,
     '-A',
     'scram-sha-256',
     `--pwfile=${passwordForInitdb}`,
@@ -229,6 +245,7 @@ async function enter(
       await client.connect()
       await client.query('SELECT pg_advisory_lock_shared($1)', [PRESENCE])
       await createDatabase(client)
+      await createRole(client, passwordOfRole(password))
       return { client, port }
     } catch (error) {
       // Whoever left last was just stopping the server that we had found.
@@ -261,11 +278,22 @@ async function serves(port: number, password: string, cluster: string): Promise<
 
 async function createDatabase(client: pg.Client): Promise<void> {
   const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE])
+  if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`).catch(unlessMade)
+}
+
+/** Also in a folder of a version that had one role only. What it may do in the database, migrations grant. */
+async function createRole(client: pg.Client, password: string): Promise<void> {
+  const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [ROLE])
   if (found.rowCount !== 0) return
-  await client.query(`CREATE DATABASE ${DATABASE}`).catch((error: unknown) => {
-    // Made by another process in the meantime (duplicate_database, or a unique violation of the catalog).
-    if (!['42P04', '23505'].includes(codeOf(error))) throw error
-  })
+  // Several statements without values are one transaction.
+  const statements = `CREATE ROLE ${ROLE} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD ${client.escapeLiteral(password)};
+    REVOKE ALL ON DATABASE ${DATABASE} FROM PUBLIC; GRANT CONNECT ON DATABASE ${DATABASE} TO ${ROLE}`
+  await client.query(statements).catch(unlessMade)
+}
+
+/** Another process has made it in the meantime (duplicate_database, duplicate_object, or a unique violation of the catalog). */
+function unlessMade(error: unknown): void {
+  if (!['42P04', '42710', '23505'].includes(codeOf(error))) throw error
 }
 
 async function ask<T>(port: number, password: string, question: (client: pg.Client) => Promise<T>): Promise<T> {
@@ -280,10 +308,10 @@ async function ask<T>(port: number, password: string, question: (client: pg.Clie
 }
 
 function connection(port: number, password: string): pg.Client {
-  return new pg.Client({
+  return new ScramClient({
     host: '127.0.0.1',
     port,
-    user: ROLE,
+    user: OWNER,
     password,
     database: 'postgres',
     connectionTimeoutMillis: 2000,

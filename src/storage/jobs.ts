@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
 import { type JobOutcome, type JobWorker, type Pace, startJobWorker } from './job-worker.ts'
 import type { Queryable } from './postgres.ts'
+import { QUEUE_SCHEMA } from './queue-tables.ts'
 
 /** Work that must be done, if need be later and again: it is written down in the database, with whatever it belongs to. */
 export interface Jobs {
@@ -63,7 +64,7 @@ const EXPIRED_EVERY = 10
 /** What is done is deleted this often (seconds), once its time is over. */
 const DELETED_EVERY = 600
 
-/** The queues of pg-boss in the schema `queue`, which it makes and migrates itself when they are first needed. */
+/** The queues of pg-boss, which begin when they are first needed; their tables are made with all others. */
 export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
   let opened: Promise<PgBoss> | null = null
   const workers: JobWorker[] = []
@@ -103,7 +104,9 @@ async function open(db: Queryable, onError: (error: Error) => void): Promise<PgB
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
     db: asPgBoss(db),
-    schema: 'queue',
+    schema: QUEUE_SCHEMA,
+    // The role of a running portal may not change tables.
+    migrate: false,
     schedule: false,
     persistWarnings: false,
     superviseIntervalSeconds: EXPIRED_EVERY,

@@ -47,7 +47,7 @@ test('processes that start together apply each migration once', async () => {
     '1_slow': 'CREATE TABLE slow (id int); SELECT pg_sleep(0.2)',
     '2_next': 'CREATE TABLE next (id int)',
   })
-  const applied = await Promise.all(Array.from({ length: 5 }, async () => migrate(database.databaseUrl, folder)))
+  const applied = await Promise.all(Array.from({ length: 5 }, async () => migrate(database.databaseUrl, { folder })))
   assert.deepEqual(applied.flat(), ['1_slow', '2_next'])
   assert.equal(applied.filter((names) => names.length === 2).length, 1)
 })
@@ -58,7 +58,7 @@ test('a process that is killed in the middle of a migration leaves nothing of it
     '2_half': 'CREATE TABLE half (id int); SELECT pg_sleep(1); CREATE TABLE whole (id int)',
   })
   const program = `import { migrate } from ${JSON.stringify(join(import.meta.dirname, 'migrations.ts'))}
-await migrate(${JSON.stringify(database.databaseUrl)}, ${JSON.stringify(folder)})`
+await migrate(${JSON.stringify(database.databaseUrl)}, { folder: ${JSON.stringify(folder)} })`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'inherit' })
   while (!(await recordedNames()).includes('1_done')) await sleep(10)
   child.kill('SIGKILL')
@@ -66,27 +66,27 @@ await migrate(${JSON.stringify(database.databaseUrl)}, ${JSON.stringify(folder)}
 
   assert.deepEqual(await recordedNames(), ['1_done'])
   assert.equal(await exists('half'), false)
-  assert.deepEqual(await migrate(database.databaseUrl, folder), ['2_half'])
+  assert.deepEqual(await migrate(database.databaseUrl, { folder }), ['2_half'])
   assert.deepEqual([await exists('half'), await exists('whole')], [true, true])
 })
 
 test('a migration that fails is named, leaves nothing behind, and is tried again', async () => {
   const broken = { '1_done': 'CREATE TABLE done (id int)', '2_broken': 'CREATE TABLE half (id int); SELECT 1 / 0' }
   const folder = await writeMigrations(broken)
-  await assert.rejects(migrate(database.databaseUrl, folder), { message: 'migration 2_broken failed' })
+  await assert.rejects(migrate(database.databaseUrl, { folder }), { message: 'migration 2_broken failed' })
   assert.deepEqual(await recordedNames(), ['1_done'])
   assert.equal(await exists('half'), false)
   await writeFile(join(folder, '2_broken/migration.sql'), 'CREATE TABLE half (id int)')
-  assert.deepEqual(await migrate(database.databaseUrl, folder), ['2_broken'])
+  assert.deepEqual(await migrate(database.databaseUrl, { folder }), ['2_broken'])
 })
 
 test('a migration that was changed after it was applied is refused, and nothing after it is applied', async () => {
   const folder = await writeMigrations({ '1_first': 'CREATE TABLE first (id int)' })
-  await migrate(database.databaseUrl, folder)
+  await migrate(database.databaseUrl, { folder })
   await writeFile(join(folder, '1_first/migration.sql'), 'CREATE TABLE first (id bigint)')
   await mkdir(join(folder, '2_second'))
   await writeFile(join(folder, '2_second/migration.sql'), 'CREATE TABLE second (id int)')
-  await assert.rejects(migrate(database.databaseUrl, folder), {
+  await assert.rejects(migrate(database.databaseUrl, { folder }), {
     message: 'migration 1_first was changed after this database applied it',
   })
   assert.equal(await exists('second'), false)
@@ -103,7 +103,7 @@ test('what Prisma has applied is not applied again', async () => {
     `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count) VALUES ('1', $1, '1_first', now(), 1)`,
     [createHash('sha256').update(sql).digest('hex')],
   )
-  assert.deepEqual(await migrate(database.databaseUrl, folder), ['2_second'])
+  assert.deepEqual(await migrate(database.databaseUrl, { folder }), ['2_second'])
 })
 
 test('every applied migration leaves the row that Prisma would have left', async () => {
@@ -189,7 +189,7 @@ async function readIndexes(): Promise<string[]> {
 
 async function readReferences(): Promise<string[]> {
   const result = await client.query<{ line: string }>(
-    `SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) AS line FROM pg_constraint WHERE contype = 'f'`,
+    `SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) AS line FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace`,
   )
   return result.rows.map(({ line }) => line).toSorted()
 }

@@ -1,8 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import { keepFromEndingTheProcess } from './postgres.ts'
+import { migrateQueues } from './queue-tables.ts'
+import { grantToPortal } from './role.ts'
+import { clientClassOf } from './scram-client.ts'
 
 const FOLDER = join(import.meta.dirname, '../../prisma/migrations')
 
@@ -11,11 +14,13 @@ const LOCK = 72707369
 
 /**
  * Applies what is missing, one transaction a migration, under a lock that makes processes which start together wait.
- * Keeps Prisma's own table, so `prisma migrate deploy` and this are interchangeable.
+ * Keeps Prisma's own table, so `prisma migrate deploy` and this are interchangeable; brings the tables of the job queue up
+ * to date, too. Where nothing is missing, nothing is written, so a role that may not change tables can ask as well.
+ * @param url of the owner of the tables; `portalUrl` of running portals, whose role gets what they need when it is another one
  * @returns the names applied now, in order.
  */
-export async function migrate(url: string, folder = FOLDER): Promise<string[]> {
-  const client = new pg.Client({
+export async function migrate(url: string, { folder = FOLDER, portalUrl = url } = {}): Promise<string[]> {
+  const client = new (clientClassOf(url))({
     connectionString: url,
     connectionTimeoutMillis: 10_000,
     application_name: `gatehouse/${process.pid}`,
@@ -24,30 +29,62 @@ export async function migrate(url: string, folder = FOLDER): Promise<string[]> {
   await client.connect()
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK])
-    await client.query(TABLE)
-    const done = await client.query<{ migration_name: string; checksum: string }>(
-      'SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
-    )
-    const checksums = new Map(done.rows.map((row) => [row.migration_name, row.checksum]))
-
-    const applied: string[] = []
-    for (const name of migrationNames(folder)) {
-      const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8')
-      const checksum = createHash('sha256').update(sql).digest('hex')
-      const known = checksums.get(name)
-      if (known !== undefined && known !== checksum) {
-        throw new Error(`migration ${name} was changed after this database applied it`)
-      }
-      if (known === undefined) {
-        await apply(client, name, sql, checksum)
-        applied.push(name)
-      }
-    }
+    const applied = await applyMissing(client, folder)
+    await migrateQueues(client)
+    if (roleOf(portalUrl) !== roleOf(url)) await grantToPortal(client, roleOf(portalUrl))
     return applied
+  } catch (error) {
+    if ((error as { code?: unknown }).code === INSUFFICIENT_PRIVILEGE) throw new MigrationRefused(error)
+    throw error
   } finally {
     // Closing the connection gives the lock back.
     await client.end()
   }
+}
+
+/** SQLSTATE 42501. */
+const INSUFFICIENT_PRIVILEGE = '42501'
+
+/** The database must be migrated, and this role may not do that. */
+export class MigrationRefused extends Error {
+  constructor(cause: unknown) {
+    super(
+      `the role of the database may not migrate it (${(cause as Error).message}): run "gatehouse migrate" with DATABASE_MIGRATION_URL`,
+      { cause },
+    )
+  }
+}
+
+async function applyMissing(client: pg.Client, folder: string): Promise<string[]> {
+  if (!(await exists(client, '_prisma_migrations'))) await client.query(TABLE)
+  const done = await client.query<{ migration_name: string; checksum: string }>(
+    'SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
+  )
+  const checksums = new Map(done.rows.map((row) => [row.migration_name, row.checksum]))
+
+  const applied: string[] = []
+  for (const name of migrationNames(folder)) {
+    const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8')
+    const checksum = createHash('sha256').update(sql).digest('hex')
+    const known = checksums.get(name)
+    if (known !== undefined && known !== checksum) {
+      throw new Error(`migration ${name} was changed after this database applied it`)
+    }
+    if (known === undefined) {
+      await apply(client, name, sql, checksum)
+      applied.push(name)
+    }
+  }
+  return applied
+}
+
+function roleOf(url: string): string {
+  return decodeURIComponent(new URL(url).username)
+}
+
+async function exists(client: pg.Client, table: string): Promise<boolean> {
+  const result = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [table])
+  return result.rows[0]?.found === true
 }
 
 function migrationNames(folder: string): string[] {
@@ -69,11 +106,12 @@ async function apply(client: pg.Client, name: string, sql: string, checksum: str
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK')
+    if ((error as { code?: unknown }).code === INSUFFICIENT_PRIVILEGE) throw error
     throw new Error(`migration ${name} failed`, { cause: error })
   }
 }
 
-const TABLE = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+const TABLE = `CREATE TABLE _prisma_migrations (
   id varchar(36) PRIMARY KEY,
   checksum varchar(64) NOT NULL,
   finished_at timestamptz,

@@ -24,6 +24,8 @@ export interface Storage extends Pick<Postgres, 'pool' | 'prisma'> {
 export interface StorageOptions {
   /** Null starts the embedded database in `dataDir`. */
   databaseUrl: string | null
+  /** Of the owner of the tables, when the role of `databaseUrl` may not change them. */
+  migrationUrl: string | null
   redisUrl: string | null
   dataDir: string
   logger: Logger
@@ -36,6 +38,7 @@ export interface StorageOptions {
 /** Opens every store, with the database's migrations applied. */
 export async function openStorage({
   databaseUrl,
+  migrationUrl,
   redisUrl,
   dataDir,
   logger,
@@ -48,7 +51,7 @@ export async function openStorage({
       ? await startEmbedded(dataDir, (error) => logger.warn({ error }, 'the embedded database is looked for again'))
       : null
   const url = databaseUrl ?? (embedded?.url as string)
-  const applied = await migrate(url)
+  const applied = await migrate(migrationUrl ?? embedded?.ownerUrl ?? url, { portalUrl: url })
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrations applied')
 
   const { pool, prisma, close } = openPostgres(url, (error) => logger.warn({ error }, 'a database connection broke'), {

@@ -15,7 +15,7 @@ export type StorageKind = (typeof STORAGES)[number]
 /** An empty database of this test's own, on the servers the test command has brought up. */
 export async function createDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
   const embedded = kind === 'embedded' ? await startEmbedded(given('TEST_EMBEDDED_DIR')) : null
-  const server = embedded?.url ?? given('TEST_DATABASE_URL')
+  const server = embedded?.ownerUrl ?? given('TEST_DATABASE_URL')
   const name = `gatehouse_test_${randomBytes(6).toString('hex')}`
   await administer(server, `CREATE DATABASE ${name}`)
 
@@ -28,6 +28,35 @@ export async function createDatabase(kind: StorageKind = 'postgres'): Promise<Te
     async drop() {
       await administer(server, `DROP DATABASE ${name} WITH (FORCE)`)
       await embedded?.leave()
+    },
+  }
+}
+
+export interface OwnedDatabase {
+  /** Of a role that owns nothing. */
+  portalUrl: string
+  ownerUrl: string
+  drop(): Promise<void>
+}
+
+/** An empty database with two roles, as an operator prepares it for a portal that may not change its tables. */
+export async function createOwnedDatabase(): Promise<OwnedDatabase> {
+  const { databaseUrl, drop } = await createDatabase()
+  const database = new URL(databaseUrl).pathname.slice(1)
+  const owner = `${database}_owner`
+  const portal = `${database}_portal`
+  await administer(
+    given('TEST_DATABASE_URL'),
+    `CREATE ROLE ${owner} LOGIN PASSWORD 'password'; CREATE ROLE ${portal} LOGIN PASSWORD 'password';
+     ALTER DATABASE ${database} OWNER TO ${owner}`,
+  )
+  const urlOf = (username: string) => Object.assign(new URL(databaseUrl), { username, password: 'password' }).href
+  return {
+    ownerUrl: urlOf(owner),
+    portalUrl: urlOf(portal),
+    async drop() {
+      await drop()
+      await administer(given('TEST_DATABASE_URL'), `DROP ROLE ${owner}, ${portal}`)
     },
   }
 }

@@ -6,7 +6,7 @@ import { startEmbedded } from '../storage/embedded.ts'
 // Prints the database's URL, then, if asked to, every number that a row has been acknowledged for; leaves when told to.
 const [folder, task] = process.argv.slice(2) as [string, string | undefined]
 const embedded = await startEmbedded(folder)
-console.log(embedded.url)
+console.log(embedded.ownerUrl)
 
 void once(process.stdin, 'data').then(async () => {
   await embedded.leave()
@@ -14,7 +14,7 @@ void once(process.stdin, 'data').then(async () => {
 })
 
 if (task === 'count up') {
-  const client = new pg.Client({ connectionString: embedded.url })
+  const client = new pg.Client({ connectionString: embedded.ownerUrl })
   client.on('error', () => {})
   await client.connect()
   await client.query('CREATE TABLE IF NOT EXISTS numbers (number integer PRIMARY KEY)')

@@ -1,0 +1,45 @@
+import type pg from 'pg'
+import { QUEUE_SCHEMA } from './queue-tables.ts'
+
+interface Relation {
+  schema: string
+  name: string
+}
+
+/**
+ * Gives a role what a running portal needs and no more: it reads and writes rows, but changes no table, and what is in the
+ * audit log it can neither change nor delete. A role that owns the tables could always give itself everything again.
+ */
+export async function grantToPortal(client: pg.Client, role: string): Promise<void> {
+  if (await hasAll(client, role)) return
+  const { rows: tables } = await client.query<Relation>(TABLES, [QUEUE_SCHEMA])
+  const { rows: sequences } = await client.query<Relation>(SEQUENCES, [QUEUE_SCHEMA])
+  const schemas = new Set([...tables, ...sequences].map(({ schema }) => client.escapeIdentifier(schema)))
+  const names = (rows: Relation[]) =>
+    rows.map(({ schema, name }) => `${client.escapeIdentifier(schema)}.${client.escapeIdentifier(name)}`).join(', ')
+  const to = client.escapeIdentifier(role)
+  await client.query(`BEGIN;
+    GRANT USAGE ON SCHEMA ${[...schemas].join(', ')} TO ${to};
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ${names(tables)} TO ${to};
+    REVOKE UPDATE, DELETE ON audit_events FROM ${to};
+    REVOKE INSERT, UPDATE, DELETE ON _prisma_migrations FROM ${to};
+    GRANT USAGE ON SEQUENCE ${names(sequences)} TO ${to};
+    GRANT EXECUTE ON FUNCTION anonymize_audit_events TO ${to};
+    COMMIT`)
+}
+
+/** Asked at every start: a GRANT writes to the catalog, also where it changes nothing. */
+async function hasAll(client: pg.Client, role: string): Promise<boolean> {
+  const { rows } = await client.query<{ complete: boolean }>(
+    `SELECT bool_and(has_table_privilege($2, format('%I.%I', schema, name), 'SELECT')) AS complete FROM (${TABLES}) tables`,
+    [QUEUE_SCHEMA, role],
+  )
+  return rows[0]?.complete === true
+}
+
+// What belongs to somebody else in the same schema is none of our business.
+const relations = (kinds: string) =>
+  `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname IN (current_schema(), $1) AND c.relkind IN (${kinds}) AND pg_has_role(c.relowner, 'USAGE')`
+const TABLES = relations(`'r', 'p'`)
+const SEQUENCES = relations(`'S'`)

@@ -258,6 +258,12 @@ for (const host of [
   '[::ffff:10.0.0.1]',
   '[64:ff9b::10.0.0.1]',
   '[2002:7f00:1::]',
+  '[::10.0.0.1]',
+  '[::ffff:0:10.0.0.1]',
+  '[64:ff9b:1::10.0.0.1]',
+  '[2001:0:cb00:7101::f5ff:fffe]',
+  '[2a00:1450::5efe:10.0.0.1]',
+  '[2a00:1450::200:5efe:10.0.0.1]',
   '[fd00::1]',
   '[fe80::1]',
 ]) {
@@ -276,10 +282,29 @@ for (const host of [
   '169.254.170.2',
   '100.100.100.200',
   '168.63.129.16',
+  '169.254.169.254.',
   '0xa9fea9fe',
+  '0xa9.0xfe.0xa9.0xfe',
+  '0251.0376.0251.0376',
+  '169.254.43518',
+  '2852039166',
   '[fd00:ec2::254]',
   '[::ffff:169.254.169.254]',
+  '[::169.254.169.254]',
+  '[::a9fe:a9fe]',
+  '[::ffff:0:169.254.169.254]',
   '[64:ff9b::169.254.169.254]',
+  '[64:ff9b::6464:64c8]',
+  '[64:ff9b:1::169.254.169.254]',
+  '[64:ff9b:1:a9fe:a9:fe00::]',
+  '[64:ff9b:1:a9:fe:a9fe::]',
+  '[64:ff9b:1:1:a9:fea9:fe00:0]',
+  '[2002:a9fe:a9fe::]',
+  '[2002:6464:64c8::1]',
+  '[2001:0:a9fe:a9fe::1]',
+  '[2001:0:cb00:7101::5601:5601]',
+  '[2a00:1450::5efe:169.254.169.254]',
+  '[2a00:1450::200:5efe:169.254.169.254]',
 ]) {
   test(`${host} is refused whatever is allowed`, async () => {
     for (const allowedNetworks of [[], ['0.0.0.0/0', '::/0'], ['169.254.169.254/32', 'fd00:ec2::254/128']]) {
@@ -290,6 +315,16 @@ for (const host of [
     }
   })
 }
+
+test('a wide network of IPv6 allows no private IPv4 that its addresses carry', async () => {
+  const allowedNetworks = ['::/0']
+  for (const host of ['[::10.0.0.1]', '[64:ff9b::10.0.0.1]', '[64:ff9b:1::10.0.0.1]', '[2002:a00:1::]']) {
+    const outcome = await tell(`https://${host}:${port}/`, { allowedNetworks })
+    assert.deepEqual(outcome, { kind: 'unreachable', problem: PRIVATE }, host)
+    const plain = await tell(`http://${host}:${port}/`, { allowedNetworks })
+    assert.deepEqual(plain, { kind: 'unreachable', problem: PLAIN }, host)
+  }
+})
 
 for (const [addresses, problem] of [
   [['127.0.0.1'], PRIVATE],

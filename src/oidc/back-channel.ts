@@ -5,6 +5,7 @@ import type { IncomingMessage, RequestOptions } from 'node:http'
 import { BlockList, isIPv6, type LookupFunction } from 'node:net'
 import { promisify } from 'node:util'
 import { RequestFilteringHttpsAgent } from 'request-filtering-agent'
+import { isPublic, reachedFrom } from './reached-addresses.ts'
 
 /** What came of asking an app. `problem` is in words, without anything secret. */
 export type BackChannelOutcome =
@@ -36,10 +37,7 @@ const LONGEST_ANSWER = 16 * 1024
 /** Connections kept open: few at one app, whoever it is, and not for long. */
 const KEPT = { keepAlive: true, maxFreeSockets: 4, maxTotalSockets: 256, timeout: 15_000 }
 
-/**
- * Where clouds tell their machines their credentials. No app is there, so they are refused even inside an allowed network,
- * and also as IPv6 writes IPv4 (RFC 6052).
- */
+/** SSRF guard: cloud metadata endpoints. No app is there, so they are refused even inside an allowed network. */
 const METADATA = networks([
   '169.254.0.0/16',
   '100.100.100.200/32',
@@ -49,9 +47,6 @@ const METADATA = networks([
   'fd20:ce::254/128',
   'fd00:c1::a9fe:a9fe/128',
   'fe80::a9fe:a9fe/128',
-  '64:ff9b::a9fe:0/112',
-  '64:ff9b::6464:64c8/128',
-  '64:ff9b::a83f:8110/128',
 ])
 
 /**
@@ -89,11 +84,21 @@ export function createBackChannel(options: BackChannelOptions): BackChannel {
 
   async function routeTo(url: URL): Promise<RequestOptions> {
     const addresses = await resolve(url.hostname.replace(/^\[(.*)\]$/, '$1'))
-    if (addresses.some(isIn(METADATA))) throw new Unreachable('its address is one where a cloud keeps credentials')
-    const inside = addresses.filter(isIn(allowed))
+    if (addresses.some(({ address }) => reachedFrom(address).some(isIn(METADATA))))
+      throw new Unreachable('its address is one where a cloud keeps credentials')
+    const inside = addresses.filter(({ address }) => isAllowed(address))
     if (inside.length > 0) return { agent: agents[url.protocol as 'http:' | 'https:'], lookup: always(inside) }
-    if (url.protocol === 'https:') return { agent: agents.public, lookup: always(addresses) }
-    throw new Unreachable('it is not https, and its address is in no network that ALLOWED_NETWORKS allows')
+    if (url.protocol !== 'https:')
+      throw new Unreachable('it is not https, and its address is in no network that ALLOWED_NETWORKS allows')
+    if (!addresses.every(({ address }) => reachedFrom(address).every(isPublic))) throw new Unreachable(PRIVATE)
+    return { agent: agents.public, lookup: always(addresses) }
+  }
+
+  /** An address is judged as what it reaches: a wide network of IPv6 does not allow the private IPv4 that its addresses carry. */
+  function isAllowed(address: string): boolean {
+    const reached = reachedFrom(address)
+    const isNamed = isIn(allowed)(address) || reached.every(isIn(allowed))
+    return isNamed && (reached.includes(address) || reached.every((each) => isIn(allowed)(each) || isPublic(each)))
   }
 
   function problemOf(error: unknown): string {
@@ -101,13 +106,14 @@ export function createBackChannel(options: BackChannelOptions): BackChannel {
     const { name, message, code } = error as NodeJS.ErrnoException
     if (error instanceof Unreachable) return message
     if (name === 'TimeoutError' || name === 'AbortError') return `did not answer within ${timeoutMs / 1000} seconds`
-    if (message.startsWith('DNS lookup ') && message.includes('is not allowed'))
-      return 'its address is in a private network, which ALLOWED_NETWORKS does not allow'
+    if (message.startsWith('DNS lookup ') && message.includes('is not allowed')) return PRIVATE
     return wordsOf(code ?? '')
   }
 }
 
 class Unreachable extends Error {}
+
+const PRIVATE = 'its address is in a private network, which ALLOWED_NETWORKS does not allow'
 
 const WORDS: Record<string, string> = {
   ENOTFOUND: 'its name has no address',
@@ -201,15 +207,26 @@ async function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-function networks(cidrs: string[]): BlockList {
-  const list = new BlockList()
-  for (const cidr of cidrs) {
-    const [address = '', bits] = cidr.split('/')
-    list.addSubnet(address, Number(bits), isIPv6(address) ? 'ipv6' : 'ipv4')
-  }
-  return list
+/** Each family has a list of its own: Node.js would find every IPv4 address in a wide network of IPv6. */
+interface Networks {
+  ipv4: BlockList
+  ipv6: BlockList
 }
 
-function isIn(list: BlockList): (address: LookupAddress) => boolean {
-  return ({ address }) => list.check(address.replace(/%.*$/, ''), isIPv6(address) ? 'ipv6' : 'ipv4')
+function networks(cidrs: string[]): Networks {
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
+  for (const cidr of cidrs) {
+    const [address = '', bits] = cidr.split('/')
+    const family = familyOf(address)
+    lists[family].addSubnet(address, Number(bits), family)
+  }
+  return lists
+}
+
+function isIn(lists: Networks): (address: string) => boolean {
+  return (address) => lists[familyOf(address)].check(address.replace(/%.*$/, ''), familyOf(address))
+}
+
+function familyOf(address: string): keyof Networks {
+  return isIPv6(address) ? 'ipv6' : 'ipv4'
 }

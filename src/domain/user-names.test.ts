@@ -75,6 +75,9 @@ for (const [name, problem, what] of [
 for (const [one, other] of [
   ['ada', 'ADA'],
   ['ian', 'ıan'],
+  ['Ian', 'ıan'],
+  ['Imogen', 'irnogen'],
+  ['PAULINE', 'pauIine'],
   ['ian', 'i\u{307}an'],
   ['istanbul', 'İstanbul'],
   ['paul', 'pauI'],

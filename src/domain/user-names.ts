@@ -27,7 +27,9 @@ export function userNameProblem(name: string): string | null {
  */
 export function skeletonOf(name: string): string {
   // Capitals look alike in other ways than small letters do, so both are looked at.
-  return confusableSkeleton(confusableSkeleton(name).toLowerCase()).toLowerCase()
+  const skeleton = confusableSkeleton(confusableSkeleton(name).toLowerCase()).toLowerCase()
+  // A capital I is the capital of i and looks like l, so the three are one: else Ian and a dotless ıan were two names.
+  return skeleton.replaceAll('i', 'l')
 }
 
 /**

@@ -45,6 +45,7 @@ test('in development nothing needs to be set', () => {
       familyMax: 90 * DAY,
       familyHistory: 90 * DAY,
       rotationGrace: 30,
+      rotationGraceProven: 7 * DAY,
       identitySessionIdle: 14 * DAY,
       identitySessionMax: 90 * DAY,
       freshSignIn: 600,
@@ -109,6 +110,9 @@ for (const [variable, value, read, expected] of [
   ['FAMILY_HISTORY', '315360000', (config) => config.lifetimes.familyHistory, 315_360_000],
   ['ROTATION_GRACE', '0', (config) => config.lifetimes.rotationGrace, 0],
   ['ROTATION_GRACE', '300', (config) => config.lifetimes.rotationGrace, 300],
+  ['ROTATION_GRACE', '0', (config) => config.lifetimes.rotationGraceProven, 0],
+  ['ROTATION_GRACE_PROVEN', '0', (config) => config.lifetimes.rotationGraceProven, 0],
+  ['ROTATION_GRACE_PROVEN', '7776000', (config) => config.lifetimes.rotationGraceProven, 90 * DAY],
   ['IDENTITY_SESSION_IDLE', '3600', (config) => config.lifetimes.identitySessionIdle, 3600],
   ['IDENTITY_SESSION_MAX', '7200', (config) => config.lifetimes.identitySessionMax, 7200],
 ] satisfies [string, string, (config: Config) => unknown, unknown][]) {
@@ -181,6 +185,8 @@ for (const [variable, value, fault] of [
   ['FAMILY_HISTORY', '315360001', 'must be between 3600 and 315360000 seconds'],
   ['ROTATION_GRACE', '301', 'must be between 0 and 300 seconds'],
   ['ROTATION_GRACE', '1e2', 'must be a whole number of seconds'],
+  ['ROTATION_GRACE_PROVEN', '7776001', 'must be between 0 and 7776000 seconds'],
+  ['ROTATION_GRACE_PROVEN', '-1', 'must be a whole number of seconds'],
   ['IDENTITY_SESSION_IDLE', '9', 'must be between 10 and 34560000 seconds'],
   ['IDENTITY_SESSION_MAX', '34560001', 'must be between 10 and 34560000 seconds'],
 ] as const) {
@@ -214,6 +220,7 @@ test('every fault is in one message, one a line, and no value is', () => {
     FAMILY_MAX: 'v-max',
     FAMILY_HISTORY: 'v-history',
     ROTATION_GRACE: 'v-grace',
+    ROTATION_GRACE_PROVEN: 'v-proven',
     IDENTITY_SESSION_IDLE: 'v-session-idle',
     IDENTITY_SESSION_MAX: 'v-session-max',
   }

@@ -82,7 +82,10 @@ export interface Lifetimes {
   familyMax: number
   /** How long a family that has ended is remembered. */
   familyHistory: number
+  /** How long a replaced refresh token is answered with the current one. */
   rotationGrace: number
+  /** The same for the immediate predecessor, from a holder that proves itself, until the current one has been presented. */
+  rotationGraceProven: number
   identitySessionIdle: number
   identitySessionMax: number
   /** How long ago a person may have proved who they are when they change what protects the account. */
@@ -158,6 +161,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       familyMax: values.FAMILY_MAX,
       familyHistory: values.FAMILY_HISTORY,
       rotationGrace: values.ROTATION_GRACE,
+      // Without a window no refresh token is answered twice, unless the operator says otherwise.
+      rotationGraceProven: values.ROTATION_GRACE_PROVEN ?? (values.ROTATION_GRACE === 0 ? 0 : 7 * DAY),
       identitySessionIdle: values.IDENTITY_SESSION_IDLE,
       identitySessionMax: values.IDENTITY_SESSION_MAX,
       freshSignIn: values.FRESH_SIGN_IN,
@@ -185,12 +190,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 }
 
 function seconds(minimum: number, maximum: number, preset: number) {
+  return someSeconds(minimum, maximum).default(preset)
+}
+
+function someSeconds(minimum: number, maximum: number) {
   return z
     .string()
     .regex(/^\d{1,10}$/, 'must be a whole number of seconds')
     .transform(Number)
     .refine((value) => value >= minimum && value <= maximum, `must be between ${minimum} and ${maximum} seconds`)
-    .default(preset)
 }
 
 function count(minimum: number, maximum: number, preset: number) {
@@ -290,6 +298,7 @@ const environment = z.object({
   FAMILY_MAX: seconds(10, 3650 * DAY, 90 * DAY),
   FAMILY_HISTORY: seconds(3600, 3650 * DAY, 90 * DAY),
   ROTATION_GRACE: seconds(0, 300, 30),
+  ROTATION_GRACE_PROVEN: someSeconds(0, 90 * DAY).optional(),
   IDENTITY_SESSION_IDLE: seconds(10, 400 * DAY, 14 * DAY),
   IDENTITY_SESSION_MAX: seconds(10, 400 * DAY, 90 * DAY),
   FRESH_SIGN_IN: seconds(10, DAY, 600),

@@ -34,6 +34,7 @@ interface AppOptions {
   familyIdle?: number
   familyMax?: number
   rotationGrace?: number
+  rotationGraceProven?: number
 }
 
 export function addAppCommands(program: Command): void {
@@ -63,6 +64,7 @@ export function addAppCommands(program: Command): void {
         familyIdle: null,
         familyMax: null,
         rotationGrace: null,
+        rotationGraceProven: null,
         ...settingsOf(options),
       })
       if (created.allowNoPkce) warn()
@@ -133,7 +135,12 @@ function withSettings(command: Command): Command {
     .option('--family-max <seconds>', 'how long a family may last', whole)
     .option('--family-lifetime <what>', 'what a family follows: session, browser or offline; "" as the portal says')
     .option('--family-renewal <when>', 'when a family gets a new term: never or sign-in; "" as the portal says')
-    .option('--rotation-grace <seconds>', 'how long a replaced refresh token gets its successor again, 0 to 300', whole)
+    .option('--rotation-grace <seconds>', 'how long a replaced refresh token gets the current one, 0 to 300', whole)
+    .option(
+      '--rotation-grace-proven <seconds>',
+      'the same for the immediate predecessor, when the app proves itself and has not used the current one; 0 to 7776000',
+      whole,
+    )
 }
 
 /** What was named, and nothing else. */
@@ -154,6 +161,7 @@ function settingsOf(options: AppOptions): Partial<AppSettings> {
     familyIdle: options.familyIdle,
     familyMax: options.familyMax,
     rotationGrace: options.rotationGrace,
+    rotationGraceProven: options.rotationGraceProven,
   }
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
 }
@@ -189,6 +197,7 @@ function describe(app: AppRow): Record<string, unknown> {
     family_lifetime: app.familyLifetime,
     family_renewal: app.familyRenewal,
     rotation_grace: app.rotationGrace,
+    rotation_grace_proven: app.rotationGraceProven,
     created_at: app.createdAt,
     updated_at: app.updatedAt,
   }

@@ -313,6 +313,8 @@ for (const [change, fault] of [
   [{ familyMax: 315_360_001 }, 'family-max must be between 10 and 315360000 seconds'],
   [{ rotationGrace: -1 }, 'rotation-grace must be between 0 and 300 seconds'],
   [{ rotationGrace: 301 }, 'rotation-grace must be between 0 and 300 seconds'],
+  [{ rotationGraceProven: -1 }, 'rotation-grace-proven must be between 0 and 7776000 seconds'],
+  [{ rotationGraceProven: 7_776_001 }, 'rotation-grace-proven must be between 0 and 7776000 seconds'],
   [{ familyLifetime: 'forever' }, 'family-lifetime must be session or browser or offline'],
   [{ familyLifetime: '' }, 'family-lifetime must be session or browser or offline'],
   [{ familyRenewal: 'always' }, 'family-renewal must be never or sign-in'],
@@ -327,8 +329,14 @@ for (const [change, fault] of [
 }
 
 for (const change of [
-  { applicationTokenTtl: 10, familyIdle: 10, familyMax: 10, rotationGrace: 0 },
-  { applicationTokenTtl: 3600, familyIdle: 315_360_000, familyMax: 315_360_000, rotationGrace: 300 },
+  { applicationTokenTtl: 10, familyIdle: 10, familyMax: 10, rotationGrace: 0, rotationGraceProven: 0 },
+  {
+    applicationTokenTtl: 3600,
+    familyIdle: 315_360_000,
+    familyMax: 315_360_000,
+    rotationGrace: 300,
+    rotationGraceProven: 7_776_000,
+  },
   { name: 'x'.repeat(100), audience: 'x'.repeat(255), scope: 'openid notes:read https://api.example.test/write' },
   { allowNoPkce: true, idTokenAlg: 'RS256' },
   { familyLifetime: 'session', familyRenewal: 'sign-in' },

@@ -48,6 +48,7 @@ export type AppSettings = Pick<
   | 'familyIdle'
   | 'familyMax'
   | 'rotationGrace'
+  | 'rotationGraceProven'
   | 'backchannelLogoutUri'
   | 'eventReceiverUri'
   | 'familyLifetime'
@@ -203,6 +204,7 @@ function faultsOf(settings: AppSettings): string[] {
     ...rangeFault('family-idle', settings.familyIdle, 10, 315_360_000),
     ...rangeFault('family-max', settings.familyMax, 10, 315_360_000),
     ...rangeFault('rotation-grace', settings.rotationGrace, 0, 300),
+    ...rangeFault('rotation-grace-proven', settings.rotationGraceProven, 0, 7_776_000),
   )
   return faults
 }

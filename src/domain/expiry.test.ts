@@ -130,6 +130,7 @@ test('a family in the middle of a rotation is left alone, and goes on', async ()
       scopes: null,
       jkt: null,
       defaultIdleSeconds: 30 * DAY,
+      defaultGraceSeconds: 30,
       seen: 'somebody',
     }
     assert.notEqual(await advanceFamily(db, advance, { now, seenSince: now }), null)

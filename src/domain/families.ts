@@ -19,13 +19,11 @@ import { lifetimeOf } from './family-lifetimes.ts'
 import { noteSessionUsed } from './identity-sessions.ts'
 import { type LedgerKind, recordInLedger } from './ledger.ts'
 import type { Place, Portal } from './portal.ts'
-import { hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
+import { descendantOf, hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
+import { type Standing, standingOf } from './standings.ts'
 import { addSeconds } from './time.ts'
 
 export type { AdvancedFamily, FamilyRow }
-
-/** Without a grace window a duplicate within this time is refused but ends nothing: it is a double click, not a thief. */
-const RACE_SECONDS = 2
 
 export type OpeningFamily = Omit<NewFamily, 'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt'> & {
   refreshToken: string
@@ -85,8 +83,9 @@ export type Rotation =
   | { kind: 'scope-exceeded' | 'wrong-proof'; familyId: string }
 
 /**
- * Exchanges a refresh token for its successor. Inside the grace window the token before the current one gets that same
- * successor again, so a lost answer or a second tab signs nobody out; later than that, using it ends the family.
+ * Exchanges a refresh token for its successor, for an app that has proved who it is, if it can. A token that was replaced is
+ * answered with the current one as long as `standingOf` excuses it, so a lost answer, a second tab or a crowd of calls signs
+ * nobody out; otherwise using it is reuse and ends the family (RFC 9700 §4.14.2).
  */
 export async function rotate(portal: Portal, presentation: Presentation): Promise<Rotation> {
   const token = parseRefreshToken(presentation.refreshToken, portal.secrets)
@@ -124,6 +123,7 @@ async function advance(
       presentedHash: hashRefreshToken(refreshToken),
       successorHash: hashRefreshToken(successor),
       defaultIdleSeconds: portal.lifetimes.familyIdle,
+      defaultGraceSeconds: portal.lifetimes.rotationGrace,
       seen: seenOf(place),
     },
     moment,
@@ -163,10 +163,15 @@ export function momentOf(portal: Portal): Moment {
 }
 
 /** No row moved; this finds out why, what to do about it, and writes that down. */
-async function explain(portal: Portal, token: RefreshToken, presentation: Presentation): Promise<Rotation> {
+async function explain(
+  portal: Portal,
+  token: RefreshToken,
+  presentation: Presentation,
+  triesLeft = TRIES,
+): Promise<Rotation> {
   const { familyId, generation } = token
   const { place } = presentation
-  const presentedHash = hashRefreshToken(presentation.refreshToken)
+  const hash = hashRefreshToken(presentation.refreshToken)
   const now = portal.clock()
   const family = await findFamily(portal, familyId)
   const record = (kind: LedgerKind) => recordInLedger(portal, kind, { familyId, generation, place, at: now })
@@ -195,56 +200,56 @@ async function explain(portal: Portal, token: RefreshToken, presentation: Presen
   if (family.idleExpiresAt <= now) return end('refused_expired', 'idle_expired')
   if (family.sessionOver) return end('refused_expired', 'session_expired')
 
-  const isCurrent = family.currentHash.equals(presentedHash)
-  const isPrevious = family.previousHash?.equals(presentedHash) ?? false
-  if (isCurrent || isPrevious) {
-    if (family.jkt !== null && family.jkt !== presentation.jkt) {
-      await record('refused_wrong_proof')
-      return { kind: 'wrong-proof', familyId }
-    }
-    const granted = new Set(family.scope.split(' '))
-    if (presentation.scopes?.some((scope) => !granted.has(scope))) {
-      await record('refused_scope')
-      return { kind: 'scope-exceeded', familyId }
-    }
-  }
-  // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
-  // taken the family over while the update waited for it, has just changed it.
-  if (isCurrent) return (await advance(portal, token, presentation)) ?? refuse('refused_raced', 'unknown')
-  // A generation the row has not reached comes from after a restored backup, not from a thief.
-  if (generation > family.generation) return refuse('refused_ahead', 'unknown')
+  const standing = standingOf(portal, family, { generation, hash }, now)
+  if (standing.kind === 'ahead') return refuse('refused_ahead', 'unknown')
+  if (standing.kind === 'reused') return end('refused_reused', 'reuse')
 
-  if (isPrevious) {
-    const age = (now.getTime() - (family.rotatedAt?.getTime() ?? 0)) / 1000
-    const grace = family.rotationGrace ?? portal.lifetimes.rotationGrace
-    if (age < grace) {
-      // After a change of secret the successor was made with the key of that time; the row's hash tells which.
-      const successor = portal.secrets
-        .map((keys) => successorOf(token, keys))
-        .find((candidate) => hashRefreshToken(candidate).equals(family.currentHash))
-      if (successor === undefined) return refuse('refused_secret_lost', 'unknown')
-      await record('grace_hit')
-      return { kind: 'rotated', ...(await readClaims(portal, family, now)), refreshToken: successor }
-    }
-    if (grace === 0 && age < RACE_SECONDS) return refuse('refused_duplicate', 'reused')
+  if (family.jkt !== null && family.jkt !== presentation.jkt) {
+    await record('refused_wrong_proof')
+    return { kind: 'wrong-proof', familyId }
   }
-  return end('refused_reused', 'reuse')
+  const granted = new Set(family.scope.split(' '))
+  if (presentation.scopes?.some((scope) => !granted.has(scope))) {
+    await record('refused_scope')
+    return { kind: 'scope-exceeded', familyId }
+  }
+  switch (standing.kind) {
+    case 'current': {
+      // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
+      // taken the family over while the update waited for it, has just changed it. Or another caller is faster once more.
+      const rotated = await advance(portal, token, presentation)
+      if (rotated !== null) return rotated
+      return triesLeft > 1 ? explain(portal, token, presentation, triesLeft - 1) : refuse('refused_raced', 'unknown')
+    }
+    case 'excused': {
+      // Every answer is proved against the row's hash: never an older token, never a second living one.
+      const current = descendantOf(token, family.generation - generation, family.currentHash, portal.secrets)
+      if (current === null) return refuse('refused_secret_lost', 'unknown')
+      await record(standing.because === 'window' ? 'grace_hit' : 'proven_hit')
+      return { kind: 'rotated', ...(await readClaims(portal, family, now)), refreshToken: current }
+    }
+    case 'duplicate':
+      return refuse('refused_duplicate', 'reused')
+    case 'forgotten':
+      return refuse('refused_forgotten', 'reused')
+  }
 }
+
+/** How often a token that is current, and yet does not move, is looked at. */
+const TRIES = 3
 
 /** The family a genuine refresh token belongs to, whatever its state; null for anything else. */
 export async function findFamilyOf(
   portal: Portal,
   refreshToken: string,
-): Promise<{ family: FamilyRow; standing: 'current' | 'within-grace' | 'replaced' } | null> {
+): Promise<{ family: FamilyRow; standing: Standing['kind'] } | null> {
   const token = parseRefreshToken(refreshToken, portal.secrets)
-  const family = token === null ? null : await findFamily(portal, token.familyId)
+  if (token === null) return null
+  const family = await findFamily(portal, token.familyId)
   if (family === null) return null
 
-  const hash = hashRefreshToken(refreshToken)
-  if (family.currentHash.equals(hash)) return { family, standing: 'current' }
-  const graceEnd = addSeconds(family.rotatedAt ?? new Date(0), family.rotationGrace ?? portal.lifetimes.rotationGrace)
-  const withinGrace = (family.previousHash?.equals(hash) ?? false) && portal.clock() < graceEnd
-  return { family, standing: withinGrace ? 'within-grace' : 'replaced' }
+  const presented = { generation: token.generation, hash: hashRefreshToken(refreshToken) }
+  return { family, standing: standingOf(portal, family, presented, portal.clock()).kind }
 }
 
 /** Any family, whatever its state. */

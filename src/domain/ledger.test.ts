@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { eraseFamiliesOf } from '../storage/families.ts'
 import { listLedgerEntries } from '../storage/ledger.ts'
-import { notesApp } from '../testing/apps.ts'
+import { notesApp, photosApp } from '../testing/apps.ts'
 import { type Connection, connect, elsewhere, familyRow, home, refresh, successorIn } from '../testing/connections.ts'
 import { addIdentity } from '../testing/identities.ts'
 import { ada, grace } from '../testing/people.ts'
@@ -25,7 +25,8 @@ before(async () => {
   portal = await openTestPortal()
   await portal.storage.jobs.work('mail', { everyMs: 500, atOnce: 1 }, async () => 'done')
   adaId = await addIdentity(portal, ada)
-  for (const id of ['notes', 'photos', 'closing']) await createApp(portal, id, notesApp)
+  for (const id of ['notes', 'closing']) await createApp(portal, id, notesApp)
+  await createApp(portal, 'photos', photosApp)
   await createApp(portal, 'strict', { ...notesApp, rotationGrace: 0 })
 })
 after(() => portal.close())
@@ -49,6 +50,12 @@ async function connectAndRefresh(clientId = 'notes', from: Portal = portal): Pro
 const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
   async grace_hit() {
     const notes = await connectAndRefresh()
+    successorIn(await refresh(portal, notes, { place: elsewhere }))
+    return notes
+  },
+  async proven_hit() {
+    const notes = await connectAndRefresh()
+    portal.clock.advance(31)
     successorIn(await refresh(portal, notes, { place: elsewhere }))
     return notes
   },
@@ -84,15 +91,23 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
     return closing
   },
   async refused_reused() {
-    const notes = await connectAndRefresh()
+    const photos = await connectAndRefresh('photos')
     portal.clock.advance(31)
-    await refresh(portal, notes, { place: elsewhere })
-    return notes
+    await refresh(portal, photos, { place: elsewhere })
+    return photos
   },
   async refused_duplicate() {
     const strict = await connectAndRefresh('strict')
     await refresh(portal, strict, { place: elsewhere })
     return strict
+  },
+  async refused_forgotten() {
+    const notes = await connect(portal, adaId, 'notes')
+    let { refreshToken } = notes
+    for (let count = 0; count < 65; count++)
+      refreshToken = successorIn(await refresh(portal, { ...notes, refreshToken }))
+    await refresh(portal, notes, { place: elsewhere })
+    return notes
   },
   async refused_scope() {
     const notes = await connect(portal, adaId, 'notes')
@@ -121,9 +136,9 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
   },
   async refused_raced() {
     const notes = await connect(portal, adaId, 'notes')
-    // Both times it tries to advance the family, somebody sees to it that it cannot; when it looks why, nothing is wrong.
+    // Each time it tries to advance the family, somebody sees to it that it cannot; when it looks why, nothing is wrong.
     let looks = 0
-    const clock = () => ([1, 4].includes(++looks) ? new Date('2200-01-01') : portal.clock())
+    const clock = () => ([1, 4, 7, 10].includes(++looks) ? new Date('2200-01-01') : portal.clock())
     await refresh({ ...portal, clock }, notes, { place: elsewhere })
     return notes
   },

@@ -9,6 +9,7 @@ import type { Place, Portal } from './portal.ts'
 /** Everything that can come of a genuine refresh token but the plain rotation. The list is closed: one row each, for ever. */
 export const LEDGER_KINDS = {
   grace_hit: { words: 'an answer was lost, or two tabs asked at once', alarming: false },
+  proven_hit: { words: 'the app had not received the answer before', alarming: false },
   refused_wrong_app: { words: 'another app presented a refresh token of this one', alarming: true },
   refused_ended: { words: 'the app came back after the end', alarming: false },
   refused_expired: { words: 'the app came back after the time was over', alarming: false },
@@ -16,6 +17,10 @@ export const LEDGER_KINDS = {
   refused_app_disabled: { words: 'the app was disabled', alarming: false },
   refused_reused: { words: 'a refresh token that had been replaced was used again', alarming: true },
   refused_duplicate: { words: 'the app sent the same refresh token twice at once', alarming: false },
+  refused_forgotten: {
+    words: 'the app refreshed so often in a moment that not all of it is remembered',
+    alarming: false,
+  },
   refused_scope: { words: 'the app asked for more than it may have', alarming: false },
   refused_wrong_proof: { words: 'the refresh token came without the key that it belongs to', alarming: true },
   refused_ahead: { words: 'the refresh token is newer than this portal knows of, as after a backup', alarming: false },
@@ -139,7 +144,8 @@ function refreshed(portal: Portal, { generation, firstRotatedAt, rotatedAt, seen
 
 function chapterOf(portal: Portal, { kind, count, firstAt, lastAt, generation, ...place }: LedgerRow): Chapter {
   const { words, alarming } = LEDGER_KINDS[kind as LedgerKind]
-  const what = kind === 'grace_hit' ? 'The same answer was given again' : 'A refresh was refused'
+  const what =
+    kind === 'grace_hit' || kind === 'proven_hit' ? 'The same answer was given again' : 'A refresh was refused'
   return {
     kind: kind as LedgerKind,
     sentence: `${what} ${timesInWords(count)}: ${words}.`,

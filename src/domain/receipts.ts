@@ -1,6 +1,7 @@
 import type { FamilyRow } from './families.ts'
 import { listNoticesOfEnds, type Notice } from './notices.ts'
 import type { Portal } from './portal.ts'
+import { gracesOf } from './standings.ts'
 import { addSeconds } from './time.ts'
 import { secondInWords } from './time-words.ts'
 
@@ -38,12 +39,12 @@ function receiptOf(portal: Portal, family: EndedFamily, notices: Notice[]): Rece
   }
 }
 
-/** Inside the grace window the refresh token before the current one gets one more application token. */
+/** A refresh token that was replaced and is excused gets one more application token. */
 function lastTokenExpiry(portal: Portal, family: EndedFamily): Date {
-  const { applicationToken, rotationGrace } = portal.lifetimes
-  const grace = family.generation === 0 ? 0 : (family.rotationGrace ?? rotationGrace)
+  const { window, proven } = gracesOf(portal, family)
+  const grace = family.generation === 0 ? 0 : Math.max(window, proven)
   const lastMinted = Math.min(Number(family.endedAt), Number(addSeconds(family.lastUsedAt, grace)))
-  return addSeconds(new Date(lastMinted), family.applicationTokenTtl ?? applicationToken)
+  return addSeconds(new Date(lastMinted), family.applicationTokenTtl ?? portal.lifetimes.applicationToken)
 }
 
 function receiptInWords(family: EndedFamily, notice: Notice | null, tokensUntil: Date, now: Date): string {

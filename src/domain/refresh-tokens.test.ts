@@ -2,16 +2,19 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import {
+  descendantOf,
   hashRefreshToken,
   mintRefreshToken,
   parseRefreshToken,
   type RefreshToken,
   successorOf,
 } from './refresh-tokens.ts'
-import { deriveSecrets } from './secrets.ts'
+import { deriveSecrets, type Secrets } from './secrets.ts'
 
 const secrets = deriveSecrets(['the first root secret of these tests'])
 const others = deriveSecrets(['the other root secret of these tests'])
+const thirds = deriveSecrets(['a third root secret of these tests!!'])
+const both: Secrets = [secrets[0], others[0]]
 const familyId = randomUUID()
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
@@ -58,6 +61,76 @@ test('a chain of successors counts its generations and never repeats itself', ()
     seen.add(token.random.toString('hex'))
   }
   assert.equal(seen.size, 500)
+})
+
+/** The tokens after this one, each made with the keys of this many steps. */
+function chainOf(first: string, steps: [Secrets, number][]): string[] {
+  const tokens = [first]
+  for (const [made, count] of steps) {
+    for (let step = 0; step < count; step++) {
+      const last = parseRefreshToken(tokens.at(-1) as string, [...made, ...secrets, ...others, ...thirds])
+      tokens.push(successorOf(last as RefreshToken, made[0]))
+    }
+  }
+  return tokens
+}
+
+for (const [what, steps] of [
+  ['one step', [[secrets, 1]]],
+  ['64 steps', [[secrets, 64]]],
+  [
+    'a change of secret after the first step',
+    [
+      [others, 1],
+      [secrets, 62],
+    ],
+  ],
+  [
+    'a change of secret before the last step',
+    [
+      [others, 62],
+      [secrets, 1],
+    ],
+  ],
+  [
+    'a change of secret in the middle',
+    [
+      [others, 30],
+      [secrets, 33],
+    ],
+  ],
+  [
+    'processes that disagree on the order of the secrets',
+    [
+      [others, 1],
+      [secrets, 2],
+      [others, 1],
+      [secrets, 1],
+      [others, 1],
+    ],
+  ],
+] satisfies [string, [Secrets, number][]][]) {
+  test(`any ancestor leads to the current token: ${what}`, () => {
+    const tokens = chainOf(mintRefreshToken(familyId, others), steps)
+    const current = tokens.at(-1) as string
+    for (const [generation, token] of tokens.slice(0, -1).entries()) {
+      if (generation % 13 > 0) continue
+      const parsed = parseRefreshToken(token, both) as RefreshToken
+      const found = descendantOf(parsed, tokens.length - 1 - generation, hashRefreshToken(current), both)
+      assert.equal(found, current)
+    }
+  })
+}
+
+test('no token is answered that the hash does not prove', () => {
+  const tokens = chainOf(mintRefreshToken(familyId, secrets), [[secrets, 3]])
+  const [first, , , last] = tokens as [string, string, string, string]
+  const ancestor = parse(first)
+  assert.equal(descendantOf(ancestor, 2, hashRefreshToken(last), secrets), null)
+  assert.equal(descendantOf(ancestor, 4, hashRefreshToken(last), secrets), null)
+  assert.equal(descendantOf(ancestor, 3, hashRefreshToken(first), secrets), null)
+  const lost = chainOf(first, [[thirds, 64]]).at(-1) as string
+  assert.equal(descendantOf(ancestor, 64, hashRefreshToken(lost), both), null)
 })
 
 test('without the key a token does not tell its successor, without the token the key does not either', () => {

@@ -94,7 +94,8 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
     await new Browser(server.url).post(path, { password, password_confirmation: password })
   },
   reuse: async ({ tokens }) => {
-    await notes.refresh(tokens.refresh_token)
+    const { refresh_token: next } = await tokensIn(await notes.refresh(tokens.refresh_token))
+    await notes.refresh(next)
     clock.advance(31)
     await notes.refresh(tokens.refresh_token)
   },

@@ -103,11 +103,40 @@ const CASES: Case[] = [
     before: (tokens) => notes.refresh(tokens.refresh_token),
   },
   {
-    what: 'the token before, after its grace',
-    status: 400,
+    what: 'the token before, after its grace, from an app that proves itself',
+    status: 200,
     sent: byBasic,
     before: async (tokens) => {
       await notes.refresh(tokens.refresh_token)
+      await update("rotated_at = rotated_at - interval '31 seconds'")(tokens)
+    },
+  },
+  {
+    what: 'the token before, after its grace, from a public app',
+    status: 400,
+    sent: byNobody,
+    client: () => photos,
+    before: async (tokens) => {
+      await photos.refresh(tokens.refresh_token)
+      clock.advance(31)
+    },
+  },
+  {
+    what: 'the token two generations back, within its grace',
+    status: 200,
+    sent: byBasic,
+    before: async (tokens) => {
+      const { refresh_token: next } = (await (await notes.refresh(tokens.refresh_token)).json()) as Tokens
+      await notes.refresh(next)
+    },
+  },
+  {
+    what: 'the token two generations back, after its grace',
+    status: 400,
+    sent: byBasic,
+    before: async (tokens) => {
+      const { refresh_token: next } = (await (await notes.refresh(tokens.refresh_token)).json()) as Tokens
+      await notes.refresh(next)
       clock.advance(31)
     },
   },

@@ -47,8 +47,9 @@ export function refreshTokenAdapter(portal: Portal): Model {
       const found = await findFamilyOf(portal, refreshToken)
       if (found === null || !isLiving(found.family, portal.clock())) return undefined
       const { family, standing } = found
+      const isAnswered = standing === 'current' || standing === 'excused'
       // An app that signs somebody out with a token it has replaced means what it says; nobody else can hold one.
-      if (standing === 'replaced' && Provider.ctx?.oidc.route !== 'revocation') return undefined
+      if (!isAnswered && Provider.ctx?.oidc.route !== 'revocation') return undefined
       return {
         kind: 'RefreshToken',
         jti: refreshToken,

@@ -12,6 +12,8 @@ export interface FamilyRow {
   currentHash: Buffer
   previousHash: Buffer | null
   rotatedAt: Date | null
+  /** When earlier generations were replaced, the oldest first: those that were inside the grace window, the newest few. */
+  earlierRotations: Date[]
   scope: string
   claims: string | null
   sid: string | null
@@ -47,21 +49,26 @@ export interface FamilyRow {
   claimsVersion: number
   appDisabled: boolean
   appName: string
+  /** It cannot keep a secret. */
+  appIsPublic: boolean
   /** Its app has an address for logout tokens, or for events. */
   takesNotices: boolean
   audience: string
   applicationTokenTtl: number | null
   rotationGrace: number | null
+  rotationGraceProven: number | null
 }
 
 const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.identity_session_id AS "identitySessionId", f.generation,
-  f.current_hash AS "currentHash", f.previous_hash AS "previousHash", f.rotated_at AS "rotatedAt", f.scope, f.claims, f.sid, f.acr,
+  f.current_hash AS "currentHash", f.previous_hash AS "previousHash", f.rotated_at AS "rotatedAt",
+  coalesce(f.earlier_rotations, '{}') AS "earlierRotations", f.scope, f.claims, f.sid, f.acr,
   f.amr, f.auth_time AS "authTime", f.jkt, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
   f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.claims_version AS "oldestValidVersion", f.first_rotated_at AS "firstRotatedAt", f.seen,
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
-  i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.audience,
+  i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
   a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotices",
-  a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace"`
+  a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace",
+  a.rotation_grace_proven AS "rotationGraceProven"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 
 /** Whether an identity session lives, and whether a family that may follow one goes on; `now` and `seenSince` are parameters. */
@@ -175,6 +182,8 @@ export interface Advance {
   /** Absent when the app has proved who it is before. */
   proof?: AppProof
   defaultIdleSeconds: number
+  /** The grace window of apps that name none (seconds). */
+  defaultGraceSeconds: number
   /** Who asks, as the ledger keeps it: `address program`. */
   seen: string
 }
@@ -203,6 +212,20 @@ export type AdvancedFamily = Pick<
 /** Of whom a family's ledger remembers that they refreshed it. */
 const SEEN_KEPT = 5
 
+/** How many rotations before the last a family remembers, of those inside the grace window. */
+export const EARLIER_ROTATIONS_KEPT = 63
+
+/** Without a grace window a duplicate within this time (seconds) is a double click: it is refused, and ends nothing. */
+export const RACE_SECONDS = 2
+
+/** The rotation before this one joins the earlier ones; what is older than the window, or one too many, goes. Null for none. */
+const earlierRotations = (now: string, presetGrace: string) => {
+  const since = `${now}::timestamptz - make_interval(secs => greatest(coalesce(a.rotation_grace, ${presetGrace}::int), ${RACE_SECONDS}))`
+  const tooMany = `cardinality(f.earlier_rotations) - ${EARLIER_ROTATIONS_KEPT - 1}`
+  return `CASE WHEN f.rotated_at > ${since} THEN
+    (f.earlier_rotations || f.rotated_at)[1 + greatest(0, width_bucket(${since}, f.earlier_rotations), ${tooMany}) :] END`
+}
+
 /**
  * The rotation: one conditional update with every condition in it. Of any number of racing callers, on any number of
  * processes, exactly one gets a row. Null says only that nothing moved, not why.
@@ -216,6 +239,7 @@ export async function advanceFamily(
     name: 'family-advance',
     text: `UPDATE families f
            SET previous_hash = f.current_hash, current_hash = $4, generation = f.generation + 1, rotated_at = $5, last_used_at = $5,
+               earlier_rotations = ${earlierRotations('$5', '$13')},
                first_rotated_at = coalesce(f.first_rotated_at, $5),
                seen = CASE WHEN f.seen[1] = $11 THEN f.seen ELSE (array_prepend($11, array_remove(f.seen, $11)))[1:${SEEN_KEPT}] END,
                idle_expires_at = least(f.expires_at, $5::timestamptz + ${ownSeconds('family_idle', '$8')})
@@ -241,6 +265,7 @@ export async function advanceFamily(
       advance.proof?.secretHash ?? null,
       advance.seen,
       seenSince,
+      advance.defaultGraceSeconds,
     ],
   })
   return result.rows[0] ?? null

@@ -10,6 +10,7 @@ const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'
   familyIdle: null,
   familyMax: null,
   rotationGrace: null,
+  rotationGraceProven: null,
   backchannelLogoutUri: null,
   eventReceiverUri: null,
   familyLifetime: null,

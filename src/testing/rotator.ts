@@ -7,6 +7,7 @@ import { REFRESHES, successorIn } from './connections.ts'
 
 // A process of its own, in the same environment as a portal's, that holds one refresh token.
 //   rotator.ts race <way> <client id> <refresh token> <callers>   all at once, when it is told to; prints every answer
+//   rotator.ts crowd <way> <client id> <refresh token> <callers>  each eight times, with no regard for the others
 //   rotator.ts loop <way> <client id> <refresh token>             from successor to successor until it is killed
 const [task, way, clientId, first, callers] = process.argv.slice(2) as [
   string,
@@ -27,6 +28,18 @@ if (task === 'race') {
   const answers = await Promise.all(Array.from({ length: Number(callers) }, async () => rotateOnce(first)))
   console.log(JSON.stringify(answers.map(successorIn)))
   process.exit()
+}
+if (task === 'crowd') {
+  await Promise.all(
+    Array.from({ length: Number(callers) }, async (_, caller) => {
+      let token = first
+      for (let times = 0; times < 8; times++) {
+        token = successorIn(await rotateOnce(token))
+        console.log(`${caller} ${token}`)
+      }
+    }),
+  )
+  await once(process.stdin, 'data')
 }
 for (let token = first; ;) {
   token = successorIn(await rotateOnce(token))

@@ -31,6 +31,7 @@ export type AppAvgAggregateOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  rotationGraceProven: number | null
 }
 
 export type AppSumAggregateOutputType = {
@@ -38,6 +39,7 @@ export type AppSumAggregateOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  rotationGraceProven: number | null
 }
 
 export type AppMinAggregateOutputType = {
@@ -56,6 +58,7 @@ export type AppMinAggregateOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  rotationGraceProven: number | null
   backchannelLogoutUri: string | null
   eventReceiverUri: string | null
   familyLifetime: string | null
@@ -81,6 +84,7 @@ export type AppMaxAggregateOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  rotationGraceProven: number | null
   backchannelLogoutUri: string | null
   eventReceiverUri: string | null
   familyLifetime: string | null
@@ -108,6 +112,7 @@ export type AppCountAggregateOutputType = {
   familyIdle: number
   familyMax: number
   rotationGrace: number
+  rotationGraceProven: number
   backchannelLogoutUri: number
   eventReceiverUri: number
   familyLifetime: number
@@ -124,6 +129,7 @@ export type AppAvgAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  rotationGraceProven?: true
 }
 
 export type AppSumAggregateInputType = {
@@ -131,6 +137,7 @@ export type AppSumAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  rotationGraceProven?: true
 }
 
 export type AppMinAggregateInputType = {
@@ -149,6 +156,7 @@ export type AppMinAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  rotationGraceProven?: true
   backchannelLogoutUri?: true
   eventReceiverUri?: true
   familyLifetime?: true
@@ -174,6 +182,7 @@ export type AppMaxAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  rotationGraceProven?: true
   backchannelLogoutUri?: true
   eventReceiverUri?: true
   familyLifetime?: true
@@ -201,6 +210,7 @@ export type AppCountAggregateInputType = {
   familyIdle?: true
   familyMax?: true
   rotationGrace?: true
+  rotationGraceProven?: true
   backchannelLogoutUri?: true
   eventReceiverUri?: true
   familyLifetime?: true
@@ -315,6 +325,7 @@ export type AppGroupByOutputType = {
   familyIdle: number | null
   familyMax: number | null
   rotationGrace: number | null
+  rotationGraceProven: number | null
   backchannelLogoutUri: string | null
   eventReceiverUri: string | null
   familyLifetime: string | null
@@ -365,6 +376,7 @@ export type AppWhereInput = {
   familyIdle?: Prisma.IntNullableFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableFilter<"App"> | number | null
   rotationGrace?: Prisma.IntNullableFilter<"App"> | number | null
+  rotationGraceProven?: Prisma.IntNullableFilter<"App"> | number | null
   backchannelLogoutUri?: Prisma.StringNullableFilter<"App"> | string | null
   eventReceiverUri?: Prisma.StringNullableFilter<"App"> | string | null
   familyLifetime?: Prisma.StringNullableFilter<"App"> | string | null
@@ -394,6 +406,7 @@ export type AppOrderByWithRelationInput = {
   familyIdle?: Prisma.SortOrderInput | Prisma.SortOrder
   familyMax?: Prisma.SortOrderInput | Prisma.SortOrder
   rotationGrace?: Prisma.SortOrderInput | Prisma.SortOrder
+  rotationGraceProven?: Prisma.SortOrderInput | Prisma.SortOrder
   backchannelLogoutUri?: Prisma.SortOrderInput | Prisma.SortOrder
   eventReceiverUri?: Prisma.SortOrderInput | Prisma.SortOrder
   familyLifetime?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -426,6 +439,7 @@ export type AppWhereUniqueInput = Prisma.AtLeast<{
   familyIdle?: Prisma.IntNullableFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableFilter<"App"> | number | null
   rotationGrace?: Prisma.IntNullableFilter<"App"> | number | null
+  rotationGraceProven?: Prisma.IntNullableFilter<"App"> | number | null
   backchannelLogoutUri?: Prisma.StringNullableFilter<"App"> | string | null
   eventReceiverUri?: Prisma.StringNullableFilter<"App"> | string | null
   familyLifetime?: Prisma.StringNullableFilter<"App"> | string | null
@@ -455,6 +469,7 @@ export type AppOrderByWithAggregationInput = {
   familyIdle?: Prisma.SortOrderInput | Prisma.SortOrder
   familyMax?: Prisma.SortOrderInput | Prisma.SortOrder
   rotationGrace?: Prisma.SortOrderInput | Prisma.SortOrder
+  rotationGraceProven?: Prisma.SortOrderInput | Prisma.SortOrder
   backchannelLogoutUri?: Prisma.SortOrderInput | Prisma.SortOrder
   eventReceiverUri?: Prisma.SortOrderInput | Prisma.SortOrder
   familyLifetime?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -490,6 +505,7 @@ export type AppScalarWhereWithAggregatesInput = {
   familyIdle?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
   rotationGrace?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
+  rotationGraceProven?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
   backchannelLogoutUri?: Prisma.StringNullableWithAggregatesFilter<"App"> | string | null
   eventReceiverUri?: Prisma.StringNullableWithAggregatesFilter<"App"> | string | null
   familyLifetime?: Prisma.StringNullableWithAggregatesFilter<"App"> | string | null
@@ -517,6 +533,7 @@ export type AppCreateInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  rotationGraceProven?: number | null
   backchannelLogoutUri?: string | null
   eventReceiverUri?: string | null
   familyLifetime?: string | null
@@ -546,6 +563,7 @@ export type AppUncheckedCreateInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  rotationGraceProven?: number | null
   backchannelLogoutUri?: string | null
   eventReceiverUri?: string | null
   familyLifetime?: string | null
@@ -575,6 +593,7 @@ export type AppUpdateInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -604,6 +623,7 @@ export type AppUncheckedUpdateInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -633,6 +653,7 @@ export type AppCreateManyInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  rotationGraceProven?: number | null
   backchannelLogoutUri?: string | null
   eventReceiverUri?: string | null
   familyLifetime?: string | null
@@ -660,6 +681,7 @@ export type AppUpdateManyMutationInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -687,6 +709,7 @@ export type AppUncheckedUpdateManyInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -714,6 +737,7 @@ export type AppCountOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  rotationGraceProven?: Prisma.SortOrder
   backchannelLogoutUri?: Prisma.SortOrder
   eventReceiverUri?: Prisma.SortOrder
   familyLifetime?: Prisma.SortOrder
@@ -728,6 +752,7 @@ export type AppAvgOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  rotationGraceProven?: Prisma.SortOrder
 }
 
 export type AppMaxOrderByAggregateInput = {
@@ -746,6 +771,7 @@ export type AppMaxOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  rotationGraceProven?: Prisma.SortOrder
   backchannelLogoutUri?: Prisma.SortOrder
   eventReceiverUri?: Prisma.SortOrder
   familyLifetime?: Prisma.SortOrder
@@ -771,6 +797,7 @@ export type AppMinOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  rotationGraceProven?: Prisma.SortOrder
   backchannelLogoutUri?: Prisma.SortOrder
   eventReceiverUri?: Prisma.SortOrder
   familyLifetime?: Prisma.SortOrder
@@ -785,6 +812,7 @@ export type AppSumOrderByAggregateInput = {
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
   rotationGrace?: Prisma.SortOrder
+  rotationGraceProven?: Prisma.SortOrder
 }
 
 export type AppScalarRelationFilter = {
@@ -864,6 +892,7 @@ export type AppCreateWithoutFamiliesInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  rotationGraceProven?: number | null
   backchannelLogoutUri?: string | null
   eventReceiverUri?: string | null
   familyLifetime?: string | null
@@ -892,6 +921,7 @@ export type AppUncheckedCreateWithoutFamiliesInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  rotationGraceProven?: number | null
   backchannelLogoutUri?: string | null
   eventReceiverUri?: string | null
   familyLifetime?: string | null
@@ -936,6 +966,7 @@ export type AppUpdateWithoutFamiliesInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -964,6 +995,7 @@ export type AppUncheckedUpdateWithoutFamiliesInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -992,6 +1024,7 @@ export type AppCreateWithoutNoticesInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  rotationGraceProven?: number | null
   backchannelLogoutUri?: string | null
   eventReceiverUri?: string | null
   familyLifetime?: string | null
@@ -1020,6 +1053,7 @@ export type AppUncheckedCreateWithoutNoticesInput = {
   familyIdle?: number | null
   familyMax?: number | null
   rotationGrace?: number | null
+  rotationGraceProven?: number | null
   backchannelLogoutUri?: string | null
   eventReceiverUri?: string | null
   familyLifetime?: string | null
@@ -1064,6 +1098,7 @@ export type AppUpdateWithoutNoticesInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1092,6 +1127,7 @@ export type AppUncheckedUpdateWithoutNoticesInput = {
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   rotationGrace?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  rotationGraceProven?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   backchannelLogoutUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   eventReceiverUri?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   familyLifetime?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1160,6 +1196,7 @@ export type AppSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  rotationGraceProven?: boolean
   backchannelLogoutUri?: boolean
   eventReceiverUri?: boolean
   familyLifetime?: boolean
@@ -1190,6 +1227,7 @@ export type AppSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  rotationGraceProven?: boolean
   backchannelLogoutUri?: boolean
   eventReceiverUri?: boolean
   familyLifetime?: boolean
@@ -1217,6 +1255,7 @@ export type AppSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  rotationGraceProven?: boolean
   backchannelLogoutUri?: boolean
   eventReceiverUri?: boolean
   familyLifetime?: boolean
@@ -1244,6 +1283,7 @@ export type AppSelectScalar = {
   familyIdle?: boolean
   familyMax?: boolean
   rotationGrace?: boolean
+  rotationGraceProven?: boolean
   backchannelLogoutUri?: boolean
   eventReceiverUri?: boolean
   familyLifetime?: boolean
@@ -1253,7 +1293,7 @@ export type AppSelectScalar = {
   disabledAt?: boolean
 }
 
-export type AppOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"clientId" | "name" | "isPublic" | "isNative" | "secretHash" | "previousSecretHash" | "previousSecretUntil" | "redirectUris" | "postLogoutRedirectUris" | "audience" | "scope" | "allowNoPkce" | "idTokenAlg" | "applicationTokenTtl" | "familyIdle" | "familyMax" | "rotationGrace" | "backchannelLogoutUri" | "eventReceiverUri" | "familyLifetime" | "familyRenewal" | "createdAt" | "updatedAt" | "disabledAt", ExtArgs["result"]["app"]>
+export type AppOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"clientId" | "name" | "isPublic" | "isNative" | "secretHash" | "previousSecretHash" | "previousSecretUntil" | "redirectUris" | "postLogoutRedirectUris" | "audience" | "scope" | "allowNoPkce" | "idTokenAlg" | "applicationTokenTtl" | "familyIdle" | "familyMax" | "rotationGrace" | "rotationGraceProven" | "backchannelLogoutUri" | "eventReceiverUri" | "familyLifetime" | "familyRenewal" | "createdAt" | "updatedAt" | "disabledAt", ExtArgs["result"]["app"]>
 export type AppInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   families?: boolean | Prisma.App$familiesArgs<ExtArgs>
   notices?: boolean | Prisma.App$noticesArgs<ExtArgs>
@@ -1286,6 +1326,7 @@ export type $AppPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
     familyIdle: number | null
     familyMax: number | null
     rotationGrace: number | null
+    rotationGraceProven: number | null
     /**
      * Where it is told of families that have ended (OpenID Connect Back-Channel Logout).
      */
@@ -1744,6 +1785,7 @@ export interface AppFieldRefs {
   readonly familyIdle: Prisma.FieldRef<"App", 'Int'>
   readonly familyMax: Prisma.FieldRef<"App", 'Int'>
   readonly rotationGrace: Prisma.FieldRef<"App", 'Int'>
+  readonly rotationGraceProven: Prisma.FieldRef<"App", 'Int'>
   readonly backchannelLogoutUri: Prisma.FieldRef<"App", 'String'>
   readonly eventReceiverUri: Prisma.FieldRef<"App", 'String'>
   readonly familyLifetime: Prisma.FieldRef<"App", 'String'>

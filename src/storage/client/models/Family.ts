@@ -115,6 +115,7 @@ export type FamilyCountAggregateOutputType = {
   currentHash: number
   previousHash: number
   rotatedAt: number
+  earlierRotations: number
   scope: number
   claims: number
   sid: number
@@ -232,6 +233,7 @@ export type FamilyCountAggregateInputType = {
   currentHash?: true
   previousHash?: true
   rotatedAt?: true
+  earlierRotations?: true
   scope?: true
   claims?: true
   sid?: true
@@ -354,6 +356,7 @@ export type FamilyGroupByOutputType = {
   currentHash: runtime.Bytes
   previousHash: runtime.Bytes | null
   rotatedAt: Date | null
+  earlierRotations: Date[]
   scope: string
   claims: string | null
   sid: string | null
@@ -412,6 +415,7 @@ export type FamilyWhereInput = {
   currentHash?: Prisma.BytesFilter<"Family"> | runtime.Bytes
   previousHash?: Prisma.BytesNullableFilter<"Family"> | runtime.Bytes | null
   rotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  earlierRotations?: Prisma.DateTimeNullableListFilter<"Family">
   scope?: Prisma.StringFilter<"Family"> | string
   claims?: Prisma.StringNullableFilter<"Family"> | string | null
   sid?: Prisma.StringNullableFilter<"Family"> | string | null
@@ -451,6 +455,7 @@ export type FamilyOrderByWithRelationInput = {
   currentHash?: Prisma.SortOrder
   previousHash?: Prisma.SortOrderInput | Prisma.SortOrder
   rotatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  earlierRotations?: Prisma.SortOrder
   scope?: Prisma.SortOrder
   claims?: Prisma.SortOrderInput | Prisma.SortOrder
   sid?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -493,6 +498,7 @@ export type FamilyWhereUniqueInput = Prisma.AtLeast<{
   currentHash?: Prisma.BytesFilter<"Family"> | runtime.Bytes
   previousHash?: Prisma.BytesNullableFilter<"Family"> | runtime.Bytes | null
   rotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  earlierRotations?: Prisma.DateTimeNullableListFilter<"Family">
   scope?: Prisma.StringFilter<"Family"> | string
   claims?: Prisma.StringNullableFilter<"Family"> | string | null
   sid?: Prisma.StringNullableFilter<"Family"> | string | null
@@ -532,6 +538,7 @@ export type FamilyOrderByWithAggregationInput = {
   currentHash?: Prisma.SortOrder
   previousHash?: Prisma.SortOrderInput | Prisma.SortOrder
   rotatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  earlierRotations?: Prisma.SortOrder
   scope?: Prisma.SortOrder
   claims?: Prisma.SortOrderInput | Prisma.SortOrder
   sid?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -575,6 +582,7 @@ export type FamilyScalarWhereWithAggregatesInput = {
   currentHash?: Prisma.BytesWithAggregatesFilter<"Family"> | runtime.Bytes
   previousHash?: Prisma.BytesNullableWithAggregatesFilter<"Family"> | runtime.Bytes | null
   rotatedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Family"> | Date | string | null
+  earlierRotations?: Prisma.DateTimeNullableListFilter<"Family">
   scope?: Prisma.StringWithAggregatesFilter<"Family"> | string
   claims?: Prisma.StringNullableWithAggregatesFilter<"Family"> | string | null
   sid?: Prisma.StringNullableWithAggregatesFilter<"Family"> | string | null
@@ -607,6 +615,7 @@ export type FamilyCreateInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -646,6 +655,7 @@ export type FamilyUncheckedCreateInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -679,6 +689,7 @@ export type FamilyUpdateInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -718,6 +729,7 @@ export type FamilyUncheckedUpdateInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -754,6 +766,7 @@ export type FamilyCreateManyInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -786,6 +799,7 @@ export type FamilyUpdateManyMutationInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -821,6 +835,7 @@ export type FamilyUncheckedUpdateManyInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -857,6 +872,14 @@ export type FamilyOrderByRelationAggregateInput = {
   _count?: Prisma.SortOrder
 }
 
+export type DateTimeNullableListFilter<$PrismaModel = never> = {
+  equals?: Date[] | string[] | Prisma.ListDateTimeFieldRefInput<$PrismaModel> | null
+  has?: Date | string | Prisma.DateTimeFieldRefInput<$PrismaModel> | null
+  hasEvery?: Date[] | string[] | Prisma.ListDateTimeFieldRefInput<$PrismaModel>
+  hasSome?: Date[] | string[] | Prisma.ListDateTimeFieldRefInput<$PrismaModel>
+  isEmpty?: boolean
+}
+
 export type FamilyCountOrderByAggregateInput = {
   id?: Prisma.SortOrder
   clientId?: Prisma.SortOrder
@@ -866,6 +889,7 @@ export type FamilyCountOrderByAggregateInput = {
   currentHash?: Prisma.SortOrder
   previousHash?: Prisma.SortOrder
   rotatedAt?: Prisma.SortOrder
+  earlierRotations?: Prisma.SortOrder
   scope?: Prisma.SortOrder
   claims?: Prisma.SortOrder
   sid?: Prisma.SortOrder
@@ -1103,6 +1127,10 @@ export type FamilyUncheckedUpdateManyWithoutAppNestedInput = {
   deleteMany?: Prisma.FamilyScalarWhereInput | Prisma.FamilyScalarWhereInput[]
 }
 
+export type FamilyCreateearlierRotationsInput = {
+  set: Date[] | string[]
+}
+
 export type FamilyCreateamrInput = {
   set: string[]
 }
@@ -1113,6 +1141,11 @@ export type FamilyCreateseenInput = {
 
 export type BytesFieldUpdateOperationsInput = {
   set?: runtime.Bytes
+}
+
+export type FamilyUpdateearlierRotationsInput = {
+  set?: Date[] | string[]
+  push?: Date | string | Date[] | string[]
 }
 
 export type FamilyUpdateamrInput = {
@@ -1145,6 +1178,7 @@ export type FamilyCreateWithoutIdentityInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1182,6 +1216,7 @@ export type FamilyUncheckedCreateWithoutIdentityInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1247,6 +1282,7 @@ export type FamilyScalarWhereInput = {
   currentHash?: Prisma.BytesFilter<"Family"> | runtime.Bytes
   previousHash?: Prisma.BytesNullableFilter<"Family"> | runtime.Bytes | null
   rotatedAt?: Prisma.DateTimeNullableFilter<"Family"> | Date | string | null
+  earlierRotations?: Prisma.DateTimeNullableListFilter<"Family">
   scope?: Prisma.StringFilter<"Family"> | string
   claims?: Prisma.StringNullableFilter<"Family"> | string | null
   sid?: Prisma.StringNullableFilter<"Family"> | string | null
@@ -1279,6 +1315,7 @@ export type FamilyCreateWithoutIdentitySessionInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1316,6 +1353,7 @@ export type FamilyUncheckedCreateWithoutIdentitySessionInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1375,6 +1413,7 @@ export type FamilyCreateWithoutAppInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1412,6 +1451,7 @@ export type FamilyUncheckedCreateWithoutAppInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1471,6 +1511,7 @@ export type FamilyCreateWithoutLedgerInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1509,6 +1550,7 @@ export type FamilyUncheckedCreateWithoutLedgerInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1557,6 +1599,7 @@ export type FamilyUpdateWithoutLedgerInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1595,6 +1638,7 @@ export type FamilyUncheckedUpdateWithoutLedgerInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1629,6 +1673,7 @@ export type FamilyCreateManyIdentityInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1661,6 +1706,7 @@ export type FamilyUpdateWithoutIdentityInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1698,6 +1744,7 @@ export type FamilyUncheckedUpdateWithoutIdentityInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1733,6 +1780,7 @@ export type FamilyUncheckedUpdateManyWithoutIdentityInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1767,6 +1815,7 @@ export type FamilyCreateManyIdentitySessionInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1799,6 +1848,7 @@ export type FamilyUpdateWithoutIdentitySessionInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1836,6 +1886,7 @@ export type FamilyUncheckedUpdateWithoutIdentitySessionInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1871,6 +1922,7 @@ export type FamilyUncheckedUpdateManyWithoutIdentitySessionInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1905,6 +1957,7 @@ export type FamilyCreateManyAppInput = {
   currentHash: runtime.Bytes
   previousHash?: runtime.Bytes | null
   rotatedAt?: Date | string | null
+  earlierRotations?: Prisma.FamilyCreateearlierRotationsInput | Date[] | string[]
   scope: string
   claims?: string | null
   sid?: string | null
@@ -1937,6 +1990,7 @@ export type FamilyUpdateWithoutAppInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1974,6 +2028,7 @@ export type FamilyUncheckedUpdateWithoutAppInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -2009,6 +2064,7 @@ export type FamilyUncheckedUpdateManyWithoutAppInput = {
   currentHash?: Prisma.BytesFieldUpdateOperationsInput | runtime.Bytes
   previousHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   rotatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  earlierRotations?: Prisma.FamilyUpdateearlierRotationsInput | Date[] | string[]
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   claims?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sid?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -2075,6 +2131,7 @@ export type FamilySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   currentHash?: boolean
   previousHash?: boolean
   rotatedAt?: boolean
+  earlierRotations?: boolean
   scope?: boolean
   claims?: boolean
   sid?: boolean
@@ -2115,6 +2172,7 @@ export type FamilySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extens
   currentHash?: boolean
   previousHash?: boolean
   rotatedAt?: boolean
+  earlierRotations?: boolean
   scope?: boolean
   claims?: boolean
   sid?: boolean
@@ -2153,6 +2211,7 @@ export type FamilySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extens
   currentHash?: boolean
   previousHash?: boolean
   rotatedAt?: boolean
+  earlierRotations?: boolean
   scope?: boolean
   claims?: boolean
   sid?: boolean
@@ -2191,6 +2250,7 @@ export type FamilySelectScalar = {
   currentHash?: boolean
   previousHash?: boolean
   rotatedAt?: boolean
+  earlierRotations?: boolean
   scope?: boolean
   claims?: boolean
   sid?: boolean
@@ -2217,7 +2277,7 @@ export type FamilySelectScalar = {
   endGeneration?: boolean
 }
 
-export type FamilyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "clientId" | "identityId" | "identitySessionId" | "generation" | "currentHash" | "previousHash" | "rotatedAt" | "scope" | "claims" | "sid" | "acr" | "amr" | "authTime" | "jkt" | "createdAt" | "lastUsedAt" | "idleExpiresAt" | "expiresAt" | "browser" | "address" | "lifetime" | "reviewAt" | "staleSince" | "claimsVersion" | "firstRotatedAt" | "seen" | "endedAt" | "endCause" | "endBrowser" | "endAddress" | "endGeneration", ExtArgs["result"]["family"]>
+export type FamilyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "clientId" | "identityId" | "identitySessionId" | "generation" | "currentHash" | "previousHash" | "rotatedAt" | "earlierRotations" | "scope" | "claims" | "sid" | "acr" | "amr" | "authTime" | "jkt" | "createdAt" | "lastUsedAt" | "idleExpiresAt" | "expiresAt" | "browser" | "address" | "lifetime" | "reviewAt" | "staleSince" | "claimsVersion" | "firstRotatedAt" | "seen" | "endedAt" | "endCause" | "endBrowser" | "endAddress" | "endGeneration", ExtArgs["result"]["family"]>
 export type FamilyInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   app?: boolean | Prisma.AppDefaultArgs<ExtArgs>
   identity?: boolean | Prisma.IdentityDefaultArgs<ExtArgs>
@@ -2253,6 +2313,10 @@ export type $FamilyPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
     currentHash: runtime.Bytes
     previousHash: runtime.Bytes | null
     rotatedAt: Date | null
+    /**
+     * When earlier generations were replaced, the oldest first: those inside the grace window, and a bounded number of them.
+     */
+    earlierRotations: Date[]
     scope: string
     claims: string | null
     sid: string | null
@@ -2730,6 +2794,7 @@ export interface FamilyFieldRefs {
   readonly currentHash: Prisma.FieldRef<"Family", 'Bytes'>
   readonly previousHash: Prisma.FieldRef<"Family", 'Bytes'>
   readonly rotatedAt: Prisma.FieldRef<"Family", 'DateTime'>
+  readonly earlierRotations: Prisma.FieldRef<"Family", 'DateTime[]'>
   readonly scope: Prisma.FieldRef<"Family", 'String'>
   readonly claims: Prisma.FieldRef<"Family", 'String'>
   readonly sid: Prisma.FieldRef<"Family", 'String'>

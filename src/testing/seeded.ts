@@ -1,0 +1,24 @@
+/** Numbers that look random and are the same for the same seed (mulberry32), so that a test that fails can be run again. */
+export interface Seeded {
+  /** A whole number from 0 up to, and without, the limit. */
+  below(limit: number): number
+  /** True so many times in a hundred. */
+  chance(percent: number): boolean
+  pick<T>(choices: readonly T[]): T
+}
+
+export function seeded(seed: number): Seeded {
+  let state = seed >>> 0
+  const next = () => {
+    state = (state + 0x6d_2b_79_f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+  const below = (limit: number) => Math.floor(next() * limit)
+  return {
+    below,
+    chance: (percent) => next() * 100 < percent,
+    pick: (choices) => choices[below(choices.length)] as (typeof choices)[number],
+  }
+}

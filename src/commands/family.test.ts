@@ -45,15 +45,25 @@ test('an operator finds out why somebody was signed out, by the id in the token 
     family('show', id),
     family('list', '--user', 'ADA@example.test', '--app', 'notes', '--limit', '1', '--json'),
   ])
-  const story = printed<{ user: string; cause: string; why: string; story: { kind: string; count: number }[] }>(shown)
-  assert.deepEqual([story.user, story.cause], ['ada', 'reuse'])
-  assert.match(story.why, /used again.*: generation 0 came back after 2, from node, 127\.0\.0\.1$/)
+  const story = printed<{
+    user: string
+    cause: string
+    why: string
+    advice: string
+    story: { kind: string; count: number }[]
+  }>(shown)
+  assert.deepEqual([story.user, story.cause], ['ada', 'own_reuse'])
+  assert.match(
+    story.advice,
+    /^the app presented generation 0 of its refresh token, from 127\.0\.0\.1, at least 60 s after it was replaced; the family was at generation 2\. Store each/,
+  )
+  assert.match(story.why, /old key of its own.*: generation 0 came back after 2, from node, 127\.0\.0\.1$/)
   assert.deepEqual(
     story.story.map(({ kind, count }) => [kind, count]),
     [
       ['connected', 1],
       ['refreshed', 2],
-      ['refused_reused', 1],
+      ['refused_own_reuse', 1],
       ['ended', 1],
     ],
   )
@@ -61,7 +71,7 @@ test('an operator finds out why somebody was signed out, by the id in the token 
     words.stdout,
     /^heard +Notes takes no notices; its last token stop(s|ped) working (on .+ )?at .+ UTC\.$/m,
   )
-  assert.match(words.stdout, /^why +a refresh token that had been replaced.*\n/m)
+  assert.match(words.stdout, /^why +the app used an old key of its own again.*\n/m)
   assert.match(
     words.stdout,
     /^first +last +what +from\n\S+Z +\S+Z +Notes was connected\. +Firefox on Linux, 127\.0\.0\.1\n/m,

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { endFamilies } from '../domain/endings.ts'
 import { type FamilyRow, findFamily, searchFamilies } from '../domain/families.ts'
-import { endCauseOf, endInWords } from '../domain/family-ends.ts'
+import { endCauseOf, endInWords, reuseAdvice, reuseOf } from '../domain/family-ends.ts'
 import { findIdentity, findIdentityByLogin } from '../domain/identities.ts'
 import { tellFamily } from '../domain/ledger.ts'
 import { placeInWords } from '../domain/places.ts'
@@ -75,11 +75,13 @@ async function tell(portal: Portal, family: FamilyRow, json: boolean | undefined
   }))
   const identity = await findIdentity(portal.storage, family.identityId)
   const receipt = (await findReceipts(portal, [family])).get(family.id)
+  const reuse = reuseOf(family)
   const about = {
     ...describe(portal, family),
     heard: receipt?.sentence ?? null,
     tokens_until: receipt?.tokensUntil ?? null,
     user: identity?.username ?? null,
+    ...(reuse?.by === 'app' ? { advice: reuseAdvice(reuse) } : {}),
     identity_id: family.identityId,
   }
   const notices = receipt?.ways.map(({ notice: { id, kind, state, attempts, problem, confirmedAt } }) => {

@@ -18,6 +18,12 @@ export const END_CAUSES = {
     reason: 'reused',
     alarming: true,
   },
+  // The app proved itself, from where it has refreshed before: its own old copy, and no sign of a thief.
+  own_reuse: {
+    words: 'the app used an old key of its own again, which is a fault in the app',
+    reason: 'reused',
+    alarming: false,
+  },
   code_reuse: {
     words: 'its authorization code was used twice, so somebody may have copied it',
     reason: 'reused',

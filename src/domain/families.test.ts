@@ -158,6 +158,32 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       assert.equal(refusalIn(await refresh(portal, { ...photos, refreshToken: second })).reason, 'reused')
     })
 
+    for (const [who, clientId, terms, from, cause] of [
+      ['a public app, from where it was before', 'photos', {}, {}, 'reuse'],
+      ['an app that proves itself, from elsewhere', 'notes', {}, { place: elsewhere }, 'reuse'],
+      ['an app that proves itself, from where it was before', 'notes', {}, {}, 'own_reuse'],
+      ['the holder of the key, from where it was before', 'photos', { jkt: 'key' }, { jkt: 'key' }, 'own_reuse'],
+      ['a copy without the key, from where the holder was', 'photos', { jkt: 'key' }, { jkt: null }, 'reuse'],
+    ] as const) {
+      test(`a reuse is an alarm or a fault of the app by who used it, and from where: ${who}`, async () => {
+        const connection = await connect(portal, adaId, clientId, terms)
+        const holder = 'jkt' in terms ? { jkt: terms.jkt } : {}
+        const refreshToken = successorIn(await refresh(portal, connection, holder))
+        clock.advance(5)
+        successorIn(await refresh(portal, { ...connection, refreshToken }, holder))
+        clock.advance(31)
+        const answer = await refresh(portal, connection, from)
+        const { address } = 'place' in from ? from.place : home
+        const by = cause === 'reuse' ? 'unknown' : 'app'
+        const reuse = { generation: 0, currentGeneration: 2, lateSeconds: 36, address, by }
+        assert.deepEqual(answer.kind === 'refused' && answer.reuse, reuse)
+        assert.equal((await familyRow(portal, connection)).endCause, cause)
+        // Every later refusal says the same, also to the process that holds the current token.
+        const later = await refresh(portal, connection, from)
+        assert.deepEqual(later.kind === 'refused' && later.reuse, reuse)
+      })
+    }
+
     test('a reuse is written down with the place it came from', async () => {
       const photos = await connect(portal, adaId, 'photos')
       successorIn(await refresh(portal, photos))

@@ -12,16 +12,17 @@ import {
 } from '../storage/families.ts'
 import type { AppProof, AppRow } from '../storage/apps.ts'
 import { findIdentity } from '../storage/identities.ts'
+import { addressKey } from './address-keys.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
 import { end as endNow } from './endings.ts'
-import { endCauseOf } from './family-ends.ts'
+import { endCauseOf, type Reuse, reuseAdvice, reuseOf } from './family-ends.ts'
 import { lifetimeOf } from './family-lifetimes.ts'
 import { noteSessionUsed } from './identity-sessions.ts'
 import { type LedgerKind, recordInLedger } from './ledger.ts'
 import type { Place, Portal } from './portal.ts'
 import { descendantOf, hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
 import { type Standing, standingOf } from './standings.ts'
-import { addSeconds } from './time.ts'
+import { addSeconds, secondsBetween } from './time.ts'
 
 export type { AdvancedFamily, FamilyRow }
 
@@ -79,6 +80,8 @@ export type Rotation =
       /** Whether the family is one of the app that asks, which may then hear its id. */
       isOwn: boolean
       ended: boolean
+      /** With the reason `reused`, of a family that has ended. */
+      reuse?: Reuse
     }
   | { kind: 'scope-exceeded' | 'wrong-proof'; familyId: string }
 
@@ -175,19 +178,18 @@ async function explain(
   const now = portal.clock()
   const family = await findFamily(portal, familyId)
   const record = (kind: LedgerKind) => recordInLedger(portal, kind, { familyId, generation, place, at: now })
-  const refused = (reason: RefusalReason, ended = false): Rotation => {
-    return { kind: 'refused', reason, familyId, isOwn: family?.clientId === presentation.clientId, ended }
+  const refused = (reason: RefusalReason, ended = false, reuse: Reuse | null = null): Rotation => {
+    const isOwn = family?.clientId === presentation.clientId
+    return { kind: 'refused', reason, familyId, isOwn, ended, ...(reuse === null ? {} : { reuse }) }
   }
   const refuse = async (kind: LedgerKind, reason: RefusalReason): Promise<Rotation> => {
     await record(kind)
-    return refused(reason)
+    return refused(reason, false, family && reuseOf(family))
   }
-  const end = async (kind: LedgerKind, cause: EndCause): Promise<Rotation> => {
-    const { reason } = END_CAUSES[cause]
-    const from = { place: reason === 'expired' ? null : place, ...(cause === 'reuse' ? { generation } : {}) }
-    const ended = await endNow(portal, { families: { id: familyId } }, { cause, ...from })
-    await record(kind)
-    return refused(reason, ended.families.length > 0)
+  const expire = async (cause: EndCause): Promise<Rotation> => {
+    const ended = await endNow(portal, { families: { id: familyId } }, { cause, place: null })
+    await record('refused_expired')
+    return refused('expired', ended.families.length > 0)
   }
 
   if (family === null) return refused('unknown')
@@ -196,13 +198,23 @@ async function explain(
   if (family.endedAt !== null) return refuse('refused_ended', END_CAUSES[family.endCause as EndCause].reason)
   if (family.identityDisabled) return refuse('refused_identity_disabled', 'identity_disabled')
   if (family.appDisabled) return refuse('refused_app_disabled', 'app_disabled')
-  if (family.expiresAt <= now) return end('refused_expired', 'expired')
-  if (family.idleExpiresAt <= now) return end('refused_expired', 'idle_expired')
-  if (family.sessionOver) return end('refused_expired', 'session_expired')
+  if (family.expiresAt <= now) return expire('expired')
+  if (family.idleExpiresAt <= now) return expire('idle_expired')
+  if (family.sessionOver) return expire('session_expired')
 
   const standing = standingOf(portal, family, { generation, hash }, now)
   if (standing.kind === 'ahead') return refuse('refused_ahead', 'unknown')
-  if (standing.kind === 'reused') return end('refused_reused', 'reuse')
+  if (standing.kind === 'reused') {
+    const by = isOfItsApp(family, presentation) ? 'app' : 'unknown'
+    const lateSeconds = secondsBetween(standing.replacedBy, now)
+    const reuse: Reuse = { generation, currentGeneration: family.generation, lateSeconds, address: place.address, by }
+    const cause = by === 'app' ? 'own_reuse' : 'reuse'
+    const ended = await endNow(portal, { families: { id: familyId } }, { cause, place, generation })
+    await record(by === 'app' ? 'refused_own_reuse' : 'refused_reused')
+    const isFirst = ended.families.length > 0
+    if (isFirst) logReuse(portal, family, reuse)
+    return refused('reused', isFirst, reuse)
+  }
 
   if (family.jkt !== null && family.jkt !== presentation.jkt) {
     await record('refused_wrong_proof')
@@ -233,6 +245,19 @@ async function explain(
     case 'forgotten':
       return refuse('refused_forgotten', 'reused')
   }
+}
+
+/** Whether the holder proved itself, from where the family has been refreshed before. */
+function isOfItsApp(family: FamilyRow, { jkt, place }: Presentation): boolean {
+  const isProved = !family.appIsPublic || (family.jkt !== null && family.jkt === jkt)
+  const known = family.seen.map((each) => addressKey(each.split(' ')[0] as string))
+  return isProved && known.includes(addressKey(place.address))
+}
+
+/** The developer of the app reads here what it did wrong; of a possible theft, the operator what is known. */
+function logReuse({ logger }: Portal, { id: familyId, clientId }: FamilyRow, reuse: Reuse): void {
+  const advice = reuse.by === 'app' ? { advice: reuseAdvice(reuse) } : {}
+  logger.warn({ event: 'refresh_token_reused', familyId, clientId, ...reuse, ...advice }, 'event')
 }
 
 /** How often a token that is current, and yet does not move, is looked at. */

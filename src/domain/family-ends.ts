@@ -2,6 +2,8 @@ import type { FamilyRow } from '../storage/families.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { placeInWords } from './places.ts'
 import type { Portal } from './portal.ts'
+import { replacementOf } from './standings.ts'
+import { secondsBetween } from './time.ts'
 
 /** Why a family is over, also when nobody has written it down yet; null while it lives. */
 export function endCauseOf(family: FamilyRow, now: Date): EndCause | null {
@@ -32,4 +34,38 @@ export function endInWords(portal: Pick<Portal, 'places'>, cause: EndCause, end:
   const from =
     endAddress === null ? '' : `, from ${placeInWords(portal, { browser: endBrowser ?? '', address: endAddress })}`
   return `${END_CAUSES[cause].words}${came}${from}`
+}
+
+/** A refresh token that ended its family by being used again. */
+export interface Reuse {
+  generation: number
+  currentGeneration: number
+  /** How long ago it had been replaced, at least (seconds). */
+  lateSeconds: number
+  address: string | null
+  /** `app`: the app proved itself, from where it has refreshed before. `unknown`: it may have been a thief. */
+  by: 'app' | 'unknown'
+}
+
+/** The reuse that ended this family; null when it lives, or has ended in another way. */
+export function reuseOf(family: FamilyRow): Reuse | null {
+  const { endedAt, endCause, endGeneration, endAddress, rotatedAt, earlierRotations, generation } = family
+  if (endedAt === null || endGeneration === null || rotatedAt === null) return null
+  const { at: replacedBy } = replacementOf(rotatedAt, earlierRotations, generation - endGeneration)
+  return {
+    generation: endGeneration,
+    currentGeneration: generation,
+    lateSeconds: secondsBetween(replacedBy, endedAt),
+    address: endAddress,
+    by: endCause === 'own_reuse' ? 'app' : 'unknown',
+  }
+}
+
+/** For the developer of an app that presented an old refresh token of its own. */
+export function reuseAdvice({ generation, currentGeneration, lateSeconds, address }: Reuse): string {
+  const from = address === null ? '' : `, from ${address}`
+  return (
+    `the app presented generation ${generation} of its refresh token${from}, at least ${lateSeconds} s after it was replaced; ` +
+    `the family was at generation ${currentGeneration}. Store each refresh token before using it, and run one refresh at a time`
+  )
 }

@@ -96,6 +96,15 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
     await refresh(portal, photos, { place: elsewhere })
     return photos
   },
+  async refused_own_reuse() {
+    const notes = await connect(portal, adaId, 'notes')
+    const from = { place: elsewhere }
+    const refreshToken = successorIn(await refresh(portal, notes, from))
+    await refresh(portal, { ...notes, refreshToken }, from)
+    portal.clock.advance(31)
+    await refresh(portal, notes, from)
+    return notes
+  },
   async refused_duplicate() {
     const strict = await connectAndRefresh('strict')
     await refresh(portal, strict, { place: elsewhere })
@@ -245,9 +254,9 @@ test('the story is told in order: connected, refreshed, asked for twice, refused
       ['Notes was connected.', 'Firefox, 192.0.2.1'],
       ['It was refreshed twice.', 'curl, 203.0.113.9', 'openid-client/v6.8.1, 192.0.2.7'],
       ['The same answer was given again 3 times: an answer was lost, or two tabs asked at once.', 'Firefox, 192.0.2.1'],
-      ['A refresh was refused once: a refresh token that had been replaced was used again.', 'curl, 203.0.113.9'],
+      ['A refresh was refused once: the app used an old key of its own again.', 'curl, 203.0.113.9'],
       [
-        'It ended: a refresh token that had been replaced was used again, so somebody may have copied it: ' +
+        'It ended: the app used an old key of its own again, which is a fault in the app: ' +
           'generation 0 came back after 2, from curl, 203.0.113.9.',
       ],
       ['A refresh was refused twice: the app came back after the end.', 'Firefox, 192.0.2.1'],

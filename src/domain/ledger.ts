@@ -16,6 +16,7 @@ export const LEDGER_KINDS = {
   refused_identity_disabled: { words: 'the account was disabled', alarming: false },
   refused_app_disabled: { words: 'the app was disabled', alarming: false },
   refused_reused: { words: 'a refresh token that had been replaced was used again', alarming: true },
+  refused_own_reuse: { words: 'the app used an old key of its own again', alarming: false },
   refused_duplicate: { words: 'the app sent the same refresh token twice at once', alarming: false },
   refused_forgotten: {
     words: 'the app refreshed so often in a moment that not all of it is remembered',

@@ -157,16 +157,16 @@ async function writeReset(portal: Portal, email: string, place: Place): Promise<
 async function writeReuse(portal: Portal, mail: Extract<Mail, { kind: 'family-reuse' }>): Promise<Letter[]> {
   const family = await findFamily(portal, mail.familyId)
   if (family === null) return []
-  return forIdentity(portal, family.identityId, ({ username, email }) => ({
-    to: email,
-    message: messages.familyEndedForReuse({
-      username,
-      app: family.appName,
-      opened: { ...when(portal, family.createdAt.toISOString()), place: inWords(portal, family) },
-      reused: { ...when(portal, mail.at), place: inWords(portal, mail.place) },
-      url: `${portal.publicUrl}/activity`,
-    }),
-  }))
+  return forIdentity(portal, family.identityId, ({ username, email }) => {
+    const opened = { ...when(portal, family.createdAt.toISOString()), place: inWords(portal, family) }
+    const facts = { username, app: family.appName, opened, url: `${portal.publicUrl}/activity` }
+    const ended = when(portal, mail.at)
+    const message =
+      family.endCause === 'own_reuse'
+        ? messages.familyEndedForFault({ ...facts, endedWhen: ended.when })
+        : messages.familyEndedForReuse({ ...facts, reused: { ...ended, place: inWords(portal, mail.place) } })
+    return { to: email, message }
+  })
 }
 
 /** Where the button of a mail leads; the token is part of the path, which browsers keep to themselves. */

@@ -64,6 +64,7 @@ const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   password_changed: 'user',
   password_reset: 'user',
   reuse: 'policy',
+  own_reuse: 'policy',
   code_reuse: 'policy',
   disowned: 'user',
   expired: 'policy',

@@ -33,20 +33,23 @@ export function standingOf(
 
   const { window, proven } = gracesOf(portal, family)
   const isWithin = (from: Date, seconds: number) => now < addSeconds(from, seconds)
-  // The last replacement, the one before it, and so on.
-  const replacements = [family.rotatedAt, ...family.earlierRotations.toReversed()]
-  const oldest = replacements.at(-1) as Date
-  const replacedAt = replacements[behind - 1]
-
-  if (replacedAt === undefined) {
+  const { at: replacedAt, isExact } = replacementOf(family.rotatedAt, family.earlierRotations, behind)
+  if (!isExact) {
     const isFull = family.earlierRotations.length >= EARLIER_ROTATIONS_KEPT
-    const isRecent = isWithin(oldest, Math.max(window, RACE_SECONDS))
-    return isFull && isRecent ? { kind: 'forgotten' } : { kind: 'reused', replacedBy: oldest }
+    const isRecent = isWithin(replacedAt, Math.max(window, RACE_SECONDS))
+    return isFull && isRecent ? { kind: 'forgotten' } : { kind: 'reused', replacedBy: replacedAt }
   }
   if (isWithin(replacedAt, window)) return { kind: 'excused', because: 'window', replacedAt }
   if (behind === 1 && isWithin(replacedAt, proven)) return { kind: 'excused', because: 'proof', replacedAt }
   if (window === 0 && isWithin(replacedAt, RACE_SECONDS)) return { kind: 'duplicate' }
   return { kind: 'reused', replacedBy: replacedAt }
+}
+
+/** When the token so many generations `behind` was replaced, as far as is remembered; else it was that moment or before. */
+export function replacementOf(last: Date, earlier: Date[], behind: number): { at: Date; isExact: boolean } {
+  const newestFirst = [last, ...earlier.toReversed()]
+  const known = newestFirst[behind - 1]
+  return { at: known ?? (newestFirst.at(-1) as Date), isExact: known !== undefined }
 }
 
 /** How long (seconds) a replaced token of this family is excused, and its immediate predecessor for its holder's proof. */

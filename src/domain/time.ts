@@ -7,6 +7,11 @@ export function secondsUntil(date: Date, now: Date): number {
   return Math.max(1, Math.ceil((date.getTime() - now.getTime()) / 1000))
 }
 
+/** Whole seconds from the one to the other. */
+export function secondsBetween(from: Date, to: Date): number {
+  return Math.floor((to.getTime() - from.getTime()) / 1000)
+}
+
 export function epochSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000)
 }

@@ -193,6 +193,32 @@ export function familyEndedForReuse(facts: {
   }
 }
 
+/** After an app that proved itself used an old key of its own again: no thief is in sight, so this raises no alarm. */
+export function familyEndedForFault(facts: {
+  username: string
+  app: string
+  opened: { when: string; place: MailPlace }
+  endedWhen: string
+  url: string
+}): Message {
+  return {
+    subject: 'An app was signed out of your Gatehouse account',
+    heading: 'An app was signed out',
+    paragraphs: [
+      'This app made a mistake with its own sign-in, so Gatehouse ended that sign-in. The mistake came from the app itself, and nothing suggests that anybody else had access. Your account is as it was.',
+    ],
+    facts: [
+      account(facts.username),
+      ['App', foreign(facts.app)],
+      ['Connected', facts.opened.when],
+      ...placeFacts('Connected from', facts.opened.place),
+      ['Signed out', facts.endedWhen],
+    ],
+    buttons: [{ label: 'Look at your activity', url: facts.url }],
+    closing: ['Sign in to the app again and carry on. If this happens again, tell the people who run the app.'],
+  }
+}
+
 /** `factor` in words, such as: authenticator app “Phone”, passkey “Laptop”, recovery codes. */
 export interface SecondFactorChange {
   username: string

@@ -9,6 +9,7 @@ import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, claimsOf, type Tokens } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
+import { elsewhere, refresh } from '../testing/connections.ts'
 import { linkFor, linkInLast } from '../testing/mails.ts'
 import { waitForMail } from '../testing/outbox.ts'
 import { readPage } from '../testing/page.ts'
@@ -94,6 +95,12 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
     await new Browser(server.url).post(path, { password, password_confirmation: password })
   },
   reuse: async ({ tokens }) => {
+    const { refresh_token: next } = await tokensIn(await notes.refresh(tokens.refresh_token))
+    await notes.refresh(next)
+    clock.advance(31)
+    await refresh(server.portal, { clientId: 'notes', refreshToken: tokens.refresh_token }, { place: elsewhere })
+  },
+  own_reuse: async ({ tokens }) => {
     const { refresh_token: next } = await tokensIn(await notes.refresh(tokens.refresh_token))
     await notes.refresh(next)
     clock.advance(31)

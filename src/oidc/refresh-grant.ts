@@ -8,7 +8,8 @@ import {
 } from 'oidc-provider/lib/helpers/grants.js'
 import { mintApplicationToken } from '../domain/application-tokens.ts'
 import type { RefusalReason } from '../domain/end-causes.ts'
-import { type AdvancedFamily, type Rotated, rotate } from '../domain/families.ts'
+import { type AdvancedFamily, type Rotated, type Rotation, rotate } from '../domain/families.ts'
+import { reuseAdvice } from '../domain/family-ends.ts'
 import type { Portal } from '../domain/portal.ts'
 import { findAccountWith } from './account.ts'
 import { resourceOf } from './resources.ts'
@@ -42,7 +43,7 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
       ctx.state['familyId'] = rotation.kind === 'rotated' ? rotation.family.id : rotation.familyId
       switch (rotation.kind) {
         case 'refused':
-          throw refusal(ctx, rotation.reason, rotation.isOwn ? rotation.familyId : null)
+          throw refusal(ctx, rotation)
         case 'scope-exceeded':
           throw new errors.InvalidScope(
             'the family does not have every scope that was asked for',
@@ -116,12 +117,18 @@ const REFUSALS: Record<RefusalReason, string> = {
   app_disabled: 'the app is disabled',
 }
 
-function refusal(ctx: KoaContextWithOIDC, reason: RefusalReason, ownFamilyId: string | null): Error {
-  ctx.state['refusal'] = { reason, ...(ownFamilyId === null ? {} : { fam: ownFamilyId }) }
+function refusal(ctx: KoaContextWithOIDC, { reason, familyId, isOwn, reuse }: RefusedRotation): Error {
+  ctx.state['refusal'] = {
+    reason,
+    ...(reuse === undefined || !isOwn ? {} : { reused_by: reuse.by }),
+    ...(isOwn && familyId !== null ? { fam: familyId } : {}),
+  }
   const error = new errors.InvalidGrant(reason)
-  error.error_description = REFUSALS[reason]
+  error.error_description = reuse?.by === 'app' && isOwn ? reuseAdvice(reuse) : REFUSALS[reason]
   return error
 }
+
+type RefusedRotation = Extract<Rotation, { kind: 'refused' }>
 
 function requiredParameter(ctx: KoaContextWithOIDC, name: string): string {
   const value = ctx.oidc.params?.[name]

@@ -60,7 +60,7 @@ test('what happens is told in words, newest first', async () => {
     'plain: Notes was disconnected: the app signed you out.',
     'good: Notes was connected.',
     'warning: You signed in from a browser that was not known.',
-    'warning: Notes was disconnected: a refresh token that had been replaced was used again, so somebody may have copied it.',
+    'plain: Notes was disconnected: the app used an old key of its own again, which is a fault in the app.',
     'good: Notes was connected.',
     'plain: Notes was disconnected: you disconnected the app.',
     'plain: Notes was disconnected: you disconnected the app.',

@@ -75,6 +75,8 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     if (address === null || !req.socket.writable) return
     logRequest(req, res, logger)
     setBaseHeaders(res, isHttps)
+    // Upgrades are ignored, but Node loses what was pipelined behind one; so the client must send it again.
+    if (req.headers.upgrade !== undefined) res.setHeader('Connection', 'close')
     req.place = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
     try {
       if (hasBody(req) && !(await receiveBody(req))) return

@@ -108,6 +108,22 @@ test('a body that is not too long leaves the connection to the next request, whe
   }
 })
 
+test('an empty body in chunks is answered like none', async () => {
+  for (const endpoint of posts) {
+    const pieces = [`${head(endpoint, `${FORM}Transfer-Encoding: chunked\r\n`)}0\r\n\r\n`, last()]
+    const [first = 0, ...rest] = await statusesOf(pieces)
+    assert.ok(first < 500, `${endpoint.path}: ${first}`)
+    assert.deepEqual(rest, [200], endpoint.path)
+  }
+})
+
+test('a connection on which an upgrade was asked for is closed, so that nothing waits behind it', async () => {
+  const asking = 'Connection: upgrade\r\nUpgrade: h2c\r\n'
+  assert.deepEqual(await statusesOf([head({ method: 'GET', path: '/login' }, asking) + next()]), [200])
+  const post = head({ method: 'POST', path: '/oauth/token' }, `${FORM}${asking}Content-Length: 3\r\n`)
+  assert.deepEqual(await statusesOf([`${post}a=b${next()}`]), [400])
+})
+
 test('Expect: 100-continue is answered with 100 only where the body would be read', async () => {
   const endpoint = { method: 'POST', path: '/oauth/token' }
   const expecting = (length: number) => head(endpoint, `${FORM}Expect: 100-continue\r\nContent-Length: ${length}\r\n`)

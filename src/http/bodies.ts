@@ -30,7 +30,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 export async function receiveBody(req: IncomingMessage): Promise<boolean> {
   if (announcesTooMuch(req)) throw new BodyTooLong()
   if (req.destroyed) return false
-  return new Promise((resolve, reject) => {
+  const isThere = await new Promise<boolean>((resolve, reject) => {
     const settle = (act: () => void): void => {
       req.off('readable', look).off('close', leave)
       act()
@@ -42,6 +42,12 @@ export async function receiveBody(req: IncomingMessage): Promise<boolean> {
     const leave = (): void => settle(() => resolve(false))
     req.on('readable', look).on('close', leave)
   })
+  // An empty body in chunks is none. Its stream has ended, and a parser would read nothing from it.
+  if (isThere && req.readableLength === 0) {
+    delete req.headers['transfer-encoding']
+    delete req.headers['content-type']
+  }
+  return isThere
 }
 
 /**

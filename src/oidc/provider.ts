@@ -65,6 +65,8 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
         res.end(JSON.stringify(UNAVAILABLE))
         return
       }
+      // The client has gone, and so has its body.
+      if (req.socket.destroyed) return
       await handle(req, res)
     },
     authorizeSilently: (req, res) => answerPlainAuthorization(portal, req, res, options.findSignedIn),

@@ -21,7 +21,9 @@ export async function createExport(req: Request, res: Response): Promise<void> {
   try {
     await pipeline(Readable.from(exportAccount(portal, identityId)), res)
   } catch (error) {
-    // Somebody who stops a download has not met a fault.
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+    // A client that stops a download, or has gone before it began, has not met a fault.
+    if (!GONE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
+
+const GONE = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])

@@ -40,7 +40,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     pages: createProtocolPages(renderer),
     logger,
     // The logout of an app arrives through Express, which has put its session on these very objects.
-    signOut: (req, res) => signOut(req as Request, res as Response, 'signed_out_by_app'),
+    signOut: async (req, res) => void (await signOut(req as Request, res as Response, 'signed_out_by_app')),
     async findSignedIn(req) {
       const id = await findIdentitySessionId(portal, req)
       return id === null ? null : findLivingIdentitySession(portal, id, req.place)

@@ -31,7 +31,7 @@ export async function signIn(
   await transaction(pool, async (db) => {
     const times = { createdAt: now, lastSeenAt: now, expiresAt, reviewAt: expiresAt }
     const session = { id, identityId: identity.id, amr: ['pwd'], deviceHash: null, ...times, ...place }
-    await insertIdentitySession(db, session, null)
+    await insertIdentitySession(db, session, { passwordMark: null, signOuts: null })
     await insertAuditEvents(db, [{ kind: 'signed_in', identityId: identity.id, ...place }], now)
   })
 

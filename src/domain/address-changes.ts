@@ -1,9 +1,8 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteMailLinks, findMailLinkOf } from '../storage/mail-links.ts'
-import { transaction } from '../storage/postgres.ts'
 import { addressProblem } from './addresses.ts'
 import { admitAddressChange, mayMail } from './guessing.ts'
-import type { SignedInRow } from './identity-sessions.ts'
+import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import { makeMailLink, type MailLinkRow } from './mail-links.ts'
 import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
@@ -17,10 +16,11 @@ export type AddressChangeOutcome =
  */
 export async function askForAddressChange(
   portal: Portal,
-  { identityId, email: current }: SignedInRow,
+  signedIn: SignedInRow,
   wanted: string,
   place: Place,
-): Promise<AddressChangeOutcome> {
+): Promise<AddressChangeOutcome | Lapsed> {
+  const { identityId, email: current } = signedIn
   const email = wanted.trim()
   const problem = email === current ? 'This is your address already.' : addressProblem(email)
   if (problem !== null) return { kind: 'refused', problem }
@@ -28,12 +28,12 @@ export async function askForAddressChange(
   const admission = await admitAddressChange(portal, identityId)
   if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
   const isMailed = await mayMail(portal, email)
-  await transaction(portal.storage.pool, async (db) => {
+  return whileSignedIn<AddressChangeOutcome>(portal, signedIn, 'fresh', async (db) => {
     await makeMailLink(portal, db, 'change-address', { identityId, email })
     await insertAuditEvents(db, [{ kind: 'address_change_asked', identityId, ...place }], portal.clock())
     if (isMailed) await queueMail(portal, { kind: 'change-address', identityId, email }, db)
+    return { kind: 'asked' }
   })
-  return { kind: 'asked' }
 }
 
 /** Null when none waits for its confirmation. A mail for any other, or for one withdrawn, must not be sent. */
@@ -42,9 +42,10 @@ export async function findPendingAddressChange(portal: Portal, identityId: strin
 }
 
 /** Keeps the address; the link that was sent to the new one is worth nothing. */
-export async function withdrawAddressChange(portal: Portal, identityId: string, place: Place): Promise<void> {
-  if ((await findPendingAddressChange(portal, identityId)) === null) return
-  await transaction(portal.storage.pool, async (db) => {
+export async function withdrawAddressChange(portal: Portal, signedIn: SignIn, place: Place): Promise<void | Lapsed> {
+  const { identityId } = signedIn
+  return whileSignedIn(portal, signedIn, 'living', async (db) => {
+    if ((await findMailLinkOf(db, identityId, 'change-address', portal.clock())) === null) return
     await deleteMailLinks(db, identityId, ['change-address'])
     await insertAuditEvents(db, [{ kind: 'address_change_withdrawn', identityId, ...place }], portal.clock())
   })

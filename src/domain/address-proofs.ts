@@ -4,7 +4,7 @@ import { deleteMailLinks } from '../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../storage/postgres.ts'
 import { mayMail } from './guessing.ts'
 import { keyOf } from './login-keys.ts'
-import type { SignedInRow } from './identity-sessions.ts'
+import { type Lapsed, type SignedInRow, whileSignedIn } from './identity-sessions.ts'
 import { lookAtMailLink, type MailLinkRow, useMailLink } from './mail-links.ts'
 import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
@@ -27,11 +27,12 @@ export type AddressProofOutcome =
 const PROOFS = ['verify-address', 'change-address'] as const
 
 /** Sends the mail that asks somebody to confirm their address, once more; the link before is worth nothing then. */
-export async function askForAddressProof(
-  portal: Portal,
-  { identityId, email, emailVerified }: SignedInRow,
-): Promise<void> {
-  if (!emailVerified && (await mayMail(portal, email))) await queueMail(portal, { kind: 'verify-address', identityId })
+export async function askForAddressProof(portal: Portal, signedIn: SignedInRow): Promise<void | Lapsed> {
+  const { identityId, email, emailVerified } = signedIn
+  if (emailVerified || !(await mayMail(portal, email))) return
+  return whileSignedIn(portal, signedIn, 'living', (db) =>
+    queueMail(portal, { kind: 'verify-address', identityId }, db),
+  )
 }
 
 /** Looking does not use the link up, however often mail scanners look. Null for a dead one. */

@@ -1,7 +1,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteDevices, type DeviceRow, findDevice, listDevices } from '../storage/devices.ts'
-import { transaction } from '../storage/postgres.ts'
+import { type Lapsed, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import type { Place, Portal } from './portal.ts'
 
 export type { DeviceRow }
@@ -38,8 +38,14 @@ export async function listKnownDevices(portal: Portal, identityId: string): Prom
  * The next sign-in from it is one from a browser that is not known; who is signed in there stays so. False when it is not
  * known anyway.
  */
-export async function forgetDevice(portal: Portal, identityId: string, hash: Buffer, place: Place): Promise<boolean> {
-  return transaction(portal.storage.pool, async (db) => {
+export async function forgetDevice(
+  portal: Portal,
+  signedIn: SignIn,
+  hash: Buffer,
+  place: Place,
+): Promise<boolean | Lapsed> {
+  const { identityId } = signedIn
+  return whileSignedIn(portal, signedIn, 'living', async (db) => {
     if ((await deleteDevices(db, identityId, { hash })) === 0) return false
     await insertAuditEvents(db, [{ kind: 'device_forgotten', identityId, ...place }], portal.clock())
     return true

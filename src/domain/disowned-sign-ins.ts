@@ -1,6 +1,7 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteDevices } from '../storage/devices.ts'
 import { findIdentitySession, type IdentitySessionRow } from '../storage/identity-sessions.ts'
+import { lockIdentity } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
 import { endEverythingIn } from './endings.ts'
@@ -19,7 +20,11 @@ export async function findSignInToDisown(portal: Portal, token: string): Promise
  * anything. @returns the token of a link that sets a new password; null for a link that is worth nothing
  */
 export async function disownSignIn(portal: Portal, token: string, place: Place): Promise<string | null> {
+  const seen = await lookAtMailLink(portal, 'disown-sign-in', token)
+  if (seen === null) return null
   return transaction(portal.storage.pool, async (db) => {
+    // In this order: whoever acts with a session of it holds the identity, too, before the session.
+    await lockIdentity(db, seen.identityId)
     const link = await useMailLink(portal, db, 'disown-sign-in', token)
     if (link === null) return null
     const { identityId, email } = link

@@ -1,6 +1,7 @@
 import type { FamilyLifetime } from '../config.ts'
 import { insertAuditEvents } from '../storage/audit.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../storage/families.ts'
+import { countSignOut } from '../storage/identities.ts'
 import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../storage/identity-sessions.ts'
 import { afterCommit, type Queryable, transaction } from '../storage/postgres.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
@@ -78,7 +79,7 @@ export async function endEverythingIn(
   await endIn(portal, db, { sessions, families: 'all' }, ending, now)
 }
 
-/** `end`, inside a transaction that does more. */
+/** `end`, inside a transaction that does more. What ends more than single sessions also ends every sign-in that is half done. */
 export async function endIn(
   portal: Portal,
   db: Queryable,
@@ -90,6 +91,7 @@ export async function endIn(
     return { sessions: 0, families: await endFamiliesIn(portal, db, choice.families, ending, now) }
   }
   const { sessions, families } = choice
+  if (families !== 'following') await countSignOut(db, sessions.identityId)
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
   await writeSessionsDown(db, sessions.identityId, ended.length, ending, now)
   return {

@@ -51,7 +51,13 @@ async function dump(): Promise<string> {
 test('nothing says any more that there was this person, but that something happened, when, and to which app', async () => {
   const id = await addPerson('vanisher')
   const other = await addPerson('remainer')
-  const session = (await openIdentitySession(portal, id, ['pwd'], REMARKABLE, null, Buffer.alloc(32, 7))) as string
+  const session = (await openIdentitySession(
+    portal,
+    { identityId: id, amr: ['pwd'] },
+    REMARKABLE,
+    null,
+    Buffer.alloc(32, 7),
+  )) as string
   const notes = await connect(portal, id, 'notes', { identitySessionId: session })
   const kept = await connect(portal, other, 'notes')
   await endFamilies(portal, { id: notes.familyId }, 'disconnected', REMARKABLE)
@@ -104,7 +110,7 @@ test('an account is erased when its grace is over, and not a second before', asy
   assert.equal(await eraseAccount(portal, id), false)
   assert.notEqual(await findIdentity(portal.storage, id), null)
   portal.clock.advance(1)
-  assert.equal(await keepAccount(portal, id, home), false)
+  assert.equal(await keepAccount(portal, { identityId: id, amr: [] }, home), false)
   assert.equal(await eraseDeletedAccounts(portal), 1)
   assert.equal(await findIdentity(portal.storage, id), null)
 })
@@ -112,8 +118,8 @@ test('an account is erased when its grace is over, and not a second before', asy
 test('an account that was kept, or never deleted, is not erased', async () => {
   const [kept, untouched] = [await addPerson('keeper'), await addPerson('untouched')]
   await deleteAccount(portal, kept, home)
-  assert.equal(await keepAccount(portal, kept, elsewhere), true)
-  assert.equal(await keepAccount(portal, kept, elsewhere), false)
+  assert.equal(await keepAccount(portal, { identityId: kept, amr: [] }, elsewhere), true)
+  assert.equal(await keepAccount(portal, { identityId: kept, amr: [] }, elsewhere), false)
   portal.clock.advance(20 * DAY)
   assert.equal(await eraseDeletedAccounts(portal), 0)
   for (const id of [kept, untouched]) assert.equal(await eraseAccount(portal, id), false)

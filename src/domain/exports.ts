@@ -11,14 +11,16 @@ import {
 import { listHappenings } from './audit.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { endInWords } from './family-ends.ts'
+import { type Lapsed, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import type { Place, Portal } from './portal.ts'
 
 /** Rows in memory at a time of what grows without end. */
 const PAGE = 1000
 
 /** Writes down that a person takes away what is held about them, before anything leaves. */
-export async function beginExport(portal: Portal, identityId: string, place: Place): Promise<void> {
-  await insertAuditEvents(portal.storage.pool, [{ kind: 'data_exported', identityId, ...place }], portal.clock())
+export async function beginExport(portal: Portal, signedIn: SignIn, place: Place): Promise<void | Lapsed> {
+  const event = { kind: 'data_exported', identityId: signedIn.identityId, ...place } as const
+  return whileSignedIn(portal, signedIn, 'fresh', (db) => insertAuditEvents(db, [event], portal.clock()))
 }
 
 /**

@@ -642,7 +642,12 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     })
 
     test('no family is opened from a sign-in that has ended', async () => {
-      const identitySessionId = (await openIdentitySession(portal, adaId, ['pwd'], home, null)) as string
+      const identitySessionId = (await openIdentitySession(
+        portal,
+        { identityId: adaId, amr: ['pwd'] },
+        home,
+        null,
+      )) as string
       await endIdentitySessions(portal, { identityId: adaId, id: identitySessionId }, 'signed_out', home)
       const { connection, opened: isOpen } = await tryToConnect(portal, adaId, 'notes', { identitySessionId })
       assert.equal(isOpen, false)
@@ -650,13 +655,23 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     })
 
     test('no family is opened from a sign-in that has expired', async () => {
-      const identitySessionId = (await openIdentitySession(portal, adaId, ['pwd'], home, null)) as string
+      const identitySessionId = (await openIdentitySession(
+        portal,
+        { identityId: adaId, amr: ['pwd'] },
+        home,
+        null,
+      )) as string
       clock.advance(90 * DAY)
       assert.equal((await tryToConnect(portal, adaId, 'notes', { identitySessionId })).opened, false)
     })
 
     test("no family is opened from somebody else's sign-in", async () => {
-      const identitySessionId = (await openIdentitySession(portal, adaId, ['pwd'], home, null)) as string
+      const identitySessionId = (await openIdentitySession(
+        portal,
+        { identityId: adaId, amr: ['pwd'] },
+        home,
+        null,
+      )) as string
       const person = await addPerson('four')
       assert.equal((await tryToConnect(portal, person, 'notes', { identitySessionId })).opened, false)
     })
@@ -664,7 +679,12 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     test('no family is opened for a disabled identity or a disabled app', async () => {
       const person = await addPerson('five')
       const clientId = await addApp({})
-      const identitySessionId = (await openIdentitySession(portal, person, ['pwd'], home, null)) as string
+      const identitySessionId = (await openIdentitySession(
+        portal,
+        { identityId: person, amr: ['pwd'] },
+        home,
+        null,
+      )) as string
       await portal.storage.pool.query('UPDATE apps SET disabled_at = now() WHERE client_id = $1', [clientId])
       assert.equal((await tryToConnect(portal, person, clientId, { identitySessionId })).opened, false)
       await portal.storage.pool.query('UPDATE identities SET disabled_at = now() WHERE id = $1', [person])
@@ -684,7 +704,12 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       test(`a family that is being opened while its ${what} is disabled does not outlive that`, async () => {
         const person = await addPerson(`racing-${what}`)
         const clientId = await addApp({})
-        const identitySessionId = (await openIdentitySession(portal, person, ['pwd'], home, null)) as string
+        const identitySessionId = (await openIdentitySession(
+          portal,
+          { identityId: person, amr: ['pwd'] },
+          home,
+          null,
+        )) as string
         const familyId = randomUUID()
         let disabling: Promise<unknown> | undefined
         await transaction(portal.storage.pool, async (db) => {

@@ -162,7 +162,7 @@ test('somebody who registers an address that is taken gets an account, and the a
     [ada.email.toUpperCase(), null, false],
   )
   assert.equal((await findIdentityByLogin(portal, ada.email))?.id, adaId)
-  const session = await openIdentitySession(portal, id, ['pwd'], home, null)
+  const session = await openIdentitySession(portal, { identityId: id, amr: ['pwd'] }, home, null)
   assert.equal((await findLivingIdentitySession(portal, session as string, home))?.email, ada.email.toUpperCase())
 })
 

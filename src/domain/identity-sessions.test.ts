@@ -67,7 +67,7 @@ test('a sign-in with a password that has been changed since opens nothing', asyn
   ])
   const mark = passwordMarkOf(rows[0]?.hash as string)
   const openWith = async (passwordMark: string | null) =>
-    openIdentitySession(portal, id, ['pwd'], home, null, null, passwordMark)
+    openIdentitySession(portal, { identityId: id, amr: ['pwd'], ...(passwordMark && { passwordMark }) }, home, null)
   assert.notEqual(await openWith(mark), null)
   await pool.query(`UPDATE identities SET password_hash = 'another' WHERE id = $1`, [id])
   assert.equal(await openWith(mark), null)
@@ -214,7 +214,7 @@ test('who signs in again in one browser goes on with what they had opened there'
   const id = await addPerson()
   const notes = await connect(portal, id, 'notes')
   const former = (await find(notes.identitySessionId)) as SignedInRow
-  const next = (await openIdentitySession(portal, id, ['pwd'], home, former)) as string
+  const next = (await openIdentitySession(portal, { identityId: id, amr: ['pwd'] }, home, former)) as string
   assert.equal(await find(notes.identitySessionId), null)
   assert.equal((await familyRow(portal, notes)).identitySessionId, next)
   assert.equal((await refresh(portal, notes)).kind, 'rotated')
@@ -293,7 +293,13 @@ test('a new sign-in gives a new term to what follows it, and to apps that want o
     ],
   )
   portal.clock.advance(5 * DAY)
-  const next = await openIdentitySession(portal, id, ['pwd'], home, await find(terms.identitySessionId), laptop)
+  const next = await openIdentitySession(
+    portal,
+    { identityId: id, amr: ['pwd'] },
+    home,
+    await find(terms.identitySessionId),
+    laptop,
+  )
   assert.deepEqual(
     [await days(plain), await days(renewed), await days(brief), await days(followed)],
     [
@@ -324,7 +330,7 @@ test('whether signing in again renews is a setting of the portal, too', async ()
   const [notes, never] = [await connect(portal, id, 'notes', terms), await connect(portal, id, 'unrenewed', terms)]
   const { expiresAt } = await familyRow(portal, notes)
   portal.clock.advance(DAY)
-  await openIdentitySession(renewing, id, ['pwd'], home, null, laptop)
+  await openIdentitySession(renewing, { identityId: id, amr: ['pwd'] }, home, null, laptop)
   assert.deepEqual((await familyRow(portal, notes)).expiresAt, addSeconds(expiresAt, DAY))
   assert.deepEqual((await familyRow(portal, never)).expiresAt, expiresAt)
 })
@@ -338,7 +344,7 @@ test('a term that has become shorter is noticed in time', async () => {
   const id = await addPerson()
   const laptop = randomBytes(32)
   const notes = await connect(portal, id, 'notes', { identitySessionId: await open(id, laptop) })
-  await openIdentitySession(shorter, id, ['pwd'], home, null, laptop)
+  await openIdentitySession(shorter, { identityId: id, amr: ['pwd'] }, home, null, laptop)
   portal.clock.advance(DAY)
   await expireFamilies(portal)
   assert.equal((await familyRow(portal, notes)).endCause, 'idle_expired')
@@ -350,7 +356,9 @@ test('of two who sign in again at once in one browser one has what was opened th
   const terms = { identitySessionId: await open(id, laptop) }
   const families = [await connect(portal, id, 'notes', terms), await connect(portal, id, 'following', terms)]
   const before = (await find(terms.identitySessionId)) as SignedInRow
-  const openings = Array.from({ length: 6 }, async () => openIdentitySession(portal, id, ['pwd'], home, before, laptop))
+  const openings = Array.from({ length: 6 }, async () =>
+    openIdentitySession(portal, { identityId: id, amr: ['pwd'] }, home, before, laptop),
+  )
   const opened = await Promise.all(openings)
   const owners = await Promise.all(families.map(async (family) => (await familyRow(portal, family)).identitySessionId))
   assert.ok(opened.includes(owners[0] as string))
@@ -384,7 +392,7 @@ test('who signs in where somebody else was signed in ends what that person had o
   const notes = await connect(portal, first, 'notes')
   const otherBrowser = await connect(portal, first, 'photos')
   const former = (await find(notes.identitySessionId)) as SignedInRow
-  const next = (await openIdentitySession(portal, second, ['pwd'], elsewhere, former)) as string
+  const next = (await openIdentitySession(portal, { identityId: second, amr: ['pwd'] }, elsewhere, former)) as string
   assert.equal((await find(next))?.identityId, second)
   assert.equal(await find(notes.identitySessionId), null)
   assert.equal((await familyRow(portal, notes)).endCause, 'signed_in_again')
@@ -411,7 +419,7 @@ test('a disabled person is signed in nowhere even before anything has ended thei
 test('somebody who was disabled while signing in is not signed in', async () => {
   const id = await addPerson()
   await disableIdentity(portal, id)
-  assert.equal(await openIdentitySession(portal, id, ['pwd'], home, null), null)
+  assert.equal(await openIdentitySession(portal, { identityId: id, amr: ['pwd'] }, home, null), null)
 })
 
 async function addPerson(): Promise<string> {
@@ -420,7 +428,7 @@ async function addPerson(): Promise<string> {
 }
 
 async function open(identityId: string, deviceHash: Buffer | null = null): Promise<string> {
-  return (await openIdentitySession(portal, identityId, ['pwd'], home, null, deviceHash)) as string
+  return (await openIdentitySession(portal, { identityId, amr: ['pwd'] }, home, null, deviceHash)) as string
 }
 
 async function find(id: string, place = home): Promise<SignedInRow | null> {

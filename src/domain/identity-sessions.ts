@@ -2,8 +2,10 @@ import { createHash, randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../storage/audit.ts'
 import { upsertDevice } from '../storage/devices.ts'
 import { adoptFamilies } from '../storage/families.ts'
+import type { IdentityRow, SignInTerms } from '../storage/identities.ts'
 import {
   findSignedIn,
+  holdSignedIn,
   type IdentitySessionRow,
   insertIdentitySession,
   listLivingIdentitySessions,
@@ -12,8 +14,9 @@ import {
   updateFollowed,
   updateLastSeen,
 } from '../storage/identity-sessions.ts'
-import { transaction } from '../storage/postgres.ts'
-import { endIn } from './endings.ts'
+import { type Queryable, transaction } from '../storage/postgres.ts'
+import { type EndChoice, type Ended, endIn } from './endings.ts'
+import type { EndCause } from './end-causes.ts'
 import { queueMail } from './mail.ts'
 import type { Place, Portal } from './portal.ts'
 import { addSeconds } from './time.ts'
@@ -27,12 +30,26 @@ export type { IdentitySessionRow, SignedInRow }
 const SEEN_PRECISION = 60
 const SEEN_PRECISION_OF_IDLE = 1 / 10
 
-/** Who somebody has proved to be, and how. */
+/** Who somebody has proved to be, and how; what it rests on must still hold when a session is opened. */
 export interface Proof {
   identityId: string
   amr: string[]
-  /** Of the password that was right; null when none was asked for. */
-  passwordMark: string | null
+  /** Of the password that was right. */
+  passwordMark?: string
+  /** How often the identity had been signed out everywhere. */
+  signOuts?: number
+  /** The identity session whose sign-in it adds to, which must live. */
+  identitySessionId?: string
+}
+
+/** The proof of somebody who has just given the password of this identity. */
+export function proofByPassword({ id, passwordHash, signOuts }: IdentityRow): Proof {
+  return { identityId: id, amr: ['pwd'], passwordMark: passwordMarkOf(passwordHash), signOuts }
+}
+
+/** A proof by being signed in, to which another is added. */
+export function proofOf({ identityId, id, amr }: SignedInRow): Proof {
+  return { identityId, amr, identitySessionId: id }
 }
 
 /** What tells a password from the one before it: of its hash, and worth nothing by itself. */
@@ -43,26 +60,26 @@ export function passwordMarkOf(passwordHash: string): string {
 /**
  * Opens the identity session of a sign-in. The one the same browser had before ends; what another person had opened in it
  * ends too. What the same person had opened in this browser (by its device) goes on under the new one, also when the one it
- * was opened in is over. The person is told of a browser they have not used before, unless it is their first. Null when the password whose mark is given has been changed since, and
- * when the identity was disabled or deleted in the meantime.
+ * was opened in is over. The person is told of a browser they have not used before, unless it is their first. Null when what the
+ * proof rests on is over, and when the identity was disabled or deleted in the meantime.
  */
 export async function openIdentitySession(
   portal: Portal,
-  identityId: string,
-  amr: string[],
+  proof: Proof,
   place: Place,
   before: SignedInRow | null,
   deviceHash: Buffer | null = null,
-  passwordMark: string | null = null,
 ): Promise<string | null> {
   const now = portal.clock()
   const id = randomUUID()
+  const { identityId, amr, identitySessionId: base } = proof
   return transaction(portal.storage.pool, async (db) => {
+    if (base !== undefined && !(await holdSignIn(portal, db, { id: base, identityId }, 'living'))) return null
     const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
     const idleEnd = addSeconds(now, portal.lifetimes.identitySessionIdle)
     const reviewAt = idleEnd < expiresAt ? idleEnd : expiresAt
     const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, reviewAt, amr, deviceHash, ...place }
-    if (!(await insertIdentitySession(db, session, passwordMark))) return null
+    if (!(await insertIdentitySession(db, session, termsOf(proof)))) return null
     const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...place }, now))
     const isUnfamiliar = device !== null && device.isNew && device.hadOthers
     const detail = isUnfamiliar ? UNFAMILIAR : null
@@ -109,6 +126,46 @@ export async function findLivingIdentitySession(portal: Portal, id: string, plac
   return session
 }
 
+/** What an act answers when the sign-in it was asked with is over, or no longer fresh: nothing was stored. */
+export interface Lapsed {
+  kind: 'lapsed'
+}
+
+export const LAPSED: Lapsed = { kind: 'lapsed' }
+
+export function isLapsed(outcome: unknown): outcome is Lapsed {
+  return outcome === LAPSED
+}
+
+/** An identity session and whose it is. */
+export type SignIn = Pick<SignedInRow, 'id' | 'identityId'>
+
+/**
+ * Runs `work` in a transaction that holds the sign-in it is done with. Who asks was found out when the request came; an
+ * ending since then wins, and one that comes now waits. `need` is `fresh` for what protects the account.
+ */
+export async function whileSignedIn<T>(
+  portal: Portal,
+  signIn: SignIn,
+  need: 'living' | 'fresh',
+  work: (db: Queryable) => Promise<T>,
+): Promise<T | Lapsed> {
+  return transaction(portal.storage.pool, async (db) =>
+    (await holdSignIn(portal, db, signIn, need)) ? work(db) : LAPSED,
+  )
+}
+
+/** Ends what somebody who is signed in wants ended. */
+export async function endWhileSignedIn(
+  portal: Portal,
+  signIn: SignIn,
+  choice: EndChoice,
+  cause: EndCause,
+  place: Place,
+): Promise<Ended | Lapsed> {
+  return whileSignedIn(portal, signIn, 'living', (db) => endIn(portal, db, choice, { cause, place }, portal.clock()))
+}
+
 /** Whoever uses an app that follows an identity session uses that session. */
 export async function noteSessionUsed(portal: Portal, id: string): Promise<void> {
   const now = portal.clock()
@@ -118,6 +175,31 @@ export async function noteSessionUsed(portal: Portal, id: string): Promise<void>
 export async function listIdentitySessions(portal: Portal, identityId: string): Promise<IdentitySessionRow[]> {
   const now = portal.clock()
   return listLivingIdentitySessions(portal.storage, identityId, now, seenSince(portal, now))
+}
+
+/** Holds a sign-in until the end of this transaction. False when it is over, or no longer fresh where it must be. */
+export async function holdSignIn(
+  portal: Portal,
+  db: Queryable,
+  signIn: SignIn,
+  need: 'living' | 'fresh',
+): Promise<boolean> {
+  const now = portal.clock()
+  const signedInSince = need === 'fresh' ? addSeconds(now, -portal.lifetimes.freshSignIn) : null
+  return holdSignedIn(db, signIn, { now, seenSince: seenSince(portal, now), signedInSince })
+}
+
+/** Whether nothing has happened to the identity since that makes a proof void. */
+export function stillCounts({ passwordMark, signOuts }: Proof, identity: IdentityRow): boolean {
+  return (
+    (passwordMark === undefined || passwordMark === passwordMarkOf(identity.passwordHash)) &&
+    (signOuts === undefined || signOuts === identity.signOuts)
+  )
+}
+
+/** What the identity must still be like for a proof to count. */
+export function termsOf({ passwordMark, signOuts }: Proof): SignInTerms {
+  return { passwordMark: passwordMark ?? null, signOuts: signOuts ?? null }
 }
 
 function seenSince(portal: Portal, now: Date): Date {

@@ -76,7 +76,7 @@ test('one device holds one passkey of an account', async () => {
 test('a passkey is the only step for whoever proved to it who they are', async () => {
   await enrol()
   const proved = await signInWithPasskey(portal, device.get(passkeySignInOptions(portal)), home)
-  assert.deepEqual(proved, { identityId: signedIn.identityId, proof: ['hwk', 'user'] })
+  assert.deepEqual(proved, { identityId: signedIn.identityId, proof: ['hwk', 'user'], signOuts: 0 })
   const amr = withSecondProof([], proved?.proof ?? [])
   assert.deepEqual(amr, ['hwk', 'user', 'mfa'])
   assert.equal(acrOf(amr), 'mfa')

@@ -9,6 +9,7 @@ import type {
 import { z } from 'zod'
 import { isLoopback } from '../config.ts'
 import { insertAuditEvents } from '../storage/audit.ts'
+import { findIdentity } from '../storage/identities.ts'
 import { advancePasskeyCounter, findPasskeyByCredential, listPasskeys, type PasskeyRow } from '../storage/passkeys.ts'
 import type { SecondProof } from './authentication-context.ts'
 import type { SignedInRow } from './identity-sessions.ts'
@@ -103,7 +104,7 @@ export async function signInWithPasskey(
   portal: Portal,
   credential: string,
   place: Place,
-): Promise<{ identityId: string; proof: SecondProof } | null> {
+): Promise<{ identityId: string; proof: SecondProof; signOuts: number } | null> {
   return prove(portal, { subject: SIGN_IN, identityId: null }, credential, place)
 }
 
@@ -124,12 +125,14 @@ async function prove(
   { subject, identityId }: { subject: string; identityId: string | null },
   credential: string,
   place: Place,
-): Promise<{ identityId: string; proof: SecondProof } | null> {
+): Promise<{ identityId: string; proof: SecondProof; signOuts: number } | null> {
   const response = readJson(credential, authentication) as AuthenticationResponseJSON | null
   if (response === null || !offersPasskeys(portal)) return null
   const { pool } = portal.storage
   const passkey = await findPasskeyByCredential(pool, response.id)
   if (passkey === null || !isRightPerson(passkey, identityId, response.response.userHandle ?? null)) return null
+  const owner = await findIdentity(portal.storage, passkey.identityId)
+  if (owner === null) return null
 
   const { verifyAuthenticationResponse } = await import('@simplewebauthn/server')
   const proved = await answered(portal, subject, async (expectations) =>
@@ -146,11 +149,14 @@ async function prove(
   const { newCounter, credentialBackedUp, credentialDeviceType } = proved.authenticationInfo
   const now = portal.clock()
   if (!(await advancePasskeyCounter(pool, passkey.id, newCounter, credentialBackedUp, now))) {
-    const { identityId: owner, name: detail } = passkey
-    await insertAuditEvents(pool, [{ kind: 'passkey_refused', identityId: owner, detail, ...place }], now)
+    await insertAuditEvents(
+      pool,
+      [{ kind: 'passkey_refused', identityId: owner.id, detail: passkey.name, ...place }],
+      now,
+    )
     return null
   }
-  return { identityId: passkey.identityId, proof: proofBy(credentialDeviceType) }
+  return { identityId: owner.id, proof: proofBy(credentialDeviceType), signOuts: owner.signOuts }
 }
 
 /** A key that may leave its device is one that software holds (RFC 8176 §2); whether it may is all that is known of it. */

@@ -1,12 +1,12 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteDevices } from '../storage/devices.ts'
-import { updatePasswordHash } from '../storage/identities.ts'
+import { lockIdentity, updatePasswordHash } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
 import { addressKey } from './address-keys.ts'
 import { endEverythingIn } from './endings.ts'
 import { admitNewPassword } from './guessing.ts'
-import type { SignedInRow } from './identity-sessions.ts'
+import { holdSignIn, LAPSED, type Lapsed, type SignedInRow } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
 import { judgeNewPassword } from './new-passwords.ts'
 import type { PasswordVerdict } from './password-judge.ts'
@@ -36,7 +36,7 @@ export async function changePassword(
   portal: Portal,
   signedIn: SignedInRow,
   { current, password, place, deviceHash }: PasswordChange,
-): Promise<PasswordChangeOutcome> {
+): Promise<PasswordChangeOutcome | Lapsed> {
   const proof = await signIn(portal, { login: signedIn.username, password: current, place, deviceHash })
   if (proof.kind === 'wrong-credentials' || proof.kind === 'throttled') return proof
   const { identity } = proof
@@ -55,8 +55,10 @@ export async function changePassword(
   const now = portal.clock()
   return transaction(portal.storage.pool, async (db) => {
     // What was the current one a moment ago is not, once a reset or another change has come first.
-    if (!(await updatePasswordHash(db, identityId, replacement, now)))
+    if ((await lockIdentity(db, identityId))?.passwordHash !== replacement.from)
       return { kind: 'wrong-credentials', suspension: null } as const
+    if (!(await holdSignIn(portal, db, signedIn, 'living'))) return LAPSED
+    await updatePasswordHash(db, identityId, replacement, now)
     await deleteDevices(db, identityId, { except: deviceHash })
     await deleteMailLinks(db, identityId, ['reset-password', 'change-address'])
     await insertAuditEvents(db, [{ kind: 'password_changed', identityId, ...place }], now)

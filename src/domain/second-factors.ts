@@ -15,7 +15,7 @@ import type { SecondProof } from './authentication-context.ts'
 import type { AuditKind } from './audit.ts'
 import { isKnownDevice } from './devices.ts'
 import { beginGuess } from './guessing.ts'
-import type { SignedInRow } from './identity-sessions.ts'
+import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import { queueMail } from './mail.ts'
 import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
 import type { Place, Portal } from './portal.ts'
@@ -119,11 +119,11 @@ export async function addTotpKey(
   name: string,
   typed: string,
   place: Place,
-): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' }> {
+): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' } | Lapsed> {
   const proof = await proveTotpEnrolment(portal, signedIn, typed.replaceAll(/\s/g, ''))
   if (proof.kind !== 'proved') return proof
   const change: Change = { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place }
-  return add(portal, change, ONE_TIME_PASSWORD, async (db) => {
+  return add(portal, signedIn, change, ONE_TIME_PASSWORD, async (db) => {
     await insertTotpKey(db, { ...proof.key, name: change.name })
     return true
   })
@@ -136,22 +136,26 @@ export async function addPasskey(
   name: string,
   credential: string,
   place: Place,
-): Promise<Added | { kind: 'refused' }> {
+): Promise<Added | { kind: 'refused' } | Lapsed> {
   const proved = await provePasskeyEnrolment(portal, signedIn, credential)
   if (proved === null) return { kind: 'refused' }
   const change: Change = { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, place }
-  return add(portal, change, proved.proof, async (db) => insertPasskey(db, { ...proved.passkey, name: change.name }))
+  return add(portal, signedIn, change, proved.proof, async (db) =>
+    insertPasskey(db, { ...proved.passkey, name: change.name }),
+  )
 }
 
 /** False when this identity has no such factor. */
 export async function renameSecondFactor(
   portal: Portal,
-  identityId: string,
+  signedIn: SignIn,
   kind: FactorKind,
   id: string,
   name: string,
-): Promise<boolean> {
-  return updateSecondFactorName(portal.storage.pool, kind, identityId, id, name.trim())
+): Promise<boolean | Lapsed> {
+  return whileSignedIn(portal, signedIn, 'fresh', (db) =>
+    updateSecondFactorName(db, kind, signedIn.identityId, id, name.trim()),
+  )
 }
 
 export type Removed =
@@ -163,12 +167,13 @@ export type Removed =
 
 export async function removeSecondFactor(
   portal: Portal,
-  identityId: string,
+  signedIn: SignIn,
   kind: FactorKind,
   id: string,
   place: Place,
-): Promise<Removed> {
-  return transaction(portal.storage.pool, async (db) => {
+): Promise<Removed | Lapsed> {
+  const { identityId } = signedIn
+  return whileSignedIn<Removed>(portal, signedIn, 'fresh', async (db) => {
     const identity = await lockIdentity(db, identityId)
     const factors = await factorsOf(db, identityId)
     const factor = factors.find((each) => each.kind === kind && each.id === id)
@@ -209,9 +214,13 @@ export async function removeEverySecondFactorIn(
 }
 
 /** A new set in place of the old one, to be shown once. Null while there is no second factor that they could stand in for. */
-export async function renewRecoveryCodes(portal: Portal, identityId: string, place: Place): Promise<string[] | null> {
-  return transaction(portal.storage.pool, async (db) => {
-    await lockIdentity(db, identityId)
+export async function renewRecoveryCodes(
+  portal: Portal,
+  signedIn: SignIn,
+  place: Place,
+): Promise<string[] | null | Lapsed> {
+  const { identityId } = signedIn
+  return whileSignedIn(portal, signedIn, 'fresh', async (db) => {
     if ((await countFactorsIn(db, identityId)) === 0) return null
     await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
     return makeRecoveryCodesIn(db, portal, identityId)
@@ -281,13 +290,13 @@ interface Change {
 /** `insert` answers false when another account has what it would insert. */
 async function add(
   portal: Portal,
+  signedIn: SignIn,
   change: Change,
   proof: SecondProof,
   insert: (db: Queryable) => Promise<boolean>,
-): Promise<Added> {
+): Promise<Added | Lapsed> {
   const { identityId } = change
-  return transaction(portal.storage.pool, async (db) => {
-    await lockIdentity(db, identityId)
+  return whileSignedIn<Added>(portal, signedIn, 'fresh', async (db) => {
     const before = await countFactorsIn(db, identityId)
     if (before >= MOST_FACTORS) return { kind: 'too-many' }
     if (!(await insert(db))) return { kind: 'taken' }

@@ -4,7 +4,7 @@ import { addressKey } from './address-keys.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from './fair-queue.ts'
 import { beginGuess } from './guessing.ts'
-import { passwordMarkOf, type Proof } from './identity-sessions.ts'
+import { type Proof, proofByPassword } from './identity-sessions.ts'
 import { keyOf } from './login-keys.ts'
 import { isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
@@ -71,7 +71,7 @@ export async function signIn(
   return {
     kind,
     identity,
-    proof: { identityId: identity.id, amr: ['pwd'], passwordMark: passwordMarkOf(passwordHash) },
+    proof: proofByPassword({ ...identity, passwordHash }),
   }
 }
 

@@ -198,7 +198,12 @@ test('a change waits for a refresh that is under way', async () => {
 
 test('a family that opens while roles change is stale from the start, because its first token has the old ones', async () => {
   const person = await addPerson(['editor'])
-  const identitySessionId = (await openIdentitySession(portal, person, ['pwd'], home, null)) as string
+  const identitySessionId = (await openIdentitySession(
+    portal,
+    { identityId: person, amr: ['pwd'] },
+    home,
+    null,
+  )) as string
   const id = randomUUID()
   const later = new Date(portal.clock().getTime() + 60_000)
   const family: NewFamily = {

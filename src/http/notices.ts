@@ -37,7 +37,7 @@ const LIFE_MS = 60_000
 export function redirectWith(req: Request, res: Response, notice: Notice, path: string): void {
   const { secrets, clock } = portalOf(req)
   const value = sign(`${notice}.${clock().getTime()}`, secrets[0].cookies)
-  res.cookie(cookieName(req), value, { ...cookieOptions(req), maxAge: LIFE_MS })
+  res.cookie(cookieName(req), value, cookieOptions(req))
   res.redirect(303, path)
 }
 

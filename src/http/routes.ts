@@ -59,15 +59,18 @@ export function createRoutes(
 
   // Whoever has the link of a mail may do what it says, signed in or not.
   routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepAddressSecret)
-  routes.use(sameOrigin, identityCookie, findIdentity)
+  routes.use(sameOrigin)
 
+  const whoIsSignedIn = [identityCookie, findIdentity]
   // The protocol reads its own bodies, so these stand before the parser of forms.
   routes.all(
     ['/oauth/authorize', '/oauth/authorize/:uid', '/oauth/logout', '/oauth/logout/confirm', '/oauth/logout/success'],
+    whoIsSignedIn,
     letFormsLeadOn,
     protocol,
   )
-  routes.use(forms)
+  // A body may come half a minute after its headers, so who is signed in is only found out once all of it is there.
+  routes.use(forms, whoIsSignedIn)
 
   routes.get('/', (req, res) => res.redirect(303, req.signedIn ? '/dashboard' : '/login'))
   routes.get('/login', letFormsLeadOn, newSession)

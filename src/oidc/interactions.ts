@@ -72,10 +72,11 @@ export async function resolveInteraction(
     return { kind: 'continue', url: await provider.interactionResult(req, res, { login }) }
   }
   if (details.prompt.name === ADDRESS_PROMPT) {
-    if (signedIn === null || signedIn === undefined) return { kind: 'sign-in', appName, loginHint: '' }
+    if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
     if (!signedIn.emailVerified) return { kind: 'address', appName, email: signedIn.email }
     return { kind: 'continue', url: await provider.interactionResult(req, res, { [ADDRESS_PROMPT]: {} }) }
   }
+  if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
 }
 
@@ -119,6 +120,8 @@ async function answer(
 ): Promise<string | null> {
   const details = await findDetails(provider, req, res)
   if (details === null || !prompts.includes(details.prompt.name)) return null
+  // Only somebody who is signed in was asked; where that is over, the page has them sign in first.
+  if (!req.signedIn) return `/interaction/${details.uid}`
   return provider.interactionResult(req, res, result, { mergeWithLastSubmission: true })
 }
 

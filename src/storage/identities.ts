@@ -6,7 +6,7 @@ export type { IdentityRow }
 
 export type NewIdentity = Omit<
   IdentityRow,
-  'disabledAt' | 'erasedFrom' | 'emailKey' | 'usernameSkeleton' | 'claimsVersion'
+  'disabledAt' | 'erasedFrom' | 'emailKey' | 'usernameSkeleton' | 'claimsVersion' | 'signOuts'
 > & {
   emailKey: string
   usernameSkeleton: string
@@ -167,11 +167,35 @@ export async function markDeleted(db: Queryable, id: string, erasedFrom: Date, n
   return result.rowCount === 1
 }
 
-/** False when there is nothing to keep: it was not deleted, its time is over, or an operator has disabled it. */
-export async function markKept(db: Queryable, id: string, now: Date): Promise<boolean> {
+/** What an identity must still be like for a sign-in that was begun earlier; null is no condition. */
+export interface SignInTerms {
+  /** Of its password: SHA-256 of its hash, in hex. */
+  passwordMark: string | null
+  /** How often it has been signed out everywhere. */
+  signOuts: number | null
+}
+
+/** The condition on an identity `i`; the parameters are the terms. */
+export const meetsTerms = (passwordMark: string, signOuts: string) =>
+  `(${passwordMark}::text IS NULL OR encode(sha256(convert_to(i.password_hash, 'UTF8')), 'hex') = ${passwordMark})
+     AND (${signOuts}::int IS NULL OR i.sign_outs = ${signOuts})`
+
+/** It is signed out everywhere: every sign-in that has been begun is void. */
+export async function countSignOut(db: Queryable, id: string): Promise<void> {
+  await db.query('UPDATE identities SET sign_outs = sign_outs + 1 WHERE id = $1', [id])
+}
+
+/** False when there is nothing to keep (not deleted, or its time is over), an operator has disabled it, or it does not meet the terms. */
+export async function markKept(
+  db: Queryable,
+  id: string,
+  { passwordMark, signOuts }: SignInTerms,
+  now: Date,
+): Promise<boolean> {
   const result = await db.query(
-    'UPDATE identities SET erased_from = NULL, updated_at = $2 WHERE id = $1 AND erased_from > $2 AND disabled_at IS NULL',
-    [id, now],
+    `UPDATE identities i SET erased_from = NULL, updated_at = $2
+     WHERE i.id = $1 AND i.erased_from > $2 AND i.disabled_at IS NULL AND ${meetsTerms('$3', '$4')}`,
+    [id, now, passwordMark, signOuts],
   )
   return result.rowCount === 1
 }
@@ -201,4 +225,5 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
 
 const COLUMNS = `id, username, username_key AS "usernameKey", username_skeleton AS "usernameSkeleton", email, email_key AS "emailKey", email_verified AS "emailVerified",
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
+  sign_outs AS "signOuts",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom"`

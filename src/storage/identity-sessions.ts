@@ -1,3 +1,4 @@
+import { meetsTerms, type SignInTerms } from './identities.ts'
 import type { Queryable } from './postgres.ts'
 import type { Storage } from './storage.ts'
 
@@ -23,21 +24,18 @@ const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt
 // Not ended, and neither older than its end nor unseen for too long ($1: now, $2: the oldest sight that still counts).
 const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2'
 
-/**
- * False when the identity was disabled or deleted in the meantime, or has another password than the one that was right;
- * `passwordMark` is null when none was asked for.
- */
+/** False when the identity was disabled or deleted in the meantime, or does not meet the terms of the sign-in any more. */
 export async function insertIdentitySession(
   db: Queryable,
   session: IdentitySessionRow & { expiresAt: Date; reviewAt: Date },
-  passwordMark: string | null,
+  { passwordMark, signOuts }: SignInTerms,
 ): Promise<boolean> {
   const result = await db.query({
     name: 'identity-session-insert',
     text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address, review_at)
      SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9, $11 FROM identities i
      WHERE i.id = $2 AND i.disabled_at IS NULL AND i.erased_from IS NULL
-       AND ($10::text IS NULL OR encode(sha256(convert_to(i.password_hash, 'UTF8')), 'hex') = $10) FOR SHARE`,
+       AND ${meetsTerms('$10', '$12')} FOR SHARE`,
     values: [
       session.id,
       session.identityId,
@@ -50,6 +48,7 @@ export async function insertIdentitySession(
       session.address,
       passwordMark,
       session.reviewAt,
+      signOuts,
     ],
   })
   return result.rowCount === 1
@@ -130,6 +129,27 @@ export async function reviewIdentitySessions(
     [now, idleSeconds, limit],
   )
   return { reviewed: result.rows.length, expired: result.rows.filter((row) => row.isOver) }
+}
+
+/**
+ * Holds an identity and a session of it until the end of this transaction, so that an ending of either waits. False when one
+ * of them is over already, or the sign-in was before `signedInSince`. The identity comes first, as in every transaction that
+ * holds both: two that took them the other way round would wait for each other.
+ */
+export async function holdSignedIn(
+  db: Queryable,
+  { id, identityId }: { id: string; identityId: string },
+  { now, seenSince, signedInSince }: { now: Date; seenSince: Date; signedInSince: Date | null },
+): Promise<boolean> {
+  const result = await db.query({
+    name: 'identity-session-hold',
+    text: `SELECT FROM identities i JOIN identity_sessions s ON s.identity_id = i.id
+           WHERE s.id = $3 AND i.id = $4 AND ${LIVING} AND i.disabled_at IS NULL AND i.erased_from IS NULL
+             AND ($5::timestamptz IS NULL OR s.created_at >= $5)
+           FOR NO KEY UPDATE OF i FOR SHARE OF s`,
+    values: [now, seenSince, id, identityId, signedInSince],
+  })
+  return result.rowCount === 1
 }
 
 /** Holds a session until the end of this transaction: nobody ends it, and nothing is opened under it. */

@@ -53,7 +53,7 @@ export async function tryToConnect(
 ): Promise<{ connection: Connection; opened: boolean }> {
   const app = (await findApp(portal.storage, clientId)) as AppRow
   const identitySessionId =
-    terms.identitySessionId ?? ((await openIdentitySession(portal, identityId, ['pwd'], home, null)) as string)
+    terms.identitySessionId ?? ((await openIdentitySession(portal, { identityId, amr: ['pwd'] }, home, null)) as string)
   const familyId = randomUUID()
   const refreshToken = mintRefreshToken(familyId, portal.secrets)
   const opened = await openFamily(portal, {

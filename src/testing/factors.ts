@@ -40,7 +40,7 @@ export function recoveryCodesOn(page: Page): string[] {
 }
 
 /** What the page tells the browser about the passkey it asks for. */
-function optionsOn<T>({ html }: Page): T {
+export function optionsOn<T>({ html }: Page): T {
   const options = / data-options="([^"]*)"/.exec(html)?.[1] ?? assert.fail('no options on the page')
   return JSON.parse(options.replaceAll('&#34;', '"').replaceAll('&amp;', '&')) as T
 }

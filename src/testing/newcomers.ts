@@ -9,6 +9,6 @@ import { ada } from './people.ts'
 export async function newcomer(portal: Portal): Promise<SignedInRow> {
   const username = `newcomer-${randomBytes(6).toString('hex')}`
   const identityId = await addIdentity(portal, { ...ada, username, email: `${username}@example.test` })
-  const id = await openIdentitySession(portal, identityId, ['pwd'], home, null)
+  const id = await openIdentitySession(portal, { identityId, amr: ['pwd'] }, home, null)
   return (await findLivingIdentitySession(portal, id as string, home)) as SignedInRow
 }

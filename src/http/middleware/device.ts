@@ -12,15 +12,25 @@ export function deviceOf(req: Request): Buffer | null {
   return hashDevice(portal, parseCookie(req.headers.cookie ?? '')[cookieName(portal.publicUrl)])
 }
 
-/** The same for somebody who has just proved who they are: a new browser gets its cookie, a known one keeps it longer. */
-export function keepDevice(req: Request, res: Response): Buffer {
+/** A device, and the cookie that says so. */
+export interface Device {
+  hash: Buffer
+  cookie: string
+}
+
+/** What this browser will be known by when its sign-in succeeds: as before, or by something new. */
+export function deviceToKeep(req: Request): Device {
   const portal = portalOf(req)
-  const name = cookieName(portal.publicUrl)
-  const known = parseCookie(req.headers.cookie ?? '')[name]
-  const device = known !== undefined && hashDevice(portal, known) !== null ? known : makeDevice(portal)
-  const secure = portal.publicUrl.startsWith('https:')
-  res.cookie(name, device, { httpOnly: true, sameSite: 'lax', secure, path: '/', maxAge: LIFE_MS })
-  return hashDevice(portal, device) as Buffer
+  const known = parseCookie(req.headers.cookie ?? '')[cookieName(portal.publicUrl)]
+  const cookie = known !== undefined && hashDevice(portal, known) !== null ? known : makeDevice(portal)
+  return { hash: hashDevice(portal, cookie) as Buffer, cookie }
+}
+
+/** For somebody who has just signed in: a new browser gets its cookie, a known one keeps it longer. */
+export function keepDevice(req: Request, res: Response, { cookie }: Device): void {
+  const { publicUrl } = portalOf(req)
+  const secure = publicUrl.startsWith('https:')
+  res.cookie(cookieName(publicUrl), cookie, { httpOnly: true, sameSite: 'lax', secure, path: '/', maxAge: LIFE_MS })
 }
 
 function cookieName(publicUrl: string): string {

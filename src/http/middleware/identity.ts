@@ -16,6 +16,12 @@ export function requireIdentity(req: Request, res: Response, next: NextFunction)
   res.redirect(303, `/login${returnTo}`)
 }
 
+/** For an act whose sign-in was over when it was to be written: nothing was stored, and the person signs in again. */
+export function askToSignIn(req: Request, res: Response): void {
+  req.signedIn = null
+  res.redirect(303, '/login')
+}
+
 /**
  * For what protects the account: lets through whoever has proved who they are a short while ago, and asks everybody else
  * to do it again. `page` is where they come back to, since what they sent is not kept.

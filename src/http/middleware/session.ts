@@ -72,16 +72,20 @@ export async function startSession(req: Request, identitySessionId: string): Pro
 /** Remembers what has been proved so far; whoever is signed in in this browser still is. */
 export async function startPendingSignIn(req: Request, proof: Proof, lacks: Lack = 'second-factor'): Promise<void> {
   const { identitySessionId } = req.session
+  // Somebody who proves once more that it is them does so for as long as they are signed in.
+  const base = req.signedIn?.identityId === proof.identityId ? { identitySessionId: req.signedIn.id } : {}
   await promised((done) => req.session.regenerate(done))
   if (identitySessionId !== undefined) req.session.identitySessionId = identitySessionId
-  req.session.pending = { proof, lacks, since: portalOf(req).clock().getTime() }
+  req.session.pending = { proof: { ...proof, ...base }, lacks, since: portalOf(req).clock().getTime() }
   await promised((done) => req.session.save(done))
 }
 
-/** Null when no sign-in waits for this in this browser, or it has waited too long. */
+/** Null when no sign-in waits for this in this browser, it has waited too long, or the session it adds to is over. */
 export function pendingSignInOf(req: Request, lack: Lack = 'second-factor'): PendingSignIn | null {
   const { pending } = req.session
   if (pending === undefined || pending.lacks !== lack) return null
+  const { identitySessionId: base } = pending.proof
+  if (base !== undefined && base !== req.signedIn?.id) return null
   return portalOf(req).clock().getTime() - pending.since < PENDING_LIFE_MS ? pending : null
 }
 

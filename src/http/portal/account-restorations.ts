@@ -13,7 +13,7 @@ import { enter } from './sessions.ts'
 export async function newAccountRestoration(req: Request, res: Response): Promise<void> {
   const portal = portalOf(req)
   const pending = pendingSignInOf(req, 'restoration')
-  const erasedFrom = pending && (await findErasure(portal, pending.proof.identityId))
+  const erasedFrom = pending && (await findErasure(portal, pending.proof))
   if (erasedFrom === null) return res.redirect(303, '/login')
   await render(
     req,
@@ -36,7 +36,7 @@ export async function createAccountRestoration(req: Request, res: Response): Pro
 
   const { proof } = pending
   const { identityId } = proof
-  if (await keepAccount(portal, identityId, req.place)) logEvent(req, 'deletion_withdrawn', { identityId })
+  if (await keepAccount(portal, proof, req.place)) logEvent(req, 'deletion_withdrawn', { identityId })
   const next = await enter(req, res, proof, returnTo ?? '/dashboard')
   res.redirect(303, next ?? '/login')
 }

@@ -1,8 +1,10 @@
 import type { Request, Response } from 'express'
 import { askForAddressChange, findPendingAddressChange, withdrawAddressChange } from '../../domain/address-changes.ts'
+import { isLapsed } from '../../domain/identity-sessions.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../notices.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
@@ -23,6 +25,8 @@ export async function createAddressChange(req: Request, res: Response): Promise<
       case 'asked':
         logEvent(req, 'address_change_asked')
         return redirectWith(req, res, 'address-change-asked', '/settings')
+      case 'lapsed':
+        return askToSignIn(req, res)
       case 'throttled':
         throw new TooManyGuesses(outcome, portalOf(req).clock())
       case 'refused':
@@ -35,7 +39,8 @@ export async function createAddressChange(req: Request, res: Response): Promise<
 
 /** POST /settings/email/withdrawal */
 export async function createAddressChangeWithdrawal(req: Request, res: Response): Promise<void> {
-  await withdrawAddressChange(portalOf(req), signedInOf(req).identityId, req.place)
+  const outcome = await withdrawAddressChange(portalOf(req), signedInOf(req), req.place)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'address_change_withdrawn')
   redirectWith(req, res, 'address-change-withdrawn', '/settings')
 }

@@ -1,11 +1,13 @@
 import type { Request, Response } from 'express'
-import { deleteAccount } from '../../domain/deletions.ts'
+import { deleteOwnAccount } from '../../domain/deletions.ts'
+import { isLapsed } from '../../domain/identity-sessions.ts'
 import { keyOf } from '../../domain/login-keys.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { addSeconds } from '../../domain/time.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession } from '../middleware/session.ts'
 import { render } from '../render.ts'
 import { type TimeWords, timeInWords } from '../../domain/time-words.ts'
@@ -18,13 +20,15 @@ export async function newDeletion(req: Request, res: Response): Promise<void> {
 /** POST /settings/deletion */
 export async function createDeletion(req: Request, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const { identityId, username } = signedInOf(req)
+  const signedIn = signedInOf(req)
+  const { username } = signedIn
   const typed = textField(req.body, 'username')
   if (keyOf(typed) !== keyOf(username)) {
     res.status(422)
     return show(req, res, typed, 'That is not your user name.')
   }
-  const erasedFrom = await deleteAccount(portal, identityId, req.place)
+  const erasedFrom = await deleteOwnAccount(portal, signedIn, req.place)
+  if (isLapsed(erasedFrom)) return askToSignIn(req, res)
   logEvent(req, 'deletion_requested')
   await destroySession(req, res)
   req.signedIn = null

@@ -1,7 +1,9 @@
 import type { Request, Response } from 'express'
 import { forgetDevice } from '../../domain/devices.ts'
+import { isLapsed } from '../../domain/identity-sessions.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../notices.ts'
 import { notFound } from '../problems.ts'
 
@@ -10,10 +12,11 @@ import { notFound } from '../problems.ts'
  * nobody gets back to the cookie.
  */
 export async function createDeviceRemoval(req: Request<{ id: string }>, res: Response): Promise<void> {
-  const { identityId } = signedInOf(req)
   const { id } = req.params
   if (!/^[\w-]{43}$/.test(id)) throw notFound()
-  if (!(await forgetDevice(portalOf(req), identityId, Buffer.from(id, 'base64url'), req.place))) throw notFound()
+  const isForgotten = await forgetDevice(portalOf(req), signedInOf(req), Buffer.from(id, 'base64url'), req.place)
+  if (isLapsed(isForgotten)) return askToSignIn(req, res)
+  if (!isForgotten) throw notFound()
   logEvent(req, 'device_forgotten')
   redirectWith(req, res, 'device-forgotten', '/sessions')
 }

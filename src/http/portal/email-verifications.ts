@@ -1,8 +1,10 @@
 import type { Request, Response } from 'express'
 import { askForAddressProof, lookAtAddressProof, proveAddress } from '../../domain/address-proofs.ts'
+import { isLapsed } from '../../domain/identity-sessions.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith, takeNotice } from '../notices.ts'
 import { render } from '../render.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
@@ -27,7 +29,7 @@ export async function showEmailVerification(req: Request, res: Response): Promis
 export async function createVerificationMail(req: Request, res: Response): Promise<void> {
   const portal = portalOf(req)
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
-  await askForAddressProof(portal, signedInOf(req))
+  if (isLapsed(await askForAddressProof(portal, signedInOf(req)))) return askToSignIn(req, res)
   logEvent(req, 'address_proof_asked')
   redirectWith(req, res, 'verification-sent', withReturnTo('/verify-email', returnTo))
 }

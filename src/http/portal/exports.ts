@@ -2,8 +2,10 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Request, Response } from 'express'
 import { beginExport, exportAccount } from '../../domain/exports.ts'
+import { isLapsed } from '../../domain/identity-sessions.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../render.ts'
 
 /** GET /settings/export */
@@ -14,8 +16,9 @@ export async function newExport(req: Request, res: Response): Promise<void> {
 /** POST /settings/export: a file of JSON, as it comes. */
 export async function createExport(req: Request, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const { identityId, username } = signedInOf(req)
-  await beginExport(portal, identityId, req.place)
+  const signedIn = signedInOf(req)
+  const { identityId, username } = signedIn
+  if (isLapsed(await beginExport(portal, signedIn, req.place))) return askToSignIn(req, res)
   logEvent(req, 'data_exported')
   res.attachment(`gatehouse-${username}.json`).type('application/json')
   try {

@@ -1,13 +1,14 @@
 import type { Request, Response } from 'express'
-import { endFamilies } from '../../domain/endings.ts'
 import { type FamilyRow, findFamilyFor, listConnectedApps } from '../../domain/families.ts'
 import { endCauseOf, endInWords, endTimeOf } from '../../domain/family-ends.ts'
 import { type Chapter, tellFamily } from '../../domain/ledger.ts'
+import { endWhileSignedIn, isLapsed } from '../../domain/identity-sessions.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { findReceipts } from '../../domain/receipts.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
@@ -44,11 +45,14 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
 /** POST /families/:id/revocation */
 export async function createFamilyRevocation(req: Request<{ id: string }>, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const { identityId } = signedInOf(req)
+  const signedIn = signedInOf(req)
+  const { identityId } = signedIn
   const { id } = req.params
   // One's own that has ended already answers as if it ended now.
   await findOwn(portal, id, identityId)
-  await endFamilies(portal, { id, identityId }, 'ended_by_person', req.place)
+  const families = { id, identityId }
+  const outcome = await endWhileSignedIn(portal, signedIn, { families }, 'ended_by_person', req.place)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'family_ended', { familyId: id })
   redirectWith(req, res, 'family-ended', '/dashboard')
 }
@@ -56,11 +60,14 @@ export async function createFamilyRevocation(req: Request<{ id: string }>, res: 
 /** POST /apps/:clientId/disconnection */
 export async function createDisconnection(req: Request<{ clientId: string }>, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const { identityId } = signedInOf(req)
+  const signedIn = signedInOf(req)
+  const { identityId } = signedIn
   const { clientId } = req.params
   const connected = await listConnectedApps(portal, identityId)
   if (!connected.some((app) => app.clientId === clientId)) throw notFound()
-  await endFamilies(portal, { identityId, clientId }, 'disconnected', req.place)
+  const families = { identityId, clientId }
+  const outcome = await endWhileSignedIn(portal, signedIn, { families }, 'disconnected', req.place)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'app_disconnected', { clientId })
   redirectWith(req, res, 'disconnected', '/dashboard')
 }

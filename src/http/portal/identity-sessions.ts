@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/browsers.ts'
 import { listKnownDevices } from '../../domain/devices.ts'
-import { end, endIdentitySessions } from '../../domain/endings.ts'
-import { listIdentitySessions } from '../../domain/identity-sessions.ts'
+import { endWhileSignedIn, isLapsed, listIdentitySessions } from '../../domain/identity-sessions.ts'
 import { addressInWords } from '../../domain/places.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { deviceOf } from '../middleware/device.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession } from '../middleware/session.ts'
 import { redirectWith, takeNotice } from '../notices.ts'
 import { notFound } from '../problems.ts'
@@ -57,13 +57,16 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
 /** POST /sessions/:id/revocation */
 export async function createSessionRevocation(req: Request<{ id: string }>, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const { id: current, identityId } = signedInOf(req)
+  const signedIn = signedInOf(req)
+  const { id: current, identityId } = signedIn
   const { id } = req.params
   if (!isUuid(id)) throw notFound()
 
   const living = await listIdentitySessions(portal, identityId)
   if (!living.some((session) => session.id === id)) throw notFound()
-  await endIdentitySessions(portal, { id, identityId }, 'ended_by_person', req.place)
+  const choice = { sessions: { id, identityId }, families: 'following' } as const
+  if (isLapsed(await endWhileSignedIn(portal, signedIn, choice, 'ended_by_person', req.place)))
+    return askToSignIn(req, res)
   logEvent(req, 'session_ended', { sessionId: id })
   if (id !== current) return redirectWith(req, res, 'session-ended', '/sessions')
   await destroySession(req, res)
@@ -72,9 +75,11 @@ export async function createSessionRevocation(req: Request<{ id: string }>, res:
 
 /** POST /sessions/revocation */
 export async function createOtherSessionsRevocation(req: Request, res: Response): Promise<void> {
-  const { id, identityId } = signedInOf(req)
+  const signedIn = signedInOf(req)
+  const { id, identityId } = signedIn
   const everywhereElse = { sessions: { identityId, except: id }, families: 'elsewhere' } as const
-  await end(portalOf(req), everywhereElse, { cause: 'signed_out_everywhere', place: req.place })
+  const outcome = await endWhileSignedIn(portalOf(req), signedIn, everywhereElse, 'signed_out_everywhere', req.place)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'other_sessions_ended')
   redirectWith(req, res, 'others-ended', '/sessions')
 }

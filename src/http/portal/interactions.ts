@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { proofOf } from '../../domain/identity-sessions.ts'
 import { hasSecondFactor } from '../../domain/second-factors.ts'
 import { cancelInteraction, confirmInteraction, type Interaction, resolveInteraction } from '../../oidc/interactions.ts'
 import { contextOf } from '../context.ts'
@@ -69,14 +70,13 @@ export async function createStepUp(req: InteractionRequest, res: Response): Prom
   const interaction = await resolveInteraction(provider(), req, res, onwards.split('?')[1] ?? '')
   if (interaction.kind === 'continue') return res.redirect(303, interaction.url)
   if (interaction.kind !== 'step-up') return res.redirect(303, onwards)
-  const { identityId, amr } = interaction.signedIn
   const missing = missingCode(req)
   if (missing !== null) {
     res.status(422)
     return showStepUp(req, res, interaction, missing)
   }
   const act = async () => {
-    const next = await takeSecondStep(req, res, { identityId, amr, passwordMark: null }, onwards)
+    const next = await takeSecondStep(req, res, proofOf(interaction.signedIn), onwards)
     if (next !== null) return res.redirect(303, next)
     await showStepUp(req, res, interaction, problemOf(req))
   }

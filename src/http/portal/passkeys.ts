@@ -4,6 +4,7 @@ import { LONGEST_CREDENTIAL, offersPasskeys, passkeyEnrolmentOptions } from '../
 import { addPasskey, factorNameProblem, LONGEST_FACTOR_NAME } from '../../domain/second-factors.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
 import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
@@ -33,6 +34,8 @@ export async function createPasskey(req: Request, res: Response): Promise<void> 
   switch (outcome.kind) {
     case 'refused':
       return refuse('That did not make a passkey. Try again.')
+    case 'lapsed':
+      return askToSignIn(req, res)
     case 'added':
       return leadOnFromAdding(req, res, outcome, returnTo)
     default:

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { proofOf } from '../../domain/identity-sessions.ts'
 import { newPasswordLength } from '../../domain/new-passwords.ts'
 import { changePassword } from '../../domain/password-changes.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
@@ -6,6 +7,7 @@ import { portalOf, signedInOf } from '../context.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
 import { passwordField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../notices.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
@@ -38,11 +40,11 @@ export async function createPasswordChange(req: Request, res: Response): Promise
     switch (outcome.kind) {
       case 'changed': {
         logEvent(req, 'password_changed')
-        const { identityId, amr } = signedIn
-        const proof = { identityId, amr, passwordMark: null }
-        const next = await enter(req, res, proof, '/settings')
-        return next === null ? res.redirect(303, '/login') : redirectWith(req, res, 'password-changed', next)
+        const next = await enter(req, res, proofOf(signedIn), '/settings')
+        return next === '/settings' ? redirectWith(req, res, 'password-changed', next) : askToSignIn(req, res)
       }
+      case 'lapsed':
+        return askToSignIn(req, res)
       case 'throttled':
         throw new TooManyGuesses(outcome, portalOf(req).clock())
       case 'wrong-credentials':

@@ -16,7 +16,7 @@ export async function newReauthentication(req: Request, res: Response): Promise<
 /** POST /reauthentication: the same person signs in again, in the same browser. */
 export async function createReauthentication(req: Request, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const { username } = signedInOf(req)
+  const signedIn = signedInOf(req)
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
@@ -25,7 +25,7 @@ export async function createReauthentication(req: Request, res: Response): Promi
     return show(req, res, 'Enter your password.', returnTo)
   }
   const act = async () => {
-    const next = await enterWithPassword(req, res, username, password, returnTo ?? '/settings')
+    const next = await enterWithPassword(req, res, signedIn.username, password, returnTo ?? '/settings', signedIn.id)
     if (next !== null) return res.redirect(303, next)
     await show(req, res, 'That is not your password.', returnTo)
   }

@@ -1,7 +1,9 @@
 import type { Request, Response } from 'express'
+import { isLapsed } from '../../domain/identity-sessions.ts'
 import { listSecondFactors, renewRecoveryCodes } from '../../domain/second-factors.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../render.ts'
 import { appNameOf } from './sessions.ts'
 
@@ -14,10 +16,11 @@ export async function newRecoveryCodes(req: Request, res: Response): Promise<voi
 
 /** POST /settings/second-factors/recovery-codes */
 export async function createRecoveryCodes(req: Request, res: Response): Promise<void> {
-  const { identityId } = signedInOf(req)
-  const codes = await renewRecoveryCodes(portalOf(req), identityId, req.place)
+  const signedIn = signedInOf(req)
+  const codes = await renewRecoveryCodes(portalOf(req), signedIn, req.place)
+  if (isLapsed(codes)) return askToSignIn(req, res)
   if (codes === null) return res.redirect(303, '/settings/second-factors')
-  logEvent(req, 'recovery_codes_made', { identityId })
+  logEvent(req, 'recovery_codes_made', { identityId: signedIn.identityId })
   await showRecoveryCodes(req, res, codes, null)
 }
 

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import { admitRegistration } from '../../domain/guessing.ts'
+import { proofByPassword } from '../../domain/identity-sessions.ts'
 import { examineRegistration, register, type RegistrationProblems } from '../../domain/identities.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
@@ -47,7 +48,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
       return show(req, res, { ...form, ...outcome })
     }
     logEvent(req, 'registered', { identityId: outcome.identity.id })
-    const proof = { identityId: outcome.identity.id, amr: ['pwd'], passwordMark: null }
+    const proof = proofByPassword(outcome.identity)
     const next = await enter(req, res, proof, returnTo ?? '/dashboard')
     return res.redirect(303, next ?? withReturnTo('/login', returnTo))
   }

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import { withSecondProof } from '../../domain/authentication-context.ts'
+import { isLapsed, proofOf } from '../../domain/identity-sessions.ts'
 import { findIdentity } from '../../domain/identities.ts'
 import { offersPasskeys } from '../../domain/passkeys.ts'
 import {
@@ -16,6 +17,7 @@ import { timeInWords } from '../../domain/time-words.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith, takeNotice } from '../notices.ts'
 import { notFound } from '../problems.ts'
 import { render } from '../render.ts'
@@ -64,16 +66,20 @@ export async function updateFactor(req: FactorRequest, res: Response): Promise<v
     res.status(422)
     return showFactor(req, res, { ...factor, name }, problem)
   }
-  await renameSecondFactor(portalOf(req), signedInOf(req).identityId, factor.kind, factor.id, name)
+  const outcome = await renameSecondFactor(portalOf(req), signedInOf(req), factor.kind, factor.id, name)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
   redirectWith(req, res, 'second-factor-renamed', PAGE)
 }
 
 /** POST /settings/second-factors/:kind/:id/removal */
 export async function destroyFactor(req: FactorRequest, res: Response): Promise<void> {
   const factor = await factorOf(req)
-  const { identityId } = signedInOf(req)
-  const outcome = await removeSecondFactor(portalOf(req), identityId, factor.kind, factor.id, req.place)
+  const signedIn = signedInOf(req)
+  const { identityId } = signedIn
+  const outcome = await removeSecondFactor(portalOf(req), signedIn, factor.kind, factor.id, req.place)
   switch (outcome.kind) {
+    case 'lapsed':
+      return askToSignIn(req, res)
     case 'unknown':
       throw notFound()
     case 'password-too-short':
@@ -96,10 +102,13 @@ export async function leadOnFromAdding(
   { proof, recoveryCodes }: Extract<Added, { kind: 'added' }>,
   returnTo: string | null,
 ): Promise<void> {
-  const { identityId, amr } = signedInOf(req)
+  const signedIn = signedInOf(req)
+  const { identityId, amr } = signedIn
   logEvent(req, 'second_factor_added', { identityId })
-  if (!amr.includes('mfa'))
-    await enter(req, res, { identityId, amr: withSecondProof(amr, proof), passwordMark: null }, PAGE)
+  if (!amr.includes('mfa')) {
+    const next = await enter(req, res, { ...proofOf(signedIn), amr: withSecondProof(amr, proof) }, PAGE)
+    if (next !== PAGE) return askToSignIn(req, res)
+  }
   if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
   if (returnTo !== null) return res.redirect(303, withReturnTo(PAGE, returnTo))
   redirectWith(req, res, 'second-factor-added', PAGE)

@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express'
 import { findAppFast } from '../../domain/apps.ts'
 import { findErasure } from '../../domain/deletions.ts'
-import { end, type EndChoice } from '../../domain/endings.ts'
-import { openIdentitySession, type Proof } from '../../domain/identity-sessions.ts'
+import type { EndChoice } from '../../domain/endings.ts'
+import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../../domain/identity-sessions.ts'
 import { withSecondProof } from '../../domain/authentication-context.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
 import type { Portal } from '../../domain/portal.ts'
@@ -10,7 +10,8 @@ import { signIn } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
-import { deviceOf, keepDevice } from '../middleware/device.ts'
+import { deviceOf, deviceToKeep, keepDevice } from '../middleware/device.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
 import { redirectWith, takeNotice } from '../notices.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -51,7 +52,8 @@ export async function createSession(req: Request, res: Response): Promise<void> 
 
 /**
  * Signs in whoever has this password, and says where to go next: to where they wanted, or to what is still missing. Null, and
- * 401, when it is not the password. @throws TooManyGuesses, Overloaded
+ * 401, when it is not the password. `base` is the identity session of somebody who proves once more that it is them.
+ * @throws TooManyGuesses, Overloaded
  */
 export async function enterWithPassword(
   req: Request,
@@ -59,11 +61,17 @@ export async function enterWithPassword(
   login: string,
   password: string,
   returnTo: string | null,
+  base?: string,
 ): Promise<string | null> {
   const outcome = await signIn(portalOf(req), { login, password, place: req.place, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
     case 'signed-in': {
-      const next = await enter(req, res, outcome.proof, returnTo ?? '/dashboard')
+      const next = await enter(
+        req,
+        res,
+        { ...outcome.proof, ...(base && { identitySessionId: base }) },
+        returnTo ?? '/dashboard',
+      )
       if (next !== null) return next
       break
     }
@@ -90,7 +98,7 @@ export async function createPasskeySession(req: Request, res: Response): Promise
   const proof = proved && {
     identityId: proved.identityId,
     amr: withSecondProof([], proved.proof),
-    passwordMark: null,
+    signOuts: proved.signOuts,
   }
   const next = proof && (await enter(req, res, proof, returnTo ?? '/dashboard'))
   if (next !== null) return res.redirect(303, next)
@@ -103,19 +111,23 @@ export async function createPasskeySession(req: Request, res: Response): Promise
 /**
  * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. Somebody who has deleted
  * the account is asked first whether to keep it. @returns where they go next, which is where they wanted to unless they are
- * asked; null when they were disabled, or got another password, in the meantime, and nothing has changed then
+ * asked; null when they were disabled, or what they have proved does not count any more, and nothing has changed then
  */
 export async function enter(req: Request, res: Response, proof: Proof, destination: string): Promise<string | null> {
-  const { identityId, amr, passwordMark } = proof
-  const device = keepDevice(req, res)
-  const before = req.signedIn ?? null
-  const id = await openIdentitySession(portalOf(req), identityId, amr, req.place, before, device, passwordMark)
+  const { identityId } = proof
+  const device = deviceToKeep(req)
+  const id = await openIdentitySession(portalOf(req), proof, req.place, req.signedIn ?? null, device.hash)
   if (id !== null) {
+    keepDevice(req, res, device)
     await startSession(req, id)
     logEvent(req, 'signed_in', { identityId })
     return destination
   }
-  if ((await findErasure(portalOf(req), identityId)) === null) return null
+  if (proof.identitySessionId !== undefined) {
+    req.signedIn = null
+    return '/login'
+  }
+  if ((await findErasure(portalOf(req), proof)) === null) return null
   await startPendingSignIn(req, proof, 'restoration')
   return withReturnTo('/account-restoration', destination)
 }
@@ -163,26 +175,32 @@ export async function confirmDestroySession(req: Request, res: Response): Promis
 /** POST /logout: this browser, or all there is. */
 export async function destroyCurrentSession(req: Request, res: Response): Promise<void> {
   const isEverywhere = optionalField(req.body, 'everywhere', 3) === 'yes'
-  await signOut(req, res, isEverywhere ? 'signed_out_everywhere' : 'signed_out')
+  const isDone = await signOut(req, res, isEverywhere ? 'signed_out_everywhere' : 'signed_out')
+  if (!isDone) return askToSignIn(req, res)
   redirectWith(req, res, isEverywhere ? 'signed-out-everywhere' : 'signed-out', '/login')
 }
 
-/** Ends what is to end, then takes the cookie of this browser: if the first fails, the person is still signed in. */
+/**
+ * Ends what is to end, then takes the cookie of this browser: if the first fails, the person is still signed in. False for a
+ * sign-in that is over: it has nothing to say about the others.
+ */
 export async function signOut(
   req: Request,
   res: Response,
   cause: 'signed_out' | 'signed_out_everywhere' | 'signed_out_by_app',
-): Promise<void> {
+): Promise<boolean> {
+  let isDone = false
   if (req.signedIn) {
     const { id, identityId } = req.signedIn
     const choice: EndChoice =
       cause === 'signed_out_everywhere'
         ? { sessions: { identityId }, families: 'all' }
         : { sessions: { identityId, id }, families: 'following' }
-    await end(portalOf(req), choice, { cause, place: req.place })
+    isDone = !isLapsed(await endWhileSignedIn(portalOf(req), req.signedIn, choice, cause, req.place))
   }
   await destroySession(req, res)
-  logEvent(req, cause)
+  if (isDone) logEvent(req, cause)
+  return isDone
 }
 
 export function withReturnTo(path: string, returnTo: string | null): string {

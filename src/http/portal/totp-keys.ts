@@ -4,6 +4,7 @@ import { addTotpKey, factorNameProblem } from '../../domain/second-factors.ts'
 import { beginTotpEnrolment } from '../../domain/totp.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../render.ts'
 import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
 
@@ -34,6 +35,8 @@ export async function createTotpKey(req: Request, res: Response): Promise<void> 
       return refuse({
         code: 'This key was just added. If you want to add another app, here is a key for it.',
       })
+    case 'lapsed':
+      return askToSignIn(req, res)
     case 'added':
       return leadOnFromAdding(req, res, outcome, returnTo)
     default:

@@ -1817,6 +1817,7 @@ export const IdentityScalarFieldEnum = {
   passwordStandsAlone: 'passwordStandsAlone',
   roles: 'roles',
   claimsVersion: 'claimsVersion',
+  signOuts: 'signOuts',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
   disabledAt: 'disabledAt',

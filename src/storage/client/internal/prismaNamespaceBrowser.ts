@@ -99,6 +99,7 @@ export const IdentityScalarFieldEnum = {
   passwordStandsAlone: 'passwordStandsAlone',
   roles: 'roles',
   claimsVersion: 'claimsVersion',
+  signOuts: 'signOuts',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
   disabledAt: 'disabledAt',

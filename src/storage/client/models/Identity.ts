@@ -28,10 +28,12 @@ export type AggregateIdentity = {
 
 export type IdentityAvgAggregateOutputType = {
   claimsVersion: number | null
+  signOuts: number | null
 }
 
 export type IdentitySumAggregateOutputType = {
   claimsVersion: number | null
+  signOuts: number | null
 }
 
 export type IdentityMinAggregateOutputType = {
@@ -45,6 +47,7 @@ export type IdentityMinAggregateOutputType = {
   passwordHash: string | null
   passwordStandsAlone: boolean | null
   claimsVersion: number | null
+  signOuts: number | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
@@ -62,6 +65,7 @@ export type IdentityMaxAggregateOutputType = {
   passwordHash: string | null
   passwordStandsAlone: boolean | null
   claimsVersion: number | null
+  signOuts: number | null
   createdAt: Date | null
   updatedAt: Date | null
   disabledAt: Date | null
@@ -80,6 +84,7 @@ export type IdentityCountAggregateOutputType = {
   passwordStandsAlone: number
   roles: number
   claimsVersion: number
+  signOuts: number
   createdAt: number
   updatedAt: number
   disabledAt: number
@@ -90,10 +95,12 @@ export type IdentityCountAggregateOutputType = {
 
 export type IdentityAvgAggregateInputType = {
   claimsVersion?: true
+  signOuts?: true
 }
 
 export type IdentitySumAggregateInputType = {
   claimsVersion?: true
+  signOuts?: true
 }
 
 export type IdentityMinAggregateInputType = {
@@ -107,6 +114,7 @@ export type IdentityMinAggregateInputType = {
   passwordHash?: true
   passwordStandsAlone?: true
   claimsVersion?: true
+  signOuts?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -124,6 +132,7 @@ export type IdentityMaxAggregateInputType = {
   passwordHash?: true
   passwordStandsAlone?: true
   claimsVersion?: true
+  signOuts?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -142,6 +151,7 @@ export type IdentityCountAggregateInputType = {
   passwordStandsAlone?: true
   roles?: true
   claimsVersion?: true
+  signOuts?: true
   createdAt?: true
   updatedAt?: true
   disabledAt?: true
@@ -247,6 +257,7 @@ export type IdentityGroupByOutputType = {
   passwordStandsAlone: boolean
   roles: string[]
   claimsVersion: number
+  signOuts: number
   createdAt: Date
   updatedAt: Date
   disabledAt: Date | null
@@ -288,6 +299,7 @@ export type IdentityWhereInput = {
   passwordStandsAlone?: Prisma.BoolFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
   claimsVersion?: Prisma.IntFilter<"Identity"> | number
+  signOuts?: Prisma.IntFilter<"Identity"> | number
   createdAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
@@ -313,6 +325,7 @@ export type IdentityOrderByWithRelationInput = {
   passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
   claimsVersion?: Prisma.SortOrder
+  signOuts?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -341,6 +354,7 @@ export type IdentityWhereUniqueInput = Prisma.AtLeast<{
   passwordStandsAlone?: Prisma.BoolFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
   claimsVersion?: Prisma.IntFilter<"Identity"> | number
+  signOuts?: Prisma.IntFilter<"Identity"> | number
   createdAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableFilter<"Identity"> | Date | string | null
@@ -366,6 +380,7 @@ export type IdentityOrderByWithAggregationInput = {
   passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
   claimsVersion?: Prisma.SortOrder
+  signOuts?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -392,6 +407,7 @@ export type IdentityScalarWhereWithAggregatesInput = {
   passwordStandsAlone?: Prisma.BoolWithAggregatesFilter<"Identity"> | boolean
   roles?: Prisma.StringNullableListFilter<"Identity">
   claimsVersion?: Prisma.IntWithAggregatesFilter<"Identity"> | number
+  signOuts?: Prisma.IntWithAggregatesFilter<"Identity"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Identity"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"Identity"> | Date | string
   disabledAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Identity"> | Date | string | null
@@ -410,6 +426,7 @@ export type IdentityCreateInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -435,6 +452,7 @@ export type IdentityUncheckedCreateInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -460,6 +478,7 @@ export type IdentityUpdateInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -485,6 +504,7 @@ export type IdentityUncheckedUpdateInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -510,6 +530,7 @@ export type IdentityCreateManyInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -528,6 +549,7 @@ export type IdentityUpdateManyMutationInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -546,6 +568,7 @@ export type IdentityUncheckedUpdateManyInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -572,6 +595,7 @@ export type IdentityCountOrderByAggregateInput = {
   passwordStandsAlone?: Prisma.SortOrder
   roles?: Prisma.SortOrder
   claimsVersion?: Prisma.SortOrder
+  signOuts?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
@@ -580,6 +604,7 @@ export type IdentityCountOrderByAggregateInput = {
 
 export type IdentityAvgOrderByAggregateInput = {
   claimsVersion?: Prisma.SortOrder
+  signOuts?: Prisma.SortOrder
 }
 
 export type IdentityMaxOrderByAggregateInput = {
@@ -593,6 +618,7 @@ export type IdentityMaxOrderByAggregateInput = {
   passwordHash?: Prisma.SortOrder
   passwordStandsAlone?: Prisma.SortOrder
   claimsVersion?: Prisma.SortOrder
+  signOuts?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
@@ -610,6 +636,7 @@ export type IdentityMinOrderByAggregateInput = {
   passwordHash?: Prisma.SortOrder
   passwordStandsAlone?: Prisma.SortOrder
   claimsVersion?: Prisma.SortOrder
+  signOuts?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
@@ -618,6 +645,7 @@ export type IdentityMinOrderByAggregateInput = {
 
 export type IdentitySumOrderByAggregateInput = {
   claimsVersion?: Prisma.SortOrder
+  signOuts?: Prisma.SortOrder
 }
 
 export type IdentityScalarRelationFilter = {
@@ -772,6 +800,7 @@ export type IdentityCreateWithoutSessionsInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -796,6 +825,7 @@ export type IdentityUncheckedCreateWithoutSessionsInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -836,6 +866,7 @@ export type IdentityUpdateWithoutSessionsInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -860,6 +891,7 @@ export type IdentityUncheckedUpdateWithoutSessionsInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -884,6 +916,7 @@ export type IdentityCreateWithoutFamiliesInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -908,6 +941,7 @@ export type IdentityUncheckedCreateWithoutFamiliesInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -948,6 +982,7 @@ export type IdentityUpdateWithoutFamiliesInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -972,6 +1007,7 @@ export type IdentityUncheckedUpdateWithoutFamiliesInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -996,6 +1032,7 @@ export type IdentityCreateWithoutDevicesInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1020,6 +1057,7 @@ export type IdentityUncheckedCreateWithoutDevicesInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1060,6 +1098,7 @@ export type IdentityUpdateWithoutDevicesInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1084,6 +1123,7 @@ export type IdentityUncheckedUpdateWithoutDevicesInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1108,6 +1148,7 @@ export type IdentityCreateWithoutMailLinksInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1132,6 +1173,7 @@ export type IdentityUncheckedCreateWithoutMailLinksInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1172,6 +1214,7 @@ export type IdentityUpdateWithoutMailLinksInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1196,6 +1239,7 @@ export type IdentityUncheckedUpdateWithoutMailLinksInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1220,6 +1264,7 @@ export type IdentityCreateWithoutTotpKeysInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1244,6 +1289,7 @@ export type IdentityUncheckedCreateWithoutTotpKeysInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1284,6 +1330,7 @@ export type IdentityUpdateWithoutTotpKeysInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1308,6 +1355,7 @@ export type IdentityUncheckedUpdateWithoutTotpKeysInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1332,6 +1380,7 @@ export type IdentityCreateWithoutPasskeysInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1356,6 +1405,7 @@ export type IdentityUncheckedCreateWithoutPasskeysInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1396,6 +1446,7 @@ export type IdentityUpdateWithoutPasskeysInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1420,6 +1471,7 @@ export type IdentityUncheckedUpdateWithoutPasskeysInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1444,6 +1496,7 @@ export type IdentityCreateWithoutRecoveryCodesInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1468,6 +1521,7 @@ export type IdentityUncheckedCreateWithoutRecoveryCodesInput = {
   passwordStandsAlone?: boolean
   roles?: Prisma.IdentityCreaterolesInput | string[]
   claimsVersion?: number
+  signOuts?: number
   createdAt: Date | string
   updatedAt: Date | string
   disabledAt?: Date | string | null
@@ -1508,6 +1562,7 @@ export type IdentityUpdateWithoutRecoveryCodesInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1532,6 +1587,7 @@ export type IdentityUncheckedUpdateWithoutRecoveryCodesInput = {
   passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
   roles?: Prisma.IdentityUpdaterolesInput | string[]
   claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1641,6 +1697,7 @@ export type IdentitySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   passwordStandsAlone?: boolean
   roles?: boolean
   claimsVersion?: boolean
+  signOuts?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -1667,6 +1724,7 @@ export type IdentitySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   passwordStandsAlone?: boolean
   roles?: boolean
   claimsVersion?: boolean
+  signOuts?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -1685,6 +1743,7 @@ export type IdentitySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   passwordStandsAlone?: boolean
   roles?: boolean
   claimsVersion?: boolean
+  signOuts?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
@@ -1703,13 +1762,14 @@ export type IdentitySelectScalar = {
   passwordStandsAlone?: boolean
   roles?: boolean
   claimsVersion?: boolean
+  signOuts?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   disabledAt?: boolean
   erasedFrom?: boolean
 }
 
-export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "usernameSkeleton" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "claimsVersion" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
+export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "usernameSkeleton" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "claimsVersion" | "signOuts" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
 export type IdentityInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   sessions?: boolean | Prisma.Identity$sessionsArgs<ExtArgs>
   families?: boolean | Prisma.Identity$familiesArgs<ExtArgs>
@@ -1762,6 +1822,10 @@ export type $IdentityPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      * Counts the changes of what its application tokens claim: its roles.
      */
     claimsVersion: number
+    /**
+     * How often it was signed out everywhere: a sign-in that was begun before the last time is void.
+     */
+    signOuts: number
     createdAt: Date
     updatedAt: Date
     disabledAt: Date | null
@@ -2210,6 +2274,7 @@ export interface IdentityFieldRefs {
   readonly passwordStandsAlone: Prisma.FieldRef<"Identity", 'Boolean'>
   readonly roles: Prisma.FieldRef<"Identity", 'String[]'>
   readonly claimsVersion: Prisma.FieldRef<"Identity", 'Int'>
+  readonly signOuts: Prisma.FieldRef<"Identity", 'Int'>
   readonly createdAt: Prisma.FieldRef<"Identity", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"Identity", 'DateTime'>
   readonly disabledAt: Prisma.FieldRef<"Identity", 'DateTime'>

@@ -12,11 +12,13 @@ import { logRequest } from './http/middleware/request-log.ts'
 import { requireSameOrigin } from './http/middleware/same-origin.ts'
 import { pageHeaders, setBaseHeaders } from './http/middleware/security-headers.ts'
 import { findIdentitySessionId, identityCookie } from './http/middleware/session.ts'
+import { createMisdirectedAnswer } from './http/misdirected.ts'
 import { signOut } from './http/portal/sessions.ts'
 import { notFound } from './http/problems.ts'
 import { createProtocolPages } from './http/protocol-pages.ts'
 import { createRenderer } from './http/renderer.ts'
-import { createRoutes } from './http/routes.ts'
+import { readTarget, recognizeHost } from './http/request-target.ts'
+import { createRoutes, isPublicFile } from './http/routes.ts'
 import type { Logger } from './logger.ts'
 import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from './oidc/provider.ts'
 import { createPortal } from './portal.ts'
@@ -35,6 +37,8 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   const renderer = createRenderer()
   const isHttps = config.publicUrl.startsWith('https:')
   const { host, hostname } = new URL(config.publicUrl)
+  const strictTransport = isHttps ? { includeSubDomains: config.hstsIncludeSubdomains } : null
+  const isOwnHost = recognizeHost(config.publicUrl)
 
   const protocol = createProtocol(portal, {
     pages: createProtocolPages(renderer),
@@ -56,7 +60,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   pages.set('query parser', 'simple')
   // What browsers see is decided by PUBLIC_URL, also behind a proxy that ends TLS.
   Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
-  pages.use(pageHeaders(isHttps))
+  pages.use(pageHeaders())
   const failures = new WeakMap<IncomingMessage, unknown>()
   pages.use((req, _res, next) => next(failures.get(req)))
   pages.use(
@@ -69,12 +73,24 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
 
   const findAddress = createAddressReader(config.trustProxy, logger)
 
+  const answerMisdirected = createMisdirectedAnswer({
+    publicUrl: config.publicUrl,
+    logger,
+    clock: portal.clock,
+    showPage(req, res, error) {
+      failures.set(req, error)
+      pages(req as Request, res as Response)
+    },
+  })
+
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const target = readTarget(req.url ?? '', req.headers.host)
+    if (target !== null) req.url = target.path
     const address = findAddress(req)
     // The client has reset the connection, or the connection is being closed: there is no way to answer.
     if (address === null || !req.socket.writable) return
     logRequest(req, res, logger)
-    setBaseHeaders(res, isHttps)
+    setBaseHeaders(res, strictTransport)
     // Upgrades are ignored, but Node loses what was pipelined behind one; so the client must send it again.
     if (req.headers.upgrade !== undefined) res.setHeader('Connection', 'close')
     req.place = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
@@ -91,9 +107,10 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     if (path === '/readyz') return answerReadiness(res, portal.storage)
     // Two names are a trick between a proxy and us (RFC 9112 §3.2).
     if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
-    // Whatever else the address says, we publish and serve one (RFC 9110 §15.5.20).
-    if (req.headers.host !== host || !url.startsWith('/'))
-      return refuse(res, 421, 'This portal does not answer for that host.')
+    if (target === null) return refuse(res, 400, 'A request asks for a path, or for an absolute http or https address.')
+    // The page that is shown for another host needs its style sheet from there.
+    if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
+    req.headers.host = host
     if (isMachineEndpoint(path)) return failures.has(req) ? refuseBody(res) : protocol.handle(req, res)
     try {
       if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))

@@ -23,6 +23,10 @@ export interface Config {
   storePatience: number
   dataDir: string
   trustProxy: boolean | number | string
+  /** How long a connection that is kept may be idle (seconds). */
+  keepAliveTimeout: number
+  /** Whether HSTS covers the subdomains of PUBLIC_URL's host, too. */
+  hstsIncludeSubdomains: boolean
   /** Private networks (CIDRs) in which apps may be told things. */
   allowedNetworks: string[]
   /** How many processes share the port. */
@@ -151,6 +155,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     storePatience: values.STORE_PATIENCE,
     dataDir,
     trustProxy: values.TRUST_PROXY,
+    keepAliveTimeout: values.KEEP_ALIVE_TIMEOUT,
+    hstsIncludeSubdomains: values.HSTS_INCLUDE_SUBDOMAINS === 'true',
     allowedNetworks: values.ALLOWED_NETWORKS ?? (production ? [] : LOOPBACK_NETWORKS),
     workers: values.WORKERS,
     inProcessWorker: values.IN_PROCESS_WORKER === 'true',
@@ -272,6 +278,9 @@ const environment = z.object({
     .refine(isProxySetting, 'must be true, false, a number of proxies, or their addresses')
     .default('false')
     .transform(trustProxy),
+  // Longer than any common proxy keeps an idle connection (Google Cloud: 600 s), or it reuses one that is just being closed.
+  KEEP_ALIVE_TIMEOUT: seconds(1, 86_400, 620),
+  HSTS_INCLUDE_SUBDOMAINS: z.enum(['true', 'false'], 'must be true or false').default('false'),
   ALLOWED_NETWORKS: z
     .string()
     .transform((value) => value.split(',').map((network) => network.trim()))

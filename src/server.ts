@@ -19,7 +19,12 @@ export interface RunningServer {
 export async function startServer(config: Config, logger: Logger, clock?: () => Date): Promise<RunningServer> {
   const app = await createApp(config, logger, clock)
   const server = createServer(
-    { headersTimeout: 15_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, connectionsCheckingInterval: 5000 },
+    {
+      headersTimeout: 15_000,
+      requestTimeout: 30_000,
+      keepAliveTimeout: config.keepAliveTimeout * 1000,
+      connectionsCheckingInterval: 5000,
+    },
     app.handle,
   )
   const connections = new Connections(server)

@@ -1,17 +1,27 @@
 import type { Wait } from '../domain/guessing.ts'
 import { waitInWords } from './waiting.ts'
 
+/** The link on the page for an error. */
+export interface WayOn {
+  href: string
+  label: string
+}
+
+export const TO_APPS: WayOn = { href: '/dashboard', label: 'Go to your apps' }
+
 /** A request that cannot be answered as it stands: what happened and what to do, in words for the person who sent it. */
 export class RequestRefused extends Error {
   readonly status: number
   readonly title: string
   readonly advice: string
+  readonly wayOn: WayOn
 
-  constructor(status: number, title: string, sentence: string, advice: string) {
+  constructor(status: number, title: string, sentence: string, advice: string, wayOn = TO_APPS) {
     super(sentence)
     this.status = status
     this.title = title
     this.advice = advice
+    this.wayOn = wayOn
   }
 }
 

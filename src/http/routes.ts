@@ -47,6 +47,11 @@ import { showSettings } from './portal/settings.ts'
 
 const PUBLIC = join(import.meta.dirname, '../../public')
 
+/** True for what looks like a static file: it is the same for everybody, whatever host it is asked for on. */
+export function isPublicFile(path: string): boolean {
+  return /^\/public\/[\w-][\w.-]*$/.test(path)
+}
+
 /** The table of contents of every URL people see; `protocol` answers the ones that belong to OAuth. */
 export function createRoutes(
   identityCookie: RequestHandler,

@@ -4,7 +4,7 @@ import { Overloaded } from '../../domain/fair-queue.ts'
 import { secondsUntil } from '../../domain/time.ts'
 import { contextOf, portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
-import { RequestRefused, TooManyGuesses } from '../problems.ts'
+import { RequestRefused, TO_APPS, TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import type { WaitWords } from '../waiting.ts'
 
@@ -17,7 +17,8 @@ export async function errorPage(error: unknown, req: Request, res: Response, nex
   if (res.headersSent) return next(error)
   const page = beginRefusal(error, req, res)
   const reference = req.requestId
-  const back = { backHref: '/dashboard', backLabel: 'Go to your apps' }
+  const { href, label } = error instanceof RequestRefused ? error.wayOn : TO_APPS
+  const back = { backHref: href, backLabel: label }
   await render(req, res, 'errors/show', { title: page.title, narrow: true }, { ...page, reference, ...back })
 }
 

@@ -125,14 +125,20 @@ test('foreign hosts and unreadable requests get words, and no more', async () =>
 
 test('over https, and only there, browsers are told to come back over https', async () => {
   const port = await findFreePort()
-  const secure = await startTestServer({ env: { PUBLIC_URL: 'https://portal.example.test', PORT: String(port) } })
-  try {
-    for (const path of ['/login', '/nothing', '/', '/oauth/jwks', '/healthz', '/public/style.css']) {
-      const { headers } = await send(port, { path, headers: { host: 'portal.example.test' } })
-      assert.equal(headers['strict-transport-security'], 'max-age=31536000; includeSubDomains', path)
+  const env = { PUBLIC_URL: 'https://portal.example.test', PORT: String(port) }
+  for (const [HSTS_INCLUDE_SUBDOMAINS, expected] of [
+    ['false', 'max-age=31536000'],
+    ['true', 'max-age=31536000; includeSubDomains'],
+  ] as const) {
+    const secure = await startTestServer({ env: { ...env, HSTS_INCLUDE_SUBDOMAINS } })
+    try {
+      for (const path of ['/login', '/nothing', '/', '/oauth/jwks', '/healthz', '/public/style.css']) {
+        const { headers } = await send(port, { path, headers: { host: 'portal.example.test' } })
+        assert.equal(headers['strict-transport-security'], expected, path)
+      }
+    } finally {
+      await secure.close()
     }
-  } finally {
-    await secure.close()
   }
   const plain = await send(portOf(server.url), { path: '/login', headers: { host: new URL(server.url).host } })
   assert.equal(plain.headers['strict-transport-security'], undefined)

@@ -2,10 +2,15 @@ import type { ServerResponse } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
 import helmet from 'helmet'
 
+/** HSTS: browsers are told to come back over https for a year, or (null) nothing, because the portal is on http. */
+export interface StrictTransport {
+  includeSubDomains: boolean
+}
+
 const HSTS_SECONDS = 31_536_000
 
 /** What every answer carries, whoever makes it. */
-export function setBaseHeaders(res: ServerResponse, isHttps: boolean): void {
+export function setBaseHeaders(res: ServerResponse, strictTransport: StrictTransport | null): void {
   res.setHeader('X-Content-Type-Options', 'nosniff')
   res.setHeader('X-Frame-Options', 'DENY')
   // Not no-referrer: browsers then send `Origin: null` with our own forms where they send no Sec-Fetch-Site.
@@ -13,15 +18,18 @@ export function setBaseHeaders(res: ServerResponse, isHttps: boolean): void {
   res.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
   res.setHeader('Cross-Origin-Opener-Policy', 'same-origin')
   res.setHeader('Permissions-Policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()')
-  if (isHttps) res.setHeader('Strict-Transport-Security', `max-age=${HSTS_SECONDS}; includeSubDomains`)
+  if (strictTransport === null) return
+  const { includeSubDomains } = strictTransport
+  res.setHeader('Strict-Transport-Security', `max-age=${HSTS_SECONDS}${includeSubDomains ? '; includeSubDomains' : ''}`)
 }
 
 /** What pages carry besides. Nothing inline, nothing foreign. */
-export function pageHeaders(isHttps: boolean): RequestHandler[] {
+export function pageHeaders(): RequestHandler[] {
   return [
     helmet({
       contentSecurityPolicy: { useDefaults: false, directives: { ...DIRECTIVES, 'form-action': ["'self'"] } },
-      strictTransportSecurity: isHttps ? { maxAge: HSTS_SECONDS, includeSubDomains: true } : false,
+      // With what every answer carries.
+      strictTransportSecurity: false,
       referrerPolicy: { policy: 'same-origin' },
       xFrameOptions: { action: 'deny' },
     }),

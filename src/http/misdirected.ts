@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import accepts from 'accepts'
+import type { Logger } from '../logger.ts'
+import { RequestRefused } from './problems.ts'
+
+const WARN_EVERY_MS = 60_000
+
+interface MisdirectedOptions {
+  publicUrl: string
+  logger: Logger
+  clock: () => Date
+  /** Answers with the page for an error. */
+  showPage(req: IncomingMessage, res: ServerResponse, error: RequestRefused): void
+}
+
+/**
+ * Makes the answer to a request for another host (421, RFC 9110 §15.5.20): a page for browsers, JSON or a line of text for
+ * programs. What came and what was expected is logged at most once a minute, because any client can cause it.
+ */
+export function createMisdirectedAnswer({ publicUrl, logger, clock, showPage }: MisdirectedOptions) {
+  let warnedAt = -Infinity
+
+  return (req: IncomingMessage, res: ServerResponse, authority: string | null): void => {
+    const now = clock().getTime()
+    if (now - warnedAt >= WARN_EVERY_MS) {
+      warnedAt = now
+      const requestedHost = authority?.slice(0, 200) ?? null
+      logger.warn(
+        { requestedHost, publicUrl },
+        'a request for another host than that of PUBLIC_URL was refused: is PUBLIC_URL right, and does the proxy pass the Host header on?',
+      )
+    }
+    const kind = accepts(req).type(['text', 'html', 'json'])
+    if (kind === 'html') return showPage(req, res, misdirected(publicUrl))
+    const [type, body] =
+      kind === 'json'
+        ? ['application/json', JSON.stringify({ error: 'misdirected_request', error_description: SENTENCE })]
+        : ['text/plain', SENTENCE]
+    res.writeHead(421, { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': 'no-store', Connection: 'close' })
+    res.end(`${body}\n`)
+  }
+}
+
+const SENTENCE = 'This portal does not answer for that host.'
+
+function misdirected(publicUrl: string): RequestRefused {
+  return new RequestRefused(
+    421,
+    'The portal has another address',
+    `The portal answers only at ${publicUrl}, and your browser asked for another address.`,
+    'Open the portal at its own address. If you are there already, tell your support that the proxy does not pass the Host header on.',
+    { href: `${publicUrl}/`, label: 'Open the portal' },
+  )
+}

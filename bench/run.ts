@@ -2,6 +2,7 @@ import { endWithParent } from '../src/testing/services/shutdown.ts'
 import { runEndpoints } from './endpoints.ts'
 import { runEnumeration } from './enumeration.ts'
 import { runGrowth } from './growth.ts'
+import { runLifetimes } from './lifetimes.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { runRevocation } from './revocation.ts'
 import { runSiege } from './siege.ts'
@@ -17,6 +18,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   growth: runGrowth,
   enumeration: runEnumeration,
   revocation: runRevocation,
+  lifetimes: runLifetimes,
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,135 @@
+import type { Portal } from '../../src/domain/portal.ts'
+import { type Connection, connect, refresh, successorIn } from '../../src/testing/connections.ts'
+import type { Rotation } from '../../src/domain/families.ts'
+import type { Seeded } from '../../src/testing/seeded.ts'
+
+/**
+ * How an app refreshes. `flock`: without single flight, every call that finds the application token expired refreshes, up to 20
+ * at once. `shared`: two processes that read one store. `stale`: two processes that keep what they read for up to 20 seconds.
+ */
+export const KINDS = ['single', 'flock', 'shared', 'stale'] as const
+export type Kind = (typeof KINDS)[number]
+
+/** What an honest client came to. */
+export interface Life {
+  refreshes: number
+  /** Families that ended though nobody else had a token. */
+  ended: number
+  /** Of those, where the app came back with a token that it had lost the answer to, later than its window allows. */
+  excluded: number
+}
+
+const MINUTE = 60
+const HOUR = 3600
+const DAY = 86_400
+
+/** How long a process goes on with what it has read (seconds): less than the grace window. */
+const COPY_AGE = 20
+
+/** Percent of answers that never reach the app: a lost connection, or a restart before the answer was stored. */
+const LOST = 5
+
+/** A client that lives at a time of its own, because no other shares its family. */
+export async function live(
+  portal: Portal,
+  identityId: string,
+  clientId: string,
+  kind: Kind,
+  random: Seeded,
+  refreshes: number,
+): Promise<Life> {
+  let now = portal.clock().getTime()
+  const own = { ...portal, clock: () => new Date(now) }
+  const pass = (seconds: number) => void (now += seconds * 1000)
+  const life: Life = { refreshes: 0, ended: 0, excluded: 0 }
+  let { connection, store, copies, lostAt } = await signIn()
+
+  while (life.refreshes < refreshes) {
+    pass(pauseOf(random))
+    await act()
+  }
+  return life
+
+  async function signIn() {
+    const opened: Connection = await connect(own, identityId, clientId)
+    return {
+      connection: opened,
+      store: opened.refreshToken,
+      copies: new Map<number, Copy>(),
+      lostAt: null as number | null,
+    }
+  }
+
+  /** Everything that one need of a fresh application token causes. */
+  async function act(): Promise<void> {
+    if (kind === 'flock') {
+      const [before, waking, beganAt] = [store, lostAt !== null, now]
+      await burst(Array.from({ length: 1 + random.below(20) }, () => store))
+      // A call that began before the answers came still has the token from before; others go on with the new one.
+      if (waking || random.chance(70)) return
+      pass(random.below(5))
+      await burst([store])
+      pass(random.below(5))
+      // Unless the network has kept it away for longer than an app waits.
+      return now - beganAt < COPY_AGE * 1000 ? burst([before]) : undefined
+    }
+    const processes = kind === 'single' ? [0] : random.pick([[0], [1], [0, 1], [1, 0]])
+    if (kind !== 'stale') return burst(processes.map(() => store))
+    for (const process of processes) {
+      await burst([readCopy(process)])
+      pass(random.below(5))
+    }
+  }
+
+  /** A process of two goes on with what it has read, for a while. */
+  function readCopy(process: number): string {
+    const copy = copies.get(process)
+    if (copy !== undefined && now - copy.readAt < COPY_AGE * 1000) return copy.token
+    copies.set(process, { token: store, readAt: now })
+    return store
+  }
+
+  /** Calls that began with these tokens, at once; their answers are stored as they come, those that come. */
+  async function burst(held: string[]): Promise<void> {
+    let [presented, received] = [held, false]
+    for (;;) {
+      const answers = await Promise.all(presented.map((refreshToken) => refresh(own, { ...connection, refreshToken })))
+      life.refreshes += answers.length
+      if (answers.some((answer) => answer.kind !== 'rotated')) return startAgain(answers)
+      for (const answer of answers.filter(() => !random.chance(LOST))) {
+        store = successorIn(answer)
+        received = true
+      }
+      if (received) {
+        lostAt = null
+        return
+      }
+      lostAt ??= now
+      // Most try again at once; some were a laptop that closed, a tunnel, a restart: they come back when they come back.
+      pass(random.chance(70) ? 1 + random.below(8) : pauseOf(random))
+      presented = [store]
+    }
+  }
+
+  async function startAgain(answers: Rotation[]): Promise<void> {
+    if (answers.every((answer) => answer.kind !== 'refused' || answer.reason !== 'reused'))
+      throw new Error(JSON.stringify(answers[0]))
+    life.ended++
+    if (lostAt !== null && now - lostAt >= portal.lifetimes.rotationGrace * 1000) life.excluded++
+    ;({ connection, store, copies, lostAt } = await signIn())
+  }
+}
+
+interface Copy {
+  token: string
+  readAt: number
+}
+
+/** From one use of an app to the next (seconds): minutes, a night, a holiday of up to 29 days. */
+function pauseOf(random: Seeded): number {
+  const dice = random.below(1000)
+  if (dice < 800) return 5 * MINUTE + random.below(HOUR)
+  if (dice < 960) return HOUR + random.below(12 * HOUR)
+  if (dice < 995) return DAY + random.below(5 * DAY)
+  return 6 * DAY + random.below(23 * DAY)
+}

@@ -11,7 +11,7 @@ import {
 import { listHappenings } from './audit.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { endInWords } from './family-ends.ts'
-import { type Lapsed, type SignIn, whileSignedIn } from './identity-sessions.ts'
+import { isStillSignedIn, type Lapsed, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import type { Place, Portal } from './portal.ts'
 
 /** Rows in memory at a time of what grows without end. */
@@ -25,9 +25,24 @@ export async function beginExport(portal: Portal, signedIn: SignIn, place: Place
 
 /**
  * Everything held about a person, as pieces of one JSON text. The next piece is asked of the database when it is wanted, so
- * a long history costs no memory, and a slow reader holds no connection. Hashes and secrets stay where they are.
+ * a long history costs no memory, and a slow reader holds no connection. Hashes and secrets stay where they are. It breaks off when the sign-in ends.
+ * @throws SignInOver
  */
-export async function* exportAccount(portal: Portal, identityId: string): AsyncGenerator<string> {
+export async function* exportAccount(portal: Portal, signedIn: SignIn): AsyncGenerator<string> {
+  for await (const piece of piecesOf(portal, signedIn.identityId)) {
+    if (!(await isStillSignedIn(portal, signedIn))) throw new SignInOver()
+    yield piece
+  }
+}
+
+/** The sign-in of a download is over before its end. */
+export class SignInOver extends Error {
+  constructor() {
+    super('the sign-in ended during the download')
+  }
+}
+
+async function* piecesOf(portal: Portal, identityId: string): AsyncGenerator<string> {
   const { pool } = portal.storage
   const about = { issuer: portal.publicUrl, made_at: portal.clock() }
   const withWords = <R extends ExportedPlace & { end_cause?: string | null }>(row: R) => ({

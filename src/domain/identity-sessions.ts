@@ -155,6 +155,12 @@ export async function whileSignedIn<T>(
   )
 }
 
+/** Whether a sign-in still lives, for what lasts longer than one transaction; it does not count as a use of the session. */
+export async function isStillSignedIn(portal: Portal, { id }: SignIn): Promise<boolean> {
+  const now = portal.clock()
+  return (await findSignedIn(portal.storage, id, now, seenSince(portal, now))) !== null
+}
+
 /** Ends what somebody who is signed in wants ended. */
 export async function endWhileSignedIn(
   portal: Portal,

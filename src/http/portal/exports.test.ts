@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { revokeEverything } from '../../domain/identities.ts'
 import { makeMailLink } from '../../domain/mail-links.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { notesApp } from '../../testing/apps.ts'
@@ -212,6 +214,25 @@ test('a download that is broken off is no fault, and the next one is whole', asy
   await download()
   assert.doesNotMatch(server.log(), /request failed/)
 })
+
+for (const isStalled of [false, true]) {
+  test(`a download is cut when its sign-in ends${isStalled ? ', also when the client has stopped reading' : ''}`, async () => {
+    const person = { ...ada, username: `ada-${isStalled}`, email: `ada-${isStalled}@example.test` }
+    const id = await server.addIdentity(person)
+    await server.portal.storage.pool.query(
+      `INSERT INTO audit_events (at, kind, identity_id, browser, address)
+       SELECT now(), 'signed_in', $1, repeat('Firefox ', 40), '192.0.2.1' FROM generate_series(1, 40000)`,
+      [id],
+    )
+    const downloading = new Browser(server.url)
+    await downloading.signIn(person)
+    const response = await downloading.post('/settings/export', { nothing: '' })
+    assert.equal(response.status, 200)
+    await revokeEverything(server.portal, id)
+    while (isStalled && !server.log().includes(`"event":"download_cut","identityId":"${id}"`)) await wait(50)
+    await assert.rejects(response.text())
+  })
+}
 
 test('the name of the file holds what a header can, and all of it for browsers that read more', async () => {
   await server.addIdentity(zoe)

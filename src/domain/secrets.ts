@@ -12,6 +12,7 @@ export interface DerivedKeys {
   mailLink: KeyObject
   device: KeyObject
   counterNames: KeyObject
+  interactionEncryption: KeyObject
   cookies: string
 }
 
@@ -36,6 +37,7 @@ function derive(root: string): DerivedKeys {
     mailLink: createSecretKey(key('mail-link')),
     device: createSecretKey(key('device')),
     counterNames: createSecretKey(key('counter-names')),
+    interactionEncryption: createSecretKey(key('interaction-encryption')),
     cookies: key('cookies').toString('base64url'),
   }
 }

@@ -90,7 +90,7 @@ async function prepare(): Promise<Held> {
   const phoneId = actionOf(sessions, 'End this sign-in on Firefox on Linux').split('/')[2] as string
   const device = /\/devices\/([\w-]{43})\/removal/.exec(sessions.html)?.[1] as string
   const asked = await laptop.follow(await laptop.get(notes.authorizeUrl({ prompt: 'consent' })))
-  const interaction = new URL(asked.url).pathname.split('/')[2] as string
+  const interaction = new URL(asked.url)
   const newKey = keyOn(await readPage(await laptop.get('/settings/second-factors/totp/new')))
   const passkeyPage = await readPage(await laptop.get('/settings/second-factors/passkey/new'))
   const authenticator = new Authenticator(server.url)
@@ -126,12 +126,14 @@ async function prepare(): Promise<Held> {
     ['/devices/:id', `/devices/${device}`],
     ['/settings/second-factors/:kind/:id', factor],
     [':clientId', 'notes'],
-    [':uid', interaction],
+    [':uid', interaction.pathname.split('/')[2] as string],
     [':token', 'a'.repeat(48)],
   ]
   const requests: Held['requests'] = ROUTES.map((route) => ({
     route,
-    path: params.reduce((path, [from, to]) => path.replace(from, to), route),
+    path:
+      params.reduce((path, [from, to]) => path.replace(from, to), route) +
+      (route.startsWith('/interaction/') ? interaction.search : ''),
     // A form of which a byte can be sent, and which no route minds.
     fields: { nothing: '', ...fieldsOf[route] },
   }))

@@ -1,5 +1,7 @@
-/** Longest path a person is led back to; an authorization request of a well-behaved app is far shorter. */
-export const LONGEST_RETURN_TO = 8000
+/** Longest path a person is led back to: that of an interaction, in whose URL an authorization request may travel. */
+export const LONGEST_RETURN_TO = 14_000
+/** The same for every other page, of which none is that long. */
+const LONGEST_PAGE = 8000
 
 /** The place on this portal a person was on their way to, or null: no other origin can be named, however it is written. */
 export function safeReturnTo(value: unknown, publicUrl: string): string | null {
@@ -7,6 +9,7 @@ export function safeReturnTo(value: unknown, publicUrl: string): string | null {
     return null
   const url = URL.parse(value, publicUrl)
   if (url === null || url.origin !== publicUrl) return null
+  if (value.length > LONGEST_PAGE && !url.pathname.startsWith('/interaction/')) return null
   return LEADS_ON.test(url.pathname) ? url.pathname + url.search : null
 }
 

@@ -5,7 +5,9 @@ import { applicationTokenAdapter } from './application-token-adapter.ts'
 import { authorizationCodeAdapter } from './authorization-code-adapter.ts'
 import { grantAdapter } from './grant-adapter.ts'
 import { handshakeAdapter } from './handshake-adapter.ts'
+import { interactionAdapter } from './interaction-adapter.ts'
 import type { Model } from './model.ts'
+import { pushedRequestAdapter } from './pushed-request-adapter.ts'
 import { refreshTokenAdapter } from './refresh-token-adapter.ts'
 import { replayAdapter } from './replay-adapter.ts'
 
@@ -17,8 +19,8 @@ const MODELS: Record<string, (portal: Portal) => Model> = {
   AuthorizationCode: authorizationCodeAdapter,
   ReplayDetection: replayAdapter,
   Session: (portal) => handshakeAdapter(portal, 'Session'),
-  Interaction: (portal) => handshakeAdapter(portal, 'Interaction'),
-  PushedAuthorizationRequest: (portal) => handshakeAdapter(portal, 'PushedAuthorizationRequest'),
+  Interaction: interactionAdapter,
+  PushedAuthorizationRequest: pushedRequestAdapter,
 }
 
 /** The only door between the protocol library and the stores: model name to one of the adapters beside this file. */

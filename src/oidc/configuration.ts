@@ -7,14 +7,15 @@ import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from
 import { createAdapter } from './adapter.ts'
 import { CODE_LIFE } from './authorization-code-adapter.ts'
 import { loadExistingGrant } from './grants.ts'
-import { interactionUrl } from './interactions.ts'
+import { INTERACTION_LIFE } from './begun-interactions.ts'
+import { protocolCookie } from './cookies.ts'
+import { interactionUrl } from './interaction-adapter.ts'
 import { createPolicy } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
 import { REVOCATION_FEED } from './revocation-feed.ts'
 import { defaultResource, getResourceServerInfo } from './resources.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
-const INTERACTION_LIFE = 3600
 /** How long the question whether to sign out may stay unanswered (seconds). */
 const LOGOUT_LIFE = 3600
 
@@ -31,7 +32,7 @@ export const ROUTES = {
 
 export function createConfiguration(portal: Portal, pages: ProtocolPages): Configuration {
   const isHttps = portal.publicUrl.startsWith('https:')
-  const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isHttps } as const
+  const cookie = protocolCookie(portal)
 
   return {
     adapter: createAdapter(portal),

@@ -3,6 +3,7 @@ import { mayConnectApps } from '../domain/addresses.ts'
 import { acrOf, isAcr, satisfies } from '../domain/authentication-context.ts'
 import type { Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
+import { isTooLong, TOO_LONG } from './begun-interactions.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
@@ -21,6 +22,7 @@ export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
     new Check('identity_session', 'nobody is signed in at the portal', 'login_required', (ctx) => !isSameSignIn(ctx)),
     0,
   )
+  login.checks.add(new Check('too_long', TOO_LONG, 'invalid_request', refuseTooLong), 0)
   // Ours knows that two factors are more than one, and gives up on what nobody here can reach.
   login.checks.remove('essential_acrs')
   login.checks.remove('essential_acr')
@@ -39,6 +41,12 @@ export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
     policy.indexOf(login) + 1,
   )
   return policy
+}
+
+/** First of all, and whoever is signed in: what an app may send does not depend on whether a page is needed. */
+function refuseTooLong({ oidc }: KoaContextWithOIDC): boolean {
+  if (isTooLong(oidc.params ?? {})) throw new errors.InvalidRequest(TOO_LONG)
+  return false
 }
 
 /** The library's own session counts only while it speaks of the identity session that is alive at this moment. */

@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type Provider from 'oidc-provider'
 import { acrOf } from '../domain/authentication-context.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
-import type { Place } from '../domain/portal.ts'
+import type { Place, Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
+import { type BegunInteraction, findBegun, keepAnswer } from './begun-interactions.ts'
+import { protocolCookie } from './cookies.ts'
 import { ADDRESS_PROMPT, STEP_UP } from './interaction-policy.ts'
 
 declare module 'node:http' {
@@ -29,34 +31,19 @@ export type Interaction =
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
 
-/**
- * Where the browser goes when a page is needed. The request itself rides along, so a page that was left open until its
- * interaction had expired can still lead to where the person was going. A pushed request stays out of sight, as intended.
- */
-export function interactionUrl(
-  _ctx: KoaContextWithOIDC,
-  interaction: { uid: string; params: Record<string, unknown>; parJti?: string },
-): string {
-  const isPushed = interaction.parJti !== undefined
-  const params = isPushed ? [] : Object.entries(interaction.params).filter(([, value]) => typeof value === 'string')
-  const query = new URLSearchParams(params as [string, string][]).toString()
-  return `/interaction/${interaction.uid}${query === '' ? '' : `?${query}`}`
-}
-
-/** Finds out what the person must do next, and does it when that is nothing. */
+/** Finds out what the person must do next, and does it when that is nothing. `request` is the one for the page, or its form. */
 export async function resolveInteraction(
-  provider: Provider,
-  req: IncomingMessage,
-  res: ServerResponse,
-  search: string,
+  context: InteractionContext,
+  request: InteractionRequest,
 ): Promise<Interaction> {
-  const details = await findDetails(provider, req, res)
-  if (details === null) return lost(provider, search)
+  const { provider } = context
+  const details = await findDetails(context, request)
+  if (details === null) return lost(context, request)
 
   const client = await provider.Client.find(details.params['client_id'] as string)
-  if (client === undefined) return lost(provider, search)
+  if (client === undefined) return lost(context, request)
   const appName = client.clientName ?? client.clientId
-  const { signedIn } = req
+  const { signedIn } = request.req
 
   if (details.prompt.name === 'login') {
     if (isStepUp(details) && signedIn && acrOf(signedIn.amr) !== 'mfa') return { kind: 'step-up', appName, signedIn }
@@ -69,12 +56,12 @@ export async function resolveInteraction(
       amr: signedIn.amr,
       acr: acrOf(signedIn.amr),
     }
-    return { kind: 'continue', url: await provider.interactionResult(req, res, { login }) }
+    return { kind: 'continue', url: await answer(context, request, details, { login }) }
   }
   if (details.prompt.name === ADDRESS_PROMPT) {
     if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
     if (!signedIn.emailVerified) return { kind: 'address', appName, email: signedIn.email }
-    return { kind: 'continue', url: await provider.interactionResult(req, res, { [ADDRESS_PROMPT]: {} }) }
+    return { kind: 'continue', url: await answer(context, request, details, { [ADDRESS_PROMPT]: {} }) }
   }
   if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
@@ -82,11 +69,11 @@ export async function resolveInteraction(
 
 /** The person said yes on the confirmation page. Null when the interaction is lost. */
 export async function confirmInteraction(
-  provider: Provider,
-  req: IncomingMessage,
-  res: ServerResponse,
+  context: InteractionContext,
+  request: InteractionRequest,
 ): Promise<string | null> {
-  return answer(provider, req, res, ['consent'], { consent: {} })
+  const details = await findDetails(context, request)
+  return details?.prompt.name === 'consent' ? answer(context, request, details, { consent: {} }) : null
 }
 
 /**
@@ -94,35 +81,52 @@ export async function confirmInteraction(
  * Unmet Authentication Requirements §2). Null when the interaction is lost.
  */
 export async function cancelInteraction(
-  provider: Provider,
-  req: IncomingMessage,
-  res: ServerResponse,
+  context: InteractionContext,
+  request: InteractionRequest,
 ): Promise<string | null> {
-  const details = await findDetails(provider, req, res)
+  const details = await findDetails(context, request)
   if (details !== null && isStepUp(details)) {
     const error_description = 'the person did not use a second factor'
-    return answer(provider, req, res, ['login'], { error: 'unmet_authentication_requirements', error_description })
+    return answer(context, request, details, { error: 'unmet_authentication_requirements', error_description })
   }
-  return answer(provider, req, res, ['consent', ADDRESS_PROMPT], {
+  if (details === null || !['consent', ADDRESS_PROMPT].includes(details.prompt.name)) return null
+  return answer(context, request, details, {
     error: 'access_denied',
     error_description: 'the person did not want to continue',
   })
 }
 
-type Details = Awaited<ReturnType<Provider['interactionDetails']>>
+/** Who answers an interaction: the rules, and the protocol's instance of this moment. */
+export interface InteractionContext {
+  portal: Portal
+  provider: Provider
+}
 
+export interface InteractionRequest {
+  req: IncomingMessage
+  res: ServerResponse
+  /** The id in the path of the page. */
+  uid: string
+  /** The query of the page. */
+  search: string
+}
+
+type Details = BegunInteraction
+
+/** Keeps the answer, so that the protocol finds it. @returns where it does */
 async function answer(
-  provider: Provider,
-  req: IncomingMessage,
-  res: ServerResponse,
-  prompts: string[],
-  result: Parameters<Provider['interactionResult']>[2],
-): Promise<string | null> {
-  const details = await findDetails(provider, req, res)
-  if (details === null || !prompts.includes(details.prompt.name)) return null
-  // Only somebody who is signed in was asked; where that is over, the page has them sign in first.
-  if (!req.signedIn) return `/interaction/${details.uid}`
-  return provider.interactionResult(req, res, result, { mergeWithLastSubmission: true })
+  { portal, provider }: InteractionContext,
+  { req, res, uid, search }: InteractionRequest,
+  details: Details,
+  result: Record<string, unknown>,
+): Promise<string> {
+  // Only somebody who is signed in was asked; where that is over, the page has them sign in first. Strangers store nothing.
+  if (!req.signedIn) return `/interaction/${uid}${search === '' ? '' : `?${search}`}`
+  await keepAnswer(portal, uid, details, 'error' in result ? result : { ...details.lastSubmission, ...result })
+  // An interaction is answered once: its page then leads on to a new one.
+  const { cookies } = provider.createContext(req, res)
+  cookies.set(provider.cookieName('interaction'), null, { ...protocolCookie(portal), path: `/interaction/${uid}` })
+  return details.returnTo
 }
 
 /** Nothing is missing but one more proof by whoever is signed in. */
@@ -130,13 +134,15 @@ function isStepUp({ prompt }: Details): boolean {
   return prompt.name === 'login' && prompt.reasons.every((reason) => reason === STEP_UP)
 }
 
-async function findDetails(provider: Provider, req: IncomingMessage, res: ServerResponse): Promise<Details | null> {
-  try {
-    return await provider.interactionDetails(req, res)
-  } catch (error) {
-    if (error instanceof errors.SessionNotFound) return null
-    throw error
-  }
+/** Null for another browser than the one that began the request, which alone has the cookie, and once it has expired. */
+async function findDetails(
+  { portal, provider }: InteractionContext,
+  { req, res, uid, search }: InteractionRequest,
+): Promise<Details | null> {
+  const { cookies } = provider.createContext(req, res)
+  if (cookies.get(provider.cookieName('interaction'), { signed: true }) !== uid) return null
+  const found = await findBegun(portal, uid, new URLSearchParams(search))
+  return found === null || found.isExpired ? null : found.begun
 }
 
 /** True while a prompt that wants a fresh sign-in, or a certain person, has not been answered by a new identity session. */
@@ -148,17 +154,22 @@ function asksAgain(details: Details, signedIn: SignedInRow): boolean {
   return !(onlyNobodyWasThere || answeredByAnother) || (wantsSomebodyElse && !answeredByAnother)
 }
 
-async function lost(provider: Provider, search: string): Promise<Interaction> {
-  const params = new URLSearchParams(search)
-  const clientId = params.get('client_id')
-  if (clientId === null || !params.has('redirect_uri')) return { kind: 'lost', appName: null, restart: null }
-  const client = await provider.Client.find(clientId)
+/** The same request can be made again, unless the app had pushed it: that one stays out of sight. */
+async function lost(
+  { portal, provider }: InteractionContext,
+  { uid, search }: InteractionRequest,
+): Promise<Interaction> {
+  const found = await findBegun(portal, uid, new URLSearchParams(search))
+  if (found === null || found.begun.parJti !== undefined) return { kind: 'lost', appName: null, restart: null }
+  const given = Object.entries(found.begun.params).filter(([, value]) => typeof value === 'string')
+  const params = new URLSearchParams(given as [string, string][])
+  const client = await provider.Client.find(params.get('client_id') ?? '')
   // The name is only shown for a request that would be accepted.
   if (client === undefined || !client.redirectUriAllowed(params.get('redirect_uri') ?? ''))
     return { kind: 'lost', appName: null, restart: null }
   return {
     kind: 'lost',
-    appName: client.clientName ?? clientId,
+    appName: client.clientName ?? client.clientId,
     restart: `${provider.pathFor('authorization')}?${params}`,
   }
 }

@@ -117,7 +117,7 @@ async function ask({ change, client = () => notes, more = '', before, after }: C
   if (code !== null) url?.searchParams.set('code', `${code.length} letters`)
   if (url?.pathname.startsWith('/interaction/') === true) {
     url.pathname = '/interaction/'
-    url.searchParams.delete('unrelated')
+    url.searchParams.delete('request')
   }
   return {
     status: response.status,

@@ -8,6 +8,7 @@ import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { CODE_LIFE } from './authorization-code-adapter.ts'
+import { isTooLong } from './begun-interactions.ts'
 import { keepsSid } from './protocol-session.ts'
 import { resourceOf } from './resources.ts'
 
@@ -61,7 +62,8 @@ function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
     params['response_type'] === 'code' &&
     params['code_challenge_method'] === 'S256' &&
     /^[\w-]{43}$/.test(params['code_challenge'] as string) &&
-    (params['prompt'] ?? 'none') === 'none'
+    (params['prompt'] ?? 'none') === 'none' &&
+    !isTooLong(params)
   return isPlain ? (params as unknown as PlainRequest) : null
 }
 

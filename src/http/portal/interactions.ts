@@ -1,23 +1,28 @@
 import type { Request, Response } from 'express'
 import { proofOf } from '../../domain/identity-sessions.ts'
 import { hasSecondFactor } from '../../domain/second-factors.ts'
-import { cancelInteraction, confirmInteraction, type Interaction, resolveInteraction } from '../../oidc/interactions.ts'
+import {
+  cancelInteraction,
+  confirmInteraction,
+  type Interaction,
+  type InteractionContext,
+  type InteractionRequest,
+  resolveInteraction,
+} from '../../oidc/interactions.ts'
 import { contextOf } from '../context.ts'
-import { optionalField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../render.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../waiting.ts'
 import { missingCode, problemOf, showSecondStep, takeSecondStep } from './second-steps.ts'
 import { showSignIn, withReturnTo } from './sessions.ts'
 
-type InteractionRequest = Request<{ uid: string }>
+type InteractionPageRequest = Request<{ uid: string }>
 
 /** GET /interaction/:uid */
-export async function showInteraction(req: InteractionRequest, res: Response): Promise<void> {
-  const { provider, portal } = contextOf(req)
-  const search = req.originalUrl.split('?')[1] ?? ''
-  const interaction = await resolveInteraction(provider(), req, res, search)
+export async function showInteraction(req: InteractionPageRequest, res: Response): Promise<void> {
+  const { portal } = contextOf(req)
+  const interaction = await resolveInteraction(interactionContextOf(req), requestOf(req, res))
   switch (interaction.kind) {
     case 'continue':
       return res.redirect(303, interaction.url)
@@ -29,7 +34,6 @@ export async function showInteraction(req: InteractionRequest, res: Response): P
       return showStepUp(req, res, interaction, null)
     case 'confirm': {
       const { appName, destination } = interaction
-      const base = `/interaction/${encodeURIComponent(req.params.uid)}`
       return render(
         req,
         res,
@@ -39,14 +43,14 @@ export async function showInteraction(req: InteractionRequest, res: Response): P
           appName,
           destination,
           username: req.signedIn?.username ?? '',
-          action: `${base}/confirmation`,
-          cancelAction: `${base}/cancellation`,
+          action: addressOf(req, '/confirmation'),
+          cancelAction: addressOf(req, '/cancellation'),
         },
       )
     }
     case 'address': {
       const { appName, email } = interaction
-      const cancelAction = `/interaction/${encodeURIComponent(req.params.uid)}/cancellation`
+      const cancelAction = addressOf(req, '/cancellation')
       return render(
         req,
         res,
@@ -63,20 +67,18 @@ export async function showInteraction(req: InteractionRequest, res: Response): P
 }
 
 /** POST /interaction/:uid/second-factor: one more proof, by whoever is signed in, for the app that asks for it. */
-export async function createStepUp(req: InteractionRequest, res: Response): Promise<void> {
-  const { provider, portal } = contextOf(req)
-  const here = `/interaction/${encodeURIComponent(req.params.uid)}`
-  const onwards = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl) ?? here
-  const interaction = await resolveInteraction(provider(), req, res, onwards.split('?')[1] ?? '')
+export async function createStepUp(req: InteractionPageRequest, res: Response): Promise<void> {
+  const here = addressOf(req)
+  const interaction = await resolveInteraction(interactionContextOf(req), requestOf(req, res))
   if (interaction.kind === 'continue') return res.redirect(303, interaction.url)
-  if (interaction.kind !== 'step-up') return res.redirect(303, onwards)
+  if (interaction.kind !== 'step-up') return res.redirect(303, here)
   const missing = missingCode(req)
   if (missing !== null) {
     res.status(422)
     return showStepUp(req, res, interaction, missing)
   }
   const act = async () => {
-    const next = await takeSecondStep(req, res, proofOf(interaction.signedIn), onwards)
+    const next = await takeSecondStep(req, res, proofOf(interaction.signedIn), here)
     if (next !== null) return res.redirect(303, next)
     await showStepUp(req, res, interaction, problemOf(req))
   }
@@ -84,18 +86,18 @@ export async function createStepUp(req: InteractionRequest, res: Response): Prom
 }
 
 /** POST /interaction/:uid/confirmation */
-export async function createConfirmation(req: InteractionRequest, res: Response): Promise<void> {
-  await leadOn(req, res, await confirmInteraction(contextOf(req).provider(), req, res))
+export async function createConfirmation(req: InteractionPageRequest, res: Response): Promise<void> {
+  await leadOn(req, res, await confirmInteraction(interactionContextOf(req), requestOf(req, res)))
 }
 
 /** POST /interaction/:uid/cancellation */
-export async function createCancellation(req: InteractionRequest, res: Response): Promise<void> {
-  await leadOn(req, res, await cancelInteraction(contextOf(req).provider(), req, res))
+export async function createCancellation(req: InteractionPageRequest, res: Response): Promise<void> {
+  await leadOn(req, res, await cancelInteraction(interactionContextOf(req), requestOf(req, res)))
 }
 
 /** Asks for the second factor, or says how to get one. */
 async function showStepUp(
-  req: InteractionRequest,
+  req: InteractionPageRequest,
   res: Response,
   { appName, signedIn }: Extract<Interaction, { kind: 'step-up' }>,
   problem: string | null,
@@ -103,14 +105,12 @@ async function showStepUp(
 ): Promise<void> {
   const { portal } = contextOf(req)
   const { identityId, username } = signedIn
-  const here = `/interaction/${encodeURIComponent(req.params.uid)}`
-  const asked = req.method === 'GET' ? req.originalUrl : optionalField(req.body, 'return_to', LONGEST_RETURN_TO)
-  const returnTo = safeReturnTo(asked, portal.publicUrl) ?? here
-  const cancelAction = `${here}/cancellation`
+  const returnTo = addressOf(req)
+  const cancelAction = addressOf(req, '/cancellation')
   if (await hasSecondFactor(portal, identityId)) {
     return showSecondStep(req, res, {
       identityId,
-      action: `${here}/second-factor`,
+      action: addressOf(req, '/second-factor'),
       cancelHref: null,
       cancelAction,
       reason: `${appName} asks for your second factor, ${username}.`,
@@ -128,13 +128,32 @@ async function showStepUp(
   )
 }
 
-async function leadOn(req: Request<{ uid: string }>, res: Response, url: string | null): Promise<void> {
+function interactionContextOf(req: Request): InteractionContext {
+  const { portal, provider } = contextOf(req)
+  return { portal, provider: provider() }
+}
+
+function requestOf(req: InteractionPageRequest, res: Response): InteractionRequest {
+  return { req, res, uid: req.params.uid, search: searchOf(req) }
+}
+
+/** The page of this interaction, or where a form of it goes. The query comes along, because the request may travel in it. */
+function addressOf(req: InteractionPageRequest, act = ''): string {
+  const search = searchOf(req)
+  return `/interaction/${encodeURIComponent(req.params.uid)}${act}${search === '' ? '' : `?${search}`}`
+}
+
+function searchOf(req: Request): string {
+  return req.originalUrl.split('?')[1] ?? ''
+}
+
+async function leadOn(req: InteractionPageRequest, res: Response, url: string | null): Promise<void> {
   if (url === null) return showLost(req, res, null, null)
   res.redirect(303, url)
 }
 
 async function showLost(
-  req: Request<{ uid: string }>,
+  req: InteractionPageRequest,
   res: Response,
   appName: string | null,
   continueHref: string | null,

@@ -1,0 +1,110 @@
+import { addressKey } from '../domain/address-keys.ts'
+import { decryptWithAny, encrypt } from '../domain/encryption.ts'
+import type { Portal } from '../domain/portal.ts'
+import { hourlyTally } from '../domain/tallies.ts'
+import { epochSeconds } from '../domain/time.ts'
+
+/** What the protocol library keeps of an authorization request while a page is open. */
+export interface BegunInteraction {
+  params: Record<string, unknown>
+  prompt: { name: string; reasons: string[]; details: Record<string, unknown> }
+  returnTo: string
+  lastSubmission?: Record<string, unknown>
+  parJti?: string
+}
+
+/** How long a page may stay open before its request has to be made again (seconds). */
+export const INTERACTION_LIFE = 3600
+
+/**
+ * Bytes of a request as it is kept. With a `state` of 8,000 characters it fits, sealed, beside the cookies into the 16 kB of
+ * headers that Node.js reads.
+ */
+const LONGEST_REQUEST = 9500
+
+const KIND = 'Interaction'
+/** Between the answer on a page and the redirect that takes it (seconds). */
+const ANSWER_LIFE = 60
+/**
+ * Characters of a sealed request that may stand in a URL. Reverse proxies commonly give all headers of an answer one page of 4 kB.
+ */
+const LONGEST_IN_URL = 2000
+/** Long requests that are kept for one IP address (IPv6: its /64), and for all, in an hour. */
+const KEPT_PER_ADDRESS = 100
+const KEPT_PER_HOUR = 10_000
+
+/** True for the parameters of a request that no page could lead back to its app. */
+export function isTooLong(params: object): boolean {
+  return Buffer.byteLength(JSON.stringify(params)) > LONGEST_REQUEST
+}
+
+/** What its app is told. */
+export const TOO_LONG = `the authorization request is longer than ${LONGEST_REQUEST} bytes`
+
+/**
+ * Where a browser goes when a page is needed. Strangers begin requests at no cost, so the stores keep nothing for them: the
+ * request travels in the URL, sealed for this interaction. Only a long one is kept, or one that the app had pushed to keep it
+ * out of URLs, and its own URL holds no more than its id. Beyond so many of one IP address these travel in the URL as well:
+ * strangers fill no store, and lock nobody out who shares their address. The client id stands beside it for the pages on the
+ * way, which name the app.
+ */
+export async function begin(portal: Portal, uid: string, begun: BegunInteraction, address: string): Promise<string> {
+  const isPushed = begun.parJti !== undefined
+  const query = new URLSearchParams(isPushed ? {} : { client_id: String(begun.params['client_id']) })
+  const request = seal(portal, uid, begun)
+  if ((isPushed || request.length > LONGEST_IN_URL) && (await mayKeep(portal, address))) {
+    await portal.storage.handshakes.put(KIND, uid, begun, INTERACTION_LIFE)
+  } else {
+    query.set('request', request)
+  }
+  return `/interaction/${uid}${query.size === 0 ? '' : `?${query}`}`
+}
+
+/** The request of an interaction from its URL, or from the store. @returns null when it is in neither */
+export async function findBegun(
+  portal: Portal,
+  uid: string,
+  search: URLSearchParams,
+): Promise<{ begun: BegunInteraction; isExpired: boolean } | null> {
+  const opened = open(portal, uid, search.get('request'))
+  if (opened !== null) return opened
+  const found = await portal.storage.handshakes.find(KIND, uid)
+  return found === null ? null : { begun: found.payload as unknown as BegunInteraction, isExpired: false }
+}
+
+/** Keeps what came of the page for the redirect that follows at once. */
+export async function keepAnswer(portal: Portal, uid: string, begun: BegunInteraction, result: object): Promise<void> {
+  await portal.storage.handshakes.put(KIND, uid, { ...begun, result }, ANSWER_LIFE)
+}
+
+function seal(portal: Portal, uid: string, begun: BegunInteraction): string {
+  const until = epochSeconds(portal.clock()) + INTERACTION_LIFE
+  return encrypt(JSON.stringify({ until, begun }), uid, portal.secrets[0].interactionEncryption)
+}
+
+/** `iv.tag.ciphertext`, as `encrypt` writes it. */
+const SEALED = /^[\w-]{16}\.[\w-]{22}\.[\w-]+$/
+
+function open(
+  portal: Portal,
+  uid: string,
+  sealed: string | null,
+): { begun: BegunInteraction; isExpired: boolean } | null {
+  if (sealed === null || !SEALED.test(sealed)) return null
+  const keys = portal.secrets.map((each) => each.interactionEncryption)
+  const opened = decryptWithAny(sealed, uid, keys)
+  if (opened === null) return null
+  const { until, begun } = JSON.parse(opened.plaintext) as { until: number; begun: BegunInteraction }
+  return { begun, isExpired: until <= epochSeconds(portal.clock()) }
+}
+
+async function mayKeep(portal: Portal, address: string): Promise<boolean> {
+  for (const { name, free, seconds } of [
+    hourlyTally(portal, 'long-request', addressKey(address), KEPT_PER_ADDRESS),
+    hourlyTally(portal, 'long-request', 'all', KEPT_PER_HOUR),
+  ]) {
+    const { points } = await portal.storage.counters.add(name, seconds)
+    if (points > free) return false
+  }
+  return true
+}

@@ -1,0 +1,6 @@
+import type { Portal } from '../domain/portal.ts'
+
+/** What all cookies of the protocol have in common; their paths and lives are their own. */
+export function protocolCookie({ publicUrl }: Portal) {
+  return { signed: true, httpOnly: true, sameSite: 'lax', secure: publicUrl.startsWith('https:') } as const
+}

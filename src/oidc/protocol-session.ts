@@ -22,9 +22,11 @@ export function followIdentitySession(provider: Provider): void {
   const stored = Session.get
   Session.get = async function derive(this: typeof Session, context) {
     const ctx = context as KoaContextWithOIDC
-    const session = isLogout(ctx) ? await stored.call(this, ctx) : new this()
+    const session = isLogout(ctx) && !isIdleLogout(ctx) ? await stored.call(this, ctx) : new this()
     ctx.oidc.entity('Session', session)
     const { signedIn } = ctx.req
+    // What is not touched is not stored, and the library touches it with whatever it writes.
+    if (isIdleLogout(ctx)) Object.defineProperty(session, 'touched', { value: false })
     Object.assign(session, {
       accountId: signedIn?.identityId,
       loginTs: signedIn ? epochSeconds(signedIn.createdAt) : undefined,
@@ -67,6 +69,11 @@ export function followIdentitySession(provider: Provider): void {
 
 function isLogout(ctx: KoaContextWithOIDC): boolean {
   return ctx.oidc.route.startsWith('end_session')
+}
+
+/** An app asks to sign somebody out where nobody is signed in: there is no question to remember. */
+export function isIdleLogout({ req, oidc }: KoaContextWithOIDC): boolean {
+  return oidc.route === 'end_session' && !req.signedIn
 }
 
 /** Whether an app hears of endings, and so must be able to tell its sessions apart. */

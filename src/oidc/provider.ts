@@ -18,7 +18,7 @@ import { readPlainForm } from './plain-forms.ts'
 import { answerPlainIntrospection } from './plain-introspection.ts'
 import { answerPlainRefresh } from './plain-refresh.ts'
 import { answerPlainUserinfo } from './plain-userinfo.ts'
-import { followIdentitySession } from './protocol-session.ts'
+import { followIdentitySession, isIdleLogout } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
@@ -172,12 +172,24 @@ function createProvider(
           Object.assign(ctx.body as object, ctx.state['refusal'])
         }
         break
+      case 'end_session':
+        if (isIdleLogout(ctx as KoaContextWithOIDC) && ctx.status === 200) leadOnSignedOut(ctx as KoaContextWithOIDC)
+        break
       case 'end_session_confirm':
         if ((oidc.session as { destroyed?: boolean } | undefined)?.destroyed === true) await signOut(ctx.req, ctx.res)
         break
     }
   })
   return provider
+}
+
+/** Where the answer to the question would lead (RP-Initiated Logout 1.0 §3). */
+function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
+  const { post_logout_redirect_uri: home, state } = ctx.oidc.params ?? {}
+  const destination = new URL(typeof home === 'string' ? home : ctx.oidc.urlFor('end_session_success'))
+  if (typeof home === 'string' && typeof state === 'string') destination.searchParams.set('state', state)
+  ctx.status = 303
+  ctx.redirect(destination.href)
 }
 
 /** Where apps prove who they are. */

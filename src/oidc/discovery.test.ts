@@ -168,7 +168,7 @@ for (const path of [...DOCUMENTS, '/oauth/jwks']) {
       assert.equal(answer.body.includes('evil'), false)
     }
     const { host } = new URL(server.url)
-    for (const target of [`http://evil.test${path}`, `${server.url}${path}`, `//evil.test${path}`]) {
+    for (const target of [`http://evil.test${path}`, `//evil.test${path}`]) {
       const answer = await send(port, { path: target, headers: { host } })
       assert.ok([400, 404, 421].includes(answer.status), `${target}: ${answer.status}`)
       assert.equal(answer.body.includes('token_endpoint'), false)

@@ -76,7 +76,7 @@ export async function exchangeCode(
     JSON.stringify({
       access_token: signer.applicationToken(claims),
       expires_in: claims.exp - claims.iat,
-      id_token: signer.idToken({
+      id_token: await signer.idToken({
         sub: identityId,
         nonce,
         aud: clientId,

@@ -1,29 +1,35 @@
 import { verify } from 'node:crypto'
 import type { ApplicationTokenClaims } from '../../src/domain/application-tokens.ts'
 import type { Portal } from '../../src/domain/portal.ts'
-import { signWith } from '../../src/domain/signing-keys.ts'
+import { signInBackground, type SigningKey, signWith } from '../../src/domain/signing-keys.ts'
 
 export interface Signer {
   applicationToken(claims: object): string
-  idToken(claims: object): string
+  idToken(claims: object): Promise<string>
   /** Null when the signature does not hold. */
   verified(token: string): ApplicationTokenClaims | null
 }
 
-/** ES256 with the portal's own function and key, and headers that are written once. */
+/** As the portal signs, with its own functions and keys, and headers that are written once. */
 export function createSigner(portal: Portal): Signer {
   const key = portal.keys.signer('ES256')
-  const header = (typ: string) => Buffer.from(JSON.stringify({ alg: key.alg, typ, kid: key.kid })).toString('base64url')
-  const signed = (head: string, claims: object) => {
-    const input = `${head}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
-    return `${input}.${signWith(key, input).toString('base64url')}`
-  }
-  const applicationHeader = header('at+jwt')
-  const idHeader = header('JWT')
+  const idKey = portal.keys.signer('RS256')
+  const header = ({ alg, kid }: SigningKey, typ: string) =>
+    Buffer.from(JSON.stringify({ alg, typ, kid })).toString('base64url')
+  const inputOf = (head: string, claims: object) =>
+    `${head}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+  const applicationHeader = header(key, 'at+jwt')
+  const idHeader = header(idKey, 'JWT')
 
   return {
-    applicationToken: (claims) => signed(applicationHeader, claims),
-    idToken: (claims) => signed(idHeader, claims),
+    applicationToken(claims) {
+      const input = inputOf(applicationHeader, claims)
+      return `${input}.${signWith(key, input).toString('base64url')}`
+    },
+    async idToken(claims) {
+      const input = inputOf(idHeader, claims)
+      return `${input}.${(await signInBackground(idKey, input)).toString('base64url')}`
+    },
     verified(token) {
       const end = token.lastIndexOf('.')
       const holds = verify(

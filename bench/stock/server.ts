@@ -16,6 +16,7 @@ const APPLICATION_TOKEN_LIFE = 300
 const pool = new pg.Pool({ connectionString: given('DATABASE_URL'), max: 10 })
 const redis = env['REDIS_URL'] === undefined ? null : new Redis(env['REDIS_URL'])
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const { privateKey: rsaKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 const provider = new Provider(given('ISSUER'), {
   adapter: (type) => (redis === null ? new PostgresAdapter(pool, type) : new RedisAdapter(redis, type)),
@@ -25,9 +26,14 @@ const provider = new Provider(given('ISSUER'), {
     redirect_uris: [given('REDIRECT_URI')],
     grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: 'client_secret_basic',
-    id_token_signed_response_alg: 'ES256',
+    id_token_signed_response_alg: 'RS256',
   })),
-  jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }] },
+  jwks: {
+    keys: [
+      { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' },
+      { ...rsaKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' },
+    ],
+  },
   cookies: { keys: [given('COOKIE_KEY')] },
   // Only so that one load generator fits every subject.
   routes: {

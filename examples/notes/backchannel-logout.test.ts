@@ -10,8 +10,8 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 const LOGOUT = { 'http://schemas.openid.net/event/backchannel-logout': {} }
 const NAMES = { sub: 'ada', sid: 'her-browser', fam: 'her-family' }
 
-const keys = await generateKeyPair('ES256', { extractable: true })
-const strangersKeys = await generateKeyPair('ES256')
+const keys = await generateKeyPair('RS256', { extractable: true })
+const strangersKeys = await generateKeyPair('RS256')
 /** All that Notes asks a portal for before it believes a logout token. */
 const portal = createServer((req, res) => {
   res.setHeader('content-type', 'application/json')
@@ -45,7 +45,7 @@ after(() => {
 async function logoutToken(change: JWTPayload = {}, { typ = 'logout+jwt', key = keys.privateKey } = {}) {
   const now = Math.floor(Date.now() / 1000)
   const claims = { iss: issuer, aud: 'notes', iat: now, exp: now + 120, jti: randomUUID(), events: LOGOUT, ...NAMES }
-  return new SignJWT({ ...claims, ...change }).setProtectedHeader({ alg: 'ES256', typ }).sign(key)
+  return new SignJWT({ ...claims, ...change }).setProtectedHeader({ alg: 'RS256', typ }).sign(key)
 }
 
 async function tell(token: string): Promise<Response> {
@@ -58,7 +58,7 @@ async function connected(names: { sub: string; sid?: string; fam?: string } = NA
   const session = findSession({ headers: { cookie } } as Request)
   assert.ok(session)
   const applicationToken = await new SignJWT({ fam: names.fam })
-    .setProtectedHeader({ alg: 'ES256' })
+    .setProtectedHeader({ alg: 'RS256' })
     .sign(keys.privateKey)
   session.connection = {
     who: names.sub,

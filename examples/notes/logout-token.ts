@@ -40,7 +40,7 @@ async function verifiedClaims(token: string) {
       audience: settings.appId,
       typ: 'logout+jwt',
       // What Notes' ID tokens are signed with.
-      algorithms: ['ES256'],
+      algorithms: ['RS256'],
       requiredClaims: ['iat', 'exp', 'jti', 'events'],
       maxTokenAge: '5 min',
       clockTolerance: '10 s',

@@ -53,10 +53,10 @@ test('an app that was created signs people in at once, and its secret is shown o
   const [shown, listed] = await Promise.all([app('show', 'wiki', '--json'), app('list')])
   assert.equal((shown.stdout + listed.stdout).includes(secret as string), false)
   assert.doesNotMatch(shown.stdout, /secret/)
-  const { name, type, state, redirect_uris: uris, audience } = printed(shown)
+  const { name, type, state, redirect_uris: uris, audience, id_token_alg: alg } = printed(shown)
   assert.deepEqual(
-    [name, type, state, uris, audience],
-    ['Wiki', 'confidential', 'enabled', [CALLBACK], `${server.url}/apps/wiki`],
+    [name, type, state, uris, audience, alg],
+    ['Wiki', 'confidential', 'enabled', [CALLBACK], `${server.url}/apps/wiki`, 'RS256'],
   )
   assert.match(
     listed.stdout,

@@ -12,6 +12,7 @@ import {
   rotateSecret,
 } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
+import { DEFAULT_ID_TOKEN_ALG } from '../domain/signing-keys.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 
@@ -59,7 +60,7 @@ export function addAppCommands(program: Command): void {
         familyRenewal: null,
         scope: OPENID_SCOPES.join(' '),
         allowNoPkce: false,
-        idTokenAlg: 'ES256',
+        idTokenAlg: DEFAULT_ID_TOKEN_ALG,
         applicationTokenTtl: null,
         familyIdle: null,
         familyMax: null,
@@ -129,7 +130,7 @@ function withSettings(command: Command): Command {
     .option('--audience <audience>', 'aud of its application tokens (default: <issuer>/apps/<client id>)')
     .option('--scope <scopes>', 'every scope it may ask for, separated by spaces')
     .option('--allow-no-pkce', 'for a confidential app whose library cannot do better')
-    .option('--id-token-alg <alg>', 'ES256 (default) or RS256')
+    .option('--id-token-alg <alg>', 'RS256 (default for new apps), ES256 or EdDSA')
     .option('--application-token-ttl <seconds>', 'life of its application tokens', whole)
     .option('--family-idle <seconds>', 'how long a family may go unused', whole)
     .option('--family-max <seconds>', 'how long a family may last', whole)

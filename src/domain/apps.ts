@@ -6,6 +6,7 @@ import {
   findApp,
   findAppFast,
   insertApp,
+  isIdTokenAlgUsed,
   listApps,
   listDisabledClientIds,
   updateApp,
@@ -20,7 +21,7 @@ import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
 import { addSeconds } from './time.ts'
 
 export type { AppProof, AppRow }
-export { findApp, findAppFast, listApps }
+export { findApp, findAppFast, isIdTokenAlgUsed, listApps }
 
 export const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'] as const
 
@@ -194,7 +195,7 @@ function faultsOf(settings: AppSettings): string[] {
   if (!settings.scope.split(' ').includes('openid')) faults.push('the scope must contain openid')
   if (settings.allowNoPkce && settings.isPublic) faults.push('a public app cannot do without PKCE (RFC 9700 §2.1.1)')
   if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
-    faults.push(`ID tokens are signed with ${SIGNING_ALGS.join(' or ')}`)
+    faults.push(`ID tokens are signed with one of ${SIGNING_ALGS.join(', ')}`)
   faults.push(
     ...listenerFaults('back-channel logout URI', settings.backchannelLogoutUri, settings.isPublic),
     ...listenerFaults('event receiver URI', settings.eventReceiverUri, settings.isPublic),

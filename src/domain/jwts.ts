@@ -1,5 +1,12 @@
 import type { Portal } from './portal.ts'
-import { type SigningAlg, type SigningKey, signWith, type VerificationKey, verifiesWith } from './signing-keys.ts'
+import {
+  type SigningAlg,
+  signInBackground,
+  type SigningKey,
+  signWith,
+  type VerificationKey,
+  verifiesWith,
+} from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
 import type { VerifiedTokens } from './verified-tokens.ts'
 
@@ -27,6 +34,12 @@ export type JwtClaims = Record<string, unknown> & { exp: number }
 export function signJwt(key: SigningKey, kind: JwtKind, claims: object): string {
   const input = `${headerOf(key, kind)}.${encode(claims)}`
   return `${input}.${signWith(key, input).toString('base64url')}`
+}
+
+/** The same with any key, also one whose signatures take long. */
+export async function signJwtInBackground(key: SigningKey, kind: JwtKind, claims: object): Promise<string> {
+  const input = `${headerOf(key, kind)}.${encode(claims)}`
+  return `${input}.${(await signInBackground(key, input)).toString('base64url')}`
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { NewNotice } from '../storage/notices.ts'
 import type { AppRow } from './apps.ts'
-import { signJwt } from './jwts.ts'
+import { signJwtInBackground } from './jwts.ts'
 import type { Portal } from './portal.ts'
 import type { SigningAlg } from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
@@ -15,9 +15,9 @@ const TTL = 120
  * A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4), signed as the app's ID tokens are. Never with a nonce. `fam` is
  * ours: the family that its application tokens name, for an app that keeps no `sid`.
  */
-export function signLogoutToken(portal: Portal, ended: EndedDelegation, app: AppRow): string {
+export async function signLogoutToken(portal: Portal, ended: EndedDelegation, app: AppRow): Promise<string> {
   const iat = epochSeconds(portal.clock())
-  return signJwt(portal.keys.signer(app.idTokenAlg as SigningAlg), 'logout', {
+  return signJwtInBackground(portal.keys.signer(app.idTokenAlg as SigningAlg), 'logout', {
     iss: portal.publicUrl,
     sub: ended.identityId,
     aud: app.clientId,

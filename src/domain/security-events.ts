@@ -1,7 +1,7 @@
 import type { NewNotice } from '../storage/notices.ts'
 import type { AppRow } from './apps.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
-import { signJwt } from './jwts.ts'
+import { signJwtInBackground } from './jwts.ts'
 import type { Portal } from './portal.ts'
 import type { SigningAlg } from './signing-keys.ts'
 import { epochSeconds } from './time.ts'
@@ -12,7 +12,12 @@ export type FamilyEvent = Pick<NewNotice, 'id' | 'identityId' | 'familyId' | 'si
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 
 /** Says that a family has ended, by whom and why (CAEP 1.0 §3.1). */
-export function signSessionRevoked(portal: Portal, event: FamilyEvent, cause: EndCause, app: AppRow): string {
+export async function signSessionRevoked(
+  portal: Portal,
+  event: FamilyEvent,
+  cause: EndCause,
+  app: AppRow,
+): Promise<string> {
   return signEvent(portal, event, app, 'session-revoked', {
     initiating_entity: INITIATORS[cause],
     reason_admin: { en: `${cause}: ${END_CAUSES[cause].words}` },
@@ -21,12 +26,12 @@ export function signSessionRevoked(portal: Portal, event: FamilyEvent, cause: En
 }
 
 /** Says what the next application token of a family will say (CAEP 1.0 §3.2), so that the app refreshes now. */
-export function signTokenClaimsChange(
+export async function signTokenClaimsChange(
   portal: Portal,
   event: FamilyEvent,
   claims: { roles: string[] },
   app: AppRow,
-): string {
+): Promise<string> {
   return signEvent(portal, event, app, 'token-claims-change', { initiating_entity: 'admin', claims })
 }
 
@@ -34,8 +39,14 @@ export function signTokenClaimsChange(
  * A security event token (RFC 8417), signed as the app's ID tokens are. Its subject is in `sub_id` (RFC 9493) and nothing is in
  * `sub` or `exp`, so that no ID token has that shape (Shared Signals Framework 1.0). `fam` is ours.
  */
-function signEvent(portal: Portal, event: FamilyEvent, app: AppRow, type: string, about: object): string {
-  return signJwt(portal.keys.signer(app.idTokenAlg as SigningAlg), 'event', {
+async function signEvent(
+  portal: Portal,
+  event: FamilyEvent,
+  app: AppRow,
+  type: string,
+  about: object,
+): Promise<string> {
+  return signJwtInBackground(portal.keys.signer(app.idTokenAlg as SigningAlg), 'event', {
     iss: portal.publicUrl,
     iat: epochSeconds(portal.clock()),
     jti: event.id,

@@ -9,7 +9,15 @@ import { openStorage, type Storage } from '../storage/storage.ts'
 import { createClock, type TestClock } from '../testing/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
 import { deriveSecrets } from './secrets.ts'
-import { KeyRing, LONGEST_TOKEN, type SigningAlg, type SigningKey, signWith, verifiesWith } from './signing-keys.ts'
+import {
+  KeyRing,
+  LONGEST_TOKEN,
+  SIGNING_ALGS,
+  signInBackground,
+  type SigningKey,
+  signWith,
+  verifiesWith,
+} from './signing-keys.ts'
 
 const OLD = 'the old root secret, of 32 bytes or more'
 const NEW = 'the new root secret, of 32 bytes or more'
@@ -50,7 +58,7 @@ test('a new portal has one key for each algorithm, which signs at once', async (
   const ring = await openRing()
   assert.deepEqual(
     ring.published().map(({ alg }) => alg),
-    ['ES256', 'RS256'],
+    ['ES256', 'RS256', 'EdDSA'],
   )
   assert.equal(ring.signer('ES256').kid, ring.published()[0]?.kid)
   assert.equal(publishedKey(ring, ring.signer('RS256').kid)?.alg, 'RS256')
@@ -61,7 +69,21 @@ test('processes that make the first keys at once agree on one set', async () => 
   const rings = await Promise.all([openRing([OLD], storage), openRing([OLD], otherStorage)])
   assert.equal(new Set(rings.map((ring) => ring.signer('ES256').kid)).size, 1)
   assert.equal(new Set(rings.map((ring) => ring.signer('RS256').kid)).size, 1)
-  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 3)
+})
+
+test('a portal from before an algorithm gets a key for it at its next start, and keeps those it has', async () => {
+  const first = (await openRing()).published().map(({ kid }) => kid)
+  await (await storage.prisma()).signingKey.deleteMany({ where: { alg: 'RS256' } })
+  const ring = await openRing()
+  const kids = ring.published().map(({ kid }) => kid)
+  assert.deepEqual([kids[0], kids[2]], [first[0], first[2]])
+  assert.notEqual(kids[1], first[1])
+  assert.equal(ring.signer('RS256').signsFrom.getTime(), clock().getTime())
+  assert.deepEqual(
+    (await openRing()).published().map(({ kid }) => kid),
+    kids,
+  )
 })
 
 test('a process whose clock is a little behind signs with the first keys all the same', async () => {
@@ -91,7 +113,7 @@ test('a replaced key stays published until the last token it signed has expired,
   clock.advance(900 + LONGEST_TOKEN - 1)
   assert.notEqual(publishedKey(ring, first), null)
   await ring.reload()
-  assert.equal(await (await storage.prisma()).signingKey.count(), 4)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 6)
   clock.advance(1)
   assert.equal(publishedKey(ring, first), null)
   await ring.reload()
@@ -105,7 +127,7 @@ test('a replaced key stays published until the last token it signed has expired,
   assert.notEqual(ring.signer('ES256').kid, first)
 })
 
-for (const alg of ['ES256', 'RS256'] as const) {
+for (const alg of SIGNING_ALGS) {
   test(`what a replaced ${alg} key has signed can be told from anything else as long as a sign-in may last`, async () => {
     const ring = await openRing()
     const first = ring.signer(alg)
@@ -131,7 +153,7 @@ for (const alg of ['ES256', 'RS256'] as const) {
       ring.remembered().some(({ kid }) => kid === first.kid),
       false,
     )
-    assert.equal(await (await storage.prisma()).signingKey.count(), 2)
+    assert.equal(await (await storage.prisma()).signingKey.count(), 3)
   })
 }
 
@@ -155,7 +177,7 @@ test('two rotations in a row leave a key that signs at every moment', async () =
     clock.advance(60)
     await ring.reload()
   }
-  assert.equal((await wholeKeys()).length, 2)
+  assert.equal((await wholeKeys()).length, 3)
 })
 
 test('another process knows the next key once it has looked, before it signs', async () => {
@@ -193,7 +215,21 @@ test('a secret that does not open the keys is refused in words that say what to 
     assert.equal(error.message.includes(NEW), false)
     return true
   })
-  assert.equal(await (await storage.prisma()).signingKey.count(), 2)
+  assert.equal(await (await storage.prisma()).signingKey.count(), 3)
+})
+
+test('a portal from before an algorithm gets a key for it at its next start, and keeps those it has', async () => {
+  const first = (await openRing()).published().map(({ kid }) => kid)
+  await (await storage.prisma()).signingKey.deleteMany({ where: { alg: 'RS256' } })
+  const ring = await openRing()
+  const kids = ring.published().map(({ kid }) => kid)
+  assert.deepEqual([kids[0], kids[2]], [first[0], first[2]])
+  assert.notEqual(kids[1], first[1])
+  assert.equal(ring.signer('RS256').signsFrom.getTime(), clock().getTime())
+  assert.deepEqual(
+    (await openRing()).published().map(({ kid }) => kid),
+    kids,
+  )
 })
 
 test('a key that was swapped for another, or tampered with, is refused', async () => {
@@ -238,7 +274,7 @@ test('bytes that are no signature verify nothing', async () => {
   assert.equal(verifiesWith(key, 'another message', good), false)
 })
 
-for (const alg of ['ES256', 'RS256'] satisfies SigningAlg[]) {
+for (const alg of SIGNING_ALGS) {
   test(`a ${alg} signature is what any library expects`, async () => {
     const key = (await openRing()).signer(alg)
     const encode = (text: string) => Buffer.from(text).toString('base64url')
@@ -248,6 +284,7 @@ for (const alg of ['ES256', 'RS256'] satisfies SigningAlg[]) {
     const { payload } = await compactVerify(jws, await importSPKI(spki, alg), { algorithms: [alg] })
     assert.equal(Buffer.from(payload).toString(), 'a payload')
     assert.deepEqual(signWith(key, Buffer.from(input)).length, signWith(key, input).length)
+    assert.equal(verifiesWith(key, input, await signInBackground(key, input)), true)
   })
 }
 

@@ -1,10 +1,11 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
-import type { JsonWebKey, KeyObject } from 'node:crypto'
+import type { JsonWebKey, KeyObject, KeyPairKeyObjectResult } from 'node:crypto'
+import { promisify } from 'node:util'
 import {
   deleteSigningKeys,
   ERASED,
   erasePrivateHalves,
-  insertFirstSigningKeys,
+  insertMissingSigningKeys,
   insertSigningKey,
   listSigningKeys,
   type SigningKeyRow,
@@ -15,8 +16,10 @@ import { decryptWithAny, encrypt } from './encryption.ts'
 import type { DerivedKeys, Secrets } from './secrets.ts'
 import { addSeconds } from './time.ts'
 
-export const SIGNING_ALGS = ['ES256', 'RS256'] as const
+export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA'] as const
 export type SigningAlg = (typeof SIGNING_ALGS)[number]
+/** What the ID tokens of a new app are signed with: what every client takes that is not told (OpenID Connect Core §15.1). */
+export const DEFAULT_ID_TOKEN_ALG: SigningAlg = 'RS256'
 
 export interface VerificationKey {
   kid: string
@@ -51,12 +54,14 @@ export class KeyRing {
     this.#clock = clock
   }
 
-  /** Opens the ring, with first keys made when there are none. @throws when no secret opens the stored keys. */
+  /** Opens the ring, with a first key made for each algorithm that has none. @throws when no secret opens the stored keys. */
   static async open(storage: Storage, secrets: Secrets, clock: () => Date): Promise<KeyRing> {
-    if ((await listSigningKeys(storage)).length === 0) {
-      await insertFirstSigningKeys(
+    const known = new Set((await listSigningKeys(storage)).map(({ alg }) => alg))
+    const missing = SIGNING_ALGS.filter((alg) => !known.has(alg))
+    if (missing.length > 0) {
+      await insertMissingSigningKeys(
         storage,
-        SIGNING_ALGS.map((alg) => makeKey(alg, secrets[0], clock(), clock())),
+        missing.map((alg) => makeKey(alg, secrets[0], clock(), clock())),
       )
     }
     const ring = new KeyRing(storage, secrets, clock)
@@ -147,11 +152,24 @@ function publicHalf({ kid, alg, publicJwk }: SigningKeyRow): VerificationKey {
   return { kid, alg: alg as SigningAlg, publicKey }
 }
 
-/** A JWS signature (RFC 7518 §3), synchronous: a signature in libuv's pool would wait behind passwords. */
+/** A JWS signature (RFC 7518 §3, RFC 8037 §3.1), synchronous: a short one is made sooner than handed to another thread. */
 export function signWith(key: SigningKey, data: string | Uint8Array): Buffer {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data
-  const signature = sign('sha256', bytes, key.privateKey)
+  const signature = sign(digestOf(key), bytes, key.privateKey)
   return key.alg === 'ES256' ? rawOf(signature) : signature
+}
+
+/** The same; an RSA signature, which takes ten times as long, is made in libuv's pool, where passwords leave a thread free. */
+export async function signInBackground(key: SigningKey, data: string | Uint8Array): Promise<Buffer> {
+  if (key.alg !== 'RS256') return signWith(key, data)
+  return signAsync(digestOf(key), typeof data === 'string' ? Buffer.from(data) : data, key.privateKey)
+}
+
+const signAsync = promisify<string | null, Uint8Array, KeyObject, Buffer>(sign)
+
+/** Ed25519 hashes by itself. */
+function digestOf({ alg }: VerificationKey): string | null {
+  return alg === 'EdDSA' ? null : 'sha256'
 }
 
 /**
@@ -173,9 +191,10 @@ function rawOf(der: Buffer): Buffer {
 }
 
 /** Whether a JWS signature (RFC 7518 §3; of ES256 64 bytes) is this key's. */
-export function verifiesWith({ alg, publicKey }: VerificationKey, data: string, raw: Buffer): boolean {
-  if (alg === 'RS256') return verify('sha256', Buffer.from(data), publicKey, raw)
-  return raw.length === 64 && verify('sha256', Buffer.from(data), publicKey, derOf(raw))
+export function verifiesWith(key: VerificationKey, data: string, raw: Buffer): boolean {
+  const { alg, publicKey } = key
+  if (alg === 'ES256') return raw.length === 64 && verify('sha256', Buffer.from(data), publicKey, derOf(raw))
+  return verify(digestOf(key), Buffer.from(data), publicKey, raw)
 }
 
 /** The other way round, for the same reason. */
@@ -191,10 +210,7 @@ function derOf(raw: Buffer): Buffer {
 }
 
 function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom: Date): SigningKeyRow {
-  const { privateKey, publicKey } =
-    alg === 'ES256'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const { privateKey, publicKey } = generatePair(alg)
   const kid = randomBytes(12).toString('base64url')
   const publicJwk: JsonWebKey = publicKey.export({ format: 'jwk' })
   const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
@@ -205,6 +221,17 @@ function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom:
     encryptedPrivate: encryptPem(pem, kid, keys),
     createdAt,
     signsFrom,
+  }
+}
+
+function generatePair(alg: SigningAlg): KeyPairKeyObjectResult {
+  switch (alg) {
+    case 'ES256':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    case 'RS256':
+      return generateKeyPairSync('rsa', { modulusLength: 2048 })
+    case 'EdDSA':
+      return generateKeyPairSync('ed25519')
   }
 }
 

@@ -1,6 +1,7 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
 import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
+import type { SigningAlg } from '../domain/signing-keys.ts'
 import type { Model } from './model.ts'
 
 declare module 'oidc-provider' {
@@ -42,7 +43,7 @@ function metadataOf(app: AppRow): ClientMetadata {
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     scope: openid.join(' '),
-    id_token_signed_response_alg: app.idTokenAlg === 'RS256' ? 'RS256' : 'ES256',
+    id_token_signed_response_alg: app.idTokenAlg as SigningAlg,
     app,
   }
 }

@@ -49,7 +49,6 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: (_ctx, origin, client) =>
       (client.redirectUris ?? []).some((uri) => isOriginOf(uri, origin)) && client.app.isPublic,
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
     extraClientMetadata: { properties: ['app'] },
 
     // Every authorization gives a family with a refresh token: that is what an app is here for.

@@ -99,7 +99,7 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
     'client_secret_post',
     'none',
   ])
-  assert.deepEqual((told['id_token_signing_alg_values_supported'] as string[]).toSorted(), ['ES256', 'RS256'])
+  assert.deepEqual((told['id_token_signing_alg_values_supported'] as string[]).toSorted(), ['ES256', 'EdDSA', 'RS256'])
   assert.deepEqual(told['subject_types_supported'], ['public'])
   for (const scope of ['openid', 'profile', 'email', 'address', 'phone', 'offline_access']) {
     assert.ok((told['scopes_supported'] as string[]).includes(scope), scope)

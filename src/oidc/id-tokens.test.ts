@@ -1,26 +1,33 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { type AppRow, changeApp, findApp } from '../domain/apps.ts'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { claimsOf, Client } from '../testing/client.ts'
+import { createClock } from '../testing/clock.ts'
 import { ada } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 
+const clock = createClock()
 let server: TestServer
 let browser: Browser
 let adasId: string
 let notes: Client
-let legacy: Client
+let chooser: Client
 
 before(async () => {
-  server = await startTestServer()
+  server = await startTestServer({ clock })
   adasId = await server.addIdentity(ada)
-  const rsa = { ...notesApp, name: 'Legacy', idTokenAlg: 'RS256' }
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
-  legacy = new Client(server.url, 'legacy', await server.addApp('legacy', rsa), CALLBACK)
+  chooser = new Client(
+    server.url,
+    'chooser',
+    await server.addApp('chooser', { ...notesApp, name: 'Chooser' }),
+    CALLBACK,
+  )
   browser = new Browser(server.url)
   await browser.signIn(ada)
 })
@@ -37,7 +44,7 @@ test('an ID token says who signed in, when, how, for which app and for which req
     nonce: 'a nonce of mine',
     max_age: '3600',
   })
-  const { payload } = await verify(token, 'notes', 'ES256')
+  const { payload } = await verify(token, 'notes', 'RS256')
   const { iat, exp, auth_time: authTime, sid, at_hash: atHash, ...rest } = payload
   assert.deepEqual(rest, {
     iss: server.url,
@@ -53,16 +60,32 @@ test('an ID token says who signed in, when, how, for which app and for which req
   if (sid !== undefined) assert.match(sid as string, /^[\w-]{16,}$/)
 })
 
-test('an app that asks for RS256 gets it, and an ES256 application token beside it', async () => {
-  const tokens = await legacy.connect(browser)
-  await verify(tokens.id_token, 'legacy', 'RS256')
-  await verify(tokens.access_token, 'notes', 'ES256')
+test('an app that asks for no algorithm gets RS256, one that asks gets its own, and both an ES256 application token', async () => {
+  const published = async () => {
+    const { keys } = (await (await fetch(`${server.url}/oauth/jwks`)).json()) as { keys: { alg: string }[] }
+    return keys.map(({ alg }) => alg).toSorted()
+  }
+  // Some verifiers refuse a whole set for one key type they do not know.
+  assert.deepEqual(await published(), ['ES256', 'RS256'])
+  for (const alg of ['RS256', 'ES256', 'EdDSA']) {
+    const app = (await findApp(server.portal.storage, 'chooser')) as AppRow
+    if (alg !== 'RS256') await changeApp(server.portal, app, { idTokenAlg: alg })
+    // The library makes an ID token where claims are asked for by name, and the portal where they are not.
+    const claims = JSON.stringify({ id_token: { email: null } })
+    clock.advance(1)
+    for (const change of [undefined, { scope: 'openid', claims }]) {
+      const tokens = await chooser.connect(browser, change)
+      await verify(tokens.id_token, 'chooser', alg)
+      await verify(tokens.access_token, 'notes', 'ES256')
+    }
+  }
+  assert.deepEqual(await published(), ['ES256', 'EdDSA', 'RS256'])
 })
 
 test('the subject is the same for every app and every sign-in, and no address', async () => {
   const other = new Browser(server.url)
   await other.signIn(ada)
-  const tokens = await Promise.all([notes.connect(browser), legacy.connect(browser), notes.connect(other)])
+  const tokens = await Promise.all([notes.connect(browser), chooser.connect(browser), notes.connect(other)])
   assert.deepEqual([...new Set(tokens.map((each) => claimsOf(each.id_token)['sub']))], [adasId])
   assert.equal(/ada|@/.test(adasId), false)
 })

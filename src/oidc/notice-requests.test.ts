@@ -5,6 +5,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { type AppRow, createApp, type AppSettings } from '../domain/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/end-causes.ts'
 import type { NoticeKind, NoticeRow } from '../domain/notices.ts'
+import type { SigningAlg } from '../domain/signing-keys.ts'
 import { notesApp } from '../testing/apps.ts'
 import { addIdentity } from '../testing/identities.ts'
 import { ada } from '../testing/people.ts'
@@ -38,7 +39,7 @@ after(async () => {
 async function addListener(settings: Partial<AppSettings> = {}): Promise<{ app: AppRow; listener: Receiver }> {
   const clientId = `notes-${count++}`
   const keys = await publishedKeys(portal)
-  const alg = (settings.idTokenAlg ?? 'ES256') as 'ES256' | 'RS256'
+  const alg = (settings.idTokenAlg ?? 'RS256') as SigningAlg
   const listener = await startReceiver({ issuer: portal.publicUrl, clientId, alg, keys, clock: portal.clock })
   receiver = listener
   const uris = { backchannelLogoutUri: listener.uri, eventReceiverUri: listener.eventsUri }
@@ -116,16 +117,16 @@ test('every attempt has the same id and a time of its own', async () => {
   assert.equal((second?.claims.iat ?? 0) - (first?.claims.iat ?? 0), 24 * 3600)
 })
 
-test('an app whose ID tokens are RS256 gets everything so', async () => {
-  const { app, listener } = await addListener({ idTokenAlg: 'RS256' })
+test('an app that asks for ES256 gets everything so', async () => {
+  const { app, listener } = await addListener({ idTokenAlg: 'ES256' })
   for (const kind of ['logout', 'session-revoked', 'token-claims-change'] as const) {
     assert.deepEqual(await tell(app, noticeFor(app, kind)), { kind: 'accepted' })
   }
   const request = await requestOf(portal, noticeFor(app, 'session-revoked'), app)
   assert.deepEqual(decodeProtectedHeader(request?.text ?? ''), {
-    alg: 'RS256',
+    alg: 'ES256',
     typ: 'secevent+jwt',
-    kid: portal.keys.signer('RS256').kid,
+    kid: portal.keys.signer('ES256').kid,
   })
   assert.deepEqual([listener.logouts.length, listener.events.length], [1, 2])
 })
@@ -206,7 +207,7 @@ test('no key but the published one, and nothing of the person but their id and w
   const { app } = await addListener()
   const request = await requestOf(portal, noticeFor(app, 'logout'), app)
   const token = new URLSearchParams(request?.text).get('logout_token') ?? ''
-  const { kid } = portal.keys.signer('ES256')
-  assert.deepEqual(decodeProtectedHeader(token), { alg: 'ES256', typ: 'logout+jwt', kid })
+  const { kid } = portal.keys.signer('RS256')
+  assert.deepEqual(decodeProtectedHeader(token), { alg: 'RS256', typ: 'logout+jwt', kid })
   assert.doesNotMatch(JSON.stringify(decodeJwt(token)), new RegExp(`${ada.username}|${ada.email}|nonce`))
 })

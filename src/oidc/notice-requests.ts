@@ -23,15 +23,15 @@ export async function requestOf(portal: Portal, notice: NoticeRow, app: AppRow):
   switch (notice.kind as NoticeKind) {
     case 'logout':
       if (app.backchannelLogoutUri === null) return null
-      return logoutRequest(app.backchannelLogoutUri, signLogoutToken(portal, notice, app))
+      return logoutRequest(app.backchannelLogoutUri, await signLogoutToken(portal, notice, app))
     case 'session-revoked':
       if (app.eventReceiverUri === null) return null
-      return eventRequest(app.eventReceiverUri, signSessionRevoked(portal, notice, notice.cause as EndCause, app))
+      return eventRequest(app.eventReceiverUri, await signSessionRevoked(portal, notice, notice.cause as EndCause, app))
     case 'token-claims-change': {
       const identity = await findIdentity(portal.storage, notice.identityId)
       if (app.eventReceiverUri === null || identity === null) return null
       const claims = { roles: identity.roles }
-      return eventRequest(app.eventReceiverUri, signTokenClaimsChange(portal, notice, claims, app))
+      return eventRequest(app.eventReceiverUri, await signTokenClaimsChange(portal, notice, claims, app))
     }
   }
 }

@@ -33,7 +33,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       notes,
       other: notes,
       photos: photosApp,
-      legacy: { ...notes, idTokenAlg: 'RS256', applicationTokenTtl: 60, familyIdle: 1000, familyMax: 2000 },
+      legacy: { ...notes, idTokenAlg: 'ES256', applicationTokenTtl: 60, familyIdle: 1000, familyMax: 2000 },
       listener: { ...notes, backchannelLogoutUri: 'https://notes.example.test/logout', familyLifetime: 'session' },
       apart: { ...notes, audience: 'https://notes.example.test/api', familyLifetime: 'offline' },
       odd: { ...notes, audience: 'notes/é'.normalize('NFKD').replaceAll(/[^!-~]/g, '"') },

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applicationTokenClaims, signApplicationToken } from '../domain/application-tokens.ts'
 import { type Redeemed, redeemCode } from '../domain/codes.ts'
 import { endFamilies } from '../domain/endings.ts'
-import { signJwt } from '../domain/jwts.ts'
+import { signJwtInBackground } from '../domain/jwts.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { SigningAlg } from '../domain/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
@@ -41,11 +41,11 @@ export async function answerPlainCodeExchange(
   if (mayBeReused && (await isWithdrawn(portal, id))) await endFamilies(portal, { id }, 'code_reuse', req.place)
 
   logger.info({ requestId: req.requestId, event: grantType, clientId, familyId: id }, 'event')
-  answerPlainly(res, tokensOf(portal, redeemed, clientId))
+  answerPlainly(res, await tokensOf(portal, redeemed, clientId))
   return true
 }
 
-function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): object {
+async function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): Promise<object> {
   const record = redeemed.record as unknown as CodeRecord
   const { familyId, refreshToken, issuedAt, applicationTokenTtl, audience, roles, claimsVersion } = redeemed
   const { accountId: identityId, authTime, acr = null, amr = [] } = record
@@ -76,7 +76,7 @@ function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): object 
   return {
     access_token: signApplicationToken(portal, claims),
     expires_in: claims.exp - claims.iat,
-    ...(asked.has('openid') ? { id_token: idTokenOf(portal, redeemed, clientId, granted) } : {}),
+    ...(asked.has('openid') ? { id_token: await idTokenOf(portal, redeemed, clientId, granted) } : {}),
     refresh_token: refreshToken,
     scope,
     token_type: 'Bearer',
@@ -84,10 +84,10 @@ function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): object 
 }
 
 /** OpenID Connect Core §2, as the library makes it. */
-function idTokenOf(portal: Portal, redeemed: Redeemed, clientId: string, scopes: string[]): string {
+async function idTokenOf(portal: Portal, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {
   const { acr, amr, authTime, nonce, sid, accountId: id } = redeemed.record as unknown as CodeRecord
   const iat = epochSeconds(redeemed.issuedAt)
-  return signJwt(portal.keys.signer(redeemed.idTokenAlg as SigningAlg), 'id', {
+  return signJwtInBackground(portal.keys.signer(redeemed.idTokenAlg as SigningAlg), 'id', {
     ...userinfoOf({ ...redeemed, id }, scopes, { acr, amr, auth_time: authTime }),
     nonce,
     sid,

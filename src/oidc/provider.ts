@@ -11,6 +11,7 @@ import { ClientGuesses } from './client-guesses.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
 import { acceptOnlyIdTokensAsHints } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
+import { OfferedKeys } from './offered-keys.ts'
 import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './plain-authorization.ts'
 import { answerPlainCodeExchange } from './plain-code-exchange.ts'
@@ -48,13 +49,15 @@ export interface Protocol {
 export function createProtocol(portal: Portal, options: ProtocolOptions): Protocol {
   const guesses = new ClientGuesses(portal, options.logger)
   const feed = new RevocationFeed(portal)
+  const offered = new OfferedKeys(portal)
   let documents = new PublishedDocuments()
-  let provider = createProvider(portal, options, guesses, documents)
+  let provider = createProvider(portal, options, guesses, documents, offered)
   let handle = provider.callback()
   let keys = kidsOf(portal)
 
   return {
     async handle(req, res) {
+      if (req.url === ROUTES.jwks && (await offered.haveGrown())) documents.forget(ROUTES.jwks)
       if (documents.answer(req, res)) return
       try {
         if (isRevocationFeed(req.url)) return await feed.answer(req, res)
@@ -77,7 +80,7 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       if (kidsOf(portal) === keys) return
       keys = kidsOf(portal)
       documents = new PublishedDocuments()
-      provider = createProvider(portal, options, guesses, documents)
+      provider = createProvider(portal, options, guesses, documents, offered)
       handle = provider.callback()
       options.logger.info({ keys }, 'signing keys changed')
     },
@@ -137,6 +140,7 @@ function createProvider(
   { pages, logger, signOut }: ProtocolOptions,
   guesses: ClientGuesses,
   documents: PublishedDocuments,
+  offered: OfferedKeys,
 ): Provider {
   const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
   pinAddress(provider, portal.publicUrl)
@@ -157,6 +161,7 @@ function createProvider(
       case 'jwks':
       case 'discovery':
         if (ctx.status !== 200) break
+        if (oidc.route === 'jwks') ctx.body = offered.of(ctx.body as { keys: { kty: string }[] })
         documents.keep(ctx.path, ctx.body as object, ctx.response.get('Content-Type'))
         ctx.respond = !documents.answer(ctx.req, ctx.res)
         break

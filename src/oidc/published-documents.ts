@@ -24,6 +24,11 @@ export class PublishedDocuments {
     this.#byPath.set(path, { bytes, tag: `"${hash('sha256', bytes, 'base64url')}"`, type })
   }
 
+  /** Has the library write it anew. */
+  forget(path: string): void {
+    this.#byPath.delete(path)
+  }
+
   /** Answers GET and HEAD, with 304 where the client has this version (RFC 9110 §15.4.5). False when it is left to the library. */
   answer(req: IncomingMessage, res: ServerResponse): boolean {
     if (req.method !== 'GET' && req.method !== 'HEAD') return false

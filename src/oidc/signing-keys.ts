@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { ExternalSigningKey } from 'oidc-provider'
-import { type SigningKey, signWith } from '../domain/signing-keys.ts'
+import { signInBackground, type SigningKey } from '../domain/signing-keys.ts'
 
 /** Lets the library sign with a key it never sees; what it signs and what the refresh signs come out of one function. */
 export class PortalSigningKey extends ExternalSigningKey {
@@ -18,6 +18,6 @@ export class PortalSigningKey extends ExternalSigningKey {
   }
 
   override async sign(data: Uint8Array): Promise<Uint8Array> {
-    return signWith(this.#key, data)
+    return signInBackground(this.#key, data)
   }
 }

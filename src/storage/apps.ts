@@ -54,6 +54,16 @@ export async function findLongestTokenLife(
   return result.rows[0]?.longest ?? preset
 }
 
+/** Whether any app, also one that is disabled, has this algorithm for its ID tokens. */
+export async function isIdTokenAlgUsed({ pool }: Storage, alg: string): Promise<boolean> {
+  const { rowCount } = await pool.query({
+    name: 'apps-id-token-alg-used',
+    text: 'SELECT FROM apps WHERE id_token_alg = $1 LIMIT 1',
+    values: [alg],
+  })
+  return (rowCount ?? 0) > 0
+}
+
 export async function updateApp(
   { prisma }: Storage,
   clientId: string,

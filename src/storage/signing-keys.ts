@@ -7,13 +7,14 @@ export async function insertSigningKey({ prisma }: Storage, key: SigningKeyRow):
   await (await prisma()).signingKey.create({ data: key })
 }
 
-/** True when this call made the first keys; processes that start together agree on one set. */
-export async function insertFirstSigningKeys({ prisma }: Storage, keys: SigningKeyRow[]): Promise<boolean> {
-  return (await prisma()).$transaction(async (db) => {
+/** Adds those whose algorithm has no key yet; processes that start together agree on one set. */
+export async function insertMissingSigningKeys({ prisma }: Storage, keys: SigningKeyRow[]): Promise<void> {
+  await (
+    await prisma()
+  ).$transaction(async (db) => {
     await db.$executeRaw`LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`
-    if ((await db.signingKey.count()) > 0) return false
-    await db.signingKey.createMany({ data: keys })
-    return true
+    const known = await db.signingKey.findMany({ select: { alg: true }, distinct: ['alg'] })
+    await db.signingKey.createMany({ data: keys.filter(({ alg }) => !known.some((key) => key.alg === alg)) })
   })
 }
 

@@ -5,7 +5,7 @@ const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'
   postLogoutRedirectUris: [],
   scope: OPENID_SCOPES.join(' '),
   allowNoPkce: false,
-  idTokenAlg: 'ES256',
+  idTokenAlg: 'RS256',
   applicationTokenTtl: null,
   familyIdle: null,
   familyMax: null,

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createRemoteJWKSet, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from 'jose'
+import type { SigningAlg } from '../domain/signing-keys.ts'
 
 export interface LogoutClaims extends JWTPayload {
   jti: string
@@ -57,7 +58,7 @@ export interface ReceiverOptions {
   issuer: string
   clientId: string
   /** What the app's ID tokens are signed with. */
-  alg?: 'ES256' | 'RS256'
+  alg?: SigningAlg
   /** Default: what the issuer publishes at /oauth/jwks. */
   keys?: JWTVerifyGetKey
   /** The portal's time, where a test moves it. */
@@ -145,7 +146,7 @@ function give(answer: ReceiverAnswer, { kind, fault }: Attempt, res: ServerRespo
 
 type Verify = (token: string, typ: string) => Promise<JWTPayload>
 
-function verifierOf({ issuer, clientId, alg = 'ES256', keys, clock = () => new Date() }: ReceiverOptions): Verify {
+function verifierOf({ issuer, clientId, alg = 'RS256', keys, clock = () => new Date() }: ReceiverOptions): Verify {
   const published = keys ?? createRemoteJWKSet(new URL(`${issuer}/oauth/jwks`), { cooldownDuration: 0 })
   return async (token, typ) => {
     const currentDate = clock()

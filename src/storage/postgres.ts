@@ -114,9 +114,10 @@ export function isUnavailable(error: unknown): boolean {
   )
 }
 
-// Sockets; SQLSTATE classes 08 (connection), 53 (resources), 57P (shutdown) and 40 (serialization); Prisma's connection errors.
+// Sockets; SQLSTATE classes 08 (connection), 53 (resources), 57P (shutdown), 40 (serialization) and 58 (system), a statement or a
+// lock that took too long, and a standby that takes no writes, as after a failover; Prisma's connection errors.
 const UNAVAILABLE_CODES =
-  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENOENT_SOCKET|08...|53...|57P0.|40...|P100[128]|P1017|P2024|P2034)$/
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENOENT_SOCKET|08...|53...|57P0.|57014|40...|55P03|58...|25006|P100[128]|P1017|P2024|P2034)$/
 const UNAVAILABLE_MESSAGES =
   /^SASL: |timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered a connection error|Connection is closed|max retries per request|Command timed out|Stream isn't writeable|READONLY|LOADING|CLUSTERDOWN|Can't reach database server|Server has closed the connection/i
 

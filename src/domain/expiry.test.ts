@@ -133,7 +133,7 @@ test('a family in the middle of a rotation is left alone, and goes on', async ()
       defaultGraceSeconds: 30,
       seen: 'somebody',
     }
-    assert.notEqual(await advanceFamily(db, advance, { now, seenSince: now }), null)
+    assert.notEqual(await advanceFamily(db, advance, { now, seenSince: now }, false), null)
     assert.equal(await expireFamilies(portal), 0)
   })
   assert.equal(await expireFamilies(portal), 0)

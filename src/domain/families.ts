@@ -24,7 +24,10 @@ import { descendantOf, hashRefreshToken, parseRefreshToken, type RefreshToken, s
 import { type Standing, standingOf } from './standings.ts'
 import { addSeconds, secondsBetween } from './time.ts'
 
-export type { AdvancedFamily, FamilyRow }
+export type { FamilyRow }
+
+/** What an answer to the app is made of. */
+export type RotatedFamily = Omit<AdvancedFamily, 'followedSessionId'> & Pick<FamilyRow, 'id' | 'clientId'>
 
 export type OpeningFamily = Omit<NewFamily, 'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt'> & {
   refreshToken: string
@@ -65,7 +68,7 @@ export interface Presentation {
 
 export interface Rotated {
   kind: 'rotated'
-  family: AdvancedFamily
+  family: RotatedFamily
   refreshToken: string
   /** When the claims of the application token were read. */
   issuedAt: Date
@@ -118,24 +121,27 @@ async function advance(
 ): Promise<Rotated | null> {
   const successor = successorOf(token, portal.secrets[0])
   const moment = momentOf(portal)
-  const family = await advanceFamily(
-    portal.storage.pool,
-    {
-      ...conditions,
-      id: token.familyId,
-      presentedHash: hashRefreshToken(refreshToken),
-      successorHash: hashRefreshToken(successor),
-      defaultIdleSeconds: portal.lifetimes.familyIdle,
-      defaultGraceSeconds: portal.lifetimes.rotationGrace,
-      seen: seenOf(place),
-    },
-    moment,
-  )
-  if (family === null) return null
+  const { pool } = portal.storage
+  const { familyId: id } = token
+  const asked = {
+    ...conditions,
+    id,
+    presentedHash: hashRefreshToken(refreshToken),
+    successorHash: hashRefreshToken(successor),
+    defaultIdleSeconds: portal.lifetimes.familyIdle,
+    defaultGraceSeconds: portal.lifetimes.rotationGrace,
+    seen: seenOf(place),
+  }
+  const mostFollow = portal.policy.familyLifetime === 'session'
+  const advanced =
+    (mostFollow ? null : await advanceFamily(pool, asked, moment, false)) ??
+    (await advanceFamily(pool, asked, moment, true))
+  if (advanced === null) return null
+  const { followedSessionId, ...family } = advanced
   // Whoever uses an app uses the portal's sign-in, where both live and end together.
-  if (family.lifetime === 'session' && family.identitySessionId !== null)
-    await noteSessionUsed(portal, family.identitySessionId)
-  return { kind: 'rotated', ...(await readClaims(portal, family, moment.now)), refreshToken: successor }
+  if (followedSessionId !== null) await noteSessionUsed(portal, followedSessionId)
+  const claims = await readClaims(portal, { ...family, id, clientId: conditions.clientId }, moment.now)
+  return { kind: 'rotated', ...claims, refreshToken: successor }
 }
 
 /**
@@ -144,7 +150,7 @@ async function advance(
  */
 async function readClaims(
   portal: Portal,
-  family: AdvancedFamily,
+  family: RotatedFamily,
   now: Date,
 ): Promise<Pick<Rotated, 'family' | 'issuedAt'>> {
   const isOutdated = family.claimsVersion < family.oldestValidVersion

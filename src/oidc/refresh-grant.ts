@@ -8,7 +8,7 @@ import {
 } from 'oidc-provider/lib/helpers/grants.js'
 import { mintApplicationToken } from '../domain/application-tokens.ts'
 import type { RefusalReason } from '../domain/end-causes.ts'
-import { type AdvancedFamily, type Rotated, type Rotation, rotate } from '../domain/families.ts'
+import { type RotatedFamily, type Rotated, type Rotation, rotate } from '../domain/families.ts'
 import { reuseAdvice } from '../domain/family-ends.ts'
 import type { Portal } from '../domain/portal.ts'
 import { findAccountWith } from './account.ts'
@@ -89,7 +89,7 @@ async function freshIdToken(
   provider: Provider,
   portal: Portal,
   ctx: KoaContextWithOIDC,
-  family: AdvancedFamily,
+  family: RotatedFamily,
   scopes: ReadonlySet<string>,
 ): Promise<string | undefined> {
   const grant = await provider.Grant.find(family.id)

@@ -16,10 +16,16 @@ const [task, way, clientId, first, callers] = process.argv.slice(2) as [
   string,
   string,
 ]
-const { databaseUrl, secrets, lifetimes } = readConfig()
+const { databaseUrl, secrets, lifetimes, policy } = readConfig()
 const storage = openPostgres(databaseUrl as string, () => {}, { connection: 15_000, query: 15_000 })
 // All that a rotation stands on, so that a test need not wait for the rest.
-const portal = { storage, secrets: deriveSecrets(secrets), lifetimes, clock: () => new Date() } as unknown as Portal
+const portal = {
+  storage,
+  secrets: deriveSecrets(secrets),
+  lifetimes,
+  policy,
+  clock: () => new Date(),
+} as unknown as Portal
 const rotateOnce = async (refreshToken: string) => REFRESHES[way](portal, { clientId, refreshToken })
 
 console.log('ready')

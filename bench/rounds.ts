@@ -57,12 +57,9 @@ export async function measureScenario(
   pace: Pace,
 ): Promise<Measurement[]> {
   const { concurrency } = scenario
-  const crowds = await Promise.all(
-    subjects.map((subject) => scenario.prepare(subject, { concurrency, codes: pace.codes })),
-  )
   const entries: { subject: Subject; crowd: Crowd; warmUp: Slice[]; rounds: Round[] }[] = []
-  for (const [index, subject] of subjects.entries()) {
-    const crowd = crowds[index] as Crowd
+  for (const subject of subjects) {
+    const crowd = await scenario.prepare(subject, { concurrency, codes: pace.codes })
     entries.push({ subject, crowd, warmUp: await warmUp(subject, crowd, pace.warmUpSeconds), rounds: [] })
   }
   for (let round = 0; round < pace.rounds; round++) {

@@ -31,7 +31,12 @@ export function signedInBrowser(subject: Subject, person: Person): Promise<Brows
   if (known !== undefined) return known
 
   const browser = new Browser(subject.origin)
-  const signing = subject.signIn(browser, person).then(() => browser)
+  const before = turns.get(subject) ?? Promise.resolve()
+  const signing = before.then(() => subject.signIn(browser, person)).then(() => browser)
+  turns.set(subject, signing)
   browsers.set(person, signing)
   return signing
 }
+
+/** The last sign-in of each subject, after which the next one begins: a busy portal does not let many wait for long. */
+const turns = new WeakMap<Subject, Promise<unknown>>()

@@ -29,6 +29,7 @@ const ARROWS: Record<string, string[]> = {
     'storage/',
     'portal.ts',
     'background.ts',
+    'repeat.ts',
     'server.ts',
     'workers.ts',
     'config.ts',

@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createApp } from './app.ts'
-import { type Background, KEYS_EVERY_MS, repeat, startBackground } from './background.ts'
+import type { Background } from './background.ts'
 import type { Config } from './config.ts'
 import { Connections } from './connections.ts'
 import { announcesTooMuch } from './http/bodies.ts'
 import type { Logger } from './logger.ts'
+import { KEYS_EVERY_MS, repeat } from './repeat.ts'
 import { answerUnreadable } from './unreadable-requests.ts'
 
 export interface RunningServer {
@@ -39,11 +40,16 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   server.on('checkExpectation', (req, res) => server.emit('request', req, res))
   let background: Background | null = null
   try {
-    background = config.inProcessWorker ? await startBackground(app.portal, config, logger) : null
     server.listen(config.port, config.host)
     await once(server, 'listening')
+    // No request waits for this, so none waits for its modules either.
+    if (config.inProcessWorker) {
+      const { startBackground } = await import('./background.ts')
+      background = await startBackground(app.portal, config, logger)
+    }
   } catch (error) {
-    background?.stop()
+    server.close()
+    server.closeAllConnections()
     await app.close()
     throw error
   }

@@ -4,6 +4,7 @@ import { type Config, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { stopSignal } from './stop-signal.ts'
 import { exitOnUncaught } from './uncaught.ts'
+import { holdYoungGeneration } from './young-generation.ts'
 import { leaveAsWorker, stopOfWorker, Workers } from '../workers.ts'
 
 export function addServeCommand(program: Command): void {
@@ -28,8 +29,10 @@ export function addServeCommand(program: Command): void {
 
 async function serve(config: Config, logger: Logger, stopping: Promise<void>, onReady = () => {}): Promise<void> {
   // The process that watches over workers serves nobody, and need not be as large as they are.
+  const letGrow = holdYoungGeneration()
   const { startServer } = await import('../server.ts')
   const server = await startServer(config, logger)
+  letGrow()
   onReady()
   await stopping
   logger.info('stopping')

@@ -1,5 +1,4 @@
 import type { Request, Response } from 'express'
-import { toString as qrCode } from 'qrcode'
 import { addTotpKey, factorNameProblem } from '../../domain/second-factors.ts'
 import { beginTotpEnrolment } from '../../domain/totp.ts'
 import { portalOf, signedInOf } from '../context.ts'
@@ -55,7 +54,9 @@ async function show(
   form: { name: string; problems: Problems; returnTo: string | null },
 ): Promise<void> {
   const { key, uri } = await beginTotpEnrolment(portalOf(req), signedInOf(req))
-  const svg = await qrCode(uri, { type: 'svg', margin: 2 })
+  // Few requests need it, and no start should.
+  const { default: qrCode } = await import('qrcode')
+  const svg = await qrCode.toString(uri, { type: 'svg', margin: 2 })
   const image = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`
   await render(req, res, 'totp-keys/new', { title: 'Add an authenticator app', narrow: true }, { ...form, key, image })
 }

@@ -1,4 +1,5 @@
 import type { SigningKey as SigningKeyRow } from './client/client.ts'
+import { transaction } from './postgres.ts'
 import type { Storage } from './storage.ts'
 
 export type { SigningKeyRow }
@@ -8,13 +9,18 @@ export async function insertSigningKey({ prisma }: Storage, key: SigningKeyRow):
 }
 
 /** Adds those whose algorithm has no key yet; processes that start together agree on one set. */
-export async function insertMissingSigningKeys({ prisma }: Storage, keys: SigningKeyRow[]): Promise<void> {
-  await (
-    await prisma()
-  ).$transaction(async (db) => {
-    await db.$executeRaw`LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`
-    const known = await db.signingKey.findMany({ select: { alg: true }, distinct: ['alg'] })
-    await db.signingKey.createMany({ data: keys.filter(({ alg }) => !known.some((key) => key.alg === alg)) })
+export async function insertMissingSigningKeys({ pool }: Storage, keys: SigningKeyRow[]): Promise<void> {
+  await transaction(pool, async (db) => {
+    await db.query('LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE')
+    const { rows: known } = await db.query<{ alg: string }>('SELECT DISTINCT alg FROM signing_keys')
+    const missing = keys.filter(({ alg }) => !known.some((key) => key.alg === alg))
+    for (const { kid, alg, publicJwk, encryptedPrivate, createdAt, signsFrom } of missing) {
+      await db.query(
+        `INSERT INTO signing_keys (kid, alg, public_jwk, encrypted_private, created_at, signs_from)
+         VALUES ($1, $2, $3, $4, $5, $6)`,
+        [kid, alg, publicJwk, encryptedPrivate, createdAt, signsFrom],
+      )
+    }
   })
 }
 

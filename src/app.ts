@@ -4,6 +4,7 @@ import { type Config, isLoopback } from './config.ts'
 import { findLivingIdentitySession } from './domain/identity-sessions.ts'
 import type { Portal } from './domain/portal.ts'
 import { closeUnread, hasBody, LONGEST_BODY, receiveBody } from './http/bodies.ts'
+import { createAssets } from './http/assets.ts'
 import type { HttpContext } from './http/context.ts'
 import { answerHealth, answerReadiness } from './http/health.ts'
 import { createAddressReader } from './http/middleware/client-address.ts'
@@ -34,7 +35,8 @@ export interface App {
 /** Everything, put together: the two transports on one set of rules. */
 export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
   const portal = await createPortal(config, logger, clock)
-  const renderer = createRenderer()
+  const assets = await createAssets()
+  const renderer = createRenderer(assets)
   const isHttps = config.publicUrl.startsWith('https:')
   const { host, hostname } = new URL(config.publicUrl)
   const strictTransport = isHttps ? { includeSubDomains: config.hstsIncludeSubdomains } : null
@@ -64,7 +66,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   const failures = new WeakMap<IncomingMessage, unknown>()
   pages.use((req, _res, next) => next(failures.get(req)))
   pages.use(
-    createRoutes(identityCookie(portal), requireSameOrigin(config.publicUrl), async (req, res) =>
+    createRoutes(assets.serve, identityCookie(portal), requireSameOrigin(config.publicUrl), async (req, res) =>
       protocol.handle(req, res),
     ),
   )

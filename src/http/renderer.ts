@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ejs from 'ejs'
+import type { Assets } from './assets.ts'
 
 const VIEWS = join(import.meta.dirname, '../../views')
-const STYLE = join(import.meta.dirname, '../../public/style.css')
 
 export interface Page {
   title: string
@@ -20,11 +18,10 @@ export interface Renderer {
   toString(view: string, page: Page, locals: object): Promise<string>
 }
 
-/** A view, then the layout around it. Views get exactly what they print. */
-export function createRenderer(): Renderer {
-  const assetVersion = createHash('sha256').update(readFileSync(STYLE)).digest('base64url').slice(0, 10)
+/** A view, then the layout around it. Views get exactly what they print, and `assetUrl` for the static files they load. */
+export function createRenderer({ urlOf }: Pick<Assets, 'urlOf'>): Renderer {
   const file = (view: string, locals: object): Promise<string> =>
-    ejs.renderFile(join(VIEWS, `${view}.ejs`), locals, { cache: true })
+    ejs.renderFile(join(VIEWS, `${view}.ejs`), { ...locals, assetUrl: urlOf }, { cache: true })
 
   return {
     async toString(view, page, locals) {
@@ -36,7 +33,6 @@ export function createRenderer(): Renderer {
         nav: page.nav ?? null,
         notice: page.notice ?? null,
         narrow: page.narrow ?? false,
-        assetVersion,
       })
     },
   }

@@ -1,5 +1,5 @@
-import { join } from 'node:path'
-import express, { type RequestHandler, Router } from 'express'
+import { type RequestHandler, Router } from 'express'
+import type { Assets } from './assets.ts'
 import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
@@ -45,8 +45,6 @@ import {
 } from './portal/sessions.ts'
 import { showSettings } from './portal/settings.ts'
 
-const PUBLIC = join(import.meta.dirname, '../../public')
-
 /** True for what looks like a static file: it is the same for everybody, whatever host it is asked for on. */
 export function isPublicFile(path: string): boolean {
   return /^\/public\/[\w-][\w.-]*$/.test(path)
@@ -54,13 +52,14 @@ export function isPublicFile(path: string): boolean {
 
 /** The table of contents of every URL people see; `protocol` answers the ones that belong to OAuth. */
 export function createRoutes(
+  staticFile: Assets['serve'],
   identityCookie: RequestHandler,
   sameOrigin: RequestHandler,
   protocol: RequestHandler,
 ): Router {
   const routes = Router()
 
-  routes.use('/public', express.static(PUBLIC, { index: false, maxAge: '1h' }))
+  routes.get('/public/:name', staticFile)
 
   // Whoever has the link of a mail may do what it says, signed in or not.
   routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepAddressSecret)

@@ -70,7 +70,7 @@ test('an app that shows the ID token of the person signs them out with a page th
   assert.equal(response.status, 200)
   const page = await readPage(response)
   assert.match(page.html, /<form[^>]* data-auto-submit>/)
-  assert.match(page.html, /src="\/public\/auto-submit\.js"/)
+  assert.match(page.html, /src="\/public\/auto-submit\.js\?v=/)
   assert.match(response.headers.get('content-security-policy') ?? '', /script-src 'self'/)
   assert.equal((await browser.get('/public/auto-submit.js')).status, 200)
   // Without script there is a button.

@@ -27,7 +27,7 @@ const MACHINE_ENDPOINTS: Endpoint[] = [
 /** Every endpoint of the portal; those of people come from the table of routes itself, so none is missing. */
 export function listEndpoints(): Endpoint[] {
   const pass: RequestHandler = (_req, _res, next) => next()
-  const pages = createRoutes(pass, pass, pass).stack.flatMap(({ route }) => {
+  const pages = createRoutes(pass, pass, pass, pass).stack.flatMap(({ route }) => {
     if (route === undefined) return []
     const methods = route.stack.map(({ method }: { method?: string }) => method?.toUpperCase())
     // What takes any method takes these.

@@ -1,13 +1,15 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
-import { buffer, text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 
 export interface Answer {
   status: number
   headers: Record<string, string>
   cookies: string[]
   body: string
+  /** The same as it was sent, which may be compressed. */
+  bytes: Buffer
 }
 
 export interface Sent {
@@ -34,13 +36,15 @@ export async function send(
       throw new Error(`${method} ${path.slice(0, 80)} was not answered`)
     }),
   ])) as [IncomingMessage]
+  const bytes = await buffer(response)
   return {
     status: response.statusCode ?? 0,
     headers: Object.fromEntries(
       Object.entries(response.headers).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
     ),
     cookies: response.headers['set-cookie'] ?? [],
-    body: await text(response),
+    body: bytes.toString(),
+    bytes,
   }
 }
 

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, constants, gzip } from 'node:zlib'
+import accepts from 'accepts'
+import type { RequestHandler } from 'express'
+
+const PUBLIC = join(import.meta.dirname, '../../public')
+const A_YEAR = 'public, max-age=31536000, immutable'
+/** For a URL without the hash, or with that of another version, whose content is what it is today. */
+const FIVE_MINUTES = 'public, max-age=300'
+
+type Encoding = 'br' | 'gzip' | 'identity'
+
+interface Asset {
+  hash: string
+  /** Every content coding that makes the file smaller, and the file itself. */
+  bodies: Map<string, Buffer>
+}
+
+/** The static files, read and compressed once. */
+export interface Assets {
+  /** The URL of a file, which changes with its content. @throws for a file that does not exist */
+  urlOf(name: string): string
+  /** Answers GET and HEAD of `/public/:name`; everything else goes on. */
+  serve: RequestHandler<{ name: string }>
+}
+
+export async function createAssets(): Promise<Assets> {
+  const names = readdirSync(PUBLIC)
+  const assets = new Map(await Promise.all(names.map(async (name) => [name, await readAsset(name)] as const)))
+
+  return {
+    urlOf(name) {
+      const asset = assets.get(name)
+      if (asset === undefined) throw new Error(`there is no static file ${name}`)
+      return `/public/${name}?v=${asset.hash}`
+    },
+    serve(req, res, next) {
+      const { name } = req.params
+      const asset = assets.get(name)
+      if (asset === undefined || (req.method !== 'GET' && req.method !== 'HEAD')) return next()
+      const encoding = chooseEncoding(accepts(req), asset)
+      res.setHeader('Cache-Control', req.query['v'] === asset.hash ? A_YEAR : FIVE_MINUTES)
+      res.setHeader('Vary', 'Accept-Encoding')
+      // Each representation has its own (RFC 9110 §8.8.3.3); `send` answers 304 to whoever has it.
+      res.setHeader('ETag', `"${asset.hash}-${encoding}"`)
+      if (encoding !== 'identity') res.setHeader('Content-Encoding', encoding)
+      res.type(extname(name)).send(asset.bodies.get(encoding))
+    },
+  }
+}
+
+/** Brotli wherever it is accepted, because browsers name gzip first without preferring it. */
+function chooseEncoding(accept: ReturnType<typeof accepts>, { bodies }: Asset): Encoding {
+  const accepted = accept.encodings(['br']) || accept.encodings(['gzip', 'identity'])
+  return accepted !== false && bodies.has(accepted) ? (accepted as Encoding) : 'identity'
+}
+
+async function readAsset(name: string): Promise<Asset> {
+  const content = readFileSync(join(PUBLIC, name))
+  const smaller = await Promise.all([
+    promisify(brotliCompress)(content, { params: { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT } }),
+    promisify(gzip)(content, { level: 9 }),
+  ])
+  const bodies = new Map<string, Buffer>([['identity', content]])
+  for (const [index, encoding] of ['br', 'gzip'].entries()) {
+    const body = smaller[index] as Buffer
+    if (body.length < content.length) bodies.set(encoding, body)
+  }
+  return { hash: createHash('sha256').update(content).digest('base64url').slice(0, 12), bodies }
+}

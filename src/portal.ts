@@ -32,7 +32,20 @@ export async function createPortal(
     const { lifetimes, policy, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
     const passwords = createPasswordJudge({ policy, publicUrl, onError, limits: { clock } })
-    return { storage, logger, secrets, keys, hasher, passwords, places, lifetimes, policy, publicUrl, clock }
+    return {
+      storage,
+      logger,
+      secrets,
+      keys,
+      hasher,
+      passwords,
+      places,
+      lifetimes,
+      policy,
+      publicUrl,
+      clock,
+      operator: null,
+    }
   } catch (error) {
     await storage.close()
     throw error

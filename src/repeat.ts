@@ -1,7 +1,7 @@
 import type { Logger } from './logger.ts'
 
-/** How often signing keys are read again (ms); new ones are published for much longer before they sign. */
-export const KEYS_EVERY_MS = 15_000
+/** How often signing keys are read again (ms): for as long a key that was revoked may still be believed somewhere. */
+export const KEYS_EVERY_MS = 1000
 
 /** Runs this again and again, whether or not it fails. @returns what stops it */
 export function repeat(run: () => Promise<unknown>, everyMs: number, logger: Logger): () => void {

@@ -20,7 +20,7 @@ export async function showNotes(req: Request, res: Response) {
   if (!token) return res.status(401).set('WWW-Authenticate', 'Bearer').json({ error: 'missing_token' })
 
   try {
-    const { payload } = await jwtVerify(token, await portalKeys(), {
+    const { payload, protectedHeader } = await jwtVerify(token, await portalKeys(), {
       issuer: (await portal()).serverMetadata().issuer,
       audience: settings.audience,
       // RFC 9068: without this an ID token, signed with the same keys, would pass for an application token.
@@ -28,13 +28,15 @@ export async function showNotes(req: Request, res: Response) {
       algorithms: ['ES256'],
       requiredClaims: ['sub', 'exp', 'iat', 'client_id', 'fam'],
     })
-    switch (revocations.standingOf(payload as unknown as VerifiedToken)) {
+    switch (revocations.standingOf({ ...(payload as unknown as VerifiedToken), kid: protectedHeader.kid })) {
       case 'good':
         return res.json({ notes: NOTES, for: payload.sub, through: payload.client_id, fam: payload.fam })
       case 'ended':
         return refuse(res, 'the family of this token has ended')
       case 'stale':
         return refuse(res, 'what this token claims has changed: refresh')
+      case 'revoked key':
+        return refuse(res, 'the key that signed this token was revoked: refresh')
       case 'unknown':
         return res.status(503).set('Retry-After', '2').json({ error: 'temporarily_unavailable' })
     }

@@ -3,13 +3,15 @@ import { jwtVerify } from 'jose'
 import type { JWTVerifyGetKey } from 'jose'
 
 /** `unknown` while nothing has been heard for so long that no token can be trusted to be in order. */
-export type Standing = 'good' | 'ended' | 'stale' | 'unknown'
+export type Standing = 'good' | 'ended' | 'stale' | 'revoked key' | 'unknown'
 
 /** What is read of an application token, whose signature and times have been verified. */
 export interface VerifiedToken {
   fam: string
   iat: number
   claims_version?: number
+  /** Of its header. */
+  kid?: string
 }
 
 /** Where the feed is, and who signs it. */
@@ -34,6 +36,7 @@ export class Revocations {
   readonly #versions = new Map<string, number>()
   /** The same families as in `#versions`. */
   readonly #stale = new Map<string, number>()
+  #revokedKeys = new Set<string>()
   #version: string | null = null
   /** On the portal's clock, in seconds since 1970. */
   #toldAt = 0
@@ -49,6 +52,7 @@ export class Revocations {
   standingOf(token: VerifiedToken): Standing {
     // Every token that is alive after such a silence was issued in it.
     if (performance.now() - this.#heardAt > this.#window * 1000) return 'unknown'
+    if (token.kid !== undefined && this.#revokedKeys.has(token.kid)) return 'revoked key'
     if (this.#ended.has(token.fam)) return 'ended'
     const oldest = this.#versions.get(token.fam)
     // A portal that was just upgraded has issued tokens without a version; those are judged by their time.
@@ -107,13 +111,16 @@ export class Revocations {
       ended,
       stale,
       claims_version: versions = {},
+      revoked_keys: keys = [],
     } = document as {
       iat: number
       window: number
       ended: Record<string, number>
       stale: Record<string, number>
       claims_version?: Record<string, number>
+      revoked_keys?: string[]
     }
+    this.#revokedKeys = new Set(keys)
     this.#toldAt = iat
     this.#window = window
     for (const [known, told] of [

@@ -32,6 +32,7 @@ const COMMANDS = [
   'family end',
   'keys list',
   'keys rotate',
+  'keys revoke',
   'notice list',
   'notice resend',
   'worker',

@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Portal } from '../domain/portal.ts'
 import type { SigningKey } from '../domain/signing-keys.ts'
-import { onPortal, printList } from './output.ts'
+import { KEYS_EVERY_MS } from '../repeat.ts'
+import { CommandRefused } from './command-refused.ts'
+import { onPortal, print, printList } from './output.ts'
 
 const COLUMNS = ['kid', 'alg', 'state', 'signs_from']
 
@@ -22,7 +25,7 @@ export function addKeysCommands(program: Command): void {
   onPortal(
     keys.command('rotate').description('Publish the next keys; they sign once every cache must know them.'),
     async (portal, { json }: { json?: boolean }) => {
-      const next = await portal.keys.rotate()
+      const next = await portal.keys.rotate(portal.operator)
       printList(
         next.map((key) => describe(portal, key)),
         COLUMNS,
@@ -30,7 +33,24 @@ export function addKeysCommands(program: Command): void {
       )
     },
   )
+
+  onPortal(
+    keys
+      .command('revoke <kid>')
+      .description('Revoke a key that others may have: what it signed holds no more, and a new key signs at once.'),
+    async (portal, kid: string, { json }: { json?: boolean }) => {
+      const revocation = await portal.keys.revoke(kid, portal.operator)
+      if (revocation.kind !== 'revoked')
+        throw new CommandRefused(revocation.kind === 'unknown' ? `there is no key ${kid}` : `${kid} was revoked before`)
+      // From here on it is true of every process that reaches the database.
+      await sleep(KEYS_EVERY_MS + SLACK_MS)
+      print({ kid, state: 'revoked', replaced_by: revocation.replacement, signs_from: revocation.signsFrom }, json)
+    },
+  )
 }
+
+/** What a process needs at most, after its interval, to have read the keys again (ms). */
+const SLACK_MS = 500
 
 function describe(portal: Portal, key: SigningKey): Record<string, unknown> {
   const state = portal.keys.signer(key.alg) === key ? 'signing' : key.signsFrom > portal.clock() ? 'next' : 'retiring'

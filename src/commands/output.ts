@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { createPortal } from '../portal.ts'
 import { readConfig } from '../config.ts'
@@ -16,11 +17,20 @@ export function onPortal<A extends unknown[]>(
     const portal = await createPortal(readConfig(), createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
     try {
       // Commander hands over the arguments, the options and the command itself, which no act needs.
-      await act(portal, ...(args.slice(0, -1) as A))
+      await act({ ...portal, operator: operatorName() }, ...(args.slice(0, -1) as A))
     } finally {
       await portal.storage.close()
     }
   })
+}
+
+/** As the audit log names who ran a command; a container may know its user only by number. */
+function operatorName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return 'operator'
+  }
 }
 
 /** One thing: JSON, or a line for each of its fields. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { updateAppDisabledAt } from '../storage/apps.ts'
+import { updateApp } from '../storage/apps.ts'
 import { deskApp, notesApp, photosApp } from '../testing/apps.ts'
 import { connect, familyRow, multiply } from '../testing/connections.ts'
 import { addIdentity } from '../testing/identities.ts'
@@ -135,7 +135,7 @@ test('what an app still has because whoever disabled it was interrupted is ended
   ]
   await multiply(portal, over, 299)
   for (const id of [disabled, enabled])
-    await updateAppDisabledAt(portal.storage.pool, id, portal.clock(), portal.clock())
+    await updateApp(portal.storage.pool, id, { disabledAt: portal.clock() }, portal.clock())
   await enableApp(portal, (await findApp(portal.storage, enabled)) as AppRow)
 
   const counts = await Promise.all([endFamiliesOfDisabledApps(portal), endFamiliesOfDisabledApps(portal)])

@@ -10,11 +10,12 @@ import {
   listApps,
   listDisabledClientIds,
   updateApp,
-  updateAppDisabledAt,
 } from '../storage/apps.ts'
+import { insertAuditEvents } from '../storage/audit.ts'
 import { lockFamiliesOfDisabledApp } from '../storage/families.ts'
-import { isUniqueViolation, transaction } from '../storage/postgres.ts'
+import { isUniqueViolation, type Queryable, transaction } from '../storage/postgres.ts'
 import { AppRefused } from './app-refused.ts'
+import type { AuditKind } from './audit.ts'
 import { endIn } from './endings.ts'
 import type { Portal } from './portal.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
@@ -86,7 +87,10 @@ export async function createApp(
     disabledAt: null,
   }
   try {
-    await insertApp(portal.storage, app)
+    await transaction(portal.storage.pool, async (db) => {
+      await insertApp(db, app)
+      await writeDown(portal, db, 'app_created', clientId, now)
+    })
   } catch (error) {
     if (isUniqueViolation(error)) throw new AppRefused(`there is an app ${clientId} already`)
     throw error
@@ -101,7 +105,33 @@ export async function changeApp(
   change: Partial<Omit<AppSettings, 'isPublic' | 'isNative'>>,
 ): Promise<AppRow> {
   refuse(faultsOf({ ...app, ...change }))
-  return updateApp(portal.storage, app.clientId, change, portal.clock())
+  return alter(portal, app.clientId, change, 'app_changed', Object.keys(change).join(', '))
+}
+
+/** Changes an app and writes that down, in one transaction. */
+async function alter(
+  portal: Portal,
+  clientId: string,
+  change: Partial<AppRow>,
+  kind: AuditKind,
+  detail: string | null = null,
+): Promise<AppRow> {
+  const now = portal.clock()
+  return transaction(portal.storage.pool, async (db) => {
+    await writeDown(portal, db, kind, clientId, now, detail)
+    return updateApp(db, clientId, change, now)
+  })
+}
+
+async function writeDown(
+  { operator: actor }: Portal,
+  db: Queryable,
+  kind: AuditKind,
+  clientId: string,
+  now: Date,
+  detail: string | null = null,
+): Promise<void> {
+  await insertAuditEvents(db, [{ kind, clientId, detail, actor }], now)
 }
 
 /** A new secret; the one before stays good for a day. @throws AppRefused for a public app */
@@ -109,12 +139,8 @@ export async function rotateSecret(portal: Portal, app: AppRow): Promise<string>
   if (app.isPublic) throw new AppRefused(`${app.clientId} is a public app and has no secret`)
   const secret = makeSecret()
   const previousSecretUntil = addSeconds(portal.clock(), SECRET_OVERLAP)
-  await updateApp(
-    portal.storage,
-    app.clientId,
-    { secretHash: hashSecret(secret), previousSecretHash: app.secretHash, previousSecretUntil },
-    portal.clock(),
-  )
+  const change = { secretHash: hashSecret(secret), previousSecretHash: app.secretHash, previousSecretUntil }
+  await alter(portal, app.clientId, change, 'app_secret_rotated')
   return secret
 }
 
@@ -123,10 +149,9 @@ const ENDED_AT_ONCE = 250
 
 /** A disabled app gets nothing any more, from the first moment, and every family it had is over. */
 export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
-  const now = portal.clock()
-  await updateAppDisabledAt(portal.storage.pool, app.clientId, now, now)
+  const disabled = await alter(portal, app.clientId, { disabledAt: portal.clock() }, 'app_disabled')
   await endFamiliesOfApp(portal, app.clientId)
-  return { ...app, disabledAt: now, updatedAt: now }
+  return disabled
 }
 
 /** Ends what disabled apps still have because whoever disabled them was interrupted. @returns how many families. */
@@ -153,9 +178,7 @@ async function endFamiliesOfApp(portal: Portal, clientId: string, signal?: Abort
 }
 
 export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {
-  const now = portal.clock()
-  await updateAppDisabledAt(portal.storage.pool, app.clientId, null, now)
-  return { ...app, disabledAt: null, updatedAt: now }
+  return alter(portal, app.clientId, { disabledAt: null }, 'app_enabled')
 }
 
 /** A secret is 256 random bits, so one plain hash keeps it; what slow hashes are for is missing here. */

@@ -5,7 +5,21 @@ import type { Portal } from './portal.ts'
 
 export type AuditEvent = NewAuditRow & { kind: AuditKind }
 
-export type AuditKind =
+export type AuditKind = PersonalKind | OperatorKind
+
+/** What operators do to the installation, which is on no user's activity page. */
+type OperatorKind =
+  | 'app_created'
+  | 'app_changed'
+  | 'app_disabled'
+  | 'app_enabled'
+  | 'app_secret_rotated'
+  | 'signing_keys_rotated'
+  | 'signing_key_revoked'
+  | 'suspension_lifted'
+  | 'notices_resent'
+
+type PersonalKind =
   | 'registered'
   | 'signed_in'
   | 'sign_in_refused'
@@ -15,6 +29,8 @@ export type AuditKind =
   | 'family_ended'
   | 'identity_disabled'
   | 'identity_enabled'
+  | 'everything_ended'
+  | 'second_factors_reset'
   | 'roles_changed'
   | 'sign_in_disowned'
   | 'device_forgotten'
@@ -67,7 +83,7 @@ export async function listHappenings(
 function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
   const app = row.appName ?? row.clientId ?? 'an app'
   const cause = row.cause !== null && row.cause in END_CAUSES ? END_CAUSES[row.cause as EndCause] : null
-  switch (row.kind as AuditKind) {
+  switch (row.kind as PersonalKind) {
     case 'registered':
       return { sentence: 'Your account was created.', tone: 'good' }
     case 'signed_in':
@@ -91,6 +107,10 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
       return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
     case 'identity_enabled':
       return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
+    case 'everything_ended':
+      return { sentence: 'An operator signed you out everywhere.', tone: 'warning' }
+    case 'second_factors_reset':
+      return { sentence: 'An operator reset your two-step verification.', tone: 'warning' }
     case 'roles_changed':
       return {
         sentence: row.detail

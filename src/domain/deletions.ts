@@ -42,7 +42,7 @@ async function deleteIn(
   const now = portal.clock()
   const erasedFrom = addSeconds(now, grace)
   if (!(await markDeleted(db, identityId, erasedFrom, now))) return null
-  await insertAuditEvents(db, [{ kind: 'deletion_requested', identityId, ...place }], now)
+  await insertAuditEvents(db, [{ kind: 'deletion_requested', identityId, actor: portal.operator, ...place }], now)
   await endEverythingIn(portal, db, identityId, { cause: 'identity_deleted', place }, now)
   await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
   await deleteDevices(db, identityId, { except: null })

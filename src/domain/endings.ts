@@ -93,7 +93,7 @@ export async function endIn(
   const { sessions, families } = choice
   if (families !== 'following') await countSignOut(db, sessions.identityId)
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
-  await writeSessionsDown(db, sessions.identityId, ended.length, ending, now)
+  await writeSessionsDown(portal, db, sessions.identityId, ended.length, ending, now)
   return {
     sessions: ended.length,
     families: await endFamiliesIn(portal, db, chosenFamilies(), followingOf(ending), now),
@@ -125,6 +125,7 @@ const FOLLOWING: Partial<Record<EndCause, EndCause>> = {
 }
 
 async function writeSessionsDown(
+  portal: Portal,
   db: Queryable,
   identityId: string,
   count: number,
@@ -134,7 +135,7 @@ async function writeSessionsDown(
   // The sign-in that takes over from the one before is written down itself.
   if (cause === 'signed_in_again') return
   const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
-  const event = { kind, identityId, cause, ...place }
+  const event = { kind, identityId, cause, actor: portal.operator, ...place }
   const events = Array.from({ length: count }, () => event)
   await insertAuditEvents(db, events, now)
 }
@@ -152,7 +153,7 @@ async function endFamiliesIn(
   await insertAuditEvents(
     db,
     ended.map(({ id: familyId, identityId, clientId }) => {
-      return { kind: 'family_ended', identityId, clientId, familyId, cause, browser, address }
+      return { kind: 'family_ended', identityId, clientId, familyId, cause, browser, address, actor: portal.operator }
     }),
     now,
   )

@@ -120,7 +120,11 @@ async function insertRegistration(
   return transaction(portal.storage.pool, async (db) => {
     const registered = await insertIdentity(db, identity, place !== null)
     if (registered === null) return null
-    await insertAuditEvents(db, [{ kind: 'registered', identityId: identity.id, ...place }], identity.createdAt)
+    await insertAuditEvents(
+      db,
+      [{ kind: 'registered', identityId: identity.id, actor: portal.operator, ...place }],
+      identity.createdAt,
+    )
     if (isTold) await queueMail(portal, { kind: 'verify-address', identityId: identity.id }, db)
     return registered
   })
@@ -144,7 +148,11 @@ export async function changeRoles(portal: Portal, id: string, roles: string[]): 
     const now = portal.clock()
     const version = await updateRoles(db, id, roles, now)
     const stale = await markFamiliesStale(db, id, version, now)
-    await insertAuditEvents(db, [{ kind: 'roles_changed', identityId: id, detail: roles.join(', ') }], now)
+    await insertAuditEvents(
+      db,
+      [{ kind: 'roles_changed', identityId: id, detail: roles.join(', '), actor: portal.operator }],
+      now,
+    )
     await announceStale(portal, db, stale, now)
   })
 }
@@ -154,7 +162,7 @@ export async function disableIdentity(portal: Portal, id: string): Promise<void>
   const now = portal.clock()
   await transaction(portal.storage.pool, async (db) => {
     await updateDisabledAt(db, id, now, now)
-    await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id }], now)
+    await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: portal.operator }], now)
     await endEverythingIn(portal, db, id, { cause: 'identity_disabled', place: null }, now)
   })
 }
@@ -164,14 +172,17 @@ export async function enableIdentity(portal: Portal, id: string): Promise<void> 
   const now = portal.clock()
   await transaction(portal.storage.pool, async (db) => {
     await updateDisabledAt(db, id, null, now)
-    await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id }], now)
+    await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id, actor: portal.operator }], now)
   })
 }
 
 /** Signs an identity out of every browser and every app; it may sign in again. */
 export async function revokeEverything(portal: Portal, id: string): Promise<void> {
-  const ending = { cause: 'operator', place: null } as const
-  await transaction(portal.storage.pool, (db) => endEverythingIn(portal, db, id, ending, portal.clock()))
+  const now = portal.clock()
+  await transaction(portal.storage.pool, async (db) => {
+    await insertAuditEvents(db, [{ kind: 'everything_ended', identityId: id, actor: portal.operator }], now)
+    await endEverythingIn(portal, db, id, { cause: 'operator', place: null }, now)
+  })
 }
 
 async function takenProblem(portal: Portal, username: string): Promise<string | null> {

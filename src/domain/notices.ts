@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { insertAuditEvents } from '../storage/audit.ts'
 import type { EndedFamily, StaleFamily } from '../storage/families.ts'
 import {
   insertNotices,
@@ -125,7 +126,12 @@ export async function resendNotices(
   do {
     reopened = await transaction(portal.storage.pool, async (db) => {
       const notices = await reopenNotices(db, choice, BATCH)
-      await putInLanes(portal, db, notices, portal.clock())
+      const now = portal.clock()
+      await putInLanes(portal, db, notices, now)
+      const events = [...Map.groupBy(notices, ({ clientId }) => clientId)].map(([clientId, { length }]) => {
+        return { kind: 'notices_resent', clientId, detail: String(length), actor: portal.operator }
+      })
+      await insertAuditEvents(db, events, now)
       return notices
     })
     sent.push(...reopened.map(({ id }) => id))

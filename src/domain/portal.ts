@@ -22,6 +22,8 @@ export interface Portal {
   /** The issuer. */
   publicUrl: string
   clock: () => Date
+  /** Who runs a command, for the audit log; null in a portal that serves requests. */
+  operator: string | null
 }
 
 /** Where a request came from, as the person will read it later. */

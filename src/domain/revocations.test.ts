@@ -78,6 +78,7 @@ test('a family that has ended is listed with its second, and a living one is not
     ended: { [ended]: epochSeconds(clock()) },
     claims_version: {},
     stale: {},
+    revoked_keys: [],
   })
 })
 

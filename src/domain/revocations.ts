@@ -30,6 +30,8 @@ export interface Listing {
   claims_version: Record<string, number>
   /** The same families, for tokens that have no version: none issued before then holds. */
   stale: Record<string, number>
+  /** Ids of keys that were revoked: nothing that they signed holds, whoever still has them. */
+  revoked_keys: readonly string[]
 }
 
 interface Entry extends Omit<RevocationRow, 'at'> {
@@ -55,6 +57,8 @@ export class Revocations {
   /** Of all entries, in whatever order they came. */
   readonly #digest = Buffer.alloc(16)
   #window = 0
+  /** The version after the last look. */
+  #seen = ''
   /** The last minute that everything was read in and the oldest forgotten, in seconds since 1970. */
   #minute = 0
   #look: Promise<void> | null = null
@@ -69,7 +73,7 @@ export class Revocations {
 
   /** The same in every process that knows the same, and another one after every change. */
   get version(): string {
-    return `${this.#window}.${this.#digest.toString('base64url')}`
+    return `${this.#window}.${this.#portal.keys.revoked().length}.${this.#digest.toString('base64url')}`
   }
 
   /**
@@ -86,7 +90,13 @@ export class Revocations {
    * commits late.
    */
   list(from: number): Listing {
-    const listing: Listing = { window: this.#window, ended: {}, claims_version: {}, stale: {} }
+    const listing: Listing = {
+      window: this.#window,
+      ended: {},
+      claims_version: {},
+      stale: {},
+      revoked_keys: this.#portal.keys.revoked(),
+    }
     for (const { kind, id, at, version, learnedAt } of this.#entries.values()) {
       if (learnedAt < from) continue
       listing[kind][id] = at
@@ -153,7 +163,6 @@ export class Revocations {
     const now = epochSeconds(clock())
     const minute = now - (now % 60)
     const isNewMinute = minute !== this.#minute
-    const before = this.version
     // The oldest is forgotten once a minute, everywhere in the same, so that forgetting wakes nobody more often than that.
     // Whatever came later than any overlap is found then, too.
     if (isNewMinute) {
@@ -171,7 +180,9 @@ export class Revocations {
     }
     if (isNewMinute) this.#forgetBefore(oldest)
     this.#minute = minute
-    if (this.version !== before) for (const { resolve } of this.#waiting) resolve()
+    // The keys may have changed since the last look, too.
+    if (this.version !== this.#seen) for (const { resolve } of this.#waiting) resolve()
+    this.#seen = this.version
   }
 
   #learn(entry: Entry): void {

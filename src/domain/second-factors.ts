@@ -193,6 +193,7 @@ export async function resetSecondFactors(portal: Portal, identityId: string): Pr
   await transaction(portal.storage.pool, async (db) => {
     await lockIdentity(db, identityId)
     await removeEverySecondFactorIn(portal, db, identityId, null)
+    await writeDown(db, portal, 'second_factors_reset', identityId, null, null)
   })
 }
 
@@ -327,5 +328,5 @@ async function writeDown(
   detail: string | null,
   place: Place | null,
 ): Promise<void> {
-  await insertAuditEvents(db, [{ kind, identityId, detail, ...place }], portal.clock())
+  await insertAuditEvents(db, [{ kind, identityId, detail, actor: portal.operator, ...place }], portal.clock())
 }

@@ -157,8 +157,65 @@ for (const alg of SIGNING_ALGS) {
   })
 }
 
+for (const alg of ['ES256', 'RS256'] as const) {
+  test(`a revoked ${alg} key is gone from every ring that reads again, and another signs at once`, async () => {
+    const [ring, other] = [await openRing(), await openRing([OLD], otherStorage)]
+    const { kid } = ring.signer(alg)
+    const revocation = await ring.revoke(kid, 'root')
+    assert.equal(revocation.kind, 'revoked')
+    await other.reload()
+    for (const each of [ring, other, await openRing()]) {
+      assert.equal(each.signer(alg).kid, revocation.replacement)
+      assert.equal(each.signer(alg).signsFrom.getTime(), clock().getTime())
+      assert.equal(publishedKey(each, kid), null)
+      assert.equal(
+        each.remembered().some((key) => key.kid === kid),
+        false,
+      )
+      assert.ok(each.revoked().includes(kid))
+      assert.equal(each.published().length, SIGNING_ALGS.length)
+    }
+    assert.deepEqual(await ring.revoke(kid), { kind: 'revoked-before' })
+    assert.deepEqual(await ring.revoke('nobody'), { kind: 'unknown' })
+    const { rows } = await storage.pool.query('SELECT kind, detail, actor FROM audit_events ORDER BY id DESC LIMIT 1')
+    assert.deepEqual(rows, [{ kind: 'signing_key_revoked', detail: kid, actor: 'root' }])
+  })
+}
+
+test('of two who revoke a key at once one does, and every key in turn leaves the algorithm a signer', async () => {
+  const [ring, other] = [await openRing(), await openRing([OLD], otherStorage)]
+  const [next] = (await ring.rotate()).filter(({ alg }) => alg === 'ES256')
+  await other.reload()
+  const first = ring.signer('ES256').kid
+  const kinds = await Promise.all([ring.revoke(first), other.revoke(first)])
+  assert.deepEqual(kinds.map(({ kind }) => kind).toSorted(), ['revoked', 'revoked-before'])
+
+  // The next key is replaced by another next one, which is published before it signs.
+  const revocation = await ring.revoke(next?.kid as string)
+  assert.equal(revocation.kind, 'revoked')
+  assert.equal(revocation.signsFrom?.getTime(), clock().getTime() + 900_000)
+  const signers = new Set<string>()
+  for (let count = 0; count < 3; count++) {
+    const { kid } = ring.signer('ES256')
+    signers.add(kid)
+    await ring.revoke(kid)
+  }
+  assert.equal(signers.size, 3)
+})
+
+test('a key that signs no more is revoked without a replacement', async () => {
+  const ring = await openRing()
+  const { kid } = ring.signer('ES256')
+  await ring.rotate()
+  clock.advance(901)
+  await ring.reload()
+  assert.deepEqual(await ring.revoke(kid), { kind: 'revoked', replacement: null, signsFrom: null })
+  assert.equal(publishedKey(ring, kid), null)
+  assert.equal(ring.published().length, 2 * SIGNING_ALGS.length - 1)
+})
+
 async function wholeKeys(): Promise<string[]> {
-  const rows = await listSigningKeys(storage)
+  const rows = await listSigningKeys(storage.pool)
   return rows
     .filter(({ encryptedPrivate }) => encryptedPrivate !== '')
     .map(({ kid }) => kid)

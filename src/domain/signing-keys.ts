@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
 import type { JsonWebKey, KeyObject, KeyPairKeyObjectResult } from 'node:crypto'
 import { promisify } from 'node:util'
+import { insertAuditEvents } from '../storage/audit.ts'
 import {
   deleteSigningKeys,
   ERASED,
@@ -8,9 +9,12 @@ import {
   insertMissingSigningKeys,
   insertSigningKey,
   listSigningKeys,
+  lockSigningKeys,
+  markRevoked,
   type SigningKeyRow,
   updateEncryptedPrivate,
 } from '../storage/signing-keys.ts'
+import { type Queryable, transaction } from '../storage/postgres.ts'
 import type { Storage } from '../storage/storage.ts'
 import { decryptWithAny, encrypt } from './encryption.ts'
 import type { DerivedKeys, Secrets } from './secrets.ts'
@@ -44,6 +48,7 @@ export class KeyRing {
   #keys: SigningKey[] = []
   /** Public halves of keys that sign no more, and whose tokens have expired. */
   #retired: VerificationKey[] = []
+  #revoked: string[] = []
   readonly #storage: Storage
   readonly #secrets: Secrets
   readonly #clock: () => Date
@@ -56,7 +61,7 @@ export class KeyRing {
 
   /** Opens the ring, with a first key made for each algorithm that has none. @throws when no secret opens the stored keys. */
   static async open(storage: Storage, secrets: Secrets, clock: () => Date): Promise<KeyRing> {
-    const known = new Set((await listSigningKeys(storage)).map(({ alg }) => alg))
+    const known = new Set((await listSigningKeys(storage.pool)).map(({ alg }) => alg))
     const missing = SIGNING_ALGS.filter((alg) => !known.has(alg))
     if (missing.length > 0) {
       await insertMissingSigningKeys(
@@ -71,33 +76,71 @@ export class KeyRing {
 
   /** Reads what another process may have added, and forgets the private half of keys whose last token has expired. */
   async reload(): Promise<void> {
-    const rows = await listSigningKeys(this.#storage)
+    const rows = await listSigningKeys(this.#storage.pool)
     const known = new Map(this.#keys.map((key) => [key.kid, key]))
-    const whole = rows.filter((row) => row.encryptedPrivate !== ERASED)
+    const retired = new Map(this.#retired.map((key) => [key.kid, key]))
+    const [good, revoked] = [rows.filter((row) => row.revokedAt === null), rows.filter((row) => row.revokedAt !== null)]
+    const whole = good.filter((row) => row.encryptedPrivate !== ERASED)
     this.#keys = await Promise.all(whole.map(async (row) => known.get(row.kid) ?? this.#open(row)))
-    this.#retired = rows.filter((row) => row.encryptedPrivate === ERASED).map(publicHalf)
+    this.#retired = good
+      .filter((row) => row.encryptedPrivate === ERASED)
+      .map((row) => retired.get(row.kid) ?? publicHalf(row))
+    this.#revoked = revoked.map((row) => row.kid)
 
-    const retired = this.#keys.filter((key) => !this.#isPublished(key)).map((key) => key.kid)
-    if (retired.length > 0) await erasePrivateHalves(this.#storage, retired)
+    const replaced = this.#keys.filter((key) => !this.#isPublished(key)).map((key) => key.kid)
+    if (replaced.length > 0) await erasePrivateHalves(this.#storage, replaced)
     const forgotten = rows.filter((row) => isReplaced(row, rows, REMEMBERED, this.#clock())).map((row) => row.kid)
     if (forgotten.length > 0) await deleteSigningKeys(this.#storage, forgotten)
   }
 
   /** Publishes the next keys at once; they sign as soon as every cache of the published keys must know them. */
-  async rotate(): Promise<SigningKey[]> {
+  async rotate(operator: string | null = null): Promise<SigningKey[]> {
     const now = this.#clock()
-    for (const alg of SIGNING_ALGS) {
-      await insertSigningKey(this.#storage, makeKey(alg, this.#secrets[0], now, addSeconds(now, PUBLISHED_BEFORE)))
-    }
+    const next = SIGNING_ALGS.map((alg) => makeKey(alg, this.#secrets[0], now, addSeconds(now, PUBLISHED_BEFORE)))
+    await transaction(this.#storage.pool, async (db) => {
+      for (const key of next) await insertSigningKey(db, key)
+      const detail = next.map(({ kid }) => kid).join(' ')
+      await insertAuditEvents(db, [{ kind: 'signing_keys_rotated', detail, actor: operator }], now)
+    })
     await this.reload()
     return this.#keys.filter((key) => key.signsFrom > now)
+  }
+
+  /**
+   * Revokes a key for good, such as one whose private half is known to others: nothing that it signed holds any more. A key
+   * that signs now is replaced by one that signs at once, so that no algorithm is ever without; the next key by another next.
+   */
+  async revoke(kid: string, operator: string | null = null): Promise<Revocation> {
+    const revocation = await transaction(this.#storage.pool, async (db) => this.#revokeIn(db, kid, operator))
+    await this.reload()
+    return revocation
+  }
+
+  async #revokeIn(db: Queryable, kid: string, operator: string | null): Promise<Revocation> {
+    await lockSigningKeys(db)
+    const now = this.#clock()
+    const rows = await listSigningKeys(db)
+    const key = rows.find((row) => row.kid === kid)
+    if (key === undefined) return { kind: 'unknown' }
+    if (key.revokedAt !== null) return { kind: 'revoked-before' }
+
+    const alg = key.alg as SigningAlg
+    const whole = rows.filter((row) => row.alg === alg && row.encryptedPrivate !== ERASED)
+    const signer = signerOf(whole, now)
+    const isNeeded = signer !== undefined && whole.includes(key) && key.signsFrom >= signer.signsFrom
+    const signsFrom = key === signer ? now : addSeconds(now, PUBLISHED_BEFORE)
+    const replacement = isNeeded ? makeKey(alg, this.#secrets[0], now, signsFrom) : null
+    await markRevoked(db, kid, now)
+    if (replacement !== null) await insertSigningKey(db, replacement)
+    await insertAuditEvents(db, [{ kind: 'signing_key_revoked', detail: kid, actor: operator }], now)
+    return { kind: 'revoked', replacement: replacement?.kid ?? null, signsFrom: replacement?.signsFrom ?? null }
   }
 
   /** The key that signs now: the newest whose time has come, or the first, made by a clock a little ahead of ours. */
   signer(alg: SigningAlg): SigningKey {
     const now = this.#clock()
     const keys = this.#keys.filter((candidate) => candidate.alg === alg)
-    const key = keys.findLast((candidate) => candidate.signsFrom <= now) ?? keys[0]
+    const key = signerOf(keys, now)
     if (key === undefined) throw new Error(`there is no ${alg} key`)
     return key
   }
@@ -107,6 +150,11 @@ export class KeyRing {
     const signers = SIGNING_ALGS.map((alg) => this.signer(alg))
     const others = this.#keys.filter((key) => !signers.includes(key) && this.#isPublished(key))
     return [...signers, ...others]
+  }
+
+  /** The ids of keys that were revoked, the oldest first. */
+  revoked(): readonly string[] {
+    return this.#revoked
   }
 
   /** Every key of ours, also those that are not published any more. They must not let anybody in. */
@@ -137,6 +185,17 @@ export class KeyRing {
       signsFrom: row.signsFrom,
     }
   }
+}
+
+/** What came of revoking a key. */
+export type Revocation =
+  | { kind: 'unknown' | 'revoked-before' }
+  /** `replacement` is the id of the key that takes its place; null for one that signed no more. */
+  | { kind: 'revoked'; replacement: string | null; signsFrom: Date | null }
+
+/** Of keys in the order in which they sign. */
+function signerOf<Key extends { signsFrom: Date }>(keys: Key[], now: Date): Key | undefined {
+  return keys.findLast((candidate) => candidate.signsFrom <= now) ?? keys[0]
 }
 
 type Turn = Pick<SigningKeyRow, 'alg' | 'signsFrom'>
@@ -221,6 +280,7 @@ function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom:
     encryptedPrivate: encryptPem(pem, kid, keys),
     createdAt,
     signsFrom,
+    revokedAt: null,
   }
 }
 

@@ -1,3 +1,5 @@
+import { insertAuditEvents } from '../storage/audit.ts'
+import { transaction } from '../storage/postgres.ts'
 import {
   deleteSuspension,
   findSuspension as findRow,
@@ -38,6 +40,13 @@ export async function listSuspensions(portal: Portal): Promise<Suspension[]> {
 
 /** Lets an address guess again at once, in every process. False when it was not suspended. */
 export async function liftSuspension(portal: Portal, address: string): Promise<boolean> {
+  const now = portal.clock()
+  const key = addressKey(address)
   await reset(portal, [addressTally(portal, address)])
-  return deleteSuspension(portal.storage.pool, addressKey(address), portal.clock())
+  return transaction(portal.storage.pool, async (db) => {
+    const lifted = await deleteSuspension(db, key, now)
+    const event = { kind: 'suspension_lifted', address: key, actor: portal.operator }
+    if (lifted) await insertAuditEvents(db, [event], now)
+    return lifted
+  })
 }

@@ -72,13 +72,22 @@ test('the feed is signed with a published key and says what it is, since when an
   await until(() => lists(id))
   const response = await ask()
   assert.equal(response.headers.get('content-type'), 'application/jwt')
-  const { iss, iat, window, ended, stale, claims_version: versions, ...rest } = await documentIn(response)
+  const {
+    iss,
+    iat,
+    window,
+    ended,
+    stale,
+    claims_version: versions,
+    revoked_keys: keys,
+    ...rest
+  } = await documentIn(response)
   const now = Math.floor(Date.now() / 1000)
   assert.equal(iss, server.url)
   assert.ok(Math.abs((iat as number) - now) <= 1)
   assert.equal(window, 360)
   assert.ok(now - (ended as Record<string, number>)[id]! <= 5)
-  assert.deepEqual([stale, versions, rest], [{}, {}, {}])
+  assert.deepEqual([stale, versions, keys, rest], [{}, {}, [], {}])
 })
 
 test('the feed is announced, and anybody may read it from any site, for a second', async () => {
@@ -105,7 +114,7 @@ test('nothing in the feed says who it is about', async () => {
   }
   assert.match(
     text,
-    /^[\s\S]*"ended":\{("[0-9a-f-]{36}":\d+,?)+\},"claims_version":\{("[0-9a-f-]{36}":\d+,?)*\},"stale":\{("[0-9a-f-]{36}":\d+,?)*\}\}$/,
+    /^[\s\S]*"ended":\{("[0-9a-f-]{36}":\d+,?)+\},"claims_version":\{("[0-9a-f-]{36}":\d+,?)*\},"stale":\{("[0-9a-f-]{36}":\d+,?)*\},"revoked_keys":\[\]\}$/,
   )
 })
 

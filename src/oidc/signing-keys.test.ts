@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
-import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
 import { findApplicationToken } from '../domain/application-tokens.ts'
 import { createApp as registerApp } from '../domain/apps.ts'
 import { type App, createApp } from '../app.ts'
@@ -214,6 +214,32 @@ test('an app signs somebody out with an ID token of a key that is gone, and with
     }
   }
   await again.close()
+})
+
+test('what a revoked key has signed is refused everywhere, once a portal has read the keys again', async () => {
+  await browser.signIn(ada)
+  const tokens = await notes.connect(browser)
+  const { kid } = decodeProtectedHeader(tokens.access_token)
+  const [{ app }] = portals
+  assert.equal((await notes.userinfo(tokens.access_token)).status, 200)
+  const feed = async () => decodeJwt(await (await fetch(`${portals[0].url}/oauth/revocations`)).text())
+  // Another process revokes it, and that of the ID token, if it is another one.
+  for (const each of new Set([kid, decodeProtectedHeader(tokens.id_token).kid]))
+    await portals[1].app.portal.keys.revoke(each as string, 'root')
+  await app.protocol.followKeys()
+
+  assert.equal(kidsIn(await publishedKeys()).includes(kid as string), false)
+  assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
+  assert.deepEqual(await notes.introspect(tokens.access_token), { active: false })
+  const hint = new URLSearchParams({ id_token_hint: tokens.id_token })
+  assert.equal((await browser.get(`/oauth/logout?${hint}`)).status, 400)
+  assert.ok(((await feed())['revoked_keys'] as string[]).includes(kid as string))
+
+  const next = await tokensIn(await notes.refresh(tokens.refresh_token))
+  assert.notEqual(decodeProtectedHeader(next.access_token).kid, kid)
+  assert.equal((await notes.userinfo(next.access_token)).status, 200)
+  const again = await notes.connect(browser)
+  assert.notEqual(decodeProtectedHeader(again.id_token).kid, decodeProtectedHeader(tokens.id_token).kid)
 })
 
 test('the private halves are not in the database', async () => {

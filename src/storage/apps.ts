@@ -4,8 +4,18 @@ import type { Storage } from './storage.ts'
 
 export type { AppRow }
 
-export async function insertApp({ prisma }: Storage, app: AppRow): Promise<void> {
-  await (await prisma()).app.create({ data: app })
+export async function insertApp(db: Queryable, app: AppRow): Promise<void> {
+  const values = Object.values(app)
+  const places = values.map((_, index) => `$${index + 1}`)
+  await db.query(
+    `INSERT INTO apps (${Object.keys(app).map(columnOf).join(', ')}) VALUES (${places.join(', ')})`,
+    values,
+  )
+}
+
+/** Every column is called as its field, in the spelling of SQL. */
+function columnOf(field: string): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 export async function findApp({ prisma }: Storage, clientId: string): Promise<AppRow | null> {
@@ -64,13 +74,14 @@ export async function isIdTokenAlgUsed({ pool }: Storage, alg: string): Promise<
   return (rowCount ?? 0) > 0
 }
 
-export async function updateApp(
-  { prisma }: Storage,
-  clientId: string,
-  change: Partial<AppRow>,
-  now: Date,
-): Promise<AppRow> {
-  return (await prisma()).app.update({ where: { clientId }, data: { ...change, updatedAt: now } })
+export async function updateApp(db: Queryable, clientId: string, change: Partial<AppRow>, now: Date): Promise<AppRow> {
+  const changes = Object.entries({ ...change, updatedAt: now })
+  const result = await db.query<AppRow>(
+    `UPDATE apps SET ${changes.map(([field], index) => `${columnOf(field)} = $${index + 2}`).join(', ')}
+     WHERE client_id = $1 RETURNING ${COLUMNS}`,
+    [clientId, ...changes.map(([, value]) => value)],
+  )
+  return result.rows[0] as AppRow
 }
 
 export async function listDisabledClientIds(db: Queryable): Promise<string[]> {
@@ -78,16 +89,6 @@ export async function listDisabledClientIds(db: Queryable): Promise<string[]> {
     'SELECT client_id AS "clientId" FROM apps WHERE disabled_at IS NOT NULL',
   )
   return result.rows.map((row) => row.clientId)
-}
-
-/** Null enables. */
-export async function updateAppDisabledAt(
-  db: Queryable,
-  clientId: string,
-  disabledAt: Date | null,
-  now: Date,
-): Promise<void> {
-  await db.query('UPDATE apps SET disabled_at = $2, updated_at = $3 WHERE client_id = $1', [clientId, disabledAt, now])
 }
 
 const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_native AS "isNative", secret_hash AS "secretHash",

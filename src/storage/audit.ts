@@ -13,6 +13,8 @@ export interface AuditRow {
   detail: string | null
   browser: string | null
   address: string | null
+  /** Who ran the command that did it; null for what users, apps and time do. */
+  actor: string | null
 }
 
 export type NewAuditRow = { kind: string } & Partial<Omit<AuditRow, 'id' | 'at' | 'appName'>>
@@ -22,8 +24,8 @@ export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], no
   const column = (name: Exclude<keyof NewAuditRow, 'kind'>) => events.map((event) => event[name] ?? null)
   await db.query({
     name: 'audit-insert',
-    text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address)
-     SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[])`,
+    text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address, actor)
+     SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])`,
     values: [
       now,
       events.map((event) => event.kind),
@@ -34,6 +36,7 @@ export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], no
       column('detail'),
       column('browser'),
       column('address'),
+      column('actor'),
     ],
   })
 }
@@ -47,7 +50,7 @@ export async function listAuditEvents(
 ): Promise<AuditRow[]> {
   const result = await pool.query<AuditRow>(
     `SELECT e.id::text, e.at, e.kind, e.identity_id AS "identityId", e.client_id AS "clientId", a.name AS "appName", e.family_id AS "familyId",
-       e.cause, e.detail, e.browser, e.address
+       e.cause, e.detail, e.browser, e.address, e.actor
      FROM audit_events e LEFT JOIN apps a ON a.client_id = e.client_id
      WHERE e.identity_id = $1 AND ($3::bigint IS NULL OR e.id < $3) ORDER BY e.id DESC LIMIT $2`,
     [identityId, limit, before],

@@ -1,35 +1,41 @@
 import type { SigningKey as SigningKeyRow } from './client/client.ts'
-import { transaction } from './postgres.ts'
+import { type Queryable, transaction } from './postgres.ts'
 import type { Storage } from './storage.ts'
 
 export type { SigningKeyRow }
 
-export async function insertSigningKey({ prisma }: Storage, key: SigningKeyRow): Promise<void> {
-  await (await prisma()).signingKey.create({ data: key })
+export async function insertSigningKey(db: Queryable, key: SigningKeyRow): Promise<void> {
+  await db.query(
+    `INSERT INTO signing_keys (kid, alg, public_jwk, encrypted_private, created_at, signs_from) VALUES ($1, $2, $3, $4, $5, $6)`,
+    [key.kid, key.alg, key.publicJwk, key.encryptedPrivate, key.createdAt, key.signsFrom],
+  )
+}
+
+/** Lets one transaction at a time decide which keys there are; reading them waits for none. */
+export async function lockSigningKeys(db: Queryable): Promise<void> {
+  await db.query('LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE')
+}
+
+/** Takes the private half of a key away, in every version of the portal, and says that it was revoked. */
+export async function markRevoked(db: Queryable, kid: string, now: Date): Promise<void> {
+  await db.query('UPDATE signing_keys SET revoked_at = $2, encrypted_private = $3 WHERE kid = $1', [kid, now, ERASED])
 }
 
 /** Adds those whose algorithm has no key yet; processes that start together agree on one set. */
 export async function insertMissingSigningKeys({ pool }: Storage, keys: SigningKeyRow[]): Promise<void> {
   await transaction(pool, async (db) => {
-    await db.query('LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE')
+    await lockSigningKeys(db)
     const { rows: known } = await db.query<{ alg: string }>('SELECT DISTINCT alg FROM signing_keys')
-    const missing = keys.filter(({ alg }) => !known.some((key) => key.alg === alg))
-    for (const { kid, alg, publicJwk, encryptedPrivate, createdAt, signsFrom } of missing) {
-      await db.query(
-        `INSERT INTO signing_keys (kid, alg, public_jwk, encrypted_private, created_at, signs_from)
-         VALUES ($1, $2, $3, $4, $5, $6)`,
-        [kid, alg, publicJwk, encryptedPrivate, createdAt, signsFrom],
-      )
-    }
+    for (const key of keys) if (!known.some(({ alg }) => alg === key.alg)) await insertSigningKey(db, key)
   })
 }
 
 /** In the order in which they sign. */
-export async function listSigningKeys({ pool }: Storage): Promise<SigningKeyRow[]> {
-  const result = await pool.query<SigningKeyRow>({
+export async function listSigningKeys(db: Queryable): Promise<SigningKeyRow[]> {
+  const result = await db.query<SigningKeyRow>({
     name: 'signing-keys-list',
     text: `SELECT kid, alg, public_jwk AS "publicJwk", encrypted_private AS "encryptedPrivate", created_at AS "createdAt",
-             signs_from AS "signsFrom" FROM signing_keys ORDER BY signs_from`,
+             signs_from AS "signsFrom", revoked_at AS "revokedAt" FROM signing_keys ORDER BY signs_from`,
   })
   return result.rows
 }

@@ -268,7 +268,8 @@ export const AuditEventScalarFieldEnum = {
   cause: 'cause',
   detail: 'detail',
   browser: 'browser',
-  address: 'address'
+  address: 'address',
+  actor: 'actor'
 } as const
 
 export type AuditEventScalarFieldEnum = (typeof AuditEventScalarFieldEnum)[keyof typeof AuditEventScalarFieldEnum]
@@ -280,7 +281,8 @@ export const SigningKeyScalarFieldEnum = {
   publicJwk: 'publicJwk',
   encryptedPrivate: 'encryptedPrivate',
   createdAt: 'createdAt',
-  signsFrom: 'signsFrom'
+  signsFrom: 'signsFrom',
+  revokedAt: 'revokedAt'
 } as const
 
 export type SigningKeyScalarFieldEnum = (typeof SigningKeyScalarFieldEnum)[keyof typeof SigningKeyScalarFieldEnum]

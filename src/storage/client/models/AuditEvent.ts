@@ -45,6 +45,7 @@ export type AuditEventMinAggregateOutputType = {
   detail: string | null
   browser: string | null
   address: string | null
+  actor: string | null
 }
 
 export type AuditEventMaxAggregateOutputType = {
@@ -58,6 +59,7 @@ export type AuditEventMaxAggregateOutputType = {
   detail: string | null
   browser: string | null
   address: string | null
+  actor: string | null
 }
 
 export type AuditEventCountAggregateOutputType = {
@@ -71,6 +73,7 @@ export type AuditEventCountAggregateOutputType = {
   detail: number
   browser: number
   address: number
+  actor: number
   _all: number
 }
 
@@ -94,6 +97,7 @@ export type AuditEventMinAggregateInputType = {
   detail?: true
   browser?: true
   address?: true
+  actor?: true
 }
 
 export type AuditEventMaxAggregateInputType = {
@@ -107,6 +111,7 @@ export type AuditEventMaxAggregateInputType = {
   detail?: true
   browser?: true
   address?: true
+  actor?: true
 }
 
 export type AuditEventCountAggregateInputType = {
@@ -120,6 +125,7 @@ export type AuditEventCountAggregateInputType = {
   detail?: true
   browser?: true
   address?: true
+  actor?: true
   _all?: true
 }
 
@@ -220,6 +226,7 @@ export type AuditEventGroupByOutputType = {
   detail: string | null
   browser: string | null
   address: string | null
+  actor: string | null
   _count: AuditEventCountAggregateOutputType | null
   _avg: AuditEventAvgAggregateOutputType | null
   _sum: AuditEventSumAggregateOutputType | null
@@ -256,6 +263,7 @@ export type AuditEventWhereInput = {
   detail?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
   browser?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
   address?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
+  actor?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
 }
 
 export type AuditEventOrderByWithRelationInput = {
@@ -269,6 +277,7 @@ export type AuditEventOrderByWithRelationInput = {
   detail?: Prisma.SortOrderInput | Prisma.SortOrder
   browser?: Prisma.SortOrderInput | Prisma.SortOrder
   address?: Prisma.SortOrderInput | Prisma.SortOrder
+  actor?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type AuditEventWhereUniqueInput = Prisma.AtLeast<{
@@ -285,6 +294,7 @@ export type AuditEventWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
   browser?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
   address?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
+  actor?: Prisma.StringNullableFilter<"AuditEvent"> | string | null
 }, "id">
 
 export type AuditEventOrderByWithAggregationInput = {
@@ -298,6 +308,7 @@ export type AuditEventOrderByWithAggregationInput = {
   detail?: Prisma.SortOrderInput | Prisma.SortOrder
   browser?: Prisma.SortOrderInput | Prisma.SortOrder
   address?: Prisma.SortOrderInput | Prisma.SortOrder
+  actor?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.AuditEventCountOrderByAggregateInput
   _avg?: Prisma.AuditEventAvgOrderByAggregateInput
   _max?: Prisma.AuditEventMaxOrderByAggregateInput
@@ -319,6 +330,7 @@ export type AuditEventScalarWhereWithAggregatesInput = {
   detail?: Prisma.StringNullableWithAggregatesFilter<"AuditEvent"> | string | null
   browser?: Prisma.StringNullableWithAggregatesFilter<"AuditEvent"> | string | null
   address?: Prisma.StringNullableWithAggregatesFilter<"AuditEvent"> | string | null
+  actor?: Prisma.StringNullableWithAggregatesFilter<"AuditEvent"> | string | null
 }
 
 export type AuditEventCreateInput = {
@@ -332,6 +344,7 @@ export type AuditEventCreateInput = {
   detail?: string | null
   browser?: string | null
   address?: string | null
+  actor?: string | null
 }
 
 export type AuditEventUncheckedCreateInput = {
@@ -345,6 +358,7 @@ export type AuditEventUncheckedCreateInput = {
   detail?: string | null
   browser?: string | null
   address?: string | null
+  actor?: string | null
 }
 
 export type AuditEventUpdateInput = {
@@ -358,6 +372,7 @@ export type AuditEventUpdateInput = {
   detail?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   browser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   address?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  actor?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type AuditEventUncheckedUpdateInput = {
@@ -371,6 +386,7 @@ export type AuditEventUncheckedUpdateInput = {
   detail?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   browser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   address?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  actor?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type AuditEventCreateManyInput = {
@@ -384,6 +400,7 @@ export type AuditEventCreateManyInput = {
   detail?: string | null
   browser?: string | null
   address?: string | null
+  actor?: string | null
 }
 
 export type AuditEventUpdateManyMutationInput = {
@@ -397,6 +414,7 @@ export type AuditEventUpdateManyMutationInput = {
   detail?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   browser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   address?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  actor?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type AuditEventUncheckedUpdateManyInput = {
@@ -410,6 +428,7 @@ export type AuditEventUncheckedUpdateManyInput = {
   detail?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   browser?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   address?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  actor?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type AuditEventCountOrderByAggregateInput = {
@@ -423,6 +442,7 @@ export type AuditEventCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  actor?: Prisma.SortOrder
 }
 
 export type AuditEventAvgOrderByAggregateInput = {
@@ -440,6 +460,7 @@ export type AuditEventMaxOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  actor?: Prisma.SortOrder
 }
 
 export type AuditEventMinOrderByAggregateInput = {
@@ -453,6 +474,7 @@ export type AuditEventMinOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   browser?: Prisma.SortOrder
   address?: Prisma.SortOrder
+  actor?: Prisma.SortOrder
 }
 
 export type AuditEventSumOrderByAggregateInput = {
@@ -480,6 +502,7 @@ export type AuditEventSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   detail?: boolean
   browser?: boolean
   address?: boolean
+  actor?: boolean
 }, ExtArgs["result"]["auditEvent"]>
 
 export type AuditEventSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -493,6 +516,7 @@ export type AuditEventSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   detail?: boolean
   browser?: boolean
   address?: boolean
+  actor?: boolean
 }, ExtArgs["result"]["auditEvent"]>
 
 export type AuditEventSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -506,6 +530,7 @@ export type AuditEventSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   detail?: boolean
   browser?: boolean
   address?: boolean
+  actor?: boolean
 }, ExtArgs["result"]["auditEvent"]>
 
 export type AuditEventSelectScalar = {
@@ -519,9 +544,10 @@ export type AuditEventSelectScalar = {
   detail?: boolean
   browser?: boolean
   address?: boolean
+  actor?: boolean
 }
 
-export type AuditEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "at" | "kind" | "identityId" | "clientId" | "familyId" | "cause" | "detail" | "browser" | "address", ExtArgs["result"]["auditEvent"]>
+export type AuditEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "at" | "kind" | "identityId" | "clientId" | "familyId" | "cause" | "detail" | "browser" | "address" | "actor", ExtArgs["result"]["auditEvent"]>
 
 export type $AuditEventPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "AuditEvent"
@@ -537,6 +563,10 @@ export type $AuditEventPayload<ExtArgs extends runtime.Types.Extensions.Internal
     detail: string | null
     browser: string | null
     address: string | null
+    /**
+     * The operating system user who ran a command; null for what users, apps and time do.
+     */
+    actor: string | null
   }, ExtArgs["result"]["auditEvent"]>
   composites: {}
 }
@@ -970,6 +1000,7 @@ export interface AuditEventFieldRefs {
   readonly detail: Prisma.FieldRef<"AuditEvent", 'String'>
   readonly browser: Prisma.FieldRef<"AuditEvent", 'String'>
   readonly address: Prisma.FieldRef<"AuditEvent", 'String'>
+  readonly actor: Prisma.FieldRef<"AuditEvent", 'String'>
 }
     
 

@@ -31,6 +31,7 @@ export type SigningKeyMinAggregateOutputType = {
   encryptedPrivate: string | null
   createdAt: Date | null
   signsFrom: Date | null
+  revokedAt: Date | null
 }
 
 export type SigningKeyMaxAggregateOutputType = {
@@ -40,6 +41,7 @@ export type SigningKeyMaxAggregateOutputType = {
   encryptedPrivate: string | null
   createdAt: Date | null
   signsFrom: Date | null
+  revokedAt: Date | null
 }
 
 export type SigningKeyCountAggregateOutputType = {
@@ -49,6 +51,7 @@ export type SigningKeyCountAggregateOutputType = {
   encryptedPrivate: number
   createdAt: number
   signsFrom: number
+  revokedAt: number
   _all: number
 }
 
@@ -60,6 +63,7 @@ export type SigningKeyMinAggregateInputType = {
   encryptedPrivate?: true
   createdAt?: true
   signsFrom?: true
+  revokedAt?: true
 }
 
 export type SigningKeyMaxAggregateInputType = {
@@ -69,6 +73,7 @@ export type SigningKeyMaxAggregateInputType = {
   encryptedPrivate?: true
   createdAt?: true
   signsFrom?: true
+  revokedAt?: true
 }
 
 export type SigningKeyCountAggregateInputType = {
@@ -78,6 +83,7 @@ export type SigningKeyCountAggregateInputType = {
   encryptedPrivate?: true
   createdAt?: true
   signsFrom?: true
+  revokedAt?: true
   _all?: true
 }
 
@@ -160,6 +166,7 @@ export type SigningKeyGroupByOutputType = {
   encryptedPrivate: string
   createdAt: Date
   signsFrom: Date
+  revokedAt: Date | null
   _count: SigningKeyCountAggregateOutputType | null
   _min: SigningKeyMinAggregateOutputType | null
   _max: SigningKeyMaxAggregateOutputType | null
@@ -190,6 +197,7 @@ export type SigningKeyWhereInput = {
   encryptedPrivate?: Prisma.StringFilter<"SigningKey"> | string
   createdAt?: Prisma.DateTimeFilter<"SigningKey"> | Date | string
   signsFrom?: Prisma.DateTimeFilter<"SigningKey"> | Date | string
+  revokedAt?: Prisma.DateTimeNullableFilter<"SigningKey"> | Date | string | null
 }
 
 export type SigningKeyOrderByWithRelationInput = {
@@ -199,6 +207,7 @@ export type SigningKeyOrderByWithRelationInput = {
   encryptedPrivate?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   signsFrom?: Prisma.SortOrder
+  revokedAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type SigningKeyWhereUniqueInput = Prisma.AtLeast<{
@@ -211,6 +220,7 @@ export type SigningKeyWhereUniqueInput = Prisma.AtLeast<{
   encryptedPrivate?: Prisma.StringFilter<"SigningKey"> | string
   createdAt?: Prisma.DateTimeFilter<"SigningKey"> | Date | string
   signsFrom?: Prisma.DateTimeFilter<"SigningKey"> | Date | string
+  revokedAt?: Prisma.DateTimeNullableFilter<"SigningKey"> | Date | string | null
 }, "kid">
 
 export type SigningKeyOrderByWithAggregationInput = {
@@ -220,6 +230,7 @@ export type SigningKeyOrderByWithAggregationInput = {
   encryptedPrivate?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   signsFrom?: Prisma.SortOrder
+  revokedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.SigningKeyCountOrderByAggregateInput
   _max?: Prisma.SigningKeyMaxOrderByAggregateInput
   _min?: Prisma.SigningKeyMinOrderByAggregateInput
@@ -235,6 +246,7 @@ export type SigningKeyScalarWhereWithAggregatesInput = {
   encryptedPrivate?: Prisma.StringWithAggregatesFilter<"SigningKey"> | string
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"SigningKey"> | Date | string
   signsFrom?: Prisma.DateTimeWithAggregatesFilter<"SigningKey"> | Date | string
+  revokedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"SigningKey"> | Date | string | null
 }
 
 export type SigningKeyCreateInput = {
@@ -244,6 +256,7 @@ export type SigningKeyCreateInput = {
   encryptedPrivate: string
   createdAt: Date | string
   signsFrom: Date | string
+  revokedAt?: Date | string | null
 }
 
 export type SigningKeyUncheckedCreateInput = {
@@ -253,6 +266,7 @@ export type SigningKeyUncheckedCreateInput = {
   encryptedPrivate: string
   createdAt: Date | string
   signsFrom: Date | string
+  revokedAt?: Date | string | null
 }
 
 export type SigningKeyUpdateInput = {
@@ -262,6 +276,7 @@ export type SigningKeyUpdateInput = {
   encryptedPrivate?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   signsFrom?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type SigningKeyUncheckedUpdateInput = {
@@ -271,6 +286,7 @@ export type SigningKeyUncheckedUpdateInput = {
   encryptedPrivate?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   signsFrom?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type SigningKeyCreateManyInput = {
@@ -280,6 +296,7 @@ export type SigningKeyCreateManyInput = {
   encryptedPrivate: string
   createdAt: Date | string
   signsFrom: Date | string
+  revokedAt?: Date | string | null
 }
 
 export type SigningKeyUpdateManyMutationInput = {
@@ -289,6 +306,7 @@ export type SigningKeyUpdateManyMutationInput = {
   encryptedPrivate?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   signsFrom?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type SigningKeyUncheckedUpdateManyInput = {
@@ -298,6 +316,7 @@ export type SigningKeyUncheckedUpdateManyInput = {
   encryptedPrivate?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   signsFrom?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type SigningKeyCountOrderByAggregateInput = {
@@ -307,6 +326,7 @@ export type SigningKeyCountOrderByAggregateInput = {
   encryptedPrivate?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   signsFrom?: Prisma.SortOrder
+  revokedAt?: Prisma.SortOrder
 }
 
 export type SigningKeyMaxOrderByAggregateInput = {
@@ -316,6 +336,7 @@ export type SigningKeyMaxOrderByAggregateInput = {
   encryptedPrivate?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   signsFrom?: Prisma.SortOrder
+  revokedAt?: Prisma.SortOrder
 }
 
 export type SigningKeyMinOrderByAggregateInput = {
@@ -325,6 +346,7 @@ export type SigningKeyMinOrderByAggregateInput = {
   encryptedPrivate?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   signsFrom?: Prisma.SortOrder
+  revokedAt?: Prisma.SortOrder
 }
 
 
@@ -336,6 +358,7 @@ export type SigningKeySelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   encryptedPrivate?: boolean
   createdAt?: boolean
   signsFrom?: boolean
+  revokedAt?: boolean
 }, ExtArgs["result"]["signingKey"]>
 
 export type SigningKeySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -345,6 +368,7 @@ export type SigningKeySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   encryptedPrivate?: boolean
   createdAt?: boolean
   signsFrom?: boolean
+  revokedAt?: boolean
 }, ExtArgs["result"]["signingKey"]>
 
 export type SigningKeySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -354,6 +378,7 @@ export type SigningKeySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   encryptedPrivate?: boolean
   createdAt?: boolean
   signsFrom?: boolean
+  revokedAt?: boolean
 }, ExtArgs["result"]["signingKey"]>
 
 export type SigningKeySelectScalar = {
@@ -363,9 +388,10 @@ export type SigningKeySelectScalar = {
   encryptedPrivate?: boolean
   createdAt?: boolean
   signsFrom?: boolean
+  revokedAt?: boolean
 }
 
-export type SigningKeyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"kid" | "alg" | "publicJwk" | "encryptedPrivate" | "createdAt" | "signsFrom", ExtArgs["result"]["signingKey"]>
+export type SigningKeyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"kid" | "alg" | "publicJwk" | "encryptedPrivate" | "createdAt" | "signsFrom" | "revokedAt", ExtArgs["result"]["signingKey"]>
 
 export type $SigningKeyPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "SigningKey"
@@ -380,6 +406,10 @@ export type $SigningKeyPayload<ExtArgs extends runtime.Types.Extensions.Internal
      * From this moment tokens are signed with it; it is published before.
      */
     signsFrom: Date
+    /**
+     * From then on nothing that it signed holds.
+     */
+    revokedAt: Date | null
   }, ExtArgs["result"]["signingKey"]>
   composites: {}
 }
@@ -809,6 +839,7 @@ export interface SigningKeyFieldRefs {
   readonly encryptedPrivate: Prisma.FieldRef<"SigningKey", 'String'>
   readonly createdAt: Prisma.FieldRef<"SigningKey", 'DateTime'>
   readonly signsFrom: Prisma.FieldRef<"SigningKey", 'DateTime'>
+  readonly revokedAt: Prisma.FieldRef<"SigningKey", 'DateTime'>
 }
     
 

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { userInfo } from 'node:os'
+import { after, before, test } from 'node:test'
+import { endFamilies } from '../domain/endings.ts'
+import { suspend } from '../domain/suspensions.ts'
+import { notesApp } from '../testing/apps.ts'
+import { Browser } from '../testing/browser.ts'
+import { Client } from '../testing/client.ts'
+import { connect, home } from '../testing/connections.ts'
+import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { ada } from '../testing/people.ts'
+import { TEST_SECRET } from '../testing/portal.ts'
+import { startTestServer, type TestServer } from '../testing/server.ts'
+
+const CALLBACK = 'https://notes.example.test/callback'
+
+let server: TestServer
+let adaId: string
+let fam: string
+
+before(async () => {
+  server = await startTestServer()
+  adaId = await server.addIdentity(ada)
+  await server.addApp('notes', { ...notesApp, backchannelLogoutUri: 'https://notes.example.test/logouts' })
+})
+after(() => server.close())
+
+async function run(...args: string[]): Promise<Finished> {
+  const env = { PUBLIC_URL: server.url, DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
+  const finished = await gatehouse([...args, '--json'], env)
+  assert.equal(finished.code, 0, finished.stderr)
+  return finished
+}
+
+/** What the audit log says since then. */
+async function logged(since: string): Promise<Record<string, unknown>[]> {
+  const { rows } = await server.portal.storage.pool.query<Record<string, unknown>>(
+    'SELECT kind, identity_id, client_id, family_id, detail, address, actor FROM audit_events WHERE id > $1 ORDER BY id',
+    [since],
+  )
+  return rows
+}
+
+async function newest(): Promise<string> {
+  const { rows } = await server.portal.storage.pool.query('SELECT coalesce(max(id), 0) AS id FROM audit_events')
+  return rows[0].id as string
+}
+
+/** Each command, with what makes something for it to change, and what must be in the log afterwards. */
+const COMMANDS: [string[] | (() => string[]), string, object, (() => Promise<unknown>)?][] = [
+  [['app', 'create', 'wiki', '--name', 'Wiki', '--redirect-uri', CALLBACK], 'app_created', { client_id: 'wiki' }],
+  [['app', 'update', 'wiki', '--name', 'W'], 'app_changed', { client_id: 'wiki', detail: 'name' }],
+  [['app', 'rotate-secret', 'wiki'], 'app_secret_rotated', { client_id: 'wiki' }],
+  [['app', 'disable', 'wiki'], 'app_disabled', { client_id: 'wiki' }],
+  [['app', 'enable', 'wiki'], 'app_enabled', { client_id: 'wiki' }],
+  [['user', 'set-roles', ada.username, 'editor'], 'roles_changed', { detail: 'editor' }],
+  [['user', 'revoke-all', ada.username], 'everything_ended', {}],
+  [['user', 'reset-second-factors', ada.username], 'second_factors_reset', {}],
+  [
+    () => ['family', 'end', fam],
+    'family_ended',
+    { client_id: 'notes' },
+    async () => (fam = (await connect(server.portal, adaId, 'notes')).familyId),
+  ],
+  [['user', 'disable', ada.username], 'identity_disabled', {}],
+  [['user', 'enable', ada.username], 'identity_enabled', {}],
+  [
+    ['notice', 'resend', '--app', 'notes'],
+    'notices_resent',
+    { client_id: 'notes' },
+    async () => {
+      const { familyId } = await connect(server.portal, adaId, 'notes')
+      await endFamilies(server.portal, { id: familyId }, 'ended_by_person', home)
+      await server.portal.storage.pool.query('UPDATE notices SET given_up_at = now()')
+    },
+  ],
+  [
+    ['suspension', 'lift', '203.0.113.9'],
+    'suspension_lifted',
+    { address: '203.0.113.9' },
+    async () => suspend(server.portal, '203.0.113.9', 100),
+  ],
+  [['keys', 'rotate'], 'signing_keys_rotated', {}],
+  [['user', 'delete', ada.username], 'deletion_requested', {}],
+]
+
+test('every command that changes something is in the audit log, with who ran it', async () => {
+  for (const [args, kind, about, prepare] of COMMANDS) {
+    await prepare?.()
+    const since = await newest()
+    const command = typeof args === 'function' ? args() : args
+    await run(...command)
+    const [event] = (await logged(since)).filter((row) => row['kind'] === kind)
+    const isPersonal = ['user', 'family'].includes(command[0] as string)
+    const expected = { actor: userInfo().username, ...(isPersonal ? { identity_id: adaId } : {}), ...about }
+    assert.deepEqual(event, { ...event, kind, ...expected }, command.join(' '))
+  }
+})
+
+test('what a user does has no operator in it', async () => {
+  const since = await newest()
+  const { familyId } = await connect(
+    server.portal,
+    await server.addIdentity({ ...ada, username: 'u', email: 'u@example.test' }),
+    'notes',
+  )
+  await endFamilies(server.portal, { id: familyId }, 'ended_by_person', home)
+  assert.ok((await logged(since)).every(({ actor }) => actor === null))
+})
+
+test('when keys revoke has ended, no process takes what the key has signed', async () => {
+  await server.addIdentity({ ...ada, username: 'grace', email: 'grace@example.test' })
+  const browser = new Browser(server.url)
+  await browser.signIn({ ...ada, username: 'grace' })
+  const secret = printed<Record<string, string>>(await run('app', 'rotate-secret', 'notes'))['client_secret'] as string
+  const notes = new Client(server.url, 'notes', secret, CALLBACK)
+  const { access_token: token } = await notes.connect(browser)
+  assert.equal((await notes.introspect(token))['active'], true)
+  const { kid } = JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()) as { kid: string }
+
+  const since = await newest()
+  const revoked = printed<Record<string, string>>(await run('keys', 'revoke', kid))
+  assert.equal(revoked['state'], 'revoked')
+  assert.deepEqual(await notes.introspect(token), { active: false })
+  assert.equal((await notes.userinfo(token)).status, 401)
+  const published = await (await fetch(`${server.url}/oauth/jwks`)).text()
+  assert.deepEqual([published.includes(kid), published.includes(revoked['replaced_by'] as string)], [false, true])
+  const [event] = await logged(since)
+  assert.deepEqual(
+    [event?.['kind'], event?.['detail'], event?.['actor']],
+    ['signing_key_revoked', kid, userInfo().username],
+  )
+})

@@ -375,8 +375,9 @@ test('an address of this machine is for development, with https too', () => {
 })
 
 test('loopback is what only this machine can reach', () => {
-  for (const hostname of ['localhost', '127.0.0.1', '[::1]']) assert.equal(isLoopback(hostname), true)
-  for (const hostname of ['0.0.0.0', '[::]', '127.0.0.1.example.test', 'localhost.example.test', '']) {
+  for (const hostname of ['localhost', '127.0.0.1', '[::1]', 'app.localhost', 'a.b.localhost'])
+    assert.equal(isLoopback(hostname), true)
+  for (const hostname of ['0.0.0.0', '[::]', '127.0.0.1.example.test', 'localhost.example.test', 'evillocalhost', '']) {
     assert.equal(isLoopback(hostname), false)
   }
 })

@@ -405,7 +405,7 @@ function developmentSecret(dataDir: string): string {
   return readFileSync(path, 'utf8').trim()
 }
 
-/** True for an address that only this machine can reach, where plain http is safe. */
+/** True for an address that only this machine can reach, where plain http is safe (`*.localhost`: RFC 6761 §6.3). */
 export function isLoopback(hostname: string): boolean {
-  return LOOPBACK.has(hostname)
+  return LOOPBACK.has(hostname) || hostname.endsWith('.localhost')
 }

@@ -174,7 +174,13 @@ for (const [settings, why] of [
   [web('http://localhost:3000/callback'), null],
   [web('http://127.0.0.1/callback'), null],
   [web('http://[::1]:8080/callback'), null],
+  [web('http://app.localhost:8080/callback'), null],
+  [web('http://a.b.LOCALHOST/callback'), null],
+  [web("https://notes.example.test/?a=%FF&b='%2f"), null],
+  [web('https://notes.example.test/?codes=1&State=2&is=3'), null],
   [native('com.example.desk:/callback'), null],
+  [native('com.Example.DESK:/callback'), null],
+  [native('http://app.localhost/callback'), null],
   [native('com.example.desk://callback'), null],
   [native('http://127.0.0.1/callback'), null],
   [native('https://desk.example.test/callback'), null],
@@ -215,6 +221,8 @@ for (const [settings, why] of [
   [web('http:localhost/callback'), 'must be written in its plain form'],
   [web('http://notes.example.test/callback'), 'http is only allowed on loopback; use https'],
   [web('http://localhost.evil.test/'), 'http is only allowed on loopback; use https'],
+  [web('http://evillocalhost/'), 'http is only allowed on loopback; use https'],
+  [web('http://app.localhost.evil.test/'), 'http is only allowed on loopback; use https'],
   [web('http://127.0.0.1.evil.test/'), 'http is only allowed on loopback; use https'],
   [web('http://192.168.1.1/'), 'http is only allowed on loopback; use https'],
   [web('http://0.0.0.0/'), 'http is only allowed on loopback; use https'],
@@ -240,6 +248,31 @@ for (const [settings, why] of [
     await assert.rejects(createApp(portal, someId(), settings), { message })
     const elsewhere = { ...settings, redirectUris: ['https://good.example.test/'], postLogoutRedirectUris: [uri] }
     await assert.rejects(createApp(portal, someId(), elsewhere), { message })
+  })
+}
+
+for (const query of [
+  'code=1',
+  'state',
+  'x=1&iss=https%3A%2F%2Fevil.test',
+  'error=',
+  'error_description=x',
+  'error_uri=x',
+  'response=x',
+  'session_state=x',
+  'id_token=x',
+  'access_token=x',
+  'c%6Fde=1',
+  'a=b?c&state=1',
+]) {
+  test(`a redirect URI that brings its own ${query} is refused for a new app and at a change`, async () => {
+    const redirectUris = [`https://notes.example.test/?${query}`]
+    const refused = { message: /its query must not contain [a-z_]+, which answers to the app contain$/ }
+    await assert.rejects(createApp(portal, someId(), { ...notesApp, redirectUris }), refused)
+    const { app: old } = await createApp(portal, someId(), notesApp)
+    await assert.rejects(changeApp(portal, old, { redirectUris }), refused)
+    // One from before stays until its addresses are changed.
+    assert.equal((await changeApp(portal, { ...old, redirectUris }, { name: 'Other' })).name, 'Other')
   })
 }
 

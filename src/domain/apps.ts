@@ -18,6 +18,7 @@ import { AppRefused } from './app-refused.ts'
 import type { AuditKind } from './audit.ts'
 import { endIn } from './endings.ts'
 import type { Portal } from './portal.ts'
+import { plainUrl, redirectFaults, reservedNameFaults } from './redirect-uris.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
 import { addSeconds } from './time.ts'
 
@@ -72,7 +73,7 @@ export async function createApp(
     ? []
     : ['a client id has 1 to 128 letters, figures, dots, dashes, underscores or tildes']
   const settings: AppSettings = { ...rest, audience }
-  refuse([...faults, ...faultsOf(settings)])
+  refuse([...faults, ...faultsOf(settings), ...reservedNameFaults(settings.redirectUris)])
 
   const secret = settings.isPublic ? null : makeSecret()
   const now = portal.clock()
@@ -104,7 +105,7 @@ export async function changeApp(
   app: AppRow,
   change: Partial<Omit<AppSettings, 'isPublic' | 'isNative'>>,
 ): Promise<AppRow> {
-  refuse(faultsOf({ ...app, ...change }))
+  refuse([...faultsOf({ ...app, ...change }), ...reservedNameFaults(change.redirectUris ?? [])])
   return alter(portal, app.clientId, change, 'app_changed', Object.keys(change).join(', '))
 }
 
@@ -242,18 +243,6 @@ function choiceFault(name: string, value: string | null, choices: readonly strin
   return value === null || choices.includes(value) ? [] : [`${name} must be ${choices.join(' or ')}`]
 }
 
-/** Exact URIs only: https, or http on loopback, or, for a native app, a scheme of its own (RFC 8252 §7.1). */
-function redirectFaults(uri: string, isNative: boolean): string[] {
-  const refused = (why: string) => [`redirect URI ${JSON.stringify(uri)}: ${why}`]
-  const url = plainUrl(uri)
-  if (typeof url === 'string') return refused(url)
-  if (url.protocol === 'https:') return []
-  if (url.protocol === 'http:')
-    return isLoopback(url.hostname) ? [] : refused('http is only allowed on loopback; use https')
-  if (isNative && /^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+:$/.test(url.protocol)) return []
-  return refused(isNative ? 'a scheme of an app contains a dot, like com.example.app' : 'must begin with https://')
-}
-
 /**
  * Where an app listens for the portal: https, or http on loopback or for an app that keeps a secret (OpenID Connect Back-Channel
  * Logout §2.2). Which networks are reached is decided when something is sent.
@@ -266,18 +255,4 @@ function listenerFaults(name: string, uri: string | null, isPublic: boolean): st
   if (url.protocol === 'https:') return []
   if (url.protocol !== 'http:') return refused('must begin with https://')
   return !isPublic || isLoopback(url.hostname) ? [] : refused('http is not allowed for a public app; use https')
-}
-
-/** The URL, or what is wrong with one that two programs might read in two ways. */
-function plainUrl(uri: string): URL | string {
-  const url = URL.parse(uri)
-  if (url === null || !/^[\x21-\x7e]{1,2000}$/.test(uri)) return 'is not an absolute URI'
-  if (uri.includes('*')) return 'wildcards are not allowed'
-  if (uri.includes('#')) return 'a fragment is not allowed'
-  if (url.username !== '' || url.password !== '' || /^[a-z]+:\/\/[^/]*@/i.test(uri))
-    return 'a user name in it is not allowed'
-  // Browsers read https:host and https:///host as https://host, and %2e as a dot.
-  if (uri.includes('\\') || /^https?:(?!\/\/[^/])|\/(\.|%2e){1,2}(\/|$|\?)/i.test(uri))
-    return 'must be written in its plain form'
-  return url
 }

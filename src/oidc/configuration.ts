@@ -48,7 +48,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
     pkce: { required: (_ctx: KoaContextWithOIDC, client: Client) => !client.app.allowNoPkce },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: (_ctx, origin, client) =>
-      (client.redirectUris ?? []).some((uri) => isOriginOf(uri, origin)) && client.app.isPublic,
+      client.app.redirectUris.some((uri) => isOriginOf(uri, origin)) && client.app.isPublic,
     extraClientMetadata: { properties: ['app'] },
 
     // Every authorization gives a family with a refresh token: that is what an app is here for.

@@ -43,3 +43,13 @@ declare module 'oidc-provider/lib/helpers/grant_common.js' {
     scopes: ReadonlySet<string>,
   ): Promise<string | undefined>
 }
+
+declare module 'oidc-provider/lib/helpers/weak_cache.js' {
+  import type Provider from 'oidc-provider'
+  import type { KoaContextWithOIDC } from 'oidc-provider'
+
+  /** What an instance keeps to itself; `registerResponseMode` replaces none of its own. */
+  export default function instance(provider: Provider): {
+    responseModes: Map<string, (ctx: KoaContextWithOIDC, uri: string, params: Record<string, string>) => void>
+  }
+}

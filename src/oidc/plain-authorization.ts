@@ -10,6 +10,7 @@ import { epochSeconds } from '../domain/time.ts'
 import { CODE_LIFE } from './authorization-code-adapter.ts'
 import { isTooLong } from './begun-interactions.ts'
 import { keepsSid } from './protocol-session.ts'
+import { withParameters } from './redirects.ts'
 import { resourceOf } from './resources.ts'
 
 /**
@@ -123,9 +124,5 @@ function recordOf(
 
 /** The answer names its issuer (RFC 9207 §2). */
 function locationOf(portal: Portal, { redirect_uri: redirectUri, state }: PlainRequest, code: string): string {
-  const location = new URL(redirectUri)
-  location.searchParams.set('code', code)
-  if (state !== undefined) location.searchParams.set('state', state)
-  location.searchParams.set('iss', portal.publicUrl)
-  return location.href
+  return withParameters(redirectUri, { code, ...(state === undefined ? {} : { state }), iss: portal.publicUrl })
 }

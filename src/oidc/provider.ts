@@ -21,6 +21,7 @@ import { answerPlainRefresh } from './plain-refresh.ts'
 import { answerPlainUserinfo } from './plain-userinfo.ts'
 import { followIdentitySession, isIdleLogout } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
+import { keepPostLogoutUri, keepRedirectUris, redirectTo, withParameters } from './redirects.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
 
@@ -146,6 +147,7 @@ function createProvider(
   pinAddress(provider, portal.publicUrl)
   followIdentitySession(provider)
   acceptOnlyIdTokensAsHints(provider, portal)
+  keepRedirectUris(provider)
   registerRefreshGrant(provider, portal)
   startFamilies(provider, portal)
   compareSecretsByHash(provider, guesses)
@@ -181,6 +183,7 @@ function createProvider(
         if (isIdleLogout(ctx as KoaContextWithOIDC) && ctx.status === 200) leadOnSignedOut(ctx as KoaContextWithOIDC)
         break
       case 'end_session_confirm':
+        keepPostLogoutUri(ctx as KoaContextWithOIDC)
         if ((oidc.session as { destroyed?: boolean } | undefined)?.destroyed === true) await signOut(ctx.req, ctx.res)
         break
     }
@@ -191,10 +194,9 @@ function createProvider(
 /** Where the answer to the question would lead (RP-Initiated Logout 1.0 §3). */
 function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
   const { post_logout_redirect_uri: home, state } = ctx.oidc.params ?? {}
-  const destination = new URL(typeof home === 'string' ? home : ctx.oidc.urlFor('end_session_success'))
-  if (typeof home === 'string' && typeof state === 'string') destination.searchParams.set('state', state)
-  ctx.status = 303
-  ctx.redirect(destination.href)
+  const isHome = typeof home === 'string'
+  const added: Record<string, string> = isHome && typeof state === 'string' ? { state } : {}
+  redirectTo(ctx, withParameters(isHome ? home : ctx.oidc.urlFor('end_session_success'), added))
 }
 
 /** Where apps prove who they are. */

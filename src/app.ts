@@ -9,6 +9,7 @@ import type { HttpContext } from './http/context.ts'
 import { answerHealth, answerReadiness } from './http/health.ts'
 import { createAddressReader } from './http/middleware/client-address.ts'
 import { errorPage } from './http/middleware/error-page.ts'
+import { keepOpenerOnPath } from './http/middleware/opener.ts'
 import { logRequest } from './http/middleware/request-log.ts'
 import { requireSameOrigin } from './http/middleware/same-origin.ts'
 import { pageHeaders, setBaseHeaders } from './http/middleware/security-headers.ts'
@@ -105,6 +106,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
 
     const url = req.url ?? ''
     const path = url.split('?', 1)[0] as string
+    keepOpenerOnPath(res, path)
     if (path === '/healthz') return answerHealth(res)
     if (path === '/readyz') return answerReadiness(res, portal.storage)
     // Two names are a trick between a proxy and us (RFC 9112 §3.2).

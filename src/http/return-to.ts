@@ -15,3 +15,8 @@ export function safeReturnTo(value: unknown, publicUrl: string): string | null {
 
 const LEADS_ON =
   /^\/(?:interaction\/[\w-]+|oauth\/authorize|dashboard|verify-email|sessions|activity|settings(?:\/[\w-]+)*)$/
+
+/** Whether this path is one of an authorization, which ends at its app. */
+export function leadsToApp(path: string): boolean {
+  return /^\/(?:interaction\/|oauth\/authorize(?:[/?]|$))/i.test(path)
+}

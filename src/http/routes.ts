@@ -2,6 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import type { Assets } from './assets.ts'
 import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
+import { keepOpenerOnWay } from './middleware/opener.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
 import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
@@ -74,7 +75,7 @@ export function createRoutes(
     protocol,
   )
   // A body may come half a minute after its headers, so who is signed in is only found out once all of it is there.
-  routes.use(forms, whoIsSignedIn)
+  routes.use(forms, keepOpenerOnWay, whoIsSignedIn)
 
   routes.get('/', (req, res) => res.redirect(303, req.signedIn ? '/dashboard' : '/login'))
   routes.get('/login', letFormsLeadOn, newSession)

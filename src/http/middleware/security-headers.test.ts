@@ -46,11 +46,11 @@ const PLACES: [name: string, path: string, status: number, page: boolean][] = [
   ['the token endpoint by GET', '/oauth/token', 404, false],
 ]
 
-function checkBase(answer: Answer): void {
+function checkBase(answer: Answer, openerPolicy = 'same-origin'): void {
   assert.equal(answer.headers['x-content-type-options'], 'nosniff')
   assert.equal(answer.headers['x-frame-options'], 'DENY')
   assert.equal(answer.headers['referrer-policy'], 'same-origin')
-  assert.equal(answer.headers['cross-origin-opener-policy'], 'same-origin')
+  assert.equal(answer.headers['cross-origin-opener-policy'], openerPolicy)
   assert.match(answer.headers['permissions-policy'] ?? '', /camera=\(\)/)
   assert.match(answer.headers['content-security-policy'] ?? '', /default-src 'none'.*frame-ancestors 'none'/)
   assert.match(answer.headers['x-request-id'] ?? '', /^[a-z2-9]{10}$/)
@@ -65,7 +65,7 @@ for (const [name, path, status, isPage] of PLACES) {
     const { host } = new URL(server.url)
     const answer = await send(portOf(server.url), { path, headers: { host, cookie } })
     assert.equal(answer.status, status)
-    checkBase(answer)
+    checkBase(answer, /^\/(?:interaction|oauth\/authorize)/.test(path) ? 'unsafe-none' : 'same-origin')
     if (!isPage) return
     assert.match(answer.headers['content-type'] ?? '', /^text\/html; charset=utf-8/)
     const policy = answer.headers['content-security-policy'] ?? ''
@@ -82,6 +82,46 @@ for (const [name, path, status, isPage] of PLACES) {
     )
   })
 }
+
+test('a popup keeps its opener from the first answer on the way to an app to the last, and nowhere else', async () => {
+  const policyOf = (answer: globalThis.Response) => answer.headers.get('cross-origin-opener-policy')
+  const onWay = encodeURIComponent('/interaction/x?client_id=notes')
+  const stranger = new Browser(server.url)
+  const silent = notes.authorizeUrl({ prompt: 'none' })
+  const known = new Browser(server.url)
+  await known.signIn(ada)
+  const asked = await stranger.get(notes.authorizeUrl())
+  const wrong = { login: ada.username, password: 'wrong', return_to: asked.headers.get('location') as string }
+  for (const answer of [
+    asked,
+    await stranger.get(asked.headers.get('location') as string),
+    await stranger.post('/login', wrong),
+    await stranger.post('/login', { ...wrong, password: '' }),
+    await stranger.post('/login', { ...wrong, password: ada.password }),
+    await stranger.get('/oauth/authorize'),
+    await stranger.get(silent),
+    await known.get(silent),
+    await known.get(`${silent}&unrelated=1`),
+    ...(await Promise.all(
+      ['/login', '/register', '/login/second-factor', '/reauthentication'].map(async (page) =>
+        new Browser(server.url).get(`${page}?return_to=${onWay}`),
+      ),
+    )),
+  ])
+    assert.equal(policyOf(answer), 'unsafe-none', answer.url)
+  for (const path of [
+    '/login',
+    '/register',
+    '/login?return_to=/dashboard',
+    '/login?return_to=https://evil.test/interaction/x',
+    '/login?return_to=/interactions',
+    '/login?return_to=/oauth/authorized',
+    '/settings',
+    '/oauth/logout',
+    '/oauth/authorized',
+  ])
+    assert.equal(policyOf(await known.get(path)), 'same-origin', path)
+})
 
 test('forms may only be sent to the portal, except where they lead on to an app', async () => {
   const headers = { host: new URL(server.url).host, cookie }

@@ -30,6 +30,7 @@ export function pageHeaders(): RequestHandler[] {
       contentSecurityPolicy: { useDefaults: false, directives: { ...DIRECTIVES, 'form-action': ["'self'"] } },
       // With what every answer carries.
       strictTransportSecurity: false,
+      crossOriginOpenerPolicy: false,
       referrerPolicy: { policy: 'same-origin' },
       xFrameOptions: { action: 'deny' },
     }),

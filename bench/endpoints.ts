@@ -14,9 +14,11 @@ import { startFloor } from './subjects/floor.ts'
 import { requireHonesty } from './subjects/honesty.ts'
 import { install, installAll, stopAll } from './subjects/installation.ts'
 import { startPortal } from './subjects/portal.ts'
-import { startStock } from './subjects/stock.ts'
+import { startStock, startTypical } from './subjects/stock.ts'
 
 const KINDS = [startPortal, startFloor, startStock]
+/** What many run keeps everything in Redis. */
+const KINDS_WITH_REDIS = [...KINDS, startTypical]
 
 /** Every endpoint of the contract, beside its floor and the stock library. Answers with the exit code. */
 export async function runEndpoints(options: Options): Promise<number> {
@@ -32,7 +34,11 @@ export async function runEndpoints(options: Options): Promise<number> {
 
     const machine = describeMachine(stores.server.words, stores.redis?.origin ?? null, cores.words)
     publish(options, { machine, results }, () => describeEndpoints(machine, results, paceOf(options)))
-    return results.some(({ errors, floor, stock }) => errors + floor.errors + (stock?.errors ?? 0) > 0) ? 1 : 0
+    return results.some(
+      ({ errors, floor, stock, typical }) => errors + floor.errors + (stock?.errors ?? 0) + (typical?.errors ?? 0) > 0,
+    )
+      ? 1
+      : 0
   })
 }
 
@@ -49,13 +55,14 @@ async function runStore(store: StoreKind, { stores, cores, scenarios, options }:
   const profileFolder = options.profile ? await mkdtemp(join(tmpdir(), 'gatehouse-profile-')) : null
   const redisUrl = store === 'postgres' ? null : (redis?.url ?? null)
   const settings = { redisUrl, prefix: cores.prefix, profileFolder, env: {} }
-  const subjects = await installAll(KINDS.map((start) => install(start, postgres.url, settings)))
+  const kinds = store === 'postgres' ? KINDS : KINDS_WITH_REDIS
+  const subjects = await installAll(kinds.map((start) => install(start, postgres.url, settings)))
   try {
     for (const subject of subjects) await requireHonesty(subject)
 
     const results: EndpointResult[] = []
     for (const scenario of scenarios) {
-      const taking = subjects.filter(({ name }) => name !== 'stock' || scenario.hasStock)
+      const taking = subjects.filter(({ name }) => name === 'portal' || name === 'floor' || scenario.hasStock)
       const measurements = await measureScenario(scenario, taking, server.pid, paceOf(options))
       const result = resultOf(store, scenario, measurements)
       results.push(result)

@@ -32,10 +32,13 @@ export interface EndpointResult extends Figures {
   cpu_ratio_to_stock: number | null
   floor: Figures
   stock: Figures | null
+  /** Of the set-up that many run; only where there is Redis. */
+  typical: Figures | null
+  cpu_ratio_to_typical: number | null
 }
 
 export function resultOf(store: StoreKind, scenario: Scenario, measurements: Measurement[]): EndpointResult {
-  const [portal, floor, stock = null] = measurements
+  const [portal, floor, stock = null, typical = null] = measurements
   if (portal === undefined || floor === undefined) throw new Error(`${scenario.name} was not measured`)
   return {
     name: scenario.name,
@@ -48,6 +51,8 @@ export function resultOf(store: StoreKind, scenario: Scenario, measurements: Mea
     cpu_ratio_to_stock: stock === null ? null : cpuRatio(portal, stock),
     floor: figuresOf(floor),
     stock: stock === null ? null : figuresOf(stock),
+    typical: typical === null ? null : figuresOf(typical),
+    cpu_ratio_to_typical: typical === null ? null : cpuRatio(portal, typical),
   }
 }
 
@@ -77,12 +82,14 @@ const HEADER = [
   'of floor by CPU',
   'of stock',
   'of stock by CPU',
+  'typical CPU µs',
+  'of typical by CPU',
 ]
 
 function describeMethod(machine: MachineWords, { rounds, seconds, codes }: Pace): string {
   return `${introduceMachine(machine)}
 ${rounds} rounds of ${seconds} s (code_exchange: of ${codes} codes), portal, floor and stock in turns; medians, ratios by round.
-The floor is the same SQL and cryptography on node:http and nothing else; stock is oidc-provider with its own adapters and rotation, and keeps everything but accounts in Redis where there is one.
+The floor is the same SQL and cryptography on node:http and nothing else; stock is oidc-provider with its own adapters and rotation, and keeps everything but accounts in Redis where there is one. Typical is the same library in Express, with Redis, RS256 and an ID token at every refresh.
 By CPU: their CPU per request over ours. 1 is as fast or as cheap as they are, more is better.`
 }
 
@@ -106,6 +113,8 @@ function rowOf(result: EndpointResult): string[] {
     exact(result.cpu_ratio_to_floor),
     exact(result.ratio_to_stock),
     exact(result.cpu_ratio_to_stock),
+    whole(result.typical?.cpu_us),
+    exact(result.cpu_ratio_to_typical),
   ]
 }
 

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
+import express from 'express'
 import { Redis } from 'ioredis'
 import Provider from 'oidc-provider'
 import pg from 'pg'
@@ -15,7 +16,12 @@ const APPLICATION_TOKEN_LIFE = 300
 
 const pool = new pg.Pool({ connectionString: given('DATABASE_URL'), max: 10 })
 const redis = env['REDIS_URL'] === undefined ? null : new Redis(env['REDIS_URL'])
-const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+/** As many set it up: mounted in Express, and with the algorithm that the library signs with unless it is told otherwise. */
+const isTypical = env['TYPICAL'] === 'yes'
+const alg = isTypical ? 'RS256' : 'ES256'
+const { privateKey } = isTypical
+  ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+  : generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const { privateKey: rsaKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 const provider = new Provider(given('ISSUER'), {
@@ -30,7 +36,7 @@ const provider = new Provider(given('ISSUER'), {
   })),
   jwks: {
     keys: [
-      { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' },
+      { ...privateKey.export({ format: 'jwk' }), alg, use: 'sig' },
       { ...rsaKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' },
     ],
   },
@@ -91,7 +97,7 @@ const provider = new Provider(given('ISSUER'), {
         audience: AUDIENCE,
         accessTokenTTL: APPLICATION_TOKEN_LIFE,
         accessTokenFormat: 'jwt',
-        jwt: { sign: { alg: 'ES256' } },
+        jwt: { sign: { alg } },
       }),
       useGrantedResource: () => true,
     },
@@ -100,7 +106,8 @@ const provider = new Provider(given('ISSUER'), {
 provider.on('server_error', (_ctx, error) => console.error(error))
 
 const callback = provider.callback()
-createServer({ keepAliveTimeout: 65_000 }, (req, res) => void callback(req, res)).listen(
+const handle = isTypical ? express().use(callback) : callback
+createServer({ keepAliveTimeout: 65_000 }, (req, res) => void handle(req, res)).listen(
   Number(given('PORT')),
   '127.0.0.1',
 )

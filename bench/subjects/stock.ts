@@ -19,6 +19,15 @@ import {
 
 /** The protocol library of the portal as its documentation sets it up, with its own adapters, rotation and session. */
 export async function startStock(options: SubjectOptions): Promise<Subject> {
+  return start('stock', options)
+}
+
+/** The same as many set it up: in Express, with RS256, and with an ID token at every refresh. */
+export async function startTypical(options: SubjectOptions): Promise<Subject> {
+  return start('typical', options)
+}
+
+async function start(name: 'stock' | 'typical', options: SubjectOptions): Promise<Subject> {
   const port = await findFreePort()
   const origin = `http://127.0.0.1:${port}`
   const credentials = [...APP_IDS, OPAQUE_APP].map((id) => ({ id, secret: randomBytes(32).toString('base64url') }))
@@ -33,15 +42,16 @@ export async function startStock(options: SubjectOptions): Promise<Subject> {
     APPS: JSON.stringify(credentials),
     COOKIE_KEY: randomBytes(32).toString('base64url'),
     DATABASE_URL: options.databaseUrl,
+    TYPICAL: name === 'typical' ? 'yes' : 'no',
     ...(options.redisUrl === null ? {} : { REDIS_URL: options.redisUrl }),
     ...options.env,
   }
   const { pid, stop } = await startProcess(
-    { name: 'stock', args: ['bench/stock/server.ts'], port, env, readyPath: '/oauth/jwks', readyLine: '' },
+    { name, args: ['bench/stock/server.ts'], port, env, readyPath: '/oauth/jwks', readyLine: '' },
     options,
   )
   const subject: Subject = {
-    name: 'stock',
+    name,
     pid,
     stop,
     port,
@@ -51,7 +61,7 @@ export async function startStock(options: SubjectOptions): Promise<Subject> {
     introspectedApp: credentials.at(-1) as Credentials,
     people: PEOPLE,
     // It signs an ID token too on every refresh that covers openid; the portal does only when it is asked to.
-    refreshExtra: '&scope=profile%20email',
+    refreshExtra: name === 'typical' ? '' : '&scope=profile%20email',
     async signIn(browser, person) {
       const accountId = accounts.get(person.username) as string
       for (const app of [subject.apps[0] as Credentials, subject.introspectedApp])

@@ -10,7 +10,7 @@ import { Client } from '../../src/testing/client.ts'
 import { Connection } from '../connection.ts'
 import { getRequest } from '../requests.ts'
 
-export type SubjectName = 'portal' | 'floor' | 'stock'
+export type SubjectName = 'portal' | 'floor' | 'stock' | 'typical'
 
 /** Something that is measured: a server in a process of its own. */
 export interface Subject {

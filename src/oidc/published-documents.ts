@@ -6,13 +6,15 @@ import { isKnownVersion } from './entity-tags.ts'
 const CACHE_SECONDS = 300
 
 interface PublishedDocument {
-  bytes: Buffer
+  /** Not bytes: Node writes a text and the headers before it in one piece. */
+  text: string
+  length: number
   tag: string
   type: string
 }
 
 /**
- * The published keys and metadata as bytes. They are the same for every client until the set of keys changes, so the
+ * The published keys and metadata, ready to be sent. They are the same for every client until the set of keys changes, so the
  * library writes each of them once for a set of keys.
  */
 export class PublishedDocuments {
@@ -20,8 +22,9 @@ export class PublishedDocuments {
 
   /** @param type the media type, as `Content-Type` says it */
   keep(path: string, body: object, type: string): void {
-    const bytes = Buffer.from(JSON.stringify(body))
-    this.#byPath.set(path, { bytes, tag: `"${hash('sha256', bytes, 'base64url')}"`, type })
+    const text = JSON.stringify(body)
+    const tag = `"${hash('sha256', text, 'base64url')}"`
+    this.#byPath.set(path, { text, length: Buffer.byteLength(text), tag, type })
   }
 
   /** Has the library write it anew. */
@@ -35,7 +38,7 @@ export class PublishedDocuments {
     const document = this.#byPath.get(pathOf(req.url as string))
     if (document === undefined) return false
 
-    const { bytes, tag, type } = document
+    const { text, length, tag, type } = document
     const headers: OutgoingHttpHeaders = {
       Vary: 'Origin',
       'Access-Control-Allow-Origin': req.headers.origin ?? '*',
@@ -45,8 +48,8 @@ export class PublishedDocuments {
     if (isKnownVersion(req, tag)) {
       res.writeHead(304, headers).end()
     } else {
-      res.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': bytes.length })
-      res.end(req.method === 'HEAD' ? undefined : bytes)
+      res.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': length })
+      res.end(req.method === 'HEAD' ? undefined : text)
     }
     return true
   }

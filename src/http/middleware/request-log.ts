@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '../../logger.ts'
 
@@ -26,7 +26,9 @@ export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Lo
 
 /** Short enough to be read over the telephone, without letters that look like others. */
 function shortId(): string {
-  return Array.from({ length: 10 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')
+  let id = ''
+  for (const byte of randomBytes(10)) id += ALPHABET[byte % ALPHABET.length]
+  return id
 }
 
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'

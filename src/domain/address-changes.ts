@@ -1,5 +1,7 @@
 import { insertAuditEvents } from '../storage/audit.ts'
+import { lockIdentity } from '../storage/identities.ts'
 import { deleteMailLinks, findMailLinkOf } from '../storage/mail-links.ts'
+import { transaction } from '../storage/postgres.ts'
 import { addressProblem } from './addresses.ts'
 import { admitAddressChange, mayMail } from './guessing.ts'
 import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
@@ -20,7 +22,7 @@ export async function askForAddressChange(
   wanted: string,
   place: Place,
 ): Promise<AddressChangeOutcome | Lapsed> {
-  const { identityId, email: current } = signedIn
+  const { id: identitySessionId, identityId, email: current } = signedIn
   const email = wanted.trim()
   const problem = email === current ? 'This is your address already.' : addressProblem(email)
   if (problem !== null) return { kind: 'refused', problem }
@@ -29,14 +31,30 @@ export async function askForAddressChange(
   if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
   const isMailed = await mayMail(portal, email)
   return whileSignedIn<AddressChangeOutcome>(portal, signedIn, 'fresh', async (db) => {
-    await makeMailLink(portal, db, 'change-address', { identityId, email })
+    await makeMailLink(portal, db, 'change-address', { identityId, email, identitySessionId })
     await insertAuditEvents(db, [{ kind: 'address_change_asked', identityId, ...place }], portal.clock())
     if (isMailed) await queueMail(portal, { kind: 'change-address', identityId, email }, db)
     return { kind: 'asked' }
   })
 }
 
-/** Null when none waits for its confirmation. A mail for any other, or for one withdrawn, must not be sent. */
+/**
+ * Makes the link that confirms a pending change, in place of the one there is. Null for a change that is not pending any more:
+ * it was withdrawn, another has replaced it, or the sign-in it was asked for with was ended.
+ */
+export async function linkAddressChange(portal: Portal, identityId: string, email: string): Promise<string | null> {
+  return transaction(portal.storage.pool, async (db) => {
+    // Whoever ends a sign-in, or withdraws the change, holds the identity, too.
+    await lockIdentity(db, identityId)
+    const pending = await findMailLinkOf(db, identityId, 'change-address', portal.clock())
+    if (pending?.email !== email) return null
+    const { identitySessionId } = pending
+    const holder = { identityId, email, ...(identitySessionId !== null && { identitySessionId }) }
+    return makeMailLink(portal, db, 'change-address', holder)
+  })
+}
+
+/** Null when none waits for its confirmation. */
 export async function findPendingAddressChange(portal: Portal, identityId: string): Promise<MailLinkRow | null> {
   return findMailLinkOf(portal.storage.pool, identityId, 'change-address', portal.clock())
 }

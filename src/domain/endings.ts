@@ -3,6 +3,7 @@ import { insertAuditEvents } from '../storage/audit.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../storage/families.ts'
 import { countSignOut } from '../storage/identities.ts'
 import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../storage/identity-sessions.ts'
+import { deleteLeftAddressChanges } from '../storage/mail-links.ts'
 import { afterCommit, type Queryable, transaction } from '../storage/postgres.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { queueMail } from './mail.ts'
@@ -79,7 +80,11 @@ export async function endEverythingIn(
   await endIn(portal, db, { sessions, families: 'all' }, ending, now)
 }
 
-/** `end`, inside a transaction that does more. What ends more than single sessions also ends every sign-in that is half done. */
+/**
+ * `end`, inside a transaction that does more. What ends more than single sessions also ends every sign-in that is half done.
+ * A change of the address that waits for its confirmation ends with the browser it was asked for in: a thief who was signed
+ * in for a minute must not get the account a day later.
+ */
 export async function endIn(
   portal: Portal,
   db: Queryable,
@@ -94,6 +99,7 @@ export async function endIn(
   if (families !== 'following') await countSignOut(db, sessions.identityId)
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
   await writeSessionsDown(portal, db, sessions.identityId, ended.length, ending, now)
+  if (!LEAVES_PENDING.has(ending.cause)) await deleteLeftAddressChanges(db, sessions.identityId)
   return {
     sessions: ended.length,
     families: await endFamiliesIn(portal, db, chosenFamilies(), followingOf(ending), now),
@@ -106,6 +112,18 @@ export async function endIn(
     return { identityId, exceptSessionId: except }
   }
 }
+
+/**
+ * Endings by time, or by the person in that very browser, who may open the link in their mail afterwards. Every other ending
+ * of a session is by its owner elsewhere, or by an operator, who take from it whatever it has begun.
+ */
+const LEAVES_PENDING: ReadonlySet<EndCause> = new Set<EndCause>([
+  'signed_out',
+  'signed_out_by_app',
+  'signed_in_again',
+  'expired',
+  'idle_expired',
+])
 
 /** A session that merely runs out takes with it only what was to last exactly as long. */
 function followersOf(cause: EndCause): FamilyLifetime[] {

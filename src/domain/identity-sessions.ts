@@ -14,6 +14,7 @@ import {
   updateFollowed,
   updateLastSeen,
 } from '../storage/identity-sessions.ts'
+import { moveAddressChanges } from '../storage/mail-links.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
 import { type EndChoice, type Ended, endIn } from './endings.ts'
 import type { EndCause } from './end-causes.ts'
@@ -104,6 +105,7 @@ export async function openIdentitySession(
       { now, seenSince: seenSince(portal, now) },
     )
     if (before === null) return id
+    await moveAddressChanges(db, identityId, before.id, id)
     const sessions = { identityId: before.identityId, id: before.id }
     await endIn(portal, db, { sessions, families: 'following' }, { cause: 'signed_in_again', place }, now)
     return id

@@ -4,7 +4,7 @@ import * as messages from '../mail/messages.ts'
 import { findFamily } from './families.ts'
 import { transaction } from '../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../storage/identities.ts'
-import { findPendingAddressChange } from './address-changes.ts'
+import { linkAddressChange } from './address-changes.ts'
 import { browserInWords } from './browsers.ts'
 import { keyOf } from './login-keys.ts'
 import { makeMailLink, LINK_LIVES, type LinkPurpose } from './mail-links.ts'
@@ -127,17 +127,15 @@ async function writeVerification(portal: Portal, { id, username, email }: Identi
   return { to: email, message: messages.verifyAddress({ username, url, hours: LINK_LIVES['verify-address'] / 3600 }) }
 }
 
-/** Nothing for a change that was withdrawn in the meantime, or that another has replaced. */
+/** Nothing for a change that is not pending any more. */
 async function writeAddressChange(portal: Portal, identityId: string, email: string): Promise<Letter[]> {
-  const pending = await findPendingAddressChange(portal, identityId)
-  if (pending?.email !== email) return []
-  return forIdentity(portal, identityId, async ({ id, username }) => ({
+  const token = await linkAddressChange(portal, identityId, email)
+  if (token === null) return []
+  const url = `${portal.publicUrl}/verify-email/${token}`
+  const hours = LINK_LIVES['change-address'] / 3600
+  return forIdentity(portal, identityId, ({ username }) => ({
     to: email,
-    message: messages.confirmNewAddress({
-      username,
-      url: await link(portal, 'change-address', '/verify-email', id, email),
-      hours: LINK_LIVES['change-address'] / 3600,
-    }),
+    message: messages.confirmNewAddress({ username, url, hours }),
   }))
 }
 

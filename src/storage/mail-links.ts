@@ -57,6 +57,24 @@ export async function deleteMailLinks(db: Queryable, identityId: string, purpose
   await db.query('DELETE FROM mail_links WHERE identity_id = $1 AND purpose = ANY ($2::text[])', [identityId, purposes])
 }
 
+/** Changes of the address are worth nothing any more, but for those that were asked for in a browser that is still signed in. */
+export async function deleteLeftAddressChanges(db: Queryable, identityId: string): Promise<void> {
+  await db.query(
+    `DELETE FROM mail_links l WHERE l.identity_id = $1 AND l.purpose = 'change-address'
+       AND NOT EXISTS (SELECT FROM identity_sessions s WHERE s.id = l.identity_session_id AND s.ended_at IS NULL)`,
+    [identityId],
+  )
+}
+
+/** What was asked for in one identity session belongs to another from now on. */
+export async function moveAddressChanges(db: Queryable, identityId: string, from: string, to: string): Promise<void> {
+  await db.query(
+    `UPDATE mail_links SET identity_session_id = $3
+     WHERE identity_id = $1 AND purpose = 'change-address' AND identity_session_id = $2`,
+    [identityId, from, to],
+  )
+}
+
 /** Deletes up to `limit` links that have expired; see families for why it is written like this. @returns how many */
 export async function deleteExpiredMailLinks(db: Queryable, now: Date, limit: number): Promise<number> {
   const result = await db.query(

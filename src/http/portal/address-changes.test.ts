@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { findIdentity, findIdentityByLogin } from '../../domain/identities.ts'
+import { expireIdentitySessions } from '../../domain/expiry.ts'
+import {
+  disableIdentity,
+  enableIdentity,
+  findIdentity,
+  findIdentityByLogin,
+  revokeEverything,
+} from '../../domain/identities.ts'
+import { deliverMail } from '../../domain/mail-delivery.ts'
 import { notesApp } from '../../testing/apps.ts'
 import { Browser } from '../../testing/browser.ts'
 import { claimsOf, Client } from '../../testing/client.ts'
@@ -16,7 +24,7 @@ let notes: Client
 let count = 0
 
 before(async () => {
-  server = await startTestServer({ clock })
+  server = await startTestServer({ clock, env: { IDENTITY_SESSION_IDLE: '7200' } })
   const secret = await server.addApp('notes', notesApp)
   notes = new Client(server.url, 'notes', secret, 'https://notes.example.test/callback')
 })
@@ -157,6 +165,117 @@ test('links that were sent to the old address are dead once it is the old one', 
   await person.browser.post(await ask(person, 'newer@example.test'), {})
   const later = await linkFor(server.portal, 'reset-password', holder)
   for (const link of [...old, later]) assert.equal((await new Browser(server.url).get(link)).status, 404)
+})
+
+/** Every ending of the browser in which the change was asked for by its owner elsewhere, or by an operator. */
+const ENDINGS: [string, (person: Person, phone: Browser) => Promise<unknown>][] = [
+  ['that browser is ended', async (person, phone) => phone.post(`/sessions/${await sessionOf(person)}/revocation`, {})],
+  ['all other browsers are signed out', (_, phone) => phone.post('/sessions/revocation', {})],
+  ['everything is signed out', (_, phone) => phone.post('/logout', { everywhere: 'yes' })],
+  ['everything is signed out in that browser', ({ browser }) => browser.post('/logout', { everywhere: 'yes' })],
+  [
+    'it was not the owner',
+    async (person, phone) => {
+      const { id: identityId, email } = person
+      const holder = { identityId, email, identitySessionId: await sessionOf(person) }
+      const link = await linkFor(server.portal, 'disown-sign-in', holder)
+      await phone.post(link.replace('/verify-email/', '/not-me/'), {})
+    },
+  ],
+  [
+    'the password is reset',
+    async ({ id, email }, phone) => {
+      const password = 'a difference engine of pewter'
+      const link = await linkFor(server.portal, 'reset-password', { identityId: id, email })
+      await phone.post(link, { password, password_confirmation: password })
+    },
+  ],
+  ['user revoke-all', ({ id }) => revokeEverything(server.portal, id)],
+  [
+    'user disable, though enabled again',
+    async ({ id }) => {
+      await disableIdentity(server.portal, id)
+      await enableIdentity(server.portal, id)
+    },
+  ],
+]
+
+/** Of the browser that asked: the first one the person signed in with. */
+async function sessionOf({ id }: Person): Promise<string> {
+  const { rows } = await server.portal.storage.pool.query<{ id: string }>(
+    'SELECT id FROM identity_sessions WHERE identity_id = $1 ORDER BY created_at LIMIT 1',
+    [id],
+  )
+  return rows[0]?.id ?? assert.fail('nobody is signed in')
+}
+
+async function withPhone(): Promise<{ person: Person; phone: Browser }> {
+  const person = await somebody()
+  const phone = new Browser(server.url)
+  clock.advance(1)
+  await phone.signIn({ ...person, password: ada.password })
+  return { person, phone }
+}
+
+for (const [name, bringAbout] of ENDINGS) {
+  test(`a change that a browser asked for is void: ${name}`, async () => {
+    const { person, phone } = await withPhone()
+    const link = await ask(person, `${person.username}-evil@example.test`)
+    assert.equal((await new Browser(server.url).get(link)).status, 200)
+    await bringAbout(person, phone)
+    const stranger = new Browser(server.url)
+    assert.equal((await stranger.get(link)).status, 404)
+    assert.equal((await stranger.post(link, {})).status, 404)
+    assert.equal((await addressOf(person))[0], person.email)
+  })
+
+  test(`its mail does not leave any more, nor a second one with a new link: ${name}`, async () => {
+    const { person, phone } = await withPhone()
+    const email = `${person.username}-late@example.test`
+    await ask(person, email)
+    await bringAbout(person, phone)
+    const mailer = { send: async () => assert.fail('a mail left'), close: () => undefined }
+    await deliverMail(server.portal, mailer, { kind: 'change-address', identityId: person.id, email }, 'again')
+  })
+}
+
+for (const [name, leave] of [
+  ['signs out in that browser', async ({ browser }: Person) => void (await browser.post('/logout', {}))],
+  [
+    'is signed in there no more after a long time',
+    async () => {
+      clock.advance(server.portal.lifetimes.identitySessionIdle + 1)
+      assert.ok((await expireIdentitySessions(server.portal)) > 0)
+    },
+  ],
+  [
+    'signs in there again',
+    async ({ browser, ...person }: Person) => browser.signIn({ ...person, password: ada.password }),
+  ],
+] as const) {
+  test(`somebody who ${name} can still open the link`, async () => {
+    const person = await somebody()
+    const link = await ask(person, `${person.username}-kept@example.test`)
+    await leave(person)
+    assert.equal((await new Browser(server.url).post(link, {})).status, 303)
+    assert.equal((await addressOf(person))[0], `${person.username}-kept@example.test`)
+  })
+}
+
+test('a change goes with the browser that asked for it, also when somebody signs in there again', async () => {
+  const { person, phone } = await withPhone()
+  const link = await ask(person, 'stays@example.test')
+  await person.browser.signIn({ ...person, password: ada.password })
+  assert.equal((await new Browser(server.url).get(link)).status, 200)
+  await phone.post('/sessions/revocation', {})
+  assert.equal((await new Browser(server.url).get(link)).status, 404)
+})
+
+test('a change that is asked for where all others are signed out stays', async () => {
+  const { person } = await withPhone()
+  const link = await ask(person, `${person.username}-own@example.test`)
+  await person.browser.post('/sessions/revocation', {})
+  assert.equal((await new Browser(server.url).post(link, {})).status, 303)
 })
 
 test('the change is asked for only soon after a sign-in, and what was typed is sent again after one', async () => {

@@ -12,6 +12,11 @@ export const STEP_UP = 'step_up'
 /** The page for somebody whose address must be confirmed before an app is connected. */
 export const ADDRESS_PROMPT = 'address'
 
+/** What is kept of the yes on the confirmation page. */
+export interface Confirmation {
+  identitySessionId: string | null
+}
+
 /** When the portal must show a page: nobody is signed in, an address is not confirmed, or the request, or a native app, asks for one. */
 export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
   const policy = base()
@@ -31,6 +36,9 @@ export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
   )
   // A prompt that asks for a fresh sign-in is answered by a different identity session than the one that met it.
   login.details = (ctx) => ({ identitySessionId: ctx.req.signedIn?.id ?? null })
+  policy
+    .get('consent')
+    ?.checks.add(new Check('another_confirmed', 'the confirmation was given in another sign-in', isConfirmedByAnother))
   policy.add(
     new Prompt(
       { name: ADDRESS_PROMPT },
@@ -60,6 +68,12 @@ function isSameSignIn(ctx: KoaContextWithOIDC): boolean {
     session?.accountId === signedIn.identityId &&
     session?.loginTs === epochSeconds(signedIn.createdAt)
   )
+}
+
+/** A confirmation belongs to the identity session that gave it; the next person to sign in here is asked, too. */
+function isConfirmedByAnother({ req, oidc }: KoaContextWithOIDC): boolean {
+  const confirmation = oidc.result?.['consent'] as Confirmation | undefined
+  return confirmation !== undefined && confirmation.identitySessionId !== req.signedIn?.id
 }
 
 /**

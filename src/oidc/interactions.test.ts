@@ -104,6 +104,32 @@ test('a stranger signs in, and then confirms, before a code goes to an app on th
   assertCode(new URL(url), desk)
 })
 
+test('a confirmation is of the sign-in that gave it: whoever signs in there before it is used is asked, too', async () => {
+  await browser.signIn(ada)
+  const { page } = await open(desk.authorizeUrl())
+  const confirmed = await browser.post(actionOf(page, 'Continue to Desk'), {})
+  await browser.signIn(grace)
+  const { response } = await browser.follow(confirmed)
+  const question = await readPage(response)
+  assert.match(question.text, /Desk asks to sign you in as grace/)
+  const { url } = await browser.follow(await browser.post(actionOf(question, 'Continue to Desk'), {}))
+  assertCode(new URL(url), desk)
+})
+
+test('the same where the protocol knows already who signed in there afterwards, and where it is the same person', async () => {
+  for (const person of [grace, ada]) {
+    browser = new Browser(server.url)
+    await browser.signIn(ada)
+    const { page } = await open(desk.authorizeUrl())
+    const confirmed = await browser.post(actionOf(page, 'Continue to Desk'), {})
+    clock.advance(1)
+    await browser.signIn(person)
+    await notes.connect(browser)
+    const { response } = await browser.follow(confirmed)
+    assert.match((await readPage(response)).text, new RegExp(`Desk asks to sign you in as ${person.username}`))
+  }
+})
+
 test('somebody who cancels brings the app access_denied, and no code', async () => {
   await browser.signIn(ada)
   const { page } = await open(desk.authorizeUrl())

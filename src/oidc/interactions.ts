@@ -6,7 +6,7 @@ import type { Place, Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { type BegunInteraction, findBegun, keepAnswer } from './begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
-import { ADDRESS_PROMPT, STEP_UP } from './interaction-policy.ts'
+import { ADDRESS_PROMPT, type Confirmation, STEP_UP } from './interaction-policy.ts'
 
 declare module 'node:http' {
   // What the room that serves people has found out about a request before the protocol sees it.
@@ -73,7 +73,9 @@ export async function confirmInteraction(
   request: InteractionRequest,
 ): Promise<string | null> {
   const details = await findDetails(context, request)
-  return details?.prompt.name === 'consent' ? answer(context, request, details, { consent: {} }) : null
+  if (details?.prompt.name !== 'consent') return null
+  const consent: Confirmation = { identitySessionId: request.req.signedIn?.id ?? null }
+  return answer(context, request, details, { consent })
 }
 
 /**

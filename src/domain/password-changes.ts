@@ -47,23 +47,37 @@ export async function changePassword(
 
   const { id: identityId } = identity
   const { standsAlone } = verdict
-  const replacement = {
-    from: identity.passwordHash,
-    to: await portal.hasher.hash(password, addressKey(place.address)),
-    standsAlone,
-  }
+  const source = addressKey(place.address)
+  const to = await portal.hasher.hash(password, source)
   const now = portal.clock()
-  return transaction(portal.storage.pool, async (db) => {
-    // What was the current one a moment ago is not, once a reset or another change has come first.
-    if ((await lockIdentity(db, identityId))?.passwordHash !== replacement.from)
-      return { kind: 'wrong-credentials', suspension: null } as const
-    if (!(await holdSignIn(portal, db, signedIn, 'living'))) return LAPSED
-    await updatePasswordHash(db, identityId, replacement, now)
-    await deleteDevices(db, identityId, { except: deviceHash })
-    await deleteMailLinks(db, identityId, ['reset-password', 'change-address'])
-    await insertAuditEvents(db, [{ kind: 'password_changed', identityId, ...place }], now)
-    await endEverythingIn(portal, db, identityId, { cause: 'password_changed', place }, now, signedIn.id)
-    await queueMail(portal, { kind: 'password-changed', identityId, place, at: now.toISOString() }, db)
-    return { kind: 'changed' } as const
-  })
+  const change = async (from: string): Promise<PasswordChangeOutcome | Lapsed | Outdated> =>
+    transaction(portal.storage.pool, async (db) => {
+      const row = await lockIdentity(db, identityId)
+      if (row !== null && row.passwordHash !== from)
+        return { kind: 'outdated', passwordHash: row.passwordHash } as const
+      if (!(await holdSignIn(portal, db, signedIn, 'living'))) return LAPSED
+      await updatePasswordHash(db, identityId, { from, to, standsAlone }, now)
+      await deleteDevices(db, identityId, { except: deviceHash })
+      await deleteMailLinks(db, identityId, ['reset-password', 'change-address'])
+      await insertAuditEvents(db, [{ kind: 'password_changed', identityId, ...place }], now)
+      await endEverythingIn(portal, db, identityId, { cause: 'password_changed', place }, now, signedIn.id)
+      await queueMail(portal, { kind: 'password-changed', identityId, place, at: now.toISOString() }, db)
+      return { kind: 'changed' } as const
+    })
+
+  let outcome = await change(identity.passwordHash)
+  // A sign-in has hashed the same password anew, or a reset or another change has come first: then it is not the current one.
+  while (outcome.kind === 'outdated') {
+    const { passwordHash } = outcome
+    if (!(await portal.hasher.matches(passwordHash, current, source)))
+      return { kind: 'wrong-credentials', suspension: null }
+    outcome = await change(passwordHash)
+  }
+  return outcome
+}
+
+/** The hash is another one by now. */
+interface Outdated {
+  kind: 'outdated'
+  passwordHash: string
 }

@@ -1,5 +1,5 @@
 import { insertAuditEvents } from '../storage/audit.ts'
-import { findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
+import { findIdentity, findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
 import { addressKey } from './address-keys.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from './fair-queue.ts'
@@ -68,14 +68,14 @@ export async function signIn(
   await guess.succeeded()
   const passwordHash = await renewHash(portal, identity, password, source)
   const kind = (await hasSecondFactor(portal, identity.id)) ? 'second-factor' : 'signed-in'
-  return {
-    kind,
-    identity,
-    proof: proofByPassword({ ...identity, passwordHash }),
-  }
+  const current = { ...identity, passwordHash }
+  return { kind, identity: current, proof: proofByPassword(current) }
 }
 
-/** The hash of a password that was right, made anew if its parameters are too weak by now. A busy portal does that next time. */
+/**
+ * The hash of a password that was right, made anew if its parameters are too weak by now. A busy portal does that next time.
+ * Of sign-ins at the same moment one replaces it, and the others rest on the hash that this one has made.
+ */
 async function renewHash(portal: Portal, identity: IdentityRow, password: string, source: string): Promise<string> {
   const { id, passwordHash: from, passwordStandsAlone: standsAlone } = identity
   if (!portal.hasher.needsRehash(from)) return from
@@ -84,6 +84,7 @@ async function renewHash(portal: Portal, identity: IdentityRow, password: string
     throw error
   })
   if (to === null) return from
-  const isReplaced = await updatePasswordHash(portal.storage.pool, id, { from, to, standsAlone }, portal.clock())
-  return isReplaced ? to : from
+  if (await updatePasswordHash(portal.storage.pool, id, { from, to, standsAlone }, portal.clock())) return to
+  const current = (await findIdentity(portal.storage, id))?.passwordHash ?? null
+  return current !== null && (await portal.hasher.matches(current, password, source)) ? current : from
 }

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import argon2 from 'argon2'
+import { lockIdentity } from '../../storage/identities.ts'
+import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { problemIn } from '../../testing/answers.ts'
 import { notesApp } from '../../testing/apps.ts'
 import { Browser } from '../../testing/browser.ts'
@@ -67,6 +71,68 @@ test('who knows the current password changes it, and stays signed in here, under
   assert.equal((await thief.get('/dashboard')).status, 303)
   assert.deepEqual([await signsIn(username, NEW), await signsIn(username, ada.password)], [true, false])
 })
+
+/** As it was hashed before the parameters were raised. */
+async function weaken(id: string): Promise<void> {
+  const weak = { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 } as const
+  const hash = await argon2.hash(ada.password, weak)
+  await server.portal.storage.pool.query('UPDATE identities SET password_hash = $2 WHERE id = $1', [id, hash])
+}
+
+test('a current password whose hash is made anew on the way is still the current one', async () => {
+  const { id, here, username } = await somebody()
+  await weaken(id)
+  const response = await here.post('/settings/password', change())
+  assert.equal(response.headers.get('location'), '/settings')
+  assert.equal(await signsIn(username, NEW), true)
+})
+
+test('a current password that another sign-in hashes anew at the same moment is still the current one', async () => {
+  const { id, here, username } = await somebody()
+  const { pool } = server.portal.storage
+  const answer = await transaction(pool, async (db) => {
+    await lockIdentity(db, id)
+    const sent = here.post('/settings/password', change())
+    await waitForLock(db)
+    const anew = await argon2.hash(ada.password, {
+      type: argon2.argon2id,
+      memoryCost: 19_456,
+      timeCost: 2,
+      parallelism: 1,
+    })
+    await db.query('UPDATE identities SET password_hash = $2 WHERE id = $1', [id, anew])
+    return [sent] as const
+  })
+  assert.equal((await answer[0]).headers.get('location'), '/settings')
+  assert.equal(await signsIn(username, NEW), true)
+})
+
+test('a current password that is another one by the time of the change changes nothing', async () => {
+  const { id, here, username } = await somebody()
+  const { pool } = server.portal.storage
+  const other = 'a mill that grinds numbers all day'
+  const answer = await transaction(pool, async (db) => {
+    await lockIdentity(db, id)
+    const sent = here.post('/settings/password', change())
+    await waitForLock(db)
+    await db.query('UPDATE identities SET password_hash = $2 WHERE id = $1', [id, await argon2.hash(other)])
+    return [sent] as const
+  })
+  assert.equal((await answer[0]).status, 422)
+  assert.deepEqual([await signsIn(username, NEW), await signsIn(username, other)], [false, true])
+})
+
+test('of those who sign in at once with a hash that is too weak by now everybody gets in', async () => {
+  const { id, username } = await somebody()
+  await weaken(id)
+  const entries = await Promise.all(Array.from({ length: 4 }, async () => signsIn(username, ada.password)))
+  assert.deepEqual(entries, [true, true, true, true])
+})
+
+async function waitForLock(db: Queryable): Promise<void> {
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  while ((await db.query(waiting)).rowCount === 0) await wait(10)
+}
 
 test('every other browser and every app is out, also the apps of this browser, and those that work offline', async () => {
   const person = await somebody()

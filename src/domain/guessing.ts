@@ -16,11 +16,11 @@ import { keyOf } from './login-keys.ts'
 import { addressKey } from './address-keys.ts'
 
 /** Asking for the password again, and for the one that is to be changed, counts as `sign-in`. */
-export type GuessKind = 'sign-in' | 'second-factor' | 'client'
+export type GuessKind = 'sign-in' | 'passkey' | 'second-factor' | 'client'
 
 export interface Guess {
   kind: GuessKind
-  /** The user name or address as it was typed; the client id of an app. */
+  /** The user name or address as it was typed; the client id of an app; the id of the identity. */
   account: string
   address: string
   /** A device that has signed in to this very account before; null for every other. */
@@ -56,7 +56,7 @@ const ADDRESS_CHANGES_PER_HOUR = 10
 /**
  * Asks whether a secret that somebody presents may be looked at. Whoever else guesses at the account, and from whichever
  * address: a device that the person has signed in from before is held back by its own failures alone, so nobody can lock
- * them out. An app is never held back by what others send in its name from elsewhere, for the same reason.
+ * them out. An app, or a passkey, is never held back by what others send in its name from elsewhere, for the same reason.
  */
 export async function beginGuess(portal: Portal, guess: Guess): Promise<OpenGuess | Wait> {
   const { kind, account, address, knownDevice } = guess
@@ -69,7 +69,7 @@ export async function beginGuess(portal: Portal, guess: Guess): Promise<OpenGues
   if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, suspended: true }
   const counted = [
     pairTally(portal, kind, account, address),
-    ...(kind === 'client' ? [] : [accountTally(portal, kind, account)]),
+    ...(kind === 'client' || kind === 'passkey' ? [] : [accountTally(portal, kind, account)]),
   ]
   const entry = await enter(portal, counted, [addressTally(portal, address)])
   return open(portal, entry, counted, () => noteFailure(portal, address))

@@ -99,6 +99,20 @@ export async function provePasskeyEnrolment(
   }
 }
 
+/**
+ * Whose passkey an answer claims to be of, before anything about it is proved; the id is null for a passkey that is not known
+ * here. Null for what is no answer of a browser at all.
+ */
+export async function findPasskeyOwner(
+  portal: Portal,
+  credential: string,
+): Promise<{ identityId: string | null } | null> {
+  const response = readJson(credential, authentication)
+  if (response === null) return null
+  const passkey = await findPasskeyByCredential(portal.storage.pool, response.id)
+  return { identityId: passkey?.identityId ?? null }
+}
+
 /** Whose passkey answered `passkeySignInOptions`, after its owner proved to it who they are; null for anything else. */
 export async function signInWithPasskey(
   portal: Portal,

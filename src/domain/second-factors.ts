@@ -84,18 +84,32 @@ export type SecondStepOutcome =
   | { kind: 'refused'; suspension: Suspension | null }
   | { kind: 'throttled'; retryAt: Date; suspended: boolean }
 
-/** Checks a second step, whichever it is. Codes can be guessed, so wrong ones are counted; what a passkey signs cannot. */
+/**
+ * Checks a second step, whichever it is. Codes can be guessed. What a passkey signs cannot, but every wrong answer of it costs
+ * work and an audit event, too, so it counts in the same way.
+ */
 export async function proveSecondStep(
   portal: Portal,
   { identityId, answer, place, deviceHash }: SecondStepAttempt,
 ): Promise<SecondStepOutcome> {
-  const outcome =
+  const isKnown = await isKnownDevice(portal, identityId, deviceHash)
+  const guess = await beginGuess(portal, {
+    kind: 'second-factor',
+    account: identityId,
+    address: place.address,
+    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
+  })
+  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
+  const proof =
     'code' in answer
-      ? await guessCode(portal, identityId, answer.code, place, deviceHash)
-      : outcomeOf(await provePasskey(portal, identityId, answer.credential, place))
-  if (outcome.kind === 'refused')
+      ? await proveCode(portal, identityId, answer.code, place)
+      : await provePasskey(portal, identityId, answer.credential, place)
+  if (proof === null) {
     await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
-  return outcome
+    return { kind: 'refused', suspension: await guess.failed() }
+  }
+  await guess.succeeded()
+  return { kind: 'proved', proof }
 }
 
 /** The words a person reads when a name will not do; null when it will. */
@@ -226,31 +240,6 @@ export async function renewRecoveryCodes(
     await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
     return makeRecoveryCodesIn(db, portal, identityId)
   })
-}
-
-async function guessCode(
-  portal: Portal,
-  identityId: string,
-  typed: string,
-  place: Place,
-  deviceHash: Buffer | null,
-): Promise<SecondStepOutcome> {
-  const isKnown = await isKnownDevice(portal, identityId, deviceHash)
-  const guess = await beginGuess(portal, {
-    kind: 'second-factor',
-    account: identityId,
-    address: place.address,
-    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
-  })
-  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
-  const proof = await proveCode(portal, identityId, typed, place)
-  if (proof === null) return { kind: 'refused', suspension: await guess.failed() }
-  await guess.succeeded()
-  return { kind: 'proved', proof }
-}
-
-function outcomeOf(proof: SecondProof | null): SecondStepOutcome {
-  return proof === null ? { kind: 'refused', suspension: null } : { kind: 'proved', proof }
 }
 
 /** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */

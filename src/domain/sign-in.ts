@@ -1,11 +1,13 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
 import { addressKey } from './address-keys.ts'
+import { withSecondProof } from './authentication-context.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from './fair-queue.ts'
 import { beginGuess } from './guessing.ts'
 import { type Proof, proofByPassword } from './identity-sessions.ts'
 import { keyOf } from './login-keys.ts'
+import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
 import { isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
 import { hasSecondFactor } from './second-factors.ts'
@@ -70,6 +72,41 @@ export async function signIn(
   const kind = (await hasSecondFactor(portal, identity.id)) ? 'second-factor' : 'signed-in'
   const current = { ...identity, passwordHash }
   return { kind, identity: current, proof: proofByPassword(current) }
+}
+
+/** What a browser answered when it was asked for a passkey as the only step, and where. */
+export interface PasskeyAttempt {
+  credential: string
+  place: Place
+  /** The device of the browser, whoever used it before. */
+  deviceHash: Buffer | null
+}
+
+/**
+ * Checks a passkey that signs in by itself. Nobody can guess what it signs, but strangers can send answers: those that are wrong
+ * are counted like wrong passwords, and in one tally where they name no passkey that is known here.
+ */
+export async function signInByPasskey(
+  portal: Portal,
+  { credential, place, deviceHash }: PasskeyAttempt,
+): Promise<Extract<SignInOutcome, { kind: 'wrong-credentials' | 'throttled' }> | { kind: 'signed-in'; proof: Proof }> {
+  const owner = await findPasskeyOwner(portal, credential)
+  // Nothing is stored, nor looked for, because of such nonsense.
+  if (owner === null) return { kind: 'wrong-credentials', suspension: null }
+  const { identityId: ownerId } = owner
+  const isKnown = ownerId !== null && (await isKnownDevice(portal, ownerId, deviceHash))
+  const guess = await beginGuess(portal, {
+    kind: 'passkey',
+    account: ownerId ?? 'unknown',
+    address: place.address,
+    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
+  })
+  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
+  const proved = ownerId === null ? null : await signInWithPasskey(portal, credential, place)
+  if (proved === null) return { kind: 'wrong-credentials', suspension: await guess.failed() }
+  await guess.succeeded()
+  const { identityId, signOuts } = proved
+  return { kind: 'signed-in', proof: { identityId, amr: withSecondProof([], proved.proof), signOuts } }
 }
 
 /**

@@ -5,7 +5,7 @@ import { Authenticator } from '../../testing/authenticator.ts'
 import { Browser } from '../../testing/browser.ts'
 import { Client, claimsOf } from '../../testing/client.ts'
 import { createClock, type TestClock } from '../../testing/clock.ts'
-import { addPasskey, addTotp, answerTo } from '../../testing/factors.ts'
+import { addPasskey, addTotp, answerTo, optionsOn } from '../../testing/factors.ts'
 import { readPage } from '../../testing/page.ts'
 import { ada, grace } from '../../testing/people.ts'
 import { startTestServer, type TestServer } from '../../testing/server.ts'
@@ -250,6 +250,72 @@ test('strangers leave nothing behind by looking at the sign-in page, nor by answ
     assert.equal((await browser.post('/login/passkey', { credential: '{}' })).status, 401)
   }
   assert.equal(await count(), before)
+})
+
+async function countRows(table: string, kind: string): Promise<number> {
+  const { rows } = await server.portal.storage.pool.query<{ n: number }>(
+    `SELECT count(*)::int AS n FROM ${table} WHERE kind = $1`,
+    [kind],
+  )
+  return rows[0]?.n ?? 0
+}
+
+test('wrong answers of a passkey to a half-finished sign-in are counted like wrong codes, and leave as many rows', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  const browser = await halfway()
+  const before = await countRows('audit_events', 'second_factor_refused')
+  const statuses: number[] = []
+  for (let turn = 0; turn < 12; turn++) {
+    const page = await readPage(await browser.get('/login/second-factor'))
+    const credential = turn % 2 === 0 ? '{}' : answerTo(page, device, { forged: true })
+    statuses.push((await browser.post('/login/second-factor', { credential })).status)
+  }
+  assert.deepEqual(statuses, [401, 401, 401, 401, 401, 401, ...Array<number>(6).fill(429)])
+  assert.equal((await countRows('audit_events', 'second_factor_refused')) - before, 6)
+  const code = await browser.post('/login/second-factor', { code: '000000' })
+  assert.equal(code.status, 429, 'codes share the count')
+})
+
+test('strangers who answer the sign-in page with passkeys of their own have to wait after a few', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  const statuses: number[] = []
+  for (let turn = 0; turn < 8; turn++) {
+    const stranger = new Browser(server.url)
+    const page = await readPage(await stranger.get('/login?return_to=/activity'))
+    const own = new Authenticator(server.url)
+    own.create(optionsOn(await readPage(await home.get('/settings/second-factors/passkey/new'))))
+    const credential = answerTo(page, own)
+    const response = await stranger.post('/login/passkey', { credential, return_to: '/activity' })
+    statuses.push(response.status)
+    if (response.status !== 429) continue
+    assert.ok(Number(response.headers.get('retry-after')) > 0)
+    const form = (await readPage(response)).forms.find(({ action }) => action === '/login/passkey')
+    assert.equal(form?.fields['return_to'], '/activity')
+  }
+  assert.deepEqual(statuses.slice(-2), [429, 429])
+  // A passkey that is known here waits for nobody.
+  const browser = new Browser(server.url)
+  const credential = answerTo(await readPage(await browser.get('/login')), device)
+  assert.equal((await browser.post('/login/passkey', { credential })).status, 303)
+})
+
+test('forged answers of a known passkey have to wait, and not its owner in a browser of theirs', async () => {
+  const device = new Authenticator(server.url)
+  await addPasskey(home, device)
+  const statuses: number[] = []
+  for (let turn = 0; turn < 8; turn++) {
+    const stranger = new Browser(server.url)
+    const page = await readPage(await stranger.get('/login'))
+    statuses.push(
+      (await stranger.post('/login/passkey', { credential: answerTo(page, device, { forged: true }) })).status,
+    )
+  }
+  assert.deepEqual(statuses, [401, 401, 401, 401, 401, 401, 429, 429])
+  await home.post('/logout', {})
+  const credential = answerTo(await readPage(await home.get('/login')), device)
+  assert.equal((await home.post('/login/passkey', { credential })).status, 303)
 })
 
 test('fields that are missing, repeated or odd are 400s', async () => {

@@ -3,10 +3,9 @@ import { findAppFast } from '../../domain/apps.ts'
 import { findErasure } from '../../domain/deletions.ts'
 import type { EndChoice } from '../../domain/endings.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../../domain/identity-sessions.ts'
-import { withSecondProof } from '../../domain/authentication-context.ts'
-import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions, signInWithPasskey } from '../../domain/passkeys.ts'
+import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions } from '../../domain/passkeys.ts'
 import type { Portal } from '../../domain/portal.ts'
-import { signIn } from '../../domain/sign-in.ts'
+import { signIn, signInByPasskey } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
@@ -94,18 +93,38 @@ export async function createPasskeySession(req: Request, res: Response): Promise
   const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 
-  const proved = await signInWithPasskey(portal, credential, req.place)
-  const proof = proved && {
-    identityId: proved.identityId,
-    amr: withSecondProof([], proved.proof),
-    signOuts: proved.signOuts,
+  const act = async () => {
+    const next = await enterWithPasskey(req, res, credential, returnTo ?? '/dashboard')
+    if (next !== null) return res.redirect(303, next)
+    const problem = 'That passkey was not accepted. Try again, or use your password.'
+    await showSignIn(req, res, { login: '', problem, returnTo })
   }
-  const next = proof && (await enter(req, res, proof, returnTo ?? '/dashboard'))
-  if (next !== null) return res.redirect(303, next)
+  await keepForm(req, res, act, (wait) => showSignIn(req, res, { login: '', returnTo, wait }))
+}
+
+/** Signs in whose passkey this is, and says where to go next. Null, and 401, for any other. @throws TooManyGuesses */
+async function enterWithPasskey(
+  req: Request,
+  res: Response,
+  credential: string,
+  destination: string,
+): Promise<string | null> {
+  const portal = portalOf(req)
+  const outcome = await signInByPasskey(portal, { credential, place: req.place, deviceHash: deviceOf(req) })
+  switch (outcome.kind) {
+    case 'signed-in': {
+      const next = await enter(req, res, outcome.proof, destination)
+      if (next !== null) return next
+      break
+    }
+    case 'throttled':
+      throw new TooManyGuesses(outcome, portal.clock())
+    case 'wrong-credentials':
+      logSuspension(req, outcome.suspension)
+  }
   logEvent(req, 'sign_in_refused')
   res.status(401)
-  const problem = 'That passkey was not accepted. Try again, or use your password.'
-  await showSignIn(req, res, { login: '', problem, returnTo })
+  return null
 }
 
 /**

@@ -20,7 +20,7 @@ import {
 import { keyOf } from './login-keys.ts'
 import { findLivingIdentitySession, openIdentitySession } from './identity-sessions.ts'
 import { signIn } from './sign-in.ts'
-import { fillSkeletons, skeletonOf } from './user-names.ts'
+import { fillSkeletons } from './user-names.ts'
 
 let portal: TestPortal
 let adaId: string
@@ -78,22 +78,35 @@ test('of those who register names that look alike at once exactly one gets it', 
   assert.equal(outcomes.filter(({ kind }) => kind === 'registered').length, 1)
 })
 
+test('names that only differ in i and l where everybody sees the difference are names of two people', async () => {
+  for (const username of ['Neil', 'Nell', 'Elia', 'Ella', 'Delia', 'Della']) await registered(person(username))
+  for (const [index, username] of ['NeiI', 'nei1', 'NELL', 'DeIia', 'ıan', 'Ian'].entries()) {
+    const outcome = await register(portal, { ...person(`imitator${index}`), username }, home)
+    assert.equal(outcome.kind, username === 'ıan' ? 'registered' : 'refused', username)
+  }
+})
+
 test('names that looked alike before go on, and no new one joins them', async () => {
   const { pool } = portal.storage
   const older = await registered(person('karla'))
   portal.clock.advance(1)
   const younger = await registered(person('another'))
-  await pool.query('UPDATE identities SET username_skeleton = NULL')
+  await pool.query('DELETE FROM user_name_skeletons')
+  await pool.query('UPDATE identities SET has_skeletons = false')
   await pool.query("UPDATE identities SET username = 'kar1a', username_key = 'kar1a' WHERE id = $1", [younger])
 
   await fillSkeletons(portal)
-  const { rows } = await pool.query<{ id: string; skeleton: string | null }>(
-    'SELECT id, username_skeleton AS skeleton FROM identities',
+  const { rows } = await pool.query<{ id: string; skeleton: string }>(
+    'SELECT identity_id AS id, skeleton FROM user_name_skeletons WHERE identity_id = ANY ($1::uuid[])',
+    [[older, younger, adaId]],
   )
-  const skeletons = new Map(rows.map(({ id, skeleton }) => [id, skeleton]))
-  assert.equal(skeletons.get(older), skeletonOf('karla'))
-  assert.equal(skeletons.get(younger), `${skeletonOf('karla')} ${younger}`)
-  assert.equal(skeletons.get(adaId), skeletonOf('ada'))
+  assert.deepEqual(
+    new Map(rows.map(({ id, skeleton }) => [id, skeleton])),
+    new Map([
+      [older, 'karla'],
+      [adaId, 'ada'],
+    ]),
+  )
   assert.equal(await fillSkeletons(portal), 0)
 
   assert.equal((await findIdentityByLogin(portal, 'kar1a'))?.id, younger)

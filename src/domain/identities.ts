@@ -14,7 +14,7 @@ import {
   updateDisabledAt,
   updateRoles,
 } from '../storage/identities.ts'
-import { transaction } from '../storage/postgres.ts'
+import { isUniqueViolation, transaction } from '../storage/postgres.ts'
 import { addressKey } from './address-keys.ts'
 import { addressProblem } from './addresses.ts'
 import { mayMail } from './guessing.ts'
@@ -24,7 +24,7 @@ import { queueMail } from './mail.ts'
 import { announceStale } from './notices.ts'
 import type { PasswordVerdict } from './password-judge.ts'
 import type { Place, Portal } from './portal.ts'
-import { canonicalUserName, skeletonOf, userNameProblem } from './user-names.ts'
+import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
 export type { IdentityRow }
 export { findIdentity, listIdentities }
@@ -88,7 +88,7 @@ export async function register(
     id: randomUUID(),
     username,
     usernameKey: keyOf(username),
-    usernameSkeleton: skeletonOf(username),
+    skeletons: skeletonsOf(username),
     email,
     emailKey: keyOf(email),
     emailVerified: extra.emailVerified ?? false,
@@ -127,6 +127,10 @@ async function insertRegistration(
     )
     if (isTold) await queueMail(portal, { kind: 'verify-address', identityId: identity.id }, db)
     return registered
+  }).catch((error: unknown) => {
+    // Somebody registered a name that looks like this one between the look at it and the write.
+    if (isUniqueViolation(error)) return null
+    throw error
   })
 }
 
@@ -187,7 +191,7 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
 
 async function takenProblem(portal: Portal, username: string): Promise<string | null> {
   if ((await findIdentityByKey(portal.storage, keyOf(username))) !== null) return 'This user name is taken.'
-  const isAlike = await isSkeletonTaken(portal.storage, skeletonOf(username))
+  const isAlike = await isSkeletonTaken(portal.storage, skeletonsOf(username))
   return isAlike ? 'This user name looks like one that is taken. Choose another.' : null
 }
 

@@ -1,5 +1,5 @@
 import unhomoglyph from 'unhomoglyph'
-import { fillSkeleton, listWithoutSkeleton } from '../storage/identities.ts'
+import { fillSkeletonsOf, listWithoutSkeletons } from '../storage/identities.ts'
 import { inBatches } from './batches.ts'
 import type { Portal } from './portal.ts'
 
@@ -22,14 +22,12 @@ export function userNameProblem(name: string): string | null {
 }
 
 /**
- * What two names have in common that people take for each other (UTS 39 §4), whatever the case: it is compared with other
- * skeletons and shown to nobody.
+ * What a name has in common with names that people take for it (UTS 39 §4): the skeleton of the name as it is shown, and that of
+ * its case-folded form, because names are compared whatever their case. Two names look alike when they share one. A capital I
+ * looks like l and is the capital of i, so one skeleton for all would make Neil and Nell one name. They are shown to nobody.
  */
-export function skeletonOf(name: string): string {
-  // Capitals look alike in other ways than small letters do, so both are looked at.
-  const skeleton = confusableSkeleton(confusableSkeleton(name).toLowerCase()).toLowerCase()
-  // A capital I is the capital of i and looks like l, so the three are one: else Ian and a dotless ıan were two names.
-  return skeleton.replaceAll('i', 'l')
+export function skeletonsOf(name: string): string[] {
+  return [...new Set([comparable(confusableSkeleton(name)), comparable(caseFolded(name))])]
 }
 
 /**
@@ -39,8 +37,8 @@ export function skeletonOf(name: string): string {
 export async function fillSkeletons(portal: Portal, signal?: AbortSignal): Promise<number> {
   return inBatches(
     async (limit) => {
-      const identities = await listWithoutSkeleton(portal.storage, limit)
-      for (const { id, username } of identities) await fillSkeleton(portal.storage, id, skeletonOf(username))
+      const identities = await listWithoutSkeletons(portal.storage, limit)
+      for (const { id, username } of identities) await fillSkeletonsOf(portal.storage, id, skeletonsOf(username))
       return identities.length
     },
     { size: 250, pauseMs: 20, signal },
@@ -108,6 +106,15 @@ function zeroOf(digit: string): number {
   let start = codePoint
   while (/\p{Nd}/u.test(String.fromCodePoint(start - 1))) start--
   return codePoint - ((codePoint - start) % 10)
+}
+
+/** In small letters: capitals look alike in other ways than small letters do. */
+function comparable(text: string): string {
+  return confusableSkeleton(caseFolded(text)).toLowerCase()
+}
+
+function caseFolded(text: string): string {
+  return text.toLowerCase().replaceAll('ς', 'σ')
 }
 
 function confusableSkeleton(name: string): string {

@@ -6,15 +6,16 @@ export type { IdentityRow }
 
 export type NewIdentity = Omit<
   IdentityRow,
-  'disabledAt' | 'erasedFrom' | 'emailKey' | 'usernameSkeleton' | 'claimsVersion' | 'signOuts'
+  'disabledAt' | 'erasedFrom' | 'emailKey' | 'hasSkeletons' | 'claimsVersion' | 'signOuts'
 > & {
   emailKey: string
-  usernameSkeleton: string
+  /** Of its user name. */
+  skeletons: string[]
 }
 
 /**
- * Null when the user name is taken or looks like one that is, or the address is somebody else's and must not be. `sharesAddress`
- * lets the row go in all the same: the key of the address stays with whoever has it.
+ * Null when the user name is taken, or the address is somebody else's and must not be. `sharesAddress` lets the row go in all the
+ * same: the key of the address stays with whoever has it. @throws a unique violation when the name looks like one that is taken
  */
 export async function insertIdentity(
   db: Queryable,
@@ -23,11 +24,15 @@ export async function insertIdentity(
 ): Promise<IdentityRow | null> {
   const result = await db.query<IdentityRow>({
     name: 'identity-insert',
-    text: `INSERT INTO identities (id, username, username_key, email, email_key, email_verified, password_hash, password_stands_alone, roles,
-             created_at, updated_at, username_skeleton)
-           VALUES ($1, $2, $3, $4, CASE WHEN $12 AND EXISTS (SELECT 1 FROM identities WHERE email_key = $5) THEN NULL ELSE $5 END,
-             $6, $7, $8, $9, $10, $11, $13)
-           ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
+    text: `WITH fresh AS (
+             INSERT INTO identities (id, username, username_key, email, email_key, email_verified, password_hash, password_stands_alone, roles,
+               created_at, updated_at, has_skeletons)
+             VALUES ($1, $2, $3, $4, CASE WHEN $12 AND EXISTS (SELECT 1 FROM identities WHERE email_key = $5) THEN NULL ELSE $5 END,
+               $6, $7, $8, $9, $10, $11, true)
+             ON CONFLICT DO NOTHING RETURNING ${COLUMNS}),
+           filed AS (
+             INSERT INTO user_name_skeletons (skeleton, identity_id) SELECT skeleton, fresh.id FROM fresh, unnest($13::text[]) AS skeleton)
+           SELECT * FROM fresh`,
     values: [
       identity.id,
       identity.username,
@@ -41,7 +46,8 @@ export async function insertIdentity(
       identity.createdAt,
       identity.updatedAt,
       sharesAddress,
-      identity.usernameSkeleton,
+      // In one order, so that two who want the same ones do not wait for each other.
+      identity.skeletons.toSorted(),
     ],
   })
   return result.rows[0] ?? null
@@ -67,31 +73,33 @@ export async function findIdentityByKey({ pool }: Storage, key: string): Promise
   return result.rows[0] ?? null
 }
 
-/** True when a user name that looks the same is taken. */
-export async function isSkeletonTaken({ pool }: Storage, skeleton: string): Promise<boolean> {
-  const result = await pool.query('SELECT 1 FROM identities WHERE username_skeleton = $1', [skeleton])
+/** True when a user name with one of these skeletons is taken. */
+export async function isSkeletonTaken({ pool }: Storage, skeletons: string[]): Promise<boolean> {
+  const result = await pool.query('SELECT 1 FROM user_name_skeletons WHERE skeleton = ANY ($1::text[]) LIMIT 1', [
+    skeletons,
+  ])
   return result.rowCount === 1
 }
 
 /** Identities whose user name was chosen before skeletons were kept, the oldest first. */
-export async function listWithoutSkeleton(
+export async function listWithoutSkeletons(
   { pool }: Storage,
   limit: number,
 ): Promise<Pick<IdentityRow, 'id' | 'username'>[]> {
   const result = await pool.query<Pick<IdentityRow, 'id' | 'username'>>(
-    'SELECT id, username FROM identities WHERE username_skeleton IS NULL ORDER BY created_at LIMIT $1',
+    'SELECT id, username FROM identities WHERE NOT has_skeletons ORDER BY created_at LIMIT $1',
     [limit],
   )
   return result.rows
 }
 
-/** Where another identity has the skeleton already, this one keeps it with its id behind, which no skeleton of a name is like. */
-export async function fillSkeleton({ pool }: Storage, id: string, skeleton: string): Promise<void> {
+/** Gives an identity those of these skeletons that no other has. */
+export async function fillSkeletonsOf({ pool }: Storage, id: string, skeletons: string[]): Promise<void> {
   await pool.query(
-    `UPDATE identities SET username_skeleton =
-       CASE WHEN EXISTS (SELECT 1 FROM identities other WHERE other.username_skeleton = $2) THEN $2 || ' ' || id ELSE $2 END
-     WHERE id = $1 AND username_skeleton IS NULL`,
-    [id, skeleton],
+    `WITH unfilled AS (UPDATE identities SET has_skeletons = true WHERE id = $1 AND NOT has_skeletons RETURNING id)
+     INSERT INTO user_name_skeletons (skeleton, identity_id)
+       SELECT skeleton, unfilled.id FROM unfilled, unnest($2::text[]) AS skeleton ON CONFLICT DO NOTHING`,
+    [id, skeletons.toSorted()],
   )
 }
 
@@ -223,7 +231,7 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
   await db.query('DELETE FROM identities WHERE id = $1', [id])
 }
 
-const COLUMNS = `id, username, username_key AS "usernameKey", username_skeleton AS "usernameSkeleton", email, email_key AS "emailKey", email_verified AS "emailVerified",
+const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "hasSkeletons", email, email_key AS "emailKey", email_verified AS "emailVerified",
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
   sign_outs AS "signOuts",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom"`

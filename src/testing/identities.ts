@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { keyOf } from '../domain/login-keys.ts'
 import type { Portal } from '../domain/portal.ts'
-import { skeletonOf } from '../domain/user-names.ts'
+import { skeletonsOf } from '../domain/user-names.ts'
 import { insertAuditEvents } from '../storage/audit.ts'
 import { insertIdentity } from '../storage/identities.ts'
 import type { ada } from './people.ts'
@@ -22,7 +22,7 @@ export async function addIdentity(
       id: randomUUID(),
       username,
       usernameKey: keyOf(username),
-      usernameSkeleton: skeletonOf(username),
+      skeletons: skeletonsOf(username),
       email,
       emailKey: keyOf(email),
       emailVerified,

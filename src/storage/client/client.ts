@@ -47,6 +47,11 @@ export { Prisma }
  */
 export type Identity = Prisma.IdentityModel
 /**
+ * Model UserNameSkeleton
+ * What user names that look alike have in common (UTS 39); the first identity that has it keeps it.
+ */
+export type UserNameSkeleton = Prisma.UserNameSkeletonModel
+/**
  * Model IdentitySession
  * One signed-in browser at the portal.
  */

@@ -9,6 +9,7 @@
  * 🟢 You can import this file directly.
  */
 export type * from './models/Identity.ts'
+export type * from './models/UserNameSkeleton.ts'
 export type * from './models/IdentitySession.ts'
 export type * from './models/App.ts'
 export type * from './models/Family.ts'

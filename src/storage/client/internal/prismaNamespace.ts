@@ -398,6 +398,7 @@ type FieldRefInputType<Model, FieldType> = Model extends never ? never : FieldRe
 
 export const ModelName = {
   Identity: 'Identity',
+  UserNameSkeleton: 'UserNameSkeleton',
   IdentitySession: 'IdentitySession',
   App: 'App',
   Family: 'Family',
@@ -430,7 +431,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "identity" | "identitySession" | "app" | "family" | "erasedFamily" | "ledgerEntry" | "notice" | "handshake" | "browserSession" | "auditEvent" | "signingKey" | "device" | "mailLink" | "totpKey" | "passkey" | "recoveryCode" | "counter" | "suspension"
+    modelProps: "identity" | "userNameSkeleton" | "identitySession" | "app" | "family" | "erasedFamily" | "ledgerEntry" | "notice" | "handshake" | "browserSession" | "auditEvent" | "signingKey" | "device" | "mailLink" | "totpKey" | "passkey" | "recoveryCode" | "counter" | "suspension"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -505,6 +506,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.IdentityCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.IdentityCountAggregateOutputType> | number
+        }
+      }
+    }
+    UserNameSkeleton: {
+      payload: Prisma.$UserNameSkeletonPayload<ExtArgs>
+      fields: Prisma.UserNameSkeletonFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.UserNameSkeletonFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.UserNameSkeletonFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>
+        }
+        findFirst: {
+          args: Prisma.UserNameSkeletonFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.UserNameSkeletonFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>
+        }
+        findMany: {
+          args: Prisma.UserNameSkeletonFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>[]
+        }
+        create: {
+          args: Prisma.UserNameSkeletonCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>
+        }
+        createMany: {
+          args: Prisma.UserNameSkeletonCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.UserNameSkeletonCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>[]
+        }
+        delete: {
+          args: Prisma.UserNameSkeletonDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>
+        }
+        update: {
+          args: Prisma.UserNameSkeletonUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>
+        }
+        deleteMany: {
+          args: Prisma.UserNameSkeletonDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.UserNameSkeletonUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.UserNameSkeletonUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>[]
+        }
+        upsert: {
+          args: Prisma.UserNameSkeletonUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$UserNameSkeletonPayload>
+        }
+        aggregate: {
+          args: Prisma.UserNameSkeletonAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateUserNameSkeleton>
+        }
+        groupBy: {
+          args: Prisma.UserNameSkeletonGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.UserNameSkeletonGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.UserNameSkeletonCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.UserNameSkeletonCountAggregateOutputType> | number
         }
       }
     }
@@ -1809,7 +1884,7 @@ export const IdentityScalarFieldEnum = {
   id: 'id',
   username: 'username',
   usernameKey: 'usernameKey',
-  usernameSkeleton: 'usernameSkeleton',
+  hasSkeletons: 'hasSkeletons',
   email: 'email',
   emailKey: 'emailKey',
   emailVerified: 'emailVerified',
@@ -1825,6 +1900,14 @@ export const IdentityScalarFieldEnum = {
 } as const
 
 export type IdentityScalarFieldEnum = (typeof IdentityScalarFieldEnum)[keyof typeof IdentityScalarFieldEnum]
+
+
+export const UserNameSkeletonScalarFieldEnum = {
+  skeleton: 'skeleton',
+  identityId: 'identityId'
+} as const
+
+export type UserNameSkeletonScalarFieldEnum = (typeof UserNameSkeletonScalarFieldEnum)[keyof typeof UserNameSkeletonScalarFieldEnum]
 
 
 export const IdentitySessionScalarFieldEnum = {
@@ -2391,6 +2474,7 @@ export interface PrismaClientOptionsWithAdapter extends PrismaClientBaseOptions 
 export type PrismaClientOptions = PrismaClientOptionsWithAccelerateUrl | PrismaClientOptionsWithAdapter
 export type GlobalOmitConfig = {
   identity?: Prisma.IdentityOmit
+  userNameSkeleton?: Prisma.UserNameSkeletonOmit
   identitySession?: Prisma.IdentitySessionOmit
   app?: Prisma.AppOmit
   family?: Prisma.FamilyOmit

@@ -52,6 +52,7 @@ export const AnyNull = runtime.AnyNull
 
 export const ModelName = {
   Identity: 'Identity',
+  UserNameSkeleton: 'UserNameSkeleton',
   IdentitySession: 'IdentitySession',
   App: 'App',
   Family: 'Family',
@@ -91,7 +92,7 @@ export const IdentityScalarFieldEnum = {
   id: 'id',
   username: 'username',
   usernameKey: 'usernameKey',
-  usernameSkeleton: 'usernameSkeleton',
+  hasSkeletons: 'hasSkeletons',
   email: 'email',
   emailKey: 'emailKey',
   emailVerified: 'emailVerified',
@@ -107,6 +108,14 @@ export const IdentityScalarFieldEnum = {
 } as const
 
 export type IdentityScalarFieldEnum = (typeof IdentityScalarFieldEnum)[keyof typeof IdentityScalarFieldEnum]
+
+
+export const UserNameSkeletonScalarFieldEnum = {
+  skeleton: 'skeleton',
+  identityId: 'identityId'
+} as const
+
+export type UserNameSkeletonScalarFieldEnum = (typeof UserNameSkeletonScalarFieldEnum)[keyof typeof UserNameSkeletonScalarFieldEnum]
 
 
 export const IdentitySessionScalarFieldEnum = {

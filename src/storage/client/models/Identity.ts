@@ -40,7 +40,7 @@ export type IdentityMinAggregateOutputType = {
   id: string | null
   username: string | null
   usernameKey: string | null
-  usernameSkeleton: string | null
+  hasSkeletons: boolean | null
   email: string | null
   emailKey: string | null
   emailVerified: boolean | null
@@ -58,7 +58,7 @@ export type IdentityMaxAggregateOutputType = {
   id: string | null
   username: string | null
   usernameKey: string | null
-  usernameSkeleton: string | null
+  hasSkeletons: boolean | null
   email: string | null
   emailKey: string | null
   emailVerified: boolean | null
@@ -76,7 +76,7 @@ export type IdentityCountAggregateOutputType = {
   id: number
   username: number
   usernameKey: number
-  usernameSkeleton: number
+  hasSkeletons: number
   email: number
   emailKey: number
   emailVerified: number
@@ -107,7 +107,7 @@ export type IdentityMinAggregateInputType = {
   id?: true
   username?: true
   usernameKey?: true
-  usernameSkeleton?: true
+  hasSkeletons?: true
   email?: true
   emailKey?: true
   emailVerified?: true
@@ -125,7 +125,7 @@ export type IdentityMaxAggregateInputType = {
   id?: true
   username?: true
   usernameKey?: true
-  usernameSkeleton?: true
+  hasSkeletons?: true
   email?: true
   emailKey?: true
   emailVerified?: true
@@ -143,7 +143,7 @@ export type IdentityCountAggregateInputType = {
   id?: true
   username?: true
   usernameKey?: true
-  usernameSkeleton?: true
+  hasSkeletons?: true
   email?: true
   emailKey?: true
   emailVerified?: true
@@ -249,7 +249,7 @@ export type IdentityGroupByOutputType = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton: string | null
+  hasSkeletons: boolean
   email: string
   emailKey: string | null
   emailVerified: boolean
@@ -291,7 +291,7 @@ export type IdentityWhereInput = {
   id?: Prisma.UuidFilter<"Identity"> | string
   username?: Prisma.StringFilter<"Identity"> | string
   usernameKey?: Prisma.StringFilter<"Identity"> | string
-  usernameSkeleton?: Prisma.StringNullableFilter<"Identity"> | string | null
+  hasSkeletons?: Prisma.BoolFilter<"Identity"> | boolean
   email?: Prisma.StringFilter<"Identity"> | string
   emailKey?: Prisma.StringNullableFilter<"Identity"> | string | null
   emailVerified?: Prisma.BoolFilter<"Identity"> | boolean
@@ -311,13 +311,14 @@ export type IdentityWhereInput = {
   totpKeys?: Prisma.TotpKeyListRelationFilter
   passkeys?: Prisma.PasskeyListRelationFilter
   recoveryCodes?: Prisma.RecoveryCodeListRelationFilter
+  skeletons?: Prisma.UserNameSkeletonListRelationFilter
 }
 
 export type IdentityOrderByWithRelationInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
-  usernameSkeleton?: Prisma.SortOrderInput | Prisma.SortOrder
+  hasSkeletons?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrderInput | Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -337,17 +338,18 @@ export type IdentityOrderByWithRelationInput = {
   totpKeys?: Prisma.TotpKeyOrderByRelationAggregateInput
   passkeys?: Prisma.PasskeyOrderByRelationAggregateInput
   recoveryCodes?: Prisma.RecoveryCodeOrderByRelationAggregateInput
+  skeletons?: Prisma.UserNameSkeletonOrderByRelationAggregateInput
 }
 
 export type IdentityWhereUniqueInput = Prisma.AtLeast<{
   id?: string
   usernameKey?: string
-  usernameSkeleton?: string
   emailKey?: string
   AND?: Prisma.IdentityWhereInput | Prisma.IdentityWhereInput[]
   OR?: Prisma.IdentityWhereInput[]
   NOT?: Prisma.IdentityWhereInput | Prisma.IdentityWhereInput[]
   username?: Prisma.StringFilter<"Identity"> | string
+  hasSkeletons?: Prisma.BoolFilter<"Identity"> | boolean
   email?: Prisma.StringFilter<"Identity"> | string
   emailVerified?: Prisma.BoolFilter<"Identity"> | boolean
   passwordHash?: Prisma.StringFilter<"Identity"> | string
@@ -366,13 +368,14 @@ export type IdentityWhereUniqueInput = Prisma.AtLeast<{
   totpKeys?: Prisma.TotpKeyListRelationFilter
   passkeys?: Prisma.PasskeyListRelationFilter
   recoveryCodes?: Prisma.RecoveryCodeListRelationFilter
-}, "id" | "usernameKey" | "usernameSkeleton" | "emailKey">
+  skeletons?: Prisma.UserNameSkeletonListRelationFilter
+}, "id" | "usernameKey" | "emailKey">
 
 export type IdentityOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
-  usernameSkeleton?: Prisma.SortOrderInput | Prisma.SortOrder
+  hasSkeletons?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrderInput | Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -399,7 +402,7 @@ export type IdentityScalarWhereWithAggregatesInput = {
   id?: Prisma.UuidWithAggregatesFilter<"Identity"> | string
   username?: Prisma.StringWithAggregatesFilter<"Identity"> | string
   usernameKey?: Prisma.StringWithAggregatesFilter<"Identity"> | string
-  usernameSkeleton?: Prisma.StringNullableWithAggregatesFilter<"Identity"> | string | null
+  hasSkeletons?: Prisma.BoolWithAggregatesFilter<"Identity"> | boolean
   email?: Prisma.StringWithAggregatesFilter<"Identity"> | string
   emailKey?: Prisma.StringNullableWithAggregatesFilter<"Identity"> | string | null
   emailVerified?: Prisma.BoolWithAggregatesFilter<"Identity"> | boolean
@@ -418,7 +421,7 @@ export type IdentityCreateInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -438,13 +441,14 @@ export type IdentityCreateInput = {
   totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -464,13 +468,14 @@ export type IdentityUncheckedCreateInput = {
   totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -490,13 +495,14 @@ export type IdentityUpdateInput = {
   totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -516,13 +522,14 @@ export type IdentityUncheckedUpdateInput = {
   totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateManyInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -541,7 +548,7 @@ export type IdentityUpdateManyMutationInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -560,7 +567,7 @@ export type IdentityUncheckedUpdateManyInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -587,7 +594,7 @@ export type IdentityCountOrderByAggregateInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
-  usernameSkeleton?: Prisma.SortOrder
+  hasSkeletons?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -611,7 +618,7 @@ export type IdentityMaxOrderByAggregateInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
-  usernameSkeleton?: Prisma.SortOrder
+  hasSkeletons?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -629,7 +636,7 @@ export type IdentityMinOrderByAggregateInput = {
   id?: Prisma.SortOrder
   username?: Prisma.SortOrder
   usernameKey?: Prisma.SortOrder
-  usernameSkeleton?: Prisma.SortOrder
+  hasSkeletons?: Prisma.SortOrder
   email?: Prisma.SortOrder
   emailKey?: Prisma.SortOrder
   emailVerified?: Prisma.SortOrder
@@ -661,12 +668,12 @@ export type StringFieldUpdateOperationsInput = {
   set?: string
 }
 
-export type NullableStringFieldUpdateOperationsInput = {
-  set?: string | null
-}
-
 export type BoolFieldUpdateOperationsInput = {
   set?: boolean
+}
+
+export type NullableStringFieldUpdateOperationsInput = {
+  set?: string | null
 }
 
 export type IdentityUpdaterolesInput = {
@@ -688,6 +695,20 @@ export type DateTimeFieldUpdateOperationsInput = {
 
 export type NullableDateTimeFieldUpdateOperationsInput = {
   set?: Date | string | null
+}
+
+export type IdentityCreateNestedOneWithoutSkeletonsInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutSkeletonsInput, Prisma.IdentityUncheckedCreateWithoutSkeletonsInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutSkeletonsInput
+  connect?: Prisma.IdentityWhereUniqueInput
+}
+
+export type IdentityUpdateOneRequiredWithoutSkeletonsNestedInput = {
+  create?: Prisma.XOR<Prisma.IdentityCreateWithoutSkeletonsInput, Prisma.IdentityUncheckedCreateWithoutSkeletonsInput>
+  connectOrCreate?: Prisma.IdentityCreateOrConnectWithoutSkeletonsInput
+  upsert?: Prisma.IdentityUpsertWithoutSkeletonsInput
+  connect?: Prisma.IdentityWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutSkeletonsInput, Prisma.IdentityUpdateWithoutSkeletonsInput>, Prisma.IdentityUncheckedUpdateWithoutSkeletonsInput>
 }
 
 export type IdentityCreateNestedOneWithoutSessionsInput = {
@@ -788,11 +809,131 @@ export type IdentityUpdateOneRequiredWithoutRecoveryCodesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.IdentityUpdateToOneWithWhereWithoutRecoveryCodesInput, Prisma.IdentityUpdateWithoutRecoveryCodesInput>, Prisma.IdentityUncheckedUpdateWithoutRecoveryCodesInput>
 }
 
+export type IdentityCreateWithoutSkeletonsInput = {
+  id: string
+  username: string
+  usernameKey: string
+  hasSkeletons?: boolean
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
+  signOuts?: number
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityUncheckedCreateWithoutSkeletonsInput = {
+  id: string
+  username: string
+  usernameKey: string
+  hasSkeletons?: boolean
+  email: string
+  emailKey?: string | null
+  emailVerified?: boolean
+  passwordHash: string
+  passwordStandsAlone?: boolean
+  roles?: Prisma.IdentityCreaterolesInput | string[]
+  claimsVersion?: number
+  signOuts?: number
+  createdAt: Date | string
+  updatedAt: Date | string
+  disabledAt?: Date | string | null
+  erasedFrom?: Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedCreateNestedManyWithoutIdentityInput
+  families?: Prisma.FamilyUncheckedCreateNestedManyWithoutIdentityInput
+  devices?: Prisma.DeviceUncheckedCreateNestedManyWithoutIdentityInput
+  mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
+  totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
+  passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+}
+
+export type IdentityCreateOrConnectWithoutSkeletonsInput = {
+  where: Prisma.IdentityWhereUniqueInput
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutSkeletonsInput, Prisma.IdentityUncheckedCreateWithoutSkeletonsInput>
+}
+
+export type IdentityUpsertWithoutSkeletonsInput = {
+  update: Prisma.XOR<Prisma.IdentityUpdateWithoutSkeletonsInput, Prisma.IdentityUncheckedUpdateWithoutSkeletonsInput>
+  create: Prisma.XOR<Prisma.IdentityCreateWithoutSkeletonsInput, Prisma.IdentityUncheckedCreateWithoutSkeletonsInput>
+  where?: Prisma.IdentityWhereInput
+}
+
+export type IdentityUpdateToOneWithWhereWithoutSkeletonsInput = {
+  where?: Prisma.IdentityWhereInput
+  data: Prisma.XOR<Prisma.IdentityUpdateWithoutSkeletonsInput, Prisma.IdentityUncheckedUpdateWithoutSkeletonsInput>
+}
+
+export type IdentityUpdateWithoutSkeletonsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+}
+
+export type IdentityUncheckedUpdateWithoutSkeletonsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordStandsAlone?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  roles?: Prisma.IdentityUpdaterolesInput | string[]
+  claimsVersion?: Prisma.IntFieldUpdateOperationsInput | number
+  signOuts?: Prisma.IntFieldUpdateOperationsInput | number
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  erasedFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  sessions?: Prisma.IdentitySessionUncheckedUpdateManyWithoutIdentityNestedInput
+  families?: Prisma.FamilyUncheckedUpdateManyWithoutIdentityNestedInput
+  devices?: Prisma.DeviceUncheckedUpdateManyWithoutIdentityNestedInput
+  mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
+  totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
+  passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+}
+
 export type IdentityCreateWithoutSessionsInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -811,13 +952,14 @@ export type IdentityCreateWithoutSessionsInput = {
   totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutSessionsInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -836,6 +978,7 @@ export type IdentityUncheckedCreateWithoutSessionsInput = {
   totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutSessionsInput = {
@@ -858,7 +1001,7 @@ export type IdentityUpdateWithoutSessionsInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -877,13 +1020,14 @@ export type IdentityUpdateWithoutSessionsInput = {
   totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutSessionsInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -902,13 +1046,14 @@ export type IdentityUncheckedUpdateWithoutSessionsInput = {
   totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateWithoutFamiliesInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -927,13 +1072,14 @@ export type IdentityCreateWithoutFamiliesInput = {
   totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutFamiliesInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -952,6 +1098,7 @@ export type IdentityUncheckedCreateWithoutFamiliesInput = {
   totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutFamiliesInput = {
@@ -974,7 +1121,7 @@ export type IdentityUpdateWithoutFamiliesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -993,13 +1140,14 @@ export type IdentityUpdateWithoutFamiliesInput = {
   totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutFamiliesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1018,13 +1166,14 @@ export type IdentityUncheckedUpdateWithoutFamiliesInput = {
   totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateWithoutDevicesInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1043,13 +1192,14 @@ export type IdentityCreateWithoutDevicesInput = {
   totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutDevicesInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1068,6 +1218,7 @@ export type IdentityUncheckedCreateWithoutDevicesInput = {
   totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutDevicesInput = {
@@ -1090,7 +1241,7 @@ export type IdentityUpdateWithoutDevicesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1109,13 +1260,14 @@ export type IdentityUpdateWithoutDevicesInput = {
   totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutDevicesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1134,13 +1286,14 @@ export type IdentityUncheckedUpdateWithoutDevicesInput = {
   totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateWithoutMailLinksInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1159,13 +1312,14 @@ export type IdentityCreateWithoutMailLinksInput = {
   totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutMailLinksInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1184,6 +1338,7 @@ export type IdentityUncheckedCreateWithoutMailLinksInput = {
   totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutMailLinksInput = {
@@ -1206,7 +1361,7 @@ export type IdentityUpdateWithoutMailLinksInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1225,13 +1380,14 @@ export type IdentityUpdateWithoutMailLinksInput = {
   totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutMailLinksInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1250,13 +1406,14 @@ export type IdentityUncheckedUpdateWithoutMailLinksInput = {
   totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateWithoutTotpKeysInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1275,13 +1432,14 @@ export type IdentityCreateWithoutTotpKeysInput = {
   mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutTotpKeysInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1300,6 +1458,7 @@ export type IdentityUncheckedCreateWithoutTotpKeysInput = {
   mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutTotpKeysInput = {
@@ -1322,7 +1481,7 @@ export type IdentityUpdateWithoutTotpKeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1341,13 +1500,14 @@ export type IdentityUpdateWithoutTotpKeysInput = {
   mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutTotpKeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1366,13 +1526,14 @@ export type IdentityUncheckedUpdateWithoutTotpKeysInput = {
   mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateWithoutPasskeysInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1391,13 +1552,14 @@ export type IdentityCreateWithoutPasskeysInput = {
   mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
   totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutPasskeysInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1416,6 +1578,7 @@ export type IdentityUncheckedCreateWithoutPasskeysInput = {
   mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
   totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutPasskeysInput = {
@@ -1438,7 +1601,7 @@ export type IdentityUpdateWithoutPasskeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1457,13 +1620,14 @@ export type IdentityUpdateWithoutPasskeysInput = {
   mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
   totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutPasskeysInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1482,13 +1646,14 @@ export type IdentityUncheckedUpdateWithoutPasskeysInput = {
   mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
   totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityCreateWithoutRecoveryCodesInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1507,13 +1672,14 @@ export type IdentityCreateWithoutRecoveryCodesInput = {
   mailLinks?: Prisma.MailLinkCreateNestedManyWithoutIdentityInput
   totpKeys?: Prisma.TotpKeyCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityUncheckedCreateWithoutRecoveryCodesInput = {
   id: string
   username: string
   usernameKey: string
-  usernameSkeleton?: string | null
+  hasSkeletons?: boolean
   email: string
   emailKey?: string | null
   emailVerified?: boolean
@@ -1532,6 +1698,7 @@ export type IdentityUncheckedCreateWithoutRecoveryCodesInput = {
   mailLinks?: Prisma.MailLinkUncheckedCreateNestedManyWithoutIdentityInput
   totpKeys?: Prisma.TotpKeyUncheckedCreateNestedManyWithoutIdentityInput
   passkeys?: Prisma.PasskeyUncheckedCreateNestedManyWithoutIdentityInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedCreateNestedManyWithoutIdentityInput
 }
 
 export type IdentityCreateOrConnectWithoutRecoveryCodesInput = {
@@ -1554,7 +1721,7 @@ export type IdentityUpdateWithoutRecoveryCodesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1573,13 +1740,14 @@ export type IdentityUpdateWithoutRecoveryCodesInput = {
   mailLinks?: Prisma.MailLinkUpdateManyWithoutIdentityNestedInput
   totpKeys?: Prisma.TotpKeyUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUpdateManyWithoutIdentityNestedInput
 }
 
 export type IdentityUncheckedUpdateWithoutRecoveryCodesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   username?: Prisma.StringFieldUpdateOperationsInput | string
   usernameKey?: Prisma.StringFieldUpdateOperationsInput | string
-  usernameSkeleton?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  hasSkeletons?: Prisma.BoolFieldUpdateOperationsInput | boolean
   email?: Prisma.StringFieldUpdateOperationsInput | string
   emailKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   emailVerified?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1598,6 +1766,7 @@ export type IdentityUncheckedUpdateWithoutRecoveryCodesInput = {
   mailLinks?: Prisma.MailLinkUncheckedUpdateManyWithoutIdentityNestedInput
   totpKeys?: Prisma.TotpKeyUncheckedUpdateManyWithoutIdentityNestedInput
   passkeys?: Prisma.PasskeyUncheckedUpdateManyWithoutIdentityNestedInput
+  skeletons?: Prisma.UserNameSkeletonUncheckedUpdateManyWithoutIdentityNestedInput
 }
 
 
@@ -1613,6 +1782,7 @@ export type IdentityCountOutputType = {
   totpKeys: number
   passkeys: number
   recoveryCodes: number
+  skeletons: number
 }
 
 export type IdentityCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1623,6 +1793,7 @@ export type IdentityCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensio
   totpKeys?: boolean | IdentityCountOutputTypeCountTotpKeysArgs
   passkeys?: boolean | IdentityCountOutputTypeCountPasskeysArgs
   recoveryCodes?: boolean | IdentityCountOutputTypeCountRecoveryCodesArgs
+  skeletons?: boolean | IdentityCountOutputTypeCountSkeletonsArgs
 }
 
 /**
@@ -1684,12 +1855,19 @@ export type IdentityCountOutputTypeCountRecoveryCodesArgs<ExtArgs extends runtim
   where?: Prisma.RecoveryCodeWhereInput
 }
 
+/**
+ * IdentityCountOutputType without action
+ */
+export type IdentityCountOutputTypeCountSkeletonsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.UserNameSkeletonWhereInput
+}
+
 
 export type IdentitySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
   username?: boolean
   usernameKey?: boolean
-  usernameSkeleton?: boolean
+  hasSkeletons?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1709,6 +1887,7 @@ export type IdentitySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   totpKeys?: boolean | Prisma.Identity$totpKeysArgs<ExtArgs>
   passkeys?: boolean | Prisma.Identity$passkeysArgs<ExtArgs>
   recoveryCodes?: boolean | Prisma.Identity$recoveryCodesArgs<ExtArgs>
+  skeletons?: boolean | Prisma.Identity$skeletonsArgs<ExtArgs>
   _count?: boolean | Prisma.IdentityCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["identity"]>
 
@@ -1716,7 +1895,7 @@ export type IdentitySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   id?: boolean
   username?: boolean
   usernameKey?: boolean
-  usernameSkeleton?: boolean
+  hasSkeletons?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1735,7 +1914,7 @@ export type IdentitySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   id?: boolean
   username?: boolean
   usernameKey?: boolean
-  usernameSkeleton?: boolean
+  hasSkeletons?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1754,7 +1933,7 @@ export type IdentitySelectScalar = {
   id?: boolean
   username?: boolean
   usernameKey?: boolean
-  usernameSkeleton?: boolean
+  hasSkeletons?: boolean
   email?: boolean
   emailKey?: boolean
   emailVerified?: boolean
@@ -1769,7 +1948,7 @@ export type IdentitySelectScalar = {
   erasedFrom?: boolean
 }
 
-export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "usernameSkeleton" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "claimsVersion" | "signOuts" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
+export type IdentityOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "username" | "usernameKey" | "hasSkeletons" | "email" | "emailKey" | "emailVerified" | "passwordHash" | "passwordStandsAlone" | "roles" | "claimsVersion" | "signOuts" | "createdAt" | "updatedAt" | "disabledAt" | "erasedFrom", ExtArgs["result"]["identity"]>
 export type IdentityInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   sessions?: boolean | Prisma.Identity$sessionsArgs<ExtArgs>
   families?: boolean | Prisma.Identity$familiesArgs<ExtArgs>
@@ -1778,6 +1957,7 @@ export type IdentityInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   totpKeys?: boolean | Prisma.Identity$totpKeysArgs<ExtArgs>
   passkeys?: boolean | Prisma.Identity$passkeysArgs<ExtArgs>
   recoveryCodes?: boolean | Prisma.Identity$recoveryCodesArgs<ExtArgs>
+  skeletons?: boolean | Prisma.Identity$skeletonsArgs<ExtArgs>
   _count?: boolean | Prisma.IdentityCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type IdentityIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -1793,6 +1973,7 @@ export type $IdentityPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     totpKeys: Prisma.$TotpKeyPayload<ExtArgs>[]
     passkeys: Prisma.$PasskeyPayload<ExtArgs>[]
     recoveryCodes: Prisma.$RecoveryCodePayload<ExtArgs>[]
+    skeletons: Prisma.$UserNameSkeletonPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1802,10 +1983,9 @@ export type $IdentityPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      */
     usernameKey: string
     /**
-     * What it has in common with user names that look like it. Null until it is computed; of names that looked alike before, all
-     * but the oldest end in their id.
+     * Whether the skeletons of its user name were computed.
      */
-    usernameSkeleton: string | null
+    hasSkeletons: boolean
     email: string
     /**
      * Null while the address is another identity's: whoever registers it again does not learn that, and gets it by proving it.
@@ -2234,6 +2414,7 @@ export interface Prisma__IdentityClient<T, Null = never, ExtArgs extends runtime
   totpKeys<T extends Prisma.Identity$totpKeysArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$totpKeysArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TotpKeyPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   passkeys<T extends Prisma.Identity$passkeysArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$passkeysArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$PasskeyPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   recoveryCodes<T extends Prisma.Identity$recoveryCodesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$recoveryCodesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$RecoveryCodePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  skeletons<T extends Prisma.Identity$skeletonsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Identity$skeletonsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$UserNameSkeletonPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -2266,7 +2447,7 @@ export interface IdentityFieldRefs {
   readonly id: Prisma.FieldRef<"Identity", 'String'>
   readonly username: Prisma.FieldRef<"Identity", 'String'>
   readonly usernameKey: Prisma.FieldRef<"Identity", 'String'>
-  readonly usernameSkeleton: Prisma.FieldRef<"Identity", 'String'>
+  readonly hasSkeletons: Prisma.FieldRef<"Identity", 'Boolean'>
   readonly email: Prisma.FieldRef<"Identity", 'String'>
   readonly emailKey: Prisma.FieldRef<"Identity", 'String'>
   readonly emailVerified: Prisma.FieldRef<"Identity", 'Boolean'>
@@ -2837,6 +3018,30 @@ export type Identity$recoveryCodesArgs<ExtArgs extends runtime.Types.Extensions.
   take?: number
   skip?: number
   distinct?: Prisma.RecoveryCodeScalarFieldEnum | Prisma.RecoveryCodeScalarFieldEnum[]
+}
+
+/**
+ * Identity.skeletons
+ */
+export type Identity$skeletonsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the UserNameSkeleton
+   */
+  select?: Prisma.UserNameSkeletonSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the UserNameSkeleton
+   */
+  omit?: Prisma.UserNameSkeletonOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.UserNameSkeletonInclude<ExtArgs> | null
+  where?: Prisma.UserNameSkeletonWhereInput
+  orderBy?: Prisma.UserNameSkeletonOrderByWithRelationInput | Prisma.UserNameSkeletonOrderByWithRelationInput[]
+  cursor?: Prisma.UserNameSkeletonWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.UserNameSkeletonScalarFieldEnum | Prisma.UserNameSkeletonScalarFieldEnum[]
 }
 
 /**

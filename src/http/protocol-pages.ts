@@ -4,8 +4,8 @@ import type { Renderer } from './renderer.ts'
 /** The protocol's pages in the portal's clothes. */
 export function createProtocolPages(renderer: Renderer): ProtocolPages {
   return {
-    async error({ status, error, description, reference }) {
-      const words = WORDS[error] ?? (status >= 500 ? FAILED : REFUSED)
+    async error({ status, error, isHint, description, reference }) {
+      const words = isHint ? WRONG_HINT : (WORDS[error] ?? (status >= 500 ? FAILED : REFUSED))
       return renderer.toString(
         'errors/show',
         { title: words.title, narrow: true },
@@ -17,8 +17,9 @@ export function createProtocolPages(renderer: Renderer): ProtocolPages {
               ? words.sentence
               : `${words.sentence} (${error}${description === null ? '' : `: ${description}`})`,
           reference,
-          backHref: '/dashboard',
-          backLabel: 'Go to your apps',
+          ...(isHint
+            ? { backHref: '/logout', backLabel: 'Sign out here' }
+            : { backHref: '/dashboard', backLabel: 'Go to your apps' }),
         },
       )
     },
@@ -39,6 +40,12 @@ const REFUSED = {
   title: 'The app asked for something that cannot be',
   sentence: 'The app you came from sent a request the portal does not accept.',
   advice: 'Go back to the app and try again. If it happens again, tell the people who run the app the reference below.',
+}
+
+const WRONG_HINT = {
+  title: 'The app could not sign you out',
+  sentence: 'The app named your sign-in in a way the portal cannot check, or named one that is not its own.',
+  advice: 'Nothing has changed: if you were signed in to the portal, you still are. You can sign out here.',
 }
 
 const FAILED = {

@@ -4,7 +4,6 @@ import { appAdapter } from './app-adapter.ts'
 import { applicationTokenAdapter } from './application-token-adapter.ts'
 import { authorizationCodeAdapter } from './authorization-code-adapter.ts'
 import { grantAdapter } from './grant-adapter.ts'
-import { handshakeAdapter } from './handshake-adapter.ts'
 import { interactionAdapter } from './interaction-adapter.ts'
 import type { Model } from './model.ts'
 import { pushedRequestAdapter } from './pushed-request-adapter.ts'
@@ -18,7 +17,8 @@ const MODELS: Record<string, (portal: Portal) => Model> = {
   AccessToken: applicationTokenAdapter,
   AuthorizationCode: authorizationCodeAdapter,
   ReplayDetection: replayAdapter,
-  Session: (portal) => handshakeAdapter(portal, 'Session'),
+  // Derived from the identity session, and never kept.
+  Session: () => UNASKED,
   Interaction: interactionAdapter,
   PushedAuthorizationRequest: pushedRequestAdapter,
 }

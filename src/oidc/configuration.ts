@@ -16,9 +16,6 @@ import { REVOCATION_FEED } from './revocation-feed.ts'
 import { defaultResource, getResourceServerInfo } from './resources.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
-/** How long the question whether to sign out may stay unanswered (seconds). */
-const LOGOUT_LIFE = 3600
-
 export const ROUTES = {
   authorization: '/oauth/authorize',
   token: '/oauth/token',
@@ -63,7 +60,6 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       PushedAuthorizationRequest: CODE_LIFE,
       RefreshToken: portal.lifetimes.familyMax,
       Grant: portal.lifetimes.familyMax,
-      Session: LOGOUT_LIFE,
     },
     formats: {
       customizers: {
@@ -129,7 +125,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
       revocation: { enabled: true, allowedPolicy: isOwnerOf },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: logoutSource(pages),
+        logoutSource: logoutSource(portal, pages),
         postLogoutSuccessSource: postLogoutSuccessSource(pages),
       },
     },

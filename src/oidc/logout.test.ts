@@ -11,13 +11,14 @@ import { startTestServer, type TestServer } from '../testing/server.ts'
 const CALLBACK = 'https://notes.example.test/callback'
 const HOME = 'https://notes.example.test/'
 
+let ahead = 0
 let server: TestServer
 let browser: Browser
 let notes: Client
 let photos: Client
 
 before(async () => {
-  server = await startTestServer()
+  server = await startTestServer({ clock: () => new Date(Date.now() + ahead) })
   await server.addIdentity(ada)
   await server.addIdentity(grace)
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
@@ -135,13 +136,48 @@ test('a logout is confirmed only by the browser it was asked in, from a page of 
     await browser.post('/oauth/logout/confirm', { logout: 'yes', xsrf: 'wrong' }),
     await browser.post('/oauth/logout/confirm', { logout: 'yes', xsrf }, { origin: 'https://evil.test' }),
     await thief.post('/oauth/logout/confirm', { logout: 'yes', xsrf }),
-    await new Browser(server.url).post('/oauth/logout/confirm', { logout: 'yes', xsrf }),
+    await new Browser(server.url).post('/oauth/logout/confirm', { logout: 'yes', xsrf: 'wrong' }),
+    await new Browser(server.url).post('/oauth/logout/confirm', { logout: 'yes' }),
     await browser.get(`/oauth/logout/confirm?logout=yes&xsrf=${xsrf}`),
   ]) {
     assert.ok(refused.status >= 400 && refused.status < 500, String(refused.status))
   }
-  assert.equal(await isSignedIn(), true)
+  // Where nobody is signed in it leads home, as the question itself would, and ends nothing.
+  const stranger = await new Browser(server.url).post('/oauth/logout/confirm', { logout: 'yes', xsrf })
+  assert.match(stranger.headers.get('location') ?? '', /\/oauth\/logout\/success$/)
+  // A later sign-in of the same browser was never asked.
+  const later = await browser.copy()
+  await later.signIn(ada)
+  assert.equal((await later.post('/oauth/logout/confirm', { logout: 'yes', xsrf })).status, 400)
+  assert.equal(await isSignedIn(later), true)
   assert.equal(await isSignedIn(thief), true)
+  await browser.signIn(ada)
+  const late = (await readPage(await browser.get('/oauth/logout'))).forms[0]?.fields['xsrf'] ?? ''
+  ahead = 3_601_000
+  assert.equal((await browser.post('/oauth/logout/confirm', { logout: 'yes', xsrf: late })).status, 400)
+  assert.equal(await isSignedIn(), true)
+})
+
+test('two tabs that ask to sign out spoil nothing for each other, and each leads to its own app', async () => {
+  const ways = [
+    [{ client_id: 'notes', post_logout_redirect_uri: HOME, state: 'one' }, `${HOME}?state=one`],
+    [{ client_id: 'photos', state: 'none' }, '/oauth/logout/success'],
+    [{ client_id: 'notes', post_logout_redirect_uri: HOME, state: 'two' }, `${HOME}?state=two`],
+  ] as const
+  for (const order of [
+    [0, 1, 2],
+    [2, 1, 0],
+  ]) {
+    await browser.signIn(ada)
+    const tabs: Page[] = []
+    for (const [params] of ways) tabs.push(await readPage(await browser.get(logoutUrl(params))))
+    for (const index of order) {
+      const done = await confirm(tabs[index] as Page)
+      assert.equal(done.status, 303)
+      assert.ok(done.headers.get('location')?.endsWith(ways[index]?.[1] as string))
+    }
+    assert.equal(await isSignedIn(), false)
+  }
 })
 
 test('signing out from an app ends the families of this browser, except those asked for to outlive it', async () => {
@@ -228,9 +264,12 @@ test('a hint that is none, or of an app that is none, is refused', async () => {
     { client_id: 'nope' },
     { client_id: '__proto__' },
   ] as Record<string, string>[]) {
-    const response = await browser.get(logoutUrl(params))
+    const response = await browser.get(logoutUrl(params), { accept: 'text/html' })
     assert.equal(response.status, 400, JSON.stringify(params))
-    await response.text()
+    const { text, html } = await readPage(response)
+    assert.equal(/This app is not known here/.test(text), params['id_token_hint'] === undefined, text)
+    assert.equal(/The app could not sign you out/.test(text), params['id_token_hint'] !== undefined, text)
+    if (params['id_token_hint'] !== undefined) assert.match(html, /href="\/logout"/)
   }
   assert.equal(await isSignedIn(), true)
 })

@@ -1,9 +1,18 @@
 import { isUnavailable } from '../domain/errors.ts'
+import type { Portal } from '../domain/portal.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
+import { sealQuestion } from './logout-questions.ts'
 
 /** How the protocol's few pages look is not its business; whoever serves people hands these in. */
 export interface ProtocolPages {
-  error(page: { status: number; error: string; description: string | null; reference: string }): Promise<string>
+  error(page: {
+    status: number
+    error: string
+    /** An app asks to sign somebody out, and its `id_token_hint` is wrong. */
+    isHint: boolean
+    description: string | null
+    reference: string
+  }): Promise<string>
   logout(page: {
     appName: string | null
     action: string
@@ -13,6 +22,9 @@ export interface ProtocolPages {
   }): Promise<string>
   signedOut(): Promise<string>
 }
+
+/** The library's words for a hint of a logout that is none, or none of this app. */
+const HINT_FAULTS = /id_token_hint/
 
 export function renderError(pages: ProtocolPages) {
   return async (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): Promise<void> => {
@@ -25,20 +37,21 @@ export function renderError(pages: ProtocolPages) {
     ctx.body = await pages.error({
       status: isUnavailable(error) ? 503 : ctx.status,
       error: out.error,
+      isHint: ctx.oidc.route === 'end_session' && HINT_FAULTS.test(out.error_description ?? ''),
       description: out.error_description ?? null,
       reference: ctx.req.requestId,
     })
   }
 }
 
-export function logoutSource(pages: ProtocolPages) {
+export function logoutSource(portal: Portal, pages: ProtocolPages) {
   return async (ctx: KoaContextWithOIDC): Promise<void> => {
     const { session, client, entities } = ctx.oidc
     const hint = entities.IdTokenHint as { payload?: { sub?: string } } | undefined
     ctx.body = await pages.logout({
       appName: client?.clientName ?? null,
       action: ctx.oidc.urlFor('end_session_confirm'),
-      xsrf: (session?.state as { secret: string } | undefined)?.secret ?? '',
+      xsrf: sealQuestion(portal, ctx),
       // An app that shows the ID token of this very person need not make them confirm (RP-Initiated Logout 1.0 §2).
       autoSubmit: hint?.payload?.sub !== undefined && hint.payload.sub === session?.accountId,
       username: ctx.req.signedIn?.username ?? null,

@@ -2,7 +2,9 @@ import type Provider from 'oidc-provider'
 import type { Client, KoaContextWithOIDC, Session } from 'oidc-provider'
 import type { AppRow } from '../domain/apps.ts'
 import { acrOf } from '../domain/authentication-context.ts'
+import type { Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
+import { openQuestion } from './logout-questions.ts'
 
 /** What the library keeps of each app in a session. */
 interface Authorization {
@@ -14,19 +16,21 @@ type DerivedSession = Session & { authorizationsOf: (clientId: string) => Author
 /**
  * The protocol library keeps a session of its own. Here it is made anew for every request and says what the identity
  * session says, so an app's first silent request needs no detour, signing out of the portal ends single sign-on at that
- * instant, and an authorization neither reads nor writes a second session. Only a logout is remembered, from the question
- * to the answer.
+ * instant, and nothing reads or writes a second session. A logout is remembered by its page (`logout-questions.ts`).
  */
-export function followIdentitySession(provider: Provider): void {
+export function followIdentitySession(provider: Provider, portal: Portal): void {
   const { Session } = provider
-  const stored = Session.get
   Session.get = async function derive(this: typeof Session, context) {
     const ctx = context as KoaContextWithOIDC
-    const session = isLogout(ctx) && !isIdleLogout(ctx) ? await stored.call(this, ctx) : new this()
+    const session = new this()
     ctx.oidc.entity('Session', session)
     const { signedIn } = ctx.req
     // What is not touched is not stored, and the library touches it with whatever it writes.
-    if (isIdleLogout(ctx)) Object.defineProperty(session, 'touched', { value: false })
+    if (isLogout(ctx)) Object.defineProperty(session, 'touched', { get: () => false, set() {} })
+    if (ctx.oidc.route === 'end_session_confirm') {
+      // Its form is read after this.
+      Object.defineProperty(session, 'state', { get: () => openQuestion(portal, ctx), set() {} })
+    }
     Object.assign(session, {
       accountId: signedIn?.identityId,
       loginTs: signedIn ? epochSeconds(signedIn.createdAt) : undefined,
@@ -58,6 +62,11 @@ export function followIdentitySession(provider: Provider): void {
     },
     // Who is signed in is the portal's to say, here as everywhere; a page that was answered has changed nothing else.
     loginAccount: { value() {} },
+    destroy: {
+      async value(this: { destroyed: boolean }) {
+        this.destroyed = true
+      },
+    },
   })
   // The library never learns where apps want to be told, so it tells nobody; the outbox does, and keeps no browser waiting.
   Object.defineProperty(provider.Client.prototype, 'includeSid', {

@@ -145,7 +145,7 @@ function createProvider(
 ): Provider {
   const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
   pinAddress(provider, portal.publicUrl)
-  followIdentitySession(provider)
+  followIdentitySession(provider, portal)
   acceptOnlyIdTokensAsHints(provider, portal)
   keepRedirectUris(provider)
   registerRefreshGrant(provider, portal)
@@ -248,20 +248,23 @@ function logEvents(provider: Provider, logger: Logger): void {
     'revocation.error',
     'userinfo.error',
   ]) {
-    events.on(event, (ctx: KoaContextWithOIDC, error: Error & { error_detail?: string }) => {
-      logger.info(
-        {
-          requestId: ctx.req.requestId,
-          event,
-          clientId: ctx.oidc.client?.clientId,
-          refusal: error.message,
-          detail: error.error_detail,
-          reason: ctx.state['refusal']?.reason,
-          familyId: ctx.state['familyId'],
-        },
-        'refused',
-      )
-    })
+    events.on(
+      event,
+      (ctx: KoaContextWithOIDC, error: Error & { error_description?: string; error_detail?: string }) => {
+        logger.info(
+          {
+            requestId: ctx.req.requestId,
+            event,
+            clientId: ctx.oidc.client?.clientId,
+            refusal: error.message,
+            detail: error.error_detail ?? error.error_description,
+            reason: ctx.state['refusal']?.reason,
+            familyId: ctx.state['familyId'],
+          },
+          'refused',
+        )
+      },
+    )
   }
   provider.on('grant.success', (ctx) => {
     const { client, params, entities } = ctx.oidc

@@ -20,3 +20,9 @@ const LEADS_ON =
 export function leadsToApp(path: string): boolean {
   return /^\/(?:interaction\/|oauth\/authorize(?:[/?]|$))/i.test(path)
 }
+
+/** Where the form goes that gives up on the authorization this page leads back to; null when it leads to none. */
+export function cancelActionOf(returnTo: string | null): string | null {
+  const [, uid, query = ''] = /^\/interaction\/([\w-]+)(\?.*)?$/.exec(returnTo ?? '') ?? []
+  return uid === undefined ? null : `/interaction/${uid}/cancellation${query}`
+}

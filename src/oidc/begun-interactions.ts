@@ -77,6 +77,30 @@ export async function keepAnswer(portal: Portal, uid: string, begun: BegunIntera
   await portal.storage.handshakes.put(KIND, uid, { ...begun, result }, ANSWER_LIFE)
 }
 
+/**
+ * An answer of somebody who is not signed in, for whom nothing is stored: it travels in the URL of the redirect that takes it.
+ * It only ever says that the request is refused.
+ */
+export function sealRefusal(
+  portal: Portal,
+  uid: string,
+  { params, prompt, returnTo }: BegunInteraction,
+  result: object,
+): string {
+  const until = epochSeconds(portal.clock()) + ANSWER_LIFE
+  const refusal = { params, prompt, returnTo, result }
+  return encrypt(JSON.stringify({ until, begun: refusal }), refusalOf(uid), portal.secrets[0].interactionEncryption)
+}
+
+/** Null for anything but what `sealRefusal` made, for this interaction, a moment ago. */
+export function openRefusal(portal: Portal, uid: string, sealed: string | null): object | null {
+  const opened = open(portal, refusalOf(uid), sealed)
+  return opened === null || opened.isExpired ? null : opened.begun
+}
+
+/** A sealed request is no sealed refusal. */
+const refusalOf = (uid: string) => `refusal ${uid}`
+
 function seal(portal: Portal, uid: string, begun: BegunInteraction): string {
   const until = epochSeconds(portal.clock()) + INTERACTION_LIFE
   return encrypt(JSON.stringify({ until, begun }), uid, portal.secrets[0].interactionEncryption)

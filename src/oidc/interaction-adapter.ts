@@ -1,6 +1,7 @@
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import type { Portal } from '../domain/portal.ts'
-import { type BegunInteraction, begin } from './begun-interactions.ts'
+import { epochSeconds } from '../domain/time.ts'
+import { type BegunInteraction, begin, openRefusal } from './begun-interactions.ts'
 import { handshakeAdapter } from './handshake-adapter.ts'
 import type { Model } from './model.ts'
 
@@ -8,8 +9,17 @@ const urls = new WeakMap<KoaContextWithOIDC, string>()
 
 /** The library saves an interaction as it begins one; what that means is decided here, and the answer is in the store later. */
 export function interactionAdapter(portal: Portal): Model {
+  const stored = handshakeAdapter(portal, 'Interaction')
   return {
-    ...handshakeAdapter(portal, 'Interaction'),
+    ...stored,
+    async find(uid) {
+      const { ctx } = Provider
+      const sealed = ctx?.oidc.route === 'resume' ? new URLSearchParams(ctx.search).get('refusal') : null
+      const refusal = openRefusal(portal, uid, sealed)
+      if (refusal === null) return stored.find(uid)
+      const now = epochSeconds(portal.clock())
+      return { ...refusal, kind: 'Interaction', jti: uid, uid, iat: now, exp: now + 60 }
+    },
     async upsert(uid, { jti: _secret, session: _derived, ...payload }) {
       const { ctx } = Provider
       if (ctx === undefined) throw new Error('an interaction was begun outside of a request')

@@ -141,6 +141,59 @@ test('somebody who cancels brings the app access_denied, and no code', async () 
   assert.equal(told.has('code'), false)
 })
 
+test('a stranger who cancels on the way brings the app access_denied, from every page of the sign-in', async () => {
+  const long = { state: 's+/='.repeat(1000) }
+  const onPages: ((page: Page) => Promise<Page>)[] = [
+    async (page) => page,
+    async (page) =>
+      readPage(await browser.post('/login', { ...page.forms[0]?.fields, login: 'ada', password: 'wrong' })),
+    async (page) => {
+      const href = /href="(\/register\?[^"]*)"/.exec(page.html)?.[1] as string
+      return readPage(await browser.get(href.replaceAll('&amp;', '&')))
+    },
+  ]
+  for (const change of [{}, long, { prompt: 'login' }] as Record<string, string>[]) {
+    for (const turn of onPages) {
+      const { page } = await open(notes.authorizeUrl(change))
+      const { url } = await browser.follow(await browser.post(actionOf(await turn(page), 'Cancel'), {}))
+      const { error, state, iss, code } = Object.fromEntries(new URL(url).searchParams)
+      const sent = change['state'] ?? 'state'
+      assert.deepEqual(
+        { error, state, iss, code },
+        { error: 'access_denied', state: sent, iss: server.url, code: undefined },
+      )
+    }
+  }
+  const { page } = await open(notes.authorizeUrl({ response_mode: 'form_post' }))
+  const { response } = await browser.follow(await browser.post(actionOf(page, 'Cancel'), {}))
+  assert.match(
+    await response.text(),
+    /action="https:\/\/notes\.example\.test\/callback"[^]*name="error" value="access_denied"/,
+  )
+})
+
+test('only the browser that began a sign-in cancels it, for a minute and once, and a sign-in of no app has no such button', async () => {
+  const { page } = await open(notes.authorizeUrl())
+  const action = actionOf(page, 'Cancel')
+  assert.equal((await new Browser(server.url).post(action, {})).status, 400)
+  assert.equal((await browser.post(action, {}, { origin: 'https://evil.test' })).status, 403)
+  const refusal = (await browser.post(action, {})).headers.get('location') as string
+  assert.equal((await new Browser(server.url).get(refusal)).status, 400)
+  const late = await browser.copy()
+  clock.advance(61)
+  assert.equal((await late.get(refusal)).status, 400)
+  const other = await open(notes.authorizeUrl())
+  const swapped = refusal.replace(/authorize\/[^?]+/, `authorize/${/interaction\/([^/?]+)/.exec(other.url)?.[1]}`)
+  assert.equal((await browser.get(swapped)).status, 400)
+  for (const path of ['/login', '/register', '/login?return_to=/dashboard', '/login?return_to=/interaction/..%2f'])
+    assert.doesNotMatch((await readPage(await new Browser(server.url).get(path))).html, /Cancel/)
+})
+
+test('the log says why a request without PKCE was refused', async () => {
+  await browser.get(notes.authorizeUrl({ code_challenge: null, code_challenge_method: null }))
+  assert.match(server.log(), /"event":"authorization.error"[^\n]*"detail":"[^"]*(PKCE|code_challenge)/)
+})
+
 test('a confirmation asked for silently is refused to the app', async () => {
   await browser.signIn(ada)
   const told = answerIn(await browser.get(desk.authorizeUrl({ prompt: 'none' })), LOOPBACK)

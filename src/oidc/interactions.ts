@@ -4,7 +4,7 @@ import { acrOf } from '../domain/authentication-context.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
 import type { Place, Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
-import { type BegunInteraction, findBegun, keepAnswer } from './begun-interactions.ts'
+import { type BegunInteraction, findBegun, keepAnswer, sealRefusal } from './begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
 import { ADDRESS_PROMPT, type Confirmation, STEP_UP } from './interaction-policy.ts'
 
@@ -91,7 +91,7 @@ export async function cancelInteraction(
     const error_description = 'the person did not use a second factor'
     return answer(context, request, details, { error: 'unmet_authentication_requirements', error_description })
   }
-  if (details === null || !['consent', ADDRESS_PROMPT].includes(details.prompt.name)) return null
+  if (details === null || !['login', 'consent', ADDRESS_PROMPT].includes(details.prompt.name)) return null
   return answer(context, request, details, {
     error: 'access_denied',
     error_description: 'the person did not want to continue',
@@ -122,13 +122,17 @@ async function answer(
   details: Details,
   result: Record<string, unknown>,
 ): Promise<string> {
-  // Only somebody who is signed in was asked; where that is over, the page has them sign in first. Strangers store nothing.
-  if (!req.signedIn) return `/interaction/${uid}${search === '' ? '' : `?${search}`}`
-  await keepAnswer(portal, uid, details, 'error' in result ? result : { ...details.lastSubmission, ...result })
+  // Strangers store nothing: their refusal travels in the URL, and for anything else the page has them sign in first.
+  if (!req.signedIn && !('error' in result)) return `/interaction/${uid}${search === '' ? '' : `?${search}`}`
+  const leadsTo = req.signedIn
+    ? details.returnTo
+    : `${details.returnTo}?refusal=${sealRefusal(portal, uid, details, result)}`
+  if (req.signedIn)
+    await keepAnswer(portal, uid, details, 'error' in result ? result : { ...details.lastSubmission, ...result })
   // An interaction is answered once: its page then leads on to a new one.
   const { cookies } = provider.createContext(req, res)
   cookies.set(provider.cookieName('interaction'), null, { ...protocolCookie(portal), path: `/interaction/${uid}` })
-  return details.returnTo
+  return leadsTo
 }
 
 /** Nothing is missing but one more proof by whoever is signed in. */

@@ -18,7 +18,7 @@ interface Question {
  * each with its own way home. It is the CSRF token as well, because it only answers for the identity session that was asked.
  */
 export function sealQuestion(portal: Portal, ctx: KoaContextWithOIDC): string {
-  const { clientId, state, postLogoutRedirectUri } = ctx.oidc.session?.state as unknown as Question
+  const { clientId, state, postLogoutRedirectUri } = (ctx.oidc.session?.state ?? {}) as Question
   const question = { clientId, state, postLogoutRedirectUri }
   const sealed = { question, asked: ctx.req.signedIn?.id ?? null, until: epochSeconds(portal.clock()) + LOGOUT_LIFE }
   return encrypt(JSON.stringify(sealed), SUBJECT, portal.secrets[0].interactionEncryption)

@@ -17,7 +17,7 @@ import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../waiting.ts'
 import { appNameOf, enter, enterWithPassword, withReturnTo } from './sessions.ts'
 
@@ -107,6 +107,7 @@ async function show(
       wait: wait ?? null,
       appName: await appNameOf(req, returnTo),
       loginHref: withReturnTo('/login', returnTo),
+      cancelAction: cancelActionOf(returnTo),
       minimumLength: portalOf(req).policy.passwordLength,
     },
   )

@@ -12,7 +12,7 @@ import { pendingSignInOf } from '../middleware/session.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../waiting.ts'
 import { appNameOf, enter, withReturnTo } from './sessions.ts'
 
@@ -105,6 +105,7 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
     { title: 'Second factor', narrow: true },
     {
       ...page,
+      cancelAction: page.cancelAction ?? cancelActionOf(returnTo),
       username: identity?.username ?? '',
       appName: await appNameOf(req, returnTo),
       hasApp: factors.some(({ kind }) => kind === 'totp'),

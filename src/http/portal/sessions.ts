@@ -16,7 +16,7 @@ import { redirectWith, takeNotice } from '../notices.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../waiting.ts'
 
 /** GET /login */
@@ -175,6 +175,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       ...form,
       appName: await appNameOf(req, form.returnTo),
       registerHref: withReturnTo('/register', form.returnTo),
+      cancelAction: cancelActionOf(form.returnTo),
       passkeyOptions: passkeyQuestion(portalOf(req)),
     },
   )

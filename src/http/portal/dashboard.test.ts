@@ -83,9 +83,7 @@ test('who has 200 families sees ten at once, can open the rest, and waits for ne
        f.created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address
      FROM families f JOIN identities i ON i.id = f.identity_id, generate_series(1, 199) n WHERE i.username = 'many'`,
   )
-  const start = performance.now()
   const page = await readPage(await browser.get('/dashboard'))
-  assert.ok(performance.now() - start < 1500)
   assert.match(page.text, /200 sign-ins to 1 app/)
   assert.match(page.text, /Connected 200 times/)
   assert.match(page.text, /Show all 200/)

@@ -16,12 +16,13 @@ import { pageHeaders, setBaseHeaders } from './http/middleware/security-headers.
 import { findIdentitySessionId, identityCookie } from './http/middleware/session.ts'
 import { createMisdirectedAnswer } from './http/misdirected.ts'
 import { signOut } from './http/portal/sessions.ts'
-import { notFound } from './http/problems.ts'
+import { formRefused, notFound } from './http/problems.ts'
 import { createProtocolPages } from './http/protocol-pages.ts'
 import { createRenderer } from './http/renderer.ts'
 import { readTarget, recognizeHost } from './http/request-target.ts'
 import { createRoutes, isPublicFile } from './http/routes.ts'
 import type { Logger } from './logger.ts'
+import { isFormRequest, readFormRequest } from './oidc/form-requests.ts'
 import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from './oidc/provider.ts'
 import { createPortal } from './portal.ts'
 
@@ -115,6 +116,11 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     // The page that is shown for another host needs its style sheet from there.
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host
+    if (isFormRequest(req.method, path) && !failures.has(req)) {
+      const form = await readFormRequest(req)
+      if (form.kind === 'redirect') return redirect(res, form.location)
+      failures.set(req, formRefused(form.kind))
+    }
     if (isMachineEndpoint(path)) return failures.has(req) ? refuseBody(res) : protocol.handle(req, res)
     try {
       if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))
@@ -146,6 +152,10 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
 /** `req.headers` keeps one of them, and `req.headersDistinct` makes lists of all headers to tell. */
 function countHosts(rawHeaders: string[]): number {
   return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
+}
+
+function redirect(res: ServerResponse, location: string): void {
+  res.writeHead(303, { Location: location, 'Cache-Control': 'no-store', 'Content-Length': 0 }).end()
 }
 
 function refuse(res: ServerResponse, status: number, words: string): void {

@@ -40,6 +40,23 @@ export function badRequest(sentence: string): RequestRefused {
   return new RequestRefused(400, 'That did not work', sentence, 'Go back, reload the page and try once more.')
 }
 
+/** A form of an app that cannot be turned into an address. */
+export function formRefused(kind: 'too-long' | 'not-a-form'): RequestRefused {
+  return kind === 'too-long'
+    ? new RequestRefused(
+        413,
+        'That request is too long',
+        'The app sent more than fits into an address.',
+        'Go back to the app. If this happens again, tell those who run it to send less, or a pushed authorization request.',
+      )
+    : new RequestRefused(
+        415,
+        'That did not work',
+        'The app sent something that is not a form (application/x-www-form-urlencoded).',
+        'Go back to the app and try once more.',
+      )
+}
+
 export function notFound(): RequestRefused {
   return new RequestRefused(
     404,

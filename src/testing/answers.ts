@@ -17,6 +17,10 @@ export function answerIn(response: Response, redirectUri: string): Record<string
   return Object.fromEntries(new URL(location).searchParams)
 }
 
+export async function jsonIn(response: Response): Promise<Record<string, unknown>> {
+  return (await response.json()) as Record<string, unknown>
+}
+
 export async function problemIn(response: Response): Promise<Problem> {
   return { status: response.status, ...((await response.json()) as Omit<Problem, 'status'>) }
 }

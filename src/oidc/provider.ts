@@ -23,6 +23,7 @@ import { followIdentitySession, isIdleLogout } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { keepPostLogoutUri, keepRedirectUris, redirectTo, withParameters } from './redirects.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
+import { revokeApplicationToken } from './revocation.ts'
 import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
 
 export interface ProtocolOptions {
@@ -143,7 +144,7 @@ function createProvider(
   documents: PublishedDocuments,
   offered: OfferedKeys,
 ): Provider {
-  const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages))
+  const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages, logger))
   pinAddress(provider, portal.publicUrl)
   followIdentitySession(provider, portal)
   acceptOnlyIdTokensAsHints(provider, portal)
@@ -169,10 +170,20 @@ function createProvider(
         break
       case 'introspection':
         // The library refuses structured tokens, after it has authenticated the client; from here on they are ours.
-        if (errorOf(ctx.body) === 'unsupported_token_type') {
+        if (errorOf(ctx.body) === UNSUPPORTED) {
           ctx.status = 200
           ctx.body = await introspectApplicationToken(portal, ctx as KoaContextWithOIDC)
         }
+        break
+      case 'revocation':
+        // As with introspection.
+        if (errorOf(ctx.body) === UNSUPPORTED) {
+          await revokeApplicationToken(portal, ctx as KoaContextWithOIDC)
+          ctx.status = 200
+          ctx.body = ''
+        }
+        // An answer without content has no type (RFC 7009 §2.2).
+        if (ctx.status === 200) ctx.remove('Content-Type')
         break
       case 'token':
         if (errorOf(ctx.body) === 'invalid_grant' && ctx.state['refusal'] !== undefined) {
@@ -198,6 +209,9 @@ function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
   const added: Record<string, string> = isHome && typeof state === 'string' ? { state } : {}
   redirectTo(ctx, withParameters(isHome ? home : ctx.oidc.urlFor('end_session_success'), added))
 }
+
+/** How the library refuses a JWT at endpoints that take any token. */
+const UNSUPPORTED = 'unsupported_token_type'
 
 /** Where apps prove who they are. */
 const AUTHENTICATING = new Set(['token', 'introspection', 'revocation', 'pushed_authorization_request'])
@@ -251,6 +265,8 @@ function logEvents(provider: Provider, logger: Logger): void {
     events.on(
       event,
       (ctx: KoaContextWithOIDC, error: Error & { error_description?: string; error_detail?: string }) => {
+        // It is answered all the same.
+        if (error.message === UNSUPPORTED) return
         logger.info(
           {
             requestId: ctx.req.requestId,

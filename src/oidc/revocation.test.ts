@@ -91,11 +91,37 @@ test('whoever cannot say who they are revokes nothing', async () => {
   await assertLiving(notes, tokens)
 })
 
-test('an application token is not revoked, and the app is told so', async () => {
+test('an app that revokes an application token ends its family, and no other of the same person', async () => {
+  for (const client of [notes, photos]) {
+    const [tokens, other] = [await client.connect(browser), await client.connect(browser)]
+    for (const hint of ['access_token', 'refresh_token', 'nonsense', null]) {
+      const response = await client.send('/oauth/revoke', { token: tokens.access_token, token_type_hint: hint })
+      assert.deepEqual([response.status, await response.text()], [200, ''])
+    }
+    await assertEnded(client, tokens)
+    await assertLiving(client, other)
+  }
+  assert.doesNotMatch(server.log(), /unsupported_token_type/)
+})
+
+test('what a success has no content of has no type either', async () => {
   const tokens = await notes.connect(browser)
-  const problem = await problemIn(await notes.revoke(tokens.access_token))
-  assert.deepEqual([problem.status, problem.error], [400, 'unsupported_token_type'])
-  await assertLiving(notes, tokens)
+  for (const token of ['garbage', tokens.access_token, tokens.refresh_token]) {
+    const { status, headers } = await notes.revoke(token)
+    assert.deepEqual([status, headers.get('content-type'), headers.get('content-length')], [200, null, '0'])
+  }
+})
+
+test('an application token of another app, of another kind or of the past is answered like garbage, and ends nothing', async () => {
+  const tokens = await notes.connect(browser)
+  const [header, payload, signature] = tokens.access_token.split('.')
+  for (const client of [papers, photos]) assert.equal((await client.revoke(tokens.access_token)).status, 200)
+  for (const token of [tokens.id_token, `${header}.${payload}.${signature?.slice(0, -4)}AAAA`, `${header}.${payload}.`])
+    assert.equal((await notes.revoke(token)).status, 200)
+  const { access_token: old } = tokens
+  clock.advance(301)
+  assert.equal((await notes.revoke(old)).status, 200)
+  await tokensIn(await notes.refresh(tokens.refresh_token))
 })
 
 for (const token of ['garbage', 'x'.repeat(5000), '\0', '__proto__', 'A'.repeat(91)]) {

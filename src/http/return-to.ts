@@ -13,6 +13,11 @@ export function safeReturnTo(value: unknown, publicUrl: string): string | null {
   return LEADS_ON.test(url.pathname) ? url.pathname + url.search : null
 }
 
+/** Whether it leads on to an app. */
+export function isInteraction(returnTo: string | null): boolean {
+  return returnTo?.startsWith('/interaction/') ?? false
+}
+
 const LEADS_ON =
   /^\/(?:interaction\/[\w-]+|oauth\/authorize|dashboard|verify-email|sessions|activity|settings(?:\/[\w-]+)*)$/
 

@@ -21,7 +21,13 @@ import {
 import { createExport, newExport } from './portal/exports.ts'
 import { createDisconnection, createFamilyRevocation, showFamily } from './portal/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
-import { createCancellation, createConfirmation, createStepUp, showInteraction } from './portal/interactions.ts'
+import {
+  createAccountChoice,
+  createCancellation,
+  createConfirmation,
+  createStepUp,
+  showInteraction,
+} from './portal/interactions.ts'
 import { createPasswordChange, newPasswordChange } from './portal/password-changes.ts'
 import {
   createForgottenPassword,
@@ -109,6 +115,7 @@ export function createRoutes(
 
   routes.get('/interaction/:uid', letFormsLeadOn, showInteraction)
   routes.post('/interaction/:uid/second-factor', letFormsLeadOn, createStepUp)
+  routes.post('/interaction/:uid/account', letFormsLeadOn, createAccountChoice)
   routes.post('/interaction/:uid/confirmation', letFormsLeadOn, createConfirmation)
   routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
 

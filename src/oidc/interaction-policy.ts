@@ -11,6 +11,13 @@ const { Check, Prompt, base } = interactionPolicy
 export const STEP_UP = 'step_up'
 /** The page for somebody whose address must be confirmed before an app is connected. */
 export const ADDRESS_PROMPT = 'address'
+/** The page on which the person chooses the account (OpenID Connect Core §3.1.2.1). */
+export const SELECT_ACCOUNT = 'select_account'
+/** The registration form (Initiating User Registration via OpenID Connect 1.0 §4.1). */
+export const CREATE = 'create'
+
+/** What apps may say in `prompt`. */
+export const PROMPT_VALUES = ['none', 'login', 'consent', SELECT_ACCOUNT, CREATE]
 
 /** What is kept of the yes on the confirmation page. */
 export interface Confirmation {
@@ -35,7 +42,11 @@ export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
     new Check(STEP_UP, 'a stronger sign-in is required', 'interaction_required', (ctx) => needsStepUp(ctx)),
   )
   // A prompt that asks for a fresh sign-in is answered by a different identity session than the one that met it.
-  login.details = (ctx) => ({ identitySessionId: ctx.req.signedIn?.id ?? null })
+  const rememberSession = (ctx: KoaContextWithOIDC) => ({ identitySessionId: ctx.req.signedIn?.id ?? null })
+  login.details = rememberSession
+  // Both come before the sign-in, which they make needless: who has just chosen an account or made one is signed in.
+  policy.add(new Prompt({ name: SELECT_ACCOUNT, requestable: true }, rememberSession), 0)
+  policy.add(new Prompt({ name: CREATE, requestable: true }, rememberSession), 0)
   policy
     .get('consent')
     ?.checks.add(new Check('another_confirmed', 'the confirmation was given in another sign-in', isConfirmedByAnother))

@@ -6,7 +6,7 @@ import type { Place, Portal } from '../domain/portal.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { type BegunInteraction, findBegun, keepAnswer, sealRefusal } from './begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
-import { ADDRESS_PROMPT, type Confirmation, STEP_UP } from './interaction-policy.ts'
+import { ADDRESS_PROMPT, type Confirmation, CREATE, SELECT_ACCOUNT, STEP_UP } from './interaction-policy.ts'
 
 declare module 'node:http' {
   // What the room that serves people has found out about a request before the protocol sees it.
@@ -25,6 +25,9 @@ export type Interaction =
   | { kind: 'sign-in'; appName: string; loginHint: string }
   /** Whoever is signed in lacks one proof that the app asks for. */
   | { kind: 'step-up'; appName: string; signedIn: SignedInRow }
+  /** The person chooses the account: the one that is signed in, or another. */
+  | { kind: 'select-account'; appName: string; signedIn: SignedInRow }
+  | { kind: 'register' }
   | { kind: 'confirm'; appName: string; destination: string }
   /** The address of whoever is signed in must be confirmed first. */
   | { kind: 'address'; appName: string; email: string }
@@ -45,18 +48,23 @@ export async function resolveInteraction(
   const appName = client.clientName ?? client.clientId
   const { signedIn } = request.req
 
+  const loginHint = (details.params['login_hint'] as string | undefined) ?? ''
+
+  if (details.prompt.name === SELECT_ACCOUNT || details.prompt.name === CREATE) {
+    if (signedIn && isAnsweredByAnother(details, signedIn)) {
+      const result = { login: loginOf(signedIn), [details.prompt.name]: {} }
+      return { kind: 'continue', url: await answer(context, request, details, result) }
+    }
+    if (new URLSearchParams(request.search).has(OTHER_ACCOUNT)) return { kind: 'sign-in', appName, loginHint: '' }
+    if (details.prompt.name === CREATE) return { kind: 'register' }
+    return signedIn ? { kind: 'select-account', appName, signedIn } : { kind: 'sign-in', appName, loginHint }
+  }
   if (details.prompt.name === 'login') {
     if (isStepUp(details) && signedIn && acrOf(signedIn.amr) !== 'mfa') return { kind: 'step-up', appName, signedIn }
     if (!signedIn || (!isStepUp(details) && asksAgain(details, signedIn))) {
-      return { kind: 'sign-in', appName, loginHint: (details.params['login_hint'] as string | undefined) ?? '' }
+      return { kind: 'sign-in', appName, loginHint }
     }
-    const login = {
-      accountId: signedIn.identityId,
-      ts: epochSeconds(signedIn.createdAt),
-      amr: signedIn.amr,
-      acr: acrOf(signedIn.amr),
-    }
-    return { kind: 'continue', url: await answer(context, request, details, { login }) }
+    return { kind: 'continue', url: await answer(context, request, details, { login: loginOf(signedIn) }) }
   }
   if (details.prompt.name === ADDRESS_PROMPT) {
     if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
@@ -65,6 +73,20 @@ export async function resolveInteraction(
   }
   if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
+}
+
+/** In the query of an interaction: the person wants to sign in with another account, or with one they have. */
+export const OTHER_ACCOUNT = 'other_account'
+
+/** The sign-in of now, as the protocol library takes it. */
+function loginOf({ identityId, createdAt, amr }: SignedInRow): Record<string, unknown> {
+  return { accountId: identityId, ts: epochSeconds(createdAt), amr, acr: acrOf(amr) }
+}
+
+/** The person goes on with the account that is signed in. Null when the interaction is lost. */
+export async function keepAccount(context: InteractionContext, request: InteractionRequest): Promise<string | null> {
+  const details = await findDetails(context, request)
+  return details?.prompt.name === SELECT_ACCOUNT ? answer(context, request, details, { [SELECT_ACCOUNT]: {} }) : null
 }
 
 /** The person said yes on the confirmation page. Null when the interaction is lost. */
@@ -91,7 +113,7 @@ export async function cancelInteraction(
     const error_description = 'the person did not use a second factor'
     return answer(context, request, details, { error: 'unmet_authentication_requirements', error_description })
   }
-  if (details === null || !['login', 'consent', ADDRESS_PROMPT].includes(details.prompt.name)) return null
+  if (details === null) return null
   return answer(context, request, details, {
     error: 'access_denied',
     error_description: 'the person did not want to continue',
@@ -154,10 +176,15 @@ async function findDetails(
 /** True while a prompt that wants a fresh sign-in, or a certain person, has not been answered by a new identity session. */
 function asksAgain(details: Details, signedIn: SignedInRow): boolean {
   const { reasons } = details.prompt
-  const answeredByAnother = (details.prompt.details['identitySessionId'] as string | null) !== signedIn.id
+  const answeredByAnother = isAnsweredByAnother(details, signedIn)
   const wantsSomebodyElse = reasons.some((reason) => ['id_token_hint', 'claims_id_token_sub_value'].includes(reason))
   const onlyNobodyWasThere = reasons.every((reason) => ['identity_session', 'no_session'].includes(reason))
   return !(onlyNobodyWasThere || answeredByAnother) || (wantsSomebodyElse && !answeredByAnother)
+}
+
+/** Whether the sign-in of now is another than the one that met the prompt. */
+function isAnsweredByAnother({ prompt }: Details, signedIn: SignedInRow): boolean {
+  return (prompt.details['identitySessionId'] as string | null) !== signedIn.id
 }
 
 /** The same request can be made again, unless the app had pushed it: that one stays out of sight. */

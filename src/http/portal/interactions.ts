@@ -7,6 +7,8 @@ import {
   type Interaction,
   type InteractionContext,
   type InteractionRequest,
+  keepAccount,
+  OTHER_ACCOUNT,
   resolveInteraction,
 } from '../../oidc/interactions.ts'
 import { contextOf } from '../context.ts'
@@ -14,6 +16,7 @@ import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../render.ts'
 import { safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../waiting.ts'
+import { showRegistration } from './registrations.ts'
 import { missingCode, problemOf, showSecondStep, takeSecondStep } from './second-steps.ts'
 import { showSignIn, withReturnTo } from './sessions.ts'
 
@@ -27,11 +30,34 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
     case 'continue':
       return res.redirect(303, interaction.url)
     case 'sign-in': {
-      const login = interaction.loginHint || (req.signedIn?.username ?? '')
+      const isOther = req.query[OTHER_ACCOUNT] !== undefined
+      const login = interaction.loginHint || (isOther ? '' : (req.signedIn?.username ?? ''))
       return showSignIn(req, res, { login, returnTo: safeReturnTo(req.originalUrl, portal.publicUrl) })
     }
     case 'step-up':
       return showStepUp(req, res, interaction, null)
+    case 'select-account': {
+      const { appName, signedIn } = interaction
+      return render(
+        req,
+        res,
+        'interactions/select-account',
+        { title: 'Choose an account', narrow: true },
+        {
+          appName,
+          username: signedIn.username,
+          email: signedIn.email,
+          action: addressOf(req, '/account'),
+          otherHref: otherAccountHref(req),
+          cancelAction: addressOf(req, '/cancellation'),
+        },
+      )
+    }
+    case 'register':
+      return showRegistration(req, res, {
+        returnTo: safeReturnTo(req.originalUrl, portal.publicUrl),
+        loginHref: otherAccountHref(req),
+      })
     case 'confirm': {
       const { appName, destination } = interaction
       return render(
@@ -83,6 +109,11 @@ export async function createStepUp(req: InteractionPageRequest, res: Response): 
     await showStepUp(req, res, interaction, problemOf(req))
   }
   await keepForm(req, res, act, (wait) => showStepUp(req, res, interaction, null, wait))
+}
+
+/** POST /interaction/:uid/account: the person goes on with the account that is signed in. */
+export async function createAccountChoice(req: InteractionPageRequest, res: Response): Promise<void> {
+  await leadOn(req, res, await keepAccount(interactionContextOf(req), requestOf(req, res)))
 }
 
 /** POST /interaction/:uid/confirmation */
@@ -141,6 +172,12 @@ function requestOf(req: InteractionPageRequest, res: Response): InteractionReque
 function addressOf(req: InteractionPageRequest, act = ''): string {
   const search = searchOf(req)
   return `/interaction/${encodeURIComponent(req.params.uid)}${act}${search === '' ? '' : `?${search}`}`
+}
+
+/** The page of this interaction on which the person signs in with another account. */
+function otherAccountHref(req: InteractionPageRequest): string {
+  const here = addressOf(req)
+  return `${here}${here.includes('?') ? '&' : '?'}${OTHER_ACCOUNT}=1`
 }
 
 function searchOf(req: Request): string {

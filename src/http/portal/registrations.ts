@@ -17,15 +17,25 @@ import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
-import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { cancelActionOf, isInteraction, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../waiting.ts'
 import { appNameOf, enter, enterWithPassword, withReturnTo } from './sessions.ts'
 
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
-  if (req.signedIn) return res.redirect(303, returnTo ?? '/dashboard')
-  await show(req, res, { values: { username: '', email: '' }, problems: {}, verdict: null, returnTo })
+  // In an interaction, who is signed in may be asked for another account.
+  if (req.signedIn && !isInteraction(returnTo)) return res.redirect(303, returnTo ?? '/dashboard')
+  await showRegistration(req, res, { returnTo })
+}
+
+/** The empty form. `loginHref` is for those who have an account. */
+export async function showRegistration(
+  req: Request,
+  res: Response,
+  form: { returnTo: string | null; loginHref?: string },
+): Promise<void> {
+  await show(req, res, { values: { username: '', email: '' }, problems: {}, verdict: null, ...form })
 }
 
 /** POST /register */
@@ -86,13 +96,14 @@ interface Form {
   /** On the password that was sent, whatever is wrong. */
   verdict: PasswordVerdict | null
   returnTo: string | null
+  loginHref?: string
   wait?: WaitWords
 }
 
 async function show(
   req: Request,
   res: Response,
-  { values: { username, email }, problems, verdict, returnTo, wait }: Form,
+  { values: { username, email }, problems, verdict, returnTo, loginHref, wait }: Form,
 ): Promise<void> {
   await render(
     req,
@@ -106,7 +117,7 @@ async function show(
       returnTo,
       wait: wait ?? null,
       appName: await appNameOf(req, returnTo),
-      loginHref: withReturnTo('/login', returnTo),
+      loginHref: loginHref ?? withReturnTo('/login', returnTo),
       cancelAction: cancelActionOf(returnTo),
       minimumLength: portalOf(req).policy.passwordLength,
     },

@@ -75,6 +75,25 @@ test('an app in the browser or on a device gets no secret', async () => {
   assert.match((await app('rotate-secret', 'page')).stderr, /^page is a public app and has no secret\n$/)
 })
 
+test('an app may have ID tokens with its refreshes and access that goes on offline, and lose both again', async () => {
+  await app('create', 'backup', '--name', 'Backup', '--redirect-uri', CALLBACK, '--refresh-id-token', '--offline')
+  const settingsOf = async () => {
+    const { refresh_id_token: idToken, offline } = printed<Record<string, unknown>>(
+      await app('show', 'backup', '--json'),
+    )
+    return [idToken, offline]
+  }
+  assert.deepEqual(await settingsOf(), [true, true])
+  await app('update', 'backup', '--name', 'Backups')
+  assert.deepEqual(await settingsOf(), [true, true])
+  await app('update', 'backup', '--no-refresh-id-token', '--no-offline')
+  assert.deepEqual(await settingsOf(), [false, false])
+  await app('update', 'backup', '--refresh-id-token', '--offline')
+  assert.deepEqual(await settingsOf(), [true, true])
+  const refused = await app('update', 'backup', '--scope', 'openid')
+  assert.match(refused.stderr, /an app with --offline needs offline_access in its scope/)
+})
+
 const REFUSED = [
   'http://wiki.example.test/callback',
   'http://10.0.0.1/callback',

@@ -31,6 +31,8 @@ interface AppOptions {
   familyRenewal?: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  offline?: boolean
   applicationTokenTtl?: number
   familyIdle?: number
   familyMax?: number
@@ -61,6 +63,8 @@ export function addAppCommands(program: Command): void {
         scope: OPENID_SCOPES.join(' '),
         allowNoPkce: false,
         idTokenAlg: DEFAULT_ID_TOKEN_ALG,
+        refreshIdToken: false,
+        allowOffline: false,
         applicationTokenTtl: null,
         familyIdle: null,
         familyMax: null,
@@ -131,6 +135,10 @@ function withSettings(command: Command): Command {
     .option('--scope <scopes>', 'every scope it may ask for, separated by spaces')
     .option('--allow-no-pkce', 'for a confidential app whose library cannot do better')
     .option('--id-token-alg <alg>', 'RS256 (default for new apps), ES256 or EdDSA')
+    .option('--refresh-id-token', 'a refresh gives an ID token too, without being asked')
+    .option('--no-refresh-id-token', 'only a refresh with scope=openid does (default)')
+    .option('--offline', 'it may have offline_access without prompt=consent: its families outlast the sign-in')
+    .option('--no-offline', 'only with prompt=consent (default)')
     .option('--application-token-ttl <seconds>', 'life of its application tokens', whole)
     .option('--family-idle <seconds>', 'how long a family may go unused', whole)
     .option('--family-max <seconds>', 'how long a family may last', whole)
@@ -158,6 +166,8 @@ function settingsOf(options: AppOptions): Partial<AppSettings> {
     scope: options.scope,
     allowNoPkce: options.allowNoPkce,
     idTokenAlg: options.idTokenAlg,
+    refreshIdToken: options.refreshIdToken,
+    allowOffline: options.offline,
     applicationTokenTtl: options.applicationTokenTtl,
     familyIdle: options.familyIdle,
     familyMax: options.familyMax,
@@ -192,6 +202,8 @@ function describe(app: AppRow): Record<string, unknown> {
     scope: app.scope,
     allow_no_pkce: app.allowNoPkce,
     id_token_alg: app.idTokenAlg,
+    refresh_id_token: app.refreshIdToken,
+    offline: app.allowOffline,
     application_token_ttl: app.applicationTokenTtl,
     family_idle: app.familyIdle,
     family_max: app.familyMax,

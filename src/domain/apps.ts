@@ -25,7 +25,7 @@ import { addSeconds } from './time.ts'
 export type { AppProof, AppRow }
 export { findApp, findAppFast, isIdTokenAlgUsed, listApps }
 
-export const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'] as const
+export const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'roles', 'offline_access'] as const
 
 /** False for what no store need be asked about. */
 export function isClientId(value: string): boolean {
@@ -47,6 +47,8 @@ export type AppSettings = Pick<
   | 'scope'
   | 'allowNoPkce'
   | 'idTokenAlg'
+  | 'refreshIdToken'
+  | 'allowOffline'
   | 'applicationTokenTtl'
   | 'familyIdle'
   | 'familyMax'
@@ -217,6 +219,8 @@ function faultsOf(settings: AppSettings): string[] {
   if (!/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(settings.scope))
     faults.push('a scope is a list of words, separated by single spaces')
   if (!settings.scope.split(' ').includes('openid')) faults.push('the scope must contain openid')
+  if (settings.allowOffline && !settings.scope.split(' ').includes('offline_access'))
+    faults.push('an app with --offline needs offline_access in its scope')
   if (settings.allowNoPkce && settings.isPublic) faults.push('a public app cannot do without PKCE (RFC 9700 §2.1.1)')
   if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
     faults.push(`ID tokens are signed with one of ${SIGNING_ALGS.join(', ')}`)

@@ -21,6 +21,7 @@ export const SCOPE_CLAIMS = {
   email: ['email', 'email_verified'],
   address: ['address'],
   phone: ['phone_number', 'phone_number_verified'],
+  roles: ['roles'],
 }
 
 /** How long an ID token is good for (seconds). */
@@ -33,7 +34,8 @@ export function userinfoOf(identity: Named, scopes: string[], signIn: object = {
   return Object.fromEntries(names.filter((name) => name in claims).map((name) => [name, claims[name]]))
 }
 
-type Named = Pick<IdentityRow, 'id' | 'username' | 'email' | 'emailVerified' | 'updatedAt'>
+/** What claims are made of. */
+export type Named = Pick<IdentityRow, 'id' | 'username' | 'email' | 'emailVerified' | 'updatedAt' | 'roles'>
 
 /** OpenID Connect Core §5.1; the library gives out what the scopes and the claims parameter asked for. */
 function claimsOf(identity: Named): AccountClaims {
@@ -44,5 +46,6 @@ function claimsOf(identity: Named): AccountClaims {
     updated_at: epochSeconds(identity.updatedAt),
     email: identity.email,
     email_verified: identity.emailVerified,
+    roles: identity.roles,
   }
 }

@@ -3,6 +3,7 @@ import { applicationTokenClaims } from '../domain/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps.ts'
 import { ACR_VALUES } from '../domain/authentication-context.ts'
 import type { Portal } from '../domain/portal.ts'
+import type { Logger } from '../logger.ts'
 import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from './account.ts'
 import { createAdapter } from './adapter.ts'
 import { CODE_LIFE } from './authorization-code-adapter.ts'
@@ -10,10 +11,11 @@ import { loadExistingGrant } from './grants.ts'
 import { INTERACTION_LIFE } from './begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
 import { interactionUrl } from './interaction-adapter.ts'
-import { createPolicy } from './interaction-policy.ts'
+import { createPolicy, PROMPT_VALUES } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
 import { REVOCATION_FEED } from './revocation-feed.ts'
 import { defaultResource, getResourceServerInfo } from './resources.ts'
+import { settleScopeWith } from './scopes.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
 export const ROUTES = {
@@ -27,7 +29,7 @@ export const ROUTES = {
   pushed_authorization_request: '/oauth/par',
 } as const
 
-export function createConfiguration(portal: Portal, pages: ProtocolPages): Configuration {
+export function createConfiguration(portal: Portal, pages: ProtocolPages, logger: Logger): Configuration {
   const isHttps = portal.publicUrl.startsWith('https:')
   const cookie = protocolCookie(portal)
 
@@ -47,6 +49,8 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
     clientBasedCORS: (_ctx, origin, client) =>
       client.app.redirectUris.some((uri) => isOriginOf(uri, origin)) && client.app.isPublic,
     extraClientMetadata: { properties: ['app'] },
+    // No extra parameter, but where a parameter is looked at last.
+    extraParams: { scope: settleScopeWith(logger) },
 
     // Every authorization gives a family with a refresh token: that is what an app is here for.
     issueRefreshToken: async () => true,
@@ -91,7 +95,11 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages): Confi
     },
 
     // Nobody has registered a name for it.
-    discovery: { revocation_feed_endpoint: `${portal.publicUrl}${REVOCATION_FEED}` },
+    discovery: {
+      revocation_feed_endpoint: `${portal.publicUrl}${REVOCATION_FEED}`,
+      // Initiating User Registration via OpenID Connect 1.0 §4.2.
+      prompt_values_supported: PROMPT_VALUES,
+    },
     acrValues: [...ACR_VALUES],
     scopes: OPENID_SCOPES,
     claims: SCOPE_CLAIMS,

@@ -2,15 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applicationTokenClaims, signApplicationToken } from '../domain/application-tokens.ts'
 import { type Redeemed, redeemCode } from '../domain/codes.ts'
 import { endFamilies } from '../domain/endings.ts'
-import { signJwtInBackground } from '../domain/jwts.ts'
 import type { Portal } from '../domain/portal.ts'
-import type { SigningAlg } from '../domain/signing-keys.ts'
-import { epochSeconds } from '../domain/time.ts'
 import type { Logger } from '../logger.ts'
-import { ID_TOKEN_LIFE, userinfoOf } from './account.ts'
 import { answerPlainly, unlessItFails } from './plain-answers.ts'
 import { hasOnly, type PlainForm, readPlainClient } from './plain-forms.ts'
 import type { CodeRecord } from './grants.ts'
+import { signIdToken } from './id-tokens.ts'
 import { isWithdrawn } from './withdrawn-families.ts'
 
 /**
@@ -83,17 +80,9 @@ async function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): P
   }
 }
 
-/** OpenID Connect Core §2, as the library makes it. */
 async function idTokenOf(portal: Portal, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {
   const { acr, amr, authTime, nonce, sid, accountId: id } = redeemed.record as unknown as CodeRecord
-  const iat = epochSeconds(redeemed.issuedAt)
-  return signJwtInBackground(portal.keys.signer(redeemed.idTokenAlg as SigningAlg), 'id', {
-    ...userinfoOf({ ...redeemed, id }, scopes, { acr, amr, auth_time: authTime }),
-    nonce,
-    sid,
-    aud: clientId,
-    exp: iat + ID_TOKEN_LIFE,
-    iat,
-    iss: portal.publicUrl,
-  })
+  const signIn = { acr, amr, auth_time: authTime }
+  const subject = { identity: { ...redeemed, id }, clientId, scopes, signIn, nonce, sid }
+  return signIdToken(portal, redeemed.idTokenAlg, subject, redeemed.issuedAt)
 }

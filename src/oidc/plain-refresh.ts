@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { mintApplicationToken } from '../domain/application-tokens.ts'
-import { rotateUnproved } from '../domain/families.ts'
+import { type Rotated, rotateUnproved } from '../domain/families.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { Logger } from '../logger.ts'
+import { findIdentity } from '../domain/identities.ts'
+import { signIdToken } from './id-tokens.ts'
 import { answerPlainly, unlessItFails } from './plain-answers.ts'
 import { hasOnly, type PlainForm, readPlainClient } from './plain-forms.ts'
 
@@ -35,9 +37,21 @@ export async function answerPlainRefresh(
   answerPlainly(res, {
     access_token: token,
     expires_in: expiresIn,
+    ...(family.refreshIdToken ? await freshIdToken(portal, rotated) : {}),
     refresh_token: rotated.refreshToken,
     scope: family.scope,
     token_type: 'Bearer',
   })
   return true
+}
+
+/** For an app with `--refresh-id-token`, which alone pays for it: the person is read once more (OpenID Connect Core §12.2). */
+async function freshIdToken(portal: Portal, { family, issuedAt }: Rotated): Promise<{ id_token?: string }> {
+  const scopes = family.scope.split(' ')
+  const identity = scopes.includes('openid') ? await findIdentity(portal.storage, family.identityId) : null
+  if (identity === null) return {}
+  const { clientId, acr, amr, authTime, sid } = family
+  const signIn = { acr: acr ?? undefined, amr, auth_time: authTime }
+  const subject = { identity, clientId, scopes, signIn, sid: sid ?? undefined }
+  return { id_token: await signIdToken(portal, family.idTokenAlg, subject, issuedAt) }
 }

@@ -71,10 +71,10 @@ async function respond(
   const { family, refreshToken } = rotated
   const scope = scopes === null ? family.scope : scopes.join(' ')
   const { token: accessToken, expiresIn } = mintApplicationToken(portal, rotated, scope, jkt)
-  // Naming `openid` in the request is how an app asks for a new ID token (OpenID Connect Core §12.2 leaves it open).
-  const idToken = scopes?.includes('openid')
-    ? await freshIdToken(provider, portal, ctx, family, new Set(scopes))
-    : undefined
+  // Naming `openid` in the request is how an app asks for a new ID token (OpenID Connect Core §12.2 leaves it open), unless
+  // its registration does.
+  const idScopes = new Set(scopes ?? (family.refreshIdToken ? family.scope.split(' ') : []))
+  const idToken = idScopes.has('openid') ? await freshIdToken(provider, portal, ctx, family, idScopes) : undefined
   return buildTokenResponse(provider, {
     accessToken,
     expiresIn,

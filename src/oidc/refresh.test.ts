@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type AppSettings, disableApp, enableApp, findApp } from '../domain/apps.ts'
+import { type AppRow, type AppSettings, changeApp, disableApp, enableApp, findApp } from '../domain/apps.ts'
 import { disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
 import { notesApp, photosApp } from '../testing/apps.ts'
 import { problemIn, tokensIn } from '../testing/answers.ts'
@@ -305,6 +305,41 @@ test('a refresh gives an ID token only to an app that names openid, and it speak
   const [then, now] = [claimsOf(first.id_token), claimsOf(idToken)]
   for (const claim of ['iss', 'sub', 'aud', 'auth_time', 'acr', 'sid']) assert.deepEqual(now[claim], then[claim], claim)
   assert.equal(now['nonce'], undefined)
+})
+
+test('an app that is registered for it gets an ID token with every refresh, of the same sign-in and without its nonce', async () => {
+  const change = async (refreshIdToken: boolean) =>
+    changeApp(server.portal, (await findApp(server.portal.storage, 'notes')) as AppRow, { refreshIdToken })
+  const claims = JSON.stringify({ id_token: { email: null } })
+  await change(true)
+  // The first is answered without the library; the others by it, because of what they ask for.
+  for (const [asked, more] of [
+    [{}, {}],
+    [{}, { resource: 'urn:gatehouse:audience:notes' }],
+    [{ claims }, {}],
+  ] as const) {
+    const first = await notes.connect(browser, asked)
+    const before = claimsOf(first.id_token)
+    clock.advance(20)
+    const next = await tokensIn(await notes.refresh(first.refresh_token, more))
+    const { nonce: _n, at_hash: _h, iat, exp, ...rest } = before
+    const { at_hash: _i, iat: later, exp: until, ...said } = claimsOf(next.id_token)
+    assert.deepEqual(said, rest)
+    assert.equal(Number(until) - Number(later), Number(exp) - Number(iat))
+    assert.ok(Number(later) >= Number(iat))
+    // The grace window gives the same.
+    assert.equal(
+      claimsOf((await tokensIn(await notes.refresh(first.refresh_token, more))).id_token)['sub'],
+      rest['sub'],
+    )
+    const less = await tokensIn(await notes.refresh(next.refresh_token, { scope: 'email' }))
+    assert.equal(less.id_token, undefined)
+  }
+  const bare = await notes.connect(browser, { scope: 'email', nonce: null })
+  assert.equal((await tokensIn(await notes.refresh(bare.refresh_token))).id_token, undefined)
+  await change(false)
+  const { refresh_token: token } = await notes.connect(browser)
+  assert.equal((await tokensIn(await notes.refresh(token))).id_token, undefined)
 })
 
 test('a disabled identity refreshes nothing, from the very next request, and not after it is enabled again', async () => {

@@ -38,6 +38,7 @@ export interface Person extends Freshness {
   email: string
   emailVerified: boolean
   updatedAt: Date
+  roles: string[]
   /** Of the family. */
   scope: string
 }
@@ -51,7 +52,7 @@ export async function findPersonOf(
   const result = await db.query<Person>({
     name: 'application-token-person',
     text: `SELECT ${FRESHNESS}, f.scope, i.id, i.username, i.email, i.email_verified AS "emailVerified",
-             i.updated_at AS "updatedAt"
+             i.updated_at AS "updatedAt", i.roles
            FROM ${LIVING} WHERE f.id = $1 AND ${lives('$2', '$3')} AND f.claims IS NULL`,
     values: [familyId, now, seenSince],
   })

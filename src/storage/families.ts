@@ -55,6 +55,9 @@ export interface FamilyRow {
   takesNotices: boolean
   audience: string
   applicationTokenTtl: number | null
+  /** A refresh that asks for no scope gives an ID token too, signed with this. */
+  refreshIdToken: boolean
+  idTokenAlg: string
   rotationGrace: number | null
   rotationGraceProven: number | null
 }
@@ -67,7 +70,7 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
   i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
   a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotices",
-  a.application_token_ttl AS "applicationTokenTtl", a.rotation_grace AS "rotationGrace",
+  a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg", a.rotation_grace AS "rotationGrace",
   a.rotation_grace_proven AS "rotationGraceProven"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 
@@ -179,7 +182,7 @@ export interface Advance {
   scopes: string[] | null
   /** Thumbprint of the key that made the DPoP proof. */
   jkt: string | null
-  /** Absent when the app has proved who it is before. */
+  /** Absent when the app has proved who it is before. With it a family does not move whose ID token needs claims by name. */
   proof?: AppProof
   defaultIdleSeconds: number
   /** The grace window of apps that name none (seconds). */
@@ -201,6 +204,8 @@ export type AdvancedFamily = Pick<
   | 'roles'
   | 'audience'
   | 'applicationTokenTtl'
+  | 'refreshIdToken'
+  | 'idTokenAlg'
   | 'claimsVersion'
   | 'oldestValidVersion'
 > & {
@@ -237,10 +242,11 @@ const advanceText = (follows: string) => `UPDATE families f
     AND f.idle_expires_at > $5 AND f.expires_at > $5 AND ${follows}
     AND (f.jkt IS NULL OR f.jkt = $6) AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
     AND i.id = f.identity_id AND i.disabled_at IS NULL AND i.erased_from IS NULL AND a.client_id = f.client_id AND a.disabled_at IS NULL
-    AND (NOT $9::boolean OR ${provesApp('a', '$10', '$5')})
+    AND (NOT $9::boolean OR (${provesApp('a', '$10', '$5')} AND NOT (a.refresh_id_token AND f.claims IS NOT NULL)))
   RETURNING f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr, f.auth_time AS "authTime", i.roles,
     i.claims_version AS "claimsVersion", f.claims_version AS "oldestValidVersion", a.audience,
-    a.application_token_ttl AS "applicationTokenTtl", CASE WHEN f.lifetime = 'session' THEN f.identity_session_id END AS "followedSessionId"`
+    a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg",
+    CASE WHEN f.lifetime = 'session' THEN f.identity_session_id END AS "followedSessionId"`
 
 const ADVANCE_FREE = advanceText(`f.lifetime <> 'session'`)
 const ADVANCE_ANY = advanceText(followsLiving('$5', '$13'))

@@ -6,6 +6,8 @@ const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'
   scope: OPENID_SCOPES.join(' '),
   allowNoPkce: false,
   idTokenAlg: 'RS256',
+  refreshIdToken: false,
+  allowOffline: false,
   applicationTokenTtl: null,
   familyIdle: null,
   familyMax: null,

@@ -150,6 +150,8 @@ export const AppScalarFieldEnum = {
   scope: 'scope',
   allowNoPkce: 'allowNoPkce',
   idTokenAlg: 'idTokenAlg',
+  refreshIdToken: 'refreshIdToken',
+  allowOffline: 'allowOffline',
   applicationTokenTtl: 'applicationTokenTtl',
   familyIdle: 'familyIdle',
   familyMax: 'familyMax',

@@ -54,6 +54,8 @@ export type AppMinAggregateOutputType = {
   scope: string | null
   allowNoPkce: boolean | null
   idTokenAlg: string | null
+  refreshIdToken: boolean | null
+  allowOffline: boolean | null
   applicationTokenTtl: number | null
   familyIdle: number | null
   familyMax: number | null
@@ -80,6 +82,8 @@ export type AppMaxAggregateOutputType = {
   scope: string | null
   allowNoPkce: boolean | null
   idTokenAlg: string | null
+  refreshIdToken: boolean | null
+  allowOffline: boolean | null
   applicationTokenTtl: number | null
   familyIdle: number | null
   familyMax: number | null
@@ -108,6 +112,8 @@ export type AppCountAggregateOutputType = {
   scope: number
   allowNoPkce: number
   idTokenAlg: number
+  refreshIdToken: number
+  allowOffline: number
   applicationTokenTtl: number
   familyIdle: number
   familyMax: number
@@ -152,6 +158,8 @@ export type AppMinAggregateInputType = {
   scope?: true
   allowNoPkce?: true
   idTokenAlg?: true
+  refreshIdToken?: true
+  allowOffline?: true
   applicationTokenTtl?: true
   familyIdle?: true
   familyMax?: true
@@ -178,6 +186,8 @@ export type AppMaxAggregateInputType = {
   scope?: true
   allowNoPkce?: true
   idTokenAlg?: true
+  refreshIdToken?: true
+  allowOffline?: true
   applicationTokenTtl?: true
   familyIdle?: true
   familyMax?: true
@@ -206,6 +216,8 @@ export type AppCountAggregateInputType = {
   scope?: true
   allowNoPkce?: true
   idTokenAlg?: true
+  refreshIdToken?: true
+  allowOffline?: true
   applicationTokenTtl?: true
   familyIdle?: true
   familyMax?: true
@@ -321,6 +333,8 @@ export type AppGroupByOutputType = {
   scope: string
   allowNoPkce: boolean
   idTokenAlg: string
+  refreshIdToken: boolean
+  allowOffline: boolean
   applicationTokenTtl: number | null
   familyIdle: number | null
   familyMax: number | null
@@ -372,6 +386,8 @@ export type AppWhereInput = {
   scope?: Prisma.StringFilter<"App"> | string
   allowNoPkce?: Prisma.BoolFilter<"App"> | boolean
   idTokenAlg?: Prisma.StringFilter<"App"> | string
+  refreshIdToken?: Prisma.BoolFilter<"App"> | boolean
+  allowOffline?: Prisma.BoolFilter<"App"> | boolean
   applicationTokenTtl?: Prisma.IntNullableFilter<"App"> | number | null
   familyIdle?: Prisma.IntNullableFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableFilter<"App"> | number | null
@@ -402,6 +418,8 @@ export type AppOrderByWithRelationInput = {
   scope?: Prisma.SortOrder
   allowNoPkce?: Prisma.SortOrder
   idTokenAlg?: Prisma.SortOrder
+  refreshIdToken?: Prisma.SortOrder
+  allowOffline?: Prisma.SortOrder
   applicationTokenTtl?: Prisma.SortOrderInput | Prisma.SortOrder
   familyIdle?: Prisma.SortOrderInput | Prisma.SortOrder
   familyMax?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -435,6 +453,8 @@ export type AppWhereUniqueInput = Prisma.AtLeast<{
   scope?: Prisma.StringFilter<"App"> | string
   allowNoPkce?: Prisma.BoolFilter<"App"> | boolean
   idTokenAlg?: Prisma.StringFilter<"App"> | string
+  refreshIdToken?: Prisma.BoolFilter<"App"> | boolean
+  allowOffline?: Prisma.BoolFilter<"App"> | boolean
   applicationTokenTtl?: Prisma.IntNullableFilter<"App"> | number | null
   familyIdle?: Prisma.IntNullableFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableFilter<"App"> | number | null
@@ -465,6 +485,8 @@ export type AppOrderByWithAggregationInput = {
   scope?: Prisma.SortOrder
   allowNoPkce?: Prisma.SortOrder
   idTokenAlg?: Prisma.SortOrder
+  refreshIdToken?: Prisma.SortOrder
+  allowOffline?: Prisma.SortOrder
   applicationTokenTtl?: Prisma.SortOrderInput | Prisma.SortOrder
   familyIdle?: Prisma.SortOrderInput | Prisma.SortOrder
   familyMax?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -501,6 +523,8 @@ export type AppScalarWhereWithAggregatesInput = {
   scope?: Prisma.StringWithAggregatesFilter<"App"> | string
   allowNoPkce?: Prisma.BoolWithAggregatesFilter<"App"> | boolean
   idTokenAlg?: Prisma.StringWithAggregatesFilter<"App"> | string
+  refreshIdToken?: Prisma.BoolWithAggregatesFilter<"App"> | boolean
+  allowOffline?: Prisma.BoolWithAggregatesFilter<"App"> | boolean
   applicationTokenTtl?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
   familyIdle?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
   familyMax?: Prisma.IntNullableWithAggregatesFilter<"App"> | number | null
@@ -529,6 +553,8 @@ export type AppCreateInput = {
   scope: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: number | null
   familyIdle?: number | null
   familyMax?: number | null
@@ -559,6 +585,8 @@ export type AppUncheckedCreateInput = {
   scope: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: number | null
   familyIdle?: number | null
   familyMax?: number | null
@@ -589,6 +617,8 @@ export type AppUpdateInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -619,6 +649,8 @@ export type AppUncheckedUpdateInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -649,6 +681,8 @@ export type AppCreateManyInput = {
   scope: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: number | null
   familyIdle?: number | null
   familyMax?: number | null
@@ -677,6 +711,8 @@ export type AppUpdateManyMutationInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -705,6 +741,8 @@ export type AppUncheckedUpdateManyInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -733,6 +771,8 @@ export type AppCountOrderByAggregateInput = {
   scope?: Prisma.SortOrder
   allowNoPkce?: Prisma.SortOrder
   idTokenAlg?: Prisma.SortOrder
+  refreshIdToken?: Prisma.SortOrder
+  allowOffline?: Prisma.SortOrder
   applicationTokenTtl?: Prisma.SortOrder
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
@@ -767,6 +807,8 @@ export type AppMaxOrderByAggregateInput = {
   scope?: Prisma.SortOrder
   allowNoPkce?: Prisma.SortOrder
   idTokenAlg?: Prisma.SortOrder
+  refreshIdToken?: Prisma.SortOrder
+  allowOffline?: Prisma.SortOrder
   applicationTokenTtl?: Prisma.SortOrder
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
@@ -793,6 +835,8 @@ export type AppMinOrderByAggregateInput = {
   scope?: Prisma.SortOrder
   allowNoPkce?: Prisma.SortOrder
   idTokenAlg?: Prisma.SortOrder
+  refreshIdToken?: Prisma.SortOrder
+  allowOffline?: Prisma.SortOrder
   applicationTokenTtl?: Prisma.SortOrder
   familyIdle?: Prisma.SortOrder
   familyMax?: Prisma.SortOrder
@@ -888,6 +932,8 @@ export type AppCreateWithoutFamiliesInput = {
   scope: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: number | null
   familyIdle?: number | null
   familyMax?: number | null
@@ -917,6 +963,8 @@ export type AppUncheckedCreateWithoutFamiliesInput = {
   scope: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: number | null
   familyIdle?: number | null
   familyMax?: number | null
@@ -962,6 +1010,8 @@ export type AppUpdateWithoutFamiliesInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -991,6 +1041,8 @@ export type AppUncheckedUpdateWithoutFamiliesInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1020,6 +1072,8 @@ export type AppCreateWithoutNoticesInput = {
   scope: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: number | null
   familyIdle?: number | null
   familyMax?: number | null
@@ -1049,6 +1103,8 @@ export type AppUncheckedCreateWithoutNoticesInput = {
   scope: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: number | null
   familyIdle?: number | null
   familyMax?: number | null
@@ -1094,6 +1150,8 @@ export type AppUpdateWithoutNoticesInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1123,6 +1181,8 @@ export type AppUncheckedUpdateWithoutNoticesInput = {
   scope?: Prisma.StringFieldUpdateOperationsInput | string
   allowNoPkce?: Prisma.BoolFieldUpdateOperationsInput | boolean
   idTokenAlg?: Prisma.StringFieldUpdateOperationsInput | string
+  refreshIdToken?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allowOffline?: Prisma.BoolFieldUpdateOperationsInput | boolean
   applicationTokenTtl?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyIdle?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   familyMax?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1192,6 +1252,8 @@ export type AppSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   scope?: boolean
   allowNoPkce?: boolean
   idTokenAlg?: boolean
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: boolean
   familyIdle?: boolean
   familyMax?: boolean
@@ -1223,6 +1285,8 @@ export type AppSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   scope?: boolean
   allowNoPkce?: boolean
   idTokenAlg?: boolean
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: boolean
   familyIdle?: boolean
   familyMax?: boolean
@@ -1251,6 +1315,8 @@ export type AppSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   scope?: boolean
   allowNoPkce?: boolean
   idTokenAlg?: boolean
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: boolean
   familyIdle?: boolean
   familyMax?: boolean
@@ -1279,6 +1345,8 @@ export type AppSelectScalar = {
   scope?: boolean
   allowNoPkce?: boolean
   idTokenAlg?: boolean
+  refreshIdToken?: boolean
+  allowOffline?: boolean
   applicationTokenTtl?: boolean
   familyIdle?: boolean
   familyMax?: boolean
@@ -1293,7 +1361,7 @@ export type AppSelectScalar = {
   disabledAt?: boolean
 }
 
-export type AppOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"clientId" | "name" | "isPublic" | "isNative" | "secretHash" | "previousSecretHash" | "previousSecretUntil" | "redirectUris" | "postLogoutRedirectUris" | "audience" | "scope" | "allowNoPkce" | "idTokenAlg" | "applicationTokenTtl" | "familyIdle" | "familyMax" | "rotationGrace" | "rotationGraceProven" | "backchannelLogoutUri" | "eventReceiverUri" | "familyLifetime" | "familyRenewal" | "createdAt" | "updatedAt" | "disabledAt", ExtArgs["result"]["app"]>
+export type AppOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"clientId" | "name" | "isPublic" | "isNative" | "secretHash" | "previousSecretHash" | "previousSecretUntil" | "redirectUris" | "postLogoutRedirectUris" | "audience" | "scope" | "allowNoPkce" | "idTokenAlg" | "refreshIdToken" | "allowOffline" | "applicationTokenTtl" | "familyIdle" | "familyMax" | "rotationGrace" | "rotationGraceProven" | "backchannelLogoutUri" | "eventReceiverUri" | "familyLifetime" | "familyRenewal" | "createdAt" | "updatedAt" | "disabledAt", ExtArgs["result"]["app"]>
 export type AppInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   families?: boolean | Prisma.App$familiesArgs<ExtArgs>
   notices?: boolean | Prisma.App$noticesArgs<ExtArgs>
@@ -1322,6 +1390,14 @@ export type $AppPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
     scope: string
     allowNoPkce: boolean
     idTokenAlg: string
+    /**
+     * A refresh that asks for no scope gives an ID token too.
+     */
+    refreshIdToken: boolean
+    /**
+     * It may have offline_access without asking the person.
+     */
+    allowOffline: boolean
     applicationTokenTtl: number | null
     familyIdle: number | null
     familyMax: number | null
@@ -1781,6 +1857,8 @@ export interface AppFieldRefs {
   readonly scope: Prisma.FieldRef<"App", 'String'>
   readonly allowNoPkce: Prisma.FieldRef<"App", 'Boolean'>
   readonly idTokenAlg: Prisma.FieldRef<"App", 'String'>
+  readonly refreshIdToken: Prisma.FieldRef<"App", 'Boolean'>
+  readonly allowOffline: Prisma.FieldRef<"App", 'Boolean'>
   readonly applicationTokenTtl: Prisma.FieldRef<"App", 'Int'>
   readonly familyIdle: Prisma.FieldRef<"App", 'Int'>
   readonly familyMax: Prisma.FieldRef<"App", 'Int'>

@@ -1,0 +1,2 @@
+ALTER TABLE "apps" ADD COLUMN "refresh_id_token" BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE "apps" ADD COLUMN "allow_offline" BOOLEAN NOT NULL DEFAULT false;

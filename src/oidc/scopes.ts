@@ -1,0 +1,38 @@
+import type { Client, KoaContextWithOIDC } from 'oidc-provider'
+import type { Logger } from '../logger.ts'
+
+/** What an app gets that asks for no scope (RFC 6749 §3.3): to know who signed in. */
+const DEFAULT_SCOPE = 'openid'
+
+/**
+ * Settles the scope of an authorization request after the library has looked at it, at the authorization endpoint and where
+ * requests are pushed. The library drops `offline_access` without `prompt=consent` (OpenID Connect Core §11), where other
+ * conditions may hold instead: an app that is registered for it is the company's own, and nobody is asked. What an app does
+ * not get is named in the log, and is missing in the `scope` of its tokens.
+ */
+export function settleScopeWith(logger: Logger) {
+  return async function settleScope(ctx: KoaContextWithOIDC, _value: unknown, client: Client): Promise<void> {
+    const params = ctx.oidc.params as { scope?: string | undefined }
+    const asked = askedScopes(ctx)
+    const kept = new Set(params.scope?.split(' ') ?? [])
+    if (asked.includes('offline_access') && client.app.allowOffline) kept.add('offline_access')
+    params.scope = kept.size === 0 ? DEFAULT_SCOPE : [...kept].join(' ')
+
+    const own = client.app.scope.split(' ')
+    const refused = [...new Set(asked)].filter((scope) => !kept.has(scope) || !own.includes(scope))
+    if (refused.length > 0) {
+      const { requestId } = ctx.req
+      logger.info({ requestId, event: 'authorization.scope', clientId: client.clientId, refused }, 'scopes refused')
+    }
+  }
+}
+
+/** The scopes that the app named, before the library dropped any. A pushed request is settled twice, the first time when it is pushed. */
+function askedScopes(ctx: KoaContextWithOIDC): string[] {
+  const pushed = ctx.oidc.entities.PushedAuthorizationRequest as { request?: string } | undefined
+  const payload = pushed?.request?.split('.')[1]
+  const source = (
+    payload === undefined ? (ctx.oidc.body ?? ctx.query) : JSON.parse(Buffer.from(payload, 'base64url').toString())
+  ) as { scope?: unknown }
+  return typeof source.scope === 'string' && source.scope !== '' ? source.scope.split(' ') : []
+}

@@ -78,9 +78,7 @@ test('an app in the browser or on a device gets no secret', async () => {
 test('an app may have ID tokens with its refreshes and access that goes on offline, and lose both again', async () => {
   await app('create', 'backup', '--name', 'Backup', '--redirect-uri', CALLBACK, '--refresh-id-token', '--offline')
   const settingsOf = async () => {
-    const { refresh_id_token: idToken, offline } = printed<Record<string, unknown>>(
-      await app('show', 'backup', '--json'),
-    )
+    const { refresh_id_token: idToken, offline } = printed(await app('show', 'backup', '--json'))
     return [idToken, offline]
   }
   assert.deepEqual(await settingsOf(), [true, true])

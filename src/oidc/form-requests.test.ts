@@ -60,13 +60,13 @@ test('every parameter of a form arrives as it was sent, beside those of the addr
   ] as const) {
     assert.equal((await send(path, body)).headers.get('location'), location)
   }
-  const doubled = await browser.follow(await send(`${notes.authorizeUrl()}`, 'state=other'))
+  const doubled = await browser.follow(await send(notes.authorizeUrl(), 'state=other'))
   assert.match(doubled.url, /error=invalid_request/)
 })
 
 test('a pushed request is named in a form', async () => {
   const pushed = await jsonIn(
-    await notes.send('/oauth/par', { ...Object.fromEntries(new URL(notes.authorizeUrl()).searchParams) }),
+    await notes.send('/oauth/par', Object.fromEntries(new URL(notes.authorizeUrl()).searchParams)),
   )
   const form = new URLSearchParams({ client_id: 'notes', request_uri: pushed['request_uri'] as string })
   const { url } = await browser.follow(await send('/oauth/authorize', form.toString()))

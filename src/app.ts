@@ -47,6 +47,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   const protocol = createProtocol(portal, {
     pages: createProtocolPages(renderer),
     logger,
+    forDevelopers: config.development,
     // The logout of an app arrives through Express, which has put its session on these very objects.
     signOut: async (req, res) => void (await signOut(req as Request, res as Response, 'signed_out_by_app')),
     async findSignedIn(req) {

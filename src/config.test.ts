@@ -26,6 +26,7 @@ test('in development nothing needs to be set', () => {
   assert.equal(secrets.length, 1)
   assert.deepEqual(rest, {
     production: false,
+    development: true,
     host: '127.0.0.1',
     port: 3000,
     publicUrl: 'http://localhost:3000',

@@ -8,6 +8,8 @@ import { z } from 'zod'
 
 export interface Config {
   production: boolean
+  /** Neither production nor a test: answers to apps say what was wrong in full. */
+  development: boolean
   host: string
   port: number
   /** Origin that browsers type, without a trailing slash; the issuer. */
@@ -145,6 +147,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const dataDir = resolve(values.DATA_DIR)
   return {
     production,
+    development: values.NODE_ENV === 'development',
     host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
     port: values.PORT,
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,

@@ -3,22 +3,41 @@ import type { AppProof } from '../storage/apps.ts'
 import { CODE_KIND, type RedeemedCode } from '../storage/codes.ts'
 import type { Portal } from './portal.ts'
 import { hashRefreshToken, mintRefreshToken } from './refresh-tokens.ts'
+import { epochSeconds } from './time.ts'
 import { bytesOfUuid, uuidOf } from './uuid.ts'
 
 export { CODE_KIND }
 
-const RANDOM_BYTES = 32
+const RANDOM_BYTES = 28
 const LENGTH = 64
+/** Seconds. A time before that is the chance of something that is no code. */
+const REMEMBERED = 30 * 24 * 3600
 
-/** `family id (16) | random (32)`, base64url: the family that a code may become is known before its record is read. */
-export function mintCode(familyId: string): string {
-  return Buffer.concat([bytesOfUuid(familyId), randomBytes(RANDOM_BYTES)]).toString('base64url')
+/**
+ * `family id (16) | seconds since 1970 (4) | random (28)`, base64url: the family that a code may become is known before its
+ * record is read, and its age when the record has gone.
+ */
+export function mintCode(familyId: string, now: Date): string {
+  const time = Buffer.alloc(4)
+  time.writeUInt32BE(epochSeconds(now))
+  return Buffer.concat([bytesOfUuid(familyId), time, randomBytes(RANDOM_BYTES)]).toString('base64url')
+}
+
+/** Whether it says of itself that it is older than this (seconds). Nothing proves it, so nothing but words may depend on it. */
+export function saysOlderThan(code: string, seconds: number, now: Date): boolean {
+  const age = epochSeconds(now) - (bytesIn(code)?.readUInt32BE(16) ?? Infinity)
+  return age >= seconds && age < REMEMBERED
 }
 
 /** Null for what is no code of ours. */
 function familyIdIn(code: string): string | null {
+  const bytes = bytesIn(code)
+  return bytes && uuidOf(bytes.subarray(0, 16))
+}
+
+function bytesIn(code: string): Buffer | null {
   const bytes = code.length === LENGTH ? Buffer.from(code, 'base64url') : null
-  return bytes?.toString('base64url') === code ? uuidOf(bytes.subarray(0, 16)) : null
+  return bytes?.toString('base64url') === code ? bytes : null
 }
 
 /** What an app that has yet to prove who it is presents (RFC 6749 §4.1.3, RFC 7636 §4.5). */

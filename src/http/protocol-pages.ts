@@ -1,13 +1,13 @@
-import type { ProtocolPages } from '../oidc/pages.ts'
+import type { ProtocolPages, RequestMistake } from '../oidc/pages.ts'
 import type { Renderer } from './renderer.ts'
 
 /** The protocol's pages in the portal's clothes. */
 export function createProtocolPages(renderer: Renderer): ProtocolPages {
   return {
-    async error({ status, error, isHint, description, reference }) {
-      const words = isHint ? WRONG_HINT : (WORDS[error] ?? (status >= 500 ? FAILED : REFUSED))
+    async error({ status, error, isHint, description, reference, mistake, forDevelopers }) {
+      const words = isHint ? WRONG_HINT : wordsFor(error, status, mistake)
       return renderer.toString(
-        'errors/show',
+        'errors/app-request',
         { title: words.title, narrow: true },
         {
           status,
@@ -15,7 +15,9 @@ export function createProtocolPages(renderer: Renderer): ProtocolPages {
           sentence:
             status >= 500
               ? words.sentence
-              : `${words.sentence} (${error}${description === null ? '' : `: ${description}`})`,
+              : `${words.sentence}${safeWords(mistake)} (${error}${description === null ? '' : `: ${description}`})`,
+          // Strangers learn in production what they have sent at most.
+          mistake: forDevelopers && status < 500 && hasValues(mistake) ? mistake : null,
           reference,
           ...(isHint
             ? { backHref: '/logout', backLabel: 'Sign out here' }
@@ -36,6 +38,27 @@ export function createProtocolPages(renderer: Renderer): ProtocolPages {
   }
 }
 
+/** Whether there is more to say than the error's name says. */
+function hasValues({ clientId, uri, command }: RequestMistake): boolean {
+  return uri !== null || command !== null || clientId !== null
+}
+
+function wordsFor(error: string, status: number, { uri }: RequestMistake): typeof REFUSED {
+  if (status >= 500) return WORDS[error] ?? FAILED
+  if (uri?.kind === 'post-logout-redirect-uri') return WRONG_RETURN
+  return WORDS[error] ?? REFUSED
+}
+
+/**
+ * What was sent, as far as a link that somebody made up cannot use the page to speak: the host of an address or an id, never
+ * free text.
+ */
+function safeWords({ uri, clientId, isKnown }: RequestMistake): string {
+  const url = uri === null ? null : URL.parse(uri.requested)
+  if (url !== null && /^https?:$/.test(url.protocol) && url.origin.length <= 100) return ` It asked for ${url.origin}.`
+  return !isKnown && clientId !== null && /^[\w.-]{1,64}$/.test(clientId) ? ` It calls itself ${clientId}.` : ''
+}
+
 const REFUSED = {
   title: 'The app asked for something that cannot be',
   sentence: 'The app you came from sent a request the portal does not accept.',
@@ -52,6 +75,12 @@ const FAILED = {
   title: 'Something went wrong',
   sentence: 'The portal could not finish this. It has been written down.',
   advice: 'Nothing was lost. Go back to the app and try again in a few seconds.',
+}
+
+const WRONG_RETURN = {
+  ...REFUSED,
+  title: 'This app came from the wrong address',
+  sentence: 'The app asked to be returned to, after signing out, at an address that is not registered for it.',
 }
 
 const WORDS: Record<string, typeof REFUSED> = {

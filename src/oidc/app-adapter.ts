@@ -17,7 +17,11 @@ export function appAdapter(portal: Portal): Model {
     async find(clientId) {
       if (!isClientId(clientId)) return undefined
       const app = await findAppFast(portal.storage, clientId)
-      if (app === null || (app.disabledAt !== null && !isRefresh())) return undefined
+      if (app === null) return undefined
+      if (app.disabledAt !== null && !isRefresh()) {
+        if (Provider.ctx !== undefined) Provider.ctx.state['disabledApp'] = true
+        return undefined
+      }
       return metadataOf(app)
     },
   }

@@ -24,8 +24,10 @@ export function authorizationCodeAdapter(portal: Portal): Model {
     async find(id) {
       const found = await handshakes.find(CODE_KIND, id)
       if (found === null) return undefined
-      const { pending, ...payload } = found.payload as { pending: PendingFamily }
+      const { pending, ...payload } = found.payload as { pending: PendingFamily; redirectUri?: string }
       rememberPending(Provider.ctx, pending)
+      // The library says that another one was sent, not which.
+      if (Provider.ctx !== undefined) Provider.ctx.state['codeRedirectUri'] = payload.redirectUri
       return { ...payload, jti: id, ...(found.consumed ? { consumed: true } : {}) }
     },
     async consume(id) {

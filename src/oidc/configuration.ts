@@ -29,7 +29,12 @@ export const ROUTES = {
   pushed_authorization_request: '/oauth/par',
 } as const
 
-export function createConfiguration(portal: Portal, pages: ProtocolPages, logger: Logger): Configuration {
+export function createConfiguration(
+  portal: Portal,
+  pages: ProtocolPages,
+  logger: Logger,
+  forDevelopers: boolean,
+): Configuration {
   const isHttps = portal.publicUrl.startsWith('https:')
   const cookie = protocolCookie(portal)
 
@@ -40,7 +45,7 @@ export function createConfiguration(portal: Portal, pages: ProtocolPages, logger
     findAccount: findAccountWith(portal),
     loadExistingGrant,
     interactions: { policy: createPolicy(portal), url: interactionUrl },
-    renderError: renderError(pages),
+    renderError: renderError(pages, forDevelopers),
 
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],

@@ -2,6 +2,9 @@ import { isUnavailable } from '../domain/errors.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import { sealQuestion } from './logout-questions.ts'
+import { mistakeIn, type RequestMistake } from './refusals.ts'
+
+export type { RequestMistake }
 
 /** How the protocol's few pages look is not its business; whoever serves people hands these in. */
 export interface ProtocolPages {
@@ -12,6 +15,8 @@ export interface ProtocolPages {
     isHint: boolean
     description: string | null
     reference: string
+    mistake: RequestMistake
+    forDevelopers: boolean
   }): Promise<string>
   logout(page: {
     appName: string | null
@@ -26,7 +31,7 @@ export interface ProtocolPages {
 /** The library's words for a hint of a logout that is none, or none of this app. */
 const HINT_FAULTS = /id_token_hint/
 
-export function renderError(pages: ProtocolPages) {
+export function renderError(pages: ProtocolPages, forDevelopers: boolean) {
   return async (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): Promise<void> => {
     // Only these two are opened by people; every other endpoint answers programs, whatever they say they accept.
     if (!/^(authorization|resume|end_session)/.test(ctx.oidc.route)) {
@@ -40,6 +45,8 @@ export function renderError(pages: ProtocolPages) {
       isHint: ctx.oidc.route === 'end_session' && HINT_FAULTS.test(out.error_description ?? ''),
       description: out.error_description ?? null,
       reference: ctx.req.requestId,
+      mistake: mistakeIn(ctx),
+      forDevelopers,
     })
   }
 }

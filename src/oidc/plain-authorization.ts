@@ -31,7 +31,7 @@ export async function answerPlainAuthorization(
   if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(portal, signedIn)) return false
 
   const familyId = randomUUID()
-  const code = mintCode(familyId)
+  const code = mintCode(familyId, portal.clock())
   await portal.storage.handshakes.put(CODE_KIND, code, recordOf(app, signedIn, request, familyId), CODE_LIFE)
   res.writeHead(303, { Location: locationOf(portal, request, code), 'Cache-Control': 'no-store', 'Content-Length': 0 })
   res.end()

@@ -23,12 +23,15 @@ import { followIdentitySession, isIdleLogout } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { keepPostLogoutUri, keepRedirectUris, redirectTo, withParameters } from './redirects.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
+import { describeForDeveloper, refusalForLog } from './refusals.ts'
 import { revokeApplicationToken } from './revocation.ts'
 import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
 
 export interface ProtocolOptions {
   pages: ProtocolPages
   logger: Logger
+  /** Whether answers name the reasons and the values that production keeps to the log. */
+  forDevelopers: boolean
   /** Ends the identity session of this request and takes its cookie away; called when an app's logout was confirmed. */
   signOut(req: IncomingMessage, res: ServerResponse): Promise<void>
   /** Who is signed in where this request comes from; asked only for requests that need nothing else of the browser. */
@@ -139,12 +142,12 @@ const MACHINE_ENDPOINTS = new Set<string>([
 
 function createProvider(
   portal: Portal,
-  { pages, logger, signOut }: ProtocolOptions,
+  { pages, logger, forDevelopers, signOut }: ProtocolOptions,
   guesses: ClientGuesses,
   documents: PublishedDocuments,
   offered: OfferedKeys,
 ): Provider {
-  const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages, logger))
+  const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages, logger, forDevelopers))
   pinAddress(provider, portal.publicUrl)
   followIdentitySession(provider, portal)
   acceptOnlyIdTokensAsHints(provider, portal)
@@ -152,7 +155,7 @@ function createProvider(
   registerRefreshGrant(provider, portal)
   startFamilies(provider, portal)
   compareSecretsByHash(provider, guesses)
-  logEvents(provider, logger)
+  logEvents(provider, portal, logger)
 
   provider.use(async (ctx, next) => {
     await next()
@@ -160,6 +163,7 @@ function createProvider(
     if (ctx.state['unavailable'] === true) sayNotNow(ctx as KoaContextWithOIDC)
     if (AUTHENTICATING.has(oidc?.route) && errorOf(ctx.body) === 'invalid_client')
       await guesses.countRefusal(ctx as KoaContextWithOIDC)
+    if (forDevelopers && errorOf(ctx.body) !== null) explain(portal, ctx as KoaContextWithOIDC)
     switch (oidc?.route) {
       case 'jwks':
       case 'discovery':
@@ -202,6 +206,14 @@ function createProvider(
   return provider
 }
 
+/** Says to programs why they were refused. */
+function explain(portal: Portal, ctx: KoaContextWithOIDC): void {
+  const error: unknown = ctx.state['refusedWith']
+  const words = error instanceof Error ? describeForDeveloper(portal, ctx, error) : null
+  const body = ctx.body as { error?: string }
+  if (words !== null && (error as Error).message === body.error) ctx.body = { ...body, error_description: words }
+}
+
 /** Where the answer to the question would lead (RP-Initiated Logout 1.0 §3). */
 function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
   const { post_logout_redirect_uri: home, state } = ctx.oidc.params ?? {}
@@ -236,7 +248,7 @@ function pinAddress(provider: Provider, publicUrl: string): void {
 function startFamilies(provider: Provider, portal: Portal): void {
   Object.defineProperty(provider.AuthorizationCode.prototype, 'generateTokenId', {
     value(this: { grantId: string }) {
-      return mintCode(this.grantId)
+      return mintCode(this.grantId, portal.clock())
     },
   })
   Object.defineProperty(provider.RefreshToken.prototype, 'generateTokenId', {
@@ -253,7 +265,7 @@ function compareSecretsByHash(provider: Provider, guesses: ClientGuesses): void 
 }
 
 /** Listeners run inside the request, so they only write a line. What an error says to the log is not what the app reads. */
-function logEvents(provider: Provider, logger: Logger): void {
+function logEvents(provider: Provider, portal: Portal, logger: Logger): void {
   const events: EventEmitter = provider
   for (const event of [
     'authorization.error',
@@ -261,26 +273,16 @@ function logEvents(provider: Provider, logger: Logger): void {
     'introspection.error',
     'revocation.error',
     'userinfo.error',
+    'pushed_authorization_request.error',
+    'end_session.error',
+    'end_session_confirm.error',
   ]) {
-    events.on(
-      event,
-      (ctx: KoaContextWithOIDC, error: Error & { error_description?: string; error_detail?: string }) => {
-        // It is answered all the same.
-        if (error.message === UNSUPPORTED) return
-        logger.info(
-          {
-            requestId: ctx.req.requestId,
-            event,
-            clientId: ctx.oidc.client?.clientId,
-            refusal: error.message,
-            detail: error.error_detail ?? error.error_description,
-            reason: ctx.state['refusal']?.reason,
-            familyId: ctx.state['familyId'],
-          },
-          'refused',
-        )
-      },
-    )
+    events.on(event, (ctx: KoaContextWithOIDC, error: Error) => {
+      // It is answered all the same.
+      if (error.message === UNSUPPORTED) return
+      ctx.state['refusedWith'] = error
+      logger.info({ requestId: ctx.req.requestId, event, ...refusalForLog(portal, ctx, error) }, 'refused')
+    })
   }
   provider.on('grant.success', (ctx) => {
     const { client, params, entities } = ctx.oidc

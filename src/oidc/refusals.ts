@@ -1,0 +1,220 @@
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { redirectFaults, reservedNameFaults } from '../domain/redirect-uris.ts'
+import { saysOlderThan } from '../domain/codes.ts'
+import type { Portal } from '../domain/portal.ts'
+import { CODE_LIFE } from './authorization-code-adapter.ts'
+
+/** Characters of a value that a client sent, at most, in a log or an answer. */
+const LONGEST = 300
+
+/** An address that an app asked for and has not registered. */
+export interface UnregisteredUri {
+  kind: 'redirect-uri' | 'post-logout-redirect-uri'
+  requested: string
+  registered: string[]
+}
+
+/** What a developer needs to find the mistake in an authorization or logout request. Every text is bounded, none is escaped. */
+export interface RequestMistake {
+  clientId: string | null
+  isKnown: boolean
+  /** An app of this id exists, and is disabled. */
+  isDisabled: boolean
+  uri: UnregisteredUri | null
+  /** The command that makes the request right, if there is one. */
+  command: string | null
+}
+
+/** What the log says about a refused request: the values, and the reason. Never a query, a code, a token or a secret. */
+export function refusalForLog(portal: Portal, ctx: KoaContextWithOIDC, error: Refused): Record<string, unknown> {
+  const uri = unregisteredUri(ctx)
+  const codeUri = error.error_detail === CODE_URI_MISMATCH ? codeRedirectUriOf(ctx) : null
+  return {
+    clientId: requestedClientId(ctx) ?? undefined,
+    refusal: error.message,
+    detail: error.error_detail ?? error.error_description,
+    reason: ctx.state['refusal']?.reason ?? reasonOf(portal, ctx, error)?.reason,
+    familyId: ctx.state['familyId'],
+    ...(uri === null
+      ? {}
+      : { requestedUri: withoutQuery(uri.requested), registeredUris: uri.registered.slice(0, 20).map(withoutQuery) }),
+    ...(codeUri === null
+      ? {}
+      : { requestedUri: withoutQuery(textOf(ctx.oidc.params?.['redirect_uri'])), codeUri: withoutQuery(codeUri) }),
+  }
+}
+
+interface Refused extends Error {
+  error_detail?: string
+  error_description?: string
+}
+
+/**
+ * The reason a program's request was refused, as an `error_description` (RFC 6749 §5.2: printable ASCII without quotes and
+ * backslashes). Null where the library's own description says as much. Only for development: elsewhere all refusals of a code,
+ * and all of a client's credentials, read the same.
+ */
+export function describeForDeveloper(portal: Portal, ctx: KoaContextWithOIDC, error: Refused): string | null {
+  const uri = unregisteredUri(ctx)
+  const words =
+    uri === null
+      ? reasonOf(portal, ctx, error)?.words
+      : `${uri.requested} is not registered for ${requestedClientId(ctx)}; registered: ${uri.registered.join(' ') || 'none'}`
+  return words === undefined ? null : words.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?').slice(0, 3 * LONGEST)
+}
+
+/** What is wrong with a request that a browser brought, for the page. */
+export function mistakeIn(ctx: KoaContextWithOIDC): RequestMistake {
+  const clientId = requestedClientId(ctx)
+  const isDisabled = ctx.state['disabledApp'] === true
+  const uri = unregisteredUri(ctx)
+  const isKnown = ctx.oidc.client !== undefined
+  return { clientId, isKnown, isDisabled, uri, command: commandFor(ctx, clientId, isDisabled, uri) }
+}
+
+function commandFor(
+  ctx: KoaContextWithOIDC,
+  clientId: string | null,
+  isDisabled: boolean,
+  uri: UnregisteredUri | null,
+): string | null {
+  const { client } = ctx.oidc
+  if (clientId === null) return null
+  const id = quoted(clientId)
+  if (isDisabled) return `npx gatehouse app enable ${id}`
+  if (client === undefined) {
+    const asked = textOf(ctx.oidc.params?.['redirect_uri'])
+    if (!/^[\w.-]{1,64}$/.test(clientId) || !isAcceptable(asked, false)) return null
+    return `npx gatehouse app create ${id} --name ${id} --redirect-uri ${quoted(asked)}`
+  }
+  if (uri === null || !isAcceptable(uri.requested, client.app.isNative)) return null
+  // The option names the whole list.
+  const list = [...uri.registered, uri.requested].map(quoted).join(' ')
+  return `npx gatehouse app update ${id} --${uri.kind} ${list}`
+}
+
+/** Whether the registry would take it. */
+function isAcceptable(uri: string, isNative: boolean): boolean {
+  return uri.length < LONGEST && [...redirectFaults(uri, isNative), ...reservedNameFaults([uri])].length === 0
+}
+
+/** As a POSIX shell reads it back. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
+}
+
+function unregisteredUri(ctx: KoaContextWithOIDC): UnregisteredUri | null {
+  const { client, params, route } = ctx.oidc
+  if (client === undefined) return null
+  if (/^(authorization|pushed_authorization_request|resume)$/.test(route)) {
+    const requested = params?.['redirect_uri']
+    if (typeof requested !== 'string' || client.redirectUriAllowed(requested)) return null
+    return { kind: 'redirect-uri', requested: bounded(requested), registered: client.app.redirectUris }
+  }
+  if (route !== 'end_session') return null
+  const requested = params?.['post_logout_redirect_uri']
+  if (typeof requested !== 'string' || client.postLogoutRedirectUriAllowed(requested)) return null
+  return {
+    kind: 'post-logout-redirect-uri',
+    requested: bounded(requested),
+    registered: client.app.postLogoutRedirectUris,
+  }
+}
+
+/** The app's id, or what was sent as one. */
+function requestedClientId(ctx: KoaContextWithOIDC): string | null {
+  const { client, params } = ctx.oidc
+  if (client !== undefined) return client.clientId
+  const sent = params?.['client_id'] ?? basicUser(ctx.headers.authorization)
+  if (typeof sent !== 'string' || sent === '') return null
+  // An app that confuses the two sends its secret here.
+  return /^[\w-]{43}$/.test(sent) ? '(it looks like a client secret)' : bounded(sent)
+}
+
+function basicUser(header: string | undefined): string | null {
+  const [, credentials] = /^basic ([\w+/=-]+)$/i.exec(header ?? '') ?? []
+  if (credentials === undefined) return null
+  const user = Buffer.from(credentials, 'base64').toString().split(':', 1)[0] as string
+  try {
+    return decodeURIComponent(user)
+  } catch {
+    return user
+  }
+}
+
+const CODE_URI_MISMATCH = 'authorization code redirect_uri mismatch'
+
+/** A name for the log, and words for the developer, of each reason that answers do not tell apart. */
+function reasonOf(portal: Portal, ctx: KoaContextWithOIDC, error: Refused): { reason: string; words: string } | null {
+  const id = requestedClientId(ctx)
+  switch (error.error_detail) {
+    case 'client not found':
+      return ctx.state['disabledApp'] === true
+        ? { reason: 'app_disabled', words: `the app ${id} is disabled` }
+        : { reason: 'app_unknown', words: `there is no app ${id}` }
+    case 'invalid secret provided':
+      return { reason: 'secret_wrong', words: `the client_secret is not that of ${id}` }
+    case 'the provided authentication mechanism does not match the registered client authentication method':
+      return ctx.oidc.client?.app.isPublic === true
+        ? {
+            reason: 'secret_unexpected',
+            words: `${id} is a public app, which has no client_secret: send its client_id alone`,
+          }
+        : { reason: 'secret_missing', words: `${id} has a client_secret, and none was sent` }
+    case 'authorization code not found':
+      return saysOlderThan(textOf(ctx.oidc.params?.['code']), CODE_LIFE, portal.clock())
+        ? { reason: 'code_expired', words: `the code is older than ${CODE_LIFE} seconds` }
+        : { reason: 'code_unknown', words: 'the code is not one that this portal has issued' }
+    case 'authorization code is expired':
+      return { reason: 'code_expired', words: `the code is older than ${CODE_LIFE} seconds` }
+    case 'authorization code already consumed':
+      return { reason: 'code_used', words: 'the code has been used before, so what it gave has ended' }
+    case 'client mismatch':
+      return ctx.oidc.params?.['grant_type'] === 'authorization_code'
+        ? { reason: 'code_of_another_app', words: `the code was issued to another app than ${id}` }
+        : null
+    case 'grant not found':
+    case 'grant is expired':
+      return { reason: 'sign_in_ended', words: 'the sign-in that the code came from has ended' }
+    case 'code_verifier must be provided':
+      return {
+        reason: 'verifier_missing',
+        words: 'the code was requested with a code_challenge, and no code_verifier was sent',
+      }
+    case 'unsupported code_challenge_method':
+      return {
+        reason: 'verifier_unexpected',
+        words: 'a code_verifier was sent, and the code was requested without a code_challenge',
+      }
+    case 'code_verifier does not match code_challenge':
+      return { reason: 'verifier_wrong', words: 'the code_verifier is not the one that the code_challenge was made of' }
+    case CODE_URI_MISMATCH: {
+      const [sent, asked] = [textOf(ctx.oidc.params?.['redirect_uri']), codeRedirectUriOf(ctx) ?? '']
+      return {
+        reason: 'redirect_uri_mismatch',
+        words: `redirect_uri is ${bounded(sent)}, and the code was requested with ${bounded(asked)}`,
+      }
+    }
+    default:
+      return null
+  }
+}
+
+/** The redirect URI that the code in this request was requested with. */
+function codeRedirectUriOf(ctx: KoaContextWithOIDC): string | null {
+  const uri: unknown = ctx.state['codeRedirectUri']
+  return typeof uri === 'string' ? uri : null
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function bounded(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
+}
+
+/** What comes after an address, or before its host, may be a secret. */
+function withoutQuery(uri: string): string {
+  return bounded((uri.split(/[?#]/, 1)[0] as string).replace(/^([^/]*\/\/)[^/]*@/, '$1'))
+}

@@ -78,6 +78,12 @@ const pagesForPeople: Pages = {
   'Confirm your address, with the link': ({ page, person }) =>
     followMail(page, 'Confirm your address for Gatehouse', person.email),
   Activity: ({ page }) => page.goto('/activity'),
+  Outbox: ({ page }) => page.goto('/dev/outbox'),
+  'Outbox, one mail': async ({ page }) =>
+    page.getByRole('main').getByRole('listitem').getByRole('link').first().click(),
+  'Download your data': ({ page }) => page.goto('/settings/export'),
+  'Delete your account': ({ page }) => page.goto('/settings/deletion'),
+  'Confirm that it is you': ({ page }) => page.goto('/reauthentication'),
   'Sign out?': ({ page }) => page.goto('/logout'),
   'Sign out?, asked by an app': ({ page, demo }) =>
     page.goto(`/oauth/logout?client_id=notes&post_logout_redirect_uri=${encodeURIComponent(demo.notes)}`),
@@ -114,6 +120,18 @@ const looks = [
   { colorScheme: 'light', width: 720 },
   { colorScheme: 'dark', width: 360 },
 ] as const
+
+const SPACING = `* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important }
+  p { margin-bottom: 2em !important }`
+
+/** How people with low vision read: zoomed to 400 % (WCAG 1.4.10), with text at 200 % (1.4.4), with more space in it (1.4.12). */
+const readings = [
+  { reading: 'at 320 px', width: 320, css: '' },
+  { reading: 'text at 200 %', width: 390, css: 'html { font-size: 200% }' },
+  { reading: 'text at 200 % on a wide screen', width: 1280, css: 'html { font-size: 200% }' },
+  { reading: 'spaced text', width: 390, css: SPACING },
+  { reading: 'spaced text at 320 px', width: 320, css: SPACING },
+]
 
 test('every page for strangers is whole, on every screen', async ({ page, demo, person }) => {
   test.slow()
@@ -176,6 +194,13 @@ async function inspect(page: Page, name: string) {
     )
     expect(await listOverflowing(page), `${name}, ${colorScheme}, ${width} px: wider than the screen`).toEqual([])
   }
+  for (const { reading, width, css } of readings) {
+    await page.setViewportSize({ width, height: 800 })
+    await useStyle(page, css)
+    expect(await listOverflowing(page), `${name}, ${reading}: wider than the screen`).toEqual([])
+    expect(await listBrokenWords(page), `${name}, ${reading}: words broken on buttons`).toEqual([])
+  }
+  await useStyle(page, '')
   expect(papers.size, `${name}: as many papers as colour schemes`).toBe(2)
 }
 
@@ -190,6 +215,37 @@ function listFaults(page: Page): Promise<string[]> {
       ...others.filter((element) => element.textContent.trim() === ''),
     ]
     return [...unnamed.map((element) => element.outerHTML), ...ids.filter((id, index) => ids.indexOf(id) !== index)]
+  })
+}
+
+/** A style sheet as a reader's browser would add it; the policy of the pages allows none inline. */
+function useStyle(page: Page, css: string): Promise<void> {
+  return page.locator('html').evaluate((html, text) => {
+    const sheet = new html.ownerDocument.defaultView.CSSStyleSheet()
+    sheet.replaceSync(text)
+    html.ownerDocument.adoptedStyleSheets = [sheet]
+  }, css)
+}
+
+/** Ordinary words on buttons and in the navigation that go on in the next line. */
+function listBrokenWords(page: Page): Promise<string[]> {
+  return page.locator('html').evaluate((html) => {
+    const broken = []
+    for (const element of html.querySelectorAll('button, nav a')) {
+      const texts = html.ownerDocument.createTreeWalker(element, 4)
+      while (texts.nextNode()) {
+        const text = texts.currentNode
+        if (text.parentElement.closest('.visually-hidden') !== null) continue
+        for (const { 0: word, index } of text.data.matchAll(/(?<![^\s-])\p{L}{2,14}(?![^\s-])/gu)) {
+          const range = html.ownerDocument.createRange()
+          range.setStart(text, index)
+          range.setEnd(text, index + word.length)
+          const lines = new Set([...range.getClientRects()].map(({ top }) => top))
+          if (lines.size > 1) broken.push(word)
+        }
+      }
+    }
+    return broken
   })
 }
 

@@ -20,6 +20,21 @@ for (const [event, sentence, tone] of [
   [{ kind: 'registered' }, 'Your account was created.', 'good'],
   [{ kind: 'signed_in' }, 'You signed in.', 'good'],
   [{ kind: 'sign_in_refused' }, 'Somebody tried to sign in as you and did not have the password.', 'warning'],
+  [
+    { kind: 'confirmation_refused', detail: 'password-change' },
+    'A wrong password was entered while changing your password.',
+    'plain',
+  ],
+  [
+    { kind: 'confirmation_refused', detail: 'identity' },
+    'A wrong password was entered to confirm that it was you.',
+    'plain',
+  ],
+  [
+    { kind: 'confirmation_refused', detail: 'second-factor' },
+    'A wrong second factor was entered to confirm that it was you.',
+    'plain',
+  ],
   [{ kind: 'signed_out', cause: 'signed_out' }, 'You signed out.', 'plain'],
   [{ kind: 'session_ended', cause: 'ended_by_person' }, 'A browser was signed out: you ended it.', 'plain'],
   [{ kind: 'session_ended' }, 'A browser was signed out: it was ended.', 'plain'],

@@ -23,6 +23,7 @@ type PersonalKind =
   | 'registered'
   | 'signed_in'
   | 'sign_in_refused'
+  | 'confirmation_refused'
   | 'signed_out'
   | 'session_ended'
   | 'family_opened'
@@ -50,6 +51,15 @@ type PersonalKind =
   | 'address_changed'
   | 'password_changed'
   | 'password_reset'
+
+/** What a person who is signed in was asked to confirm when they entered something wrong. */
+export type Confirmation = 'password-change' | 'identity' | 'second-factor'
+
+const CONFIRMATION_WORDS: Record<Confirmation, string> = {
+  'password-change': 'A wrong password was entered while changing your password.',
+  identity: 'A wrong password was entered to confirm that it was you.',
+  'second-factor': 'A wrong second factor was entered to confirm that it was you.',
+}
 
 /** One thing that happened, as the person reads it. */
 export interface Happening {
@@ -92,6 +102,8 @@ function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
         : { sentence: 'You signed in.', tone: 'good' }
     case 'sign_in_refused':
       return { sentence: 'Somebody tried to sign in as you and did not have the password.', tone: 'warning' }
+    case 'confirmation_refused':
+      return { sentence: CONFIRMATION_WORDS[row.detail as Confirmation], tone: 'plain' }
     case 'signed_out':
       return { sentence: 'You signed out.', tone: 'plain' }
     case 'session_ended':

@@ -5,6 +5,7 @@ export type RefusalReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'iden
 export const END_CAUSES = {
   signed_out: { words: 'you signed out', reason: 'revoked', alarming: false },
   signed_out_everywhere: { words: 'you signed out everywhere', reason: 'revoked', alarming: false },
+  other_sign_ins_ended: { words: 'you ended all other sign-ins', reason: 'revoked', alarming: false },
   ended_by_person: { words: 'you ended it', reason: 'revoked', alarming: false },
   disconnected: { words: 'you disconnected the app', reason: 'revoked', alarming: false },
   session_ended: { words: 'the browser it belonged to was signed out', reason: 'revoked', alarming: false },

@@ -37,7 +37,8 @@ export async function changePassword(
   signedIn: SignedInRow,
   { current, password, place, deviceHash }: PasswordChange,
 ): Promise<PasswordChangeOutcome | Lapsed> {
-  const proof = await signIn(portal, { login: signedIn.username, password: current, place, deviceHash })
+  const attempt = { login: signedIn.username, password: current, place, deviceHash }
+  const proof = await signIn(portal, { ...attempt, confirms: 'password-change' })
   if (proof.kind === 'wrong-credentials' || proof.kind === 'throttled') return proof
   const { identity } = proof
   const admission = await admitNewPassword(portal, identity.id)

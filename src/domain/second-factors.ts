@@ -76,6 +76,8 @@ export interface SecondStepAttempt {
   place: Place
   /** The device of the browser, whoever used it before. */
   deviceHash: Buffer | null
+  /** True for a person who is signed in and proves once more that it is them. */
+  isSignedIn?: boolean
 }
 
 export type SecondStepOutcome =
@@ -90,7 +92,7 @@ export type SecondStepOutcome =
  */
 export async function proveSecondStep(
   portal: Portal,
-  { identityId, answer, place, deviceHash }: SecondStepAttempt,
+  { identityId, answer, place, deviceHash, isSignedIn = false }: SecondStepAttempt,
 ): Promise<SecondStepOutcome> {
   const isKnown = await isKnownDevice(portal, identityId, deviceHash)
   const guess = await beginGuess(portal, {
@@ -105,7 +107,10 @@ export async function proveSecondStep(
       ? await proveCode(portal, identityId, answer.code, place)
       : await provePasskey(portal, identityId, answer.credential, place)
   if (proof === null) {
-    await writeDown(portal.storage.pool, portal, 'second_factor_refused', identityId, null, place)
+    const [kind, detail] = isSignedIn
+      ? (['confirmation_refused', 'second-factor'] as const)
+      : (['second_factor_refused', null] as const)
+    await writeDown(portal.storage.pool, portal, kind, identityId, detail, place)
     return { kind: 'refused', suspension: await guess.failed() }
   }
   await guess.succeeded()

@@ -66,6 +66,7 @@ async function signEvent(
 const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   signed_out: 'user',
   signed_out_everywhere: 'user',
+  other_sign_ins_ended: 'user',
   ended_by_person: 'user',
   disconnected: 'user',
   session_ended: 'user',

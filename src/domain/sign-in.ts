@@ -1,6 +1,7 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
 import { addressKey } from './address-keys.ts'
+import type { Confirmation } from './audit.ts'
 import { withSecondProof } from './authentication-context.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from './fair-queue.ts'
@@ -20,6 +21,8 @@ export interface SignInAttempt {
   place: Place
   /** The device of the browser, whoever used it before. */
   deviceHash: Buffer | null
+  /** What is confirmed by somebody who is signed in; left out for a sign-in. */
+  confirms?: Confirmation
 }
 
 /** A disabled identity is answered like a wrong password: whoever asks learns nothing about who has an account. */
@@ -34,7 +37,7 @@ export type SignInOutcome =
 /** Checks a user name or address with its password. @throws Overloaded */
 export async function signIn(
   portal: Portal,
-  { login, password, place, deviceHash }: SignInAttempt,
+  { login, password, place, deviceHash, confirms }: SignInAttempt,
 ): Promise<SignInOutcome> {
   if (isTooLong(password)) return { kind: 'wrong-credentials', suspension: null }
   const identity = await findIdentityByKey(portal.storage, keyOf(login))
@@ -63,7 +66,8 @@ export async function signIn(
   if (identity === null || !matches || identity.disabledAt !== null) {
     const suspension = await guess.failed()
     // For nobody, too: whoever waits for the answer must not hear what else was done.
-    const event = { kind: 'sign_in_refused', identityId: identity?.id ?? null, ...place }
+    const refusal = confirms ? { kind: 'confirmation_refused', detail: confirms } : { kind: 'sign_in_refused' }
+    const event = { ...refusal, identityId: identity?.id ?? null, ...place }
     await insertAuditEvents(portal.storage.pool, [event], now)
     return { kind: 'wrong-credentials', suspension }
   }

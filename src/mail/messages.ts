@@ -158,7 +158,7 @@ export function unfamiliarSignIn(facts: { username: string; when: string; place:
     buttons: [{ label: 'This was not me', url: facts.url }],
     closing: [
       'If it was you, you need not do anything.',
-      'If it was not you, the button signs that browser out and helps you to choose a new password.',
+      'If it was not you, choose “This was not me”. The page it opens signs out every browser and every app, yours too, and lets you choose a new password.',
     ],
   }
 }

@@ -65,7 +65,8 @@ async function setScene(): Promise<Scene> {
 /** Every way a family can end, as it comes about outside. */
 const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
   signed_out: ({ browser }) => browser.post('/logout', {}),
-  signed_out_everywhere: ({ other }) => other.post('/sessions/revocation', {}),
+  signed_out_everywhere: ({ other }) => other.post('/logout', { everywhere: 'yes' }),
+  other_sign_ins_ended: ({ other }) => other.post('/sessions/revocation', {}),
   ended_by_person: ({ other, fam }) => other.post(`/families/${fam}/revocation`, {}),
   disconnected: ({ other }) => other.post('/apps/notes/disconnection', {}),
   session_ended: async ({ other }) => {

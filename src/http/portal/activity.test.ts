@@ -56,7 +56,7 @@ test('what happens is told in words, newest first', async () => {
     'good: Your account was enabled again by an operator.',
     'warning: Your account was disabled by an operator.',
     'plain: You signed out.',
-    'plain: A browser was signed out: you signed out everywhere.',
+    'plain: A browser was signed out: you ended all other sign-ins.',
     'plain: Notes was disconnected: the app signed you out.',
     'good: Notes was connected.',
     'warning: You signed in from a browser that was not known.',

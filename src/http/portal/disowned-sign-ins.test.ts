@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { lookAtMailLink, makeMailLink } from '../../domain/mail-links.ts'
 import { transaction } from '../../storage/postgres.ts'
+import { compose } from '../../mail/composition.ts'
+import { unfamiliarSignIn } from '../../mail/messages.ts'
 import { notesApp } from '../../testing/apps.ts'
 import { Browser } from '../../testing/browser.ts'
 import { Client, type Tokens } from '../../testing/client.ts'
@@ -62,6 +64,18 @@ test('a sign-in from a browser that was not known queues a mail about that sign-
   const last = mails.at(-1)
   assert.equal(last?.identityId, adaId)
   assert.deepEqual(last?.place, { browser: CURL, address: '127.0.0.1' })
+})
+
+test('the mail and its page say the same about the button, and the text of the mail has the link', async () => {
+  const url = `${server.url}/not-me/${token}`
+  const page = await readPage(await new Browser(server.url).get(url))
+  const facts = { username: 'ada', when: 'now', place: { browser: 'Unknown browser', address: '127.0.0.1' }, url }
+  const { text, html } = await compose(unfamiliarSignIn(facts))
+  for (const words of [page.text, text.replace(/\s+/g, ' '), html]) {
+    assert.match(words, /signs out every browser and every app, yours too, and lets you choose a new password/)
+    assert.match(words, /“This was not me”/)
+  }
+  assert.ok(text.includes(`This was not me:\n${url}\n`))
 })
 
 test('the page says which sign-in it is about, to anybody who has the link, and changes nothing', async () => {

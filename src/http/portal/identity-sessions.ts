@@ -78,7 +78,7 @@ export async function createOtherSessionsRevocation(req: Request, res: Response)
   const signedIn = signedInOf(req)
   const { id, identityId } = signedIn
   const everywhereElse = { sessions: { identityId, except: id }, families: 'elsewhere' } as const
-  const outcome = await endWhileSignedIn(portalOf(req), signedIn, everywhereElse, 'signed_out_everywhere', req.place)
+  const outcome = await endWhileSignedIn(portalOf(req), signedIn, everywhereElse, 'other_sign_ins_ended', req.place)
   if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'other_sessions_ended')
   redirectWith(req, res, 'others-ended', '/sessions')

@@ -181,7 +181,7 @@ test('the person is told by mail, pending links are void, and no other browser i
   assert.equal(rows.length, 1)
 })
 
-test('without the current password nothing changes, and the person reads that somebody tried', async () => {
+test('without the current password nothing changes, and the person reads that a wrong one was entered', async () => {
   const { here, username } = await somebody()
   for (const wrong of ['not the password at all', 'x'.repeat(4000)]) {
     const page = await readPage(await here.post('/settings/password', change(NEW, wrong)))
@@ -191,7 +191,7 @@ test('without the current password nothing changes, and the person reads that so
   assert.deepEqual([await signsIn(username, NEW), await signsIn(username, ada.password)], [false, true])
   assert.match(
     (await readPage(await here.get('/activity'))).text,
-    /Somebody tried to sign in as you and did not have the password/,
+    /A wrong password was entered while changing your password\./,
   )
 })
 

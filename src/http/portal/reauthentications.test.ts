@@ -55,6 +55,9 @@ test('a wrong password is refused in words, signs nobody out, and opens nothing'
     const page = await readPage(response)
     assert.deepEqual([page.status, page.problems], [401, ['That is not your password.']])
   }
+  const activity = await readPage(await browser.get('/activity'))
+  assert.match(activity.text, /A wrong password was entered to confirm that it was you\./)
+  assert.doesNotMatch(activity.text, /tried to sign in as you/)
   assert.equal((await browser.get('/dashboard')).status, 200)
   assert.equal((await browser.get(PAGE)).status, 303)
 })
@@ -65,11 +68,11 @@ test('an empty password is asked for, and is no attempt to sign in', async () =>
   assert.deepEqual([page.status, page.problems], [422, ['Enter your password.']])
   assert.equal(page.forms.find(({ action }) => action === '/reauthentication')?.fields['return_to'], PAGE)
   const { rows } = await server.portal.storage.pool.query(
-    "SELECT count(*)::int FROM audit_events WHERE kind = 'sign_in_refused'",
+    "SELECT count(*)::int FROM audit_events WHERE kind IN ('sign_in_refused', 'confirmation_refused')",
   )
   await browser.post('/reauthentication', { password: '', return_to: PAGE })
   const after = await server.portal.storage.pool.query(
-    "SELECT count(*)::int FROM audit_events WHERE kind = 'sign_in_refused'",
+    "SELECT count(*)::int FROM audit_events WHERE kind IN ('sign_in_refused', 'confirmation_refused')",
   )
   assert.deepEqual(after.rows, rows)
 })

@@ -55,7 +55,13 @@ export async function takeSecondStep(
 ): Promise<string | null> {
   const { identityId } = first
   const portal = portalOf(req)
-  const attempt = { identityId, answer: answerIn(req), place: req.place, deviceHash: deviceOf(req) }
+  const attempt = {
+    identityId,
+    answer: answerIn(req),
+    place: req.place,
+    deviceHash: deviceOf(req),
+    isSignedIn: first.identitySessionId !== undefined,
+  }
   const outcome = await proveSecondStep(portal, attempt)
   switch (outcome.kind) {
     case 'proved': {

@@ -62,7 +62,13 @@ export async function enterWithPassword(
   returnTo: string | null,
   base?: string,
 ): Promise<string | null> {
-  const outcome = await signIn(portalOf(req), { login, password, place: req.place, deviceHash: deviceOf(req) })
+  const outcome = await signIn(portalOf(req), {
+    login,
+    password,
+    place: req.place,
+    deviceHash: deviceOf(req),
+    ...(base && { confirms: 'identity' }),
+  })
   switch (outcome.kind) {
     case 'signed-in': {
       const next = await enter(

@@ -79,7 +79,7 @@ const pagesForPeople: Pages = {
     followMail(page, 'Confirm your address for Gatehouse', person.email),
   Activity: ({ page }) => page.goto('/activity'),
   Outbox: ({ page }) => page.goto('/dev/outbox'),
-  'Outbox, one mail': async ({ page }) =>
+  'Confirm your new address, in the outbox': async ({ page }) =>
     page.getByRole('main').getByRole('listitem').getByRole('link').first().click(),
   'Download your data': ({ page }) => page.goto('/settings/export'),
   'Delete your account': ({ page }) => page.goto('/settings/deletion'),

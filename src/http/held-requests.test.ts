@@ -196,7 +196,7 @@ function assertRefused(route: string, { status, location, cookies, body }: HeldA
     assert.match(location ?? '', /^\/(?:login|interaction\/[^/]+)$/, said)
   }
   const given = cookies.filter(
-    (line) => !/^\w+=; .*Expires=Thu, 01 Jan 1970/.test(line) && !/^(?:_?interaction|resume)/.test(line),
+    (line) => !/^\w+=; .*Expires=Thu, 01 Jan 1970/.test(line) && !/^(?:_?interaction|resume|notice)/.test(line),
   )
   assert.deepEqual(given, [], said)
 }

@@ -6,6 +6,7 @@ import { portalOf } from './context.ts'
 /** What a page says about the act before it (a flash message). */
 const NOTICES = {
   'signed-out': 'You are signed out.',
+  'sign-in-over': 'You had been signed out, so nothing was done. Sign in and try again.',
   'signed-out-everywhere': 'You are signed out of every browser and every app.',
   'family-ended': 'That sign-in was ended.',
   disconnected: 'The app was disconnected.',
@@ -29,28 +30,50 @@ export type Notice = keyof typeof NOTICES
 
 /** How long a message may be on its way from the act to the page that shows it (ms). */
 const LIFE_MS = 60_000
+/** Browsers keep 4096 bytes of a cookie, of which its encoding takes some. */
+const LONGEST_BACK = 1000
+
+/** What a page says of the act before it, and the page to go back to from there. */
+interface Flash {
+  words: string
+  back: string | null
+}
 
 /**
  * Redirects after an act, and has the next page say what was done, once. The message travels in a signed cookie: no link and
  * no other site can make a page say it, a browser that has just been signed out has one too, and no session is written for it.
+ * `back` is where the next sign-in leads, where that is asked for first.
  */
-export function redirectWith(req: Request, res: Response, notice: Notice, path: string): void {
+export function redirectWith(
+  req: Request,
+  res: Response,
+  notice: Notice,
+  path: string,
+  back: string | null = null,
+): void {
   const { secrets, clock } = portalOf(req)
-  const value = sign(`${notice}.${clock().getTime()}`, secrets[0].cookies)
+  const page = back === null || back.length > LONGEST_BACK ? '' : `.${back}`
+  const value = sign(`${notice}.${clock().getTime()}${page}`, secrets[0].cookies)
   res.cookie(cookieName(req), value, cookieOptions(req))
   res.redirect(303, path)
 }
 
 /** What this page is to say; from then on the browser has no message any more. Null when there is none. */
 export function takeNotice(req: Request, res: Response): string | null {
+  return takeFlash(req, res)?.words ?? null
+}
+
+/** The same, with the page that a form was on which was sent without a sign-in. */
+export function takeFlash(req: Request, res: Response): Flash | null {
   const { secrets, clock } = portalOf(req)
   const cookie = parseCookie(req.headers.cookie ?? '')[cookieName(req)]
   if (cookie === undefined) return null
   res.clearCookie(cookieName(req), cookieOptions(req))
   const signed = secrets.map((keys) => unsign(cookie, keys.cookies)).find((each) => each !== false)
-  const [name, since] = (signed || '').split('.')
+  const [name, since, ...back] = (signed || '').split('.')
   const isCurrent = clock().getTime() - Number(since) < LIFE_MS
-  return isCurrent && name !== undefined && Object.hasOwn(NOTICES, name) ? NOTICES[name as Notice] : null
+  if (!isCurrent || name === undefined || !Object.hasOwn(NOTICES, name)) return null
+  return { words: NOTICES[name as Notice], back: back.length > 0 ? back.join('.') : null }
 }
 
 function cookieName(req: Request): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Browser } from '../testing/browser.ts'
+import { listEndpoints } from '../testing/endpoints.ts'
 import { readPage } from '../testing/page.ts'
 import { ada } from '../testing/people.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -63,6 +64,70 @@ for (const place of ELSEWHERE) {
     assert.equal(past.headers.get('location'), '/dashboard')
   })
 }
+
+test('a stranger is led back to every page that asks to sign in, as its address was typed', async () => {
+  const pages = listEndpoints().filter(
+    ({ method, path }) => method === 'GET' && path !== '/' && !path.startsWith('/oauth'),
+  )
+  let asked = 0
+  for (const { path } of pages) {
+    const address = path.replaceAll(/:\w+/g, '0b8d2f4e-1c6a-4d3b-9e5f-7a8b9c0d1e2f')
+    for (const typed of [address, `${address}/`, address.toUpperCase(), `${address}?page=2&sort=%C3%BC`]) {
+      const browser = new Browser(server.url)
+      const response = await browser.get(typed)
+      if (!response.headers.get('location')?.startsWith('/login?return_to=')) continue
+      asked++
+      const { forms } = await readPage((await browser.follow(response)).response)
+      assert.equal(forms[0]?.fields['return_to'], typed)
+      const signedIn = await browser.post('/login', { ...forms[0].fields, login: 'ada', password: ada.password })
+      assert.equal(signedIn.headers.get('location'), typed)
+    }
+  }
+  assert.ok(asked >= 60, `${asked} pages asked to sign in`)
+})
+
+for (const [form, referer, page] of [
+  ['/families/0b8d2f4e-1c6a-4d3b-9e5f-7a8b9c0d1e2f/revocation', '/dashboard', '/dashboard'],
+  ['/families/0b8d2f4e-1c6a-4d3b-9e5f-7a8b9c0d1e2f/revocation', null, '/families/0b8d2f4e-1c6a-4d3b-9e5f-7a8b9c0d1e2f'],
+  ['/sessions/revocation', '/sessions?x=1', '/sessions?x=1'],
+  ['/devices/x/removal', '/sessions', '/sessions'],
+  ['/settings/password', '/settings/password', '/settings/password'],
+  ['/settings/password', null, '/settings/password'],
+  ['/settings/email/withdrawal', '/settings', '/settings'],
+  ['/settings/second-factors/totp', '/settings/second-factors/totp', '/settings/second-factors'],
+  ['/settings/second-factors/totp', 'https://evil.test/dashboard', '/settings/second-factors'],
+  ['/apps/notes/disconnection', null, null],
+] as const) {
+  test(`a form to ${form} from ${referer ?? 'nowhere'} without a sign-in says so and leads back`, async () => {
+    const browser = new Browser(server.url)
+    const from: Record<string, string> = referer === null ? {} : { referer: new URL(referer, server.url).href }
+    const { response } = await browser.follow(await browser.post(form, {}, from))
+    const signIn = await readPage(response)
+    assert.equal(signIn.heading, 'Sign in')
+    assert.equal(signIn.notice, 'You had been signed out, so nothing was done. Sign in and try again.')
+    assert.equal(signIn.forms[0]?.fields['return_to'] ?? null, page)
+  })
+}
+
+test('a browser that keeps no cookies is told so, and one that keeps them does not notice', async () => {
+  const form = new URLSearchParams({ login: 'ada', password: ada.password, return_to: '/sessions' })
+  const headers = { origin: server.url, referer: `${server.url}/login` }
+  const signedIn = await fetch(`${server.url}/login`, { method: 'POST', body: form, headers, redirect: 'manual' })
+  const next = new URL(signedIn.headers.get('location') ?? '', server.url)
+  const page = await readPage(await fetch(next, { headers }))
+  assert.deepEqual([page.status, page.heading], [400, 'Your browser keeps no cookies'])
+  assert.match(page.text, /Allow cookies for this site/)
+
+  const browser = new Browser(server.url)
+  const kept = await browser.follow(
+    await browser.post('/login', Object.fromEntries(form), { referer: headers.referer }),
+  )
+  assert.equal(new URL(kept.url).pathname, '/sessions')
+  assert.equal(kept.response.status, 200)
+
+  const lost = await readPage(await fetch(`${server.url}/interaction/long-gone`))
+  assert.match(lost.text, /Your browser sent no cookies/)
+})
 
 test('a place named twice is no place', async () => {
   const browser = new Browser(server.url)

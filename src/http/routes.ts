@@ -1,5 +1,6 @@
 import { type RequestHandler, Router } from 'express'
 import type { Assets } from './assets.ts'
+import { showCookieCheck } from './cookie-check.ts'
 import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
 import { keepOpenerOnWay } from './middleware/opener.ts'
@@ -87,6 +88,7 @@ export function createRoutes(
   routes.get('/login', letFormsLeadOn, newSession)
   routes.post('/login', letFormsLeadOn, createSession)
   routes.post('/login/passkey', letFormsLeadOn, createPasskeySession)
+  routes.get('/login/cookie-check', showCookieCheck)
   routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
   routes.post('/login/second-factor', letFormsLeadOn, createSecondStep)
   routes.get('/register', letFormsLeadOn, newRegistration)

@@ -1,6 +1,8 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { findLivingIdentitySession } from '../../domain/identity-sessions.ts'
 import { portalOf } from '../context.ts'
+import { redirectWith } from '../notices.ts'
+import { pageOfForm } from '../return-to.ts'
 
 /** Finds out who is signed in, from the row, on every page: the cookie alone proves nothing. */
 export async function findIdentity(req: Request, _res: Response, next: NextFunction): Promise<void> {
@@ -12,14 +14,17 @@ export async function findIdentity(req: Request, _res: Response, next: NextFunct
 /** Sends strangers to the sign-in page, and from there back to where they were going. */
 export function requireIdentity(req: Request, res: Response, next: NextFunction): void {
   if (req.signedIn) return next()
-  const returnTo = req.method === 'GET' ? `?return_to=${encodeURIComponent(req.originalUrl)}` : ''
-  res.redirect(303, `/login${returnTo}`)
+  if (req.method !== 'GET' && req.method !== 'HEAD') return askToSignIn(req, res)
+  res.redirect(303, `/login?return_to=${encodeURIComponent(req.originalUrl)}`)
 }
 
-/** For an act whose sign-in was over when it was to be written: nothing was stored, and the person signs in again. */
+/**
+ * For a form whose sign-in was over when it was sent, or when it was to be acted on: nothing was stored. The sign-in page says
+ * so, and leads back to the page of the form.
+ */
 export function askToSignIn(req: Request, res: Response): void {
   req.signedIn = null
-  res.redirect(303, '/login')
+  redirectWith(req, res, 'sign-in-over', '/login', pageOfForm(req, portalOf(req).publicUrl))
 }
 
 /**

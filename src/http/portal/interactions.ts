@@ -12,6 +12,7 @@ import {
   resolveInteraction,
 } from '../../oidc/interactions.ts'
 import { contextOf } from '../context.ts'
+import { sendsCookies } from '../cookie-check.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../render.ts'
 import { safeReturnTo } from '../return-to.ts'
@@ -201,6 +202,6 @@ async function showLost(
     res,
     'interactions/lost',
     { title: 'This sign-in is over', narrow: true },
-    { appName, continueHref, reference: req.requestId },
+    { appName, continueHref, keepsCookies: sendsCookies(req), reference: req.requestId },
   )
 }

@@ -12,6 +12,7 @@ import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import type { Portal } from '../../domain/portal.ts'
 import { addSeconds } from '../../domain/time.ts'
 import { portalOf } from '../context.ts'
+import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -72,7 +73,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     logEvent(req, 'registered', { identityId: outcome.identity.id })
     const proof = proofByPassword(outcome.identity)
     const next = await enter(req, res, proof, returnTo ?? '/dashboard')
-    return res.redirect(303, next ?? withReturnTo('/login', returnTo))
+    return res.redirect(303, nextAfterCookie(req, next ?? withReturnTo('/login', returnTo)))
   }
   await keepForm(req, res, act, (wait) => show(req, res, { ...form, problems: {}, verdict: null, wait }))
 }

@@ -7,12 +7,13 @@ import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions } from '../../
 import type { Portal } from '../../domain/portal.ts'
 import { signIn, signInByPasskey } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
+import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
 import { optionalField, passwordField, textField } from '../form-fields.ts'
 import { deviceOf, deviceToKeep, keepDevice } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
-import { redirectWith, takeNotice } from '../notices.ts'
+import { redirectWith, takeFlash } from '../notices.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
@@ -43,7 +44,7 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   }
   const act = async () => {
     const next = await enterWithPassword(req, res, login, password, returnTo)
-    if (next !== null) return res.redirect(303, next)
+    if (next !== null) return res.redirect(303, nextAfterCookie(req, next))
     await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
   }
   await keepForm(req, res, act, (wait) => showSignIn(req, res, { login, returnTo, wait }))
@@ -101,7 +102,7 @@ export async function createPasskeySession(req: Request, res: Response): Promise
 
   const act = async () => {
     const next = await enterWithPasskey(req, res, credential, returnTo ?? '/dashboard')
-    if (next !== null) return res.redirect(303, next)
+    if (next !== null) return res.redirect(303, nextAfterCookie(req, next))
     const problem = 'That passkey was not accepted. Try again, or use your password.'
     await showSignIn(req, res, { login: '', problem, returnTo })
   }
@@ -169,19 +170,22 @@ export interface SignInForm {
 
 /** The one sign-in form, wherever it is needed. */
 export async function showSignIn(req: Request, res: Response, form: SignInForm): Promise<void> {
+  const flash = takeFlash(req, res)
+  const returnTo = form.returnTo ?? flash?.back ?? null
   await render(
     req,
     res,
     'sessions/new',
-    { title: 'Sign in', narrow: true, notice: takeNotice(req, res) },
+    { title: 'Sign in', narrow: true, notice: flash?.words ?? null },
     {
       problem: null,
       problems: {},
       wait: null,
       ...form,
-      appName: await appNameOf(req, form.returnTo),
-      registerHref: withReturnTo('/register', form.returnTo),
-      cancelAction: cancelActionOf(form.returnTo),
+      returnTo,
+      appName: await appNameOf(req, returnTo),
+      registerHref: withReturnTo('/register', returnTo),
+      cancelAction: cancelActionOf(returnTo),
       passkeyOptions: passkeyQuestion(portalOf(req)),
     },
   )

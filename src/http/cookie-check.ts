@@ -1,0 +1,32 @@
+import type { Request, Response } from 'express'
+import { portalOf } from './context.ts'
+import { RequestRefused } from './problems.ts'
+import { safeReturnTo } from './return-to.ts'
+
+const CHECK = '/login/cookie-check'
+
+/**
+ * Where a sign-in leads that has just set its cookie: on to `next`; by way of the check for a browser that is on a page of ours
+ * and has not sent back any cookie so far. Strangers get none, so only now does it show whether cookies are kept.
+ */
+export function nextAfterCookie(req: Request, next: string): string {
+  const isOnPage = URL.parse(req.get('referer') ?? '')?.origin === portalOf(req).publicUrl
+  return isOnPage && !sendsCookies(req) ? `${CHECK}?return_to=${encodeURIComponent(next)}` : next
+}
+
+/** GET /login/cookie-check: a browser that keeps no cookies would be asked to sign in again and again. */
+export function showCookieCheck(req: Request, res: Response): void {
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  if (sendsCookies(req)) return res.redirect(303, returnTo ?? '/dashboard')
+  throw new RequestRefused(
+    400,
+    'Your browser keeps no cookies',
+    'You cannot stay signed in, because your browser does not keep the cookie of this site.',
+    'Allow cookies for this site in the settings of your browser, then sign in again.',
+    { href: '/login', label: 'Sign in again' },
+  )
+}
+
+export function sendsCookies(req: Request): boolean {
+  return req.headers.cookie !== undefined
+}

@@ -168,7 +168,7 @@ test('passport-openidconnect signs in, with an app that is excused from PKCE', a
   assert.deepEqual([profile.id, profile.username, profile.emails[0]?.value], [adasId, 'ada', ada.email])
 })
 
-test('simple-oauth2 exchanges a code with PKCE and refreshes', async () => {
+test('simple-oauth2 exchanges a code with PKCE, refreshes and revokes', async () => {
   const { home, secret } = await appFor('simple', '/callback')
   const paths = { tokenPath: '/oauth/token', authorizePath: '/oauth/authorize', revokePath: '/oauth/revoke' }
   const client = new AuthorizationCode({ client: { id: 'simple', secret }, auth: { tokenHost: server.url, ...paths } })
@@ -186,5 +186,7 @@ test('simple-oauth2 exchanges a code with PKCE and refreshes', async () => {
   })
   const next = await token.refresh()
   assert.notEqual(next.token['refresh_token'], token.token['refresh_token'])
-  assert.equal(typeof (await next.refresh()).token['refresh_token'], 'string')
+  // It expects JSON of every answer, and a revocation has no body (RFC 7009 §2.2).
+  await next.revokeAll({ json: true })
+  await assert.rejects(next.refresh(), { message: /400/ })
 })

@@ -40,7 +40,11 @@ const FOR_ANYBODY = new Set([
   '/verify-email/:token',
   '/reset-password/:token',
   '/not-me/:token',
+  // It answers another question than the one this interaction asks.
+  '/interaction/:uid/account',
 ])
+
+const CANCELLATION = '/interaction/:uid/cancellation'
 
 const NEW_PASSWORD = 'a difference engine of pewter'
 
@@ -191,6 +195,8 @@ function assertRefused(route: string, { status, location, cookies, body }: HeldA
   const said = `POST ${route}: ${status} ${location} ${body.slice(0, 80)}`
   if (FOR_ANYBODY.has(route)) assert.ok(status >= 400 && status < 500, said)
   else if (route.startsWith('/oauth/')) assert.ok(status < 500, said)
+  // Refusing the app needs no sign-in: it gives nothing away.
+  else if (route === CANCELLATION) assert.match(location ?? '', /\/oauth\/authorize\/[^/]+\?refusal=/, said)
   else {
     assert.equal(status, 303, said)
     assert.match(location ?? '', /^\/(?:login|interaction\/[^/]+)$/, said)

@@ -5,6 +5,8 @@ import { connect, expectConnected, fillSignIn, signInAtPortal } from './steps.ts
 
 const FACTORS = '/settings/second-factors'
 
+type Abilities = Record<'hasResidentKey' | 'hasUserVerification' | 'isUserVerified', boolean>
+
 /** An authenticator inside Chromium that makes passkeys and answers for them, as a laptop does. */
 class Laptop {
   readonly #cdp: CDPSession
@@ -15,7 +17,8 @@ class Laptop {
     this.#authenticatorId = authenticatorId
   }
 
-  static async open(page: Page): Promise<Laptop> {
+  /** @param key what a security key that makes no discoverable credentials is instead */
+  static async open(page: Page, key: { protocol?: 'ctap2' | 'u2f'; transport?: 'usb' } & Partial<Abilities> = {}) {
     const cdp = await page.context().newCDPSession(page)
     await cdp.send('WebAuthn.enable', { enableUI: false })
     const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
@@ -26,6 +29,7 @@ class Laptop {
         hasUserVerification: true,
         isUserVerified: true,
         automaticPresenceSimulation: true,
+        ...key,
       },
     })
     return new Laptop(cdp, authenticatorId)
@@ -129,6 +133,50 @@ test('a passkey signs in after the password, and is told apart when one device i
   await page.goto('/activity')
   await expect(page.getByText('The passkey “Laptop” was added.')).toBeVisible()
 })
+
+const SIMPLE_KEY = {
+  transport: 'usb',
+  hasResidentKey: false,
+  hasUserVerification: false,
+  isUserVerified: false,
+} as const
+
+for (const protocol of ['ctap2', 'u2f'] as const) {
+  test(`a ${protocol} security key without discoverable credentials is a second step only`, async ({
+    page,
+    person,
+  }) => {
+    await Laptop.open(page, { protocol, ...SIMPLE_KEY })
+    await signInAtPortal(page, person)
+    await addPasskey(page, 'Key')
+    await keepRecoveryCodes(page)
+    await addPasskey(page, 'Key again')
+    await expect(page.getByRole('alert')).toHaveText('This device has a passkey of your account already.')
+
+    await signOut(page)
+    await page.goto('/login')
+    await fillSignIn(page, person)
+    await expectSecondStep(page, person)
+    await page.getByRole('button', { name: 'Use a passkey' }).click()
+    await expect(page).toHaveURL(/\/dashboard$/)
+  })
+}
+
+for (const [name, words] of [
+  ['NotAllowedError', 'That was cancelled, or took too long. You can try again.'],
+  ['InvalidStateError', 'This device has a passkey of your account already.'],
+  ['NotSupportedError', 'This device or security key cannot be used here.'],
+  ['ConstraintError', 'This device or security key cannot be used here.'],
+  ['SecurityError', 'Passkeys do not work at this address. Open the page at its usual address.'],
+  ['UnknownError', 'Your browser could not do that.'],
+] as const) {
+  test(`the page that adds a passkey says what ${name} means`, async ({ page, person }) => {
+    await page.addInitScript(`navigator.credentials.create = async () => { throw new DOMException('', '${name}') }`)
+    await signInAtPortal(page, person)
+    await addPasskey(page)
+    await expect(page.getByRole('alert')).toHaveText(words)
+  })
+}
 
 test('a passkey alone signs in at the press of a button, for whoever the device recognises', async ({
   page,

@@ -7,9 +7,15 @@ const isSupported =
 const forms = isSupported ? document.querySelectorAll('form[data-passkey]') : []
 for (const words of document.querySelectorAll('[data-passkey-missing]')) words.hidden = isSupported
 
+/** What went wrong, by the name of the error (WebAuthn §5.1.3, §5.1.4). */
+const UNUSABLE = 'This device or security key cannot be used here.'
 const WORDS = {
   InvalidStateError: 'This device has a passkey of your account already.',
   NotAllowedError: 'That was cancelled, or took too long. You can try again.',
+  AbortError: 'That was cancelled. You can try again.',
+  NotSupportedError: UNUSABLE,
+  ConstraintError: UNUSABLE,
+  SecurityError: 'Passkeys do not work at this address. Open the page at its usual address.',
 }
 
 /** The browser shows one question at a time: a new one takes the place of what waits in the list of user names. */

@@ -28,7 +28,10 @@ export function offersPasskeys({ publicUrl }: Portal): boolean {
   return !isAddress && (protocol === 'https:' || isLoopback(hostname))
 }
 
-/** What a browser needs to make a passkey that can be found without a user name (WebAuthn §5.4). */
+/**
+ * What a browser needs to make a passkey that can be found without a user name, where the authenticator can (WebAuthn §5.4).
+ * A security key that cannot is a second step only: sign-in without a user name names no keys, so it does not answer there.
+ */
 export async function passkeyEnrolmentOptions(
   portal: Portal,
   signedIn: SignedInRow,
@@ -41,7 +44,7 @@ export async function passkeyEnrolmentOptions(
     pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
     timeout: CHALLENGE_LIFE * 1000,
     attestation: 'none',
-    authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'preferred' },
+    authenticatorSelection: { residentKey: 'preferred', requireResidentKey: false, userVerification: 'preferred' },
     excludeCredentials: passkeys.map(descriptorOf),
     extensions: { credProps: true },
   }

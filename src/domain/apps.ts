@@ -25,7 +25,8 @@ import { addSeconds } from './time.ts'
 export type { AppProof, AppRow }
 export { findApp, findAppFast, isIdTokenAlgUsed, listApps }
 
-export const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'roles', 'offline_access'] as const
+/** OpenID Connect Core §5.4, but for `address` and `phone`, which no account has: an app may ask for them and learns nothing. */
+export const OPENID_SCOPES = ['openid', 'profile', 'email', 'roles', 'offline_access'] as const
 
 /** False for what no store need be asked about. */
 export function isClientId(value: string): boolean {

@@ -101,9 +101,15 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
   ])
   assert.deepEqual((told['id_token_signing_alg_values_supported'] as string[]).toSorted(), ['ES256', 'EdDSA', 'RS256'])
   assert.deepEqual(told['subject_types_supported'], ['public'])
-  for (const scope of ['openid', 'profile', 'email', 'address', 'phone', 'offline_access']) {
-    assert.ok((told['scopes_supported'] as string[]).includes(scope), scope)
-  }
+  // No account has a postal address or a telephone number.
+  assert.deepEqual((told['scopes_supported'] as string[]).toSorted(), [
+    'email',
+    'offline_access',
+    'openid',
+    'profile',
+    'roles',
+  ])
+  assert.doesNotMatch(JSON.stringify(told['claims_supported']), /address|phone/)
   assert.ok((told['dpop_signing_alg_values_supported'] as string[]).includes('ES256'))
   assert.equal(told['claims_parameter_supported'], true)
   assert.equal(told['backchannel_logout_supported'], true)

@@ -48,6 +48,25 @@ for (const [scope, claims] of Object.entries({
   })
 }
 
+test('an app that asks for what no account has gets the rest', async () => {
+  const claims = JSON.stringify({ userinfo: { address: null, phone_number: { essential: true }, email: null } })
+  const changes: Record<string, string>[] = [
+    { scope: 'openid email address phone' },
+    { scope: 'openid address phone', claims },
+    { scope: 'openid email phone', max_age: '1000' },
+  ]
+  for (const change of changes) {
+    const tokens = await notes.connect(browser, change)
+    const told = (await (await notes.userinfo(tokens.access_token)).json()) as object
+    assert.deepEqual(
+      Object.keys(told)
+        .filter((name) => name !== 'email_verified')
+        .toSorted(),
+      ['email', 'sub'],
+    )
+  }
+})
+
 test('an application token of a refresh that asked for less reads less', async () => {
   const { refresh_token: token } = await notes.connect(browser)
   const less = await tokensIn(await notes.refresh(token, { scope: 'openid email' }))

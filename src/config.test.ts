@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { type Config, ConfigError, isLoopback, readConfig } from './config.ts'
+import { type Config, ConfigError, isLoopback, findMisspelt, readConfig } from './config.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from './testing/services/temporary-folder.ts'
 
 const DAY = 86_400
@@ -34,6 +34,7 @@ test('in development nothing needs to be set', () => {
     migrationUrl: null,
     redisUrl: null,
     storePatience: 1500,
+    preparedStatements: true,
     dataDir: join(root.path, 'plain'),
     trustProxy: false,
     keepAliveTimeout: 620,
@@ -101,6 +102,7 @@ for (const [variable, value, read, expected] of [
   ['TRUST_PROXY', 'false', (config) => config.trustProxy, false],
   ['TRUST_PROXY', '2', (config) => config.trustProxy, 2],
   ['TRUST_PROXY', 'loopback, 10.0.0.0/8', (config) => config.trustProxy, 'loopback, 10.0.0.0/8'],
+  ['PREPARED_STATEMENTS', 'off', (config) => config.preparedStatements, false],
   ['KEEP_ALIVE_TIMEOUT', '75', (config) => config.keepAliveTimeout, 75],
   ['HSTS_INCLUDE_SUBDOMAINS', 'true', (config) => config.hstsIncludeSubdomains, true],
   ['ALLOWED_NETWORKS', '10.0.0.0/8', (config) => config.allowedNetworks, ['10.0.0.0/8']],
@@ -242,6 +244,59 @@ test('every fault is in one message, one a line, and no value is', () => {
   )
 })
 
+test('only what resembles a setting is taken for a misspelt one', () => {
+  const found = (name: string) => findMisspelt({ [name]: 'x' })[0]?.[1]
+  for (const [given, meant] of [
+    ['SMTP_URI', 'SMTP_URL'],
+    ['APPLICATION_TOKEN_TLL', 'APPLICATION_TOKEN_TTL'],
+    ['DATABSE_URL', 'DATABASE_URL'],
+    ['REDIS_URL_FIEL', 'REDIS_URL_FILE'],
+    ['public_url', 'PUBLIC_URL'],
+    ['GATEHOUSE_SMTP_URL', 'SMTP_URL'],
+    ['TRUSTPROXY', 'TRUST_PROXY'],
+  ] as const)
+    assert.equal(found(given), meant)
+  for (const other of [
+    'PATH',
+    'HOME',
+    'HOSTNAME',
+    'PGHOST',
+    'XDG_DATA_DIRS',
+    'npm_config_yes',
+    'LOGNAME',
+    'NODE_OPTIONS',
+    'NODE_PATH',
+    'MAIL',
+    'SMTP_URL',
+    'DATABASE_URL_FILE',
+  ])
+    assert.equal(found(other), undefined, other)
+})
+
+for (const from of [
+  'Team: Support <id@example.test>',
+  '"Team \\"A\\", Support" <id@example.test>',
+  'id@почта.рф',
+  'Почта <id@почта.рф>',
+  'id@[::1]',
+  'Gatehouse <id@localhost>',
+])
+  test(`MAIL_FROM=${from} is taken`, () =>
+    assert.equal(readConfig({ GATEHOUSE_SECRET: SECRET, MAIL_FROM: from }).mailFrom, from))
+
+for (const from of [
+  'a@b.test, c@d.test',
+  'Gatehouse',
+  'Gatehouse <>',
+  'Gatehouse <id>',
+  '<a@b.test> <c@d.test>',
+  'a b@c.test',
+  'id@exa mple.test',
+  'A\n<a@b.test>',
+])
+  test(`MAIL_FROM=${JSON.stringify(from)} is refused`, () =>
+    assert.match(refusal({ GATEHOUSE_SECRET: SECRET, MAIL_FROM: from }), /MAIL_FROM: must be an address/))
+
 test('the URL for migrations goes with one for the portal, which names its role', () => {
   const env = { GATEHOUSE_SECRET: SECRET, DATABASE_MIGRATION_URL: 'postgresql://owner:p@h/d' }
   const config = readConfig({ ...env, DATABASE_URL: 'postgresql://portal:p@h/d' })
@@ -251,6 +306,48 @@ test('the URL for migrations goes with one for the portal, which names its role'
   const wrong = { DATABASE_URL: 'postgresql://portal:p@h/d', DATABASE_MIGRATION_URL: 'mysql://h/d' }
   assert.match(refusal(wrong), /^ {2}DATABASE_MIGRATION_URL: must be a URL that begins with postgresql:/m)
 })
+
+for (const [name, scheme] of [
+  ['DATABASE_URL', 'postgresql'],
+  ['DATABASE_MIGRATION_URL', 'postgresql'],
+  ['REDIS_URL', 'redis'],
+  ['SMTP_URL', 'smtp'],
+] as const) {
+  test(`a password in ${name} with a character that ends it is refused without a piece of it`, () => {
+    const given = {
+      GATEHOUSE_SECRET: SECRET,
+      ...(name === 'DATABASE_MIGRATION_URL' && { DATABASE_URL: 'postgresql://u@h/d' }),
+    }
+    for (const password of [
+      '12/cret',
+      '12?cret',
+      '12#cret',
+      'se/cret',
+      'se?cret',
+      'se#cret',
+      'se%cret',
+      'se%',
+      '%ffcret',
+      'p@12/cret',
+      '#cret',
+    ]) {
+      const message = refusal({ ...given, [name]: `${scheme}://user:${password}@host/0` })
+      assert.match(
+        message,
+        new RegExp(`^ {2}${name}: has a character in its user name or password that ends it`, 'm'),
+        password,
+      )
+      assert.doesNotMatch(message, /cret|user:|host|12/)
+    }
+    const encoded = encodeURIComponent('se/?#%@cret')
+    for (const value of [
+      `${scheme}://user:${encoded}@host/0`,
+      `${scheme}://user:se@cret@host/0`,
+      `${scheme}://host:5432/0?a=b@c`,
+    ])
+      assert.doesNotThrow(() => readConfig({ ...given, NODE_ENV: 'test', [name]: value }), value)
+  })
+}
 
 test('an empty variable is one that is not set', () => {
   const config = readConfig({ GATEHOUSE_SECRET: SECRET, DATABASE_URL: '', REDIS_URL: '', PORT: '', PUBLIC_URL: '' })

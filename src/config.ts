@@ -2,7 +2,9 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
+import { domainToASCII } from 'node:url'
 import { join, resolve } from 'node:path'
+import { closest, distance } from 'fastest-levenshtein'
 import proxyAddr from 'proxy-addr'
 import { z } from 'zod'
 
@@ -24,6 +26,8 @@ export interface Config {
   /** How long the database may take for a connection or a query before people and apps are told "not now" (ms). */
   storePatience: number
   dataDir: string
+  /** False for statements without a name, which a pooler in transaction mode (PgBouncer) needs. */
+  preparedStatements: boolean
   trustProxy: boolean | number | string
   /** How long a connection that is kept may be idle (seconds). */
   keepAliveTimeout: number
@@ -108,10 +112,11 @@ const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
 const SECRET_NAMES = ['GATEHOUSE_SECRET', 'DATABASE_URL', 'DATABASE_MIGRATION_URL', 'REDIS_URL', 'SMTP_URL'] as const
 
 /**
- * Reads and checks the whole environment at once.
+ * Reads and checks the whole environment at once. In development a secret that is not set is made and kept, unless
+ * `makeSecret` is false.
  * @throws ConfigError whose message lists every fault, one a line, and never a value.
  */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(env: NodeJS.ProcessEnv = process.env, { makeSecret = true } = {}): Config {
   const faults: string[] = []
   const given = withFiles(env, faults)
   const parsed = environment.safeParse(given)
@@ -151,12 +156,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
     port: values.PORT,
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
-    secrets: values.GATEHOUSE_SECRET ?? [developmentSecret(dataDir)],
+    secrets: values.GATEHOUSE_SECRET ?? [makeSecret ? makeDevelopmentSecret(dataDir) : readDevelopmentSecret(dataDir)],
     databaseUrl: values.DATABASE_URL ?? null,
     migrationUrl: values.DATABASE_MIGRATION_URL ?? null,
     redisUrl: values.REDIS_URL ?? null,
     storePatience: values.STORE_PATIENCE,
     dataDir,
+    preparedStatements: values.PREPARED_STATEMENTS === 'on',
     trustProxy: values.TRUST_PROXY,
     keepAliveTimeout: values.KEEP_ALIVE_TIMEOUT,
     hstsIncludeSubdomains: values.HSTS_INCLUDE_SUBDOMAINS === 'true',
@@ -229,6 +235,34 @@ function url(...protocols: string[]) {
   )
 }
 
+/** Only this is said then: what else is wrong follows from it. */
+const UNENCODED = {
+  error:
+    'has a character in its user name or password that ends it in a URL: percent-encode /, ?, #, % and @ (as %2F, %3F, %23, %25 and %40)',
+  abort: true,
+}
+
+/**
+ * False for a URL whose user name or password has a character that is not percent-encoded, so that a part of it would be taken
+ * for a host, a port, a path or a query.
+ */
+function isEncoded(value: string): boolean {
+  const [, scheme, rest = ''] = /^([\w+.-]+:)?\/\/(.*)$/s.exec(value) ?? []
+  // Another fault is what is wrong with it.
+  if (scheme === undefined) return true
+  const [authority = ''] = rest.split(/[/?#]/, 1)
+  const behind = rest.slice(authority.length)
+  if (behind.includes('#')) return false
+  // In a query, an @ is nothing unusual.
+  if (/[:@]/.test(authority) && /^[^?]*@|^[^=]*\?[^=]*@/.test(behind)) return false
+  try {
+    decodeURIComponent(authority.slice(0, Math.max(0, authority.lastIndexOf('@'))))
+    return true
+  } catch {
+    return false
+  }
+}
+
 const environment = z.object({
   NODE_ENV: z
     .enum(['production', 'development', 'test'], 'must be production, development or test')
@@ -257,22 +291,21 @@ const environment = z.object({
     )
     .transform((secrets) => secrets as [string, ...string[]])
     .optional(),
-  DATABASE_URL: url('postgresql:', 'postgres:').optional(),
-  DATABASE_MIGRATION_URL: url('postgresql:', 'postgres:').optional(),
+  DATABASE_URL: z.string().refine(isEncoded, UNENCODED).pipe(url('postgresql:', 'postgres:')).optional(),
+  DATABASE_MIGRATION_URL: z.string().refine(isEncoded, UNENCODED).pipe(url('postgresql:', 'postgres:')).optional(),
   REDIS_URL: z
     .string()
+    .refine((value) => value.split(',').every(isEncoded), UNENCODED)
     .refine(
       (value) => value.split(',').every((node, index) => isRedisNode(node, index === 0)),
       'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://',
     )
     .optional(),
+  PREPARED_STATEMENTS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   STORE_PATIENCE: count(100, 600_000, 1500),
   DATA_DIR: z.string().min(1).default('./data'),
-  SMTP_URL: url('smtp:', 'smtps:').optional(),
-  MAIL_FROM: z
-    .string()
-    .regex(/^[^\p{Cc}]*@[^\p{Cc}\s]+$/u, 'must be an address, or a name and an address in angle brackets')
-    .optional(),
+  SMTP_URL: z.string().refine(isEncoded, UNENCODED).pipe(url('smtp:', 'smtps:')).optional(),
+  MAIL_FROM: z.string().refine(isSender, 'must be an address, or a name and an address in angle brackets').optional(),
   EMAIL_VERIFICATION: z.enum(['optional', 'required'], 'must be optional or required').default('optional'),
   FAMILY_LIFETIME: z.enum(FAMILY_LIFETIMES, `must be ${FAMILY_LIFETIMES.join(', ')}`).default('browser'),
   FAMILY_RENEWAL: z.enum(FAMILY_RENEWALS, `must be ${FAMILY_RENEWALS.join(' or ')}`).default('never'),
@@ -351,6 +384,16 @@ function withFiles(env: NodeJS.ProcessEnv, faults: string[]): NodeJS.ProcessEnv 
   return given
 }
 
+/** True for an address, or a name and an address in angle brackets; `mail/sender.ts` reads it. */
+function isSender(value: string): boolean {
+  const [, address] = /^(?: *"(?:[^"\\\p{Cc}]|\\[^\p{Cc}])*"|[^\p{Cc}<>]*) *<([^<>]*)> *$/u.exec(value) ?? [
+    null,
+    value.trim(),
+  ]
+  const [, domain = ''] = /^[^\p{Cc}\s@<>"(),:;]+@([^\p{Cc}\s@<>"(),;]+)$/u.exec(address) ?? []
+  return domainToASCII(domain) !== ''
+}
+
 /** True for an https origin that is not on this machine. */
 function isPublicHttps(value = ''): boolean {
   const url = URL.parse(value)
@@ -390,8 +433,8 @@ function trustProxy(value: string): boolean | number | string {
 }
 
 /** Made once and kept, so that a restart in development signs nobody out. */
-function developmentSecret(dataDir: string): string {
-  const path = join(dataDir, 'secret')
+function makeDevelopmentSecret(dataDir: string): string {
+  const path = secretPath(dataDir)
   mkdirSync(dataDir, { recursive: true })
   if (!existsSync(path)) {
     const draft = `${path}.${process.pid}`
@@ -405,8 +448,41 @@ function developmentSecret(dataDir: string): string {
       rmSync(draft)
     }
   }
-  return readFileSync(path, 'utf8').trim()
+  return readDevelopmentSecret(dataDir)
 }
+
+/** @throws ConfigError where no portal has made one */
+function readDevelopmentSecret(dataDir: string): string {
+  try {
+    return readFileSync(secretPath(dataDir), 'utf8').trim()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new ConfigError(
+      `gatehouse: no portal has been started in ${dataDir}: run this where the portal runs, with its settings (DATA_DIR, or DATABASE_URL and GATEHOUSE_SECRET); "gatehouse serve" makes a new one`,
+    )
+  }
+}
+
+function secretPath(dataDir: string): string {
+  return join(dataDir, 'secret')
+}
+
+/** Settings in this environment that are none of ours but resemble one, such as SMTP_URI, each with the one it resembles. */
+export function findMisspelt(env: NodeJS.ProcessEnv = process.env): [given: string, meant: string][] {
+  const known = Object.keys(environment.shape)
+  const ours = new Set([...known, ...[...SECRET_NAMES, 'METRICS_TOKEN'].map((name) => `${name}_FILE`)])
+  const long = [...ours].filter((name) => name.length >= SHORTEST_MISSPELT)
+  return Object.keys(env).flatMap((given): [string, string][] => {
+    if (ours.has(given) || given.length < SHORTEST_MISSPELT) return []
+    const name = given.toUpperCase().replace(/^GATEHOUSE_(?=.{4})/, '')
+    const meant = closest(name, long)
+    return distance(name, meant) <= MISSPELT_LETTERS ? [[given, meant]] : []
+  })
+}
+
+/** Shorter names than this resemble too much: HOME is not HOST. */
+const SHORTEST_MISSPELT = 6
+const MISSPELT_LETTERS = 2
 
 /** True for an address that only this machine can reach, where plain http is safe (`*.localhost`: RFC 6761 §6.3). */
 export function isLoopback(hostname: string): boolean {

@@ -127,8 +127,8 @@ export function addAppCommands(program: Command): void {
 function withSettings(command: Command): Command {
   return command
     .option('--name <name>', 'what people call it')
-    .option('--redirect-uri <uri...>', 'exact; https, or http on loopback')
-    .option('--post-logout-redirect-uri <uri...>', 'where a browser may go after a logout')
+    .option('--redirect-uri <uri>', 'exact; https, or http on loopback; may be repeated', collect)
+    .option('--post-logout-redirect-uri <uri>', 'where a browser may go after a logout; may be repeated', collect)
     .option('--backchannel-logout-uri <uri>', 'where it is told that a session has ended; "" for nowhere')
     .option('--event-receiver-uri <uri>', 'where it takes security events; "" for nowhere')
     .option('--audience <audience>', 'aud of its application tokens (default: <issuer>/apps/<client id>)')
@@ -220,6 +220,10 @@ function warn(): void {
   process.stderr.write(
     'Warning: without PKCE a stolen authorization code is stopped by the client secret alone (RFC 9700 §2.1.1).\n',
   )
+}
+
+function collect(value: string, others: string[] = []): string[] {
+  return [...others, value]
 }
 
 function whole(value: string): number {

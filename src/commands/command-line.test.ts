@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { stat } from 'node:fs/promises'
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -132,6 +132,84 @@ test('rotated keys are published before they sign', async () => {
   assert.match((await run('keys', 'list')).stdout, /^kid +alg +state +signs_from\n/)
 })
 
+test('a command says on standard error which store and issuer it works on', async () => {
+  const list = startGatehouse(['app', 'list', '--json'], env)
+  assert.ok(Array.isArray(printed<unknown>(await list.finished)))
+  assert.equal(list.complained(), `gatehouse: embedded database in ${env['DATA_DIR']}, issuer ${url}\n`)
+})
+
+test('a command where no portal was started refuses, and makes nothing', async () => {
+  const elsewhere = join(folder.path, 'elsewhere')
+  await mkdir(elsewhere)
+  for (const given of [{}, { DATA_DIR: 'mine' }, { GATEHOUSE_SECRET: TEST_SECRET }] as Record<string, string>[]) {
+    for (const command of [
+      'app create ghost --name Ghost --redirect-uri https://ghost.example.test/',
+      'migrate',
+      'worker',
+    ]) {
+      const { code, stdout, stderr } = await gatehouse(command.split(' '), given, '', elsewhere)
+      assert.deepEqual([code, stdout], [1, ''], command)
+      assert.match(stderr, /^gatehouse: no portal has been started in \/.*"gatehouse serve" makes a new one\n$/)
+    }
+  }
+  assert.deepEqual(await readdir(elsewhere), [])
+})
+
+test('a command reads .env in its folder, and what the environment says counts more', async () => {
+  const place = join(folder.path, 'with-env')
+  await mkdir(place)
+  await writeFile(join(place, '.env'), `DATA_DIR=${env['DATA_DIR']}\nPUBLIC_URL=${url}\n`)
+  const list = startGatehouse(['app', 'list'], {}, '', place)
+  assert.equal((await list.finished).code, 0)
+  assert.equal(list.complained(), `gatehouse: embedded database in ${env['DATA_DIR']}, issuer ${url}\n`)
+  const other = startGatehouse(['app', 'list'], { PUBLIC_URL: 'http://localhost:1' }, '', place)
+  await other.finished
+  assert.match(other.complained(), /issuer http:\/\/localhost:1\n$/)
+})
+
+test('several URIs go behind one option, and the client id behind them', async () => {
+  const uris = ['https://one.example.test/', 'https://two.example.test/']
+  const [one, two] = uris as [string, string]
+  for (const [id, args] of [
+    ['last', ['--redirect-uri', one, 'last', '--name', 'A']],
+    ['row', ['--name', 'A', '--redirect-uri', one, two, 'row']],
+    ['first', ['first', '--redirect-uri', one, two, '--name', 'A']],
+    ['repeated', ['--redirect-uri', one, '--name', 'A', '--redirect-uri', two, 'repeated']],
+    ['equals', [`--redirect-uri=${one}`, '--name', 'A', 'equals']],
+  ] as const) {
+    assert.equal(printed(await run('app', 'create', ...args, '--json'))['client_id'], id)
+    const shown = printed(await run('app', 'show', id, '--json'))
+    assert.deepEqual(shown['redirect_uris'], ['last', 'equals'].includes(id) ? [one] : uris)
+  }
+})
+
+test('output that is read no further ends a command quietly', async () => {
+  const list = startGatehouse(['app', 'list'], env)
+  list.child.stdout?.destroy()
+  const { code, stderr } = await list.finished
+  assert.equal(code, 0)
+  assert.doesNotMatch(stderr, /EPIPE/)
+})
+
+test('settings that resemble ours are named at the start', async () => {
+  const started = startGatehouse(['serve'], {
+    ...env,
+    PORT: '0',
+    SMTP_URI: 'smtp://secret',
+    APPLICATION_TOKEN_TLL: '60',
+    HOSTNAME: 'machine',
+    HOME: '/root',
+    npm_config_yes: 'true',
+  })
+  await started.says('Gatehouse is ready')
+  started.child.kill('SIGTERM')
+  const { stdout } = await started.finished
+  assert.match(stdout, /the setting SMTP_URI is not known and has no effect; did you mean SMTP_URL\?/)
+  assert.match(stdout, /did you mean APPLICATION_TOKEN_TTL\?/)
+  assert.equal(stdout.match(/did you mean/g)?.length, 2)
+  assert.doesNotMatch(stdout, /smtp:\/\/secret/)
+})
+
 test('migrate brings an empty database up to date, once, and twice at the same moment', async () => {
   const database = await createDatabase()
   try {
@@ -143,7 +221,11 @@ test('migrate brings an empty database up to date, once, and twice at the same m
     const applied = answers.map((answer) => printed<{ applied: string[] }>(answer).applied.length)
     assert.ok(Math.max(...applied) > 0)
     assert.equal(Math.min(...applied), 0)
-    assert.deepEqual(await gatehouse(['migrate'], given), { code: 0, stdout: 'applied  -\n', stderr: '' })
+    const running = startGatehouse(['migrate'], given)
+    const again = await running.finished
+    assert.deepEqual([again.code, again.stdout, again.stderr], [0, 'applied  -\n', ''])
+    const { host, pathname } = new URL(database.databaseUrl)
+    assert.equal(running.complained(), `gatehouse: PostgreSQL ${host}${pathname}, issuer http://localhost:3000\n`)
   } finally {
     await database.drop()
   }

@@ -4,6 +4,8 @@ import { ConfigError } from '../config.ts'
 import { AppRefused } from '../domain/app-refused.ts'
 import { failAsWorker, WorkerFailed } from '../workers.ts'
 import { CommandRefused } from './command-refused.ts'
+import { loadEnvironmentFile } from './environment-file.ts'
+import { repeatOptions } from './repeated-options.ts'
 import { addServeCommand } from './serve.ts'
 
 // Their message is for the operator as it is.
@@ -11,6 +13,7 @@ const EXPECTED = [ConfigError, AppRefused, CommandRefused, WorkerFailed]
 
 /** Runs one command. @returns the exit code; what went wrong has been said on standard error. */
 export async function runCommandLine(argv: string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
   const program = new Command('gatehouse')
     .description('A self-hosted identity portal.')
     .showHelpAfterError()
@@ -20,7 +23,8 @@ export async function runCommandLine(argv: string[]): Promise<number> {
   if (argv[2] !== 'serve') await addOtherCommands(program)
 
   try {
-    await program.parseAsync(argv)
+    loadEnvironmentFile()
+    await program.parseAsync(repeatOptions(argv))
     return 0
   } catch (error) {
     // Commander has printed its own already.
@@ -50,6 +54,11 @@ async function addOtherCommands(program: Command): Promise<void> {
   addSuspensionCommands(program)
   addNoticeCommands(program)
   addWorkerCommand(program)
+}
+
+/** Of `gatehouse family list | head`: what is left of the output is read by nothing, and the command has been carried out. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 function describe(error: unknown): string {

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
-import { readConfig } from '../config.ts'
+import { settleTls } from '../storage/database-url.ts'
 import { startEmbedded } from '../storage/embedded.ts'
 import { migrate } from '../storage/migrations.ts'
 import { print } from './output.ts'
+import { readStartedConfig, sayPortal } from './started-portal.ts'
 
 export function addMigrateCommand(program: Command): void {
   program
@@ -10,11 +11,13 @@ export function addMigrateCommand(program: Command): void {
     .description('Bring the database up to date. Starting the portal does the same.')
     .option('--json', 'print JSON and nothing else')
     .action(async ({ json }: { json?: boolean }) => {
-      const config = readConfig()
+      const config = await readStartedConfig()
+      sayPortal(config)
       const embedded = config.databaseUrl === null ? await startEmbedded(config.dataDir) : null
       try {
-        const url = config.databaseUrl ?? (embedded?.url as string)
-        const applied = await migrate(config.migrationUrl ?? embedded?.ownerUrl ?? url, { portalUrl: url })
+        const url = embedded?.url ?? (config.databaseUrl as string)
+        const ownerUrl = await settleTls(config.migrationUrl ?? embedded?.ownerUrl ?? url)
+        const applied = await migrate(ownerUrl, { portalUrl: url })
         print({ applied }, json)
       } finally {
         await embedded?.leave()

@@ -1,10 +1,10 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { createPortal } from '../portal.ts'
-import { readConfig } from '../config.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
 import { OPERATOR_PATIENCE_MS } from '../storage/postgres.ts'
+import { readStartedConfig, sayPortal } from './started-portal.ts'
 
 /** Adds `--json` and runs `act` on the portal's rules and stores, which it may share with a portal that is running. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
@@ -14,7 +14,9 @@ export function onPortal<A extends unknown[]>(
 ): Command {
   return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
     // Commands answer on standard output; what the stores have to say must not mix with it.
-    const portal = await createPortal(readConfig(), createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+    const config = await readStartedConfig()
+    sayPortal(config)
+    const portal = await createPortal(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
     try {
       // Commander hands over the arguments, the options and the command itself, which no act needs.
       await act({ ...portal, operator: operatorName() }, ...(args.slice(0, -1) as A))

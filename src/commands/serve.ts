@@ -4,6 +4,7 @@ import { type Config, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { stopSignal } from './stop-signal.ts'
 import { exitOnUncaught } from './uncaught.ts'
+import { warnOfUnknownSettings } from './unknown-settings.ts'
 import { holdYoungGeneration } from './young-generation.ts'
 import { leaveAsWorker, stopOfWorker, Workers } from '../workers.ts'
 
@@ -17,6 +18,7 @@ export function addServeCommand(program: Command): void {
         ? createLogger(config.logLevel).child({ pid: process.pid })
         : createLogger(config.logLevel)
       exitOnUncaught(logger)
+      if (!cluster.isWorker) warnOfUnknownSettings(logger)
       // Listened for before anything starts, so a signal during a slow start stops it cleanly too.
       if (cluster.isWorker) {
         await serve(config, logger, stopOfWorker())

@@ -2,19 +2,22 @@ import type { Command } from 'commander'
 import { createPortal } from '../portal.ts'
 import type { Background } from '../background.ts'
 import { KEYS_EVERY_MS, repeat } from '../repeat.ts'
-import { type Config, readConfig } from '../config.ts'
+import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { stopSignal } from './stop-signal.ts'
+import { readStartedConfig } from './started-portal.ts'
 import { exitOnUncaught } from './uncaught.ts'
+import { warnOfUnknownSettings } from './unknown-settings.ts'
 
 export function addWorkerCommand(program: Command): void {
   program
     .command('worker')
     .description('Send what is queued and forget what has expired, for portals that do not (IN_PROCESS_WORKER=false).')
     .action(async () => {
-      const config = readConfig()
+      const config = await readStartedConfig()
       const logger = createLogger(config.logLevel)
       exitOnUncaught(logger)
+      warnOfUnknownSettings(logger)
       await work(config, logger, stopSignal())
       process.exit(0)
     })

@@ -1,4 +1,5 @@
 import type { SendMailOptions } from 'nodemailer'
+import { parseSender } from './sender.ts'
 
 /** A composed message with an address on it. */
 export interface Mail {
@@ -20,23 +21,20 @@ export interface Carrier {
 
 /** A mail as nodemailer takes it. Nothing in it is a file name or a URL to fetch. */
 export function mimeOf({ id, from, to, subject, text, html, at }: Mail): SendMailOptions {
+  const sender = parseSender(from)
   return {
     // An object is never read as a list of addresses.
     to: { name: '', address: to },
-    from,
+    from: sender,
     subject,
     text,
     html,
     date: at,
-    messageId: `<${id}@${domainOf(from)}>`,
+    messageId: `<${id}@${sender.address.slice(sender.address.lastIndexOf('@') + 1)}>`,
     // Out-of-office answers and the like go nowhere (RFC 3834 §5; the other is Exchange's).
     headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
     xMailer: false,
     disableFileAccess: true,
     disableUrlAccess: true,
   }
-}
-
-function domainOf(from: string): string {
-  return /@([^@\s>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost'
 }

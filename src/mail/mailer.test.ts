@@ -75,6 +75,24 @@ test('a mail arrives as text and as HTML, to one person, from us', async () => {
   assert.ok(mail.html.includes(`href="${LINK}"`))
 })
 
+test('the sender is one mailbox, whatever its name holds, in a domain of any alphabet', async () => {
+  for (const [index, [from, name, address]] of (
+    [
+      ['Team: Support <id@example.test>', 'Team: Support', 'id@example.test'],
+      ['"Team: \\"A\\"; B, <C>" <id@example.test>', 'Team: "A"; B, <C>', 'id@example.test'],
+      ['Ärzte, Köln <id@example.test>', 'Ärzte, Köln', 'id@example.test'],
+      ['Почта <id@почта.рф>', 'Почта', 'id@xn--80a1acny.xn--p1ai'],
+      ['id@почта.рф', '', 'id@xn--80a1acny.xn--p1ai'],
+      [' <id@example.test> ', '', 'id@example.test'],
+    ] as const
+  ).entries()) {
+    await mailerFor({ smtpUrl: mailbox.url, from }).send(ada.email, message, `sender-${index}`)
+    const domain = address.slice(3)
+    const mail = await mailbox.waitFor(({ headers }) => headers['message-id'] === `<sender-${index}@${domain}>`)
+    assert.deepEqual((await PostalMime.parse(mail.raw)).from, { name, address })
+  }
+})
+
 test('programs that answer mails are told not to, and nothing says what sent it', async () => {
   await mailerFor({ smtpUrl: mailbox.url }).send(ada.email, message, 'headers')
   const mail = await mailbox.waitFor(({ headers }) => headers['message-id']?.startsWith('<headers@') ?? false)

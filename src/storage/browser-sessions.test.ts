@@ -91,6 +91,39 @@ for (const [name, openStore] of [
   })
 }
 
+test('a session lasts as long as its cookie, whatever the time zone of the database is, and when it changes', async () => {
+  const database = await createDatabase()
+  await migrate(database.databaseUrl)
+  const name = new URL(database.databaseUrl).pathname.slice(1)
+  const inZone = async <T>(zone: string, act: (store: session.Store) => Promise<T>): Promise<T> => {
+    const postgres = openPostgres(database.databaseUrl, () => {}, { connection: 15_000, query: 15_000 })
+    await postgres.pool.query(`ALTER DATABASE ${name} SET TimeZone = '${zone}'`)
+    await postgres.close()
+    const opened = openPostgres(database.databaseUrl, () => {}, { connection: 15_000, query: 15_000 })
+    try {
+      return await act(postgresBrowserSessions(opened.pool, (error) => assert.fail(String(error))))
+    } finally {
+      await opened.close()
+    }
+  }
+  const find = async (store: session.Store, id: string) =>
+    new Promise((resolve) => store.get(id, (_error, found) => resolve(found ?? null)))
+  try {
+    await inZone('Pacific/Kiritimati', async (store) => {
+      await new Promise((resolve) => store.set('lasts', visit('ada'), resolve))
+      await new Promise((resolve) => store.set('is over', visit('ada', -60_000), resolve))
+    })
+    for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago', 'UTC']) {
+      await inZone(zone, async (store) => {
+        assert.notEqual(await find(store, 'lasts'), null, zone)
+        assert.equal(await find(store, 'is over'), null, zone)
+      })
+    }
+  } finally {
+    await database.drop()
+  }
+})
+
 function failed(error: unknown): error is Error {
   return error !== null && error !== undefined
 }

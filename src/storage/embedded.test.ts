@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -10,7 +10,7 @@ import pg from 'pg'
 import { authentication, startImpostor } from '../testing/impostor.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { startEmbedded } from './embedded.ts'
-import { SYSTEM_FOLDER } from './embedded-owner.ts'
+import { findOwner, SYSTEM_FOLDER } from './embedded-owner.ts'
 
 const GUEST = join(import.meta.dirname, '../testing/embedded-guest.ts')
 
@@ -33,6 +33,37 @@ test('an empty folder becomes a database, and a second start finds what the firs
   const second = await startEmbedded(folder)
   assert.equal(await ask(second.ownerUrl, 'SELECT answer FROM kept'), 'kept')
   await second.leave()
+})
+
+test('a user id without a name makes and runs a database', async () => {
+  const user = process.getuid?.() === 0 ? { uid: 12_345, gid: 12_345 } : {}
+  const open = join(root.path, 'nameless')
+  await mkdir(open, { mode: 0o777 })
+  await chmod(root.path, 0o755)
+  await chmod(open, 0o777)
+  const guest = startGuest(join(open, 'data'), '', user)
+  await guest.prints(1)
+  const url = guest.lines()[0] as string
+  assert.equal(await ask(url, 'SELECT 1 AS answer'), 1)
+  await guest.leave()
+})
+
+test('a file of a server that is gone, whose process id another program has, is no obstacle', async () => {
+  const stale = join(root.path, 'stale')
+  await (await startEmbedded(stale)).leave()
+  const cluster = join(await realpath(join(stale, 'postgres')), 'cluster')
+  const other = spawn('/bin/sleep', ['60'], { ...(await findOwner()) })
+  try {
+    await writeFile(join(cluster, 'postmaster.pid'), `${other.pid}\n${cluster}\n0\n1\n\n127.0.0.1\n`)
+    const heard: string[] = []
+    const here = await startEmbedded(stale, (error) => heard.push(String(error)))
+    assert.equal(await ask(here.ownerUrl, 'SELECT 1 AS answer'), 1)
+    await here.leave()
+    assert.match(heard.join('\n'), new RegExp(`postmaster\\.pid named process ${other.pid}`))
+    assert.equal(other.exitCode, null)
+  } finally {
+    other.kill()
+  }
 })
 
 test('a process joins the server that another one has started', async () => {
@@ -253,8 +284,8 @@ test('the log holds no value of any statement', async () => {
   assert.equal(log.includes('STATEMENT'), false)
 })
 
-function startGuest(data: string, ...task: string[]) {
-  const child = spawn(process.execPath, [GUEST, data, ...task], { stdio: ['pipe', 'pipe', 'inherit'] })
+function startGuest(data: string, task = '', user: { uid?: number; gid?: number } = {}) {
+  const child = spawn(process.execPath, [GUEST, data, task], { stdio: ['pipe', 'pipe', 'inherit'], ...user })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   const lines = () => output.split('\n').slice(0, -1)

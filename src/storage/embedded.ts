@@ -3,6 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -22,6 +23,8 @@ export interface EmbeddedPostgres {
 }
 
 const START_LIMIT_MS = 30_000
+/** After so long (ms) it is said what is waited for. */
+const QUIET_MS = 3000
 const DATABASE = 'gatehouse'
 const OWNER = 'gatehouse'
 const ROLE = 'gatehouse_portal'
@@ -44,13 +47,18 @@ export async function startEmbedded(
   const password = (await fs.readFile(join(home, 'password'), 'utf8')).trim()
   const cluster = join(home, 'cluster')
 
-  const find = async (port: number | null) => joinOrStart(cluster, home, password, binaries, owner, port)
+  const find = async (port: number | null) => joinOrStart({ cluster, home, password, binaries, owner, port, onTrouble })
   const presence = await stay(find, password, onTrouble)
   return {
     url: urlOf(ROLE, passwordOfRole(password), presence.port),
     ownerUrl: urlOf(OWNER, password, presence.port),
     leave: () => presence.end(cluster),
   }
+}
+
+/** True where an embedded database has been made, whether it runs or not. */
+export async function hasEmbedded(dataDir: string): Promise<boolean> {
+  return exists(join(dataDir, 'postgres', 'password'))
 }
 
 /** With what refuses any server but ours: after a crash another program may listen on the port (libpq's `require_auth`). */
@@ -110,31 +118,73 @@ async function initialize(home: string, binaries: Binaries, owner: Owner | null)
     'UTF8',
     '--no-locale',
   ]
-  const child = spawn(binaries.initdb, args, { ...launch(binaries, owner), stdio: ['ignore', 'ignore', 'pipe'] })
+  const [program, ...words] = [...(hasUserName() ? [] : AS_NOBODY), binaries.initdb, ...args]
+  const child = spawn(program as string, words, {
+    ...launch(binaries, owner),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let complaint = ''
   child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
   const code = await exitOf(child)
   await fs.rm(passwordForInitdb)
-  if (code !== 0) throw new Error(`the embedded database could not be made: ${complaint.trim()}`)
+  if (code === 0) return
+  const advice = hasUserName()
+    ? ''
+    : `; the user id ${process.getuid?.()} has no name here, which initdb asks for: add it to /etc/passwd, or set DATABASE_URL`
+  throw new Error(`the embedded database could not be made: ${complaint.trim()}${advice}`)
+}
+
+/** initdb asks for the name of its user, which a container that runs with any user id does not have. */
+function hasUserName(): boolean {
+  try {
+    userInfo()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** In a user namespace of its own, where the same user is called nobody; what it writes belongs to the user outside. */
+const AS_NOBODY = ['/usr/bin/unshare', '--user', '--map-user=65534', '--map-group=65534', '--']
+
+/** What it takes to find the server of a cluster, or to start it. */
+interface Search {
+  cluster: string
+  home: string
+  password: string
+  binaries: Binaries
+  owner: Owner | null
+  /** Null for any port. */
+  port: number | null
+  onTrouble: (error: unknown) => void
 }
 
 /** The port of the living server on this cluster, which is started when there is none. */
-async function joinOrStart(
-  cluster: string,
-  home: string,
-  password: string,
-  binaries: Binaries,
-  owner: Owner | null,
-  port: number | null,
-): Promise<number> {
-  const limit = Date.now() + START_LIMIT_MS
-  while (Date.now() < limit) {
+async function joinOrStart({ cluster, home, password, binaries, owner, port, onTrouble }: Search): Promise<number> {
+  const begun = Date.now()
+  let isQuiet = true
+  const isInTime = () => {
+    if (isQuiet && Date.now() > begun + QUIET_MS) {
+      isQuiet = false
+      onTrouble(
+        new Error(`waiting for the server of the embedded database, whose log is ${join(home, 'postgres.log')}`),
+      )
+    }
+    return Date.now() < begun + START_LIMIT_MS
+  }
+  while (isInTime()) {
     const running = await readPostmaster(cluster)
-    if (running !== null && (await serves(running.port, password, cluster))) return running.port
+    if (running !== null) {
+      if (await serves(running.port, password, cluster)) return running.port
+      if (await isForeign(running.pid)) {
+        onTrouble(new Error(`postmaster.pid named process ${running.pid}, which is no PostgreSQL, and was removed`))
+        await fs.rm(join(cluster, 'postmaster.pid'), { force: true })
+      }
+    }
 
     // A second server on one cluster is refused by PostgreSQL itself, so whoever loses this race joins the winner.
     const exited = await start(cluster, home, binaries, owner, port ?? (await findFreePort()))
-    while (Date.now() < limit && !exited.yes) {
+    while (isInTime() && !exited.yes) {
       const started = await readPostmaster(cluster)
       if (started !== null && (await serves(started.port, password, cluster))) return started.port
       await sleep(25)
@@ -142,6 +192,15 @@ async function joinOrStart(
     await sleep(100)
   }
   throw new Error(`the embedded database did not start; its log is ${join(home, 'postgres.log')}`)
+}
+
+/**
+ * True for a process that lives and is no PostgreSQL: after a crash or in a new container its id belongs to another program,
+ * and PostgreSQL would take that for a server of the same cluster. False where a process cannot be looked at.
+ */
+async function isForeign(pid: number): Promise<boolean> {
+  const commandLine = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return commandLine !== '' && !/(?:^|\/)postgres(?:\0|:|$)/.test(commandLine)
 }
 
 async function start(
@@ -341,9 +400,12 @@ function launch(binaries: Binaries, owner: Owner | null) {
   }
 }
 
+/** Null also for a program that is not there. */
 async function exitOf(child: ChildProcess): Promise<number | null> {
-  const [code] = (await once(child, 'exit')) as [number | null]
-  return code
+  return once(child, 'exit').then(
+    ([code]) => code as number | null,
+    () => null,
+  )
 }
 
 async function exists(path: string): Promise<boolean> {

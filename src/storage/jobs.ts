@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
 import { type JobOutcome, type JobWorker, type Pace, startJobWorker } from './job-worker.ts'
-import type { Queryable } from './postgres.ts'
-import { QUEUE_SCHEMA } from './queue-tables.ts'
+import { currentSchema, type Queryable } from './postgres.ts'
+import { asPgBossSchema, queueSchemaOf } from './queue-tables.ts'
 
 /** Work that must be done, if need be later and again: it is written down in the database, with whatever it belongs to. */
 export interface Jobs {
@@ -104,7 +104,7 @@ async function open(db: Queryable, onError: (error: Error) => void): Promise<PgB
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
     db: asPgBoss(db),
-    schema: QUEUE_SCHEMA,
+    schema: asPgBossSchema(queueSchemaOf(await currentSchema(db))),
     // The role of a running portal may not change tables.
     migrate: false,
     schedule: false,

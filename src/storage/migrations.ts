@@ -2,7 +2,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'
-import { keepFromEndingTheProcess } from './postgres.ts'
+import { schemaOf, withSchema } from './database-url.ts'
+import { currentSchema, DatabaseUnfit, keepFromEndingTheProcess } from './postgres.ts'
 import { migrateQueues } from './queue-tables.ts'
 import { grantToPortal } from './role.ts'
 import { clientClassOf } from './scram-client.ts'
@@ -20,15 +21,13 @@ const LOCK = 72707369
  * @returns the names applied now, in order.
  */
 export async function migrate(url: string, { folder = FOLDER, portalUrl = url } = {}): Promise<string[]> {
-  const client = new (clientClassOf(url))({
-    connectionString: url,
-    connectionTimeoutMillis: 10_000,
-    application_name: `gatehouse/${process.pid}`,
-  })
-  keepFromEndingTheProcess(client)
-  await client.connect()
+  const schema = schemaOf(url) ?? schemaOf(portalUrl)
+  const connectionString = withSchema(url, schema)
+  const [client, guard] = [openClient(connectionString), openClient(connectionString)]
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK])
+    await Promise.all([client.connect(), guard.connect()])
+    await lock(guard)
+    await makeSchema(client, schema)
     const applied = await applyMissing(client, folder)
     await migrateQueues(client)
     if (roleOf(portalUrl) !== roleOf(url)) await grantToPortal(client, roleOf(portalUrl))
@@ -37,9 +36,39 @@ export async function migrate(url: string, { folder = FOLDER, portalUrl = url } 
     if ((error as { code?: unknown }).code === INSUFFICIENT_PRIVILEGE) throw new MigrationRefused(error)
     throw error
   } finally {
-    // Closing the connection gives the lock back.
     await client.end()
+    // What gives the lock back is the end of its transaction: a pooler keeps the connection.
+    await guard.query('ROLLBACK').catch(() => {})
+    await guard.end()
   }
+}
+
+function openClient(connectionString: string): pg.Client {
+  const client = new (clientClassOf(connectionString))({
+    connectionString,
+    connectionTimeoutMillis: 10_000,
+    application_name: `gatehouse/${process.pid}`,
+  })
+  keepFromEndingTheProcess(client)
+  return client
+}
+
+/** Holds the lock in a transaction of its own: what belongs to a session, a pooler in transaction mode gives to others. */
+async function lock(guard: pg.Client): Promise<void> {
+  await guard.query('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0')
+  await guard.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
+}
+
+/** The schema that the URL names, as Prisma does it. */
+async function makeSchema(client: pg.Client, schema: string | null): Promise<void> {
+  if (schema === null) return
+  const found = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
+  if (found.rowCount === 0) await client.query(`CREATE SCHEMA ${client.escapeIdentifier(schema)}`)
+  const current = await currentSchema(client)
+  if (current !== schema)
+    throw new DatabaseUnfit(
+      `the database is migrated in schema ${current}, not in ${schema} as the URL says: behind a connection pooler, set it with ALTER ROLE … SET search_path`,
+    )
 }
 
 /** SQLSTATE 42501. */

@@ -1,11 +1,12 @@
 import pg from 'pg'
 import type { PrismaClient } from './client/client.ts'
-import { clientClassOf } from './scram-client.ts'
+import { withSchema } from './database-url.ts'
+import { clientClassOf, withoutPreparedStatements } from './scram-client.ts'
 
 export interface Postgres {
   pool: pg.Pool
   /** For what is asked seldom; it is loaded when it is first asked for, because it costs a process 30 MB. */
-  prisma(): Promise<PrismaClient>
+  prisma(schema?: string): Promise<PrismaClient>
   close(): Promise<void>
 }
 
@@ -15,6 +16,11 @@ export type Queryable = Pick<pg.Pool, 'query'>
 /** An operator waits (ms) for what ends a hundred thousand families. */
 export const OPERATOR_PATIENCE_MS = 600_000
 
+export interface PostgresOptions {
+  /** False where a pooler gives each transaction another connection of the server. */
+  preparedStatements?: boolean
+}
+
 /**
  * One pool serves Prisma and the named statements of the hot paths. `onError` hears of idle connections that break;
  * `patience` is how long a connection, and a query, may take (ms), also when the server hangs instead of refusing.
@@ -23,10 +29,12 @@ export function openPostgres(
   url: string,
   onError: (error: Error) => void,
   patience: { connection: number; query: number },
+  { preparedStatements = true }: PostgresOptions = {},
 ): Postgres {
+  const Client = clientClassOf(url)
   const pool = new pg.Pool({
-    Client: clientClassOf(url),
-    connectionString: url,
+    Client: preparedStatements ? Client : withoutPreparedStatements(Client),
+    connectionString: withSchema(url),
     max: 10,
     connectionTimeoutMillis: patience.connection,
     query_timeout: patience.query,
@@ -38,7 +46,7 @@ export function openPostgres(
 
   return {
     pool,
-    prisma: () => (prisma ??= openPrisma(pool)),
+    prisma: (schema = 'public') => (prisma ??= openPrisma(pool, schema)),
     async close() {
       await (await prisma)?.$disconnect()
       await pool.end()
@@ -46,13 +54,63 @@ export function openPostgres(
   }
 }
 
-async function openPrisma(pool: pg.Pool): Promise<PrismaClient> {
+async function openPrisma(pool: pg.Pool, schema: string): Promise<PrismaClient> {
   const [{ PrismaPg }, { PrismaClient }] = await Promise.all([
     import('@prisma/adapter-pg'),
     import('./client/client.ts'),
   ])
-  return new PrismaClient({ adapter: new PrismaPg(pool) })
+  // Prisma writes the name of the schema into its statements.
+  return new PrismaClient({ adapter: new PrismaPg(pool, { schema }) })
 }
+
+/** The schema that everything is in. @throws DatabaseUnfit where there is none */
+export async function currentSchema(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ schema: string | null }>('SELECT current_schema() AS schema')
+  const schema = rows[0]?.schema ?? null
+  if (schema === null)
+    throw new DatabaseUnfit('the search_path of the role of the database names no schema that exists')
+  return schema
+}
+
+/** The database cannot be used the way it is connected; the message says what to change. */
+export class DatabaseUnfit extends Error {}
+
+/**
+ * Fails where the connections of the pool do not keep what belongs to a session: prepared statements, which PgBouncer before
+ * 1.21 loses between transactions, and the schema of the URL, which it may ignore.
+ * @returns the schema that they are in
+ */
+export async function checkSessions(pool: pg.Pool, { schema }: { schema: string | null }): Promise<string> {
+  const current = await currentSchema(pool)
+  if (schema !== null && schema !== current)
+    throw new DatabaseUnfit(
+      `the connections of DATABASE_URL are in schema ${current}, not in ${schema} as it says: behind a pooler, set it with ALTER ROLE … SET search_path`,
+    )
+  const [one, other] = await Promise.all([pool.connect(), pool.connect()])
+  try {
+    // A server's connection that both have in turn would be asked for the statement of the other one, under its name.
+    for (const [client, answer] of [
+      [one, 1],
+      [other, 2],
+      [one, 1],
+      [other, 2],
+    ] as const)
+      await client.query({ name: 'session-check', text: `SELECT ${answer}` })
+    return current
+  } catch (error) {
+    if (!LOST_STATEMENT.has(codeOf(error) ?? '')) throw error
+    throw new DatabaseUnfit(
+      'DATABASE_URL leads through a connection pooler in transaction mode, such as PgBouncer, which loses prepared statements: set PREPARED_STATEMENTS=off, or connect to PostgreSQL itself',
+      { cause: error },
+    )
+  } finally {
+    one.release()
+    other.release()
+  }
+}
+
+/** SQLSTATEs: duplicate_prepared_statement, invalid_sql_statement_name. */
+const LOST_STATEMENT = new Set(['42P05', '26000'])
 
 /**
  * A client that emits `error` without a listener ends the process. The pool listens only while a client is idle: it stops

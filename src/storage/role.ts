@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { QUEUE_SCHEMA } from './queue-tables.ts'
+import { currentSchema } from './postgres.ts'
+import { queueSchemaOf } from './queue-tables.ts'
 
 interface Relation {
   schema: string
@@ -11,28 +12,27 @@ interface Relation {
  * audit log it can neither change nor delete. A role that owns the tables could always give itself everything again.
  */
 export async function grantToPortal(client: pg.Client, role: string): Promise<void> {
-  if (await hasAll(client, role)) return
-  const { rows: tables } = await client.query<Relation>(TABLES, [QUEUE_SCHEMA])
-  const { rows: sequences } = await client.query<Relation>(SEQUENCES, [QUEUE_SCHEMA])
+  const queueSchema = queueSchemaOf(await currentSchema(client))
+  if (await hasAll(client, role, queueSchema)) return
+  const { rows: tables } = await client.query<Relation>(TABLES, [queueSchema])
+  const { rows: sequences } = await client.query<Relation>(SEQUENCES, [queueSchema])
   const schemas = new Set([...tables, ...sequences].map(({ schema }) => client.escapeIdentifier(schema)))
   const names = (rows: Relation[]) =>
     rows.map(({ schema, name }) => `${client.escapeIdentifier(schema)}.${client.escapeIdentifier(name)}`).join(', ')
   const to = client.escapeIdentifier(role)
-  await client.query(`BEGIN;
-    GRANT USAGE ON SCHEMA ${[...schemas].join(', ')} TO ${to};
+  await client.query(`GRANT USAGE ON SCHEMA ${[...schemas].join(', ')} TO ${to};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ${names(tables)} TO ${to};
     REVOKE UPDATE, DELETE ON audit_events FROM ${to};
     REVOKE INSERT, UPDATE, DELETE ON _prisma_migrations FROM ${to};
     GRANT USAGE ON SEQUENCE ${names(sequences)} TO ${to};
-    GRANT EXECUTE ON FUNCTION anonymize_audit_events TO ${to};
-    COMMIT`)
+    GRANT EXECUTE ON FUNCTION anonymize_audit_events TO ${to}`)
 }
 
 /** Asked at every start: a GRANT writes to the catalog, also where it changes nothing. */
-async function hasAll(client: pg.Client, role: string): Promise<boolean> {
+async function hasAll(client: pg.Client, role: string, queueSchema: string): Promise<boolean> {
   const { rows } = await client.query<{ complete: boolean }>(
     `SELECT bool_and(has_table_privilege($2, format('%I.%I', schema, name), 'SELECT')) AS complete FROM (${TABLES}) tables`,
-    [QUEUE_SCHEMA, role],
+    [queueSchema, role],
   )
   return rows[0]?.complete === true
 }

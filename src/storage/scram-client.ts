@@ -61,6 +61,19 @@ export function clientClassOf(url: string): typeof pg.Client {
   return URL.parse(url)?.searchParams.get('require_auth') === 'scram-sha-256' ? ScramClient : pg.Client
 }
 
+/** A client whose statements have no name, for a pooler that gives each transaction another connection of the server. */
+export function withoutPreparedStatements(Client: typeof pg.Client): typeof pg.Client {
+  const { query } = Client.prototype as unknown as { query(...args: unknown[]): unknown }
+  class UnnamedClient extends Client {}
+  Object.assign(UnnamedClient.prototype, {
+    query(this: pg.Client, first: unknown, ...others: unknown[]) {
+      const isNamed = typeof first === 'object' && first !== null && 'name' in first && 'text' in first
+      return query.call(this, isNamed ? { ...first, name: undefined } : first, ...others)
+    },
+  })
+  return UnnamedClient
+}
+
 /** What is thrown at a packet ends its connection, where it would end the process; the rest of the packet is not read. */
 function refuseByThrowing(stream: Socket): void {
   const emit = stream.emit.bind(stream) as (event: string | symbol, ...args: unknown[]) => boolean

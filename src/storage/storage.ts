@@ -3,11 +3,12 @@ import type { Logger } from '../logger.ts'
 import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
 import { type Codes, postgresCodes, redisCodes } from './codes.ts'
 import { type Counters, postgresCounters, redisCounters } from './counters.ts'
+import { schemaOf, settleTls } from './database-url.ts'
 import { startEmbedded } from './embedded.ts'
 import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
 import { type Jobs, openJobs } from './jobs.ts'
 import { migrate } from './migrations.ts'
-import { openPostgres, type Postgres } from './postgres.ts'
+import { checkSessions, openPostgres, type Postgres } from './postgres.ts'
 import { openRedis } from './redis.ts'
 
 export interface Storage extends Pick<Postgres, 'pool' | 'prisma'> {
@@ -31,6 +32,8 @@ export interface StorageOptions {
   logger: Logger
   clock: () => Date
   storePatience: number
+  /** False where the URL leads through a pooler that loses prepared statements. */
+  preparedStatements?: boolean
   /** How long a query may take (ms) when nobody waits for a page; without it, no longer than anything else. */
   queryPatience?: number
 }
@@ -44,19 +47,28 @@ export async function openStorage({
   logger,
   clock,
   storePatience,
+  preparedStatements = true,
   queryPatience = storePatience,
 }: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
       ? await startEmbedded(dataDir, (error) => logger.warn({ error }, 'the embedded database is looked for again'))
       : null
-  const url = databaseUrl ?? (embedded?.url as string)
-  const applied = await migrate(migrationUrl ?? embedded?.ownerUrl ?? url, { portalUrl: url })
+  const url = embedded?.url ?? (await settleTls(databaseUrl as string))
+  const ownerUrl = embedded?.ownerUrl ?? (migrationUrl === null ? url : await settleTls(migrationUrl))
+  const applied = await migrate(ownerUrl, { portalUrl: url })
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrations applied')
 
-  const { pool, prisma, close } = openPostgres(url, (error) => logger.warn({ error }, 'a database connection broke'), {
-    connection: storePatience,
-    query: queryPatience,
+  const { pool, prisma, close } = openPostgres(
+    url,
+    (error) => logger.warn({ error }, 'a database connection broke'),
+    { connection: storePatience, query: queryPatience },
+    { preparedStatements },
+  )
+  const schema = await checkSessions(pool, { schema: schemaOf(url) }).catch(async (error: unknown) => {
+    await close()
+    await embedded?.leave()
+    throw error
   })
   const redis =
     redisUrl === null ? null : await openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
@@ -67,7 +79,7 @@ export async function openStorage({
 
   return {
     pool,
-    prisma,
+    prisma: () => prisma(schema),
     jobs,
     handshakes,
     codes: redis === null ? postgresCodes(pool) : redisCodes(pool, handshakes),

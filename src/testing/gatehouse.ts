@@ -8,12 +8,18 @@ const PROGRAM = join(import.meta.dirname, '../gatehouse.ts')
 export interface Finished {
   code: number | null
   stdout: string
+  /** Without the line that says which portal it works on. */
   stderr: string
 }
 
 /** Runs `gatehouse …` as an operator does: a process of its own, with this environment and nothing else. */
-export async function gatehouse(args: string[], env: Record<string, string>, input = ''): Promise<Finished> {
-  return startGatehouse(args, env, input).finished
+export async function gatehouse(
+  args: string[],
+  env: Record<string, string>,
+  input = '',
+  cwd?: string,
+): Promise<Finished> {
+  return startGatehouse(args, env, input, cwd).finished
 }
 
 export interface Running {
@@ -21,14 +27,23 @@ export interface Running {
   finished: Promise<Finished>
   /** What it has printed so far. */
   printed(): string
+  /** Every word of its standard error so far. */
+  complained(): string
   /** Waits until it has printed this. */
   says(words: string): Promise<void>
   /** Ends it for good, whatever state it is in. */
   kill(): Promise<void>
 }
 
-export function startGatehouse(args: string[], env: Record<string, string>, input = ''): Running {
+export function startGatehouse(
+  args: string[],
+  env: Record<string, string>,
+  input = '',
+  cwd = import.meta.dirname,
+): Running {
   const child = spawn(process.execPath, [PROGRAM, ...args], {
+    // Not where a developer keeps a .env.
+    cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -36,7 +51,10 @@ export function startGatehouse(args: string[], env: Record<string, string>, inpu
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
   child.stdin.on('error', () => {}).end(input)
-  const finished = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }))
+  const finished = once(child, 'close').then(([code]) => {
+    const stderr = output.stderr.replace(/^gatehouse: .+, issuer .+\n/m, '')
+    return { code: code as number | null, ...output, stderr }
+  })
 
   const kill = stopBeforeExit(async () => {
     child.kill('SIGKILL')
@@ -46,6 +64,7 @@ export function startGatehouse(args: string[], env: Record<string, string>, inpu
     child,
     finished,
     printed: () => output.stdout,
+    complained: () => output.stderr,
     kill,
     async says(words) {
       while (!output.stdout.includes(words)) {

@@ -79,7 +79,7 @@ function settings(port: number): string[] {
 }
 
 // PostgreSQL refuses to run as root.
-async function findUnprivilegedUser(machine: Machine): Promise<User> {
+export async function findUnprivilegedUser(machine: Machine): Promise<User> {
   for (const name of ['postgres', 'nobody']) {
     try {
       const ask = (flag: string) => run('id', [flag, name], { limit: 10_000, env: machine.env })
@@ -88,5 +88,5 @@ async function findUnprivilegedUser(machine: Machine): Promise<User> {
       continue
     }
   }
-  throw new Error('PostgreSQL does not run as root, and there is neither a user postgres nor nobody')
+  throw new Error('this program does not run as root, and there is neither a user postgres nor nobody')
 }

@@ -1,0 +1,12 @@
+import { ConfigError } from '../config.ts'
+
+/** Adds the settings of `.env` in the current folder; what the environment has already wins. */
+export function loadEnvironmentFile(): void {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT')
+      throw new ConfigError(`Gatehouse cannot start: .env cannot be read (${code ?? String(error)}).`)
+  }
+}

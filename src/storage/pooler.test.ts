@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { notesApp } from '../testing/apps.ts'
+import { Browser } from '../testing/browser.ts'
+import { Client, type Tokens } from '../testing/client.ts'
+import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { gatehouse } from '../testing/gatehouse.ts'
+import { ada } from '../testing/people.ts'
+import { TEST_SECRET } from '../testing/portal.ts'
+import { startTestServer } from '../testing/server.ts'
+import { startPgbouncer } from '../testing/services/pgbouncer.ts'
+import type { Service } from '../testing/services/service.ts'
+import { migrate } from './migrations.ts'
+
+let database: TestDatabase
+let pooler: Service
+let pooled: TestDatabase
+
+before(async () => {
+  database = await createDatabase()
+  pooler = await startPgbouncer(database.databaseUrl)
+  pooled = { ...database, databaseUrl: pooler.url }
+})
+after(async () => {
+  await pooler.stop()
+  await database.drop()
+})
+
+test('processes that start together through a pooler migrate once, and leave no lock behind', async () => {
+  const applied = await Promise.all(Array.from({ length: 4 }, async () => migrate(pooled.databaseUrl)))
+  assert.equal(applied.flat().length, new Set(applied.flat()).size)
+  assert.ok(applied.flat().length > 0)
+  assert.deepEqual(await migrate(database.databaseUrl), [])
+})
+
+test('a pooler that loses prepared statements is found at the start, and the setting for it named', async () => {
+  const env = { GATEHOUSE_SECRET: TEST_SECRET, DATABASE_URL: pooled.databaseUrl }
+  const { code, stdout, stderr } = await gatehouse(['user', 'list'], env)
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.match(stderr, /connection pooler in transaction mode.*PREPARED_STATEMENTS=off/)
+  assert.doesNotMatch(stderr, /postgresql:/)
+  assert.equal((await gatehouse(['user', 'list'], { ...env, PREPARED_STATEMENTS: 'off' })).code, 0)
+})
+
+test('with unnamed statements a portal does everything through a pooler, many requests at once', async () => {
+  const server = await startTestServer({ database: pooled, env: { PREPARED_STATEMENTS: 'off' } })
+  try {
+    await server.addIdentity(ada)
+    const redirectUri = 'https://notes.example.test/callback'
+    const notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), redirectUri)
+    const browser = new Browser(server.url)
+    await browser.signIn(ada)
+    const tokens = await Promise.all(Array.from({ length: 8 }, async () => notes.connect(browser)))
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(
+        tokens.map(async (each, index) => {
+          const response = await notes.refresh(each.refresh_token)
+          assert.equal(response.status, 200)
+          tokens[index] = (await response.json()) as Tokens
+        }),
+      )
+    }
+    assert.equal((await browser.get('/dashboard')).status, 200)
+    assert.equal((await browser.post('/logout', {})).status, 303)
+    assert.doesNotMatch(server.log(), /"level":"error"/)
+  } finally {
+    await server.close()
+  }
+})

@@ -2,7 +2,7 @@ import { insertAuditEvents } from '../storage/audit.ts'
 import { lockIdentity } from '../storage/identities.ts'
 import { deleteMailLinks, findMailLinkOf } from '../storage/mail-links.ts'
 import { transaction } from '../storage/postgres.ts'
-import { addressProblem } from './addresses.ts'
+import { addressProblem, canonicalAddress } from './addresses.ts'
 import { admitAddressChange, mayMail } from './guessing.ts'
 import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import { makeMailLink, type MailLinkRow } from './mail-links.ts'
@@ -23,7 +23,7 @@ export async function askForAddressChange(
   place: Place,
 ): Promise<AddressChangeOutcome | Lapsed> {
   const { id: identitySessionId, identityId, email: current } = signedIn
-  const email = wanted.trim()
+  const email = canonicalAddress(wanted)
   const problem = email === current ? 'This is your address already.' : addressProblem(email)
   if (problem !== null) return { kind: 'refused', problem }
 

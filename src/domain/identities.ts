@@ -16,10 +16,10 @@ import {
 } from '../storage/identities.ts'
 import { isUniqueViolation, transaction } from '../storage/postgres.ts'
 import { addressKey } from './address-keys.ts'
-import { addressProblem } from './addresses.ts'
+import { addressProblem, canonicalAddress } from './addresses.ts'
 import { mayMail } from './guessing.ts'
 import { endEverythingIn } from './endings.ts'
-import { keyOf } from './login-keys.ts'
+import { keyOf, keyWithInvisible } from './login-keys.ts'
 import { queueMail } from './mail.ts'
 import { announceStale } from './notices.ts'
 import type { PasswordVerdict } from './password-judge.ts'
@@ -58,10 +58,10 @@ export async function examineRegistration(
   const problems: RegistrationProblems = {}
   const nameProblem = userNameProblem(username) ?? (await takenProblem(portal, username))
   if (nameProblem !== null) problems.username = nameProblem
-  const unreachable = addressProblem(email.trim())
+  const unreachable = addressProblem(canonicalAddress(email))
   if (unreachable !== null) problems.email = unreachable
 
-  const verdict = await portal.passwords.judge(password, [username, email.trim()], false, sourceOf(place))
+  const verdict = await portal.passwords.judge(password, [username, canonicalAddress(email)], false, sourceOf(place))
   if (verdict.problem !== null) problems.password = verdict.problem
   return { problems, verdict }
 }
@@ -81,7 +81,7 @@ export async function register(
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
   const username = canonicalUserName(registration.username)
-  const email = registration.email.trim()
+  const email = canonicalAddress(registration.email)
   const passwordHash = await portal.hasher.hash(registration.password, sourceOf(place))
   const now = portal.clock()
   const identity: NewIdentity = {
@@ -136,7 +136,9 @@ async function insertRegistration(
 
 /** Null when nobody has this user name or address. */
 export async function findIdentityByLogin(portal: Portal, login: string): Promise<IdentityRow | null> {
-  return findIdentityByKey(portal.storage, keyOf(login))
+  const [key, keyBefore] = [keyOf(login), keyWithInvisible(login)]
+  const identity = await findIdentityByKey(portal.storage, key)
+  return identity === null && keyBefore !== key ? findIdentityByKey(portal.storage, keyBefore) : identity
 }
 
 /**

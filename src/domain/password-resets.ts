@@ -1,19 +1,14 @@
 import { insertAuditEvents } from '../storage/audit.ts'
 import { deleteDevices } from '../storage/devices.ts'
-import {
-  findIdentity,
-  findIdentityByKey,
-  type IdentityRow,
-  lockIdentity,
-  updatePasswordHash,
-} from '../storage/identities.ts'
+import { findIdentity, type IdentityRow, lockIdentity, updatePasswordHash } from '../storage/identities.ts'
 import { deleteMailLinks } from '../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../storage/postgres.ts'
 import { takeAddressIn } from './address-proofs.ts'
 import { addressKey } from './address-keys.ts'
-import { addressProblem } from './addresses.ts'
+import { addressProblem, canonicalAddress } from './addresses.ts'
 import { admitNewPassword, mayMail } from './guessing.ts'
 import { endEverythingIn } from './endings.ts'
+import { findIdentityByLogin } from './identities.ts'
 import { keyOf } from './login-keys.ts'
 import { LINK_LIVES, lookAtMailLink, useMailLink } from './mail-links.ts'
 import { queueMail } from './mail.ts'
@@ -32,7 +27,7 @@ export type PasswordResetOutcome =
 
 /** The words a person reads who entered what no account can have; null for what one can. */
 export function recoveryProblem(typed: string): string | null {
-  const login = typed.trim()
+  const login = canonicalAddress(typed)
   if (login === '') return 'Enter your user name or e-mail.'
   // No user name has a space in it.
   return /[@\s]/.test(login) ? addressProblem(login) : null
@@ -43,7 +38,7 @@ export function recoveryProblem(typed: string): string | null {
  * the answer nor the work, and the name and the address of one account share its mails of an hour.
  */
 export async function askForPasswordReset(portal: Portal, typed: string, place: Place): Promise<void> {
-  const owner = await findIdentityByKey(portal.storage, keyOf(typed))
+  const owner = await findIdentityByLogin(portal, typed)
   // The mail looks an account up by the key of its address. An account without one has an address that another account holds.
   const email = owner?.emailKey ?? keyOf(typed)
   if (await mayMail(portal, email)) await queueMail(portal, { kind: 'reset-password', email, place })

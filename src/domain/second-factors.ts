@@ -22,6 +22,7 @@ import type { Place, Portal } from './portal.ts'
 import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
 import type { Suspension } from './suspensions.ts'
 import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
+import { plainCode } from './typed-codes.ts'
 
 export { FACTOR_KINDS, type FactorKind }
 
@@ -139,7 +140,7 @@ export async function addTotpKey(
   typed: string,
   place: Place,
 ): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' } | Lapsed> {
-  const proof = await proveTotpEnrolment(portal, signedIn, typed.replaceAll(/\s/g, ''))
+  const proof = await proveTotpEnrolment(portal, signedIn, plainCode(typed))
   if (proof.kind !== 'proved') return proof
   const change: Change = { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place }
   return add(portal, signedIn, change, ONE_TIME_PASSWORD, async (db) => {
@@ -249,7 +250,7 @@ export async function renewRecoveryCodes(
 
 /** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
 async function proveCode(portal: Portal, identityId: string, typed: string, place: Place): Promise<SecondProof | null> {
-  const code = typed.replaceAll(/[\s-]/g, '')
+  const code = plainCode(typed)
   const isProved =
     (await acceptTotpCode(portal, identityId, code)) || (await acceptRecoveryCode(portal, identityId, code, place))
   return isProved ? ONE_TIME_PASSWORD : null

@@ -1,13 +1,13 @@
 import { insertAuditEvents } from '../storage/audit.ts'
-import { findIdentity, findIdentityByKey, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
+import { findIdentity, type IdentityRow, updatePasswordHash } from '../storage/identities.ts'
 import { addressKey } from './address-keys.ts'
 import type { Confirmation } from './audit.ts'
 import { withSecondProof } from './authentication-context.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from './fair-queue.ts'
 import { beginGuess } from './guessing.ts'
+import { findIdentityByLogin } from './identities.ts'
 import { type Proof, proofByPassword } from './identity-sessions.ts'
-import { keyOf } from './login-keys.ts'
 import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
 import { isTooLong } from './passwords.ts'
 import type { Place, Portal } from './portal.ts'
@@ -40,7 +40,7 @@ export async function signIn(
   { login, password, place, deviceHash, confirms }: SignInAttempt,
 ): Promise<SignInOutcome> {
   if (isTooLong(password)) return { kind: 'wrong-credentials', suspension: null }
-  const identity = await findIdentityByKey(portal.storage, keyOf(login))
+  const identity = await findIdentityByLogin(portal, login)
   const isKnown = identity !== null && (await isKnownDevice(portal, identity.id, deviceHash))
   const knownDevice = isKnown ? (deviceHash as Buffer).toString('base64url') : null
   const guess = await beginGuess(portal, {

@@ -13,12 +13,17 @@ export function userNameProblem(name: string): string | null {
   if (!isIdentifier(name)) {
     return 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
   }
-  if (!SCRIPT_PROFILES.some((profile) => profile.test(name))) return 'Use letters of one script only, such as Latin.'
+  if (!isOfOneScript(name)) return 'Use letters of one script only, such as Latin.'
   if (new Set(Array.from(name.matchAll(/\p{Nd}/gu), ([digit]) => zeroOf(digit))).size > 1)
     return 'Use figures of one kind only.'
   // UTS 39 §5.4 counts four.
   if (/\p{M}{4}|(\p{M})\1/u.test(name.normalize('NFD'))) return 'Use fewer accents on one letter.'
   return null
+}
+
+/** Whether all letters are of one script, or of a combination that is used together (UTS 39 §5.2). */
+export function isOfOneScript(text: string): boolean {
+  return SCRIPT_PROFILES.some((profile) => profile.test(text))
 }
 
 /**
@@ -100,8 +105,8 @@ const SCRIPT_PROFILES = [
   return new RegExp(`^[${letters.join('')}]*$`, 'u')
 })
 
-/** Decimal digits stand in runs of ten, from zero on. */
-function zeroOf(digit: string): number {
+/** The code point of the zero of the same kind: decimal digits stand in runs of ten, from zero on. */
+export function zeroOf(digit: string): number {
   const codePoint = digit.codePointAt(0) as number
   let start = codePoint
   while (/\p{Nd}/u.test(String.fromCodePoint(start - 1))) start--

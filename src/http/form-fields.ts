@@ -11,6 +11,11 @@ export function textField(body: unknown, name: string, maximum = 320): string {
   return value
 }
 
+/** A field that people paste into: tabs that came along are left out. @throws RequestRefused (400), as for any other field */
+export function pastedField(body: unknown, name: string, maximum = 320): string {
+  return textField({ [name]: fieldOf(body, name).replaceAll('\t', '') }, name, maximum)
+}
+
 /** A password may hold anything that can be typed; only its length is bounded before it costs anything. */
 export function passwordField(body: unknown, name: string): string {
   const value = fieldOf(body, name)

@@ -1,9 +1,10 @@
 import type { Request, Response } from 'express'
+import { readableAddress } from '../../domain/addresses.ts'
 import { askForAddressChange, findPendingAddressChange, withdrawAddressChange } from '../../domain/address-changes.ts'
 import { isLapsed } from '../../domain/identity-sessions.ts'
 import { portalOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
-import { textField } from '../form-fields.ts'
+import { pastedField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../notices.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -18,7 +19,7 @@ export async function newAddressChange(req: Request, res: Response): Promise<voi
 
 /** POST /settings/email: the same answer, whoever has the new address. */
 export async function createAddressChange(req: Request, res: Response): Promise<void> {
-  const email = textField(req.body, 'email')
+  const email = pastedField(req.body, 'email')
   const act = async () => {
     const outcome = await askForAddressChange(portalOf(req), signedInOf(req), email, req.place)
     switch (outcome.kind) {
@@ -59,6 +60,6 @@ async function show(
     res,
     'address-changes/new',
     { title: 'Change your address', narrow: true },
-    { email, typed, pendingEmail: pending?.email ?? null, problems, wait },
+    { email: readableAddress(email), typed, pendingEmail: pending && readableAddress(pending.email), problems, wait },
   )
 }

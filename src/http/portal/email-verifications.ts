@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { readableAddress } from '../../domain/addresses.ts'
 import { askForAddressProof, lookAtAddressProof, proveAddress } from '../../domain/address-proofs.ts'
 import { isLapsed } from '../../domain/identity-sessions.ts'
 import { portalOf, signedInOf } from '../context.ts'
@@ -21,7 +22,7 @@ export async function showEmailVerification(req: Request, res: Response): Promis
     res,
     'email-verifications/show',
     { title: 'Your address', narrow: true, notice: takeNotice(req, res) },
-    { email, emailVerified, returnTo },
+    { email: readableAddress(email), emailVerified, returnTo },
   )
 }
 
@@ -39,7 +40,17 @@ export async function newEmailVerification(req: ProofRequest, res: Response): Pr
   const proof = await lookAtAddressProof(portalOf(req), req.params.token)
   if (proof === null) return showDeadLink(req, res)
   const title = proof.kind === 'change' ? 'Change your address' : 'Confirm your address'
-  await render(req, res, 'email-verifications/new', { title, narrow: true }, { ...proof, token: req.params.token })
+  await render(
+    req,
+    res,
+    'email-verifications/new',
+    { title, narrow: true },
+    {
+      ...proof,
+      email: readableAddress(proof.email),
+      token: req.params.token,
+    },
+  )
 }
 
 /** POST /verify-email/:token */
@@ -66,6 +77,6 @@ async function showDeadLink(req: ProofRequest, res: Response): Promise<void> {
     res,
     'email-verifications/dead',
     { title: 'This link does not work', narrow: true },
-    { email: signedIn?.email ?? null, emailVerified: signedIn?.emailVerified ?? false },
+    { email: signedIn ? readableAddress(signedIn.email) : null, emailVerified: signedIn?.emailVerified ?? false },
   )
 }

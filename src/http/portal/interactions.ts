@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { readableAddress } from '../../domain/addresses.ts'
 import { proofOf } from '../../domain/identity-sessions.ts'
 import { hasSecondFactor } from '../../domain/second-factors.ts'
 import {
@@ -83,7 +84,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
         res,
         'interactions/address',
         { title: 'Confirm your address first', narrow: true },
-        { appName, email, here: req.originalUrl, cancelAction },
+        { appName, email: readableAddress(email), here: req.originalUrl, cancelAction },
       )
     }
     case 'lost':

@@ -10,7 +10,7 @@ import { admitRecovery } from '../../domain/guessing.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
 import { portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
-import { passwordField, textField } from '../form-fields.ts'
+import { passwordField, pastedField } from '../form-fields.ts'
 import { redirectWith } from '../notices.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
@@ -26,7 +26,7 @@ export async function newForgottenPassword(req: Request, res: Response): Promise
 
 /** POST /forgot-password: the same answer and the same work, whoever has this address. */
 export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
-  const login = textField(req.body, 'email')
+  const login = pastedField(req.body, 'email')
   const portal = portalOf(req)
   const problem = recoveryProblem(login)
   if (problem !== null) {

@@ -14,7 +14,7 @@ import { addSeconds } from '../../domain/time.ts'
 import { portalOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent } from '../event-log.ts'
-import { optionalField, passwordField, textField } from '../form-fields.ts'
+import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
@@ -44,7 +44,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
   const portal = portalOf(req)
   const registration = {
     username: textField(req.body, 'username'),
-    email: textField(req.body, 'email'),
+    email: pastedField(req.body, 'email'),
     password: passwordField(req.body, 'password'),
   }
   const isConfirmed = registration.password === passwordField(req.body, 'password_confirmation')

@@ -126,6 +126,26 @@ test('a wrong code is refused in words, and the next one is asked for', async ()
   assert.equal((await browser.get('/login/second-factor')).status, 200)
 })
 
+test('a wrong recovery code is not told to wait for the next one', async () => {
+  await addTotp(home, clock())
+  const browser = await halfway()
+  for (const code of ['abcd-efgh-jkmn-pqrs', '0123 4567 8901 2345']) {
+    const page = await readPage(await browser.post('/login/second-factor', { code }))
+    assert.deepEqual(page.problems, [
+      'That recovery code is not right, or it was used before. Check how it is written, or use another one.',
+    ])
+  }
+})
+
+test('a code in Arabic-Indic digits, with what came along when it was copied, is the code', async () => {
+  const { key } = await addTotp(home, clock())
+  clock.advance(60)
+  const browser = await halfway()
+  const digits = codeOf(key, clock()).replaceAll(/\d/g, (digit) => String.fromCodePoint(0x660 + Number(digit)))
+  const code = `\u{200b}${digits.slice(0, 3)}\u{a0}-${digits.slice(3)}\t`
+  assert.equal((await browser.post('/login/second-factor', { code })).status, 303)
+})
+
 test('an empty code is asked for, and is no guess; who has to wait keeps the form and the app', async () => {
   await addTotp(home, clock())
   const app = new URL(notes.authorizeUrl())

@@ -4,9 +4,10 @@ import { findIdentity } from '../../domain/identities.ts'
 import type { Proof } from '../../domain/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../../domain/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../../domain/second-factors.ts'
+import { isRecoveryCode } from '../../domain/typed-codes.ts'
 import { portalOf } from '../context.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
-import { optionalField, textField } from '../form-fields.ts'
+import { optionalField, pastedField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -127,12 +128,14 @@ export function missingCode(req: Request): string | null {
 }
 
 export function problemOf(req: Request): string {
-  return 'credential' in answerIn(req)
-    ? 'That passkey was not accepted. Try again, or use a code.'
+  const answer = answerIn(req)
+  if ('credential' in answer) return 'That passkey was not accepted. Try again, or use a code.'
+  return isRecoveryCode(answer.code)
+    ? 'That recovery code is not right, or it was used before. Check how it is written, or use another one.'
     : 'That code is not right, or it was used before. Wait for the next one and try again.'
 }
 
 function answerIn(req: Request): SecondStepAnswer {
   const credential = optionalField(req.body, 'credential', LONGEST_CREDENTIAL)
-  return credential === null ? { code: textField(req.body, 'code', 64) } : { credential }
+  return credential === null ? { code: pastedField(req.body, 'code', 64) } : { credential }
 }

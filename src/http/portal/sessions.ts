@@ -9,7 +9,7 @@ import { signIn, signInByPasskey } from '../../domain/sign-in.ts'
 import { portalOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent, logSuspension } from '../event-log.ts'
-import { optionalField, passwordField, textField } from '../form-fields.ts'
+import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
 import { deviceOf, deviceToKeep, keepDevice } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
@@ -30,7 +30,7 @@ export async function newSession(req: Request, res: Response): Promise<void> {
 /** POST /login */
 export async function createSession(req: Request, res: Response): Promise<void> {
   const portal = portalOf(req)
-  const login = textField(req.body, 'login')
+  const login = pastedField(req.body, 'login')
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
 

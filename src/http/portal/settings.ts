@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { readableAddress } from '../../domain/addresses.ts'
 import { findPendingAddressChange } from '../../domain/address-changes.ts'
 import { countSecondFactors } from '../../domain/second-factors.ts'
 import { portalOf, signedInOf } from '../context.ts'
@@ -15,6 +16,12 @@ export async function showSettings(req: Request, res: Response): Promise<void> {
     res,
     'settings/show',
     { title: 'Settings', nav: 'settings', notice: takeNotice(req, res) },
-    { username, email, emailVerified, pendingEmail: pending?.email ?? null, factorCount },
+    {
+      username,
+      email: readableAddress(email),
+      emailVerified,
+      pendingEmail: pending && readableAddress(pending.email),
+      factorCount,
+    },
   )
 }

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { addTotpKey, factorNameProblem } from '../../domain/second-factors.ts'
 import { beginTotpEnrolment } from '../../domain/totp.ts'
 import { portalOf, signedInOf } from '../context.ts'
-import { textField } from '../form-fields.ts'
+import { pastedField, textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../render.ts'
 import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
@@ -15,7 +15,7 @@ export async function newTotpKey(req: Request, res: Response): Promise<void> {
 /** POST /settings/second-factors/totp */
 export async function createTotpKey(req: Request, res: Response): Promise<void> {
   const name = textField(req.body, 'name')
-  const code = textField(req.body, 'code', 64)
+  const code = pastedField(req.body, 'code', 64)
   const returnTo = returnToIn(req)
   const refuse = async (problems: Problems) => {
     res.status(422)

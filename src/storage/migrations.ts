@@ -23,34 +23,39 @@ const LOCK = 72707369
 export async function migrate(url: string, { folder = FOLDER, portalUrl = url } = {}): Promise<string[]> {
   const schema = schemaOf(url) ?? schemaOf(portalUrl)
   const connectionString = withSchema(url, schema)
-  const [client, guard] = [openClient(connectionString), openClient(connectionString)]
-  try {
-    await Promise.all([client.connect(), guard.connect()])
+  return withClient(connectionString, async (guard) => {
     await lock(guard)
-    await makeSchema(client, schema)
-    const applied = await applyMissing(client, folder)
-    await migrateQueues(client)
-    if (roleOf(portalUrl) !== roleOf(url)) await grantToPortal(client, roleOf(portalUrl))
-    return applied
-  } catch (error) {
-    if ((error as { code?: unknown }).code === INSUFFICIENT_PRIVILEGE) throw new MigrationRefused(error)
-    throw error
-  } finally {
-    await client.end()
-    // What gives the lock back is the end of its transaction: a pooler keeps the connection.
-    await guard.query('ROLLBACK').catch(() => {})
-    await guard.end()
-  }
+    try {
+      return await withClient(connectionString, async (client) => {
+        await makeSchema(client, schema)
+        const applied = await applyMissing(client, folder)
+        await migrateQueues(client)
+        if (roleOf(portalUrl) !== roleOf(url)) await grantToPortal(client, roleOf(portalUrl))
+        return applied
+      })
+    } catch (error) {
+      if ((error as { code?: unknown }).code === INSUFFICIENT_PRIVILEGE) throw new MigrationRefused(error)
+      throw error
+    } finally {
+      // What gives the lock back is the end of its transaction: a pooler keeps the connection.
+      await guard.query('ROLLBACK').catch(() => {})
+    }
+  })
 }
 
-function openClient(connectionString: string): pg.Client {
+async function withClient<T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new (clientClassOf(connectionString))({
     connectionString,
     connectionTimeoutMillis: 10_000,
     application_name: `gatehouse/${process.pid}`,
   })
   keepFromEndingTheProcess(client)
-  return client
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
 }
 
 /** Holds the lock in a transaction of its own: what belongs to a session, a pooler in transaction mode gives to others. */

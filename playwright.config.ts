@@ -11,7 +11,7 @@ export default defineConfig({
   forbidOnly: Boolean(CI),
   timeout: 60_000,
   // A little less than `npm test` allows, so that the report names what was slow.
-  globalTimeout: 9 * 60_000,
+  globalTimeout: 12 * 60_000,
   expect: { timeout: 10_000 },
   reporter: 'list',
   use: {

@@ -6,7 +6,7 @@ import type { Verdict } from './phases.ts'
 import { runTool } from './tool.ts'
 import { countRun, type Totals } from './totals.ts'
 
-const LIMIT = 9.5 * 60_000
+const LIMIT = 12.5 * 60_000
 
 /** Runs the tests of `e2e/` in Chromium. */
 export async function runBrowserTests(filters: string[], env: Record<string, string>): Promise<Verdict> {

@@ -2,7 +2,7 @@ import type { Verdict } from './phases.ts'
 import { runTool } from './tool.ts'
 import { countRun, type Totals } from './totals.ts'
 
-const LIMIT = 12 * 60_000
+const LIMIT = 20 * 60_000
 
 /** Runs the tests beside the sources, in a process that can be ended together with whatever they started. */
 export async function runUnitTests(filters: string[], env: Record<string, string>): Promise<Verdict> {

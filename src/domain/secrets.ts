@@ -13,6 +13,8 @@ export interface DerivedKeys {
   device: KeyObject
   counterNames: KeyObject
   interactionEncryption: KeyObject
+  repeatedActNames: KeyObject
+  repeatedActEncryption: KeyObject
   cookies: string
 }
 
@@ -38,6 +40,8 @@ function derive(root: string): DerivedKeys {
     device: createSecretKey(key('device')),
     counterNames: createSecretKey(key('counter-names')),
     interactionEncryption: createSecretKey(key('interaction-encryption')),
+    repeatedActNames: createSecretKey(key('repeated-act-names')),
+    repeatedActEncryption: createSecretKey(key('repeated-act-encryption')),
     cookies: key('cookies').toString('base64url'),
   }
 }

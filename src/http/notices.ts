@@ -54,7 +54,7 @@ export function redirectWith(
   const { secrets, clock } = portalOf(req)
   const page = back === null || back.length > LONGEST_BACK ? '' : `.${back}`
   const value = sign(`${notice}.${clock().getTime()}${page}`, secrets[0].cookies)
-  res.cookie(cookieName(req), value, cookieOptions(req))
+  res.cookie(noticeCookie(req), value, cookieOptions(req))
   res.redirect(303, path)
 }
 
@@ -66,9 +66,9 @@ export function takeNotice(req: Request, res: Response): string | null {
 /** The same, with the page that a form was on which was sent without a sign-in. */
 export function takeFlash(req: Request, res: Response): Flash | null {
   const { secrets, clock } = portalOf(req)
-  const cookie = parseCookie(req.headers.cookie ?? '')[cookieName(req)]
+  const cookie = parseCookie(req.headers.cookie ?? '')[noticeCookie(req)]
   if (cookie === undefined) return null
-  res.clearCookie(cookieName(req), cookieOptions(req))
+  res.clearCookie(noticeCookie(req), cookieOptions(req))
   const signed = secrets.map((keys) => unsign(cookie, keys.cookies)).find((each) => each !== false)
   const [name, since, ...back] = (signed || '').split('.')
   const isCurrent = clock().getTime() - Number(since) < LIFE_MS
@@ -76,7 +76,8 @@ export function takeFlash(req: Request, res: Response): Flash | null {
   return { words: NOTICES[name as Notice], back: back.length > 0 ? back.join('.') : null }
 }
 
-function cookieName(req: Request): string {
+/** The name of the cookie with that message. */
+export function noticeCookie(req: Request): string {
   return portalOf(req).publicUrl.startsWith('https:') ? '__Host-notice' : 'notice'
 }
 

@@ -5,6 +5,7 @@ import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/
 import { forms } from './middleware/forms.ts'
 import { keepOpenerOnWay } from './middleware/opener.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
+import { actOnce, answerRepeatedForms } from './middleware/repeated-forms.ts'
 import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
 import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './portal/address-changes.ts'
@@ -82,32 +83,32 @@ export function createRoutes(
     protocol,
   )
   // A body may come half a minute after its headers, so who is signed in is only found out once all of it is there.
-  routes.use(forms, keepOpenerOnWay, whoIsSignedIn)
+  routes.use(forms, keepOpenerOnWay, answerRepeatedForms, whoIsSignedIn)
 
   routes.get('/', (req, res) => res.redirect(303, req.signedIn ? '/dashboard' : '/login'))
   routes.get('/login', letFormsLeadOn, newSession)
   routes.post('/login', letFormsLeadOn, createSession)
-  routes.post('/login/passkey', letFormsLeadOn, createPasskeySession)
+  routes.post('/login/passkey', letFormsLeadOn, actOnce, createPasskeySession)
   routes.get('/login/cookie-check', showCookieCheck)
   routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
   routes.post('/login/second-factor', letFormsLeadOn, createSecondStep)
   routes.get('/register', letFormsLeadOn, newRegistration)
-  routes.post('/register', letFormsLeadOn, createRegistration)
+  routes.post('/register', letFormsLeadOn, actOnce, createRegistration)
   routes.get('/logout', confirmDestroySession)
   routes.post('/logout', destroyCurrentSession)
 
   routes.get('/verify-email', requireIdentity, showEmailVerification)
   routes.post('/verify-email', requireIdentity, createVerificationMail)
   routes.get('/verify-email/:token', newEmailVerification)
-  routes.post('/verify-email/:token', createEmailVerification)
+  routes.post('/verify-email/:token', actOnce, createEmailVerification)
   routes.get('/forgot-password', newForgottenPassword)
   routes.post('/forgot-password', createForgottenPassword)
   routes.get('/reset-password', (_req, res) => res.redirect(303, '/forgot-password'))
   routes.get('/reset-password/:token', newPasswordReset)
-  routes.post('/reset-password/:token', createPasswordReset)
+  routes.post('/reset-password/:token', actOnce, createPasswordReset)
 
   routes.get('/not-me/:token', newDisownedSignIn)
-  routes.post('/not-me/:token', createDisownedSignIn)
+  routes.post('/not-me/:token', actOnce, createDisownedSignIn)
 
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
@@ -139,20 +140,20 @@ export function createRoutes(
   routes.get('/settings/export', requireFreshSignIn('/settings/export'), newExport)
   routes.post('/settings/export', requireFreshSignIn('/settings/export'), createExport)
   routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)
-  routes.post('/settings/deletion', requireFreshSignIn('/settings/deletion'), createDeletion)
+  routes.post('/settings/deletion', requireFreshSignIn('/settings/deletion'), actOnce, createDeletion)
 
   const factors = '/settings/second-factors'
   const fresh = requireFreshSignIn(factors)
   routes.get(factors, fresh, listFactors)
   routes.get(`${factors}/totp/new`, fresh, newTotpKey)
-  routes.post(`${factors}/totp`, fresh, createTotpKey)
+  routes.post(`${factors}/totp`, fresh, actOnce, createTotpKey)
   routes.get(`${factors}/passkey/new`, fresh, newPasskey)
-  routes.post(`${factors}/passkey`, fresh, createPasskey)
+  routes.post(`${factors}/passkey`, fresh, actOnce, createPasskey)
   routes.get(`${factors}/recovery-codes/new`, fresh, newRecoveryCodes)
   routes.post(`${factors}/recovery-codes`, fresh, createRecoveryCodes)
   routes.get(`${factors}/:kind/:id`, fresh, editFactor)
   routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
-  routes.post(`${factors}/:kind/:id/removal`, fresh, destroyFactor)
+  routes.post(`${factors}/:kind/:id/removal`, fresh, actOnce, destroyFactor)
 
   routes.get('/dev/outbox', requireLocalPeer, listOutboxMails)
   routes.get('/dev/outbox/:name', requireLocalPeer, showOutboxMail)

@@ -17,7 +17,7 @@ export interface Form {
   action: string
   /** The words on its buttons, those for screen readers included. */
   buttons: string[]
-  /** Names and what they are filled with. */
+  /** Names and what they are filled with, but for `form_id`. */
   fields: Record<string, string>
 }
 
@@ -34,18 +34,28 @@ export async function readPage(response: Response): Promise<Page> {
     text: wordsOf(main),
     notice,
     problems: all(summary, /<a [^>]*>([\s\S]*?)<\/a>/g).map((match) => wordsOf(match[1] ?? '')),
-    forms: all(html, /<form([^>]*)>([\s\S]*?)<\/form>/g).map(([, tag = '', inside = '']) => ({
-      method: attribute(tag, 'method') ?? 'get',
-      action: attribute(tag, 'action') ?? '',
-      buttons: all(inside, /<button[^>]*>([\s\S]*?)<\/button>/g).map((match) => wordsOf(match[1] ?? '')),
-      fields: Object.fromEntries(
+    forms: all(html, /<form([^>]*)>([\s\S]*?)<\/form>/g).map(([, tag = '', inside = '']) => {
+      const { form_id: _id, ...fields } = Object.fromEntries(
         all(inside, /<input([^>]*)>/g).map(([, input = '']) => [
           attribute(input, 'name') ?? '',
           attribute(input, 'value') ?? '',
         ]),
-      ),
-    })),
+      )
+      return {
+        method: attribute(tag, 'method') ?? 'get',
+        action: attribute(tag, 'action') ?? '',
+        buttons: all(inside, /<button[^>]*>([\s\S]*?)<\/button>/g).map((match) => wordsOf(match[1] ?? '')),
+        fields,
+      }
+    }),
   }
+}
+
+/** What tells a form from the same one that is shown again. Of the first form with one. */
+export function formIdOf({ html }: Page): string {
+  const id = / name="form_id" value="([^"]*)"/.exec(html)?.[1]
+  if (id === undefined) throw new Error('there is no form with an id')
+  return id
 }
 
 /** Where the button with these words leads. */

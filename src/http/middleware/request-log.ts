@@ -2,6 +2,13 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '../../logger.ts'
 
+declare module 'node:http' {
+  interface IncomingMessage {
+    /** It was answered like an identical one before it, and did nothing. */
+    isRepeated?: boolean
+  }
+}
+
 /** One line per request: never its query, headers or body, where codes, cookies and passwords travel. */
 export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
   const start = performance.now()
@@ -17,6 +24,7 @@ export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Lo
         status: res.statusCode,
         ms: Math.round(performance.now() - start),
         address: req.place?.address,
+        ...(req.isRepeated ? { repeated: true } : {}),
         ...(res.writableFinished ? {} : { aborted: true }),
       },
       'request',

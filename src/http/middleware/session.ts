@@ -31,7 +31,7 @@ const PENDING_LIFE_MS = 600_000
 export function identityCookie(portal: Portal): RequestHandler {
   const isHttps = portal.publicUrl.startsWith('https:')
   return session({
-    name: cookieName(portal),
+    name: identityCookieName(portal),
     secret: portal.secrets.map((keys) => keys.cookies),
     store: portal.storage.browserSessions,
     resave: false,
@@ -48,7 +48,7 @@ export function identityCookie(portal: Portal): RequestHandler {
 
 /** What express-session would find, for a request that needs no session of its own. Null when the cookie names none. */
 export async function findIdentitySessionId(portal: Portal, req: IncomingMessage): Promise<string | null> {
-  const cookie = parseCookie(req.headers.cookie ?? '')[cookieName(portal)]
+  const cookie = parseCookie(req.headers.cookie ?? '')[identityCookieName(portal)]
   if (cookie?.startsWith('s:') !== true) return null
   const id = portal.secrets.map((keys) => unsign(cookie.slice(2), keys.cookies)).find((each) => each !== false)
   if (id === undefined) return null
@@ -93,7 +93,7 @@ export function pendingSignInOf(req: Request, lack: Lack = 'second-factor'): Pen
 export async function destroySession(req: Request, res: Response): Promise<void> {
   await promised((done) => req.session.destroy(done))
   const portal = portalOf(req)
-  res.clearCookie(cookieName(portal), {
+  res.clearCookie(identityCookieName(portal), {
     httpOnly: true,
     sameSite: 'lax',
     secure: portal.publicUrl.startsWith('https:'),
@@ -101,7 +101,8 @@ export async function destroySession(req: Request, res: Response): Promise<void>
   })
 }
 
-function cookieName(portal: Portal): string {
+/** The name of the identity cookie. */
+export function identityCookieName(portal: Portal): string {
   return portal.publicUrl.startsWith('https:') ? '__Host-identity' : 'identity'
 }
 

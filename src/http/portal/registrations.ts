@@ -1,16 +1,8 @@
 import type { Request, Response } from 'express'
 import { admitRegistration } from '../../domain/guessing.ts'
 import { proofByPassword } from '../../domain/identity-sessions.ts'
-import {
-  examineRegistration,
-  findIdentityByLogin,
-  register,
-  type RegistrationProblems,
-} from '../../domain/identities.ts'
-import { keyOf } from '../../domain/login-keys.ts'
+import { examineRegistration, register, type RegistrationProblems } from '../../domain/identities.ts'
 import type { PasswordVerdict } from '../../domain/password-judge.ts'
-import type { Portal } from '../../domain/portal.ts'
-import { addSeconds } from '../../domain/time.ts'
 import { portalOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent } from '../event-log.ts'
@@ -20,7 +12,7 @@ import { TooManyGuesses } from '../problems.ts'
 import { render } from '../render.ts'
 import { cancelActionOf, isInteraction, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../waiting.ts'
-import { appNameOf, enter, enterWithPassword, withReturnTo } from './sessions.ts'
+import { appNameOf, enter, withReturnTo } from './sessions.ts'
 
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
@@ -63,10 +55,6 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     }
     const outcome = await register(portal, registration, req.place)
     if (outcome.kind === 'refused') {
-      const next = (await isRepeated(portal, registration))
-        ? await enterWithPassword(req, res, registration.username, registration.password, returnTo)
-        : null
-      if (next !== null) return res.redirect(303, next)
       res.status(422)
       return show(req, res, { ...form, ...outcome })
     }
@@ -76,19 +64,6 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     return res.redirect(303, nextAfterCookie(req, next ?? withReturnTo('/login', returnTo)))
   }
   await keepForm(req, res, act, (wait) => show(req, res, { ...form, problems: {}, verdict: null, wait }))
-}
-
-/** A double click and a proxy's retry come within this time (seconds). */
-const REPEATED_WITHIN = 60
-
-/**
- * Whether this form looks like one that has just made an account, sent twice. Whether it is, its password tells, as at a sign-in
- * and within the same limits: so both answers lead to the same place, and nobody learns more than a sign-in says.
- */
-async function isRepeated(portal: Portal, { username, email }: { username: string; email: string }): Promise<boolean> {
-  const identity = await findIdentityByLogin(portal, username)
-  if (identity === null || keyOf(identity.email) !== keyOf(email)) return false
-  return addSeconds(identity.createdAt, REPEATED_WITHIN) > portal.clock()
 }
 
 interface Form {

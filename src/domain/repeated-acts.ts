@@ -1,0 +1,172 @@
+import { createHmac, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { decryptWithAny, encrypt } from './encryption.ts'
+import { isUnavailable } from './errors.ts'
+import { Overloaded } from './fair-queue.ts'
+import type { Portal } from './portal.ts'
+
+/** What the first of several identical requests was answered, for the others. */
+export interface Answer {
+  status: number
+  headers: Record<string, string | string[]>
+  body: string
+  /** The identity session that a browser with this answer has. Null when there is none. */
+  identitySessionId: string | null
+  /** The request did not lose its sign-in by this answer, so a repeated one needs it still. */
+  needsGuards: boolean
+}
+
+/**
+ * For whom an answer is kept: for requests to this process that came while the first was being answered, for such requests to
+ * any process, or also for later ones. A refusal is kept for none of them: each acts for itself.
+ */
+export type Audience = 'none' | 'process' | 'waiting' | 'later'
+
+/** One request among identical ones. */
+export type Act =
+  | {
+      kind: 'first'
+      /** To be called once, before the answer leaves. It never throws: an answer that cannot be kept is sent all the same. */
+      settle(answer: Answer | null, audience: Audience): Promise<void>
+    }
+  /** `isLate`: it came when the first one had been answered. */
+  | { kind: 'repeated'; answer: Answer; isLate: boolean }
+
+/** A double click and the retry of a proxy come within this time (seconds). */
+const KEPT_SECONDS = 60
+/** For the other processes that have seen the first one's claim (seconds). */
+const HANDED_OVER_SECONDS = 5
+/** After this time another process takes over from one that has died (seconds). */
+const CLAIM_SECONDS = 5
+/** How long a request waits for the answer to an identical one (ms). */
+const PATIENCE_MS = 8000
+/** How often a request asks for the answer of another process (ms). */
+const POLL_MS = 50
+/** After the stores did not answer they are not asked for so long (ms). */
+const AWAY_MS = 1000
+/** An act that has not been settled for so long never will be (ms). */
+const LONGEST_ACT_MS = 60_000
+
+const KIND = 'RepeatedAct'
+
+type Found = Omit<Extract<Act, { kind: 'repeated' }>, 'kind'>
+
+/**
+ * Has one of several identical requests act, in all processes, and the others get its answer. Within a process requests wait
+ * for each other in memory, so that no crowd polls the stores; a claim in the stores is for the other processes.
+ */
+export class RepeatedActs {
+  readonly #running = new Map<string, Promise<Found | null>>()
+  /** Until then the stores are not asked, because they did not answer. */
+  #awayUntil = -Infinity
+
+  /** `name` is all that makes two requests the same; it may hold secrets. @throws Overloaded after a long wait */
+  async begin(portal: Portal, name: string): Promise<Act> {
+    const id = createHmac('sha256', portal.secrets[0].repeatedActNames).update(name).digest('base64url')
+    const giveUpAt = performance.now() + PATIENCE_MS
+    const running = this.#running.get(id)
+    if (running === undefined) return this.#lead(portal, id, giveUpAt)
+    const found = await orGiveUp(running, giveUpAt)
+    // A refusal is for one request. A crowd of guesses that waited for one does not go on one by one.
+    return found === null ? { kind: 'first', async settle() {} } : { kind: 'repeated', ...found }
+  }
+
+  async #lead(portal: Portal, id: string, giveUpAt: number): Promise<Act> {
+    const { promise, resolve } = Promise.withResolvers<Found | null>()
+    const timer = setTimeout(() => finish(null), LONGEST_ACT_MS).unref()
+    const finish = (found: Found | null): void => {
+      clearTimeout(timer)
+      if (this.#running.get(id) === promise) this.#running.delete(id)
+      resolve(found)
+    }
+    this.#running.set(id, promise)
+    try {
+      const claim = randomUUID()
+      const found = await this.#ask(portal, () => claimOrFind(portal, id, claim, giveUpAt))
+      if (typeof found === 'object') {
+        finish(found)
+        return { kind: 'repeated', ...found }
+      }
+      return {
+        kind: 'first',
+        async settle(answer, audience) {
+          try {
+            if (found === 'claimed') await leave(portal, id, claim, answer, audience)
+          } catch (error) {
+            portal.logger.warn({ error }, 'an answer could not be kept for repeated requests')
+          } finally {
+            finish(answer === null || audience === 'none' ? null : { answer, isLate: false })
+          }
+        },
+      }
+    } catch (error) {
+      finish(null)
+      throw error
+    }
+  }
+
+  /** While the stores are away a process looks after its own requests: what does not need them goes on, such as a refusal. */
+  async #ask(portal: Portal, question: () => Promise<Found | 'claimed'>): Promise<Found | 'claimed' | 'away'> {
+    if (performance.now() < this.#awayUntil) return 'away'
+    try {
+      return await question()
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      this.#awayUntil = performance.now() + AWAY_MS
+      portal.logger.warn({ error }, 'the stores do not answer; repeated requests are told within this process only')
+      return 'away'
+    }
+  }
+}
+
+async function orGiveUp<T>(running: Promise<T>, giveUpAt: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(waitedTooLong()), giveUpAt - performance.now())
+  try {
+    return await Promise.race([running, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** `claimed` for the request that acts. The others wait for it here, without holding a connection. */
+async function claimOrFind(portal: Portal, id: string, claim: string, giveUpAt: number): Promise<Found | 'claimed'> {
+  const { handshakes } = portal.storage
+  /** The claim of another process that this request has waited for. */
+  let awaited: string | null = null
+  for (;;) {
+    if (awaited !== null) {
+      const answer = open(portal, id, (await handshakes.find(KIND, awaited))?.payload)
+      if (answer !== null) return { answer, isLate: false }
+    }
+    if (await handshakes.putOnce(KIND, id, { claim }, CLAIM_SECONDS)) return 'claimed'
+    const payload = (await handshakes.find(KIND, id))?.payload
+    const answer = open(portal, id, payload)
+    if (answer !== null) return { answer, isLate: awaited === null }
+    if (typeof payload?.['claim'] === 'string') awaited = payload['claim']
+    if (performance.now() > giveUpAt) throw waitedTooLong()
+    await sleep(POLL_MS)
+  }
+}
+
+async function leave(portal: Portal, id: string, claim: string, answer: Answer | null, audience: Audience) {
+  const { handshakes } = portal.storage
+  const sealed = answer && {
+    answer: encrypt(JSON.stringify(answer), id, portal.secrets[0].repeatedActEncryption),
+  }
+  if (sealed !== null && audience === 'later') return handshakes.put(KIND, id, sealed, KEPT_SECONDS)
+  if (sealed !== null && audience === 'waiting') await handshakes.put(KIND, claim, sealed, HANDED_OVER_SECONDS)
+  await handshakes.delete(KIND, id)
+}
+
+function open(portal: Portal, id: string, payload: Record<string, unknown> | undefined): Answer | null {
+  const sealed = payload?.['answer']
+  if (typeof sealed !== 'string') return null
+  const keys = portal.secrets.map((each) => each.repeatedActEncryption)
+  const opened = decryptWithAny(sealed, id, keys)
+  return opened === null ? null : (JSON.parse(opened.plaintext) as Answer)
+}
+
+function waitedTooLong(): Overloaded {
+  return new Overloaded('the same request is still being answered')
+}

@@ -5,7 +5,7 @@ import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/
 import { forms } from './middleware/forms.ts'
 import { keepOpenerOnWay } from './middleware/opener.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
-import { actOnce, answerRepeatedForms } from './middleware/repeated-forms.ts'
+import { actOnce, actOncePerForm, answerRepeatedForms } from './middleware/repeated-forms.ts'
 import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './portal/activity.ts'
 import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './portal/address-changes.ts'
@@ -100,15 +100,15 @@ export function createRoutes(
   routes.get('/verify-email', requireIdentity, showEmailVerification)
   routes.post('/verify-email', requireIdentity, createVerificationMail)
   routes.get('/verify-email/:token', newEmailVerification)
-  routes.post('/verify-email/:token', actOnce, createEmailVerification)
+  routes.post('/verify-email/:token', actOncePerForm, createEmailVerification)
   routes.get('/forgot-password', newForgottenPassword)
   routes.post('/forgot-password', createForgottenPassword)
   routes.get('/reset-password', (_req, res) => res.redirect(303, '/forgot-password'))
   routes.get('/reset-password/:token', newPasswordReset)
-  routes.post('/reset-password/:token', actOnce, createPasswordReset)
+  routes.post('/reset-password/:token', actOncePerForm, createPasswordReset)
 
   routes.get('/not-me/:token', newDisownedSignIn)
-  routes.post('/not-me/:token', actOnce, createDisownedSignIn)
+  routes.post('/not-me/:token', actOncePerForm, createDisownedSignIn)
 
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)

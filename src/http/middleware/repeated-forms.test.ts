@@ -78,7 +78,8 @@ const FORMS: [what: string, prepare: (scene: Scene) => Promise<Form>][] = [
     async ({ browser, server, person }) => {
       await browser.post('/forgot-password', { email: person.email })
       const path = await linkInLast(server, 'reset-password')
-      return { path, fields: { password: NEW_PASSWORD, password_confirmation: NEW_PASSWORD } }
+      const form_id = formIdOf(await readPage(await browser.get(path)))
+      return { path, fields: { form_id, password: NEW_PASSWORD, password_confirmation: NEW_PASSWORD } }
     },
   ],
   [

@@ -43,6 +43,15 @@ export async function actOnce(req: Request, res: Response, next: NextFunction): 
   await join(req, res, next)
 }
 
+/**
+ * The same for a link from a mail, which works once: only a second half of the same form is the same act. A request with the link
+ * alone reads that it has been used.
+ */
+export async function actOncePerForm(req: Request, res: Response, next: NextFunction): Promise<void> {
+  if (formIdIn(req) === null) return next()
+  await actOnce(req, res, next)
+}
+
 async function join(req: Request, res: Response, next: NextFunction): Promise<void> {
   const act = await actsOf(portalOf(req)).begin(portalOf(req), nameOf(req))
   if (act.kind === 'first') {

@@ -1,3 +1,4 @@
+import type { ServiceAddress } from '../src/testing/services/addresses.ts'
 import { startPostgres } from '../src/testing/services/postgres.ts'
 import { startRedis } from '../src/testing/services/redis.ts'
 import type { Service } from '../src/testing/services/service.ts'
@@ -5,7 +6,7 @@ import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts
 
 export interface TestServices {
   /** How the tests find them. */
-  environment: Record<string, string>
+  environment: Record<ServiceAddress, string>
   stop: () => Promise<void>
 }
 

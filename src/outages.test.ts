@@ -18,6 +18,7 @@ import { addIdentity } from './testing/identities.ts'
 import { standBefore } from './testing/outage.ts'
 import { ada } from './testing/people.ts'
 import { TEST_SECRET } from './testing/portal.ts'
+import { serviceAddress } from './testing/services/addresses.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from './testing/services/temporary-folder.ts'
 
 /** How often the connections are cut; `OUTAGE_ROUNDS=2000 npm test -- unit src/outages.test.ts` for a long run. */
@@ -38,7 +39,7 @@ test('no process ends when the connections to PostgreSQL and Redis are cut under
   const database = await createDatabase('postgres+redis')
   const postgres = await standBefore(database.databaseUrl)
   const redis = await standBefore(database.redisUrl as string)
-  const admin = new pg.Client(process.env['TEST_DATABASE_URL'])
+  const admin = new pg.Client(serviceAddress('TEST_DATABASE_URL'))
   await admin.connect()
   const env = await environment({
     DATABASE_URL: postgres.url,

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
 import type session from 'express-session'
 import { createDatabase } from '../testing/databases.ts'
+import { serviceAddress } from '../testing/services/addresses.ts'
 import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
 import { migrate } from './migrations.ts'
 import { openPostgres } from './postgres.ts'
@@ -151,9 +152,7 @@ async function openPostgresStore(): Promise<Opened> {
 }
 
 async function openRedisStore(): Promise<Opened> {
-  const url = process.env['TEST_REDIS_URL']
-  if (url === undefined) throw new Error('TEST_REDIS_URL is not set: run the tests through npm test')
-  const redis = await openRedis(url, () => {})
+  const redis = await openRedis(serviceAddress('TEST_REDIS_URL'), () => {})
   return {
     store: redisBrowserSessions(redis),
     async dump() {

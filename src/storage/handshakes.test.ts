@@ -4,6 +4,7 @@ import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClock, type TestClock } from '../testing/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { serviceAddress } from '../testing/services/addresses.ts'
 import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
 import { migrate } from './migrations.ts'
 import { openPostgres, type Postgres } from './postgres.ts'
@@ -300,7 +301,5 @@ function open({ databaseUrl }: TestDatabase): Postgres {
 }
 
 async function openTestRedis(): Promise<RedisClient> {
-  const url = process.env['TEST_REDIS_URL']
-  if (url === undefined) throw new Error('TEST_REDIS_URL is not set: run the tests through npm test')
-  return openRedis(url, () => {})
+  return openRedis(serviceAddress('TEST_REDIS_URL'), () => {})
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { startEmbedded } from '../storage/embedded.ts'
+import { serviceAddress } from './services/addresses.ts'
 
 export interface TestDatabase {
   databaseUrl: string
@@ -14,8 +15,8 @@ export type StorageKind = (typeof STORAGES)[number]
 
 /** An empty database of this test's own, on the servers the test command has brought up. */
 export async function createDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
-  const embedded = kind === 'embedded' ? await startEmbedded(given('TEST_EMBEDDED_DIR')) : null
-  const server = embedded?.ownerUrl ?? given('TEST_DATABASE_URL')
+  const embedded = kind === 'embedded' ? await startEmbedded(serviceAddress('TEST_EMBEDDED_DIR')) : null
+  const server = embedded?.ownerUrl ?? serviceAddress('TEST_DATABASE_URL')
   const name = `gatehouse_test_${randomBytes(6).toString('hex')}`
   await administer(server, `CREATE DATABASE ${name}`)
 
@@ -24,7 +25,7 @@ export async function createDatabase(kind: StorageKind = 'postgres'): Promise<Te
   return {
     databaseUrl: url.href,
     // One Redis serves every test; the same people guess from the same address in all of them.
-    redisUrl: kind === 'postgres+redis' ? `${given('TEST_REDIS_URL')}?keyPrefix=${name}:` : null,
+    redisUrl: kind === 'postgres+redis' ? `${serviceAddress('TEST_REDIS_URL')}?keyPrefix=${name}:` : null,
     async drop() {
       await administer(server, `DROP DATABASE ${name} WITH (FORCE)`)
       await embedded?.leave()
@@ -46,7 +47,7 @@ export async function createOwnedDatabase(): Promise<OwnedDatabase> {
   const owner = `${database}_owner`
   const portal = `${database}_portal`
   await administer(
-    given('TEST_DATABASE_URL'),
+    serviceAddress('TEST_DATABASE_URL'),
     `CREATE ROLE ${owner} LOGIN PASSWORD 'password'; CREATE ROLE ${portal} LOGIN PASSWORD 'password';
      ALTER DATABASE ${database} OWNER TO ${owner}`,
   )
@@ -56,7 +57,7 @@ export async function createOwnedDatabase(): Promise<OwnedDatabase> {
     portalUrl: urlOf(portal),
     async drop() {
       await drop()
-      await administer(given('TEST_DATABASE_URL'), `DROP ROLE ${owner}, ${portal}`)
+      await administer(serviceAddress('TEST_DATABASE_URL'), `DROP ROLE ${owner}, ${portal}`)
     },
   }
 }
@@ -69,11 +70,4 @@ async function administer(url: string, statement: string): Promise<void> {
   } finally {
     await client.end()
   }
-}
-
-function given(name: string): string {
-  const value = process.env[name]
-  if (value === undefined)
-    throw new Error(`${name} is not set: run the tests through npm test, which brings up what they need`)
-  return value
 }

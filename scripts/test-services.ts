@@ -1,0 +1,11 @@
+import { publishAddresses } from '../src/testing/services/addresses.ts'
+import { endWithParent } from '../src/testing/services/shutdown.ts'
+import { startServices } from './services.ts'
+
+// `npm run test:services`: keeps up what the tests need, so that an editor, or `node --test FILE`, can run one of them.
+if (process.env['npm_lifecycle_event'] !== undefined) endWithParent()
+const { environment } = await startServices()
+await publishAddresses(environment)
+console.log('\nReady: run any test with "node --test FILE". Ctrl-C stops everything.')
+// Servers that were running before us would not keep this process running.
+setInterval(() => {}, 2 ** 30)

@@ -4,7 +4,7 @@ import type { JSONReport } from '@playwright/test/reporter'
 import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
 import type { Verdict } from './phases.ts'
 import { runTool } from './tool.ts'
-import { countRun, type Totals } from './totals.ts'
+import { countRun, NO_TOTALS, type Totals } from './totals.ts'
 
 const LIMIT = 12.5 * 60_000
 
@@ -30,7 +30,7 @@ export async function runBrowserTests(filters: string[], env: Record<string, str
 /** Nothing was counted when Playwright ended before it could write its report. */
 async function readTotals(report: string): Promise<Totals> {
   const text = await readFile(report, 'utf8').catch(() => null)
-  if (text === null) return { passed: 0, failed: 0, skipped: 0 }
+  if (text === null) return NO_TOTALS
   const { stats } = JSON.parse(text) as JSONReport
-  return { passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped }
+  return { passed: stats.expected, failed: stats.unexpected + stats.flaky, skipped: stats.skipped, flaky: [] }
 }

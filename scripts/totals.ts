@@ -3,7 +3,11 @@ export interface Totals {
   passed: number
   failed: number
   skipped: number
+  /** The files that failed, and passed when they were run again. */
+  flaky: string[]
 }
+
+export const NO_TOTALS: Totals = { passed: 0, failed: 0, skipped: 0, flaky: [] }
 
 export function addTotals(all: Totals[]): Totals {
   const sum = (count: (totals: Totals) => number) => all.reduce((total, totals) => total + count(totals), 0)
@@ -11,7 +15,20 @@ export function addTotals(all: Totals[]): Totals {
     passed: sum((totals) => totals.passed),
     failed: sum((totals) => totals.failed),
     skipped: sum((totals) => totals.skipped),
+    flaky: all.flatMap((totals) => totals.flaky),
   }
+}
+
+/**
+ * The sum of a run of files, of which those that failed were run again. One flaky file may be the machine's fault, and is
+ * named; with a second one, both count as failed.
+ */
+export function addRetries(first: Map<string, Totals>, again: Map<string, Totals>): Totals {
+  const flaky = [...again].filter(([, totals]) => totals.failed === 0).map(([file]) => file)
+  const results = [...first].map(([file, totals]) =>
+    flaky.length === 1 && file === flaky[0] ? (again.get(file) ?? totals) : totals,
+  )
+  return { ...addTotals(results), flaky }
 }
 
 export function countRun({ passed, failed }: Totals): number {
@@ -19,7 +36,9 @@ export function countRun({ passed, failed }: Totals): number {
 }
 
 /** The line that ends the whole output; programs read it. */
-export function describeTotals({ passed, failed, skipped }: Totals): string {
-  const line = `${passed} passed, ${failed} failed`
-  return skipped > 0 ? `${line}, ${skipped} skipped` : line
+export function describeTotals({ passed, failed, skipped, flaky }: Totals): string {
+  const parts = [`${passed} passed`, `${failed} failed`]
+  if (skipped > 0) parts.push(`${skipped} skipped`)
+  if (flaky.length > 0) parts.push(`${flaky.length} flaky (${flaky.join(', ')})`)
+  return parts.join(', ')
 }

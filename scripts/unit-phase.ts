@@ -1,12 +1,12 @@
 import type { Verdict } from './phases.ts'
 import { runTool } from './tool.ts'
-import { countRun, type Totals } from './totals.ts'
+import { countRun, NO_TOTALS, type Totals } from './totals.ts'
 
 const LIMIT = 20 * 60_000
 
 /** Runs the tests beside the sources, in a process that can be ended together with whatever they started. */
 export async function runUnitTests(filters: string[], env: Record<string, string>): Promise<Verdict> {
-  let totals: Totals = { passed: 0, failed: 0, skipped: 0 }
+  let totals = NO_TOTALS
   const onMessage = (message: unknown) => (totals = message as Totals)
   try {
     await runTool('node', ['scripts/unit-tests.ts', ...filters], { env, limit: LIMIT, onMessage })

@@ -3,16 +3,16 @@ import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { addTotals, type Totals } from './totals.ts'
+import { addRetries, NO_TOTALS, type Totals } from './totals.ts'
 
 const TEST_LIMIT = 5 * 60_000
 /** So few files that fail may be the machine's fault: a stall of some seconds, in which somebody's patience ended. */
 const FEW = 3
 /** Of a file from which nothing was heard to the end. */
-const SILENT: Totals = { passed: 0, failed: 1, skipped: 0 }
+const SILENT: Totals = { ...NO_TOTALS, failed: 1 }
 
 const filters = process.argv.slice(2).map((filter) => resolve(filter))
-const files = globSync('{src,bench,examples}/**/*.test.ts')
+const files = globSync('{src,bench,examples,scripts}/**/*.test.ts')
   .map((file) => resolve(file))
   .filter((file) => filters.length === 0 || filters.some((filter) => file === filter || file.startsWith(`${filter}/`)))
   .toSorted()
@@ -22,16 +22,17 @@ const ending = new AbortController()
 process.once('SIGTERM', () => ending.abort())
 
 const first = await runFiles(files, availableParallelism() + 1)
-const failed = files.filter((file) => (first.get(file)?.failed ?? 0) > 0)
-if (failed.length > 0 && failed.length <= FEW && !ending.signal.aborted) {
-  const names = failed.map((file) => relative('.', file)).join(', ')
+const failing = files.filter((file) => (first.get(file)?.failed ?? 0) > 0)
+let again = new Map<string, Totals>()
+if (failing.length > 0 && failing.length <= FEW && !ending.signal.aborted) {
+  const names = failing.map((file) => relative('.', file)).join(', ')
   console.log(`\nOnce more, one after the other, in case the machine had stalled: ${names}\n`)
-  for (const [file, totals] of await runFiles(failed, 1)) {
-    first.set(file, totals)
-    if (totals.failed === 0) console.log(`${relative('.', file)} passed only when it was run again.`)
-  }
+  again = await runFiles(failing, 1)
 }
-const totals = addTotals([...first.values()])
+const sum = addRetries(first, again)
+const totals: Totals = { ...sum, flaky: sum.flaky.map((file) => relative('.', file)) }
+if (totals.flaky.length > 0) console.log(`\nPassed only when run again: ${totals.flaky.join(', ')}`)
+if (totals.flaky.length > 1) console.log('More than one flaky file fails the run.')
 process.send?.(totals)
 process.exitCode = totals.failed === 0 ? 0 : 1
 
@@ -54,13 +55,14 @@ async function runFiles(chosen: string[], concurrency: number): Promise<Map<stri
     if (file === undefined) return
     const { tests, passed, skipped, todo } = counts
     const failures = tests - passed - skipped - todo
-    results.set(file, { passed, failed: success ? failures : Math.max(1, failures), skipped: skipped + todo })
+    const failed = success ? failures : Math.max(1, failures)
+    results.set(file, { ...NO_TOTALS, passed, failed, skipped: skipped + todo })
   })
   stream.compose(new spec()).pipe(process.stdout, { end: false })
   await new Promise((done) => stream.once('close', done))
   for (const file of empty) {
     console.log(`${relative('.', file)} holds no test.`)
-    results.set(file, { passed: 0, failed: 1, skipped: 0 })
+    results.set(file, SILENT)
   }
   for (const file of broken) {
     const known = results.get(file)

@@ -2,6 +2,8 @@ import { delimiter, join } from 'node:path'
 import { run } from '../src/testing/services/command.ts'
 
 export const ROOT = join(import.meta.dirname, '..')
+/** What one run leaves for the next to be faster; git ignores it. */
+export const CACHE = join(ROOT, 'node_modules/.cache/gatehouse')
 
 /** Settings of the portal. Whoever starts one in a test says what it gets; the shell around must not decide. */
 const SETTINGS = [

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { keepMeasuredTimes, longestFirst, type MeasuredTimes, readMeasuredTimes } from './measured-times.ts'
 import { addRetries, NO_TOTALS, type Totals } from './totals.ts'
 
 const TEST_LIMIT = 5 * 60_000
@@ -12,16 +13,19 @@ const FEW = 3
 const SILENT: Totals = { ...NO_TOTALS, failed: 1 }
 
 const filters = process.argv.slice(2).map((filter) => resolve(filter))
-const files = globSync('{src,bench,examples,scripts}/**/*.test.ts')
+const chosenFiles = globSync('{src,bench,examples,scripts}/**/*.test.ts')
   .map((file) => resolve(file))
   .filter((file) => filters.length === 0 || filters.some((filter) => file === filter || file.startsWith(`${filter}/`)))
   .toSorted()
+const files = longestFirst(chosenFiles, await readMeasuredTimes())
+const times: MeasuredTimes = {}
 
 // Whoever ends us ends our test files with us; what they were at, and what was still to come, counts as failed.
 const ending = new AbortController()
 process.once('SIGTERM', () => ending.abort())
 
 const first = await runFiles(files, availableParallelism() + 1)
+await keepMeasuredTimes(times)
 const failing = files.filter((file) => (first.get(file)?.failed ?? 0) > 0)
 let again = new Map<string, Totals>()
 if (failing.length > 0 && failing.length <= FEW && !ending.signal.aborted) {
@@ -51,8 +55,9 @@ async function runFiles(chosen: string[], concurrency: number): Promise<Map<stri
   stream.on('test:fail', ({ name, nesting }) => {
     if (nesting === 0 && results.has(name)) broken.add(name)
   })
-  stream.on('test:summary', ({ file, counts, success }) => {
+  stream.on('test:summary', ({ file, counts, success, duration_ms: duration }) => {
     if (file === undefined) return
+    times[relative('.', file)] = Math.round(duration)
     const { tests, passed, skipped, todo } = counts
     const failures = tests - passed - skipped - todo
     const failed = success ? failures : Math.max(1, failures)

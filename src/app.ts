@@ -21,6 +21,7 @@ import { createProtocolPages } from './http/protocol-pages.ts'
 import { createRenderer } from './http/renderer.ts'
 import { readTarget, recognizeHost } from './http/request-target.ts'
 import { createRoutes, isPublicFile } from './http/routes.ts'
+import { separateCookies } from './http/shared-cookies.ts'
 import type { Logger } from './logger.ts'
 import { isFormRequest, readFormRequest } from './oidc/form-requests.ts'
 import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from './oidc/provider.ts'
@@ -77,6 +78,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   pages.use(errorPage)
 
   const findAddress = createAddressReader(config.trustProxy, logger)
+  const separate = separateCookies(config.publicUrl)
 
   const answerMisdirected = createMisdirectedAnswer({
     publicUrl: config.publicUrl,
@@ -123,6 +125,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       failures.set(req, formRefused(form.kind))
     }
     if (isMachineEndpoint(path)) return failures.has(req) ? refuseBody(res) : protocol.handle(req, res)
+    separate(req, res)
     try {
       if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))
         return

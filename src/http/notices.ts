@@ -1,6 +1,7 @@
 import { parseCookie } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import type { CookieOptions, Request, Response } from 'express'
+import type { DerivedKeys } from '../domain/secrets.ts'
 import { portalOf } from './context.ts'
 
 /** What a page says about the act before it (a flash message). */
@@ -51,9 +52,9 @@ export function redirectWith(
   path: string,
   back: string | null = null,
 ): void {
-  const { secrets, clock } = portalOf(req)
+  const { secrets, clock, publicUrl } = portalOf(req)
   const page = back === null || back.length > LONGEST_BACK ? '' : `.${back}`
-  const value = sign(`${notice}.${clock().getTime()}${page}`, secrets[0].cookies)
+  const value = sign(`${notice}.${clock().getTime()}${page}`, keyFor(secrets[0], publicUrl))
   res.cookie(noticeCookie(req), value, cookieOptions(req))
   res.redirect(303, path)
 }
@@ -65,15 +66,20 @@ export function takeNotice(req: Request, res: Response): string | null {
 
 /** The same, with the page that a form was on which was sent without a sign-in. */
 export function takeFlash(req: Request, res: Response): Flash | null {
-  const { secrets, clock } = portalOf(req)
+  const { secrets, clock, publicUrl } = portalOf(req)
   const cookie = parseCookie(req.headers.cookie ?? '')[noticeCookie(req)]
   if (cookie === undefined) return null
   res.clearCookie(noticeCookie(req), cookieOptions(req))
-  const signed = secrets.map((keys) => unsign(cookie, keys.cookies)).find((each) => each !== false)
+  const signed = secrets.map((keys) => unsign(cookie, keyFor(keys, publicUrl))).find((each) => each !== false)
   const [name, since, ...back] = (signed || '').split('.')
   const isCurrent = clock().getTime() - Number(since) < LIFE_MS
   if (!isCurrent || name === undefined || !Object.hasOwn(NOTICES, name)) return null
   return { words: NOTICES[name as Notice], back: back.length > 0 ? back.join('.') : null }
+}
+
+/** A portal on another port of this http host may have the same root secret, and its messages are not ours. */
+function keyFor({ cookies }: DerivedKeys, publicUrl: string): string {
+  return `${cookies} ${publicUrl}`
 }
 
 /** The name of the cookie with that message. */

@@ -6,6 +6,7 @@ import { type Answer, type Audience, RepeatedActs } from '../../domain/repeated-
 import type { Portal } from '../../domain/portal.ts'
 import { portalOf } from '../context.ts'
 import { noticeCookie } from '../notices.ts'
+import { cookiesSetBy, outlivesAnswer } from '../shared-cookies.ts'
 import { identityCookieName } from './session.ts'
 
 /** The hidden field that has a new value whenever a form is shown (`views/partials/form-id.ejs`). */
@@ -177,7 +178,7 @@ function isWorthHolding(res: Response, held: Buffer[]): boolean {
 function answerOf(req: Request, res: Response, body: string): Answer {
   const headers = Object.fromEntries(
     (res.statusCode === 303 ? REDIRECT_HEADERS : HEADERS).flatMap((name) => {
-      const value = res.getHeader(name)
+      const value = name === 'set-cookie' ? cookiesSetBy(res) : res.getHeader(name)
       return value === undefined ? [] : [[name, Array.isArray(value) ? value : String(value)]]
     }),
   )
@@ -211,7 +212,9 @@ export function formIdIn(req: Request): string | null {
 /** A browser that has had this answer never shows these cookies again. */
 function hasReplacedCookies(req: Request, headers: Answer['headers']): boolean {
   const shown = cookiesOf(req)
-  return cookiesIn(headers).some(({ name, value }) => shown[name] !== undefined && shown[name] !== value)
+  return cookiesIn(headers).some(
+    ({ name, value }) => shown[name] !== undefined && shown[name] !== value && !outlivesAnswer(req, name),
+  )
 }
 
 function cookiesIn(headers: Answer['headers']): SetCookie[] {

@@ -186,8 +186,11 @@ function createProvider(
           ctx.status = 200
           ctx.body = ''
         }
-        // An answer without content has no type (RFC 7009 §2.2).
-        if (ctx.status === 200) ctx.remove('Content-Type')
+        if (ctx.status !== 200) break
+        // Clients ignore the content of this answer (RFC 7009 §2.2). Some that ask for JSON alone fail without any.
+        if (ctx.get('Accept') === 'application/json') ctx.body = {}
+        // Without content there is no type.
+        else ctx.remove('Content-Type')
         break
       case 'token':
         if (errorOf(ctx.body) === 'invalid_grant' && ctx.state['refusal'] !== undefined) {

@@ -2,17 +2,23 @@ FROM node:24-slim AS packages
 WORKDIR /gatehouse
 COPY package.json package-lock.json .npmrc ./
 # The image brings Node itself and its database comes from elsewhere, so the optional binaries stay out.
-RUN npm ci --omit=dev --omit=optional
+RUN npm ci --omit=optional
+# The Prisma client is generated while the development packages are there, which then go.
+COPY prisma/schema.prisma prisma/
+COPY scripts/prisma-client.ts scripts/
+COPY src/storage/prisma-client.ts src/storage/
+RUN npm run build && npm prune --omit=dev --omit=optional
 
 FROM node:24-slim
 ENV NODE_ENV=production
 WORKDIR /gatehouse
 COPY --from=packages /gatehouse/node_modules node_modules
 COPY package.json LICENSE ./
-COPY prisma/migrations prisma/migrations
+COPY prisma prisma
 COPY public public
 COPY views views
 COPY src src
+COPY --from=packages /gatehouse/src/storage/client src/storage/client
 RUN mkdir data && chown node:node data
 USER node
 EXPOSE 3000

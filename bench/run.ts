@@ -1,3 +1,4 @@
+import { preparePrismaClient } from '../src/storage/prisma-client.ts'
 import { endWithParent } from '../src/testing/services/shutdown.ts'
 import { runEndpoints } from './endpoints.ts'
 import { runEnumeration } from './enumeration.ts'
@@ -28,6 +29,7 @@ async function main(args: string[]): Promise<number> {
   if (options === null) return 1
 
   if (process.env['npm_lifecycle_event'] !== undefined) endWithParent()
+  if (!preparePrismaClient()) return 1
   let exitCode = 0
   for (const name of options.parts.length === 0 ? ['endpoints'] : options.parts) {
     const run = PARTS[name]

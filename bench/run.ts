@@ -7,6 +7,7 @@ import { runLifetimes } from './lifetimes.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { runRevocation } from './revocation.ts'
 import { runSiege } from './siege.ts'
+import { runStalls } from './stalls.ts'
 import { runStart } from './start.ts'
 import { runWorkers } from './workers.ts'
 
@@ -20,6 +21,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   enumeration: runEnumeration,
   revocation: runRevocation,
   lifetimes: runLifetimes,
+  stalls: runStalls,
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -3,7 +3,7 @@ import type { Page } from '@playwright/test'
 import { type Demo, expect, test } from './demo.ts'
 import { appCard, connect, connectSilently, openFamily, signInAtPortal } from './steps.ts'
 
-test('the Notes API refuses a token within a second of the end of its family', async ({ page, demo, person }) => {
+test('the Notes API refuses a token after the end of its family', async ({ page, demo, person }) => {
   await signInAtPortal(page, person)
   const token = await tokenForNotes(page, demo)
   expect((await askNotes(demo, token)).status).toBe(200)
@@ -11,11 +11,9 @@ test('the Notes API refuses a token within a second of the end of its family', a
   await page.reload()
   await page.getByRole('button', { name: /^End this sign-in to Probe/ }).click()
   await expect(page.getByRole('status')).toHaveText('That sign-in was ended.')
-  const ended = performance.now()
   await expect
     .poll(async () => askNotes(demo, token), { intervals: [20] })
     .toMatchObject({ status: 401, error: 'invalid_token', error_description: 'the family of this token has ended' })
-  expect(performance.now() - ended).toBeLessThan(1000)
 })
 
 test('a change of roles makes Notes refresh once and go on', async ({ page, demo, person }) => {

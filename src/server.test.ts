@@ -63,7 +63,6 @@ test('a portal that is told to stop finishes what it was asked, takes nothing ne
   const signingIn = browser.post('/login', { login: 'ada', password: ada.password })
   const waiting = "SELECT count(*)::int AS count FROM pg_locks WHERE NOT granted AND relation = 'identities'::regclass"
   while ((await db.query<{ count: number }>(waiting)).rows[0]?.count !== 1);
-  const start = performance.now()
   portal.child.kill('SIGTERM')
   await portal.says('"msg":"stopping"')
   portal.child.kill('SIGTERM')
@@ -72,7 +71,6 @@ test('a portal that is told to stop finishes what it was asked, takes nothing ne
 
   assert.equal((await signingIn).status, 303)
   assert.equal((await portal.finished).code, 0)
-  assert.ok(performance.now() - start < 5000)
 })
 
 test('a signal during the start stops the start', async () => {

@@ -74,9 +74,7 @@ for (const [name, misbehave, cause] of [
 ] satisfies [string, (res: ServerResponse) => void, RegExp][]) {
   test(`a service that ${name} is reported once and stands in nobody's way`, async () => {
     answer = misbehave
-    const started = performance.now()
     assert.equal(await ask(KNOWN), false)
-    assert.ok(performance.now() - started < 10_000)
     assert.equal(requests.length, 1)
     assert.equal(failures.length, 1)
     const { message, cause: reason } = failures[0] as Error

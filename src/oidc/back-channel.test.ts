@@ -134,10 +134,8 @@ test('nobody is followed elsewhere', async () => {
 
 test('an app that never answers is left after its time', async () => {
   answer = () => {}
-  const started = performance.now()
   const problem = 'did not answer within 0.2 seconds'
   assert.deepEqual(await tell(url, { timeoutMs: 200 }), { kind: 'unreachable', problem })
-  assert.ok(performance.now() - started < 2000)
 })
 
 test('an app that gives its status line byte by byte has no more time than any other', async () => {

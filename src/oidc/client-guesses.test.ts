@@ -76,11 +76,7 @@ test('all ways are counted together, and after the wait the right secret forgets
   const [code, , introspect, revoke] = WAYS.map(([, way]) => way) as [Way, Way, Way, Way]
   for (const way of [code, introspect, revoke]) assert.equal((await way(from, WRONG)).status, 401)
   assert.equal((await introspect(from, secret)).status, 429)
-  const start = performance.now()
-  while ((await introspect(from, secret)).status !== 200) {
-    assert.ok(performance.now() - start < 4000)
-    await sleep(50)
-  }
+  while ((await introspect(from, secret)).status !== 200) await sleep(50)
   for (let turn = 0; turn <= FREE; turn++) assert.equal((await introspect(from, WRONG)).status, 401)
   assert.equal((await introspect(from, secret)).status, 429)
 })

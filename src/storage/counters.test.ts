@@ -86,7 +86,7 @@ for (const [what, hangs] of [
   ['is gone', false],
   ['hangs', true],
 ] as const) {
-  test(`while Redis ${what} a process counts for itself, quickly, and afterwards with the others again`, async () => {
+  test(`while Redis ${what} a process counts for itself, mostly without asking it, and afterwards with the others again`, async () => {
     const database = await createDatabase('postgres+redis')
     const redis = await standBefore(database.redisUrl as string)
     const portal = await createPortal(testConfig({ ...database, redisUrl: redis.url }), createLogger('silent'))
@@ -98,14 +98,13 @@ for (const [what, hangs] of [
       if (hangs) redis.hang()
       else await redis.cut()
 
-      const start = performance.now()
       const points: number[] = []
       for (let turn = 0; turn < 20; turn++) points.push((await counters.add('name', 60)).points)
       assert.deepEqual(
         points,
         Array.from({ length: 20 }, (_, index) => index + 1),
       )
-      assert.ok(performance.now() - start < 1000)
+      if (hangs) assert.ok(redis.swallowed() > 0 && redis.swallowed() < 10, `${redis.swallowed()} questions`)
 
       await redis.restore()
       // What was asked of it last before it was given up may have been counted after all.

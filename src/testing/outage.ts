@@ -9,6 +9,8 @@ export interface Outage {
   cut(): Promise<void>
   /** From now on nothing passes, and nothing is refused either. */
   hang(): void
+  /** How many pieces of questions were swallowed since it hangs. */
+  swallowed(): number
   restore(): Promise<void>
   close(): Promise<void>
 }
@@ -17,6 +19,7 @@ export async function standBefore(url: string): Promise<Outage> {
   const target = new URL(url)
   const sockets = new Set<Socket>()
   let isHanging = false
+  let swallowed = 0
 
   const keep = (socket: Socket) => {
     sockets.add(socket)
@@ -27,7 +30,10 @@ export async function standBefore(url: string): Promise<Outage> {
     const store = connect(Number(target.port), target.hostname)
     keep(client)
     keep(store)
-    client.on('data', (chunk) => isHanging || store.write(chunk))
+    client.on('data', (chunk) => {
+      if (isHanging) swallowed++
+      else store.write(chunk)
+    })
     store.on('data', (chunk) => isHanging || client.write(chunk))
     client.on('close', () => store.destroy())
     store.on('close', () => client.destroy())
@@ -52,7 +58,11 @@ export async function standBefore(url: string): Promise<Outage> {
   return {
     url: own.href,
     cut,
-    hang: () => void (isHanging = true),
+    hang() {
+      isHanging = true
+      swallowed = 0
+    },
+    swallowed: () => swallowed,
     async restore() {
       // What was swallowed is lost, so no connection of that time can be trusted any more.
       if (isHanging) for (const socket of sockets) socket.destroy()

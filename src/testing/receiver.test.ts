@@ -93,8 +93,6 @@ test('an app answers as it is told to, and takes nothing when that is no success
   app.answer = 'hang up'
   await assert.rejects(tell(right()))
   app.answer = { afterMs: 50 }
-  const started = performance.now()
   assert.equal((await tell(right())).status, 200)
-  assert.ok(performance.now() - started >= 45)
   assert.deepEqual([app.attempts.length, app.logouts.length], [3, 1])
 })

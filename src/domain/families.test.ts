@@ -40,7 +40,7 @@ const DAY = 86_400
 const OTHER_SECRET = 'another root secret: it has 32 bytes or more'
 const ROTATOR = join(import.meta.dirname, '../testing/rotator.ts')
 
-for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const), ['postgres', 'plain'] as const]) {
+for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const), ['pgbouncer', 'plain'] as const]) {
   suite(`families on ${kind}, refreshed the ${way} way`, () => {
     const refresh = REFRESHES[way]
     let database: TestDatabase
@@ -825,6 +825,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
           GATEHOUSE_SECRET: TEST_SECRET,
           DATABASE_URL: database.databaseUrl,
           ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
+          ...database.env,
         },
         stdio: ['pipe', 'pipe', 'inherit'],
       })

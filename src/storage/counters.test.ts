@@ -9,7 +9,7 @@ import { standBefore } from '../testing/outage.ts'
 import { testConfig } from '../testing/portal.ts'
 import type { Counters } from './counters.ts'
 
-for (const kind of ['postgres', 'postgres+redis'] as const) {
+for (const kind of ['postgres', 'pgbouncer', 'postgres+redis'] as const) {
   describe(`counters in ${kind}`, () => {
     let database: TestDatabase
     let portals: Portal[]

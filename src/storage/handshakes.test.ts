@@ -4,6 +4,7 @@ import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClock, type TestClock } from '../testing/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { testConfig } from '../testing/portal.ts'
 import { serviceAddress } from '../testing/services/addresses.ts'
 import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
 import { migrate } from './migrations.ts'
@@ -22,7 +23,8 @@ interface Store {
 }
 
 for (const [name, openStore] of [
-  ['PostgreSQL', openPostgresStore],
+  ['PostgreSQL', () => openPostgresStore('postgres')],
+  ['PostgreSQL behind PgBouncer', () => openPostgresStore('pgbouncer')],
   ['Redis', openRedisStore],
 ] as const) {
   suite(`handshakes in ${name}`, () => {
@@ -258,8 +260,8 @@ test('a Redis Cluster keeps a record and its mark on one node', async () => {
   redis.disconnect()
 })
 
-async function openPostgresStore(): Promise<Store> {
-  const database: TestDatabase = await createDatabase('postgres')
+async function openPostgresStore(kind: 'postgres' | 'pgbouncer'): Promise<Store> {
+  const database: TestDatabase = await createDatabase(kind)
   await migrate(database.databaseUrl)
   const clock: TestClock = createClock()
   const postgres = [open(database), open(database)] as [Postgres, Postgres]
@@ -296,8 +298,9 @@ async function openRedisStore(): Promise<Store> {
   }
 }
 
-function open({ databaseUrl }: TestDatabase): Postgres {
-  return openPostgres(databaseUrl, () => {}, { connection: 15_000, query: 15_000 })
+function open(database: TestDatabase): Postgres {
+  const { databaseUrl, preparedStatements } = testConfig(database)
+  return openPostgres(databaseUrl as string, () => {}, { connection: 15_000, query: 15_000 }, { preparedStatements })
 }
 
 async function openTestRedis(): Promise<RedisClient> {

@@ -50,12 +50,24 @@ async function withClient<T>(connectionString: string, work: (client: pg.Client)
     application_name: `gatehouse/${process.pid}`,
   })
   keepFromEndingTheProcess(client)
-  await client.connect()
+  await client.connect().catch((error: unknown) => {
+    if (!isAboutOptions(error)) throw error
+    throw new DatabaseUnfit(
+      'the connection pooler takes no schema from the URL: leave it out of DATABASE_URL and set it with ALTER ROLE … SET search_path',
+      { cause: error },
+    )
+  })
   try {
     return await work(client)
   } finally {
     await client.end()
   }
+}
+
+/** PgBouncer refuses parameters of a start that it does not know (SQLSTATE 08P01), and `options` is one: it carries the schema. */
+function isAboutOptions(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  return code === '08P01' && /startup parameter.*(options|search_path)/.test(String(message))
 }
 
 /** Holds the lock in a transaction of its own: what belongs to a session, a pooler in transaction mode gives to others. */

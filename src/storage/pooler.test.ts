@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import pg from 'pg'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
@@ -67,3 +68,43 @@ test('with unnamed statements a portal does everything through a pooler, many re
     await server.close()
   }
 })
+
+test('a schema in the URL, which a pooler does not pass on, is refused with what to do instead, and that works', async () => {
+  const own = await createDatabase('pgbouncer')
+  try {
+    const env = { GATEHOUSE_SECRET: TEST_SECRET, ...own.env }
+    const refused = await gatehouse(['user', 'list'], { ...env, DATABASE_URL: `${own.databaseUrl}?schema=own` })
+    assert.deepEqual([refused.code, refused.stdout], [1, ''])
+    assert.match(refused.stderr, /leave it out of DATABASE_URL and set it with ALTER ROLE … SET search_path/)
+    assert.doesNotMatch(refused.stderr, /postgresql:/)
+
+    const { pathname, username } = new URL(own.databaseUrl)
+    await ask(
+      own.databaseUrl,
+      `CREATE SCHEMA own; ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET search_path = own`,
+    )
+    // The connections of the pooler to PostgreSQL are from before.
+    await ask(
+      database.databaseUrl,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${pathname.slice(1)}'`,
+    )
+    assert.equal((await gatehouse(['user', 'list'], { ...env, DATABASE_URL: own.databaseUrl })).code, 0)
+    const tables = await ask(
+      own.databaseUrl,
+      `SELECT DISTINCT schemaname FROM pg_tables WHERE tablename IN ('identities', 'families')`,
+    )
+    assert.deepEqual(tables, [{ schemaname: 'own' }])
+  } finally {
+    await own.drop()
+  }
+})
+
+async function ask(connectionString: string, statement: string): Promise<unknown> {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  try {
+    return (await client.query<object>(statement)).rows
+  } finally {
+    await client.end()
+  }
+}

@@ -1,17 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { startEmbedded } from '../storage/embedded.ts'
+import { startPgbouncer } from './services/pgbouncer.ts'
 import { serviceAddress } from './services/addresses.ts'
 
 export interface TestDatabase {
   databaseUrl: string
   redisUrl: string | null
+  /** What a portal must be told besides. */
+  env?: Record<string, string>
   drop(): Promise<void>
 }
 
 /** The three ways to run the portal. A suite about storage runs over all of them. */
 export const STORAGES = ['embedded', 'postgres', 'postgres+redis'] as const
-export type StorageKind = (typeof STORAGES)[number]
+
+/** The same, and PostgreSQL behind PgBouncer in transaction mode. */
+export type StorageKind = (typeof STORAGES)[number] | 'pgbouncer'
 
 /** An empty database of this test's own, on the servers the test command has brought up. */
 export async function createDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
@@ -22,11 +27,14 @@ export async function createDatabase(kind: StorageKind = 'postgres'): Promise<Te
 
   const url = new URL(server)
   url.pathname = `/${name}`
+  const pooler = kind === 'pgbouncer' ? await startPgbouncer(url.href) : null
   return {
-    databaseUrl: url.href,
+    databaseUrl: pooler?.url ?? url.href,
+    ...(pooler === null ? {} : { env: { PREPARED_STATEMENTS: 'off' } }),
     // One Redis serves every test; the same people guess from the same address in all of them.
     redisUrl: kind === 'postgres+redis' ? `${serviceAddress('TEST_REDIS_URL')}?keyPrefix=${name}:` : null,
     async drop() {
+      await pooler?.stop()
       await administer(server, `DROP DATABASE ${name} WITH (FORCE)`)
       await embedded?.leave()
     },

@@ -3,12 +3,12 @@ import { type Config, readConfig } from '../config.ts'
 import type { Portal } from '../domain/portal.ts'
 import { createLogger } from '../logger.ts'
 import { createClock, type TestClock } from './clock.ts'
-import { createDatabase, type StorageKind } from './databases.ts'
+import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
 
 export const TEST_SECRET = 'a root secret for tests of 32 bytes or more'
 
 export function testConfig(
-  database: { databaseUrl: string; redisUrl: string | null },
+  database: Pick<TestDatabase, 'databaseUrl' | 'redisUrl' | 'env'>,
   env: Record<string, string> = {},
 ): Config {
   return readConfig({
@@ -22,6 +22,7 @@ export function testConfig(
     // A machine that tests at full load is not a store that is away; that one is asked for where it is the subject.
     STORE_PATIENCE: '15000',
     ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
+    ...database.env,
     ...env,
   })
 }

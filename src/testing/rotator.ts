@@ -16,8 +16,9 @@ const [task, way, clientId, first, callers] = process.argv.slice(2) as [
   string,
   string,
 ]
-const { databaseUrl, secrets, lifetimes, policy } = readConfig()
-const storage = openPostgres(databaseUrl as string, () => {}, { connection: 15_000, query: 15_000 })
+const { databaseUrl, preparedStatements, secrets, lifetimes, policy } = readConfig()
+const patience = { connection: 15_000, query: 15_000 }
+const storage = openPostgres(databaseUrl as string, () => {}, patience, { preparedStatements })
 // All that a rotation stands on, so that a test need not wait for the rest.
 const portal = {
   storage,

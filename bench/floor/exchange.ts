@@ -46,6 +46,8 @@ export async function exchangeCode(
       jkt: null,
       lifetime: 'browser',
       claimsVersion: 0,
+      openedSilently: false,
+      defaultTokenSeconds: lifetimes.applicationToken,
       idleExpiresAt: addSeconds(now, lifetimes.familyIdle),
       expiresAt: addSeconds(now, lifetimes.familyMax),
     },

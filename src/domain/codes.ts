@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { AppProof } from '../storage/apps.ts'
 import { CODE_KIND, type RedeemedCode } from '../storage/codes.ts'
+import { logReplaced } from './endings.ts'
 import type { Portal } from './portal.ts'
 import { hashRefreshToken, mintRefreshToken } from './refresh-tokens.ts'
 import { epochSeconds } from './time.ts'
@@ -78,9 +79,13 @@ export async function redeemCode(
         lifetime: policy.familyLifetime,
         familyIdle: lifetimes.familyIdle,
         familyMax: lifetimes.familyMax,
+        applicationToken: lifetimes.applicationToken,
       },
     },
     issuedAt,
   )
-  return redeemed && { ...redeemed, familyId, refreshToken, issuedAt, mayBeReused: storage.codes.opensLater }
+  if (redeemed === null) return null
+  const owner = { clientId: presented.clientId, identityId: redeemed.record['accountId'] as string }
+  logReplaced(portal, owner, redeemed.replaced)
+  return { ...redeemed, familyId, refreshToken, issuedAt, mayBeReused: storage.codes.opensLater }
 }

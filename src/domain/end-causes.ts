@@ -10,6 +10,11 @@ export const END_CAUSES = {
   disconnected: { words: 'you disconnected the app', reason: 'revoked', alarming: false },
   session_ended: { words: 'the browser it belonged to was signed out', reason: 'revoked', alarming: false },
   signed_in_again: { words: 'somebody signed in again in that browser', reason: 'revoked', alarming: false },
+  replaced: {
+    words: 'a newer sign-in of the app, made in the background, took its place',
+    reason: 'revoked',
+    alarming: false,
+  },
   revoked_by_app: { words: 'the app signed you out', reason: 'revoked', alarming: false },
   signed_out_by_app: { words: 'you signed out from an app', reason: 'revoked', alarming: false },
   password_changed: { words: 'you changed your password', reason: 'revoked', alarming: false },

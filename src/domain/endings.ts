@@ -37,8 +37,9 @@ export interface Ended {
 }
 
 /**
- * The one way in which anything ends. One transaction marks what ends, writes down why, and queues what the apps and the
- * person are told; of however many race, one ends each.
+ * The one way in which anything ends, but for families that are replaced as another one is opened (`OPENING` in
+ * storage/families.ts), of which no app is told then. One transaction marks what ends, writes down why, and queues what the apps
+ * and the person are told; of however many race, one ends each.
  */
 export async function end(portal: Portal, choice: EndChoice, ending: Ending): Promise<Ended> {
   return transaction(portal.storage.pool, (db) => endIn(portal, db, choice, ending, portal.clock()))
@@ -52,6 +53,18 @@ export async function endFamilies(
   place: Place | null,
 ): Promise<EndedFamily[]> {
   return (await end(portal, { families }, { cause, place })).families
+}
+
+/** The log lines of families that ended by giving their place to a new one, in the very statement that opened it. */
+export function logReplaced(
+  { logger }: Portal,
+  owner: Pick<EndedFamily, 'clientId' | 'identityId'>,
+  familyIds: string[],
+): void {
+  const { clientId, identityId } = owner
+  for (const familyId of familyIds) {
+    logger.info({ event: 'ended', familyId, clientId, identityId, cause: 'replaced' satisfies EndCause }, 'event')
+  }
 }
 
 /** Ends signed-in browsers, and the families that follow them. @returns how many browsers this call ended */

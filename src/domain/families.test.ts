@@ -713,7 +713,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         const familyId = randomUUID()
         let disabling: Promise<unknown> | undefined
         await transaction(portal.storage.pool, async (db) => {
-          assert.equal(await insertFamily(db, familyOf(familyId, person, clientId, identitySessionId), clock()), true)
+          assert.deepEqual(await insertFamily(db, familyOf(familyId, person, clientId, identitySessionId), clock()), [])
           disabling = disable(person, clientId)
           await Promise.race([disabling, sleep(150)])
         })
@@ -736,9 +736,17 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         authTime: 0,
         jkt: null,
         claimsVersion: 0,
+        openedSilently: false,
       }
       const later = new Date(clock().getTime() + 60_000)
-      return { ...opening, lifetime: 'browser', currentHash: randomBytes(32), idleExpiresAt: later, expiresAt: later }
+      return {
+        ...opening,
+        lifetime: 'browser',
+        currentHash: randomBytes(32),
+        idleExpiresAt: later,
+        expiresAt: later,
+        defaultTokenSeconds: portal.lifetimes.applicationToken,
+      }
     }
 
     test('a genuine token is known by its standing: current, excused, reused', async () => {

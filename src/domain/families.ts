@@ -14,7 +14,7 @@ import type { AppProof, AppRow } from '../storage/apps.ts'
 import { findIdentity } from '../storage/identities.ts'
 import { addressKey } from './address-keys.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from './end-causes.ts'
-import { end as endNow } from './endings.ts'
+import { end as endNow, logReplaced } from './endings.ts'
 import { endCauseOf, type Reuse, reuseAdvice, reuseOf } from './family-ends.ts'
 import { lifetimeOf } from './family-lifetimes.ts'
 import { noteSessionUsed } from './identity-sessions.ts'
@@ -29,7 +29,10 @@ export type { FamilyRow }
 /** What an answer to the app is made of. */
 export type RotatedFamily = Omit<AdvancedFamily, 'followedSessionId'> & Pick<FamilyRow, 'id' | 'clientId'>
 
-export type OpeningFamily = Omit<NewFamily, 'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt'> & {
+export type OpeningFamily = Omit<
+  NewFamily,
+  'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt' | 'defaultTokenSeconds'
+> & {
   refreshToken: string
   app: Pick<AppRow, 'familyIdle' | 'familyMax' | 'familyLifetime'>
 }
@@ -43,7 +46,7 @@ export async function openFamily(portal: Portal, opening: OpeningFamily): Promis
   const preset = lifetime === 'session' ? { familyIdle: null, familyMax: null } : portal.lifetimes
   const after = (seconds: number | null) => (seconds === null ? null : addSeconds(now, seconds))
 
-  return insertFamily(
+  const replaced = await insertFamily(
     portal.storage.pool,
     {
       ...family,
@@ -51,9 +54,12 @@ export async function openFamily(portal: Portal, opening: OpeningFamily): Promis
       currentHash: hashRefreshToken(refreshToken),
       expiresAt: after(app.familyMax ?? preset.familyMax),
       idleExpiresAt: after(app.familyIdle ?? preset.familyIdle),
+      defaultTokenSeconds: portal.lifetimes.applicationToken,
     },
     now,
   )
+  logReplaced(portal, family, replaced ?? [])
+  return replaced !== null
 }
 
 export interface Presentation {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../storage/audit.ts'
-import type { EndedFamily, StaleFamily } from '../storage/families.ts'
+import { type EndedFamily, listReplacedBy, type StaleFamily } from '../storage/families.ts'
 import {
   insertNotices,
   listNotices as listRows,
@@ -33,7 +33,10 @@ export interface NoticeJob {
 /** Of those that are sent again, in one transaction. */
 const BATCH = 500
 
-/** Queues what each app is told of families that have just ended, in the transaction that ends them. */
+/**
+ * Queues what each app is told of families that have just ended, in the transaction that ends them. With them it is told of
+ * those whose place they had taken: a session of the app may still go by the `sid` of such a one.
+ */
 export async function announceEnded(
   portal: Portal,
   db: Queryable,
@@ -41,10 +44,15 @@ export async function announceEnded(
   cause: EndCause,
   now: Date,
 ): Promise<void> {
+  const told = ended.filter(({ takesLogouts, takesEvents }) => takesLogouts || takesEvents)
+  const replaced = await listReplacedBy(
+    db,
+    told.map(({ id }) => id),
+  )
   await queueNotices(
     portal,
     db,
-    ended.flatMap((family) => [
+    [...replaced, ...told].flatMap((family) => [
       ...(family.takesLogouts ? [newNotice(family, 'logout', cause, now)] : []),
       ...(family.takesEvents ? [newNotice(family, 'session-revoked', cause, now)] : []),
     ]),

@@ -54,6 +54,8 @@ function receiptInWords(family: EndedFamily, notice: Notice | null, tokensUntil:
 
   if (notice?.confirmedAt) return `${appName} confirmed ${secondInWords(notice.confirmedAt, now)}.`
   if (family.endCause === 'revoked_by_app') return `${appName} ended it itself; ${lastToken}.`
+  if (notice === null && family.endCause === 'replaced')
+    return `${appName} asked for the newer one itself; ${lastToken}.`
   if (notice === null) {
     // Without a notice though it takes some: it had no address then, or the record has been pruned.
     const untold = family.takesNotices ? `There is no record that ${appName} was told` : `${appName} takes no notices`

@@ -71,6 +71,7 @@ const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   disconnected: 'user',
   session_ended: 'user',
   signed_in_again: 'user',
+  replaced: 'policy',
   revoked_by_app: 'system',
   signed_out_by_app: 'user',
   password_changed: 'user',

@@ -18,7 +18,11 @@ export function authorizationCodeAdapter(portal: Portal): Model {
   return {
     async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
       const { ctx } = Provider
-      const pending: PendingFamily = { grant: grantOf(ctx), identitySessionId: ctx?.req.signedIn?.id ?? null }
+      const pending: PendingFamily = {
+        grant: grantOf(ctx),
+        identitySessionId: ctx?.req.signedIn?.id ?? null,
+        ...(ctx?.oidc.prompts.has('none') ? { openedSilently: true } : {}),
+      }
       await handshakes.put(CODE_KIND, id, { ...payload, pending }, expiresIn)
     },
     async find(id) {

@@ -57,7 +57,7 @@ async function setScene(): Promise<Scene> {
   const [browser, other] = [new Browser(server.url), new Browser(server.url)]
   await browser.signIn(person)
   await other.signIn(person)
-  const code = await notes.code(browser)
+  const code = await notes.code(browser, { prompt: 'none' })
   const tokens = await tokensIn(await notes.exchange(code))
   return { id, person, browser, other, code, tokens, fam: claimsOf(tokens.access_token)['fam'] as string }
 }
@@ -78,6 +78,12 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
     const next = { username: `next${++people}`, email: `next${people}@example.test`, password: PASSWORD }
     await server.addIdentity(next)
     await browser.signIn(next)
+  },
+  // The app is told when what took its place ends, too.
+  replaced: async ({ browser }) => {
+    clock.advance(300)
+    await notes.connect(browser, { prompt: 'none' })
+    await browser.post('/logout', {})
   },
   revoked_by_app: ({ tokens }) => notes.revoke(tokens.refresh_token),
   signed_out_by_app: async ({ browser, tokens }) => {

@@ -6,6 +6,8 @@ import type { FamilyRow } from '../domain/families.ts'
 export interface PendingFamily {
   grant: AdapterPayload
   identitySessionId: string | null
+  /** The authorization had `prompt=none`: no page was shown. */
+  openedSilently?: true
 }
 
 /** The record of a code: what the library keeps of it, and the family it may become. */

@@ -131,14 +131,14 @@ async function recordOf(code: string): Promise<unknown> {
   const id = `AuthorizationCode:${createHash('sha256').update(code).digest('base64url')}`
   const { rows } = await server.portal.storage.pool.query('SELECT payload FROM handshakes WHERE id = $1', [id])
   const { iat: _i, exp: _e, grantId, sessionUid: _made, authTime: _then, ...record } = JSON.parse(rows[0].payload)
-  const { identitySessionId, grant } = record.pending
+  const { identitySessionId, grant, ...pending } = record.pending
   assert.equal(grant.jti, grantId)
   assert.match(identitySessionId, /^[\w-]{36}$/)
   if (record.sid !== undefined) {
     assert.equal(record.sid, grantId)
     record.sid = ''
   }
-  return { ...record, pending: { ...grant, jti: '' } }
+  return { ...record, pending: { ...pending, grant: { ...grant, jti: '' } } }
 }
 
 async function exchange(client: Client, code: string, redirectUri: string): Promise<unknown> {

@@ -45,6 +45,7 @@ interface PlainRequest {
   code_challenge: string
   state?: string
   nonce?: string
+  prompt?: 'none'
 }
 
 const NEEDED = ['client_id', 'redirect_uri', 'scope', 'code_challenge', 'response_type', 'code_challenge_method']
@@ -87,7 +88,7 @@ function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest
 function recordOf(
   app: AppRow,
   signedIn: SignedInRow,
-  { redirect_uri: redirectUri, scope, code_challenge: codeChallenge, nonce }: PlainRequest,
+  { redirect_uri: redirectUri, scope, code_challenge: codeChallenge, nonce, prompt }: PlainRequest,
   grantId: string,
 ): Record<string, unknown> {
   const asked = scope.split(' ')
@@ -118,6 +119,7 @@ function recordOf(
         resources: { [resource]: app.scope },
       },
       identitySessionId: signedIn.id,
+      ...(prompt === 'none' ? { openedSilently: true } : {}),
     },
   }
 }

@@ -101,6 +101,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     { what: 'everything', status: 200, asked: { scope: SCOPE.replace(' offline_access', '') } },
     { what: 'a scope that the app may not have', status: 200, asked: { scope: 'openid admin' } },
     { what: 'no openid', status: 200, asked: { scope: 'notes:read', nonce: null } },
+    { what: 'prompt=none', status: 200, asked: { prompt: 'none' } },
     { what: 'no nonce', status: 200, asked: { nonce: null } },
     { what: 'a nonce that no database takes', status: 200, asked: { nonce: 'a\u0000b' } },
     { what: 'a nonce with quotes', status: 200, asked: { nonce: '"\'\\é{}' } },
@@ -288,7 +289,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       `SELECT client_id, identity_id, identity_session_id IS NOT NULL AS followed, generation, previous_hash, rotated_at, scope, claims, sid = id::text AS sid,
          acr, amr, jkt, lifetime, stale_since IS NULL AS "isFresh", claims_version >= 0 AS version, seen, ended_at, browser, address,
          expires_at = 'infinity' AS endless, extract(epoch FROM idle_expires_at - created_at)::int / 60 AS idle, review_at = idle_expires_at AS due,
-         created_at = last_used_at AS used FROM families WHERE id = $1`,
+         created_at = last_used_at AS used, opened_silently, replaced_by FROM families WHERE id = $1`,
       [id],
     )
     const events = await pool.query(

@@ -35,6 +35,7 @@ export function refreshTokenAdapter(portal: Portal): Model {
           authTime: payload.authTime ?? epochSeconds(portal.clock()),
           jkt: payload.jkt ?? null,
           claimsVersion: (ctx?.oidc.account as PortalAccount | undefined)?.identity.claimsVersion ?? 0,
+          openedSilently: pending.openedSilently === true,
           app: client.app,
         }))
       if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')

@@ -1,5 +1,5 @@
 import { type AppProof, provesApp } from './apps.ts'
-import { OPENING, ownSeconds } from './families.ts'
+import { OPENING, ownSeconds, REPLACED } from './families.ts'
 import { type Handshakes, keyOf } from './handshakes.ts'
 import type { Queryable } from './postgres.ts'
 
@@ -18,7 +18,7 @@ export interface Redemption {
   /** Of the family's first refresh token. */
   currentHash: Buffer
   /** For apps without settings of their own. */
-  preset: { lifetime: string; familyIdle: number; familyMax: number }
+  preset: { lifetime: string; familyIdle: number; familyMax: number; applicationToken: number }
 }
 
 /** A code that was taken, and the family that was opened with it. */
@@ -35,6 +35,8 @@ export interface RedeemedCode {
   appScope: string
   applicationTokenTtl: number | null
   idTokenAlg: string
+  /** The families whose place was taken. */
+  replaced: string[]
 }
 
 /**
@@ -103,6 +105,7 @@ function valuesOf(subject: string, redemption: Redemption, now: Date): unknown[]
     preset.lifetime,
     preset.familyIdle,
     preset.familyMax,
+    preset.applicationToken,
   ]
 }
 
@@ -113,7 +116,8 @@ function valuesOf(subject: string, redemption: Redemption, now: Date): unknown[]
 const sourceOf = (columns: string, records: string, conditions: string, held: string) => `source AS (
   SELECT ${columns}, $3::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $8::bytea AS current_hash, c.scope, NULL AS claims, c.sid, c.acr,
     coalesce(c.amr, '{}') AS amr, c."authTime" AS auth_time, NULL AS jkt, $2::timestamptz AS now, e.idle, e.absolute, f.lifetime, s.browser, s.address,
-    i.claims_version, NULL::timestamptz AS stale_since, i.username, i.email, i.email_verified, i.updated_at, i.roles, a.audience, a.scope AS app_scope,
+    i.claims_version, NULL::timestamptz AS stale_since, coalesce((c.pending ->> 'openedSilently')::boolean, false) AS opened_silently,
+    coalesce(a.application_token_ttl, $12::int) AS token_seconds, i.username, i.email, i.email_verified, i.updated_at, i.roles, a.audience, a.scope AS app_scope,
     a.application_token_ttl, a.id_token_alg
   FROM ${records},
     LATERAL json_to_record(h.payload::json) AS c("clientId" text, "accountId" uuid, "grantId" uuid, "redirectUri" text, "codeChallenge" text,
@@ -132,7 +136,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
   FOR SHARE OF i, s, a${held})`
 
 const ANSWER = `payload, username, email, email_verified AS "emailVerified", updated_at AS "updatedAt", roles, claims_version AS "claimsVersion",
-  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg"`
+  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${REPLACED}`
 
 // Of all that race for a code one has its row; the others wait for that one, and find it taken.
 const REDEEM = `WITH ${sourceOf(

@@ -109,30 +109,58 @@ export interface NewFamily {
   expiresAt: Date | null
   /** Of the claims in its first application token, which is signed by now. */
   claimsVersion: number
+  /** By an authorization with `prompt=none`. */
+  openedSilently: boolean
+  /** How long an application token lives (seconds) of an app that sets no time of its own. */
+  defaultTokenSeconds: number
 }
 
-/** Opens the family that is the row of `source`, and writes that down. */
+/**
+ * Opens the family that is the row of `source`, and writes that down. One that is opened silently takes the place of those
+ * that were opened silently in the same sign-in for the same app, can do no more than it, have never been refreshed, and
+ * whose only application token has expired. SKIP LOCKED: a family that is being refreshed or ended at this moment stays, and
+ * no exchange waits for one, so none can be in a deadlock. Of a refresh and a replacement that race, the first to commit wins.
+ * LATERAL: only a silent exchange looks for others.
+ */
 export const OPENING = `opened AS (
   INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, created_at,
-    last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, claims_version, stale_since)
+    last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, claims_version, stale_since, opened_silently)
   SELECT id, client_id, identity_id, session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, now,
-    now, idle, absolute, idle, lifetime, browser, address, claims_version, stale_since FROM source),
+    now, idle, absolute, idle, lifetime, browser, address, claims_version, stale_since, opened_silently FROM source),
+  untouched AS (
+  SELECT silent.id FROM source, LATERAL (
+    SELECT f.id FROM families f
+    WHERE f.identity_session_id = source.session_id AND f.client_id = source.client_id AND f.opened_silently AND f.ended_at IS NULL
+      AND f.generation = 0 AND f.created_at <= source.now - make_interval(secs => source.token_seconds) AND f.idle_expires_at > source.now
+      AND f.lifetime = source.lifetime AND string_to_array(source.scope, ' ') @> string_to_array(f.scope, ' ')
+    FOR NO KEY UPDATE SKIP LOCKED) silent
+  WHERE source.opened_silently),
+  replaced AS (
+  UPDATE families f SET ended_at = source.now, end_cause = 'replaced', end_browser = source.browser, end_address = source.address,
+    replaced_by = source.id
+  FROM source, untouched WHERE f.id = untouched.id RETURNING f.id),
   written AS (
-  INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, browser, address)
-  SELECT now, 'family_opened', identity_id, client_id, id, browser, address FROM source)`
+  INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, browser, address)
+  SELECT now, 'family_ended', identity_id, client_id, replaced.id, 'replaced', browser, address FROM source, replaced
+  UNION ALL SELECT now, 'family_opened', identity_id, client_id, id, NULL, browser, address FROM source)`
+
+/** The ids of the families whose place was taken, as a column beside those of `source`. */
+export const REPLACED = 'ARRAY(SELECT id FROM replaced) AS replaced'
 
 /**
- * Opens a family on the browser of its identity session and writes that down, in one statement. False when the session, the
+ * Opens a family on the browser of its identity session and writes that down, in one statement. Null when the session, the
  * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from. What follows its
  * session lasts no longer than that may. When roles have changed in the meantime, its first token is stale from the start.
+ * @returns the ids of the families whose place it took
  */
-export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<boolean> {
-  const result = await db.query({
+export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<string[] | null> {
+  const result = await db.query<{ replaced: string[] }>({
     name: 'family-insert',
     text: `WITH source AS (
        SELECT $1::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $5::bytea AS current_hash, $6 AS scope, $7 AS claims, $8 AS sid,
          $9 AS acr, $10::text[] AS amr, $11::int AS auth_time, $12 AS jkt, $13::timestamptz AS now, e.idle, e.absolute, $16 AS lifetime, s.browser,
-         s.address, i.claims_version, CASE WHEN i.claims_version <> $17::int THEN $13::timestamptz END AS stale_since
+         s.address, i.claims_version, CASE WHEN i.claims_version <> $17::int THEN $13::timestamptz END AS stale_since, $18::boolean AS opened_silently,
+         coalesce(a.application_token_ttl, $19::int) AS token_seconds
        FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
          LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
            least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
@@ -140,7 +168,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
          AND a.disabled_at IS NULL
        FOR SHARE OF i, s, a),
      ${OPENING}
-     SELECT FROM source`,
+     SELECT ${REPLACED} FROM source`,
     values: [
       family.id,
       family.clientId,
@@ -159,9 +187,11 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
       family.expiresAt,
       family.lifetime,
       family.claimsVersion,
+      family.openedSilently,
+      family.defaultTokenSeconds,
     ],
   })
-  return result.rowCount === 1
+  return result.rows[0]?.replaced ?? null
 }
 
 export async function findFamily(db: Queryable, id: string, { now, seenSince }: Moment): Promise<FamilyRow | null> {
@@ -343,6 +373,26 @@ export async function markFamiliesEnded(
 }
 
 /**
+ * The families whose place these have taken, and those whose place they had taken before, the oldest first. They ended then,
+ * without a word to their app.
+ */
+export async function listReplacedBy(db: Queryable, ids: string[]): Promise<EndedFamily[]> {
+  if (ids.length === 0) return []
+  const result = await db.query<EndedFamily>({
+    name: 'families-replaced-by',
+    text: `WITH RECURSIVE gone AS (
+        SELECT id, created_at, client_id, identity_id, sid FROM families WHERE replaced_by = ANY ($1::uuid[])
+        UNION ALL
+        SELECT f.id, f.created_at, f.client_id, f.identity_id, f.sid FROM gone JOIN families f ON f.replaced_by = gone.id)
+      SELECT gone.id, gone.client_id AS "clientId", gone.identity_id AS "identityId", gone.sid,
+        a.backchannel_logout_uri IS NOT NULL AS "takesLogouts", a.event_receiver_uri IS NOT NULL AS "takesEvents"
+      FROM gone JOIN apps a ON a.client_id = gone.client_id ORDER BY gone.created_at`,
+    values: [ids],
+  })
+  return result.rows
+}
+
+/**
  * Holds the living families of an identity until the transaction ends: who is refreshing one has finished then, and who
  * comes later waits.
  */
@@ -475,7 +525,7 @@ export async function adoptFamilies(db: Queryable, adoption: Adoption, { now, se
   })
 }
 
-/** Everything living, and the newest `endedLimit` of what has ended for each app. */
+/** Everything living, and the newest `endedLimit` of what has ended for each app; what was replaced only where there is room. */
 export async function listFamilies(
   { pool }: Storage,
   identityId: string,
@@ -485,7 +535,8 @@ export async function listFamilies(
   const result = await pool.query<FamilyRow>(
     `SELECT * FROM (
        SELECT ${COLUMNS}, NOT ${followsLiving('$2', '$4')} AS "sessionOver", row_number() OVER (
-         PARTITION BY f.client_id, f.ended_at IS NULL AND f.idle_expires_at > $2 ORDER BY coalesce(f.ended_at, f.created_at) DESC) AS place,
+         PARTITION BY f.client_id, f.ended_at IS NULL AND f.idle_expires_at > $2
+           ORDER BY f.replaced_by IS NOT NULL, coalesce(f.ended_at, f.created_at) DESC) AS place,
          f.ended_at IS NULL AND f.idle_expires_at > $2 AS living
        FROM ${JOINED} WHERE f.identity_id = $1) listed
      WHERE living OR place <= $3

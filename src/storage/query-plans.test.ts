@@ -184,6 +184,8 @@ for (const [what, act] of [
   ['older activity', async () => browser.get('/activity?before=50000')],
   ['a page a minute later, which notes the time', async () => later(61, async () => browser.get('/dashboard'))],
   ['connecting an app', async () => notes.connect(browser)],
+  ['renewing silently', async () => later(300, async () => notes.connect(browser, { prompt: 'none' }))],
+  ['renewing silently what the library looks at', async () => later(300, async () => renewWithClaims())],
   ['a refresh', async () => notes.refresh(await freshToken())],
   ['a refresh with the token before', async () => twice(await freshToken())],
   ['a refresh with a stolen token', async () => later(31, async () => twice(await freshToken()))],
@@ -329,7 +331,7 @@ function faultsOf(node: PlanNode, { text }: Statement): string[] {
 
   const isRead = (isGrowing && type.endsWith('Scan')) || type === 'Bitmap Index Scan'
   const isSearch = type === 'Bitmap Heap Scan' || (type.includes('Index') && node['Index Cond'] !== undefined)
-  const fault = isRead && !isSearch ? [`${type} on ${table ?? index}: ${text}`] : []
+  const fault = isRead && !isSearch ? [`${type} on ${table ?? index} by ${index}: ${text}`] : []
   return [...fault, ...below.flatMap((each) => faultsOf(each, { text, values: [], isNamed: false }))]
 }
 
@@ -374,6 +376,10 @@ async function later<T>(seconds: number, act: () => Promise<T>): Promise<T> {
 
 async function connected(): Promise<Tokens> {
   return notes.connect(browser)
+}
+
+async function renewWithClaims(): Promise<Tokens> {
+  return notes.connect(browser, { prompt: 'none', claims: '{"id_token":{"email":null}}' })
 }
 
 async function freshToken(): Promise<string> {

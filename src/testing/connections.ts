@@ -30,6 +30,7 @@ interface Terms {
   scope?: string
   jkt?: string
   identitySessionId?: string
+  openedSilently?: boolean
 }
 
 /** What a sign-in and a redeemed code leave behind: an identity session, and a family at generation 0. */
@@ -69,6 +70,7 @@ export async function tryToConnect(
     amr: ['pwd'],
     authTime: Math.floor(portal.clock().getTime() / 1000),
     jkt: terms.jkt ?? null,
+    openedSilently: terms.openedSilently ?? false,
     claimsVersion: (await findIdentity(portal.storage, identityId))?.claimsVersion ?? 0,
     app,
   })

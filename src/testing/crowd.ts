@@ -49,14 +49,15 @@ export async function addFamilies(db: Queryable, crowd: Crowd, now: Date): Promi
   await db.query(
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, generation, current_hash, previous_hash, rotated_at, scope, sid, amr,
        auth_time, created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, first_rotated_at, seen,
-       browser, address, ended_at, end_cause)
+       browser, address, ended_at, end_cause, opened_silently, replaced_by)
      SELECT ${idOf('family', 'n')}, ($4::text[])[1 + abs(hashint4(n)) % cardinality($4::text[])], ${idOf('identity', 'n % $3::int')},
        ${idOf('session', `n % ($3::int * ${BROWSERS_EACH})`)}, 1 + n % 500, sha256(n::text::bytea), sha256((-n)::text::bytea), $5::timestamptz,
        'openid profile email', md5(n::text), '{pwd}', 1, $5::timestamptz - interval '1 day' * (n % 80), $5,
        $5::timestamptz + interval '1 day' * least(30, 90 - n % 80), $5::timestamptz + interval '1 day' * (90 - n % 80),
        $5::timestamptz + interval '1 day' * least(30, 90 - n % 80), 'browser', $5, ARRAY['192.0.2.' || n % 250 || ' ' || left($6, 100)], $6,
        '192.0.2.' || n % 250, CASE WHEN n % 100 < $7 THEN $5::timestamptz - interval '1 hour' * (n % 1920) END,
-       CASE WHEN n % 100 < $7 THEN 'signed_out' END
+       CASE WHEN n % 100 < $7 THEN CASE WHEN n % 10 = 3 THEN 'replaced' ELSE 'signed_out' END END, n % 10 = 3,
+       CASE WHEN n % 100 < $7 AND n % 10 = 3 THEN ${idOf('family', 'n + 1')} END
      FROM generate_series($1::int, $2::int) n`,
     [
       crowd.families.from,

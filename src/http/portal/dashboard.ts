@@ -37,7 +37,7 @@ const NEWS_SHOWN = 3
 function newsOf(ended: FamilyRow[], receipts: Map<string, Receipt>, now: Date) {
   const since = addSeconds(now, -NEWS_AGE)
   return ended
-    .filter(({ endedAt }) => endedAt !== null && endedAt > since)
+    .filter(({ endedAt, endCause }) => endedAt !== null && endedAt > since && endCause !== 'replaced')
     .toSorted((a, b) => Number(b.endedAt) - Number(a.endedAt))
     .slice(0, NEWS_SHOWN)
     .map((family) => ({

@@ -1,9 +1,11 @@
 import { publishAddresses } from '../src/testing/services/addresses.ts'
 import { endWithParent } from '../src/testing/services/shutdown.ts'
+import { runTool } from './tool.ts'
 import { startServices } from './services.ts'
 
 // `npm run test:services`: keeps up what the tests need, so that an editor, or `node --test FILE`, can run one of them.
 if (process.env['npm_lifecycle_event'] !== undefined) endWithParent()
+await runTool('node', ['scripts/prisma-client.ts'])
 const { environment } = await startServices()
 await publishAddresses(environment)
 console.log('\nReady: run any test with "node --test FILE". Ctrl-C stops everything.')

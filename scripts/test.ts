@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { findChromium } from '../src/testing/services/chromium.ts'
 import { endWithParent } from '../src/testing/services/shutdown.ts'
 import { runBrowserTests } from './browser-phase.ts'
+import { checkMigrations } from './migration-checksums.ts'
 import { describeOutcomes, runPhases, type Phase } from './phases.ts'
 import { startServices, type TestServices } from './services.ts'
 import { runTool } from './tool.ts'
@@ -10,7 +11,7 @@ import { runUnitTests } from './unit-phase.ts'
 
 const USAGE = `npm test [-- [check | unit | e2e] [path …] [--keep-going]]
 
-  check         types, lint and format
+  check         types, lint, format, and whether landed migrations are unchanged
   unit [path]   the tests beside the sources: all, or those of a folder or file
   e2e [path]    the browser tests
   --keep-going  run the later phases even when one fails`
@@ -76,6 +77,7 @@ function phasesOf({ parts, filters }: Request, running: TestServices[]): Phase[]
     { name: 'types', run: () => runTool('tsc', ['--noEmit']) },
     { name: 'lint', run: () => runTool('oxlint', ['--type-aware', '--deny-warnings']) },
     { name: 'format', run: () => runTool('prettier', ['--check', '.']) },
+    { name: 'landed migrations are unchanged', run: checkMigrations },
   ]
   const services: Phase = {
     name: 'PostgreSQL and Redis',

@@ -5,7 +5,8 @@ import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client, type Tokens } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
-import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { runCommand } from '../testing/commands.ts'
+import { type Finished, printed } from '../testing/gatehouse.ts'
 import { readPage } from '../testing/page.ts'
 import { ada } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
@@ -28,7 +29,7 @@ after(() => server.close())
 
 function app(...args: string[]): Promise<Finished> {
   const env = { PUBLIC_URL: server.url, DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
-  return gatehouse(['app', ...args], env)
+  return runCommand(['app', ...args], env)
 }
 
 async function reasonOf(client: Client, refreshToken: string): Promise<unknown> {

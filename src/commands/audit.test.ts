@@ -7,7 +7,8 @@ import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { Client } from '../testing/client.ts'
 import { connect, home } from '../testing/connections.ts'
-import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { runCommand } from '../testing/commands.ts'
+import { type Finished, printed } from '../testing/gatehouse.ts'
 import { ada } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -27,7 +28,7 @@ after(() => server.close())
 
 async function run(...args: string[]): Promise<Finished> {
   const env = { PUBLIC_URL: server.url, DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
-  const finished = await gatehouse([...args, '--json'], env)
+  const finished = await runCommand([...args, '--json'], env)
   assert.equal(finished.code, 0, finished.stderr)
   return finished
 }

@@ -5,7 +5,8 @@ import { notesApp, photosApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { claimsOf, Client } from '../testing/client.ts'
 import { createClock } from '../testing/clock.ts'
-import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { runCommand } from '../testing/commands.ts'
+import { type Finished, printed } from '../testing/gatehouse.ts'
 import { ada, grace } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -28,7 +29,7 @@ before(async () => {
 after(() => server.close())
 
 function family(...args: string[]): Promise<Finished> {
-  return gatehouse(['family', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
+  return runCommand(['family', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
 }
 
 test('an operator finds out why somebody was signed out, by the id in the token or by the name of the person', async () => {

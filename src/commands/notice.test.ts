@@ -4,7 +4,8 @@ import { endFamilies } from '../domain/endings.ts'
 import { listNotices } from '../domain/notices.ts'
 import { notesApp } from '../testing/apps.ts'
 import { connect, home } from '../testing/connections.ts'
-import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { runCommand } from '../testing/commands.ts'
+import { type Finished, printed } from '../testing/gatehouse.ts'
 import { ada } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
 import { type Receiver, startReceiver } from '../testing/receiver.ts'
@@ -33,7 +34,7 @@ after(async () => {
 })
 
 function notice(args: string[]): Promise<Finished> {
-  return gatehouse(['notice', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
+  return runCommand(['notice', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
 }
 
 async function list(...args: string[]): Promise<Record<string, unknown>[]> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Browser } from '../testing/browser.ts'
-import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
+import { runCommand } from '../testing/commands.ts'
+import { type Finished, printed } from '../testing/gatehouse.ts'
 import { ada } from '../testing/people.ts'
 import { TEST_SECRET } from '../testing/portal.ts'
 import { startTestServer, type TestServer } from '../testing/server.ts'
@@ -15,7 +16,7 @@ before(async () => {
 after(() => server.close())
 
 function suspension(args: string[]): Promise<Finished> {
-  return gatehouse(['suspension', ...args], {
+  return runCommand(['suspension', ...args], {
     DATABASE_URL: server.database.databaseUrl,
     GATEHOUSE_SECRET: TEST_SECRET,
   })

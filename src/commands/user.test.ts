@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { notesApp } from '../testing/apps.ts'
 import { Browser } from '../testing/browser.ts'
 import { claimsOf, Client, type Tokens } from '../testing/client.ts'
+import { runCommand } from '../testing/commands.ts'
 import { type Finished, gatehouse, printed } from '../testing/gatehouse.ts'
 import { addTotp } from '../testing/factors.ts'
 import { waitForMail } from '../testing/outbox.ts'
@@ -22,7 +23,7 @@ after(() => server.close())
 
 function user(args: string[], input?: string): Promise<Finished> {
   const env = { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
-  return gatehouse(['user', ...args], env, input)
+  return input === undefined ? runCommand(['user', ...args], env) : gatehouse(['user', ...args], env, input)
 }
 
 test('a user with a password from standard input signs in, with their roles in the tokens', async () => {

@@ -52,8 +52,7 @@ export function startGatehouse(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
   child.stdin.on('error', () => {}).end(input)
   const finished = once(child, 'close').then(([code]) => {
-    const stderr = output.stderr.replace(/^gatehouse: .+, issuer .+\n/m, '')
-    return { code: code as number | null, ...output, stderr }
+    return { code: code as number | null, ...output, stderr: withoutIntroduction(output.stderr) }
   })
 
   const kill = stopBeforeExit(async () => {
@@ -74,6 +73,11 @@ export function startGatehouse(
       }
     },
   }
+}
+
+/** What was said on standard error, without the line that says which portal a command works on. */
+export function withoutIntroduction(stderr: string): string {
+  return stderr.replace(/^gatehouse: .+, issuer .+\n/m, '')
 }
 
 /** What a command printed with `--json`. */

@@ -1,0 +1,43 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { type Finished, withoutIntroduction } from './gatehouse.ts'
+
+const HOST = join(import.meta.dirname, 'command-host.ts')
+const idle: ChildProcess[] = []
+
+/**
+ * Runs `gatehouse …` with this environment and nothing else, as `gatehouse` of gatehouse.ts does, in a process that goes on
+ * to the next command: starting one takes most of the time. Not for `serve` and `worker`, nor where the process, its input
+ * or its folder are the subject.
+ */
+export async function runCommand(args: string[], env: Record<string, string>): Promise<Finished> {
+  const host = idle.pop() ?? startHost()
+  const aborted = new AbortController()
+  // It keeps this process running only while it is at work.
+  host.ref()
+  host.channel?.ref()
+  host.send({ args, env })
+  const answered = once(host, 'message', { signal: aborted.signal }) as Promise<[Finished]>
+  const ended = once(host, 'exit', { signal: aborted.signal }).then(([code]): never => {
+    throw new Error(`the process of gatehouse ${args.join(' ')} ended with ${String(code)}`)
+  })
+  ended.catch(() => {})
+  const [finished] = await Promise.race([answered, ended])
+  aborted.abort()
+  host.unref()
+  host.channel?.unref()
+  idle.push(host)
+  return { ...finished, stderr: withoutIntroduction(finished.stderr) }
+}
+
+function startHost(): ChildProcess {
+  return fork(HOST, {
+    // Not where a developer keeps a .env.
+    cwd: import.meta.dirname,
+    env: { PATH: process.env['PATH'] ?? '' },
+    execArgv: [],
+    // What a command prints comes in its answer; only a crash is printed.
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+}

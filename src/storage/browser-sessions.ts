@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import connectPgSimple from 'connect-pg-simple'
+// connect-redis stays at 8: from 9 on it takes only node-redis as its client, and every session save by ioredis fails.
 import { RedisStore } from 'connect-redis'
 import session from 'express-session'
 import type pg from 'pg'

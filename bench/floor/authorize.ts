@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { epochSeconds } from '../../src/domain/time.ts'
-import { findAppFast } from '../../src/storage/apps.ts'
+import { findApp } from '../../src/storage/apps.ts'
 import { answerJson, type Floor, redirect } from './request.ts'
 import { signedInOf } from './session.ts'
 
@@ -29,7 +29,7 @@ export async function authorize(
 ): Promise<void> {
   const { storage, publicUrl } = floor.portal
   const signedIn = await signedInOf(floor, req)
-  const app = await findAppFast(storage, query.get('client_id') ?? '')
+  const app = await findApp(storage, query.get('client_id') ?? '')
   const redirectUri = query.get('redirect_uri') ?? ''
   if (signedIn === null || app === null || !app.redirectUris.includes(redirectUri)) return answerJson(res, 400, '{}')
 

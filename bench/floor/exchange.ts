@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applicationTokenClaims } from '../../src/domain/application-tokens.ts'
 import { hashRefreshToken, mintRefreshToken } from '../../src/domain/refresh-tokens.ts'
 import { addSeconds, epochSeconds } from '../../src/domain/time.ts'
-import { findAppFast } from '../../src/storage/apps.ts'
+import { findApp } from '../../src/storage/apps.ts'
 import { insertFamily } from '../../src/storage/families.ts'
 import { CODE, type CodeRecord } from './authorize.ts'
 import { answerJson, clientIdOf, type Floor } from './request.ts'
@@ -22,7 +22,7 @@ export async function exchangeCode(
     .update(form.get('code_verifier') ?? '')
     .digest('base64url')
   const isTheirs = found?.challenge === challenge && found.clientId === clientIdOf(req)
-  const app = isTheirs ? await findAppFast(storage, found.clientId) : null
+  const app = isTheirs ? await findApp(storage, found.clientId) : null
   if (!isTheirs || app === null || !(await storage.handshakes.consume(CODE, code)))
     return answerJson(res, 400, '{"error":"invalid_grant"}')
 

@@ -4,7 +4,6 @@ import {
   type AppProof,
   type AppRow,
   findApp,
-  findAppFast,
   insertApp,
   isIdTokenAlgUsed,
   listApps,
@@ -23,7 +22,7 @@ import { LONGEST_TOKEN, SIGNING_ALGS } from './signing-keys.ts'
 import { addSeconds } from './time.ts'
 
 export type { AppProof, AppRow }
-export { findApp, findAppFast, isIdTokenAlgUsed, listApps }
+export { findApp, isIdTokenAlgUsed, listApps }
 
 /** OpenID Connect Core §5.4, but for `address` and `phone`, which no account has: an app may ask for them and learns nothing. */
 export const OPENID_SCOPES = ['openid', 'profile', 'email', 'roles', 'offline_access'] as const

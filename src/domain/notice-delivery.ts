@@ -1,4 +1,4 @@
-import { type AppRow, findAppFast } from '../storage/apps.ts'
+import { type AppRow, findApp } from '../storage/apps.ts'
 import {
   deleteErased,
   findNotice,
@@ -49,7 +49,7 @@ export async function deliverNotice(
   const { pool } = portal.storage
   const notice = await findNotice(pool, job.notice)
   if (notice === null || notice.confirmedAt !== null || notice.givenUpAt !== null) return { kind: 'done' }
-  const app = await findAppFast(portal.storage, notice.clientId)
+  const app = await findApp(portal.storage, notice.clientId)
   const answer = app === null ? null : await send(notice, app)
   if (answer === null) {
     const { attempts } = notice

@@ -105,7 +105,7 @@ function laneOf(clientId: string, kind: string): string {
 
 /** What apps were told, or are to be told; the newest, `limit` at most. */
 export async function listNotices(portal: Portal, choice: NoticeChoice, limit: number): Promise<Notice[]> {
-  const rows = await listRows(portal.storage.pool, choice, limit)
+  const rows = await listRows(portal.storage, choice, limit)
   return rows.map(noticeOf)
 }
 

@@ -1,5 +1,5 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
-import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
+import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
 import type { Portal } from '../domain/portal.ts'
 import type { SigningAlg } from '../domain/signing-keys.ts'
 import type { Model } from './model.ts'
@@ -16,7 +16,7 @@ export function appAdapter(portal: Portal): Model {
   return {
     async find(clientId) {
       if (!isClientId(clientId)) return undefined
-      const app = await findAppFast(portal.storage, clientId)
+      const app = await findApp(portal.storage, clientId)
       if (app === null) return undefined
       if (app.disabledAt !== null && !isRefresh()) {
         if (Provider.ctx !== undefined) Provider.ctx.state['disabledApp'] = true

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { mayConnectApps } from '../domain/addresses.ts'
-import { type AppRow, findAppFast, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
+import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../domain/apps.ts'
 import { acrOf } from '../domain/authentication-context.ts'
 import { CODE_KIND, mintCode } from '../domain/codes.ts'
 import type { SignedInRow } from '../domain/identity-sessions.ts'
@@ -27,7 +27,7 @@ export async function answerPlainAuthorization(
 ): Promise<boolean> {
   const request = readRequest(req)
   if (request === null) return false
-  const [signedIn, app] = await Promise.all([findSignedIn(req), findAppFast(portal.storage, request.client_id)])
+  const [signedIn, app] = await Promise.all([findSignedIn(req), findApp(portal.storage, request.client_id)])
   if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(portal, signedIn)) return false
 
   const familyId = randomUUID()

@@ -18,12 +18,8 @@ function columnOf(field: string): string {
   return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
-export async function findApp({ prisma }: Storage, clientId: string): Promise<AppRow | null> {
-  return (await prisma()).app.findUnique({ where: { clientId } })
-}
-
-/** What the protocol library asks on every request: one named statement, also for apps that are disabled. */
-export async function findAppFast({ pool }: Storage, clientId: string): Promise<AppRow | null> {
+/** Also an app that is disabled. The protocol library asks on every request, so it is a named statement. */
+export async function findApp({ pool }: Storage, clientId: string): Promise<AppRow | null> {
   const result = await pool.query<AppRow>({
     name: 'app-find',
     text: `SELECT ${COLUMNS} FROM apps WHERE client_id = $1`,

@@ -1,5 +1,6 @@
 import type { Notice as NoticeRow } from './client/client.ts'
 import type { Queryable } from './postgres.ts'
+import type { Storage } from './storage.ts'
 
 export type { NoticeRow }
 
@@ -57,24 +58,23 @@ export async function findNotice(db: Queryable, id: string): Promise<NoticeRow |
 
 /** The newest, `limit` at most. */
 export async function listNotices(
-  db: Queryable,
+  { prisma }: Storage,
   { clientId, familyId, state }: NoticeChoice,
   limit: number,
 ): Promise<NoticeRow[]> {
-  const values: unknown[] = [limit]
-  const conditions = ['true']
-  const where = (column: string, value: string | undefined) => {
-    if (value !== undefined) conditions.push(`${column} = $${values.push(value)}`)
-  }
-  where('client_id', clientId)
-  where('family_id', familyId)
-  if (state !== undefined) conditions.push(CONDITIONS[state])
-  const result = await db.query<NoticeRow>(
-    `SELECT ${COLUMNS} FROM notices WHERE ${conditions.join(' AND ')} ORDER BY happened_at DESC, id LIMIT $1`,
-    values,
-  )
-  return result.rows
+  return (await prisma()).notice.findMany({
+    // Prisma reads undefined as no condition.
+    where: { clientId, familyId, ...(state && IN_STATE[state]) },
+    orderBy: [{ happenedAt: 'desc' }, { id: 'asc' }],
+    take: limit,
+  })
 }
+
+const IN_STATE = {
+  waiting: { confirmedAt: null, givenUpAt: null },
+  confirmed: { confirmedAt: { not: null } },
+  'given-up': { confirmedAt: null, givenUpAt: { not: null } },
+} satisfies Record<NoticeState, object>
 
 /** What apps were told of the end of these families; of each, the logout first. */
 export async function listNoticesOfEnds(db: Queryable, familyIds: string[]): Promise<NoticeRow[]> {
@@ -137,7 +137,7 @@ export async function reopenNotices(
     'ids' in choice ? ['id = ANY ($1::uuid[])', choice.ids] : ['client_id = $1', choice.clientId]
   const result = await db.query<Pick<NoticeRow, 'id' | 'clientId' | 'kind' | 'happenedAt'>>(
     `UPDATE notices SET given_up_at = NULL, attempts = 0, problem = NULL WHERE id = ANY (ARRAY(
-       SELECT id FROM notices WHERE ${condition} AND ${CONDITIONS['given-up']}
+       SELECT id FROM notices WHERE ${condition} AND confirmed_at IS NULL AND given_up_at IS NOT NULL
        ORDER BY happened_at, id LIMIT $2 FOR UPDATE SKIP LOCKED))
      RETURNING id, client_id AS "clientId", kind, happened_at AS "happenedAt"`,
     [value, limit],
@@ -166,11 +166,6 @@ export async function deleteNoticesOf(db: Queryable, identityId: string, limit: 
   return result.rowCount ?? 0
 }
 
-const CONDITIONS: Record<NoticeState, string> = {
-  waiting: 'confirmed_at IS NULL AND given_up_at IS NULL',
-  confirmed: 'confirmed_at IS NOT NULL',
-  'given-up': 'confirmed_at IS NULL AND given_up_at IS NOT NULL',
-}
 const IS_OVER = '(confirmed_at IS NOT NULL OR given_up_at IS NOT NULL)'
 
 const COLUMNS = `id, kind, client_id AS "clientId", family_id AS "familyId", identity_id AS "identityId", sid, cause,

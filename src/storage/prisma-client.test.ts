@@ -27,7 +27,7 @@ test('the first commands of a fresh checkout generate the client, also two at on
   assert.deepEqual(await leftovers(checkout), [])
 })
 
-test('a current client is left alone, and one that lacks a file or has another schema is replaced', async () => {
+test('a current client is left alone, and one that lost its files or has another schema is replaced', async () => {
   const checkout = await makeCheckout()
   assert.equal((await build(checkout)).code, 0)
   const { ino } = await stat(join(checkout, CLIENT))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { type AppRow, findApp, findAppFast } from '../domain/apps.ts'
+import { type AppRow, findApp } from '../domain/apps.ts'
 import {
   type FamilyRow,
   findFamily,
@@ -107,7 +107,7 @@ export async function refreshPlainly(
   rest: Partial<Presentation> = {},
 ): Promise<Rotation> {
   const { place = home, ...more } = rest
-  const app = Object.keys(more).length > 0 ? null : await findAppFast(portal.storage, clientId)
+  const app = Object.keys(more).length > 0 ? null : await findApp(portal.storage, clientId)
   const rotated = app && (await rotateUnproved(portal, refreshToken, clientId, { secretHash: app.secretHash }, place))
   return rotated ?? refresh(portal, { clientId, refreshToken }, rest)
 }

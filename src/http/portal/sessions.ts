@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { findAppFast } from '../../domain/apps.ts'
+import { findApp } from '../../domain/apps.ts'
 import { findErasure } from '../../domain/deletions.ts'
 import type { EndChoice } from '../../domain/endings.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../../domain/identity-sessions.ts'
@@ -241,5 +241,5 @@ export function withReturnTo(path: string, returnTo: string | null): string {
 export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
   const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
   if (clientId === null || !/^[\x21-\x7e]{1,128}$/.test(clientId)) return null
-  return (await findAppFast(portalOf(req).storage, clientId))?.name ?? null
+  return (await findApp(portalOf(req).storage, clientId))?.name ?? null
 }

@@ -40,6 +40,8 @@ export interface Config {
   /** Whether the processes that serve also send what is queued and forget what has expired; else `gatehouse worker` does. */
   inProcessWorker: boolean
   logLevel: string
+  /** No setting: less than argon2id's usual cost, for tests whose subject is another one. */
+  passwordCost?: { memoryCost: number; timeCost: number }
   lifetimes: Lifetimes
   /** Null while no mail leaves. */
   smtpUrl: string | null

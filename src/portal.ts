@@ -28,7 +28,7 @@ export async function createPortal(
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
-    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock })
+    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)
     const { lifetimes, policy, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
     const passwords = createPasswordJudge({ policy, publicUrl, onError, limits: { clock } })

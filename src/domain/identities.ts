@@ -192,8 +192,9 @@ export async function revokeEverything(portal: Portal, id: string): Promise<void
 }
 
 async function takenProblem(portal: Portal, username: string): Promise<string | null> {
-  if ((await findIdentityByKey(portal.storage, keyOf(username))) !== null) return 'This user name is taken.'
   const isAlike = await isSkeletonTaken(portal.storage, skeletonsOf(username))
+  // Asked last: this very name, registered between the two questions, is taken and not only alike.
+  if ((await findIdentityByKey(portal.storage, keyOf(username))) !== null) return 'This user name is taken.'
   return isAlike ? 'This user name looks like one that is taken. Choose another.' : null
 }
 

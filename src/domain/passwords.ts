@@ -4,8 +4,14 @@ import { FairQueue, type QueueLimits } from './fair-queue.ts'
 
 export const MAXIMUM_PASSWORD_LENGTH = 200
 
-/** argon2id at OWASP's floor: 19 MiB, two passes, one lane. */
-const PARAMETERS = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+/** What a hash costs: KiB of memory, and how often it is passed over. */
+export interface PasswordCost {
+  memoryCost: number
+  timeCost: number
+}
+
+/** OWASP's floor for argon2id with one lane. */
+const USUAL_COST: PasswordCost = { memoryCost: 19_456, timeCost: 2 }
 
 /** `source` is whose share of the queue it takes, in the words of `FairQueue`. */
 export interface PasswordHasher {
@@ -16,22 +22,27 @@ export interface PasswordHasher {
   needsRehash(hash: string): boolean
 }
 
-/** The hash of a password that nobody knows, with the same parameters: what an account that does not exist is compared with. */
-const UNMATCHABLE = '$argon2id$v=19$m=19456,p=1,t=2$UOkZ6ECO/ByODaYthNMUwg$xFi6QnBTcI/aFRjfb87jCs/KvGQiQA5pb8lKPAbNTBs'
+/** A hash that no password has, of the same cost: what is compared when an account does not exist. */
+function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
+  const parameters = `m=${memoryCost},p=1,t=${timeCost}`
+  return `$argon2id$v=19$${parameters}$UOkZ6ECO/ByODaYthNMUwg$xFi6QnBTcI/aFRjfb87jCs/KvGQiQA5pb8lKPAbNTBs`
+}
 
 /**
  * Hashes a few at a time and never on every core: each takes memory and one of libuv's four threads, and what apps ask must
  * not wait behind what people type.
  */
-export function createPasswordHasher(limits?: QueueLimits): PasswordHasher {
+export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): PasswordHasher {
+  const parameters = { ...cost, type: argon2.argon2id, parallelism: 1 } as const
+  const unknown = unmatchable(cost)
   const queue = new FairQueue(limits)
   return {
-    hash: (password, source) => queue.run(source, () => argon2.hash(normalize(password), PARAMETERS)),
+    hash: (password, source) => queue.run(source, () => argon2.hash(normalize(password), parameters)),
     async matches(hash, password, source) {
-      const verified = await queue.run(source, () => argon2.verify(hash ?? UNMATCHABLE, normalize(password)))
+      const verified = await queue.run(source, () => argon2.verify(hash ?? unknown, normalize(password)))
       return verified && hash !== null
     },
-    needsRehash: (hash) => argon2.needsRehash(hash, PARAMETERS),
+    needsRehash: (hash) => argon2.needsRehash(hash, parameters),
   }
 }
 

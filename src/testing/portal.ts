@@ -7,11 +7,14 @@ import { createDatabase, type StorageKind, type TestDatabase } from './databases
 
 export const TEST_SECRET = 'a root secret for tests of 32 bytes or more'
 
+/** A password is hashed for every sign-in, which costs most tests more than what they are about. */
+export const TEST_PASSWORD_COST = { memoryCost: 64, timeCost: 2 }
+
 export function testConfig(
   database: Pick<TestDatabase, 'databaseUrl' | 'redisUrl' | 'env'>,
   env: Record<string, string> = {},
 ): Config {
-  return readConfig({
+  const config = readConfig({
     NODE_ENV: 'test',
     GATEHOUSE_SECRET: TEST_SECRET,
     DATABASE_URL: database.databaseUrl,
@@ -25,6 +28,7 @@ export function testConfig(
     ...database.env,
     ...env,
   })
+  return { ...config, passwordCost: TEST_PASSWORD_COST }
 }
 
 export interface TestPortal extends Portal {

@@ -30,7 +30,14 @@ export interface TestServer {
 
 /** The portal over real HTTP on a port and a database of its own. */
 export async function startTestServer(
-  options: { kind?: StorageKind; env?: Record<string, string>; database?: TestDatabase; clock?: () => Date } = {},
+  options: {
+    kind?: StorageKind
+    env?: Record<string, string>
+    database?: TestDatabase
+    clock?: () => Date
+    /** Passwords cost what they do in operation. */
+    hasUsualPasswordCost?: boolean
+  } = {},
 ): Promise<TestServer> {
   const database = options.database ?? (await createDatabase(options.kind))
   // It is part of the issuer, so it must be known before the portal starts.
@@ -44,7 +51,8 @@ export async function startTestServer(
   })
   const folder = await makeTemporaryFolder('server')
   const env = { PORT: String(port), LOG_LEVEL: 'info', DATA_DIR: folder.path, ...options.env }
-  const config = testConfig(database, env)
+  const { passwordCost, ...usual } = testConfig(database, env)
+  const config = options.hasUsualPasswordCost || passwordCost === undefined ? usual : { ...usual, passwordCost }
   const server = await startServer(config, createLogger(config.logLevel, destination), options.clock)
   const portal = await createPortal(config, createLogger('silent'), options.clock)
 

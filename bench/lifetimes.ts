@@ -1,6 +1,6 @@
-import { createPortal } from '../src/portal.ts'
+import { createPortal } from '../src/main/services.ts'
 import { createLogger } from '../src/logger.ts'
-import { testConfig } from '../src/testing/portal.ts'
+import { testConfig } from '../src/testing/portal/open-portal.ts'
 import { createDatabase } from './database.ts'
 import { describeLifetimes } from './lifetimes/report.ts'
 import { LIFETIMES_ENV, simulate, type Size } from './lifetimes/simulation.ts'

@@ -1,5 +1,3 @@
-import type { Credentials } from './subjects/subject.ts'
-
 type Fields = Record<string, string>
 
 /** The bytes of a GET on a kept connection. */
@@ -13,7 +11,7 @@ export function formRequest(host: string, path: string, form: string, headers: F
 }
 
 /** How a confidential app says who it is (RFC 6749 §2.3.1). */
-export function basicAuthorization({ id, secret }: Credentials): Fields {
+export function basicAuthorization({ id, secret }: { id: string; secret: string }): Fields {
   return { Authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
 }
 

@@ -1,5 +1,5 @@
 import type { Answer } from './connection.ts'
-import { type Browser, FIREFOX } from '../src/testing/browser.ts'
+import { type Browser, FIREFOX } from '../src/testing/browser/browser.ts'
 import { getRequest } from './requests.ts'
 import type { Subject } from './subjects/subject.ts'
 

@@ -6,9 +6,9 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type APIRequestContext, test as base, expect } from '@playwright/test'
-import { createDatabase, type StorageKind } from '../src/testing/databases.ts'
-import { ada } from '../src/testing/people.ts'
-import { findFreePort } from '../src/storage/free-port.ts'
+import { createDatabase, type StorageKind } from '../src/testing/portal/databases.ts'
+import { ada } from '../src/testing/portal/people.ts'
+import { findFreePort } from '../src/storage/embedded/free-port.ts'
 import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
 
 export { expect }

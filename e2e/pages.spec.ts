@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test'
-import { codeOf } from '../src/testing/totp.ts'
+import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
 import { connect, connectSilently, fillSignIn, FIREFOX_ON_WINDOWS, followMail, openBrowser, openForm } from './steps.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from './demo.ts'
 import { appCard, connect, connectSilently, expectDisconnected, reloadUntil } from './steps.ts'
-import { findFreePort } from '../src/storage/free-port.ts'
+import { findFreePort } from '../src/storage/embedded/free-port.ts'
 
 test('who ends Notes reads when it confirmed, and Notes says so without a refresh', async ({ page, demo, person }) => {
   await connect(page, demo.notes, person)

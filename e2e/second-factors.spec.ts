@@ -1,5 +1,5 @@
 import type { CDPSession, Page } from '@playwright/test'
-import { codeOf } from '../src/testing/totp.ts'
+import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
 import { connect, expectConnected, fillSignIn, signInAtPortal } from './steps.ts'
 

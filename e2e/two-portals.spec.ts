@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test'
-import { ada } from '../src/testing/people.ts'
-import { startTestServer } from '../src/testing/server.ts'
+import { ada } from '../src/testing/portal/people.ts'
+import { startTestServer } from '../src/testing/portal/server.ts'
 import { expect, test } from './demo.ts'
 import { fillSignIn } from './steps.ts'
 

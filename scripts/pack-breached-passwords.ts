@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { BREACHED_PASSWORDS, packBreachedPasswords } from '../src/domain/breached-passwords.ts'
+import { BREACHED_PASSWORDS, packBreachedPasswords } from '../src/domain/passwords/breached-passwords.ts'
 
-// node scripts/pack-breached-passwords.ts <a list, one password a line>; src/domain/breached-passwords.md says which.
+// node scripts/pack-breached-passwords.ts <a list, one password a line>; src/domain/passwords/breached-passwords.md says which.
 const [list] = process.argv.slice(2)
 if (list === undefined) throw new Error('Name the file with the passwords, one a line.')
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 
@@ -16,29 +16,50 @@ interface Import {
 
 const TRANSPORTS = ['express', 'express-session', 'koa', 'oidc-provider', 'node:http', 'node:https', 'node:http2']
 
-/** Which rooms each room may enter, and which single files of others. */
+/** Which rooms each room may enter, and which single files of others; the innermost entry of a file decides. */
 const ARROWS: Record<string, string[]> = {
   http: ['http/', 'domain/', 'oidc/interactions.ts', 'oidc/pages.ts', 'logger.ts'],
   oidc: ['oidc/', 'domain/', 'logger.ts'],
-  domain: ['domain/', 'storage/', 'mail/', 'config.ts', 'logger.ts'],
+  backchannel: ['backchannel/', 'domain/', 'storage/', 'logger.ts'],
+  'domain/keys': ['domain/time.ts', 'storage/'],
+  'domain/passwords': ['domain/fair-queue.ts', 'config.ts', 'storage/'],
+  'domain/limits': ['domain/services.ts', 'domain/time.ts', 'storage/'],
+  'domain/endings': ['domain/*', 'storage/', 'config.ts'],
+  'domain/identities': ['domain/*', 'domain/endings/', 'domain/limits/', 'domain/passwords/', 'storage/'],
+  'domain/sign-in': [
+    'domain/*',
+    'domain/endings/',
+    'domain/identities/',
+    'domain/keys/',
+    'domain/limits/',
+    'domain/passwords/',
+    'storage/',
+    'config.ts',
+  ],
+  'domain/families': [
+    'domain/*',
+    'domain/endings/',
+    'domain/keys/',
+    'domain/limits/',
+    'domain/sign-in/',
+    'storage/',
+    'config.ts',
+  ],
+  'domain/apps': ['domain/*', 'domain/endings/', 'domain/keys/', 'storage/', 'config.ts'],
+  'domain/accounts': ['domain/', 'storage/', 'mail/'],
+  domain: ['domain/', 'storage/', 'config.ts', 'logger.ts'],
   storage: ['storage/', 'logger.ts'],
   mail: ['mail/', 'logger.ts'],
-  commands: [
-    'commands/',
-    'domain/',
-    'storage/',
-    'portal.ts',
-    'background.ts',
-    'repeat.ts',
-    'server.ts',
-    'workers.ts',
-    'config.ts',
-    'logger.ts',
-  ],
+  commands: ['commands/', 'domain/', 'storage/', 'main/', 'config.ts', 'logger.ts'],
+  main: ['main/', 'http/', 'oidc/', 'backchannel/', 'domain/', 'storage/', 'mail/', 'config.ts', 'logger.ts'],
 }
 
 const imports = globSync('**/*.ts', { cwd: SOURCES })
   .filter((file) => !file.endsWith('.test.ts') && !file.startsWith('testing/') && !file.startsWith('storage/client/'))
+  .flatMap(importsOf)
+
+const benchImports = globSync('../bench/**/*.ts', { cwd: SOURCES })
+  .filter((file) => !file.endsWith('.test.ts'))
   .flatMap(importsOf)
 
 test('the drawing is of this house: every room is on it and has something in it', () => {
@@ -47,17 +68,43 @@ test('the drawing is of this house: every room is on it and has something in it'
     [...rooms].filter((room) => !(room in ARROWS)),
     [],
   )
+  assert.deepEqual(
+    readdirSync(join(SOURCES, 'domain'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !(`domain/${entry.name}` in ARROWS))
+      .map(({ name }) => name),
+    [],
+  )
   assert.ok(imports.length > 200)
 })
 
 for (const [room, allowed] of Object.entries(ARROWS)) {
   test(`${room} enters only the rooms it stands on`, () => {
     const violations = imports
-      .filter(({ from, isOurs }) => roomOf(from) === room && isOurs)
-      .filter(({ to }) => !allowed.some((place) => (place.endsWith('/') ? to.startsWith(place) : to === place)))
+      .filter(({ from, isOurs }) => innermostRoomOf(from) === room && isOurs)
+      .filter(({ to }) => !to.startsWith(`${room}/`) && !allowed.some((door) => isBehind(door, to)))
     assert.deepEqual(violations.map(inWords), [])
   })
 }
+
+test('the rooms in domain and the files beside them form no cycle, types included', () => {
+  const unitOf = (file: string) => file.split('/').slice(0, 2).join('/')
+  const arrows = Map.groupBy(
+    imports.filter(({ from, to }) => roomOf(from) === 'domain' && roomOf(to) === 'domain'),
+    ({ from }) => unitOf(from),
+  )
+  const next = (unit: string) =>
+    new Set((arrows.get(unit) ?? []).map(({ to }) => unitOf(to)).filter((to) => to !== unit))
+  assert.deepEqual(findCycle([...arrows.keys()], next), null)
+})
+
+test('no file imports itself by way of others, types included, in src and in bench', () => {
+  const files = Map.groupBy(
+    [...imports, ...benchImports].filter(({ isOurs }) => isOurs),
+    ({ from }) => from,
+  )
+  const next = (file: string) => new Set((files.get(file) ?? []).map(({ to }) => to))
+  assert.deepEqual(findCycle([...files.keys()], next), null)
+})
 
 test('config and logger import nothing of ours', () => {
   const violations = imports.filter(({ from, isOurs }) => ['config.ts', 'logger.ts'].includes(from) && isOurs)
@@ -131,6 +178,38 @@ function namesOnlyTypes(names: string): boolean {
   if (listed === undefined) return false
   const each = listed.split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]))
   return each.every((name) => name.startsWith('type '))
+}
+
+/** The first cycle that is found, as the names along it; null when there is none. */
+function findCycle(starts: string[], next: (name: string) => Set<string>): string[] | null {
+  const done = new Set<string>()
+  const walk = (name: string, path: string[]): string[] | null => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name]
+    if (done.has(name)) return null
+    for (const each of next(name)) {
+      const cycle = walk(each, [...path, name])
+      if (cycle !== null) return cycle
+    }
+    done.add(name)
+    return null
+  }
+  for (const start of starts) {
+    const cycle = walk(start, [])
+    if (cycle !== null) return cycle
+  }
+  return null
+}
+
+/** `room/` is a room with all in it, `room/*` the files on top of a room, anything else one file. */
+function isBehind(door: string, file: string): boolean {
+  if (door.endsWith('/*')) return dirname(file) === door.slice(0, -2)
+  return door.endsWith('/') ? file.startsWith(door) : file === door
+}
+
+/** The entry of the drawing that speaks of a file: of its folder, or of the folder around that. */
+function innermostRoomOf(file: string): string | null {
+  const inner = file.split('/').slice(0, 2).join('/')
+  return inner in ARROWS ? inner : roomOf(file)
 }
 
 /** The folder in src a file lies in; null for the files on top. */

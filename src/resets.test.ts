@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { createDatabase, type StorageKind, type TestDatabase } from './testing/databases.ts'
-import { type Running, startGatehouse } from './testing/gatehouse.ts'
-import { flood, reset } from './testing/hostile-connections.ts'
-import { TEST_SECRET } from './testing/portal.ts'
-import { send } from './testing/wire.ts'
-import { findFreePort } from './storage/free-port.ts'
+import { createDatabase, type StorageKind, type TestDatabase } from './testing/portal/databases.ts'
+import { type Running, startGatehouse } from './testing/portal/gatehouse.ts'
+import { flood, reset } from './testing/network/hostile-connections.ts'
+import { TEST_SECRET } from './testing/portal/open-portal.ts'
+import { send } from './testing/network/wire.ts'
+import { findFreePort } from './storage/embedded/free-port.ts'
 
 const FORM = 'Content-Type: application/x-www-form-urlencoded\r\n'
 const RESETS = 400

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { FIREFOX } from '../../src/testing/browser.ts'
+import { FIREFOX } from '../../src/testing/browser/browser.ts'
 import { formRequest } from '../requests.ts'
 import type { Subject } from '../subjects/subject.ts'
 

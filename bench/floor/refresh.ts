@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { applicationTokenClaims } from '../../src/domain/application-tokens.ts'
-import { hashRefreshToken, parseRefreshToken, successorOf } from '../../src/domain/refresh-tokens.ts'
+import { applicationTokenClaims } from '../../src/domain/families/application-tokens.ts'
+import { hashRefreshToken, parseRefreshToken, successorOf } from '../../src/domain/families/refresh-tokens.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import { answerJson, clientIdOf, type Floor } from './request.ts'
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Portal } from '../../src/domain/portal.ts'
+import type { Portal } from '../../src/domain/services.ts'
 import type { Signer } from './tokens.ts'
 
 export interface Floor {

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { createPortal } from '../../src/portal.ts'
+import { createPortal } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logger.ts'
 import { OPERATOR_PATIENCE_MS } from '../../src/storage/postgres.ts'

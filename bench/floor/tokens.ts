@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto'
-import type { ApplicationTokenClaims } from '../../src/domain/application-tokens.ts'
-import type { Portal } from '../../src/domain/portal.ts'
-import { signInBackground, type SigningKey, signWith } from '../../src/domain/signing-keys.ts'
+import type { ApplicationTokenClaims } from '../../src/domain/families/application-tokens.ts'
+import type { Portal } from '../../src/domain/services.ts'
+import { signInBackground, type SigningKey, signWith } from '../../src/domain/keys/signing-keys.ts'
 
 export interface Signer {
   applicationToken(claims: object): string

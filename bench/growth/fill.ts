@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { addFamilies, addPeople, peopleOf } from '../../src/testing/crowd.ts'
+import { addFamilies, addPeople, peopleOf } from '../../src/testing/portal/crowd.ts'
 import { say } from '../output.ts'
 import { withoutIndexes } from './indexes.ts'
 

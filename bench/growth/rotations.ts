@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { rotate } from '../../src/domain/families.ts'
-import type { Portal } from '../../src/domain/portal.ts'
+import { rotate } from '../../src/domain/families/families.ts'
+import type { Portal } from '../../src/domain/services.ts'
 import type { Queryable } from '../../src/storage/postgres.ts'
 import { say } from '../output.ts'
 import type { GrownPortal } from './grown-portal.ts'

@@ -1,7 +1,7 @@
-import type { Portal } from '../../src/domain/portal.ts'
-import { type Connection, connect, refresh, successorIn } from '../../src/testing/connections.ts'
-import type { Rotation } from '../../src/domain/families.ts'
-import type { Seeded } from '../../src/testing/seeded.ts'
+import type { Portal } from '../../src/domain/services.ts'
+import { type Connection, connect, refresh, successorIn } from '../../src/testing/portal/connections.ts'
+import type { Rotation } from '../../src/domain/families/families.ts'
+import type { Seeded } from '../../src/testing/portal/seeded.ts'
 
 /**
  * How an app refreshes. `flock`: without single flight, every call that finds the application token expired refreshes, up to 20

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { openTestPortal, type TestPortal } from '../../src/testing/portal.ts'
+import { openTestPortal, type TestPortal } from '../../src/testing/portal/open-portal.ts'
 import { LIFETIMES_ENV, simulate } from './simulation.ts'
 
 let portal: TestPortal

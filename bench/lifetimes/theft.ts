@@ -1,6 +1,6 @@
-import type { Portal } from '../../src/domain/portal.ts'
-import { connect, elsewhere, familyRow, refresh, successorIn } from '../../src/testing/connections.ts'
-import type { Seeded } from '../../src/testing/seeded.ts'
+import type { Portal } from '../../src/domain/services.ts'
+import { connect, elsewhere, familyRow, refresh, successorIn } from '../../src/testing/portal/connections.ts'
+import type { Seeded } from '../../src/testing/portal/seeded.ts'
 
 /** When a thief uses the copied token: before its owner does, between two uses of the owner, or after them. */
 export const ORDERS = {

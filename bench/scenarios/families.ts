@@ -1,5 +1,5 @@
-import { Browser } from '../../src/testing/browser.ts'
-import type { Tokens } from '../../src/testing/client.ts'
+import { Browser } from '../../src/testing/browser/browser.ts'
+import type { Tokens } from '../../src/testing/browser/client.ts'
 import { clientOf, type Credentials, type Person, type Subject } from '../subjects/subject.ts'
 
 /** Everybody but the two of the dashboards, whose families are counted. */

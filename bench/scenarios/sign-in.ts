@@ -1,4 +1,4 @@
-import { FIREFOX } from '../../src/testing/browser.ts'
+import { FIREFOX } from '../../src/testing/browser/browser.ts'
 import { formRequest } from '../requests.ts'
 import type { Scenario } from './scenario.ts'
 

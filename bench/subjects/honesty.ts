@@ -1,5 +1,5 @@
-import { Browser } from '../../src/testing/browser.ts'
-import { claimsOf } from '../../src/testing/client.ts'
+import { Browser } from '../../src/testing/browser/browser.ts'
+import { claimsOf } from '../../src/testing/browser/client.ts'
 import { clientOf, type Person, type Subject } from './subject.ts'
 
 /**

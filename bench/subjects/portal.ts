@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { createPortal } from '../../src/portal.ts'
+import { createPortal } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
-import { createApp } from '../../src/domain/apps.ts'
-import { register } from '../../src/domain/identities.ts'
+import { createApp } from '../../src/domain/apps/apps.ts'
+import { register } from '../../src/domain/identities/identities.ts'
 import { createLogger } from '../../src/logger.ts'
-import { findFreePort } from '../../src/storage/free-port.ts'
-import { notesApp } from '../../src/testing/apps.ts'
+import { findFreePort } from '../../src/storage/embedded/free-port.ts'
+import { notesApp } from '../../src/testing/portal/apps.ts'
 import {
   APP_IDS,
   AUDIENCE,

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { findFreePort } from '../../src/storage/free-port.ts'
-import type { Browser } from '../../src/testing/browser.ts'
+import { findFreePort } from '../../src/storage/embedded/free-port.ts'
+import type { Browser } from '../../src/testing/browser/browser.ts'
 import { OPAQUE_APP } from '../stock/apps.ts'
 import { createTables } from '../stock/tables.ts'
 import {

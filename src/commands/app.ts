@@ -10,9 +10,9 @@ import {
   listApps,
   OPENID_SCOPES,
   rotateSecret,
-} from '../domain/apps.ts'
-import type { Portal } from '../domain/portal.ts'
-import { DEFAULT_ID_TOKEN_ALG } from '../domain/signing-keys.ts'
+} from '../domain/apps/apps.ts'
+import type { Portal } from '../domain/services.ts'
+import { DEFAULT_ID_TOKEN_ALG } from '../domain/keys/signing-keys.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { Portal } from '../domain/portal.ts'
-import type { SigningKey } from '../domain/signing-keys.ts'
-import { KEYS_EVERY_MS } from '../repeat.ts'
+import type { Portal } from '../domain/services.ts'
+import type { SigningKey } from '../domain/keys/signing-keys.ts'
+import { KEYS_EVERY_MS } from '../main/repeat.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { settleTls } from '../storage/database-url.ts'
-import { startEmbedded } from '../storage/embedded.ts'
+import { startEmbedded } from '../storage/embedded/embedded.ts'
 import { migrate } from '../storage/migrations.ts'
 import { print } from './output.ts'
 import { readStartedConfig, sayPortal } from './started-portal.ts'

@@ -1,6 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { listNotices, type Notice, NOTICE_STATES, type NoticeState, resendNotices } from '../domain/notices.ts'
-import type { Portal } from '../domain/portal.ts'
+import {
+  listNotices,
+  type Notice,
+  NOTICE_STATES,
+  type NoticeState,
+  resendNotices,
+} from '../domain/endings/notifications.ts'
+import type { Portal } from '../domain/services.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { gatehouse } from '../testing/gatehouse.ts'
+import { gatehouse } from '../testing/portal/gatehouse.ts'
 
 const SECRET = 'CANARY-secret-that-is-long-enough-for-anything'
 

@@ -6,7 +6,7 @@ import { stopSignal } from './stop-signal.ts'
 import { exitOnUncaught } from './uncaught.ts'
 import { warnOfUnknownSettings } from './unknown-settings.ts'
 import { holdYoungGeneration } from './young-generation.ts'
-import { leaveAsWorker, stopOfWorker, Workers } from '../workers.ts'
+import { leaveAsWorker, stopOfWorker, Workers } from '../main/workers.ts'
 
 export function addServeCommand(program: Command): void {
   program
@@ -32,7 +32,7 @@ export function addServeCommand(program: Command): void {
 async function serve(config: Config, logger: Logger, stopping: Promise<void>, onReady = () => {}): Promise<void> {
   // The process that watches over workers serves nobody, and need not be as large as they are.
   const letGrow = holdYoungGeneration()
-  const { startServer } = await import('../server.ts')
+  const { startServer } = await import('../main/server.ts')
   const server = await startServer(config, logger)
   letGrow()
   onReady()

@@ -1,5 +1,5 @@
 import { type Config, readConfig } from '../config.ts'
-import { hasEmbedded } from '../storage/embedded.ts'
+import { hasEmbedded } from '../storage/embedded/embedded.ts'
 import { CommandRefused } from './command-refused.ts'
 
 /**

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { createDatabase, type TestDatabase } from '../testing/databases.ts'
-import { TEST_SECRET } from '../testing/portal.ts'
-import { findFreePort } from '../storage/free-port.ts'
+import { createDatabase, type TestDatabase } from '../testing/portal/databases.ts'
+import { TEST_SECRET } from '../testing/portal/open-portal.ts'
+import { findFreePort } from '../storage/embedded/free-port.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 

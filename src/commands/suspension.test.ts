@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Browser } from '../testing/browser.ts'
-import { runCommand } from '../testing/commands.ts'
-import { type Finished, printed } from '../testing/gatehouse.ts'
-import { ada } from '../testing/people.ts'
-import { TEST_SECRET } from '../testing/portal.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { runCommand } from '../testing/portal/commands.ts'
+import { type Finished, printed } from '../testing/portal/gatehouse.ts'
+import { ada } from '../testing/portal/people.ts'
+import { TEST_SECRET } from '../testing/portal/open-portal.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 let server: TestServer
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { addressKey, isAddress } from '../domain/address-keys.ts'
-import type { Portal } from '../domain/portal.ts'
-import { liftSuspension, listSuspensions } from '../domain/suspensions.ts'
+import { addressKey, isAddress } from '../domain/limits/ip-keys.ts'
+import type { Portal } from '../domain/services.ts'
+import { liftSuspension, listSuspensions } from '../domain/limits/ip-blocks.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 

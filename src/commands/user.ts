@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { deleteAccount } from '../domain/deletions.ts'
-import { eraseAccount } from '../domain/erasure.ts'
+import { deleteAccount } from '../domain/accounts/deletions.ts'
+import { eraseAccount } from '../domain/accounts/erasure.ts'
 import {
   changeRoles,
   disableIdentity,
@@ -13,9 +13,9 @@ import {
   listIdentities,
   register,
   revokeEverything,
-} from '../domain/identities.ts'
-import type { Portal } from '../domain/portal.ts'
-import { resetSecondFactors } from '../domain/second-factors.ts'
+} from '../domain/identities/identities.ts'
+import type { Portal } from '../domain/services.ts'
+import { resetSecondFactors } from '../domain/sign-in/second-factors.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 

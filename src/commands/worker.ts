@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { createPortal } from '../portal.ts'
-import type { Background } from '../background.ts'
-import { KEYS_EVERY_MS, repeat } from '../repeat.ts'
+import { createPortal } from '../main/services.ts'
+import type { Background } from '../main/background.ts'
+import { KEYS_EVERY_MS, repeat } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -25,7 +25,7 @@ export function addWorkerCommand(program: Command): void {
 
 async function work(config: Config, logger: Logger, stopping: Promise<void>): Promise<void> {
   // Loaded here, because every command passes by this file.
-  const { startBackground } = await import('../background.ts')
+  const { startBackground } = await import('../main/background.ts')
   const portal = await createPortal(config, logger)
   const stopFollowing = repeat(() => portal.keys.reload(), KEYS_EVERY_MS, logger)
   let background: Background | null = null

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createClock } from '../testing/clock.ts'
+import { createClock } from '../testing/portal/clock.ts'
 import { FairQueue, Overloaded, type QueueLimits } from './fair-queue.ts'
 
 /** A queue whose jobs end when the test says so, in the order they were started. */

@@ -4,8 +4,8 @@ import { after, before, beforeEach, mock, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteEndedFamilies } from '../storage/families.ts'
 import { openPostgres, transaction } from '../storage/postgres.ts'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
 import {
   type Connection,
   connect,
@@ -15,19 +15,19 @@ import {
   refresh,
   refusalIn,
   successorIn,
-} from '../testing/connections.ts'
-import { addIdentity } from '../testing/identities.ts'
-import { ada } from '../testing/people.ts'
-import { openTestPortal, type TestPortal } from '../testing/portal.ts'
-import { startTestServer } from '../testing/server.ts'
-import { createApp } from './apps.ts'
-import { listHappenings } from './audit.ts'
-import { endFamilies, endIdentitySessions } from './endings.ts'
-import { expireFamilies, expireIdentitySessions } from './expiry.ts'
-import { findFamilyFor, findFamilyOf, listConnectedApps } from './families.ts'
-import { LINK_LIVES, makeMailLink } from './mail-links.ts'
-import type { Portal } from './portal.ts'
-import { listNotices } from './notices.ts'
+} from '../testing/portal/connections.ts'
+import { addIdentity } from '../testing/portal/identities.ts'
+import { ada } from '../testing/portal/people.ts'
+import { openTestPortal, type TestPortal } from '../testing/portal/open-portal.ts'
+import { startTestServer } from '../testing/portal/server.ts'
+import { createApp } from './apps/apps.ts'
+import { listHappenings } from './activity.ts'
+import { endFamilies, endIdentitySessions } from './endings/endings.ts'
+import { expireFamilies, expireIdentitySessions } from './endings/expiry.ts'
+import { findFamilyFor, findFamilyOf, listConnectedApps } from './families/families.ts'
+import { LINK_LIVES, makeMailLink } from './identities/mail-links.ts'
+import type { Portal } from './services.ts'
+import { listNotices } from './endings/notifications.ts'
 import {
   pruneCounters,
   pruneFamilies,
@@ -37,7 +37,7 @@ import {
   pruneNotices,
   pruneSuspensions,
 } from './pruning.ts'
-import { listSuspensions, suspend } from './suspensions.ts'
+import { listSuspensions, suspend } from './limits/ip-blocks.ts'
 import { addSeconds } from './time.ts'
 
 const DAY = 86_400

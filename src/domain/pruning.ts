@@ -1,12 +1,12 @@
 import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/families.ts'
 import { deleteEndedIdentitySessions } from '../storage/identity-sessions.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
-import { deletePastNotices } from '../storage/notices.ts'
-import { deletePastSuspensions } from '../storage/suspensions.ts'
+import { deletePastNotices } from '../storage/notifications.ts'
+import { deletePastSuspensions } from '../storage/ip-blocks.ts'
 import { inBatches } from './batches.ts'
-import { LINK_LIVES } from './mail-links.ts'
-import type { Portal } from './portal.ts'
-import { LONGEST_LISTED } from './revocations.ts'
+import { LINK_LIVES } from './identities/mail-links.ts'
+import type { Portal } from './services.ts'
+import { LONGEST_LISTED } from './families/revocations.ts'
 import { addSeconds } from './time.ts'
 
 /** Rows in one statement: a few milliseconds of work, so the database is everybody else's again before they notice. */

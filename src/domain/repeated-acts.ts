@@ -1,9 +1,9 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { decryptWithAny, encrypt } from './encryption.ts'
+import { decryptWithAny, encrypt } from './keys/encryption.ts'
 import { isUnavailable } from './errors.ts'
 import { Overloaded } from './fair-queue.ts'
-import type { Portal } from './portal.ts'
+import type { Portal } from './services.ts'
 
 /** What the first of several identical requests was answered, for the others. */
 export interface Answer {

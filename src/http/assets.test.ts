@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import { findFreePort } from '../storage/free-port.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
-import { portOf, send } from '../testing/wire.ts'
+import { findFreePort } from '../storage/embedded/free-port.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
+import { portOf, send } from '../testing/network/wire.ts'
 import { createAssets } from './assets.ts'
 
 const PUBLIC = join(import.meta.dirname, '../../public')

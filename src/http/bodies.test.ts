@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type Endpoint, listEndpoints } from '../testing/endpoints.ts'
-import { drip } from '../testing/hostile-connections.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
-import { portOf, send } from '../testing/wire.ts'
+import { type Endpoint, listEndpoints } from '../testing/portal/endpoints.ts'
+import { drip } from '../testing/network/hostile-connections.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
+import { portOf, send } from '../testing/network/wire.ts'
 
 const FORM = 'Content-Type: application/x-www-form-urlencoded\r\n'
 /** Far longer than an answer takes, far shorter than the portal would wait for the rest of a body (ms). */

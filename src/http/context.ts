@@ -1,9 +1,9 @@
 import type { Request } from 'express'
 import type Provider from 'oidc-provider'
-import type { SignedInRow } from '../domain/identity-sessions.ts'
-import type { Portal } from '../domain/portal.ts'
+import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
+import type { Portal } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
-import type { Renderer } from './renderer.ts'
+import type { Renderer } from './templates.ts'
 
 /** What the composition root gives every handler. */
 export interface HttpContext {

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { portalOf } from './context.ts'
-import { RequestRefused } from './problems.ts'
+import { RequestRefused } from './http-errors.ts'
 import { safeReturnTo } from './return-to.ts'
 
 const CHECK = '/login/cookie-check'

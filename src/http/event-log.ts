@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import type { Suspension } from '../domain/suspensions.ts'
+import type { Suspension } from '../domain/limits/ip-blocks.ts'
 import { contextOf } from './context.ts'
 
 /** What somebody did, on a line of its own beside the request's: who, from where, with what outcome. Never a secret. */

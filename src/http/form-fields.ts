@@ -1,4 +1,4 @@
-import { badRequest } from './problems.ts'
+import { badRequest } from './http-errors.ts'
 
 /**
  * One field of a submitted form, as text. @throws RequestRefused (400) for a field that is missing, repeated, too long, or

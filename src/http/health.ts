@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Portal } from '../domain/portal.ts'
+import type { Portal } from '../domain/services.ts'
 
 /** GET /healthz: the process is up. */
 export function answerHealth(res: ServerResponse): void {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import accepts from 'accepts'
 import type { Logger } from '../logger.ts'
-import { RequestRefused } from './problems.ts'
+import { RequestRefused } from './http-errors.ts'
 
 const WARN_EVERY_MS = 60_000
 

@@ -1,5 +1,5 @@
 import type { ProtocolPages, RequestMistake } from '../oidc/pages.ts'
-import type { Renderer } from './renderer.ts'
+import type { Renderer } from './templates.ts'
 
 /** The protocol's pages in the portal's clothes. */
 export function createProtocolPages(renderer: Renderer): ProtocolPages {

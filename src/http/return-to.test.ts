@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Browser } from '../testing/browser.ts'
-import { listEndpoints } from '../testing/endpoints.ts'
-import { readPage } from '../testing/page.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
-import { portOf, send } from '../testing/wire.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { listEndpoints } from '../testing/portal/endpoints.ts'
+import { readPage } from '../testing/browser/page.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
+import { portOf, send } from '../testing/network/wire.ts'
 import { safeReturnTo } from './return-to.ts'
 
 let server: TestServer

@@ -7,52 +7,52 @@ import { keepOpenerOnWay } from './middleware/opener.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
 import { actOnce, actOncePerForm, answerRepeatedForms } from './middleware/repeated-forms.ts'
 import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
-import { listActivity } from './portal/activity.ts'
-import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './portal/address-changes.ts'
-import { createAccountRestoration, newAccountRestoration } from './portal/account-restorations.ts'
-import { showDashboard } from './portal/dashboard.ts'
-import { createDeletion, newDeletion } from './portal/deletions.ts'
-import { createDeviceRemoval } from './portal/devices.ts'
-import { createDisownedSignIn, newDisownedSignIn } from './portal/disowned-sign-ins.ts'
+import { listActivity } from './pages/activity.ts'
+import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './pages/email-changes.ts'
+import { createAccountRestoration, newAccountRestoration } from './pages/account-restorations.ts'
+import { showDashboard } from './pages/dashboard.ts'
+import { createDeletion, newDeletion } from './pages/deletions.ts'
+import { createDeviceRemoval } from './pages/devices.ts'
+import { createDisownedSignIn, newDisownedSignIn } from './pages/reported-sign-ins.ts'
 import {
   createEmailVerification,
   createVerificationMail,
   newEmailVerification,
   showEmailVerification,
-} from './portal/email-verifications.ts'
-import { createExport, newExport } from './portal/exports.ts'
-import { createDisconnection, createFamilyRevocation, showFamily } from './portal/families.ts'
-import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './portal/identity-sessions.ts'
+} from './pages/email-verifications.ts'
+import { createExport, newExport } from './pages/exports.ts'
+import { createDisconnection, createFamilyRevocation, showFamily } from './pages/families.ts'
+import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './pages/identity-sessions.ts'
 import {
   createAccountChoice,
   createCancellation,
   createConfirmation,
   createStepUp,
   showInteraction,
-} from './portal/interactions.ts'
-import { createPasswordChange, newPasswordChange } from './portal/password-changes.ts'
+} from './pages/interactions.ts'
+import { createPasswordChange, newPasswordChange } from './pages/password-changes.ts'
 import {
   createForgottenPassword,
   createPasswordReset,
   newForgottenPassword,
   newPasswordReset,
-} from './portal/password-resets.ts'
-import { listOutboxMails, showOutboxMail, showOutboxMime } from './portal/outbox.ts'
-import { createPasskey, newPasskey } from './portal/passkeys.ts'
-import { createReauthentication, newReauthentication } from './portal/reauthentications.ts'
-import { createRegistration, newRegistration } from './portal/registrations.ts'
-import { createRecoveryCodes, newRecoveryCodes } from './portal/recovery-codes.ts'
-import { destroyFactor, editFactor, listFactors, updateFactor } from './portal/second-factors.ts'
-import { createSecondStep, newSecondStep } from './portal/second-steps.ts'
-import { createTotpKey, newTotpKey } from './portal/totp-keys.ts'
+} from './pages/password-resets.ts'
+import { listOutboxMails, showOutboxMail, showOutboxMime } from './pages/mail-previews.ts'
+import { createPasskey, newPasskey } from './pages/passkeys.ts'
+import { createReauthentication, newReauthentication } from './pages/reauthentications.ts'
+import { createRegistration, newRegistration } from './pages/registrations.ts'
+import { createRecoveryCodes, newRecoveryCodes } from './pages/recovery-codes.ts'
+import { destroyFactor, editFactor, listFactors, updateFactor } from './pages/second-factors.ts'
+import { createSecondStep, newSecondStep } from './pages/second-steps.ts'
+import { createTotpKey, newTotpKey } from './pages/totp-keys.ts'
 import {
   confirmDestroySession,
   createPasskeySession,
   createSession,
   destroyCurrentSession,
   newSession,
-} from './portal/sessions.ts'
-import { showSettings } from './portal/settings.ts'
+} from './pages/sessions.ts'
+import { showSettings } from './pages/settings.ts'
 
 /** True for what looks like a static file: it is the same for everybody, whatever host it is asked for on. */
 export function isPublicFile(path: string): boolean {

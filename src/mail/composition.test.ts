@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compose } from './composition.ts'
-import type { Message } from './message.ts'
+import type { Message } from './mail-content.ts'
 
 const message: Message = {
   subject: 'Hello',

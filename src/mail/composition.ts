@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import ejs from 'ejs'
-import type { Message } from './message.ts'
+import type { Message } from './mail-content.ts'
 
 const VIEW = join(import.meta.dirname, '../../views/mail/message.ejs')
 const WIDTH = 72

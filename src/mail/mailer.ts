@@ -1,8 +1,8 @@
 import { compose } from './composition.ts'
-import type { Carrier } from './mail.ts'
+import type { Carrier } from './outgoing-mail.ts'
 import { MailRefused } from './mail-refused.ts'
-import type { Message } from './message.ts'
-import { openOutbox } from './outbox.ts'
+import type { Message } from './mail-content.ts'
+import { openOutbox } from './mail-folder.ts'
 import { openSmtp, type Patience } from './smtp.ts'
 
 export interface MailerSettings {

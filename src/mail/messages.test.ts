@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { linksIn } from '../testing/links.ts'
-import { elementsOf } from '../testing/page.ts'
+import { linksIn } from '../testing/mail/links.ts'
+import { elementsOf } from '../testing/browser/page.ts'
 import { compose } from './composition.ts'
-import type { Message } from './message.ts'
+import type { Message } from './mail-content.ts'
 import {
   accountErased,
   accountExists,

@@ -1,5 +1,5 @@
 import { foreign, masked } from './foreign-text.ts'
-import type { Message } from './message.ts'
+import type { Message } from './mail-content.ts'
 
 // Every word that is not ours goes through `foreign`, and none of them into a subject.
 

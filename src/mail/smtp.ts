@@ -1,5 +1,5 @@
 import { createTransport, type NodemailerError } from 'nodemailer'
-import { type Carrier, mimeOf } from './mail.ts'
+import { type Carrier, mimeOf } from './outgoing-mail.ts'
 import { MailRefused } from './mail-refused.ts'
 
 /** How long each step may take, and a mail altogether (ms). */

@@ -1,6 +1,6 @@
 import type { Account, AccountClaims, KoaContextWithOIDC } from 'oidc-provider'
-import { findIdentity, type IdentityRow } from '../domain/identities.ts'
-import type { Portal } from '../domain/portal.ts'
+import { findIdentity, type IdentityRow } from '../domain/identities/identities.ts'
+import type { Portal } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 export type PortalAccount = Account & { identity: IdentityRow }

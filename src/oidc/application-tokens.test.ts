@@ -13,13 +13,13 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { tokensIn } from '../testing/answers.ts'
-import { Browser } from '../testing/browser.ts'
-import { claimsOf, Client } from '../testing/client.ts'
-import { createClock } from '../testing/clock.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { tokensIn } from '../testing/portal/answers.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { claimsOf, Client } from '../testing/browser/client.ts'
+import { createClock } from '../testing/portal/clock.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 const clock = createClock()

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
-import { Client } from '../testing/client.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
-import { type Answer, portOf, send, sendBytes } from '../testing/wire.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { Client } from '../testing/browser/client.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
+import { type Answer, portOf, send, sendBytes } from '../testing/network/wire.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
 

@@ -1,7 +1,7 @@
-import { addressKey } from '../domain/address-keys.ts'
-import { decryptWithAny, encrypt } from '../domain/encryption.ts'
-import type { Portal } from '../domain/portal.ts'
-import { hourlyTally } from '../domain/tallies.ts'
+import { addressKey } from '../domain/limits/ip-keys.ts'
+import { decryptWithAny, encrypt } from '../domain/keys/encryption.ts'
+import type { Portal } from '../domain/services.ts'
+import { hourlyTally } from '../domain/limits/attempt-counters.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** What the protocol library keeps of an authorization request while a page is open. */

@@ -1,4 +1,4 @@
-import type { Portal } from '../domain/portal.ts'
+import type { Portal } from '../domain/services.ts'
 
 /** What all cookies of the protocol have in common; their paths and lives are their own. */
 export function protocolCookie({ publicUrl }: Portal) {

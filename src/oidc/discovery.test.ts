@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
-import { Client } from '../testing/client.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
-import { portOf, send } from '../testing/wire.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { Client } from '../testing/browser/client.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
+import { portOf, send } from '../testing/network/wire.ts'
 
 const DOCUMENTS = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 const PHOTOS = 'https://photos.example.test'

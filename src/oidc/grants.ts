@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AdapterPayload, Grant, KoaContextWithOIDC } from 'oidc-provider'
-import type { FamilyRow } from '../domain/families.ts'
+import type { FamilyRow } from '../domain/families/families.ts'
 
 /** What an authorization code holds for the family it may become. */
 export interface PendingFamily {

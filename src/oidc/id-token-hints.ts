@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider'
-import { verifyJwt } from '../domain/jwts.ts'
-import type { Portal } from '../domain/portal.ts'
+import { verifyJwt } from '../domain/keys/jwts.ts'
+import type { Portal } from '../domain/services.ts'
 
 /**
  * An app shows an ID token as a hint of whom it means, at authorization and when it signs somebody out, and it may be months old

@@ -1,6 +1,6 @@
-import { signJwtInBackground } from '../domain/jwts.ts'
-import type { Portal } from '../domain/portal.ts'
-import type { SigningAlg } from '../domain/signing-keys.ts'
+import { signJwtInBackground } from '../domain/keys/jwts.ts'
+import type { Portal } from '../domain/services.ts'
+import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { ID_TOKEN_LIFE, type Named, userinfoOf } from './account.ts'
 

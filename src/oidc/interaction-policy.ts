@@ -1,7 +1,7 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import { mayConnectApps } from '../domain/addresses.ts'
-import { acrOf, isAcr, satisfies } from '../domain/authentication-context.ts'
-import type { Portal } from '../domain/portal.ts'
+import { mayConnectApps } from '../domain/identities/emails.ts'
+import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-context.ts'
+import type { Portal } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { isTooLong, TOO_LONG } from './begun-interactions.ts'
 

@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { type ApplicationTokenClaims, findApplicationToken } from '../domain/application-tokens.ts'
-import type { Portal } from '../domain/portal.ts'
+import { type ApplicationTokenClaims, findApplicationToken } from '../domain/families/application-tokens.ts'
+import type { Portal } from '../domain/services.ts'
 
 /**
  * What an authenticated app learns of an application token (RFC 7662 §2.2): everything of its own and of those made for

@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { decryptWithAny, encrypt } from '../domain/encryption.ts'
-import type { Portal } from '../domain/portal.ts'
+import { decryptWithAny, encrypt } from '../domain/keys/encryption.ts'
+import type { Portal } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** How long the question whether to sign out may stay unanswered (seconds). */

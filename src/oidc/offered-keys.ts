@@ -1,6 +1,6 @@
-import { isIdTokenAlgUsed } from '../domain/apps.ts'
+import { isIdTokenAlgUsed } from '../domain/apps/apps.ts'
 import { isUnavailable } from '../domain/errors.ts'
-import type { Portal } from '../domain/portal.ts'
+import type { Portal } from '../domain/services.ts'
 
 /** How often the apps are looked at while no app has asked for EdDSA (milliseconds). */
 const LOOK_EVERY = 1000

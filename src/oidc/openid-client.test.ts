@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import * as oauth from 'openid-client'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
-import { readPage } from '../testing/page.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { readPage } from '../testing/browser/page.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 let server: TestServer
 let adasId: string

@@ -1,5 +1,5 @@
 import { isUnavailable } from '../domain/errors.ts'
-import type { Portal } from '../domain/portal.ts'
+import type { Portal } from '../domain/services.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import { sealQuestion } from './logout-questions.ts'
 import { mistakeIn, type RequestMistake } from './refusals.ts'

@@ -1,8 +1,8 @@
 import type Provider from 'oidc-provider'
 import type { Client, KoaContextWithOIDC, Session } from 'oidc-provider'
-import type { AppRow } from '../domain/apps.ts'
-import { acrOf } from '../domain/authentication-context.ts'
-import type { Portal } from '../domain/portal.ts'
+import type { AppRow } from '../domain/apps/apps.ts'
+import { acrOf } from '../domain/sign-in/authentication-context.ts'
+import type { Portal } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { openQuestion } from './logout-questions.ts'
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { deskApp, notesApp, photosApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
-import { Client } from '../testing/client.ts'
-import { actionOf, readPage } from '../testing/page.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { deskApp, notesApp, photosApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { Client } from '../testing/browser/client.ts'
+import { actionOf, readPage } from '../testing/browser/page.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 import { withParameters } from './redirects.ts'
 
 const WEB = [

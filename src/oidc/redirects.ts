@@ -1,7 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import instance from 'oidc-provider/lib/helpers/weak_cache.js'
-import { isRegisteredUri } from '../domain/redirect-uris.ts'
+import { isRegisteredUri } from '../domain/apps/redirect-uris.ts'
 
 /**
  * A redirect URI with the parameters of an answer. What the app has registered stays byte for byte, its query included (RFC 6749

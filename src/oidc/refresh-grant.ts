@@ -6,11 +6,11 @@ import {
   checkDpopRequired,
   validateDpop,
 } from 'oidc-provider/lib/helpers/grants.js'
-import { mintApplicationToken } from '../domain/application-tokens.ts'
-import type { RefusalReason } from '../domain/end-causes.ts'
-import { type RotatedFamily, type Rotated, type Rotation, rotate } from '../domain/families.ts'
-import { reuseAdvice } from '../domain/family-ends.ts'
-import type { Portal } from '../domain/portal.ts'
+import { mintApplicationToken } from '../domain/families/application-tokens.ts'
+import type { RefusalReason } from '../domain/endings/end-causes.ts'
+import { type RotatedFamily, type Rotated, type Rotation, rotate } from '../domain/families/families.ts'
+import { reuseAdvice } from '../domain/families/family-ends.ts'
+import type { Portal } from '../domain/services.ts'
 import { findAccountWith } from './account.ts'
 import { resourceOf } from './resources.ts'
 

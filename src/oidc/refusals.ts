@@ -1,8 +1,8 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { redirectFaults, reservedNameFaults } from '../domain/redirect-uris.ts'
-import { saysOlderThan } from '../domain/codes.ts'
-import type { Portal } from '../domain/portal.ts'
-import { CODE_LIFE } from './authorization-code-adapter.ts'
+import { redirectFaults, reservedNameFaults } from '../domain/apps/redirect-uris.ts'
+import { saysOlderThan } from '../domain/families/authorization-codes.ts'
+import type { Portal } from '../domain/services.ts'
+import { CODE_LIFE } from './adapters/authorization-codes.ts'
 
 /** Characters of a value that a client sent, at most, in a log or an answer. */
 const LONGEST = 300

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { APPLICATION_ALG, signJwt } from '../domain/jwts.ts'
-import type { Portal } from '../domain/portal.ts'
-import { Revocations } from '../domain/revocations.ts'
+import { APPLICATION_ALG, signJwt } from '../domain/keys/jwts.ts'
+import type { Portal } from '../domain/services.ts'
+import { Revocations } from '../domain/families/revocations.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { isKnownVersion } from './entity-tags.ts'
 

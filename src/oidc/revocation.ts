@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { findApplicationToken } from '../domain/application-tokens.ts'
-import { endFamilies } from '../domain/endings.ts'
-import type { Portal } from '../domain/portal.ts'
+import { findApplicationToken } from '../domain/families/application-tokens.ts'
+import { endFamilies } from '../domain/endings/endings.ts'
+import type { Portal } from '../domain/services.ts'
 
 /**
  * Revokes an application token (RFC 7009 §2.1) for the app that has just been authenticated. Nothing is stored of the token, so

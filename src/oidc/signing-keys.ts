@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { ExternalSigningKey } from 'oidc-provider'
-import { signInBackground, type SigningKey } from '../domain/signing-keys.ts'
+import { signInBackground, type SigningKey } from '../domain/keys/signing-keys.ts'
 
 /** Lets the library sign with a key it never sees; what it signs and what the refresh signs come out of one function. */
 export class PortalSigningKey extends ExternalSigningKey {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, mock, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { problemIn, tokensIn } from '../testing/answers.ts'
-import { Browser } from '../testing/browser.ts'
-import { Client, type Tokens } from '../testing/client.ts'
-import { createClock } from '../testing/clock.ts'
-import { actionOf, readPage } from '../testing/page.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { problemIn, tokensIn } from '../testing/portal/answers.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { Client, type Tokens } from '../testing/browser/client.ts'
+import { createClock } from '../testing/portal/clock.ts'
+import { actionOf, readPage } from '../testing/browser/page.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 // "Logged into one, logged into all; one expires, all expire": FAMILY_LIFETIME=session.
 

@@ -6,12 +6,12 @@ import { genericOAuth } from 'better-auth/plugins'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import OAuth2Strategy from 'passport-oauth2'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
-import { Client, claimsOf } from '../testing/client.ts'
-import { familyRow } from '../testing/connections.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { Client, claimsOf } from '../testing/browser/client.ts'
+import { familyRow } from '../testing/portal/connections.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 const ROUNDS = 20
 const AT_ONCE = 5

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
-import { notesApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { notesApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 import { run } from '../testing/services/command.ts'
 import { createPython, type Python } from '../testing/services/python.ts'
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { notesApp, photosApp } from '../testing/apps.ts'
-import { tokensIn } from '../testing/answers.ts'
-import { Browser } from '../testing/browser.ts'
-import { Client } from '../testing/client.ts'
-import { ada } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import { notesApp, photosApp } from '../testing/portal/apps.ts'
+import { tokensIn } from '../testing/portal/answers.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { Client } from '../testing/browser/client.ts'
+import { ada } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 let server: TestServer
 let browser: Browser

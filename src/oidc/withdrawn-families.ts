@@ -1,5 +1,6 @@
-import { endFamilies } from '../domain/endings.ts'
-import type { Place, Portal } from '../domain/portal.ts'
+import { endFamilies } from '../domain/endings/endings.ts'
+import type { Place } from '../domain/client-info.ts'
+import type { Portal } from '../domain/services.ts'
 
 const KIND = 'Withdrawn'
 /** How long a code may still be in an exchange after it was seen twice (seconds). */

@@ -1,6 +1,5 @@
 import type { App as AppRow } from './client/client.ts'
-import type { Queryable } from './postgres.ts'
-import type { Storage } from './storage.ts'
+import type { Database, Queryable } from './postgres.ts'
 
 export type { AppRow }
 
@@ -19,7 +18,7 @@ function columnOf(field: string): string {
 }
 
 /** Also an app that is disabled. The protocol library asks on every request, so it is a named statement. */
-export async function findApp({ pool }: Storage, clientId: string): Promise<AppRow | null> {
+export async function findApp({ pool }: Database, clientId: string): Promise<AppRow | null> {
   const result = await pool.query<AppRow>({
     name: 'app-find',
     text: `SELECT ${COLUMNS} FROM apps WHERE client_id = $1`,
@@ -38,7 +37,7 @@ export const provesApp = (app: string, secretHash: string, now: string) =>
   `CASE WHEN ${app}.is_public THEN ${secretHash}::text IS NULL
     ELSE ${secretHash} IN (${app}.secret_hash, CASE WHEN ${app}.previous_secret_until > ${now} THEN ${app}.previous_secret_hash END) END`
 
-export async function listApps({ prisma }: Storage): Promise<AppRow[]> {
+export async function listApps({ prisma }: Database): Promise<AppRow[]> {
   return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
 }
 
@@ -47,7 +46,7 @@ export async function listApps({ prisma }: Storage): Promise<AppRow[]> {
  * their own; an app that was changed since then may have had up to `most`.
  */
 export async function findLongestTokenLife(
-  { pool }: Storage,
+  { pool }: Database,
   preset: number,
   { since, most }: { since: Date; most: number },
 ): Promise<number> {
@@ -61,7 +60,7 @@ export async function findLongestTokenLife(
 }
 
 /** Whether any app, also one that is disabled, has this algorithm for its ID tokens. */
-export async function isIdTokenAlgUsed({ pool }: Storage, alg: string): Promise<boolean> {
+export async function isIdTokenAlgUsed({ pool }: Database, alg: string): Promise<boolean> {
   const { rowCount } = await pool.query({
     name: 'apps-id-token-alg-used',
     text: 'SELECT FROM apps WHERE id_token_alg = $1 LIMIT 1',

@@ -1,5 +1,4 @@
-import type { Queryable } from './postgres.ts'
-import type { Storage } from './storage.ts'
+import type { Database, Queryable } from './postgres.ts'
 
 export interface AuditRow {
   id: string
@@ -43,7 +42,7 @@ export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], no
 
 /** Newest first; `before` is the id to go on from. */
 export async function listAuditEvents(
-  { pool }: Storage,
+  { pool }: Database,
   identityId: string,
   limit: number,
   before: string | null,

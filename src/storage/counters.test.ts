@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../portal.ts'
-import type { Portal } from '../domain/portal.ts'
+import { createPortal } from '../main/services.ts'
+import type { Portal } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
-import { createDatabase, type TestDatabase } from '../testing/databases.ts'
-import { standBefore } from '../testing/outage.ts'
-import { testConfig } from '../testing/portal.ts'
+import { createDatabase, type TestDatabase } from '../testing/portal/databases.ts'
+import { standBefore } from '../testing/network/outage.ts'
+import { testConfig } from '../testing/portal/open-portal.ts'
 import type { Counters } from './counters.ts'
 
 for (const kind of ['postgres', 'pgbouncer', 'postgres+redis'] as const) {

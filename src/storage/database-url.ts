@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { clientClassOf } from './scram-client.ts'
+import { clientClassOf } from './embedded/scram-client.ts'
 
 /**
  * The schema that a URL names: `schema=` as Prisma writes it, `search_path=`, or libpq's `options=-c search_path=…`. Null where

@@ -1,6 +1,5 @@
 import { type AppProof, provesApp } from './apps.ts'
-import type { Queryable } from './postgres.ts'
-import type { Storage } from './storage.ts'
+import type { Database, Queryable } from './postgres.ts'
 
 /** A family, with what its identity and its app say at this moment. */
 export interface FamilyRow {
@@ -527,7 +526,7 @@ export async function adoptFamilies(db: Queryable, adoption: Adoption, { now, se
 
 /** Everything living, and the newest `endedLimit` of what has ended for each app; what was replaced only where there is room. */
 export async function listFamilies(
-  { pool }: Storage,
+  { pool }: Database,
   identityId: string,
   { now, seenSince }: Moment,
   endedLimit: number,
@@ -567,7 +566,7 @@ export async function searchFamilies(
 }
 
 export async function countEndedFamilies(
-  { pool }: Storage,
+  { pool }: Database,
   identityId: string,
   now: Date,
 ): Promise<Map<string, number>> {

@@ -1,6 +1,5 @@
 import type { Identity as IdentityRow } from './client/client.ts'
-import type { Queryable } from './postgres.ts'
-import type { Storage } from './storage.ts'
+import type { Database, Queryable } from './postgres.ts'
 
 export type { IdentityRow }
 
@@ -53,7 +52,7 @@ export async function insertIdentity(
   return result.rows[0] ?? null
 }
 
-export async function findIdentity({ pool }: Storage, id: string): Promise<IdentityRow | null> {
+export async function findIdentity({ pool }: Database, id: string): Promise<IdentityRow | null> {
   const result = await pool.query<IdentityRow>({
     name: 'identity-find',
     text: `SELECT ${COLUMNS} FROM identities WHERE id = $1`,
@@ -63,7 +62,7 @@ export async function findIdentity({ pool }: Storage, id: string): Promise<Ident
 }
 
 /** `key` is a canonical user name or address; a user name has no @, so it is never both. */
-export async function findIdentityByKey({ pool }: Storage, key: string): Promise<IdentityRow | null> {
+export async function findIdentityByKey({ pool }: Database, key: string): Promise<IdentityRow | null> {
   const [name, column] = key.includes('@') ? ['email', 'email_key'] : ['username', 'username_key']
   const result = await pool.query<IdentityRow>({
     name: `identity-find-by-${name}`,
@@ -74,7 +73,7 @@ export async function findIdentityByKey({ pool }: Storage, key: string): Promise
 }
 
 /** True when a user name with one of these skeletons is taken. */
-export async function isSkeletonTaken({ pool }: Storage, skeletons: string[]): Promise<boolean> {
+export async function isSkeletonTaken({ pool }: Database, skeletons: string[]): Promise<boolean> {
   const result = await pool.query('SELECT 1 FROM user_name_skeletons WHERE skeleton = ANY ($1::text[]) LIMIT 1', [
     skeletons,
   ])
@@ -83,7 +82,7 @@ export async function isSkeletonTaken({ pool }: Storage, skeletons: string[]): P
 
 /** Identities whose user name was chosen before skeletons were kept, the oldest first. */
 export async function listWithoutSkeletons(
-  { pool }: Storage,
+  { pool }: Database,
   limit: number,
 ): Promise<Pick<IdentityRow, 'id' | 'username'>[]> {
   const result = await pool.query<Pick<IdentityRow, 'id' | 'username'>>(
@@ -94,7 +93,7 @@ export async function listWithoutSkeletons(
 }
 
 /** Gives an identity those of these skeletons that no other has. */
-export async function fillSkeletonsOf({ pool }: Storage, id: string, skeletons: string[]): Promise<void> {
+export async function fillSkeletonsOf({ pool }: Database, id: string, skeletons: string[]): Promise<void> {
   await pool.query(
     `WITH unfilled AS (UPDATE identities SET has_skeletons = true WHERE id = $1 AND NOT has_skeletons RETURNING id)
      INSERT INTO user_name_skeletons (skeleton, identity_id)
@@ -109,7 +108,7 @@ export async function lockIdentity(db: Queryable, id: string): Promise<IdentityR
   return result.rows[0] ?? null
 }
 
-export async function listIdentities({ prisma }: Storage): Promise<IdentityRow[]> {
+export async function listIdentities({ prisma }: Database): Promise<IdentityRow[]> {
   return (await prisma()).identity.findMany({ orderBy: { createdAt: 'asc' } })
 }
 
@@ -209,7 +208,7 @@ export async function markKept(
 }
 
 /** Ids of identities whose time is over, those that wait longest first. */
-export async function listErasable({ pool }: Storage, now: Date, limit: number): Promise<string[]> {
+export async function listErasable({ pool }: Database, now: Date, limit: number): Promise<string[]> {
   const result = await pool.query<{ id: string }>(
     'SELECT id FROM identities WHERE erased_from <= $1 ORDER BY erased_from LIMIT $2',
     [now, limit],

@@ -1,6 +1,5 @@
 import { meetsTerms, type SignInTerms } from './identities.ts'
-import type { Queryable } from './postgres.ts'
-import type { Storage } from './storage.ts'
+import type { Database, Queryable } from './postgres.ts'
 
 export interface IdentitySessionRow {
   id: string
@@ -56,7 +55,7 @@ export async function insertIdentitySession(
 
 /** Asked on every page, so it is one named statement. Null when the session or its identity has ended. */
 export async function findSignedIn(
-  { pool }: Storage,
+  { pool }: Database,
   id: string,
   now: Date,
   seenSince: Date,
@@ -76,7 +75,7 @@ export async function findIdentitySession(db: Queryable, id: string): Promise<Id
   return result.rows[0] ?? null
 }
 
-export async function updateLastSeen({ pool }: Storage, id: string, now: Date, address: string): Promise<void> {
+export async function updateLastSeen({ pool }: Database, id: string, now: Date, address: string): Promise<void> {
   await pool.query({
     name: 'identity-session-seen',
     text: 'UPDATE identity_sessions SET last_seen_at = $2, address = $3 WHERE id = $1 AND ended_at IS NULL AND last_seen_at < $2',
@@ -88,7 +87,7 @@ export async function updateLastSeen({ pool }: Storage, id: string, now: Date, a
  * An app was used where this session is what it follows; nothing is written when the session was seen after `seenBefore`.
  * The browser itself was not used: its address stays.
  */
-export async function updateFollowed({ pool }: Storage, id: string, now: Date, seenBefore: Date): Promise<void> {
+export async function updateFollowed({ pool }: Database, id: string, now: Date, seenBefore: Date): Promise<void> {
   await pool.query({
     name: 'identity-session-followed',
     text: 'UPDATE identity_sessions SET last_seen_at = $2 WHERE id = $1 AND ended_at IS NULL AND last_seen_at <= $3',
@@ -97,7 +96,7 @@ export async function updateFollowed({ pool }: Storage, id: string, now: Date, s
 }
 
 export async function listLivingIdentitySessions(
-  { pool }: Storage,
+  { pool }: Database,
   identityId: string,
   now: Date,
   seenSince: Date,

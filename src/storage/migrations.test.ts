@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { createDatabase, type TestDatabase } from '../testing/databases.ts'
+import { createDatabase, type TestDatabase } from '../testing/portal/databases.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { migrate } from './migrations.ts'
 

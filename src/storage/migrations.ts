@@ -6,7 +6,7 @@ import { schemaOf, withSchema } from './database-url.ts'
 import { currentSchema, DatabaseUnfit, keepFromEndingTheProcess } from './postgres.ts'
 import { migrateQueues } from './queue-tables.ts'
 import { grantToPortal } from './role.ts'
-import { clientClassOf } from './scram-client.ts'
+import { clientClassOf } from './embedded/scram-client.ts'
 
 const FOLDER = join(import.meta.dirname, '../../prisma/migrations')
 

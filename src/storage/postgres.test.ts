@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
-import { createDatabase, type TestDatabase } from '../testing/databases.ts'
-import { terminateWhenReady } from '../testing/terminated.ts'
+import { createDatabase, type TestDatabase } from '../testing/portal/databases.ts'
+import { terminateWhenReady } from '../testing/network/terminated.ts'
 import { migrate } from './migrations.ts'
 import { afterCommit, isUnavailable, openPostgres, type Postgres, type Queryable, transaction } from './postgres.ts'
 

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { PrismaClient } from './client/client.ts'
 import { withSchema } from './database-url.ts'
-import { clientClassOf, withoutPreparedStatements } from './scram-client.ts'
+import { clientClassOf, withoutPreparedStatements } from './embedded/scram-client.ts'
 
 export interface Postgres {
   pool: pg.Pool
@@ -9,6 +9,9 @@ export interface Postgres {
   prisma(schema?: string): Promise<PrismaClient>
   close(): Promise<void>
 }
+
+/** The pool, and Prisma on it. */
+export type Database = Pick<Postgres, 'pool' | 'prisma'>
 
 /** What a query needs: the pool, or the one connection of a transaction. */
 export type Queryable = Pick<pg.Pool, 'query'>

@@ -2,16 +2,23 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { type AppRow, changeApp, disableApp, enableApp, endFamiliesOfDisabledApps, findApp } from '../domain/apps.ts'
-import { deleteAccount } from '../domain/deletions.ts'
-import { eraseDeletedAccounts } from '../domain/erasure.ts'
-import { searchFamilies } from '../domain/families.ts'
-import { changeRoles, disableIdentity, enableIdentity, revokeEverything } from '../domain/identities.ts'
-import { makeMailLink, type LinkPurpose } from '../domain/mail-links.ts'
-import { signInWithPasskey } from '../domain/passkeys.ts'
-import { expireFamilies, expireIdentitySessions } from '../domain/expiry.ts'
-import { deliverNotice, type NoticeAnswer } from '../domain/notice-delivery.ts'
-import { listNotices, resendNotices } from '../domain/notices.ts'
+import {
+  type AppRow,
+  changeApp,
+  disableApp,
+  enableApp,
+  endFamiliesOfDisabledApps,
+  findApp,
+} from '../domain/apps/apps.ts'
+import { deleteAccount } from '../domain/accounts/deletions.ts'
+import { eraseDeletedAccounts } from '../domain/accounts/erasure.ts'
+import { searchFamilies } from '../domain/families/families.ts'
+import { changeRoles, disableIdentity, enableIdentity, revokeEverything } from '../domain/identities/identities.ts'
+import { makeMailLink, type LinkPurpose } from '../domain/identities/mail-links.ts'
+import { signInWithPasskey } from '../domain/sign-in/passkeys.ts'
+import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
+import { deliverNotice, type NoticeAnswer } from '../backchannel/delivery.ts'
+import { listNotices, resendNotices } from '../domain/endings/notifications.ts'
 import {
   pruneCounters,
   pruneFamilies,
@@ -21,19 +28,19 @@ import {
   pruneNotices,
   pruneSuspensions,
 } from '../domain/pruning.ts'
-import type { Portal } from '../domain/portal.ts'
-import { Revocations } from '../domain/revocations.ts'
-import { listSecondFactors, proveSecondStep } from '../domain/second-factors.ts'
-import { liftSuspension, listSuspensions, suspend } from '../domain/suspensions.ts'
-import { notesApp } from '../testing/apps.ts'
-import { Browser } from '../testing/browser.ts'
-import { Client, type Tokens } from '../testing/client.ts'
-import { home } from '../testing/connections.ts'
-import { createClock } from '../testing/clock.ts'
-import { addFamilies, addPeople, peopleOf } from '../testing/crowd.ts'
-import { linkFor } from '../testing/mails.ts'
-import { ada, grace } from '../testing/people.ts'
-import { startTestServer, type TestServer } from '../testing/server.ts'
+import type { Portal } from '../domain/services.ts'
+import { Revocations } from '../domain/families/revocations.ts'
+import { listSecondFactors, proveSecondStep } from '../domain/sign-in/second-factors.ts'
+import { liftSuspension, listSuspensions, suspend } from '../domain/limits/ip-blocks.ts'
+import { notesApp } from '../testing/portal/apps.ts'
+import { Browser } from '../testing/browser/browser.ts'
+import { Client, type Tokens } from '../testing/browser/client.ts'
+import { home } from '../testing/portal/connections.ts'
+import { createClock } from '../testing/portal/clock.ts'
+import { addFamilies, addPeople, peopleOf } from '../testing/portal/crowd.ts'
+import { linkFor } from '../testing/mail/mails.ts'
+import { ada, grace } from '../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 import { transaction } from './postgres.ts'
 import { replaceRecoveryCodes } from './recovery-codes.ts'
 import { deleteSecondFactor } from './second-factors.ts'

@@ -1,6 +1,5 @@
 import type { SigningKey as SigningKeyRow } from './client/client.ts'
-import { type Queryable, transaction } from './postgres.ts'
-import type { Storage } from './storage.ts'
+import { type Database, type Queryable, transaction } from './postgres.ts'
 
 export type { SigningKeyRow }
 
@@ -22,7 +21,7 @@ export async function markRevoked(db: Queryable, kid: string, now: Date): Promis
 }
 
 /** Adds those whose algorithm has no key yet; processes that start together agree on one set. */
-export async function insertMissingSigningKeys({ pool }: Storage, keys: SigningKeyRow[]): Promise<void> {
+export async function insertMissingSigningKeys({ pool }: Database, keys: SigningKeyRow[]): Promise<void> {
   await transaction(pool, async (db) => {
     await lockSigningKeys(db)
     const { rows: known } = await db.query<{ alg: string }>('SELECT DISTINCT alg FROM signing_keys')
@@ -41,7 +40,7 @@ export async function listSigningKeys(db: Queryable): Promise<SigningKeyRow[]> {
 }
 
 export async function updateEncryptedPrivate(
-  { prisma }: Storage,
+  { prisma }: Database,
   kid: string,
   encryptedPrivate: string,
 ): Promise<void> {
@@ -49,12 +48,12 @@ export async function updateEncryptedPrivate(
 }
 
 /** Keeps their public halves only, which are told from whole keys by this. */
-export async function erasePrivateHalves({ prisma }: Storage, kids: string[]): Promise<void> {
+export async function erasePrivateHalves({ prisma }: Database, kids: string[]): Promise<void> {
   await (await prisma()).signingKey.updateMany({ where: { kid: { in: kids } }, data: { encryptedPrivate: ERASED } })
 }
 
 export const ERASED = ''
 
-export async function deleteSigningKeys({ prisma }: Storage, kids: string[]): Promise<void> {
+export async function deleteSigningKeys({ prisma }: Database, kids: string[]): Promise<void> {
   await (await prisma()).signingKey.deleteMany({ where: { kid: { in: kids } } })
 }

@@ -1,17 +1,17 @@
 import type { Store } from 'express-session'
 import type { Logger } from '../logger.ts'
 import { postgresBrowserSessions, redisBrowserSessions } from './browser-sessions.ts'
-import { type Codes, postgresCodes, redisCodes } from './codes.ts'
+import { type Codes, postgresCodes, redisCodes } from './authorization-codes.ts'
 import { type Counters, postgresCounters, redisCounters } from './counters.ts'
 import { schemaOf, settleTls } from './database-url.ts'
-import { startEmbedded } from './embedded.ts'
-import { type Handshakes, postgresHandshakes, redisHandshakes } from './handshakes.ts'
+import { startEmbedded } from './embedded/embedded.ts'
+import { type Handshakes, postgresHandshakes, redisHandshakes } from './protocol-records.ts'
 import { type Jobs, openJobs } from './jobs.ts'
 import { migrate } from './migrations.ts'
-import { checkSessions, openPostgres, type Postgres } from './postgres.ts'
+import { checkSessions, type Database, openPostgres } from './postgres.ts'
 import { openRedis } from './redis.ts'
 
-export interface Storage extends Pick<Postgres, 'pool' | 'prisma'> {
+export interface Storage extends Database {
   handshakes: Handshakes
   codes: Codes
   counters: Counters

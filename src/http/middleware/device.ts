@@ -1,6 +1,6 @@
 import { parseCookie } from 'cookie'
 import type { Request, Response } from 'express'
-import { hashDevice, makeDevice } from '../../domain/devices.ts'
+import { hashDevice, makeDevice } from '../../domain/sign-in/devices.ts'
 import { portalOf } from '../context.ts'
 
 /** As long as browsers keep any cookie (RFC 6265bis §5.5): 400 days. */

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { notesApp } from '../../testing/apps.ts'
-import { Browser } from '../../testing/browser.ts'
-import { Client } from '../../testing/client.ts'
-import { createDatabase, type TestDatabase } from '../../testing/databases.ts'
-import { type Outage, standBefore } from '../../testing/outage.ts'
-import { readPage } from '../../testing/page.ts'
-import { ada } from '../../testing/people.ts'
-import { startTestServer, type TestServer } from '../../testing/server.ts'
+import { notesApp } from '../../testing/portal/apps.ts'
+import { Browser } from '../../testing/browser/browser.ts'
+import { Client } from '../../testing/browser/client.ts'
+import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
+import { type Outage, standBefore } from '../../testing/network/outage.ts'
+import { readPage } from '../../testing/browser/page.ts'
+import { ada } from '../../testing/portal/people.ts'
+import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
 
 let database: TestDatabase
 let postgres: Outage

@@ -4,9 +4,9 @@ import { Overloaded } from '../../domain/fair-queue.ts'
 import { secondsUntil } from '../../domain/time.ts'
 import { contextOf, portalOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
-import { RequestRefused, TO_APPS, TooManyGuesses } from '../problems.ts'
-import { render } from '../render.ts'
-import type { WaitWords } from '../waiting.ts'
+import { RequestRefused, TO_APPS, TooManyGuesses } from '../http-errors.ts'
+import { render } from '../page.ts'
+import type { WaitWords } from '../too-many-attempts.ts'
 
 interface ErrorPage extends WaitWords {
   status: number

@@ -1,6 +1,6 @@
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { hasBody, LONGEST_BODY } from '../bodies.ts'
-import { RequestRefused } from '../problems.ts'
+import { RequestRefused } from '../http-errors.ts'
 
 /** Forms only, and small ones; nested fields are not a thing here. */
 export const forms = [requireForm, express.urlencoded({ extended: false, limit: LONGEST_BODY, parameterLimit: 50 })]

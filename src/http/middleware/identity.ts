@@ -1,7 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { findLivingIdentitySession } from '../../domain/identity-sessions.ts'
+import { findLivingIdentitySession } from '../../domain/sign-in/identity-sessions.ts'
 import { portalOf } from '../context.ts'
-import { redirectWith } from '../notices.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { pageOfForm } from '../return-to.ts'
 
 /** Finds out who is signed in, from the row, on every page: the cookie alone proves nothing. */

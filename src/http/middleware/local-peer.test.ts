@@ -3,8 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { after, before, test } from 'node:test'
-import { startTestServer, type TestServer } from '../../testing/server.ts'
-import { portOf, send } from '../../testing/wire.ts'
+import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
+import { portOf, send } from '../../testing/network/wire.ts'
 import { isLocalPeer } from './local-peer.ts'
 
 const PATHS = ['/dev/outbox', '/dev/outbox/20261121T152544000Z-any', '/dev/outbox/20261121T152544000Z-any/eml']

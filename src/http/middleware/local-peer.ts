@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIPv6 } from 'node:net'
 import type { NextFunction, Request, Response } from 'express'
-import { notFound } from '../problems.ts'
+import { notFound } from '../http-errors.ts'
 
 /**
  * For pages of development, which open accounts: they exist for a browser on this machine and for no other. What counts is the

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { notesApp } from '../../testing/apps.ts'
-import { Browser } from '../../testing/browser.ts'
-import { Client } from '../../testing/client.ts'
-import { createClock } from '../../testing/clock.ts'
-import { ada, grace } from '../../testing/people.ts'
-import { TEST_SECRET } from '../../testing/portal.ts'
-import { startTestServer, type TestServer } from '../../testing/server.ts'
-import { findFreePort } from '../../storage/free-port.ts'
-import { type Answer, send } from '../../testing/wire.ts'
+import { notesApp } from '../../testing/portal/apps.ts'
+import { Browser } from '../../testing/browser/browser.ts'
+import { Client } from '../../testing/browser/client.ts'
+import { createClock } from '../../testing/portal/clock.ts'
+import { ada, grace } from '../../testing/portal/people.ts'
+import { TEST_SECRET } from '../../testing/portal/open-portal.ts'
+import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
+import { findFreePort } from '../../storage/embedded/free-port.ts'
+import { type Answer, send } from '../../testing/network/wire.ts'
 
 const clock = createClock()
 let server: TestServer

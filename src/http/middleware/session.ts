@@ -3,8 +3,8 @@ import { parseCookie } from 'cookie'
 import { unsign } from 'cookie-signature'
 import type { Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
-import type { Proof } from '../../domain/identity-sessions.ts'
-import type { Portal } from '../../domain/portal.ts'
+import type { Proof } from '../../domain/sign-in/identity-sessions.ts'
+import type { Portal } from '../../domain/services.ts'
 import { portalOf } from '../context.ts'
 
 declare module 'express-session' {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findFreePort } from '../../storage/free-port.ts'
+import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { installPackages } from './apt.ts'
 import { quote } from './command.ts'
 import { findProgram, thisMachine, type Machine } from './machine.ts'

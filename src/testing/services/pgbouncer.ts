@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { findFreePort } from '../../storage/free-port.ts'
+import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { installPackages } from './apt.ts'
 import { findProgram, thisMachine, type Machine } from './machine.ts'
 import { findUnprivilegedUser } from './postgres-cluster.ts'

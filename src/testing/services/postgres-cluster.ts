@@ -2,7 +2,7 @@ import { chown, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from './command.ts'
 import { findFolderOf, type Machine } from './machine.ts'
-import { findFreePort } from '../../storage/free-port.ts'
+import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { launch, type ServerProcess, type User } from './server-process.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 

@@ -1,0 +1,90 @@
+import type { NewNotice } from '../storage/notifications.ts'
+import type { AppRow } from '../domain/apps/apps.ts'
+import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
+import { signJwtInBackground } from '../domain/keys/jwts.ts'
+import type { Portal } from '../domain/services.ts'
+import type { SigningAlg } from '../domain/keys/signing-keys.ts'
+import { epochSeconds } from '../domain/time.ts'
+
+/** What happened to a family, and the id that every attempt to say so has. */
+export type FamilyEvent = Pick<NewNotice, 'id' | 'identityId' | 'familyId' | 'sid' | 'happenedAt'>
+
+const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
+
+/** Says that a family has ended, by whom and why (CAEP 1.0 §3.1). */
+export async function signSessionRevoked(
+  portal: Portal,
+  event: FamilyEvent,
+  cause: EndCause,
+  app: AppRow,
+): Promise<string> {
+  return signEvent(portal, event, app, 'session-revoked', {
+    initiating_entity: INITIATORS[cause],
+    reason_admin: { en: `${cause}: ${END_CAUSES[cause].words}` },
+    reason_user: { en: END_CAUSES[cause].words },
+  })
+}
+
+/** Says what the next application token of a family will say (CAEP 1.0 §3.2), so that the app refreshes now. */
+export async function signTokenClaimsChange(
+  portal: Portal,
+  event: FamilyEvent,
+  claims: { roles: string[] },
+  app: AppRow,
+): Promise<string> {
+  return signEvent(portal, event, app, 'token-claims-change', { initiating_entity: 'admin', claims })
+}
+
+/**
+ * A security event token (RFC 8417), signed as the app's ID tokens are. Its subject is in `sub_id` (RFC 9493) and nothing is in
+ * `sub` or `exp`, so that no ID token has that shape (Shared Signals Framework 1.0). `fam` is ours.
+ */
+async function signEvent(
+  portal: Portal,
+  event: FamilyEvent,
+  app: AppRow,
+  type: string,
+  about: object,
+): Promise<string> {
+  return signJwtInBackground(portal.keys.signer(app.idTokenAlg as SigningAlg), 'event', {
+    iss: portal.publicUrl,
+    iat: epochSeconds(portal.clock()),
+    jti: event.id,
+    aud: app.clientId,
+    sub_id: {
+      format: 'complex',
+      user: { format: 'iss_sub', iss: portal.publicUrl, sub: event.identityId },
+      // A person alone would mean all their sessions. An app that got no `sid` knows the family from its application tokens.
+      session: { format: 'opaque', id: event.sid ?? event.familyId },
+    },
+    fam: event.familyId,
+    events: { [`${CAEP}${type}`]: { event_timestamp: epochSeconds(event.happenedAt), ...about } },
+  })
+}
+
+/** CAEP 1.0 §2: somebody at a screen, an operator, a rule of the portal, or a program. */
+const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
+  signed_out: 'user',
+  signed_out_everywhere: 'user',
+  other_sign_ins_ended: 'user',
+  ended_by_person: 'user',
+  disconnected: 'user',
+  session_ended: 'user',
+  signed_in_again: 'user',
+  replaced: 'policy',
+  revoked_by_app: 'system',
+  signed_out_by_app: 'user',
+  password_changed: 'user',
+  password_reset: 'user',
+  reuse: 'policy',
+  own_reuse: 'policy',
+  code_reuse: 'policy',
+  disowned: 'user',
+  expired: 'policy',
+  idle_expired: 'policy',
+  session_expired: 'policy',
+  identity_disabled: 'admin',
+  identity_deleted: 'user',
+  app_disabled: 'admin',
+  operator: 'admin',
+}

@@ -1,0 +1,87 @@
+import { insertAuditEvents } from '../../storage/audit.ts'
+import { deleteDevices } from '../../storage/devices.ts'
+import { findIdentity, markDeleted, markKept } from '../../storage/identities.ts'
+import { deleteMailLinks } from '../../storage/mail-links.ts'
+import { type Queryable, transaction } from '../../storage/postgres.ts'
+import { endEverythingIn } from '../endings/endings.ts'
+import {
+  type Lapsed,
+  type Proof,
+  type SignIn,
+  stillCounts,
+  termsOf,
+  whileSignedIn,
+} from '../sign-in/identity-sessions.ts'
+import { LINK_LIVES } from '../identities/mail-links.ts'
+import { queueMail } from '../mail-jobs.ts'
+import type { Place } from '../client-info.ts'
+import type { Portal } from '../services.ts'
+import { addSeconds } from '../time.ts'
+
+/**
+ * Deletes an account: everything it had is over at once, nobody is signed in with it any more, and it can be kept until it
+ * is erased. This is the act of its owner.
+ * @returns when it will be erased; null when it was deleted before, and would have been kept no longer
+ */
+export async function deleteOwnAccount(portal: Portal, signedIn: SignIn, place: Place): Promise<Date | null | Lapsed> {
+  const { deletionGrace } = portal.lifetimes
+  return whileSignedIn(portal, signedIn, 'fresh', (db) =>
+    deleteIn(portal, db, signedIn.identityId, place, deletionGrace),
+  )
+}
+
+/** The same by an operator, for whom `place` is null; `grace` is how long it can be kept (seconds). */
+export async function deleteAccount(
+  portal: Portal,
+  identityId: string,
+  place: Place | null,
+  grace = portal.lifetimes.deletionGrace,
+): Promise<Date | null> {
+  return transaction(portal.storage.pool, (db) => deleteIn(portal, db, identityId, place, grace))
+}
+
+async function deleteIn(
+  portal: Portal,
+  db: Queryable,
+  identityId: string,
+  place: Place | null,
+  grace: number,
+): Promise<Date | null> {
+  const now = portal.clock()
+  const erasedFrom = addSeconds(now, grace)
+  if (!(await markDeleted(db, identityId, erasedFrom, now))) return null
+  await insertAuditEvents(db, [{ kind: 'deletion_requested', identityId, actor: portal.operator, ...place }], now)
+  await endEverythingIn(portal, db, identityId, { cause: 'identity_deleted', place }, now)
+  await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
+  await deleteDevices(db, identityId, { except: null })
+  if (grace > 0) {
+    const mail = { kind: 'deletion-requested', identityId, erasedFrom: erasedFrom.toISOString(), place } as const
+    await queueMail(portal, mail, db)
+  }
+  return erasedFrom
+}
+
+/**
+ * When the deleted account that was proved to be somebody's will be erased; null for one that is not deleted, that nobody can
+ * keep any more, or that is disabled, and when what was proved does not count any more.
+ */
+export async function findErasure(portal: Portal, proof: Proof): Promise<Date | null> {
+  const identity = await findIdentity(portal.storage, proof.identityId)
+  if (identity === null || identity.disabledAt !== null || identity.erasedFrom === null) return null
+  if (!stillCounts(proof, identity)) return null
+  return identity.erasedFrom > portal.clock() ? identity.erasedFrom : null
+}
+
+/**
+ * Keeps a deleted account for somebody who has proved that it is theirs; what ended stays ended. False when there is
+ * nothing to keep, when an operator has disabled it, and when what was proved does not count any more.
+ */
+export async function keepAccount(portal: Portal, proof: Proof, place: Place): Promise<boolean> {
+  const now = portal.clock()
+  const { identityId } = proof
+  return transaction(portal.storage.pool, async (db) => {
+    if (!(await markKept(db, identityId, termsOf(proof), now))) return false
+    await insertAuditEvents(db, [{ kind: 'deletion_withdrawn', identityId, ...place }], now)
+    return true
+  })
+}

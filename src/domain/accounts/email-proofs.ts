@@ -1,0 +1,117 @@
+import { insertAuditEvents } from '../../storage/audit.ts'
+import { assignAddress, findIdentity, lockIdentity, releaseAddress } from '../../storage/identities.ts'
+import { deleteMailLinks } from '../../storage/mail-links.ts'
+import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
+import { mayMail } from '../limits/login-throttling.ts'
+import { keyOf } from '../limits/login-keys.ts'
+import { type Lapsed, type SignedInRow, whileSignedIn } from '../sign-in/identity-sessions.ts'
+import { lookAtMailLink, type MailLinkRow, useMailLink } from '../identities/mail-links.ts'
+import { queueMail } from '../mail-jobs.ts'
+import type { Place } from '../client-info.ts'
+import type { Portal } from '../services.ts'
+
+/** What a link that proves an address would do, for the page that asks. */
+export interface AddressProof {
+  kind: 'confirmation' | 'change'
+  username: string
+  email: string
+}
+
+export type AddressProofOutcome =
+  | { kind: 'confirmed' | 'changed'; identityId: string }
+  /** Somebody else has proved that the address is theirs. */
+  | { kind: 'taken' }
+  /** The link is used, expired, foreign, not whole, or of an address that is not the one any more. */
+  | { kind: 'dead' }
+
+/** The purposes of the links that prove an address. */
+const PROOFS = ['verify-address', 'change-address'] as const
+
+/** Sends the mail that asks somebody to confirm their address, once more; the link before is worth nothing then. */
+export async function askForAddressProof(portal: Portal, signedIn: SignedInRow): Promise<void | Lapsed> {
+  const { identityId, email, emailVerified } = signedIn
+  if (emailVerified || !(await mayMail(portal, email))) return
+  return whileSignedIn(portal, signedIn, 'living', (db) =>
+    queueMail(portal, { kind: 'verify-address', identityId }, db),
+  )
+}
+
+/** Looking does not use the link up, however often mail scanners look. Null for a dead one. */
+export async function lookAtAddressProof(portal: Portal, token: string): Promise<AddressProof | null> {
+  for (const purpose of PROOFS) {
+    const link = await lookAtMailLink(portal, purpose, token)
+    const identity = link && (await findIdentity(portal.storage, link.identityId))
+    if (link === null || identity === null || !speaksOf(link, identity)) continue
+    const kind = link.purpose === 'change-address' ? 'change' : 'confirmation'
+    return { kind, username: identity.username, email: link.email }
+  }
+  return null
+}
+
+/** The person has pressed the button: the address is theirs, and nobody's who has not proved as much. */
+export async function proveAddress(portal: Portal, token: string, place: Place): Promise<AddressProofOutcome> {
+  for (const purpose of PROOFS) {
+    const link = await lookAtMailLink(portal, purpose, token)
+    if (link !== null) return useProof(portal, purpose, token, link, place)
+  }
+  return { kind: 'dead' }
+}
+
+async function useProof(
+  portal: Portal,
+  purpose: (typeof PROOFS)[number],
+  token: string,
+  { identityId }: MailLinkRow,
+  place: Place,
+): Promise<AddressProofOutcome> {
+  return transaction(portal.storage.pool, async (db) => {
+    // In this order: whoever makes a link holds the identity, too, when the links before are deleted.
+    const before = await lockIdentity(db, identityId)
+    const link = await useMailLink(portal, db, purpose, token)
+    if (before === null || link === null || !speaksOf(link, before)) return { kind: 'dead' } as const
+    return followProof(portal, db, { link, from: before.email, place })
+  }).catch((error: unknown) => {
+    if (isUniqueViolation(error)) return { kind: 'taken' } as const
+    throw error
+  })
+}
+
+async function followProof(
+  portal: Portal,
+  db: Queryable,
+  { link, from, place }: { link: MailLinkRow; from: string; place: Place },
+): Promise<AddressProofOutcome> {
+  const { identityId, email: to, purpose } = link
+  const now = portal.clock()
+  if (!(await takeAddressIn(db, identityId, to, now))) return { kind: 'taken' }
+  if (purpose === 'verify-address') {
+    await insertAuditEvents(db, [{ kind: 'address_confirmed', identityId, ...place }], now)
+    return { kind: 'confirmed', identityId }
+  }
+
+  // They were sent to the address before, which is somebody else's from now on.
+  await deleteMailLinks(db, identityId, ['verify-address', 'reset-password'])
+  await insertAuditEvents(db, [{ kind: 'address_changed', identityId, ...place }], now)
+  const at = now.toISOString()
+  await queueMail(portal, { kind: 'address-changed', identityId, from, to, place, at }, db)
+  return { kind: 'changed', identityId }
+}
+
+/**
+ * Gives an address to the identity that has proved it. Whoever only claimed it loses it; whoever has proved it keeps it, and
+ * the answer is false. @throws a unique violation when two prove it at once
+ */
+export async function takeAddressIn(db: Queryable, identityId: string, email: string, now: Date): Promise<boolean> {
+  const key = keyOf(email)
+  const loserId = await releaseAddress(db, key, identityId, now)
+  if (loserId !== null) {
+    await deleteMailLinks(db, loserId, ['verify-address', 'reset-password'])
+    await insertAuditEvents(db, [{ kind: 'address_lost', identityId: loserId }], now)
+  }
+  return assignAddress(db, identityId, { email, key }, now)
+}
+
+/** A link proves the one address it was sent to, and that must be the one the identity has; or wants to have. */
+function speaksOf(link: MailLinkRow, identity: { email: string }): boolean {
+  return link.purpose === 'change-address' || link.email === identity.email
+}

@@ -1,0 +1,64 @@
+import { anonymizeAuditEvents } from '../../storage/audit.ts'
+import { eraseFamiliesOf } from '../../storage/families.ts'
+import { deleteIdentity, listErasable, lockErasable } from '../../storage/identities.ts'
+import { deleteNoticesOf } from '../../storage/notifications.ts'
+import { type Queryable, transaction } from '../../storage/postgres.ts'
+import { queueMail } from '../mail-jobs.ts'
+import type { Portal } from '../services.ts'
+import { LONGEST_LISTED } from '../families/revocations.ts'
+import { addSeconds } from '../time.ts'
+
+/** Identities in one round. */
+const ROUND = 100
+/** Rows in one statement: of a person whose apps authorize every few minutes there are hundreds of thousands. */
+const BATCH = 2000
+
+/**
+ * Erases the accounts whose grace is over; any number of processes share the work. @returns how many this call erased
+ * @throws AggregateError when some could not be erased, after all the others
+ */
+export async function eraseDeletedAccounts(portal: Portal, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  const failures: unknown[] = []
+  for (const id of await listErasable(portal.storage, portal.clock(), ROUND)) {
+    if (signal?.aborted === true) break
+    try {
+      if (await eraseAccount(portal, id)) count++
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'some accounts could not be erased')
+  return count
+}
+
+/**
+ * Erases a deleted account whose grace is over: nothing says any more that there was this person, and the name and the
+ * address are free. They hear of it, once. False when it is not over, or somebody else is at it.
+ */
+export async function eraseAccount(portal: Portal, id: string): Promise<boolean> {
+  return transaction(portal.storage.pool, async (db) => {
+    const now = portal.clock()
+    const identity = await lockErasable(db, id, now)
+    if (identity === null) return false
+    await anonymizeAll(db, id)
+    // What an app has not been told yet it still is; that is forgotten when it has been.
+    await inBatches((limit) => deleteNoticesOf(db, id, limit))
+    await inBatches((limit) => eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), limit))
+    await deleteIdentity(db, id)
+    const { email, username } = identity
+    await queueMail(portal, { kind: 'erased', email, username, at: now.toISOString() }, db)
+    return true
+  })
+}
+
+async function anonymizeAll(db: Queryable, identityId: string): Promise<void> {
+  let next: string | null = null
+  do {
+    next = await anonymizeAuditEvents(db, identityId, next, BATCH)
+  } while (next !== null)
+}
+
+async function inBatches(deleteBatch: (limit: number) => Promise<number>): Promise<void> {
+  while ((await deleteBatch(BATCH)) === BATCH);
+}

@@ -1,0 +1,106 @@
+import { insertAuditEvents } from '../../storage/audit.ts'
+import {
+  type ExportedPlace,
+  findProfile,
+  listDevicesToExport,
+  listFamiliesToExport,
+  listMailLinksToExport,
+  listSecondFactorsToExport,
+  listSessionsToExport,
+} from '../../storage/exports.ts'
+import { listHappenings } from '../activity.ts'
+import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
+import { endInWords } from '../families/family-ends.ts'
+import { isStillSignedIn, type Lapsed, type SignIn, whileSignedIn } from '../sign-in/identity-sessions.ts'
+import type { Place } from '../client-info.ts'
+import type { Portal } from '../services.ts'
+
+/** Rows in memory at a time of what grows without end. */
+const PAGE = 1000
+
+/** Writes down that a person takes away what is held about them, before anything leaves. */
+export async function beginExport(portal: Portal, signedIn: SignIn, place: Place): Promise<void | Lapsed> {
+  const event = { kind: 'data_exported', identityId: signedIn.identityId, ...place } as const
+  return whileSignedIn(portal, signedIn, 'fresh', (db) => insertAuditEvents(db, [event], portal.clock()))
+}
+
+/**
+ * Everything held about a person, as pieces of one JSON text. The next piece is asked of the database when it is wanted, so
+ * a long history costs no memory, and a slow reader holds no connection. Hashes and secrets stay where they are. It breaks off when the sign-in ends.
+ * @throws SignInOver
+ */
+export async function* exportAccount(portal: Portal, signedIn: SignIn): AsyncGenerator<string> {
+  for await (const piece of piecesOf(portal, signedIn.identityId)) {
+    if (!(await isStillSignedIn(portal, signedIn))) throw new SignInOver()
+    yield piece
+  }
+}
+
+/** The sign-in of a download is over before its end. */
+export class SignInOver extends Error {
+  constructor() {
+    super('the sign-in ended during the download')
+  }
+}
+
+async function* piecesOf(portal: Portal, identityId: string): AsyncGenerator<string> {
+  const { pool } = portal.storage
+  const about = { issuer: portal.publicUrl, made_at: portal.clock() }
+  const withWords = <R extends ExportedPlace & { end_cause?: string | null }>(row: R) => ({
+    ...row,
+    place: portal.places.placeOf(row.address),
+    ...(row.end_cause ? { end_reason: END_CAUSES[row.end_cause as EndCause].words } : {}),
+  })
+
+  yield `{\n"about": ${JSON.stringify(about)},\n"profile": ${JSON.stringify(await findProfile(pool, identityId))}`
+  yield* section('sessions', [(await listSessionsToExport(pool, identityId)).map(withWords)])
+  yield* section('families', familiesOf(portal, identityId))
+  yield* section('known_browsers', [(await listDevicesToExport(pool, identityId)).map(withWords)])
+  yield `,\n"second_factors": ${JSON.stringify(await listSecondFactorsToExport(pool, identityId))}`
+  yield* section('pending_links', [await listMailLinksToExport(pool, identityId)])
+  yield* section('activity', activityOf(portal, identityId))
+  yield '\n}\n'
+}
+
+/** A list by name, a row on each line. */
+async function* section(name: string, pages: Iterable<object[]> | AsyncIterable<object[]>): AsyncGenerator<string> {
+  yield `,\n${JSON.stringify(name)}: [`
+  let isFirst = true
+  for await (const page of pages) {
+    if (page.length === 0) continue
+    yield `${isFirst ? '' : ','}\n${page.map((row) => JSON.stringify(row)).join(',\n')}`
+    isFirst = false
+  }
+  yield ']'
+}
+
+type Families = Awaited<ReturnType<typeof listFamiliesToExport>>
+
+async function* familiesOf(portal: Portal, identityId: string): AsyncGenerator<object[]> {
+  let page: Families = []
+  do {
+    page = await listFamiliesToExport(portal.storage.pool, identityId, page.at(-1) ?? null, PAGE)
+    yield page.map((family) => ({ ...family, place: portal.places.placeOf(family.address), ...endOf(portal, family) }))
+  } while (page.length === PAGE)
+}
+
+function endOf(portal: Portal, family: Families[number]): object {
+  if (family.end_cause === null) return {}
+  const { end_browser: endBrowser, end_address: endAddress, end_generation: endGeneration, refreshes } = family
+  const end = { endBrowser, endAddress, endGeneration, generation: refreshes }
+  return { end_reason: endInWords(portal, family.end_cause as EndCause, end) }
+}
+
+async function* activityOf(portal: Portal, identityId: string): AsyncGenerator<object[]> {
+  let page: Awaited<ReturnType<typeof listHappenings>> = []
+  do {
+    page = await listHappenings(portal, identityId, PAGE, page.at(-1)?.id ?? null)
+    yield page.map(({ at, sentence, familyId, browser, address }) => ({
+      at,
+      sentence,
+      family: familyId,
+      browser,
+      address,
+    }))
+  } while (page.length === PAGE)
+}

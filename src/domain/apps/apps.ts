@@ -1,0 +1,262 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
+import {
+  type AppProof,
+  type AppRow,
+  findApp,
+  insertApp,
+  isIdTokenAlgUsed,
+  listApps,
+  listDisabledClientIds,
+  updateApp,
+} from '../../storage/apps.ts'
+import { insertAuditEvents } from '../../storage/audit.ts'
+import { lockFamiliesOfDisabledApp } from '../../storage/families.ts'
+import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
+import { AppRefused } from './app-refused.ts'
+import type { AuditKind } from '../audit-events.ts'
+import { endIn } from '../endings/endings.ts'
+import type { Portal } from '../services.ts'
+import { plainUrl, redirectFaults, reservedNameFaults } from './redirect-uris.ts'
+import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
+import { addSeconds } from '../time.ts'
+
+export type { AppProof, AppRow }
+export { findApp, isIdTokenAlgUsed, listApps }
+
+/** OpenID Connect Core §5.4, but for `address` and `phone`, which no account has: an app may ask for them and learns nothing. */
+export const OPENID_SCOPES = ['openid', 'profile', 'email', 'roles', 'offline_access'] as const
+
+/** False for what no store need be asked about. */
+export function isClientId(value: string): boolean {
+  return /^[\x21-\x7e]{1,128}$/.test(value)
+}
+
+/** After a rotation the secret before stays good for this long (seconds), so a deployment can follow. */
+const SECRET_OVERLAP = 24 * 3600
+
+/** What an operator decides about an app. */
+export type AppSettings = Pick<
+  AppRow,
+  | 'name'
+  | 'isPublic'
+  | 'isNative'
+  | 'redirectUris'
+  | 'postLogoutRedirectUris'
+  | 'audience'
+  | 'scope'
+  | 'allowNoPkce'
+  | 'idTokenAlg'
+  | 'refreshIdToken'
+  | 'allowOffline'
+  | 'applicationTokenTtl'
+  | 'familyIdle'
+  | 'familyMax'
+  | 'rotationGrace'
+  | 'rotationGraceProven'
+  | 'backchannelLogoutUri'
+  | 'eventReceiverUri'
+  | 'familyLifetime'
+  | 'familyRenewal'
+>
+
+/**
+ * Registers an app. @returns the secret of a confidential app, which is kept nowhere. @throws AppRefused
+ *
+ * Its application tokens have an `aud` of their own unless it is given one. The client id is the `aud` of its ID tokens, and an
+ * API that checks nothing else would take those for application tokens (RFC 9068 §2.2).
+ */
+export async function createApp(
+  portal: Portal,
+  clientId: string,
+  { audience = `${portal.publicUrl}/apps/${clientId}`, ...rest }: Omit<AppSettings, 'audience'> & { audience?: string },
+): Promise<{ app: AppRow; secret: string | null }> {
+  const faults = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/.test(clientId)
+    ? []
+    : ['a client id has 1 to 128 letters, figures, dots, dashes, underscores or tildes']
+  const settings: AppSettings = { ...rest, audience }
+  refuse([...faults, ...faultsOf(settings), ...reservedNameFaults(settings.redirectUris)])
+
+  const secret = settings.isPublic ? null : makeSecret()
+  const now = portal.clock()
+  const app: AppRow = {
+    clientId,
+    ...settings,
+    secretHash: secret === null ? null : hashSecret(secret),
+    previousSecretHash: null,
+    previousSecretUntil: null,
+    createdAt: now,
+    updatedAt: now,
+    disabledAt: null,
+  }
+  try {
+    await transaction(portal.storage.pool, async (db) => {
+      await insertApp(db, app)
+      await writeDown(portal, db, 'app_created', clientId, now)
+    })
+  } catch (error) {
+    if (isUniqueViolation(error)) throw new AppRefused(`there is an app ${clientId} already`)
+    throw error
+  }
+  return { app, secret }
+}
+
+/** What kind of app it is stays: a secret cannot be given to, or taken from, those who hold it. @throws AppRefused */
+export async function changeApp(
+  portal: Portal,
+  app: AppRow,
+  change: Partial<Omit<AppSettings, 'isPublic' | 'isNative'>>,
+): Promise<AppRow> {
+  refuse([...faultsOf({ ...app, ...change }), ...reservedNameFaults(change.redirectUris ?? [])])
+  return alter(portal, app.clientId, change, 'app_changed', Object.keys(change).join(', '))
+}
+
+/** Changes an app and writes that down, in one transaction. */
+async function alter(
+  portal: Portal,
+  clientId: string,
+  change: Partial<AppRow>,
+  kind: AuditKind,
+  detail: string | null = null,
+): Promise<AppRow> {
+  const now = portal.clock()
+  return transaction(portal.storage.pool, async (db) => {
+    await writeDown(portal, db, kind, clientId, now, detail)
+    return updateApp(db, clientId, change, now)
+  })
+}
+
+async function writeDown(
+  { operator: actor }: Portal,
+  db: Queryable,
+  kind: AuditKind,
+  clientId: string,
+  now: Date,
+  detail: string | null = null,
+): Promise<void> {
+  await insertAuditEvents(db, [{ kind, clientId, detail, actor }], now)
+}
+
+/** A new secret; the one before stays good for a day. @throws AppRefused for a public app */
+export async function rotateSecret(portal: Portal, app: AppRow): Promise<string> {
+  if (app.isPublic) throw new AppRefused(`${app.clientId} is a public app and has no secret`)
+  const secret = makeSecret()
+  const previousSecretUntil = addSeconds(portal.clock(), SECRET_OVERLAP)
+  const change = { secretHash: hashSecret(secret), previousSecretHash: app.secretHash, previousSecretUntil }
+  await alter(portal, app.clientId, change, 'app_secret_rotated')
+  return secret
+}
+
+/** Families that one transaction ends: few enough to keep nobody waiting, however many there are. */
+const ENDED_AT_ONCE = 250
+
+/** A disabled app gets nothing any more, from the first moment, and every family it had is over. */
+export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
+  const disabled = await alter(portal, app.clientId, { disabledAt: portal.clock() }, 'app_disabled')
+  await endFamiliesOfApp(portal, app.clientId)
+  return disabled
+}
+
+/** Ends what disabled apps still have because whoever disabled them was interrupted. @returns how many families. */
+export async function endFamiliesOfDisabledApps(portal: Portal, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  for (const clientId of await listDisabledClientIds(portal.storage.pool)) {
+    count += await endFamiliesOfApp(portal, clientId, signal)
+  }
+  return count
+}
+
+async function endFamiliesOfApp(portal: Portal, clientId: string, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  while (signal?.aborted !== true) {
+    const ended = await transaction(portal.storage.pool, async (db) => {
+      const ids = await lockFamiliesOfDisabledApp(db, clientId, ENDED_AT_ONCE)
+      await endIn(portal, db, { families: { ids } }, { cause: 'app_disabled', place: null }, portal.clock())
+      return ids.length
+    })
+    count += ended
+    if (ended < ENDED_AT_ONCE) break
+  }
+  return count
+}
+
+export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {
+  return alter(portal, app.clientId, { disabledAt: null }, 'app_enabled')
+}
+
+/** A secret is 256 random bits, so one plain hash keeps it; what slow hashes are for is missing here. */
+export function secretMatches(app: AppRow, secret: string, now: Date): boolean {
+  const hash = Buffer.from(hashSecret(secret))
+  const valid = [
+    app.secretHash,
+    app.previousSecretUntil !== null && app.previousSecretUntil > now ? app.previousSecretHash : null,
+  ]
+  return valid.some((candidate) => candidate !== null && timingSafeEqual(Buffer.from(candidate), hash))
+}
+
+function makeSecret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** What the app's row keeps of its secret. */
+export function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url')
+}
+
+function refuse(faults: string[]): void {
+  if (faults.length > 0) throw new AppRefused(faults.join('\n'))
+}
+
+function faultsOf(settings: AppSettings): string[] {
+  const faults: string[] = []
+  if (settings.name.trim() === '' || settings.name.length > 100 || /\p{Cc}/u.test(settings.name)) {
+    faults.push('a name has 1 to 100 characters')
+  }
+  if (settings.redirectUris.length === 0) faults.push('an app needs at least one redirect URI')
+  for (const uri of settings.redirectUris) faults.push(...redirectFaults(uri, settings.isNative))
+  for (const uri of settings.postLogoutRedirectUris) faults.push(...redirectFaults(uri, settings.isNative))
+  if (!/^[\x21-\x7e]{1,255}$/.test(settings.audience)) faults.push('an audience has 1 to 255 visible ASCII characters')
+  if (!/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(settings.scope))
+    faults.push('a scope is a list of words, separated by single spaces')
+  if (!settings.scope.split(' ').includes('openid')) faults.push('the scope must contain openid')
+  if (settings.allowOffline && !settings.scope.split(' ').includes('offline_access'))
+    faults.push('an app with --offline needs offline_access in its scope')
+  if (settings.allowNoPkce && settings.isPublic) faults.push('a public app cannot do without PKCE (RFC 9700 §2.1.1)')
+  if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
+    faults.push(`ID tokens are signed with one of ${SIGNING_ALGS.join(', ')}`)
+  faults.push(
+    ...listenerFaults('back-channel logout URI', settings.backchannelLogoutUri, settings.isPublic),
+    ...listenerFaults('event receiver URI', settings.eventReceiverUri, settings.isPublic),
+    ...choiceFault('family-lifetime', settings.familyLifetime, FAMILY_LIFETIMES),
+    ...choiceFault('family-renewal', settings.familyRenewal, FAMILY_RENEWALS),
+    ...rangeFault('application-token-ttl', settings.applicationTokenTtl, 10, LONGEST_TOKEN),
+    ...rangeFault('family-idle', settings.familyIdle, 10, 315_360_000),
+    ...rangeFault('family-max', settings.familyMax, 10, 315_360_000),
+    ...rangeFault('rotation-grace', settings.rotationGrace, 0, 300),
+    ...rangeFault('rotation-grace-proven', settings.rotationGraceProven, 0, 7_776_000),
+  )
+  return faults
+}
+
+function rangeFault(name: string, seconds: number | null, minimum: number, maximum: number): string[] {
+  const fits = seconds === null || (Number.isInteger(seconds) && seconds >= minimum && seconds <= maximum)
+  return fits ? [] : [`${name} must be between ${minimum} and ${maximum} seconds`]
+}
+
+function choiceFault(name: string, value: string | null, choices: readonly string[]): string[] {
+  return value === null || choices.includes(value) ? [] : [`${name} must be ${choices.join(' or ')}`]
+}
+
+/**
+ * Where an app listens for the portal: https, or http on loopback or for an app that keeps a secret (OpenID Connect Back-Channel
+ * Logout §2.2). Which networks are reached is decided when something is sent.
+ */
+function listenerFaults(name: string, uri: string | null, isPublic: boolean): string[] {
+  if (uri === null) return []
+  const refused = (why: string) => [`${name} ${JSON.stringify(uri)}: ${why}`]
+  const url = plainUrl(uri)
+  if (typeof url === 'string') return refused(url)
+  if (url.protocol === 'https:') return []
+  if (url.protocol !== 'http:') return refused('must begin with https://')
+  return !isPublic || isLoopback(url.hostname) ? [] : refused('http is not allowed for a public app; use https')
+}

@@ -1,0 +1,54 @@
+import type { NewAuditRow } from '../storage/audit.ts'
+
+export type AuditEvent = NewAuditRow & { kind: AuditKind }
+
+export type AuditKind = PersonalKind | OperatorKind
+
+/** What operators do to the installation, which is on no user's activity page. */
+type OperatorKind =
+  | 'app_created'
+  | 'app_changed'
+  | 'app_disabled'
+  | 'app_enabled'
+  | 'app_secret_rotated'
+  | 'signing_keys_rotated'
+  | 'signing_key_revoked'
+  | 'suspension_lifted'
+  | 'notices_resent'
+
+/** What happens to an identity; its user reads it on the activity page. */
+export type PersonalKind =
+  | 'registered'
+  | 'signed_in'
+  | 'sign_in_refused'
+  | 'confirmation_refused'
+  | 'signed_out'
+  | 'session_ended'
+  | 'family_opened'
+  | 'family_ended'
+  | 'identity_disabled'
+  | 'identity_enabled'
+  | 'everything_ended'
+  | 'second_factors_reset'
+  | 'roles_changed'
+  | 'sign_in_disowned'
+  | 'device_forgotten'
+  | 'data_exported'
+  | 'deletion_requested'
+  | 'deletion_withdrawn'
+  | 'second_factor_added'
+  | 'second_factor_removed'
+  | 'second_factor_refused'
+  | 'passkey_refused'
+  | 'recovery_codes_made'
+  | 'recovery_code_used'
+  | 'address_confirmed'
+  | 'address_lost'
+  | 'address_change_asked'
+  | 'address_change_withdrawn'
+  | 'address_changed'
+  | 'password_changed'
+  | 'password_reset'
+
+/** What a person who is signed in was asked to confirm when they entered something wrong. */
+export type Confirmation = 'password-change' | 'identity' | 'second-factor'

@@ -1,0 +1,6 @@
+/** Where a request came from, as the person will read it later. */
+export interface Place {
+  /** The User-Agent header. */
+  browser: string
+  address: string
+}

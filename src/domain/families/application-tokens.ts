@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import { findIntrospected, findPersonOf, type Freshness, type Person } from '../../storage/application-tokens.ts'
+import type { AppProof } from '../../storage/apps.ts'
+import { type FamilyRow, findLivingFamily, momentOf, type Rotated } from './families.ts'
+import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from '../keys/jwts.ts'
+import type { Portal } from '../services.ts'
+import type { KeyRing } from '../keys/signing-keys.ts'
+import { epochSeconds } from '../time.ts'
+import { VerifiedTokens } from '../keys/verified-tokens.ts'
+
+export type { Person }
+
+/** The claims of an application token (RFC 9068 §2.2), with the roles of the identity and the family it belongs to. */
+export interface ApplicationTokenClaims {
+  iss: string
+  sub: string
+  aud: string
+  client_id: string
+  iat: number
+  exp: number
+  jti: string
+  scope: string
+  roles: string[]
+  /** Counts the changes of the roles. */
+  claims_version: number
+  fam: string
+  /** How and when the person signed in for this family (RFC 9068 §2.2.1); a refresh does not change it. */
+  auth_time: number
+  acr?: string
+  amr: string[]
+  /** Thumbprint of the key the token is bound to (RFC 9449 §6.1). */
+  cnf?: { jkt: string }
+}
+
+export interface ApplicationTokenSubject {
+  identityId: string
+  clientId: string
+  familyId: string
+  audience: string
+  scope: string
+  roles: string[]
+  claimsVersion: number
+  /** Seconds since 1970. */
+  authTime: number
+  acr: string | null
+  amr: string[]
+  jkt: string | null
+}
+
+/** `ttl` in seconds; null takes the portal's. */
+export function applicationTokenClaims(
+  portal: Portal,
+  subject: ApplicationTokenSubject,
+  ttl: number | null,
+  issuedAt = portal.clock(),
+): ApplicationTokenClaims {
+  const iat = epochSeconds(issuedAt)
+  return {
+    iss: portal.publicUrl,
+    sub: subject.identityId,
+    aud: subject.audience,
+    client_id: subject.clientId,
+    iat,
+    exp: iat + (ttl ?? portal.lifetimes.applicationToken),
+    jti: randomUUID(),
+    scope: subject.scope,
+    roles: subject.roles,
+    claims_version: subject.claimsVersion,
+    fam: subject.familyId,
+    auth_time: subject.authTime,
+    ...(subject.acr === null ? {} : { acr: subject.acr }),
+    amr: subject.amr,
+    ...(subject.jkt === null ? {} : { cnf: { jkt: subject.jkt } }),
+  }
+}
+
+/** The next application token of a family, signed, and how long it lives (seconds). */
+export function mintApplicationToken(
+  portal: Portal,
+  { family, issuedAt }: Pick<Rotated, 'family' | 'issuedAt'>,
+  scope: string,
+  jkt: string | null,
+): { token: string; expiresIn: number } {
+  const claims = applicationTokenClaims(
+    portal,
+    { ...family, familyId: family.id, scope, jkt },
+    family.applicationTokenTtl,
+    issuedAt,
+  )
+  return { token: signApplicationToken(portal, claims), expiresIn: claims.exp - claims.iat }
+}
+
+export function signApplicationToken(portal: Portal, claims: ApplicationTokenClaims): string {
+  return signJwt(portal.keys.signer(APPLICATION_ALG), 'application', claims)
+}
+
+export interface FoundApplicationToken {
+  claims: ApplicationTokenClaims
+  family: FamilyRow
+  /** Its claims are not true any more; the family's next token has the ones that are. */
+  isStale: boolean
+}
+
+/**
+ * What the portal itself says of an application token: its claims and its family, or null when the signature, the time
+ * or the family does not hold. APIs verify offline; this is stronger, because it sees a family that has just ended.
+ */
+export async function findApplicationToken(portal: Portal, token: string): Promise<FoundApplicationToken | null> {
+  const claims = currentClaims(portal, token)
+  const family = claims === null ? null : await findLivingFamily(portal, claims.fam)
+  return claims === null || family === null ? null : { claims, family, isStale: isStale(claims, family) }
+}
+
+/**
+ * The claims of a token that holds, for the app that this proof proves, which must be its own or one of its audience; of the
+ * family only what that needs is read. Null when anything is in the way: `findApplicationToken` says more.
+ */
+export async function introspectFor(
+  portal: Portal,
+  token: string,
+  clientId: string,
+  proof: AppProof,
+): Promise<ApplicationTokenClaims | null> {
+  const claims = currentClaims(portal, token)
+  if (claims === null) return null
+  const asked = { familyId: claims.fam, clientId, proof, audience: claims.aud }
+  const freshness = await findIntrospected(portal.storage.pool, asked, momentOf(portal))
+  return freshness === null || isStale(claims, freshness) ? null : claims
+}
+
+/** The person that a token which holds is about, read as narrowly. Null also for a family whose app asked for claims by name. */
+export async function findPerson(
+  portal: Portal,
+  token: string,
+): Promise<{ claims: ApplicationTokenClaims; person: Person } | null> {
+  const claims = currentClaims(portal, token)
+  const person = claims === null ? null : await findPersonOf(portal.storage.pool, claims.fam, momentOf(portal))
+  return claims === null || person === null || isStale(claims, person) ? null : { claims, person }
+}
+
+function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersion }: Freshness): boolean {
+  const version = claims.claims_version as number | undefined
+  if (version !== undefined) return version < oldestValidVersion
+  // From before there were versions: everything from up to the second of the change.
+  return staleSince !== null && claims.iat <= epochSeconds(staleSince)
+}
+
+/** Null when the signature or the time does not hold. */
+function currentClaims(portal: Portal, token: string): ApplicationTokenClaims | null {
+  const now = epochSeconds(portal.clock())
+  const known = verified.get(portal.keys) ?? new VerifiedTokens()
+  verified.set(portal.keys, known)
+  const claims = verifyJwt(portal, token, 'application', known) as ApplicationTokenClaims | null
+  return claims !== null && claims.exp > now ? claims : null
+}
+
+/** Of each portal. */
+const verified = new WeakMap<KeyRing, VerifiedTokens<JwtClaims>>()

@@ -1,0 +1,91 @@
+import { hash, randomBytes } from 'node:crypto'
+import type { AppProof } from '../../storage/apps.ts'
+import { CODE_KIND, type RedeemedCode } from '../../storage/authorization-codes.ts'
+import { logReplaced } from '../endings/endings.ts'
+import type { Portal } from '../services.ts'
+import { hashRefreshToken, mintRefreshToken } from './refresh-tokens.ts'
+import { epochSeconds } from '../time.ts'
+import { bytesOfUuid, uuidOf } from '../uuid.ts'
+
+export { CODE_KIND }
+
+const RANDOM_BYTES = 28
+const LENGTH = 64
+/** Seconds. A time before that is the chance of something that is no code. */
+const REMEMBERED = 30 * 24 * 3600
+
+/**
+ * `family id (16) | seconds since 1970 (4) | random (28)`, base64url: the family that a code may become is known before its
+ * record is read, and its age when the record has gone.
+ */
+export function mintCode(familyId: string, now: Date): string {
+  const time = Buffer.alloc(4)
+  time.writeUInt32BE(epochSeconds(now))
+  return Buffer.concat([bytesOfUuid(familyId), time, randomBytes(RANDOM_BYTES)]).toString('base64url')
+}
+
+/** Whether it says of itself that it is older than this (seconds). Nothing proves it, so nothing but words may depend on it. */
+export function saysOlderThan(code: string, seconds: number, now: Date): boolean {
+  const age = epochSeconds(now) - (bytesIn(code)?.readUInt32BE(16) ?? Infinity)
+  return age >= seconds && age < REMEMBERED
+}
+
+/** Null for what is no code of ours. */
+function familyIdIn(code: string): string | null {
+  const bytes = bytesIn(code)
+  return bytes && uuidOf(bytes.subarray(0, 16))
+}
+
+function bytesIn(code: string): Buffer | null {
+  const bytes = code.length === LENGTH ? Buffer.from(code, 'base64url') : null
+  return bytes?.toString('base64url') === code ? bytes : null
+}
+
+/** What an app that has yet to prove who it is presents (RFC 6749 §4.1.3, RFC 7636 §4.5). */
+export interface PresentedCode {
+  code: string
+  clientId: string
+  proof: AppProof
+  redirectUri: string
+  verifier: string
+}
+
+export interface Redeemed extends RedeemedCode {
+  familyId: string
+  refreshToken: string
+  issuedAt: Date
+  /** The code may have been presented twice before its family stood. */
+  mayBeReused: boolean
+}
+
+/** Takes the code and opens its family. Null when anything at all is in the way. */
+export async function redeemCode(
+  portal: Portal,
+  { code, verifier, ...presented }: PresentedCode,
+): Promise<Redeemed | null> {
+  const familyId = familyIdIn(code)
+  if (familyId === null) return null
+  const { storage, policy, lifetimes, secrets } = portal
+  const refreshToken = mintRefreshToken(familyId, secrets)
+  const issuedAt = portal.clock()
+  const redeemed = await storage.codes.redeem(
+    {
+      ...presented,
+      code,
+      challenge: hash('sha256', verifier, 'base64url'),
+      familyId,
+      currentHash: hashRefreshToken(refreshToken),
+      preset: {
+        lifetime: policy.familyLifetime,
+        familyIdle: lifetimes.familyIdle,
+        familyMax: lifetimes.familyMax,
+        applicationToken: lifetimes.applicationToken,
+      },
+    },
+    issuedAt,
+  )
+  if (redeemed === null) return null
+  const owner = { clientId: presented.clientId, identityId: redeemed.record['accountId'] as string }
+  logReplaced(portal, owner, redeemed.replaced)
+  return { ...redeemed, familyId, refreshToken, issuedAt, mayBeReused: storage.codes.opensLater }
+}

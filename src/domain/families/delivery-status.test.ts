@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import { notesApp, photosApp } from '../../testing/portal/apps.ts'
+import { connect, familyRow, home, refresh } from '../../testing/portal/connections.ts'
+import { addIdentity } from '../../testing/portal/identities.ts'
+import { ada } from '../../testing/portal/people.ts'
+import { openTestPortal, type TestPortal } from '../../testing/portal/open-portal.ts'
+import { type AppRow, changeApp, createApp, findApp } from '../apps/apps.ts'
+import type { EndCause } from '../endings/end-causes.ts'
+import { endFamilies } from '../endings/endings.ts'
+import { expireFamilies } from '../endings/expiry.ts'
+import { findReceipts, type Receipt } from './delivery-status.ts'
+
+const LOGOUTS = 'https://notes.example.test/backchannel-logout'
+const EVENTS = 'https://notes.example.test/events'
+
+let portal: TestPortal
+let adaId: string
+
+before(async () => {
+  portal = await openTestPortal()
+  adaId = await addIdentity(portal, ada)
+  await createApp(portal, 'notes', { ...notesApp, backchannelLogoutUri: LOGOUTS })
+  await createApp(portal, 'both', { ...notesApp, backchannelLogoutUri: LOGOUTS, eventReceiverUri: EVENTS })
+  await createApp(portal, 'events', { ...notesApp, eventReceiverUri: EVENTS })
+  await createApp(portal, 'photos', photosApp)
+})
+after(() => portal.close())
+beforeEach(() => setClock('2026-03-04T12:00:00Z'))
+
+function setClock(to: string): void {
+  portal.clock.advance((Date.parse(to) - Number(portal.clock())) / 1000)
+}
+
+/** A family of this app, opened and ended now. */
+async function ended(clientId: string, cause: EndCause = 'ended_by_person'): Promise<string> {
+  const { familyId } = await connect(portal, adaId, clientId)
+  assert.equal((await endFamilies(portal, { id: familyId }, cause, home)).length, 1)
+  return familyId
+}
+
+async function receiptOf(familyId: string): Promise<Receipt> {
+  const receipts = await findReceipts(portal, [await familyRow(portal, { familyId })])
+  return receipts.get(familyId) as Receipt
+}
+
+/** What delivery would have written down about the notices of a family. */
+async function note(familyId: string, set: string, kind = 'logout'): Promise<void> {
+  const text = `UPDATE notices SET ${set} WHERE family_id = $1 AND kind = $2`
+  assert.equal((await portal.storage.pool.query(text, [familyId, kind])).rowCount, 1)
+}
+
+const CONFIRMED = "attempts = 1, last_attempt_at = '2026-03-04T12:01:02Z', confirmed_at = '2026-03-04T12:01:03Z'"
+const FAILED = "attempts = 3, last_attempt_at = '2026-03-04T12:01:02Z', problem = 'it answered 500'"
+
+test('an app that confirmed is said to, to the second', async () => {
+  const family = await ended('notes')
+  await note(family, CONFIRMED)
+  const receipt = await receiptOf(family)
+  assert.equal(receipt.sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal(receipt.state, 'confirmed')
+  portal.clock.advance(86_400)
+  assert.equal((await receiptOf(family)).sentence, 'Notes confirmed on 4 Mar 2026 at 12:01:03 UTC.')
+})
+
+test('until it answers, the last token is what counts', async () => {
+  const family = await ended('notes')
+  assert.equal(
+    (await receiptOf(family)).sentence,
+    'Notes has not answered; its last token stops working at 12:05:00 UTC.',
+  )
+  portal.clock.advance(299)
+  assert.match((await receiptOf(family)).sentence, /stops working at 12:05:00 UTC\.$/)
+  portal.clock.advance(1)
+  const receipt = await receiptOf(family)
+  assert.equal(receipt.sentence, 'Notes has not answered; its last token stopped working at 12:05:00 UTC.')
+  assert.equal(receipt.state, 'waiting')
+})
+
+test('what failed is said with how often it was tried', async () => {
+  const family = await ended('notes')
+  await note(family, FAILED)
+  assert.equal(
+    (await receiptOf(family)).sentence,
+    'Notes has not answered; its last token stops working at 12:05:00 UTC (3 tries so far).',
+  )
+  await note(family, 'attempts = 1')
+  assert.match((await receiptOf(family)).sentence, /\(1 try so far\)\.$/)
+})
+
+test('an app that could not be told is said so, and after a resend that confirms it is not', async () => {
+  const family = await ended('notes')
+  await note(family, `${FAILED}, given_up_at = '2026-03-07T12:00:00Z'`)
+  portal.clock.advance(3 * 86_400)
+  const receipt = await receiptOf(family)
+  assert.equal(
+    receipt.sentence,
+    'Notes could not be told (given up after 3 tries); its last token stopped working on 4 Mar 2026 at 12:05:00 UTC.',
+  )
+  assert.equal(receipt.state, 'given-up')
+  assert.equal(receipt.ways[0]?.notice.problem, 'it answered 500')
+  await note(family, CONFIRMED)
+  assert.equal((await receiptOf(family)).state, 'confirmed')
+})
+
+test('an app whose address was taken away before it was told was not tried', async () => {
+  const family = await ended('notes')
+  await note(family, "given_up_at = '2026-03-04T12:00:01Z', problem = 'takes no such notices any more'")
+  assert.match((await receiptOf(family)).sentence, /^Notes could not be told; its last token stops working/)
+})
+
+test('an app without an address takes no notices, and its token goes on until its own end', async () => {
+  const family = await ended('photos')
+  const receipt = await receiptOf(family)
+  assert.equal(receipt.sentence, 'Photos takes no notices; its last token stops working at 12:05:00 UTC.')
+  assert.equal(receipt.state, 'silent')
+  assert.deepEqual(receipt.ways, [])
+  portal.clock.advance(86_400)
+  assert.match((await receiptOf(family)).sentence, /; its last token stopped working on 4 Mar 2026 at 12:05:00 UTC\.$/)
+})
+
+test('a family that its app ended needs no answer, and whose record is gone is not said to take none', async () => {
+  const byApp = await ended('notes', 'revoked_by_app')
+  assert.match((await receiptOf(byApp)).sentence, /^Notes ended it itself; its last token stops working at/)
+  await note(byApp, CONFIRMED)
+  assert.equal((await receiptOf(byApp)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+
+  const old = await ended('notes')
+  await portal.storage.pool.query('DELETE FROM notices WHERE family_id = $1', [old])
+  assert.match((await receiptOf(old)).sentence, /^There is no record that Notes was told; its last token stops/)
+})
+
+test('of two ways to tell an app the logout decides, whatever came of the event', async () => {
+  const family = await ended('both')
+  await note(family, CONFIRMED, 'session-revoked')
+  const waiting = await receiptOf(family)
+  assert.match(waiting.sentence, /^Notes has not answered/)
+  assert.deepEqual(
+    waiting.ways.map(({ notice, words }) => [notice.kind, words]),
+    [
+      ['logout', 'Told to sign out, and not answered.'],
+      ['session-revoked', 'Told as an event, and confirmed at 12:01:03 UTC.'],
+    ],
+  )
+  await note(family, CONFIRMED)
+  assert.match((await receiptOf(family)).sentence, /^Notes confirmed/)
+
+  const byEvent = await ended('events')
+  await note(byEvent, CONFIRMED, 'session-revoked')
+  assert.equal((await receiptOf(byEvent)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+})
+
+test('the last token is as young as the last refresh and its grace allow, and never younger than the end', async () => {
+  const connection = await connect(portal, adaId, 'photos')
+  const tokensUntil = async () => (await receiptOf(connection.familyId)).tokensUntil.toISOString()
+  portal.clock.advance(600)
+  await refresh(portal, connection)
+  portal.clock.advance(10)
+  await endFamilies(portal, { id: connection.familyId }, 'ended_by_person', home)
+  assert.equal(await tokensUntil(), '2026-03-04T12:15:10.000Z')
+
+  const endAt = (at: string) =>
+    portal.storage.pool.query('UPDATE families SET ended_at = $2 WHERE id = $1', [connection.familyId, at])
+  await endAt('2026-03-04T13:00:00Z')
+  assert.equal(await tokensUntil(), '2026-03-04T12:15:30.000Z')
+
+  const app = (await findApp(portal.storage, 'photos')) as AppRow
+  await changeApp(portal, app, { applicationTokenTtl: 60, rotationGrace: 0 })
+  assert.equal(await tokensUntil(), '2026-03-04T12:11:00.000Z')
+  await changeApp(portal, app, { applicationTokenTtl: null, rotationGrace: null })
+})
+
+test('midnight is between the end and the last token', async () => {
+  setClock('2026-03-04T23:58:30Z')
+  const family = await ended('photos')
+  assert.match((await receiptOf(family)).sentence, /stops working on 5 Mar 2026 at 00:03:30 UTC\.$/)
+  setClock('2026-03-05T00:00:00Z')
+  assert.match((await receiptOf(family)).sentence, /stops working at 00:03:30 UTC\.$/)
+})
+
+test('an app is called by the name it has now', async () => {
+  const family = await ended('notes')
+  const app = (await findApp(portal.storage, 'notes')) as AppRow
+  await changeApp(portal, app, { name: 'Letters' })
+  assert.match((await receiptOf(family)).sentence, /^Letters has not answered/)
+  await changeApp(portal, app, { name: 'Notes' })
+})
+
+test('a family that lives, or has run out unseen, has no receipt; once that is written down it has', async () => {
+  const { familyId } = await connect(portal, adaId, 'notes')
+  const receipts = async () => findReceipts(portal, [await familyRow(portal, { familyId })])
+  assert.equal((await receipts()).size, 0)
+  portal.clock.advance(31 * 86_400)
+  assert.equal((await receipts()).size, 0)
+  assert.ok((await expireFamilies(portal)) >= 1)
+  assert.match((await receiptOf(familyId)).sentence, /^Notes has not answered; its last token stopped working on 4 Mar/)
+})
+
+test('every family gets its own receipt from one question', async () => {
+  const [first, second, third] = [await ended('notes'), await ended('photos'), await ended('both')]
+  await note(first, CONFIRMED)
+  const families = await Promise.all([third, first, second].map((familyId) => familyRow(portal, { familyId })))
+  const receipts = await findReceipts(portal, families)
+  assert.deepEqual(
+    [first, second, third].map((id) => receipts.get(id)?.state),
+    ['confirmed', 'silent', 'waiting'],
+  )
+})

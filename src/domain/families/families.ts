@@ -1,0 +1,350 @@
+import {
+  type AdvancedFamily,
+  advanceFamily,
+  countEndedFamilies,
+  type FamilyRow,
+  findFamily as findRow,
+  insertFamily,
+  listFamilies,
+  type Moment,
+  type NewFamily,
+  searchFamilies as searchRows,
+} from '../../storage/families.ts'
+import type { AppProof, AppRow } from '../../storage/apps.ts'
+import { findIdentity } from '../../storage/identities.ts'
+import { addressKey } from '../limits/ip-keys.ts'
+import { END_CAUSES, type EndCause, type RefusalReason } from '../endings/end-causes.ts'
+import { end as endNow, logReplaced } from '../endings/endings.ts'
+import { endCauseOf, type Reuse, reuseAdvice, reuseOf } from './family-ends.ts'
+import { lifetimeOf } from './family-lifetimes.ts'
+import { noteSessionUsed } from '../sign-in/identity-sessions.ts'
+import { type LedgerKind, recordInLedger } from './family-timeline.ts'
+import type { Place } from '../client-info.ts'
+import type { Portal } from '../services.ts'
+import { descendantOf, hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
+import { type Standing, standingOf } from './reuse-detection.ts'
+import { addSeconds, secondsBetween } from '../time.ts'
+
+export type { FamilyRow }
+
+/** What an answer to the app is made of. */
+export type RotatedFamily = Omit<AdvancedFamily, 'followedSessionId'> & Pick<FamilyRow, 'id' | 'clientId'>
+
+export type OpeningFamily = Omit<
+  NewFamily,
+  'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt' | 'defaultTokenSeconds'
+> & {
+  refreshToken: string
+  app: Pick<AppRow, 'familyIdle' | 'familyMax' | 'familyLifetime'>
+}
+
+/** Opens the family its first refresh token names. False when its sign-in, its identity or its app has ended. */
+export async function openFamily(portal: Portal, opening: OpeningFamily): Promise<boolean> {
+  const { refreshToken, app, ...family } = opening
+  const now = portal.clock()
+  const lifetime = lifetimeOf(portal, app, family.scope)
+  // What follows its session ends with it, and before only where its app wants that.
+  const preset = lifetime === 'session' ? { familyIdle: null, familyMax: null } : portal.lifetimes
+  const after = (seconds: number | null) => (seconds === null ? null : addSeconds(now, seconds))
+
+  const replaced = await insertFamily(
+    portal.storage.pool,
+    {
+      ...family,
+      lifetime,
+      currentHash: hashRefreshToken(refreshToken),
+      expiresAt: after(app.familyMax ?? preset.familyMax),
+      idleExpiresAt: after(app.familyIdle ?? preset.familyIdle),
+      defaultTokenSeconds: portal.lifetimes.applicationToken,
+    },
+    now,
+  )
+  logReplaced(portal, family, replaced ?? [])
+  return replaced !== null
+}
+
+export interface Presentation {
+  refreshToken: string
+  clientId: string
+  /** Scopes the app asks for; null asks for all it has. */
+  scopes: string[] | null
+  /** Thumbprint of the key of the DPoP proof (RFC 9449), null without one. */
+  jkt: string | null
+  place: Place
+}
+
+export interface Rotated {
+  kind: 'rotated'
+  family: RotatedFamily
+  refreshToken: string
+  /** When the claims of the application token were read. */
+  issuedAt: Date
+}
+
+export type Rotation =
+  | Rotated
+  | {
+      kind: 'refused'
+      reason: RefusalReason
+      familyId: string | null
+      /** Whether the family is one of the app that asks, which may then hear its id. */
+      isOwn: boolean
+      ended: boolean
+      /** With the reason `reused`, of a family that has ended. */
+      reuse?: Reuse
+    }
+  | { kind: 'scope-exceeded' | 'wrong-proof'; familyId: string }
+
+/**
+ * Exchanges a refresh token for its successor, for an app that has proved who it is, if it can. A token that was replaced is
+ * answered with the current one as long as `standingOf` excuses it, so a lost answer, a second tab or a crowd of calls signs
+ * nobody out; otherwise using it is reuse and ends the family (RFC 9700 §4.14.2).
+ */
+export async function rotate(portal: Portal, presentation: Presentation): Promise<Rotation> {
+  const token = parseRefreshToken(presentation.refreshToken, portal.secrets)
+  if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, isOwn: false, ended: false }
+  return (await advance(portal, token, presentation)) ?? explain(portal, token, presentation)
+}
+
+/**
+ * The same for an app that has yet to prove who it is: its proof is one more condition of the one statement. Null when
+ * anything at all is in the way; nothing has moved then, and `rotate`, once the app is known, says what.
+ */
+export async function rotateUnproved(
+  portal: Portal,
+  refreshToken: string,
+  clientId: string,
+  proof: AppProof,
+  place: Place,
+): Promise<Rotated | null> {
+  const token = parseRefreshToken(refreshToken, portal.secrets)
+  return token && advance(portal, token, { refreshToken, clientId, scopes: null, jkt: null, proof, place })
+}
+
+async function advance(
+  portal: Portal,
+  token: RefreshToken,
+  { refreshToken, place, ...conditions }: Presentation & { proof?: AppProof },
+): Promise<Rotated | null> {
+  const successor = successorOf(token, portal.secrets[0])
+  const moment = momentOf(portal)
+  const { pool } = portal.storage
+  const { familyId: id } = token
+  const asked = {
+    ...conditions,
+    id,
+    presentedHash: hashRefreshToken(refreshToken),
+    successorHash: hashRefreshToken(successor),
+    defaultIdleSeconds: portal.lifetimes.familyIdle,
+    defaultGraceSeconds: portal.lifetimes.rotationGrace,
+    seen: seenOf(place),
+  }
+  const mostFollow = portal.policy.familyLifetime === 'session'
+  const advanced =
+    (mostFollow ? null : await advanceFamily(pool, asked, moment, false)) ??
+    (await advanceFamily(pool, asked, moment, true))
+  if (advanced === null) return null
+  const { followedSessionId, ...family } = advanced
+  // Whoever uses an app uses the portal's sign-in, where both live and end together.
+  if (followedSessionId !== null) await noteSessionUsed(portal, followedSessionId)
+  const claims = await readClaims(portal, { ...family, id, clientId: conditions.clientId }, moment.now)
+  return { kind: 'rotated', ...claims, refreshToken: successor }
+}
+
+/**
+ * The family with roles that are of its version of the claims. A statement that waited for a change of them has the family
+ * from after it, and the identity from before; only then is the identity read once more.
+ */
+async function readClaims(
+  portal: Portal,
+  family: RotatedFamily,
+  now: Date,
+): Promise<Pick<Rotated, 'family' | 'issuedAt'>> {
+  const isOutdated = family.claimsVersion < family.oldestValidVersion
+  const identity = isOutdated ? await findIdentity(portal.storage, family.identityId) : null
+  const { roles, claimsVersion } = identity ?? family
+  return { family: { ...family, roles, claimsVersion }, issuedAt: now }
+}
+
+/** Who refreshed, as the ledger keeps it: an address, and the beginning of what the program says it is. */
+function seenOf({ address, browser }: Place): string {
+  return `${address} ${browser.slice(0, SEEN_PROGRAM)}`
+}
+
+const SEEN_PROGRAM = 100
+
+export function momentOf(portal: Portal): Moment {
+  const now = portal.clock()
+  return { now, seenSince: addSeconds(now, -portal.lifetimes.identitySessionIdle) }
+}
+
+/** No row moved; this finds out why, what to do about it, and writes that down. */
+async function explain(
+  portal: Portal,
+  token: RefreshToken,
+  presentation: Presentation,
+  triesLeft = TRIES,
+): Promise<Rotation> {
+  const { familyId, generation } = token
+  const { place } = presentation
+  const hash = hashRefreshToken(presentation.refreshToken)
+  const now = portal.clock()
+  const family = await findFamily(portal, familyId)
+  const record = (kind: LedgerKind) => recordInLedger(portal, kind, { familyId, generation, place, at: now })
+  const refused = (reason: RefusalReason, ended = false, reuse: Reuse | null = null): Rotation => {
+    const isOwn = family?.clientId === presentation.clientId
+    return { kind: 'refused', reason, familyId, isOwn, ended, ...(reuse === null ? {} : { reuse }) }
+  }
+  const refuse = async (kind: LedgerKind, reason: RefusalReason): Promise<Rotation> => {
+    await record(kind)
+    return refused(reason, false, family && reuseOf(family))
+  }
+  const expire = async (cause: EndCause): Promise<Rotation> => {
+    const ended = await endNow(portal, { families: { id: familyId } }, { cause, place: null })
+    await record('refused_expired')
+    return refused('expired', ended.families.length > 0)
+  }
+
+  if (family === null) return refused('unknown')
+  // A family of another app is nobody's business but its own.
+  if (family.clientId !== presentation.clientId) return refuse('refused_wrong_app', 'unknown')
+  if (family.endedAt !== null) return refuse('refused_ended', END_CAUSES[family.endCause as EndCause].reason)
+  if (family.identityDisabled) return refuse('refused_identity_disabled', 'identity_disabled')
+  if (family.appDisabled) return refuse('refused_app_disabled', 'app_disabled')
+  if (family.expiresAt <= now) return expire('expired')
+  if (family.idleExpiresAt <= now) return expire('idle_expired')
+  if (family.sessionOver) return expire('session_expired')
+
+  const standing = standingOf(portal, family, { generation, hash }, now)
+  if (standing.kind === 'ahead') return refuse('refused_ahead', 'unknown')
+  if (standing.kind === 'reused') {
+    const by = isOfItsApp(family, presentation) ? 'app' : 'unknown'
+    const lateSeconds = secondsBetween(standing.replacedBy, now)
+    const reuse: Reuse = { generation, currentGeneration: family.generation, lateSeconds, address: place.address, by }
+    const cause = by === 'app' ? 'own_reuse' : 'reuse'
+    const ended = await endNow(portal, { families: { id: familyId } }, { cause, place, generation })
+    await record(by === 'app' ? 'refused_own_reuse' : 'refused_reused')
+    const isFirst = ended.families.length > 0
+    if (isFirst) logReuse(portal, family, reuse)
+    return refused('reused', isFirst, reuse)
+  }
+
+  if (family.jkt !== null && family.jkt !== presentation.jkt) {
+    await record('refused_wrong_proof')
+    return { kind: 'wrong-proof', familyId }
+  }
+  const granted = new Set(family.scope.split(' '))
+  if (presentation.scopes?.some((scope) => !granted.has(scope))) {
+    await record('refused_scope')
+    return { kind: 'scope-exceeded', familyId }
+  }
+  switch (standing.kind) {
+    case 'current': {
+      // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
+      // taken the family over while the update waited for it, has just changed it. Or another caller is faster once more.
+      const rotated = await advance(portal, token, presentation)
+      if (rotated !== null) return rotated
+      return triesLeft > 1 ? explain(portal, token, presentation, triesLeft - 1) : refuse('refused_raced', 'unknown')
+    }
+    case 'excused': {
+      // Every answer is proved against the row's hash: never an older token, never a second living one.
+      const current = descendantOf(token, family.generation - generation, family.currentHash, portal.secrets)
+      if (current === null) return refuse('refused_secret_lost', 'unknown')
+      await record(standing.because === 'window' ? 'grace_hit' : 'proven_hit')
+      return { kind: 'rotated', ...(await readClaims(portal, family, now)), refreshToken: current }
+    }
+    case 'duplicate':
+      return refuse('refused_duplicate', 'reused')
+    case 'forgotten':
+      return refuse('refused_forgotten', 'reused')
+  }
+}
+
+/** Whether the holder proved itself, from where the family has been refreshed before. */
+function isOfItsApp(family: FamilyRow, { jkt, place }: Presentation): boolean {
+  const isProved = !family.appIsPublic || (family.jkt !== null && family.jkt === jkt)
+  const known = family.seen.map((each) => addressKey(each.split(' ')[0] as string))
+  return isProved && known.includes(addressKey(place.address))
+}
+
+/** The developer of the app reads here what it did wrong; of a possible theft, the operator what is known. */
+function logReuse({ logger }: Portal, { id: familyId, clientId }: FamilyRow, reuse: Reuse): void {
+  const advice = reuse.by === 'app' ? { advice: reuseAdvice(reuse) } : {}
+  logger.warn({ event: 'refresh_token_reused', familyId, clientId, ...reuse, ...advice }, 'event')
+}
+
+/** How often a token that is current, and yet does not move, is looked at. */
+const TRIES = 3
+
+/** The family a genuine refresh token belongs to, whatever its state; null for anything else. */
+export async function findFamilyOf(
+  portal: Portal,
+  refreshToken: string,
+): Promise<{ family: FamilyRow; standing: Standing['kind'] } | null> {
+  const token = parseRefreshToken(refreshToken, portal.secrets)
+  if (token === null) return null
+  const family = await findFamily(portal, token.familyId)
+  if (family === null) return null
+
+  const presented = { generation: token.generation, hash: hashRefreshToken(refreshToken) }
+  return { family, standing: standingOf(portal, family, presented, portal.clock()).kind }
+}
+
+/** Any family, whatever its state. */
+export async function findFamily(portal: Portal, id: string): Promise<FamilyRow | null> {
+  return findRow(portal.storage.pool, id, momentOf(portal))
+}
+
+/** Null when there is no such family, or it has ended, expired, or its identity or app is disabled. */
+export async function findLivingFamily(portal: Portal, id: string): Promise<FamilyRow | null> {
+  const family = await findFamily(portal, id)
+  return family !== null && isLiving(family, portal.clock()) ? family : null
+}
+
+/** A family of this identity, living or not; null when there is none such, or it is somebody else's. */
+export async function findFamilyFor(portal: Portal, id: string, identityId: string): Promise<FamilyRow | null> {
+  const family = await findFamily(portal, id)
+  return family?.identityId === identityId ? family : null
+}
+
+/** Newest first: all of an identity, of one app where it is named; or of an app alone those that have not ended. */
+export async function searchFamilies(
+  portal: Portal,
+  identityId: string | null,
+  clientId: string | null,
+  limit: number,
+): Promise<FamilyRow[]> {
+  return searchRows(portal.storage.pool, identityId, clientId, momentOf(portal), limit)
+}
+
+export function isLiving(family: FamilyRow, now: Date): boolean {
+  return endCauseOf(family, now) === null
+}
+
+/** An app with what it has of this identity. */
+export interface ConnectedApp {
+  clientId: string
+  name: string
+  living: FamilyRow[]
+  ended: FamilyRow[]
+  /** How many more have ended than are listed. */
+  endedMore: number
+}
+
+const ENDED_SHOWN = 5
+
+/** Apps that have or had families of this identity; those used last come first. */
+export async function listConnectedApps(portal: Portal, identityId: string): Promise<ConnectedApp[]> {
+  const moment = momentOf(portal)
+  const { now } = moment
+  const families = await listFamilies(portal.storage, identityId, moment, ENDED_SHOWN)
+  const endedCounts = await countEndedFamilies(portal.storage, identityId, now)
+
+  const apps = Map.groupBy(families, (family) => family.clientId)
+  return [...apps.entries()].map(([clientId, ofApp]) => {
+    const living = ofApp.filter((family) => isLiving(family, now))
+    const ended = ofApp.filter((family) => !isLiving(family, now))
+    const name = ofApp[0]?.appName ?? clientId
+    return { clientId, name, living, ended, endedMore: Math.max(0, (endedCounts.get(clientId) ?? 0) - ended.length) }
+  })
+}

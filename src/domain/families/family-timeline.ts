@@ -1,0 +1,182 @@
+import type { FamilyRow } from '../../storage/families.ts'
+import {
+  type LedgerRow,
+  listLedgerEntries,
+  type NewLedgerRow,
+  upsertLedgerEntry,
+} from '../../storage/family-timeline.ts'
+import type { Queryable } from '../../storage/postgres.ts'
+import { END_CAUSES } from '../endings/end-causes.ts'
+import { endCauseOf, endInWords, endTimeOf } from './family-ends.ts'
+import { placeInWords } from '../geoip.ts'
+import type { Place } from '../client-info.ts'
+import type { Portal } from '../services.ts'
+
+/** Everything that can come of a genuine refresh token but the plain rotation. The list is closed: one row each, for ever. */
+export const LEDGER_KINDS = {
+  grace_hit: { words: 'an answer was lost, or two tabs asked at once', alarming: false },
+  proven_hit: { words: 'the app had not received the answer before', alarming: false },
+  refused_wrong_app: { words: 'another app presented a refresh token of this one', alarming: true },
+  refused_ended: { words: 'the app came back after the end', alarming: false },
+  refused_expired: { words: 'the app came back after the time was over', alarming: false },
+  refused_identity_disabled: { words: 'the account was disabled', alarming: false },
+  refused_app_disabled: { words: 'the app was disabled', alarming: false },
+  refused_reused: { words: 'a refresh token that had been replaced was used again', alarming: true },
+  refused_own_reuse: { words: 'the app used an old key of its own again', alarming: false },
+  refused_duplicate: { words: 'the app sent the same refresh token twice at once', alarming: false },
+  refused_forgotten: {
+    words: 'the app refreshed so often in a moment that not all of it is remembered',
+    alarming: false,
+  },
+  refused_scope: { words: 'the app asked for more than it may have', alarming: false },
+  refused_wrong_proof: { words: 'the refresh token came without the key that it belongs to', alarming: true },
+  refused_ahead: { words: 'the refresh token is newer than this portal knows of, as after a backup', alarming: false },
+  refused_secret_lost: { words: 'the secret that its answer was made with is no longer kept', alarming: false },
+  refused_raced: { words: 'something changed at that very moment', alarming: false },
+} as const satisfies Record<string, { words: string; alarming: boolean }>
+
+export type LedgerKind = keyof typeof LEDGER_KINDS
+
+interface Presented {
+  familyId: string
+  /** Of the refresh token. */
+  generation: number
+  place: Place
+  at: Date
+}
+
+/** Counts what came of a refresh token. It never fails: whoever asked has an answer, written down or not. */
+export async function recordInLedger(
+  portal: Portal,
+  kind: LedgerKind,
+  { familyId, generation, place, at }: Presented,
+): Promise<void> {
+  const { pool } = portal.storage
+  const lines = linesOf(pool)
+  const key = `${familyId} ${kind}`
+  const last = lines.get(key)
+  const entry = { familyId, kind, generation, lastAt: at, ...place }
+  if (last !== undefined && !last.hasBegun) {
+    Object.assign(last.entry, entry, { count: last.entry.count + 1 })
+    return last.written
+  }
+  const batch: Batch = { entry: { ...entry, firstAt: at, count: 1 }, hasBegun: false, written: Promise.resolve() }
+  lines.set(key, batch)
+  batch.written = write(last?.written)
+  return batch.written
+
+  async function write(before: Promise<void> | undefined): Promise<void> {
+    await before
+    batch.hasBegun = true
+    try {
+      await upsertLedgerEntry(pool, batch.entry)
+    } catch (error) {
+      portal.logger.warn({ error, familyId, kind }, 'the ledger was not written')
+    }
+    if (lines.get(key) === batch) lines.delete(key)
+  }
+}
+
+/** Of one family and kind, what one statement writes. */
+interface Batch {
+  entry: NewLedgerRow
+  hasBegun: boolean
+  written: Promise<void>
+}
+
+/**
+ * What is being written and what waits for that. All that comes while a row is being written goes into it at once, so a
+ * flood of one kind holds one connection and not all of them.
+ */
+const allLines = new WeakMap<Queryable, Map<string, Batch>>()
+
+function linesOf(db: Queryable): Map<string, Batch> {
+  const lines = allLines.get(db) ?? new Map<string, Batch>()
+  allLines.set(db, lines)
+  return lines
+}
+
+/** A part of what happened to a family, as its owner reads it. */
+export interface Chapter {
+  kind: 'connected' | 'refreshed' | 'ended' | LedgerKind
+  sentence: string
+  count: number
+  firstAt: Date | null
+  lastAt: Date | null
+  generation: number | null
+  /** From where, the last one first. */
+  places: string[]
+  tone: 'plain' | 'good' | 'warning'
+}
+
+/** What happened to a family, in the order in which each thing happened first. */
+export async function tellFamily(portal: Portal, family: FamilyRow): Promise<Chapter[]> {
+  const entries = await listLedgerEntries(portal.storage.pool, family.id)
+  const chapters = [
+    connected(portal, family),
+    ...refreshed(portal, family),
+    ...entries.map((entry) => chapterOf(portal, entry)),
+    ...ended(portal, family),
+  ]
+  // What has no time yet is what has happened just now.
+  const timeOf = ({ firstAt }: Chapter) => firstAt?.getTime() ?? Infinity
+  return chapters.toSorted((a, b) => (timeOf(a) === timeOf(b) ? 0 : timeOf(a) - timeOf(b)))
+}
+
+function connected(portal: Portal, family: FamilyRow): Chapter {
+  return {
+    kind: 'connected',
+    sentence: `${family.appName} was connected.`,
+    count: 1,
+    firstAt: family.createdAt,
+    lastAt: family.createdAt,
+    generation: 0,
+    places: [placeInWords(portal, family)],
+    tone: 'good',
+  }
+}
+
+function refreshed(portal: Portal, { generation, firstRotatedAt, rotatedAt, seen }: FamilyRow): Chapter[] {
+  if (generation === 0) return []
+  const places = seen.map((each) => {
+    const [address = '', ...program] = each.split(' ')
+    return placeInWords(portal, { address, browser: program.join(' ') })
+  })
+  const sentence = `It was refreshed ${timesInWords(generation)}.`
+  const firstAt = firstRotatedAt ?? rotatedAt
+  return [
+    { kind: 'refreshed', sentence, count: generation, firstAt, lastAt: rotatedAt, generation, places, tone: 'plain' },
+  ]
+}
+
+function chapterOf(portal: Portal, { kind, count, firstAt, lastAt, generation, ...place }: LedgerRow): Chapter {
+  const { words, alarming } = LEDGER_KINDS[kind as LedgerKind]
+  const what =
+    kind === 'grace_hit' || kind === 'proven_hit' ? 'The same answer was given again' : 'A refresh was refused'
+  return {
+    kind: kind as LedgerKind,
+    sentence: `${what} ${timesInWords(count)}: ${words}.`,
+    count,
+    firstAt,
+    lastAt,
+    generation,
+    places: [placeInWords(portal, place)],
+    tone: alarming ? 'warning' : 'plain',
+  }
+}
+
+function ended(portal: Portal, family: FamilyRow): Chapter[] {
+  const now = portal.clock()
+  const cause = endCauseOf(family, now)
+  if (cause === null) return []
+  const at = endTimeOf(family, now)
+  const tone = END_CAUSES[cause].alarming ? 'warning' : 'plain'
+  const sentence = `It ended: ${endInWords(portal, cause, family)}.`
+  return [
+    { kind: 'ended', sentence, count: 1, firstAt: at, lastAt: at, generation: family.generation, places: [], tone },
+  ]
+}
+
+function timesInWords(count: number): string {
+  return count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`
+}

@@ -1,0 +1,67 @@
+import { EARLIER_ROTATIONS_KEPT, type FamilyRow, RACE_SECONDS } from '../../storage/families.ts'
+import type { Portal } from '../services.ts'
+import { addSeconds } from '../time.ts'
+
+/** What the rule for replaced refresh tokens says of a genuine one. */
+export type Standing =
+  | { kind: 'current' }
+  /** Of a generation that the row has not reached, as after a restored backup. */
+  | { kind: 'ahead' }
+  /** Replaced, and answered with the current token. `window`: replaced a moment ago. `proof`: the answer was lost. */
+  | { kind: 'excused'; because: 'window' | 'proof'; replacedAt: Date }
+  /** Replaced, and refused without an ending: the app sent it twice at once, and there is no window. */
+  | { kind: 'duplicate' }
+  /** Replaced, and refused without an ending: more rotations than are remembered lie inside the window. */
+  | { kind: 'forgotten' }
+  /** Replaced, and used again: the family ends. `replacedBy` is when it had been replaced at the latest. */
+  | { kind: 'reused'; replacedBy: Date }
+
+/**
+ * The rule. A token that was replaced within the grace window, of whatever generation, is excused. The immediate predecessor is
+ * excused for longer when its holder can prove itself: the answer was lost, and a thief without the proof gains nothing. That
+ * ends when the current token is presented, because the predecessor is then two generations old.
+ */
+export function standingOf(
+  portal: Pick<Portal, 'lifetimes'>,
+  family: FamilyRow,
+  { generation, hash }: { generation: number; hash: Buffer },
+  now: Date,
+): Standing {
+  if (family.currentHash.equals(hash)) return { kind: 'current' }
+  const behind = family.generation - generation
+  if (behind <= 0 || family.rotatedAt === null) return { kind: 'ahead' }
+
+  const { window, proven } = gracesOf(portal, family)
+  const isWithin = (from: Date, seconds: number) => now < addSeconds(from, seconds)
+  const { at: replacedAt, isExact } = replacementOf(family.rotatedAt, family.earlierRotations, behind)
+  if (!isExact) {
+    const isFull = family.earlierRotations.length >= EARLIER_ROTATIONS_KEPT
+    const isRecent = isWithin(replacedAt, Math.max(window, RACE_SECONDS))
+    return isFull && isRecent ? { kind: 'forgotten' } : { kind: 'reused', replacedBy: replacedAt }
+  }
+  if (isWithin(replacedAt, window)) return { kind: 'excused', because: 'window', replacedAt }
+  if (behind === 1 && isWithin(replacedAt, proven)) return { kind: 'excused', because: 'proof', replacedAt }
+  if (window === 0 && isWithin(replacedAt, RACE_SECONDS)) return { kind: 'duplicate' }
+  return { kind: 'reused', replacedBy: replacedAt }
+}
+
+/** When the token so many generations `behind` was replaced, as far as is remembered; else it was that moment or before. */
+export function replacementOf(last: Date, earlier: Date[], behind: number): { at: Date; isExact: boolean } {
+  const newestFirst = [last, ...earlier.toReversed()]
+  const known = newestFirst[behind - 1]
+  return { at: known ?? (newestFirst.at(-1) as Date), isExact: known !== undefined }
+}
+
+/** How long (seconds) a replaced token of this family is excused, and its immediate predecessor for its holder's proof. */
+export function gracesOf(portal: Pick<Portal, 'lifetimes'>, family: FamilyRow): { window: number; proven: number } {
+  const window = family.rotationGrace ?? portal.lifetimes.rotationGrace
+  if (!provesItself(family)) return { window, proven: 0 }
+  // An app that wants no window of its own wants no other either, unless it names one.
+  const preset = family.rotationGrace === 0 ? 0 : portal.lifetimes.rotationGraceProven
+  return { window, proven: family.rotationGraceProven ?? preset }
+}
+
+/** Whether each refresh comes with a proof: of the app (its secret), or of a key (DPoP, RFC 9449). */
+export function provesItself(family: Pick<FamilyRow, 'appIsPublic' | 'jkt'>): boolean {
+  return !family.appIsPublic || family.jkt !== null
+}

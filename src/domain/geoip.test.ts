@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { ConfigError } from '../config.ts'
+import { gatehouse } from '../testing/portal/gatehouse.ts'
+import { writePlaceDatabase } from '../testing/portal/geoip-database.ts'
+import { TEST_SECRET } from '../testing/portal/open-portal.ts'
+import { addressInWords, createPlaces } from './geoip.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'gatehouse-places-'))
+after(() => rmSync(folder, { recursive: true }))
+const file = (name: string) => join(folder, name)
+
+const NETWORKS = {
+  '203.0.113.0/24': { city: 'Berlin', country: 'Germany' },
+  '198.51.100.128/25': { country: 'France' },
+  '192.0.2.7/32': { city: 'Singapore', country: 'Singapore' },
+}
+const NETWORKS_6 = { '2001:db8::/32': { city: 'Zürich', country: 'Switzerland' }, '2001:db9:1::7/128': {} }
+
+for (const recordSize of [24, 28, 32] as const) {
+  test(`addresses have places, from a file with records of ${recordSize} bits`, async () => {
+    writePlaceDatabase(file('places.mmdb'), { ...NETWORKS, ...NETWORKS_6 }, { recordSize })
+    const { placeOf } = await createPlaces(file('places.mmdb'))
+    assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
+    assert.equal(placeOf('198.51.100.200'), 'France')
+    assert.equal(placeOf('192.0.2.7'), 'Singapore')
+    assert.equal(placeOf('2001:db8::1'), 'Zürich, Switzerland')
+    for (const nowhere of ['198.51.100.7', '203.0.114.1', '10.0.0.1', '::1', '2001:dc8::1', '2001:db9:1::7']) {
+      assert.equal(placeOf(nowhere), null, nowhere)
+    }
+  })
+}
+
+test('a file that knows only IPv4 says nothing of IPv6, and nothing is made of what is no address', async () => {
+  writePlaceDatabase(file('ipv4.mmdb'), NETWORKS, { ipVersion: 4 })
+  const { placeOf } = await createPlaces(file('ipv4.mmdb'))
+  assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
+  for (const other of ['cb00:7107::', '2001:db8::1', '', 'unknown', '203.0.113', '203.0.113.999', 'fe80::1%eth0']) {
+    assert.equal(placeOf(other), null, other)
+  }
+})
+
+test('a place stands behind its address, and without a file nothing does', async () => {
+  writePlaceDatabase(file('words.mmdb'), NETWORKS)
+  const places = await createPlaces(file('words.mmdb'))
+  assert.equal(addressInWords({ places }, '203.0.113.7'), '203.0.113.7 (Berlin, Germany)')
+  assert.equal(addressInWords({ places }, '192.0.2.1'), '192.0.2.1')
+  assert.equal(addressInWords({ places: await createPlaces(null) }, '203.0.113.7'), '203.0.113.7')
+})
+
+test('a file that is missing, cut off, packed or something else is a wrong setting', async () => {
+  writePlaceDatabase(file('whole.mmdb'), NETWORKS)
+  const whole = readFileSync(file('whole.mmdb'))
+  const broken = {
+    'cut.mmdb': whole.subarray(0, whole.length / 2),
+    'packed.mmdb': gzipSync(whole),
+    'headless.mmdb': whole.subarray(whole.length / 2),
+    'empty.mmdb': Buffer.alloc(0),
+    'text.mmdb': Buffer.from('these are no places'),
+  }
+  for (const [name, bytes] of Object.entries(broken)) {
+    writeFileSync(file(name), bytes)
+    await assert.rejects(createPlaces(file(name)), (error) => isWrongSetting(error, /is not a MaxMind DB/), name)
+  }
+  for (const missing of [file('nowhere.mmdb'), folder]) {
+    await assert.rejects(createPlaces(missing), (error) => isWrongSetting(error, /cannot be read/), missing)
+  }
+})
+
+test('a file with a hole in it keeps nobody from a page', async () => {
+  writePlaceDatabase(file('hole.mmdb'), NETWORKS)
+  const bytes = readFileSync(file('hole.mmdb'))
+  const at = bytes.indexOf('Berlin') - 1
+  bytes.fill(0xff, at, at + 4)
+  writeFileSync(file('hole.mmdb'), bytes)
+  const { placeOf } = await createPlaces(file('hole.mmdb'))
+  assert.equal(placeOf('203.0.113.7'), null)
+  assert.equal(placeOf('198.51.100.200'), 'France')
+})
+
+test('the portal does not start with such a file, and says why on two lines', async () => {
+  const env = { GATEHOUSE_SECRET: TEST_SECRET, PLACE_DATABASE: file('nowhere.mmdb'), DATA_DIR: folder }
+  const { code, stdout, stderr } = await gatehouse(['serve'], env)
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.equal(stderr, 'Gatehouse cannot start: one setting is wrong.\n  PLACE_DATABASE: the file cannot be read\n')
+})
+
+function isWrongSetting(error: unknown, words: RegExp): boolean {
+  return error instanceof ConfigError && /PLACE_DATABASE/.test(error.message) && words.test(error.message)
+}

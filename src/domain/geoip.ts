@@ -1,0 +1,62 @@
+import { type CityResponse, open, validate } from 'maxmind'
+import { ConfigError } from '../config.ts'
+import { programInWords } from './user-agents.ts'
+import type { Place } from './client-info.ts'
+
+/** Roughly where addresses are, from a file on this machine; nobody else is asked. */
+export interface Places {
+  /** "Berlin, Germany", or only the country; null for an address nobody knows the place of. */
+  placeOf(address: string): string | null
+}
+
+/**
+ * Reads a MaxMind DB file of cities or countries, whole, into memory; a newer file counts from the next start on. Without
+ * one nobody knows where anything is. @throws ConfigError for a file that is missing or no such database
+ */
+export async function createPlaces(path: string | null): Promise<Places> {
+  if (path === null) return { placeOf: () => null }
+  const reader = await openDatabase(path)
+  const knowsIpv6 = reader.metadata.ipVersion === 6
+  return {
+    placeOf(address) {
+      if (!validate(address) || (address.includes(':') && !knowsIpv6)) return null
+      try {
+        return inWords(reader.get(address))
+      } catch {
+        // A file that is damaged here and there; that is no reason to keep a page from anybody.
+        return null
+      }
+    },
+  }
+}
+
+/** "203.0.113.7 (Berlin, Germany)", or the address alone. */
+export function addressInWords({ places }: { places: Places }, address: string): string {
+  const place = places.placeOf(address)
+  return place === null ? address : `${address} (${place})`
+}
+
+/** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; a program that does not say what it is goes without a name. */
+export function placeInWords(portal: { places: Places }, { browser, address }: Place): string {
+  return [programInWords(browser), addressInWords(portal, address)].filter((part) => part !== null).join(', ')
+}
+
+async function openDatabase(path: string) {
+  try {
+    const reader = await open<CityResponse>(path)
+    // What is not whole is found out now, and not when somebody wants to see a page.
+    reader.get('192.0.2.1')
+    return reader
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code !== undefined
+    const fault = isMissing ? 'the file cannot be read' : 'the file is not a MaxMind DB database'
+    throw new ConfigError(`Gatehouse cannot start: one setting is wrong.\n  PLACE_DATABASE: ${fault}`)
+  }
+}
+
+/** Some states are one city, and are named once. Whoever makes such files may leave anything out. */
+function inWords(found: CityResponse | null): string | null {
+  const names = [found?.city?.names?.en, found?.country?.names?.en ?? found?.registered_country?.names?.en]
+  const words = new Set(names.filter((name) => typeof name === 'string' && name !== ''))
+  return words.size === 0 ? null : [...words].join(', ')
+}

@@ -1,0 +1,96 @@
+import { createHmac, type KeyObject, randomUUID, timingSafeEqual } from 'node:crypto'
+import {
+  deleteMailLinks,
+  findMailLink,
+  insertMailLink,
+  type MailLinkRow,
+  takeMailLink,
+} from '../../storage/mail-links.ts'
+import { lockIdentity } from '../../storage/identities.ts'
+import type { Queryable } from '../../storage/postgres.ts'
+import type { Portal } from '../services.ts'
+import { addSeconds } from '../time.ts'
+
+export type { MailLinkRow }
+
+const HOUR = 3600
+
+/** What a link may do, and how long (seconds). */
+export const LINK_LIVES = {
+  'verify-address': 24 * HOUR,
+  'change-address': 24 * HOUR,
+  'reset-password': HOUR,
+  'disown-sign-in': 7 * 24 * HOUR,
+} as const
+
+export type LinkPurpose = keyof typeof LINK_LIVES
+
+/** Whose link it is, and the one address it is sent to. */
+export interface LinkHolder {
+  identityId: string
+  email: string
+  identitySessionId?: string
+}
+
+/**
+ * Makes a link, and makes those before it for the same purpose worthless: the newest mail is the one that counts. Of
+ * sign-ins each has its own. The row keeps an id; the token is that and a tag that only the portal's secret can make.
+ * `db` is a transaction, or two that race could both leave theirs.
+ */
+export async function makeMailLink(
+  portal: Portal,
+  db: Queryable,
+  purpose: LinkPurpose,
+  { identityId, email, identitySessionId }: LinkHolder,
+): Promise<string> {
+  const id = randomUUID()
+  const now = portal.clock()
+  if (purpose !== 'disown-sign-in') {
+    await lockIdentity(db, identityId)
+    await deleteMailLinks(db, identityId, [purpose])
+  }
+  await insertMailLink(db, {
+    id,
+    purpose,
+    identityId,
+    email,
+    identitySessionId: identitySessionId ?? null,
+    createdAt: now,
+    expiresAt: addSeconds(now, LINK_LIVES[purpose]),
+  })
+  const raw = Buffer.from(id.replaceAll('-', ''), 'hex')
+  return Buffer.concat([raw, tagOf(portal.secrets[0].mailLink, purpose, raw)]).toString('base64url')
+}
+
+/** What the link would do; looking does not use it up. Null for one that is used, expired, foreign or not whole. */
+export async function lookAtMailLink(portal: Portal, purpose: LinkPurpose, token: string): Promise<MailLinkRow | null> {
+  const id = readToken(portal, purpose, token)
+  return id === null ? null : findMailLink(portal.storage.pool, purpose, id, portal.clock())
+}
+
+/** Uses the link up, inside the transaction of what it does: exactly one of all who race gets it. */
+export async function useMailLink(
+  portal: Portal,
+  db: Queryable,
+  purpose: LinkPurpose,
+  token: string,
+): Promise<MailLinkRow | null> {
+  const id = readToken(portal, purpose, token)
+  return id === null ? null : takeMailLink(db, purpose, id, portal.clock())
+}
+
+const ID_BYTES = 16
+const TAG_BYTES = 20
+
+function readToken(portal: Portal, purpose: LinkPurpose, token: string): string | null {
+  if (!/^[\w-]{48}$/.test(token)) return null
+  const bytes = Buffer.from(token, 'base64url')
+  const raw = bytes.subarray(0, ID_BYTES)
+  const tag = bytes.subarray(ID_BYTES)
+  const isOurs = portal.secrets.some((keys) => timingSafeEqual(tagOf(keys.mailLink, purpose, raw), tag))
+  return isOurs ? raw.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-') : null
+}
+
+function tagOf(key: KeyObject, purpose: LinkPurpose, id: Buffer): Buffer {
+  return createHmac('sha256', key).update(purpose).update(id).digest().subarray(0, TAG_BYTES)
+}

@@ -1,0 +1,103 @@
+import {
+  type KeyRing,
+  type SigningAlg,
+  signInBackground,
+  type SigningKey,
+  signWith,
+  type VerificationKey,
+  verifiesWith,
+} from './signing-keys.ts'
+import { epochSeconds } from '../time.ts'
+import type { VerifiedTokens } from './verified-tokens.ts'
+
+/**
+ * Every kind of JWT that the portal signs, by its `typ` (RFC 8725 §3.11). Only ID tokens have none, as the library signs them,
+ * so that none of the others passes for one.
+ */
+const TYPES = {
+  application: 'at+jwt',
+  id: undefined,
+  logout: 'logout+jwt',
+  event: 'secevent+jwt',
+  revocations: 'revocations+jwt',
+} as const
+
+export type JwtKind = keyof typeof TYPES
+
+/** Application tokens are signed with this, whatever an app has chosen for its ID tokens. */
+export const APPLICATION_ALG: SigningAlg = 'ES256'
+
+/** The portal verifies only kinds that expire. */
+export type JwtClaims = Record<string, unknown> & { exp: number }
+
+/** A signed JWT (RFC 7519) of this kind. */
+export function signJwt(key: SigningKey, kind: JwtKind, claims: object): string {
+  const input = `${headerOf(key, kind)}.${encode(claims)}`
+  return `${input}.${signWith(key, input).toString('base64url')}`
+}
+
+/** The same with any key, also one whose signatures take long. */
+export async function signJwtInBackground(key: SigningKey, kind: JwtKind, claims: object): Promise<string> {
+  const input = `${headerOf(key, kind)}.${encode(claims)}`
+  return `${input}.${(await signInBackground(key, input)).toString('base64url')}`
+}
+
+/** What tokens are verified with: the key ring, the issuer, and the time. */
+interface Verifier {
+  keys: KeyRing
+  publicUrl: string
+  clock: () => Date
+}
+
+/**
+ * The claims of a JWT that this portal has signed as this kind; null for anything else. Of the header only our own spelling is
+ * accepted (RFC 8725 §3.1): no algorithm, key or extension that a token names has any effect. The key is looked up every
+ * time, so a key that was revoked verifies nothing, also not what it has `verified` before. Times and audience are for the
+ * caller to check.
+ */
+export function verifyJwt(
+  portal: Verifier,
+  token: string,
+  kind: JwtKind,
+  verified: VerifiedTokens<JwtClaims> | null = null,
+): JwtClaims | null {
+  const parts = token.split('.')
+  if (parts.length !== 3) return null
+  const [header, payload, signature] = parts as [string, string, string]
+  const key = keysFor(portal, kind).find((candidate) => headerOf(candidate, kind) === header)
+  if (key === undefined) return null
+  const known = verified?.find(token) ?? null
+  if (known !== null) return known
+
+  const raw = Buffer.from(signature, 'base64url')
+  // Decoding forgives padding and spare bits; a token has one spelling.
+  if (raw.toString('base64url') !== signature) return null
+  if (!verifiesWith(key, `${header}.${payload}`, raw)) return null
+
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as JwtClaims
+  if (claims['iss'] !== portal.publicUrl) return null
+  verified?.keep(token, claims, epochSeconds(portal.clock()))
+  return claims
+}
+
+/** An ID token may be shown as a hint long after its key was replaced; nothing else outlives its key. */
+function keysFor({ keys }: Verifier, kind: JwtKind): VerificationKey[] {
+  if (kind === 'id') return keys.remembered()
+  const published = keys.published()
+  return kind === 'application' ? published.filter(({ alg }) => alg === APPLICATION_ALG) : published
+}
+
+/** The protocol library writes the same header in the same order, so a token of ours begins with this very text. */
+function headerOf(key: VerificationKey, kind: JwtKind): string {
+  const known = headers.get(key)?.get(kind)
+  if (known !== undefined) return known
+  const header = encode({ alg: key.alg, typ: TYPES[kind], kid: key.kid })
+  headers.set(key, new Map(headers.get(key)).set(kind, header))
+  return header
+}
+
+function encode(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url')
+}
+
+const headers = new WeakMap<VerificationKey, Map<JwtKind, string>>()

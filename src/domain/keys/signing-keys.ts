@@ -1,0 +1,300 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
+import type { JsonWebKey, KeyObject, KeyPairKeyObjectResult } from 'node:crypto'
+import { promisify } from 'node:util'
+import { insertAuditEvents } from '../../storage/audit.ts'
+import {
+  deleteSigningKeys,
+  ERASED,
+  erasePrivateHalves,
+  insertMissingSigningKeys,
+  insertSigningKey,
+  listSigningKeys,
+  lockSigningKeys,
+  markRevoked,
+  type SigningKeyRow,
+  updateEncryptedPrivate,
+} from '../../storage/signing-keys.ts'
+import { type Queryable, transaction } from '../../storage/postgres.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { decryptWithAny, encrypt } from './encryption.ts'
+import type { DerivedKeys, Secrets } from './secrets.ts'
+import { addSeconds } from '../time.ts'
+
+export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA'] as const
+export type SigningAlg = (typeof SIGNING_ALGS)[number]
+/** What the ID tokens of a new app are signed with: what every client takes that is not told (OpenID Connect Core §15.1). */
+export const DEFAULT_ID_TOKEN_ALG: SigningAlg = 'RS256'
+
+export interface VerificationKey {
+  kid: string
+  alg: SigningAlg
+  publicKey: KeyObject
+}
+
+export interface SigningKey extends VerificationKey {
+  privateKey: KeyObject
+  signsFrom: Date
+}
+
+/** A new key is published this long before it signs, longer than anybody should cache the published keys (seconds). */
+const PUBLISHED_BEFORE = 900
+/** No token of ours lives longer than this (seconds); a replaced key stays published until then. */
+export const LONGEST_TOKEN = 3600
+/** How long an app may still show an ID token that a replaced key has signed (seconds): as long as the longest sign-in. */
+const REMEMBERED = 400 * 86_400
+
+/** The keys that sign and verify at a moment. They are shared by all processes through the database. */
+export class KeyRing {
+  #keys: SigningKey[] = []
+  /** Public halves of keys that sign no more, and whose tokens have expired. */
+  #retired: VerificationKey[] = []
+  #revoked: string[] = []
+  readonly #storage: Storage
+  readonly #secrets: Secrets
+  readonly #clock: () => Date
+
+  private constructor(storage: Storage, secrets: Secrets, clock: () => Date) {
+    this.#storage = storage
+    this.#secrets = secrets
+    this.#clock = clock
+  }
+
+  /** Opens the ring, with a first key made for each algorithm that has none. @throws when no secret opens the stored keys. */
+  static async open(storage: Storage, secrets: Secrets, clock: () => Date): Promise<KeyRing> {
+    const known = new Set((await listSigningKeys(storage.pool)).map(({ alg }) => alg))
+    const missing = SIGNING_ALGS.filter((alg) => !known.has(alg))
+    if (missing.length > 0) {
+      await insertMissingSigningKeys(
+        storage,
+        missing.map((alg) => makeKey(alg, secrets[0], clock(), clock())),
+      )
+    }
+    const ring = new KeyRing(storage, secrets, clock)
+    await ring.reload()
+    return ring
+  }
+
+  /** Reads what another process may have added, and forgets the private half of keys whose last token has expired. */
+  async reload(): Promise<void> {
+    const rows = await listSigningKeys(this.#storage.pool)
+    const known = new Map(this.#keys.map((key) => [key.kid, key]))
+    const retired = new Map(this.#retired.map((key) => [key.kid, key]))
+    const [good, revoked] = [rows.filter((row) => row.revokedAt === null), rows.filter((row) => row.revokedAt !== null)]
+    const whole = good.filter((row) => row.encryptedPrivate !== ERASED)
+    this.#keys = await Promise.all(whole.map(async (row) => known.get(row.kid) ?? this.#open(row)))
+    this.#retired = good
+      .filter((row) => row.encryptedPrivate === ERASED)
+      .map((row) => retired.get(row.kid) ?? publicHalf(row))
+    this.#revoked = revoked.map((row) => row.kid)
+
+    const replaced = this.#keys.filter((key) => !this.#isPublished(key)).map((key) => key.kid)
+    if (replaced.length > 0) await erasePrivateHalves(this.#storage, replaced)
+    const forgotten = rows.filter((row) => isReplaced(row, rows, REMEMBERED, this.#clock())).map((row) => row.kid)
+    if (forgotten.length > 0) await deleteSigningKeys(this.#storage, forgotten)
+  }
+
+  /** Publishes the next keys at once; they sign as soon as every cache of the published keys must know them. */
+  async rotate(operator: string | null = null): Promise<SigningKey[]> {
+    const now = this.#clock()
+    const next = SIGNING_ALGS.map((alg) => makeKey(alg, this.#secrets[0], now, addSeconds(now, PUBLISHED_BEFORE)))
+    await transaction(this.#storage.pool, async (db) => {
+      for (const key of next) await insertSigningKey(db, key)
+      const detail = next.map(({ kid }) => kid).join(' ')
+      await insertAuditEvents(db, [{ kind: 'signing_keys_rotated', detail, actor: operator }], now)
+    })
+    await this.reload()
+    return this.#keys.filter((key) => key.signsFrom > now)
+  }
+
+  /**
+   * Revokes a key for good, such as one whose private half is known to others: nothing that it signed holds any more. A key
+   * that signs now is replaced by one that signs at once, so that no algorithm is ever without; the next key by another next.
+   */
+  async revoke(kid: string, operator: string | null = null): Promise<Revocation> {
+    const revocation = await transaction(this.#storage.pool, async (db) => this.#revokeIn(db, kid, operator))
+    await this.reload()
+    return revocation
+  }
+
+  async #revokeIn(db: Queryable, kid: string, operator: string | null): Promise<Revocation> {
+    await lockSigningKeys(db)
+    const now = this.#clock()
+    const rows = await listSigningKeys(db)
+    const key = rows.find((row) => row.kid === kid)
+    if (key === undefined) return { kind: 'unknown' }
+    if (key.revokedAt !== null) return { kind: 'revoked-before' }
+
+    const alg = key.alg as SigningAlg
+    const whole = rows.filter((row) => row.alg === alg && row.encryptedPrivate !== ERASED)
+    const signer = signerOf(whole, now)
+    const isNeeded = signer !== undefined && whole.includes(key) && key.signsFrom >= signer.signsFrom
+    const signsFrom = key === signer ? now : addSeconds(now, PUBLISHED_BEFORE)
+    const replacement = isNeeded ? makeKey(alg, this.#secrets[0], now, signsFrom) : null
+    await markRevoked(db, kid, now)
+    if (replacement !== null) await insertSigningKey(db, replacement)
+    await insertAuditEvents(db, [{ kind: 'signing_key_revoked', detail: kid, actor: operator }], now)
+    return { kind: 'revoked', replacement: replacement?.kid ?? null, signsFrom: replacement?.signsFrom ?? null }
+  }
+
+  /** The key that signs now: the newest whose time has come, or the first, made by a clock a little ahead of ours. */
+  signer(alg: SigningAlg): SigningKey {
+    const now = this.#clock()
+    const keys = this.#keys.filter((candidate) => candidate.alg === alg)
+    const key = signerOf(keys, now)
+    if (key === undefined) throw new Error(`there is no ${alg} key`)
+    return key
+  }
+
+  /** Everything a verifier must know now; the keys that sign come first. */
+  published(): SigningKey[] {
+    const signers = SIGNING_ALGS.map((alg) => this.signer(alg))
+    const others = this.#keys.filter((key) => !signers.includes(key) && this.#isPublished(key))
+    return [...signers, ...others]
+  }
+
+  /** The ids of keys that were revoked, the oldest first. */
+  revoked(): readonly string[] {
+    return this.#revoked
+  }
+
+  /** Every key of ours, also those that are not published any more. They must not let anybody in. */
+  remembered(): VerificationKey[] {
+    return [...this.#keys, ...this.#retired]
+  }
+
+  #isPublished(key: SigningKey): boolean {
+    return !isReplaced(key, this.#keys, LONGEST_TOKEN, this.#clock())
+  }
+
+  async #open(row: SigningKeyRow): Promise<SigningKey> {
+    const encryptionKeys = this.#secrets.map((keys) => keys.signingKeyEncryption)
+    const opened = decryptWithAny(row.encryptedPrivate, row.kid, encryptionKeys)
+    if (opened === null)
+      throw new Error(
+        'GATEHOUSE_SECRET does not open the signing keys in this database: put the secret they were made under back, after a comma',
+      )
+    const { plaintext: pem, isOutdated } = opened
+    // An older secret may be taken away as soon as nothing is encrypted under it any more.
+    if (isOutdated) await updateEncryptedPrivate(this.#storage, row.kid, encryptPem(pem, row.kid, this.#secrets[0]))
+    const privateKey = createPrivateKey(pem)
+    return {
+      kid: row.kid,
+      alg: row.alg as SigningAlg,
+      privateKey,
+      publicKey: createPublicKey(privateKey),
+      signsFrom: row.signsFrom,
+    }
+  }
+}
+
+/** What came of revoking a key. */
+export type Revocation =
+  | { kind: 'unknown' | 'revoked-before' }
+  /** `replacement` is the id of the key that takes its place; null for one that signed no more. */
+  | { kind: 'revoked'; replacement: string | null; signsFrom: Date | null }
+
+/** Of keys in the order in which they sign. */
+function signerOf<Key extends { signsFrom: Date }>(keys: Key[], now: Date): Key | undefined {
+  return keys.findLast((candidate) => candidate.signsFrom <= now) ?? keys[0]
+}
+
+type Turn = Pick<SigningKeyRow, 'alg' | 'signsFrom'>
+
+/** Whether another of `keys`, in the order in which they sign, has taken over from this one that long ago. */
+function isReplaced(key: Turn, keys: Turn[], seconds: number, now: Date): boolean {
+  const next = keys.find((other) => other.alg === key.alg && other.signsFrom > key.signsFrom)
+  return next !== undefined && addSeconds(next.signsFrom, seconds) <= now
+}
+
+function publicHalf({ kid, alg, publicJwk }: SigningKeyRow): VerificationKey {
+  const publicKey = createPublicKey({ key: JSON.parse(publicJwk) as JsonWebKey, format: 'jwk' })
+  return { kid, alg: alg as SigningAlg, publicKey }
+}
+
+/** A JWS signature (RFC 7518 §3, RFC 8037 §3.1), synchronous: a short one is made sooner than handed to another thread. */
+export function signWith(key: SigningKey, data: string | Uint8Array): Buffer {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data
+  const signature = sign(digestOf(key), bytes, key.privateKey)
+  return key.alg === 'ES256' ? rawOf(signature) : signature
+}
+
+/** The same; an RSA signature, which takes ten times as long, is made in libuv's pool, where passwords leave a thread free. */
+export async function signInBackground(key: SigningKey, data: string | Uint8Array): Promise<Buffer> {
+  if (key.alg !== 'RS256') return signWith(key, data)
+  return signAsync(digestOf(key), typeof data === 'string' ? Buffer.from(data) : data, key.privateKey)
+}
+
+const signAsync = promisify<string | null, Uint8Array, KeyObject, Buffer>(sign)
+
+/** Ed25519 hashes by itself. */
+function digestOf({ alg }: VerificationKey): string | null {
+  return alg === 'EdDSA' ? null : 'sha256'
+}
+
+/**
+ * DER's two integers as the 64 bytes of RFC 7518 §3.4. Node 24 takes more than twice as long when it is asked for this
+ * form itself (`dsaEncoding: 'ieee-p1363'`).
+ */
+function rawOf(der: Buffer): Buffer {
+  const raw = Buffer.alloc(64)
+  let offset = 2
+  for (const end of [32, 64]) {
+    const length = der[offset + 1] as number
+    const integer = der.subarray(offset + 2, offset + 2 + length)
+    // A leading zero keeps an integer positive; short integers are padded on the left.
+    const digits = integer.length > 32 ? integer.subarray(integer.length - 32) : integer
+    digits.copy(raw, end - digits.length)
+    offset += 2 + length
+  }
+  return raw
+}
+
+/** Whether a JWS signature (RFC 7518 §3; of ES256 64 bytes) is this key's. */
+export function verifiesWith(key: VerificationKey, data: string, raw: Buffer): boolean {
+  const { alg, publicKey } = key
+  if (alg === 'ES256') return raw.length === 64 && verify('sha256', Buffer.from(data), publicKey, derOf(raw))
+  return verify(digestOf(key), Buffer.from(data), publicKey, raw)
+}
+
+/** The other way round, for the same reason. */
+function derOf(raw: Buffer): Buffer {
+  const integers = [raw.subarray(0, 32), raw.subarray(32)].flatMap((integer) => {
+    const start = integer.findIndex((byte) => byte !== 0)
+    const digits = start === -1 ? integer.subarray(31) : integer.subarray(start)
+    const padded = (digits[0] as number) < 0x80 ? digits : Buffer.concat([Buffer.of(0), digits])
+    return [Buffer.of(0x02, padded.length), padded]
+  })
+  const body = Buffer.concat(integers)
+  return Buffer.concat([Buffer.of(0x30, body.length), body])
+}
+
+function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom: Date): SigningKeyRow {
+  const { privateKey, publicKey } = generatePair(alg)
+  const kid = randomBytes(12).toString('base64url')
+  const publicJwk: JsonWebKey = publicKey.export({ format: 'jwk' })
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  return {
+    kid,
+    alg,
+    publicJwk: JSON.stringify(publicJwk),
+    encryptedPrivate: encryptPem(pem, kid, keys),
+    createdAt,
+    signsFrom,
+    revokedAt: null,
+  }
+}
+
+function generatePair(alg: SigningAlg): KeyPairKeyObjectResult {
+  switch (alg) {
+    case 'ES256':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    case 'RS256':
+      return generateKeyPairSync('rsa', { modulusLength: 2048 })
+    case 'EdDSA':
+      return generateKeyPairSync('ed25519')
+  }
+}
+
+function encryptPem(pem: string, kid: string, keys: DerivedKeys): string {
+  return encrypt(pem, kid, keys.signingKeyEncryption)
+}

@@ -1,0 +1,357 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPortal } from '../../main/services.ts'
+import { createLogger } from '../../logger.ts'
+import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
+import { testConfig } from '../../testing/portal/open-portal.ts'
+import {
+  admitRecovery,
+  admitRegistration,
+  beginGuess,
+  type Guess,
+  mayMail,
+  type OpenGuess,
+  type Wait,
+} from './login-throttling.ts'
+import type { Portal } from '../services.ts'
+import { findSuspension, liftSuspension, listSuspensions } from './ip-blocks.ts'
+
+const HERE = '192.0.2.1'
+const FREE = 3
+
+for (const kind of ['postgres', 'postgres+redis'] as const) {
+  describe(`guesses counted in ${kind}`, () => {
+    let database: TestDatabase
+    let portal: Portal
+    let other: Portal
+    /** Everybody is somebody new in each test; counters live longer than it. */
+    let round = 0
+    let account: string
+
+    const open = (env: Record<string, string> = {}) =>
+      createPortal(testConfig(database, { FREE_GUESSES: String(FREE), ...env }), createLogger('silent'))
+
+    before(async () => {
+      database = await createDatabase(kind)
+      portal = await open()
+      other = await open()
+      await Promise.all([portal.storage.ping(), other.storage.ping()])
+    })
+    after(async () => {
+      await portal.storage.close()
+      await other.storage.close()
+      await database.drop()
+    })
+    beforeEach(() => {
+      account = `ada-${round++}`
+    })
+
+    const address = (host = 1) => `198.51.${round}.${host}`
+    const guess = (change: Partial<Guess> = {}): Guess => ({
+      kind: 'sign-in',
+      account,
+      address: address(),
+      knownDevice: null,
+      ...change,
+    })
+
+    /** A wrong guess; true when it was looked at. */
+    async function fail(change: Partial<Guess> = {}, at = portal): Promise<boolean> {
+      const begun = await beginGuess(at, guess(change))
+      if (begun.kind === 'go') await begun.failed()
+      return begun.kind === 'go'
+    }
+
+    async function failOften(times: number, change: Partial<Guess> = {}): Promise<number> {
+      let lookedAt = 0
+      for (let turn = 0; turn < times; turn++) if (await fail(change)) lookedAt++
+      return lookedAt
+    }
+
+    async function waiting(change: Partial<Guess> = {}, at = portal): Promise<Wait> {
+      const begun = await beginGuess(at, guess(change))
+      return begun.kind === 'wait' ? begun : assert.fail('it may be looked at')
+    }
+
+    async function going(change: Partial<Guess> = {}, at = portal): Promise<OpenGuess> {
+      const begun = await beginGuess(at, guess(change))
+      return begun.kind === 'go' ? begun : assert.fail(`it has to wait: ${JSON.stringify(begun)}`)
+    }
+
+    /** The moment after the last one could not be looked at; the stores keep a time of their own. */
+    async function whenItIsTime(change: Partial<Guess> = {}): Promise<void> {
+      while (!(await fail(change))) await sleep(50)
+    }
+
+    test('the first few wrong guesses cost no waiting, and each of the next twice as much as the one before', async () => {
+      assert.equal(await failOften(FREE + 1), FREE + 1)
+      for (const seconds of [1, 2]) {
+        const { retryAt, suspended } = await waiting()
+        const ms = retryAt.getTime() - portal.clock().getTime()
+        assert.ok(ms > seconds * 1000 - 1000 && ms <= seconds * 1000, `${ms} ms for ${seconds} s`)
+        assert.equal(suspended, false)
+        await whenItIsTime()
+      }
+      const ms = (await waiting()).retryAt.getTime() - portal.clock().getTime()
+      assert.ok(ms > 3000 && ms <= 4000, String(ms))
+    })
+
+    test('asking again and again does not lengthen the wait', async () => {
+      const patient = await open({ FIRST_GUESS_DELAY: '3600' })
+      try {
+        for (let turn = 0; turn <= FREE; turn++) assert.equal(await fail({}, patient), true)
+        for (let turn = 0; turn < 30; turn++) assert.equal(await fail({}, patient), false)
+        const { retryAt } = await waiting({}, patient)
+        assert.ok(retryAt.getTime() - portal.clock().getTime() <= 3_600_000, String(retryAt))
+      } finally {
+        await patient.storage.close()
+      }
+    })
+
+    test('no wait is longer than the longest', async () => {
+      const brief = await open({ FREE_GUESSES: '1', LONGEST_GUESS_DELAY: '1' })
+      try {
+        await fail({}, brief)
+        for (let turn = 0; turn < 3; turn++) {
+          while (!(await fail({}, brief))) await sleep(50)
+          const { retryAt } = await waiting({}, brief)
+          assert.ok(retryAt.getTime() - brief.clock().getTime() <= 1000)
+        }
+      } finally {
+        await brief.storage.close()
+      }
+    })
+
+    test('of a hundred guesses at the same moment, at two processes, only the free ones and one more are looked at', async () => {
+      // No wait is over before the last of them has come, however slow the machine is.
+      const patient = await Promise.all([1, 2].map(async () => open({ FIRST_GUESS_DELAY: '3600' })))
+      try {
+        const begun = await Promise.all(
+          Array.from({ length: 100 }, (_, turn) => beginGuess(patient[turn % 2] as Portal, guess())),
+        )
+        assert.equal(begun.filter((each) => each.kind === 'go').length, FREE + 1)
+        await Promise.all(begun.map(async (each) => (each.kind === 'go' ? each.failed() : null)))
+
+        // And those that were not looked at do not lengthen the wait.
+        const { retryAt } = await waiting({}, patient[0])
+        assert.ok(retryAt.getTime() - portal.clock().getTime() <= 3_600_000, String(retryAt))
+      } finally {
+        for (const each of patient) await each.storage.close()
+      }
+    })
+
+    test('of many who come when a wait is over one is looked at', async () => {
+      await failOften(FREE + 1)
+      const { retryAt } = await waiting()
+      while (portal.clock() < new Date(retryAt.getTime() + 100)) await sleep(20)
+      const begun = await Promise.all(
+        Array.from({ length: 40 }, (_, turn) => beginGuess(turn % 2 === 0 ? portal : other, guess())),
+      )
+      assert.equal(begun.filter((each) => each.kind === 'go').length, 1)
+    })
+
+    test('what one process has counted holds in another, and after a restart', async () => {
+      await failOften(FREE + 1)
+      await waiting({}, other)
+      const later = await open()
+      try {
+        await later.storage.ping()
+        await waiting({}, later)
+      } finally {
+        await later.storage.close()
+      }
+    })
+
+    test('success forgets what was counted of this account, and of no other', async () => {
+      const neighbour = `${account}-neighbour`
+      await failOften(FREE)
+      await failOften(FREE + 1, { account: neighbour })
+      const right = await beginGuess(portal, guess({ address: address(2) }))
+      assert.equal(right.kind, 'go')
+      await (await going({ address: address(2) })).succeeded()
+      await fail()
+      assert.equal((await waiting()).suspended, false)
+      await waiting({ account: neighbour })
+    })
+
+    test('after a success the pair starts anew', async () => {
+      await failOften(FREE - 1)
+      await (await going()).succeeded()
+      assert.equal(await failOften(FREE), FREE)
+    })
+
+    test('successes are never held back, however many', async () => {
+      for (let turn = 0; turn < 10 * FREE; turn++) await (await going()).succeeded()
+    })
+
+    test('what was not looked at after all was never counted', async () => {
+      await failOften(FREE - 1)
+      for (let turn = 0; turn < 5; turn++) await (await going()).withdraw()
+      assert.equal(await failOften(FREE), 2)
+    })
+
+    test('many addresses at one account are held back together, and the person comes in from a device they have used', async () => {
+      const spread = await Promise.all(Array.from({ length: 60 }, (_, host) => fail({ address: address(host + 2) })))
+      assert.ok(spread.filter(Boolean).length <= 4 * FREE + 1, String(spread.filter(Boolean).length))
+      await waiting({ address: address(99) })
+      await (await going({ knownDevice: 'laptop' })).succeeded()
+      // What the others have done is not forgotten for it.
+      await waiting({ address: address(99) })
+    })
+
+    test('guesses from a known device are held back among themselves', async () => {
+      const device = { knownDevice: 'stolen laptop' }
+      assert.equal(await failOften(FREE + 5, device), FREE + 1)
+      await waiting({ ...device, address: address(77) })
+      await (await going({ knownDevice: 'telephone' })).succeeded()
+      await waiting(device)
+      await going()
+    })
+
+    test('a name is one name in any spelling that signs in', async () => {
+      await fail({ account: `${account}ﬁ` })
+      await fail({ account: `${account.toUpperCase()}FI` })
+      await fail({ account: `  ${account}fi ` })
+      await fail({ account: `${account}ＦＩ` })
+      await waiting({ account: `${account}fi` })
+      // A dot makes another name, which signs nobody else in.
+      await going({ account: `${account}fi.` })
+    })
+
+    test('a network of IPv6 is one guesser, and an IPv4 address is one in both spellings', async () => {
+      for (let host = 1; host <= FREE + 1; host++) await fail({ address: `2001:db8:${round}:1::${host}` })
+      await waiting({ address: `2001:db8:${round}:1:ffff::` })
+      await going({ address: `2001:db8:${round}:2::1` })
+      await failOften(FREE + 1, { account: `${account}-4` })
+      await waiting({ account: `${account}-4`, address: `::ffff:${address()}` })
+    })
+
+    test('second factors are counted on their own, and a right password does not forget them', async () => {
+      const factor = { kind: 'second-factor' as const }
+      await failOften(FREE + 1, factor)
+      await (await going()).succeeded()
+      await waiting(factor)
+    })
+
+    test('an app is not held back by what others send in its name from elsewhere', async () => {
+      const app = { kind: 'client' as const, account: `app-${round}` }
+      for (let host = 2; host < 40; host++) await fail({ ...app, address: address(host) })
+      await going(app)
+      assert.equal(await failOften(FREE + 3, { ...app, address: address(50) }), FREE + 1)
+    })
+
+    test('an address that fails at everybody is suspended, in every process, and starts anew afterwards', async () => {
+      const strict = await open({ SUSPENSION_AFTER: '10', SUSPENSION: '2' })
+      try {
+        await strict.storage.ping()
+        const names = Array.from({ length: 10 }, (_, number) => `${account}-${number}`)
+        const kinds = ['sign-in', 'second-factor', 'client'] as const
+        for (const [number, name] of names.entries()) {
+          const begun = await going({ account: name, kind: kinds[number % 3] as Guess['kind'] }, strict)
+          const suspension = await begun.failed()
+          assert.equal(suspension !== null, number === 9)
+        }
+        const { retryAt, suspended } = await waiting({}, other)
+        assert.equal(suspended, true)
+        assert.ok(retryAt.getTime() - other.clock().getTime() <= 2000)
+        assert.equal((await admitRegistration(other, address())).kind, 'wait')
+        assert.equal((await admitRecovery(other, address())).kind, 'wait')
+        await waiting({ kind: 'client' }, other)
+        await (await going({ knownDevice: 'laptop' }, other)).succeeded()
+        await going({ address: address(2) }, other)
+        const [row] = (await listSuspensions(other)).filter((each) => each.address === address())
+        assert.equal(row?.failures, 10)
+
+        while ((await findSuspension(portal, address())) !== null) await sleep(50)
+        for (const name of names.slice(0, 9)) assert.equal(await fail({ account: `${name}-again` }, strict), true)
+        assert.equal(await findSuspension(portal, address()), null)
+      } finally {
+        await strict.storage.close()
+      }
+    })
+
+    test('a suspension is lifted at once, in every process', async () => {
+      const strict = await open({ SUSPENSION_AFTER: '5' })
+      try {
+        await strict.storage.ping()
+        for (let number = 0; number < 5; number++) await fail({ account: `${account}-${number}` }, strict)
+        assert.equal((await waiting({}, other)).suspended, true)
+        assert.equal(await liftSuspension(portal, `::ffff:${address()}`), true)
+        assert.equal(await liftSuspension(portal, address()), false)
+        for (let number = 0; number < 4; number++) {
+          assert.equal(await fail({ account: `${account}-${number}` }, strict), true)
+        }
+        assert.equal(await findSuspension(strict, address()), null)
+      } finally {
+        await strict.storage.close()
+      }
+    })
+
+    test('a thousand names from one network get nowhere, also when no address is ever suspended', async () => {
+      const lenient = await open({ FREE_GUESSES: '1', SUSPENSION_AFTER: '0' })
+      try {
+        await lenient.storage.ping()
+        let lookedAt = 0
+        for (let number = 0; number < 200; number++) {
+          const from = `2001:db8:${round}:5::${number.toString(16)}`
+          if (await fail({ account: `${account}-${number}`, address: from }, lenient)) lookedAt++
+        }
+        assert.ok(lookedAt >= 20 && lookedAt <= 25, String(lookedAt))
+        assert.deepEqual(await listSuspensions(lenient), [])
+      } finally {
+        await lenient.storage.close()
+      }
+    })
+
+    test('so many accounts are made from an address in an hour, and no more', async () => {
+      const brief = await open({ REGISTRATIONS_PER_HOUR: '3' })
+      try {
+        await brief.storage.ping()
+        const from = address()
+        const admissions = await Promise.all(Array.from({ length: 10 }, () => admitRegistration(brief, from)))
+        assert.equal(admissions.filter((each) => each.kind === 'go').length, 3)
+        const refused = await admitRegistration(brief, from)
+        const ms = refused.kind === 'wait' ? refused.retryAt.getTime() - brief.clock().getTime() : 0
+        assert.ok(ms > 3_590_000 && ms <= 3_600_000, String(ms))
+        assert.equal((await admitRegistration(brief, address(2))).kind, 'go')
+      } finally {
+        await brief.storage.close()
+      }
+    })
+
+    test('of fifty forgotten passwords three are mailed, however the address is written', async () => {
+      const spellings = [`${account}@example.test`, `${account.toUpperCase()}@EXAMPLE.test`]
+      const sent = await Promise.all(
+        Array.from({ length: 50 }, (_, turn) =>
+          mayMail(turn % 3 === 0 ? portal : other, spellings[turn % 2] as string),
+        ),
+      )
+      assert.equal(sent.filter(Boolean).length, 3)
+    })
+
+    test('no name, address or device lies among the counters', async () => {
+      await failOften(FREE + 1, { account: 'canary', knownDevice: 'canary-device' })
+      await failOften(FREE + 1, { account: 'canary' })
+      await mayMail(portal, 'canary@example.test')
+      const { rows } = await portal.storage.pool.query('SELECT * FROM counters')
+      assert.equal(rows.length > 0, kind === 'postgres')
+      assert.doesNotMatch(JSON.stringify(rows), /canary|198\.51/)
+    })
+  })
+}
+
+test('guesses from nowhere are counted, too', async () => {
+  const database = await createDatabase()
+  const portal = await createPortal(testConfig(database, { FREE_GUESSES: '1' }), createLogger('silent'))
+  try {
+    const nowhere: Guess = { kind: 'sign-in', account: 'ada', address: '', knownDevice: null }
+    const kinds: string[] = []
+    for (let turn = 0; turn < 4; turn++) kinds.push((await beginGuess(portal, nowhere)).kind)
+    assert.deepEqual(kinds, ['go', 'go', 'wait', 'wait'])
+    assert.equal((await beginGuess(portal, { ...nowhere, address: HERE })).kind, 'go')
+  } finally {
+    await portal.storage.close()
+    await database.drop()
+  }
+})

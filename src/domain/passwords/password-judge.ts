@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises'
+import type { Policy } from '../../config.ts'
+import { BREACHED_PASSWORDS, foldPassword, isBreached } from './breached-passwords.ts'
+import { createPasswordRange } from './password-range.ts'
+import { createStrengthEstimator, type EstimatorLimits, type Score } from './password-strength.ts'
+import { characterCount, isTooLong, MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
+
+export interface PasswordVerdict {
+  /** The sentence the person reads; null when the password will do. */
+  problem: string | null
+  /** Of one that is refused never more than goes with the refusal. Null when nobody could say in time, and for none. */
+  score: Score | null
+  /** Sentences on how to choose a better one. */
+  advice: string[]
+  /** Whether it would also do without a second factor. */
+  standsAlone: boolean
+}
+
+export interface PasswordJudge {
+  /**
+   * Judges a password that a person wants to have from now on. `personal` is their user name and their address, `source` whose
+   * share of the queue of estimates it takes.
+   */
+  judge(password: string, personal: string[], hasSecondFactor: boolean, source: string): Promise<PasswordVerdict>
+  close(): Promise<void>
+}
+
+export interface JudgeSettings {
+  policy: Pick<Policy, 'passwordLength' | 'passwordLengthWithSecondFactor' | 'passwordRangeUrl'>
+  publicUrl: string
+  /** Hears of whoever could not be asked; the password is then judged without them. */
+  onError: (error: Error) => void
+  limits?: EstimatorLimits
+}
+
+interface Refusal {
+  problem: string
+  /** What is shown beside the refusal says no better of the password. */
+  atMost: Score
+}
+
+/** Length over rules (NIST SP 800-63B-4 §3.1.1.2): long enough, and nothing that is among the first guesses. */
+export function createPasswordJudge({ policy, publicUrl, onError, limits }: JudgeSettings): PasswordJudge {
+  const estimator = createStrengthEstimator(onError, limits)
+  const isInRange = policy.passwordRangeUrl === null ? null : createPasswordRange(policy.passwordRangeUrl, onError)
+  const { hostname } = new URL(publicUrl)
+  const portalWords = ['gatehouse', hostname, ...hostname.split('.')]
+  let breached: Promise<Buffer> | null = null
+
+  return {
+    async judge(password, personal, hasSecondFactor, source) {
+      const words = [...portalWords, ...personal, ...personal.map((word) => word.split('@')[0] ?? '')]
+      const minimum = hasSecondFactor ? policy.passwordLengthWithSecondFactor : policy.passwordLength
+      const strength =
+        password === '' ? null : await estimator.estimate(password.normalize('NFC'), words.filter(isTelling), source)
+      const score = strength?.score ?? null
+      const refusal =
+        refusalOfLength(password, minimum) ??
+        refusalOfFirstGuess(password, words) ??
+        (isBreached(await (breached ??= readFile(BREACHED_PASSWORDS)), password) ? STOLEN : null) ??
+        (isGuessable(score, hasSecondFactor) ? GUESSABLE : null) ??
+        ((await isInRange?.(password)) ? STOLEN : null)
+
+      return {
+        problem: refusal?.problem ?? null,
+        score: refusal === null || score === null ? score : lower(score, refusal.atMost),
+        advice: strength?.advice ?? [],
+        standsAlone:
+          refusal === null && characterCount(password) >= policy.passwordLength && !isGuessable(score, false),
+      }
+    },
+    close: estimator.close,
+  }
+}
+
+const GUESSABLE: Refusal = { problem: 'Use something that is harder to guess.', atMost: 2 }
+const STOLEN: Refusal = { problem: 'Use another one: this one is on lists of stolen passwords.', atMost: 0 }
+
+function refusalOfLength(password: string, minimum: number): Refusal | null {
+  if (characterCount(password) < minimum) return { problem: `Use at least ${minimum} characters.`, atMost: 2 }
+  if (isTooLong(password)) return { problem: `Use at most ${MAXIMUM_PASSWORD_LENGTH} characters.`, atMost: 4 }
+  return null
+}
+
+/** What the estimator is not asked for, so that it is refused even when that is out of reach. */
+function refusalOfFirstGuess(password: string, words: string[]): Refusal | null {
+  const folded = foldPassword(password)
+  const telling = words.filter(isTelling).map(foldPassword)
+  if (telling.some((word) => folded.replaceAll(word, '').length < 8))
+    return { problem: 'Use something that is harder to guess from your name or address.', atMost: 1 }
+  if (new Set(folded).size < 5 || COMMON.test(folded)) return { ...GUESSABLE, atMost: 1 }
+  return null
+}
+
+// What people type to fill fifteen places: a run, or one of the most used passwords with figures behind it.
+const COMMON =
+  /^(?:(?:password|passwort|qwerty|letmein|welcome|iloveyou|admin)\W*\d*)+$|^(?:0?123456789\d*|abcdefghijklm\w*)$/
+
+/** Shorter words are part of too many others. */
+function isTelling(word: string): boolean {
+  return word.length >= 4
+}
+
+/**
+ * Alone it must score 3, which is a hundred million guesses. Beside a second factor 2 will do, a million: the estimator gives
+ * every unknown character ten possibilities, so eight that were drawn at random score no more.
+ */
+function isGuessable(score: Score | null, hasSecondFactor: boolean): boolean {
+  return score !== null && score < (hasSecondFactor ? 2 : 3)
+}
+
+function lower(one: Score, other: Score): Score {
+  return one < other ? one : other
+}

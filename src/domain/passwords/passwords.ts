@@ -1,0 +1,67 @@
+import { availableParallelism } from 'node:os'
+import argon2 from 'argon2'
+import { FairQueue, type QueueLimits } from '../fair-queue.ts'
+
+export const MAXIMUM_PASSWORD_LENGTH = 200
+
+/** What a hash costs: KiB of memory, and how often it is passed over. */
+export interface PasswordCost {
+  memoryCost: number
+  timeCost: number
+}
+
+/** OWASP's floor for argon2id with one lane. */
+const USUAL_COST: PasswordCost = { memoryCost: 19_456, timeCost: 2 }
+
+/** `source` is whose share of the queue it takes, in the words of `FairQueue`. */
+export interface PasswordHasher {
+  /** @throws Overloaded */
+  hash(password: string, source: string): Promise<string>
+  /** Costs the same for an account that does not exist (`null`). @throws Overloaded */
+  matches(hash: string | null, password: string, source: string): Promise<boolean>
+  needsRehash(hash: string): boolean
+}
+
+/** A hash that no password has, of the same cost: what is compared when an account does not exist. */
+function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
+  const parameters = `m=${memoryCost},p=1,t=${timeCost}`
+  return `$argon2id$v=19$${parameters}$UOkZ6ECO/ByODaYthNMUwg$xFi6QnBTcI/aFRjfb87jCs/KvGQiQA5pb8lKPAbNTBs`
+}
+
+/**
+ * Hashes a few at a time and never on every core: each takes memory and one of libuv's four threads, and what apps ask must
+ * not wait behind what people type.
+ */
+export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): PasswordHasher {
+  const parameters = { ...cost, type: argon2.argon2id, parallelism: 1 } as const
+  const unknown = unmatchable(cost)
+  const queue = new FairQueue(limits)
+  return {
+    hash: (password, source) => queue.run(source, () => argon2.hash(normalize(password), parameters)),
+    async matches(hash, password, source) {
+      const verified = await queue.run(source, () => argon2.verify(hash ?? unknown, normalize(password)))
+      return verified && hash !== null
+    },
+    needsRehash: (hash) => argon2.needsRehash(hash, parameters),
+  }
+}
+
+/** How many passwords one of so many processes may hash at once: together they leave a core for everything else. */
+export function hashingCores(processes: number, cores = availableParallelism()): number {
+  return Math.min(3, Math.max(1, Math.floor((cores - 1) / processes)))
+}
+
+/** As a person counts them: one that takes two code units, or was composed of two, is one. */
+export function characterCount(password: string): number {
+  return [...normalize(password)].length
+}
+
+/** Nobody has such a password, so it is not worth hashing. */
+export function isTooLong(password: string): boolean {
+  return characterCount(password) > MAXIMUM_PASSWORD_LENGTH
+}
+
+/** One password, however a keyboard composed its accents (NIST SP 800-63B-4 §3.1.1.2). */
+function normalize(password: string): string {
+  return password.normalize('NFC')
+}

@@ -1,0 +1,27 @@
+import type { Lifetimes, Policy } from '../config.ts'
+import type { Logger } from '../logger.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { PasswordJudge } from './passwords/password-judge.ts'
+import type { PasswordHasher } from './passwords/passwords.ts'
+import type { Places } from './geoip.ts'
+import type { Secrets } from './keys/secrets.ts'
+import type { KeyRing } from './keys/signing-keys.ts'
+
+/** What every rule stands on. Time comes only from `clock`. */
+export interface Portal {
+  storage: Storage
+  /** For what happens whoever asked for it, such as an ending; what a request came to is logged where it is answered. */
+  logger: Logger
+  secrets: Secrets
+  keys: KeyRing
+  hasher: PasswordHasher
+  passwords: PasswordJudge
+  places: Places
+  lifetimes: Lifetimes
+  policy: Policy
+  /** The issuer. */
+  publicUrl: string
+  clock: () => Date
+  /** Who runs a command, for the audit log; null in a portal that serves requests. */
+  operator: string | null
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto'
+import type {
+  AuthenticationResponseJSON,
+  CredentialDeviceType,
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+  RegistrationResponseJSON,
+} from '@simplewebauthn/server'
+import { z } from 'zod'
+import { isLoopback } from '../../config.ts'
+import { insertAuditEvents } from '../../storage/audit.ts'
+import { findIdentity } from '../../storage/identities.ts'
+import {
+  advancePasskeyCounter,
+  findPasskeyByCredential,
+  listPasskeys,
+  type PasskeyRow,
+} from '../../storage/passkeys.ts'
+import type { SecondProof } from './authentication-context.ts'
+import type { SignedInRow } from './identity-sessions.ts'
+import { CHALLENGE_LIFE, isLivingChallenge, issueChallenge, markChallengeAnswered } from './passkey-challenges.ts'
+import type { Place } from '../client-info.ts'
+import type { Portal } from '../services.ts'
+
+/** Ed25519, P-256, RSA (RFC 9053, RFC 8812): what authenticators have. */
+const ALGORITHMS = [-8, -7, -257]
+/** The longest answer of a browser that is looked at; those of real ones are far shorter. */
+export const LONGEST_CREDENTIAL = 16_000
+
+/** Browsers have passkeys only for a host that has a name, over https or on this very machine. */
+export function offersPasskeys({ publicUrl }: Portal): boolean {
+  const { protocol, hostname } = new URL(publicUrl)
+  const isAddress = /^[\d.]+$|^\[/.test(hostname)
+  return !isAddress && (protocol === 'https:' || isLoopback(hostname))
+}
+
+/**
+ * What a browser needs to make a passkey that can be found without a user name, where the authenticator can (WebAuthn §5.4).
+ * A security key that cannot is a second step only: sign-in without a user name names no keys, so it does not answer there.
+ */
+export async function passkeyEnrolmentOptions(
+  portal: Portal,
+  signedIn: SignedInRow,
+): Promise<PublicKeyCredentialCreationOptionsJSON> {
+  const passkeys = await listPasskeys(portal.storage.pool, signedIn.identityId)
+  return {
+    challenge: issueChallenge(portal, enrolmentSubject(signedIn)),
+    rp: { id: relyingPartyId(portal), name: 'Gatehouse' },
+    user: { id: userHandleOf(signedIn.identityId), name: signedIn.username, displayName: signedIn.username },
+    pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
+    timeout: CHALLENGE_LIFE * 1000,
+    attestation: 'none',
+    authenticatorSelection: { residentKey: 'preferred', requireResidentKey: false, userVerification: 'preferred' },
+    excludeCredentials: passkeys.map(descriptorOf),
+    extensions: { credProps: true },
+  }
+}
+
+/** What a browser needs to sign in with nothing but a passkey, whosever it is (WebAuthn §5.5). */
+export function passkeySignInOptions(portal: Portal): PublicKeyCredentialRequestOptionsJSON {
+  return requestOptions(portal, SIGN_IN, 'required')
+}
+
+/** The same for a second step, by somebody whose first one is done. Null when they have no passkey. */
+export async function passkeySecondStepOptions(
+  portal: Portal,
+  identityId: string,
+): Promise<PublicKeyCredentialRequestOptionsJSON | null> {
+  const passkeys = await listPasskeys(portal.storage.pool, identityId)
+  if (passkeys.length === 0 || !offersPasskeys(portal)) return null
+  return {
+    ...requestOptions(portal, secondStepSubject(identityId), 'preferred'),
+    allowCredentials: passkeys.map(descriptorOf),
+  }
+}
+
+/** Checks what a browser answered to `passkeyEnrolmentOptions`. Null for anything that is not right, whatever it is. */
+export async function provePasskeyEnrolment(
+  portal: Portal,
+  signedIn: SignedInRow,
+  credential: string,
+): Promise<{ passkey: Omit<PasskeyRow, 'name' | 'lastUsedAt'>; proof: SecondProof } | null> {
+  const response = readJson(credential, registration) as RegistrationResponseJSON | null
+  if (response === null || !offersPasskeys(portal)) return null
+  const { verifyRegistrationResponse } = await import('@simplewebauthn/server')
+  const proved = await answered(portal, enrolmentSubject(signedIn), async (expectations) =>
+    verifyRegistrationResponse({
+      response,
+      ...expectations,
+      requireUserVerification: false,
+      supportedAlgorithmIDs: ALGORITHMS,
+    }),
+  )
+  if (proved?.registrationInfo === undefined) return null
+  const { credential: made, credentialBackedUp: backedUp, credentialDeviceType } = proved.registrationInfo
+  return {
+    passkey: {
+      id: randomUUID(),
+      identityId: signedIn.identityId,
+      credentialId: made.id,
+      publicKey: Buffer.from(made.publicKey),
+      counter: made.counter,
+      transports: made.transports ?? [],
+      backedUp,
+      createdAt: portal.clock(),
+    },
+    proof: proofBy(credentialDeviceType),
+  }
+}
+
+/**
+ * Whose passkey an answer claims to be of, before anything about it is proved; the id is null for a passkey that is not known
+ * here. Null for what is no answer of a browser at all.
+ */
+export async function findPasskeyOwner(
+  portal: Portal,
+  credential: string,
+): Promise<{ identityId: string | null } | null> {
+  const response = readJson(credential, authentication)
+  if (response === null) return null
+  const passkey = await findPasskeyByCredential(portal.storage.pool, response.id)
+  return { identityId: passkey?.identityId ?? null }
+}
+
+/** Whose passkey answered `passkeySignInOptions`, after its owner proved to it who they are; null for anything else. */
+export async function signInWithPasskey(
+  portal: Portal,
+  credential: string,
+  place: Place,
+): Promise<{ identityId: string; proof: SecondProof; signOuts: number } | null> {
+  return prove(portal, { subject: SIGN_IN, identityId: null }, credential, place)
+}
+
+/** How one of this person's passkeys answered `passkeySecondStepOptions`; null for anything else. */
+export async function provePasskey(
+  portal: Portal,
+  identityId: string,
+  credential: string,
+  place: Place,
+): Promise<SecondProof | null> {
+  const proved = await prove(portal, { subject: secondStepSubject(identityId), identityId }, credential, place)
+  return proved?.proof ?? null
+}
+
+/** `identityId` is whose passkey it must be; null asks the passkey, which must then have made sure of its owner. */
+async function prove(
+  portal: Portal,
+  { subject, identityId }: { subject: string; identityId: string | null },
+  credential: string,
+  place: Place,
+): Promise<{ identityId: string; proof: SecondProof; signOuts: number } | null> {
+  const response = readJson(credential, authentication) as AuthenticationResponseJSON | null
+  if (response === null || !offersPasskeys(portal)) return null
+  const { pool } = portal.storage
+  const passkey = await findPasskeyByCredential(pool, response.id)
+  if (passkey === null || !isRightPerson(passkey, identityId, response.response.userHandle ?? null)) return null
+  const owner = await findIdentity(portal.storage, passkey.identityId)
+  if (owner === null) return null
+
+  const { verifyAuthenticationResponse } = await import('@simplewebauthn/server')
+  const proved = await answered(portal, subject, async (expectations) =>
+    verifyAuthenticationResponse({
+      response,
+      ...expectations,
+      requireUserVerification: identityId === null,
+      // The counter is a condition of the update below, where two processes cannot both find it in order.
+      credential: { id: passkey.credentialId, publicKey: new Uint8Array(passkey.publicKey), counter: 0 },
+    }),
+  )
+  if (proved === null) return null
+
+  const { newCounter, credentialBackedUp, credentialDeviceType } = proved.authenticationInfo
+  const now = portal.clock()
+  if (!(await advancePasskeyCounter(pool, passkey.id, newCounter, credentialBackedUp, now))) {
+    await insertAuditEvents(
+      pool,
+      [{ kind: 'passkey_refused', identityId: owner.id, detail: passkey.name, ...place }],
+      now,
+    )
+    return null
+  }
+  return { identityId: owner.id, proof: proofBy(credentialDeviceType), signOuts: owner.signOuts }
+}
+
+/** A key that may leave its device is one that software holds (RFC 8176 §2); whether it may is all that is known of it. */
+function proofBy(deviceType: CredentialDeviceType): SecondProof {
+  return [deviceType === 'singleDevice' ? 'hwk' : 'swk', 'user']
+}
+
+function isRightPerson(passkey: PasskeyRow, identityId: string | null, userHandle: string | null): boolean {
+  if (identityId !== null && passkey.identityId !== identityId) return false
+  // A passkey that is asked for by its id may leave the handle out (WebAuthn §7.2).
+  return userHandle === null ? identityId !== null : userHandle === userHandleOf(passkey.identityId)
+}
+
+/** An answer that verifies and is the first one to its challenge. What a stranger makes up is refused before any store is written. */
+async function answered<T extends { verified: boolean }>(
+  portal: Portal,
+  subject: string,
+  verify: (expectations: {
+    expectedChallenge: (challenge: string) => boolean
+    expectedOrigin: string
+    expectedRPID: string
+  }) => Promise<T>,
+): Promise<T | null> {
+  let challenge: string | null = null
+  const result = await verify({
+    expectedChallenge(given) {
+      challenge = given
+      return isLivingChallenge(portal, given, subject)
+    },
+    expectedOrigin: portal.publicUrl,
+    expectedRPID: relyingPartyId(portal),
+    // The library throws plain errors for whatever is wrong with an answer, and asks no store.
+  }).catch(() => null)
+  if (result?.verified !== true || challenge === null) return null
+  return (await markChallengeAnswered(portal, challenge)) ? result : null
+}
+
+function requestOptions(
+  portal: Portal,
+  subject: string,
+  userVerification: 'required' | 'preferred',
+): PublicKeyCredentialRequestOptionsJSON {
+  return {
+    challenge: issueChallenge(portal, subject),
+    rpId: relyingPartyId(portal),
+    timeout: CHALLENGE_LIFE * 1000,
+    userVerification,
+  }
+}
+
+const SIGN_IN = 'sign-in'
+const secondStepSubject = (identityId: string) => `second-step ${identityId}`
+const enrolmentSubject = ({ id, identityId }: SignedInRow) => `enrolment ${identityId} ${id}`
+
+function descriptorOf({ credentialId, transports }: PasskeyRow) {
+  return { id: credentialId, type: 'public-key' as const, transports: transports as Transport[] }
+}
+
+type Transport = z.infer<typeof transport>
+
+function relyingPartyId({ publicUrl }: Portal): string {
+  return new URL(publicUrl).hostname
+}
+
+/** The identity's id in bytes: it says nothing about the person (WebAuthn §14.6.1). */
+function userHandleOf(identityId: string): string {
+  return Buffer.from(identityId.replaceAll('-', ''), 'hex').toString('base64url')
+}
+
+/** Null for what is not JSON of this shape. */
+function readJson<T>(text: string, shape: z.ZodType<T>): T | null {
+  if (text.length > LONGEST_CREDENTIAL) return null
+  try {
+    return shape.safeParse(JSON.parse(text)).data ?? null
+  } catch {
+    return null
+  }
+}
+
+const base64url = z.string().regex(/^[\w-]+$/)
+const transport = z.enum(['ble', 'cable', 'hybrid', 'internal', 'nfc', 'smart-card', 'usb'])
+const publicKeyCredential = z.object({
+  id: base64url.max(2000),
+  rawId: base64url,
+  type: z.literal('public-key'),
+  clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
+})
+const registration = publicKeyCredential.extend({
+  response: z.object({
+    clientDataJSON: base64url,
+    attestationObject: base64url,
+    // A way to reach the authenticator that nobody here knows is of no use later.
+    transports: z
+      .array(z.string())
+      .max(20)
+      .default([])
+      .transform((names) => names.filter((name) => transport.safeParse(name).success)),
+  }),
+})
+const authentication = publicKeyCredential.extend({
+  response: z.object({
+    clientDataJSON: base64url,
+    authenticatorData: base64url,
+    signature: base64url,
+    userHandle: base64url.nullish(),
+  }),
+})

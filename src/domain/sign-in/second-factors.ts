@@ -1,0 +1,328 @@
+import { insertAuditEvents } from '../../storage/audit.ts'
+import { lockIdentity } from '../../storage/identities.ts'
+import { insertPasskey, listPasskeys } from '../../storage/passkeys.ts'
+import { type Queryable, transaction } from '../../storage/postgres.ts'
+import { replaceRecoveryCodes } from '../../storage/recovery-codes.ts'
+import {
+  countSecondFactors as countFactorsIn,
+  deleteSecondFactor,
+  FACTOR_KINDS,
+  type FactorKind,
+  updateSecondFactorName,
+} from '../../storage/second-factors.ts'
+import { insertTotpKey, listTotpKeys } from '../../storage/totp-keys.ts'
+import type { SecondProof } from './authentication-context.ts'
+import type { AuditKind } from '../audit-events.ts'
+import { isKnownDevice } from './devices.ts'
+import { beginGuess } from '../limits/login-throttling.ts'
+import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
+import { queueMail } from '../mail-jobs.ts'
+import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
+import type { Place } from '../client-info.ts'
+import type { Portal } from '../services.ts'
+import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
+import type { Suspension } from '../limits/ip-blocks.ts'
+import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
+import { plainCode } from './typed-codes.ts'
+
+export { FACTOR_KINDS, type FactorKind }
+
+/** More than anybody has devices. */
+const MOST_FACTORS = 20
+export const LONGEST_FACTOR_NAME = 40
+/** In RFC 8176's words. A recovery code is a one-time password, too, only written down before. */
+const ONE_TIME_PASSWORD: SecondProof = ['otp']
+
+/** In the middle of a sentence. */
+export const FACTOR_WORDS: Record<FactorKind, string> = { totp: 'authenticator app', passkey: 'passkey' }
+
+export interface SecondFactor {
+  kind: FactorKind
+  id: string
+  name: string
+  createdAt: Date
+  lastUsedAt: Date | null
+}
+
+export interface SecondFactors {
+  /** The oldest first. */
+  factors: SecondFactor[]
+  recoveryCodesLeft: number
+}
+
+export async function countSecondFactors(portal: Portal, identityId: string): Promise<number> {
+  return countFactorsIn(portal.storage.pool, identityId)
+}
+
+/** True when a password alone does not sign this identity in. */
+export async function hasSecondFactor(portal: Portal, identityId: string): Promise<boolean> {
+  return (await countSecondFactors(portal, identityId)) > 0
+}
+
+export async function listSecondFactors(portal: Portal, identityId: string): Promise<SecondFactors> {
+  const { pool } = portal.storage
+  const [factors, recoveryCodesLeft] = await Promise.all([
+    factorsOf(pool, identityId),
+    countRecoveryCodes(pool, identityId),
+  ])
+  return { factors, recoveryCodesLeft }
+}
+
+/** What somebody answers when they are asked for their second factor: something typed, or a browser's answer in JSON. */
+export type SecondStepAnswer = { code: string } | { credential: string }
+
+/** Where a second step comes from. */
+export interface SecondStepAttempt {
+  identityId: string
+  answer: SecondStepAnswer
+  place: Place
+  /** The device of the browser, whoever used it before. */
+  deviceHash: Buffer | null
+  /** True for a person who is signed in and proves once more that it is them. */
+  isSignedIn?: boolean
+}
+
+export type SecondStepOutcome =
+  | { kind: 'proved'; proof: SecondProof }
+  /** `suspension` is what this very guess brought upon its address. */
+  | { kind: 'refused'; suspension: Suspension | null }
+  | { kind: 'throttled'; retryAt: Date; suspended: boolean }
+
+/**
+ * Checks a second step, whichever it is. Codes can be guessed. What a passkey signs cannot, but every wrong answer of it costs
+ * work and an audit event, too, so it counts in the same way.
+ */
+export async function proveSecondStep(
+  portal: Portal,
+  { identityId, answer, place, deviceHash, isSignedIn = false }: SecondStepAttempt,
+): Promise<SecondStepOutcome> {
+  const isKnown = await isKnownDevice(portal, identityId, deviceHash)
+  const guess = await beginGuess(portal, {
+    kind: 'second-factor',
+    account: identityId,
+    address: place.address,
+    knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
+  })
+  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
+  const proof =
+    'code' in answer
+      ? await proveCode(portal, identityId, answer.code, place)
+      : await provePasskey(portal, identityId, answer.credential, place)
+  if (proof === null) {
+    const [kind, detail] = isSignedIn
+      ? (['confirmation_refused', 'second-factor'] as const)
+      : (['second_factor_refused', null] as const)
+    await writeDown(portal.storage.pool, portal, kind, identityId, detail, place)
+    return { kind: 'refused', suspension: await guess.failed() }
+  }
+  await guess.succeeded()
+  return { kind: 'proved', proof }
+}
+
+/** The words a person reads when a name will not do; null when it will. */
+export function factorNameProblem(name: string): string | null {
+  const length = [...name.trim()].length
+  if (length === 0) return 'Give it a name, so that you know it again.'
+  return length > LONGEST_FACTOR_NAME ? `Use at most ${LONGEST_FACTOR_NAME} characters for the name.` : null
+}
+
+export type Added =
+  /**
+   * Whoever added it has also proved to have it. `recoveryCodes` were made because this is the first one; nobody can show
+   * them again.
+   */
+  { kind: 'added'; proof: SecondProof; recoveryCodes: string[] | null } | { kind: 'too-many' } | { kind: 'taken' }
+
+/** Adds the authenticator app that the key of `beginTotpEnrolment` was put into, once a code of it is right. */
+export async function addTotpKey(
+  portal: Portal,
+  signedIn: SignedInRow,
+  name: string,
+  typed: string,
+  place: Place,
+): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' } | Lapsed> {
+  const proof = await proveTotpEnrolment(portal, signedIn, plainCode(typed))
+  if (proof.kind !== 'proved') return proof
+  const change: Change = { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place }
+  return add(portal, signedIn, change, ONE_TIME_PASSWORD, async (db) => {
+    await insertTotpKey(db, { ...proof.key, name: change.name })
+    return true
+  })
+}
+
+/** Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. */
+export async function addPasskey(
+  portal: Portal,
+  signedIn: SignedInRow,
+  name: string,
+  credential: string,
+  place: Place,
+): Promise<Added | { kind: 'refused' } | Lapsed> {
+  const proved = await provePasskeyEnrolment(portal, signedIn, credential)
+  if (proved === null) return { kind: 'refused' }
+  const change: Change = { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, place }
+  return add(portal, signedIn, change, proved.proof, async (db) =>
+    insertPasskey(db, { ...proved.passkey, name: change.name }),
+  )
+}
+
+/** False when this identity has no such factor. */
+export async function renameSecondFactor(
+  portal: Portal,
+  signedIn: SignIn,
+  kind: FactorKind,
+  id: string,
+  name: string,
+): Promise<boolean | Lapsed> {
+  return whileSignedIn(portal, signedIn, 'fresh', (db) =>
+    updateSecondFactorName(db, kind, signedIn.identityId, id, name.trim()),
+  )
+}
+
+export type Removed =
+  /** With the last one the recovery codes go too: the password is all that is left. */
+  | { kind: 'removed'; wasLast: boolean }
+  | { kind: 'unknown' }
+  /** The password is too short to be all that is left. */
+  | { kind: 'password-too-short' }
+
+export async function removeSecondFactor(
+  portal: Portal,
+  signedIn: SignIn,
+  kind: FactorKind,
+  id: string,
+  place: Place,
+): Promise<Removed | Lapsed> {
+  const { identityId } = signedIn
+  return whileSignedIn<Removed>(portal, signedIn, 'fresh', async (db) => {
+    const identity = await lockIdentity(db, identityId)
+    const factors = await factorsOf(db, identityId)
+    const factor = factors.find((each) => each.kind === kind && each.id === id)
+    if (identity === null || factor === undefined) return { kind: 'unknown' }
+    const wasLast = factors.length === 1
+    if (wasLast && !identity.passwordStandsAlone) return { kind: 'password-too-short' }
+
+    await deleteSecondFactor(db, kind, identityId, id)
+    if (wasLast) await replaceRecoveryCodes(db, identityId, [], portal.clock())
+    await tell(portal, db, 'removed', { kind, name: factor.name, identityId, place })
+    return { kind: 'removed', wasLast }
+  })
+}
+
+/** Removes all of them, for somebody who has lost them and asked an operator. From then on the password is enough. */
+export async function resetSecondFactors(portal: Portal, identityId: string): Promise<void> {
+  await transaction(portal.storage.pool, async (db) => {
+    await lockIdentity(db, identityId)
+    await removeEverySecondFactorIn(portal, db, identityId, null)
+    await writeDown(db, portal, 'second_factors_reset', identityId, null, null)
+  })
+}
+
+/**
+ * The same in the caller's transaction, which holds the identity. It is also for an account whose address is proved for the
+ * first time by whoever resets its password: until then anybody could have put them there, and they would still be theirs.
+ */
+export async function removeEverySecondFactorIn(
+  portal: Portal,
+  db: Queryable,
+  identityId: string,
+  place: Place | null,
+): Promise<void> {
+  for (const { kind, id, name } of await factorsOf(db, identityId)) {
+    await deleteSecondFactor(db, kind, identityId, id)
+    await tell(portal, db, 'removed', { kind, name, identityId, place })
+  }
+  await replaceRecoveryCodes(db, identityId, [], portal.clock())
+}
+
+/** A new set in place of the old one, to be shown once. Null while there is no second factor that they could stand in for. */
+export async function renewRecoveryCodes(
+  portal: Portal,
+  signedIn: SignIn,
+  place: Place,
+): Promise<string[] | null | Lapsed> {
+  const { identityId } = signedIn
+  return whileSignedIn(portal, signedIn, 'fresh', async (db) => {
+    if ((await countFactorsIn(db, identityId)) === 0) return null
+    await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
+    return makeRecoveryCodesIn(db, portal, identityId)
+  })
+}
+
+/** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
+async function proveCode(portal: Portal, identityId: string, typed: string, place: Place): Promise<SecondProof | null> {
+  const code = plainCode(typed)
+  const isProved =
+    (await acceptTotpCode(portal, identityId, code)) || (await acceptRecoveryCode(portal, identityId, code, place))
+  return isProved ? ONE_TIME_PASSWORD : null
+}
+
+async function factorsOf(db: Queryable, identityId: string): Promise<SecondFactor[]> {
+  const totpKeys = await listTotpKeys(db, identityId)
+  const passkeys = await listPasskeys(db, identityId)
+  return [
+    ...totpKeys.map((key) => ({ kind: 'totp' as const, ...key })),
+    ...passkeys.map((passkey) => ({ kind: 'passkey' as const, ...passkey })),
+  ]
+    .map(({ kind, id, name, createdAt, lastUsedAt }) => ({ kind, id, name, createdAt, lastUsedAt }))
+    .toSorted((a, b) => Number(a.createdAt) - Number(b.createdAt))
+}
+
+async function acceptRecoveryCode(portal: Portal, identityId: string, code: string, place: Place): Promise<boolean> {
+  return transaction(portal.storage.pool, async (db) => {
+    const isUsed = await useRecoveryCodeIn(db, portal, identityId, code)
+    if (isUsed) await writeDown(db, portal, 'recovery_code_used', identityId, null, place)
+    return isUsed
+  })
+}
+
+interface Change {
+  kind: FactorKind
+  name: string
+  identityId: string
+  /** Null for an operator. */
+  place: Place | null
+}
+
+/** `insert` answers false when another account has what it would insert. */
+async function add(
+  portal: Portal,
+  signedIn: SignIn,
+  change: Change,
+  proof: SecondProof,
+  insert: (db: Queryable) => Promise<boolean>,
+): Promise<Added | Lapsed> {
+  const { identityId } = change
+  return whileSignedIn<Added>(portal, signedIn, 'fresh', async (db) => {
+    const before = await countFactorsIn(db, identityId)
+    if (before >= MOST_FACTORS) return { kind: 'too-many' }
+    if (!(await insert(db))) return { kind: 'taken' }
+    await tell(portal, db, 'added', change)
+    const recoveryCodes = before === 0 ? await makeRecoveryCodesIn(db, portal, identityId) : null
+    return { kind: 'added', proof, recoveryCodes }
+  })
+}
+
+/** In the person's history, and by mail. */
+async function tell(
+  portal: Portal,
+  db: Queryable,
+  what: 'added' | 'removed',
+  { kind, name, identityId, place }: Change,
+): Promise<void> {
+  const factor = `${FACTOR_WORDS[kind]} “${name}”`
+  await writeDown(db, portal, `second_factor_${what}`, identityId, factor, place)
+  const at = portal.clock().toISOString()
+  await queueMail(portal, { kind: `second-factor-${what}`, identityId, factor, place, at }, db)
+}
+
+async function writeDown(
+  db: Queryable,
+  portal: Portal,
+  kind: AuditKind,
+  identityId: string,
+  detail: string | null,
+  place: Place | null,
+): Promise<void> {
+  await insertAuditEvents(db, [{ kind, identityId, detail, actor: portal.operator, ...place }], portal.clock())
+}

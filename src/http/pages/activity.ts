@@ -1,0 +1,47 @@
+import type { Request, Response } from 'express'
+import { type Happening, listHappenings } from '../../domain/activity.ts'
+import { browserInWords } from '../../domain/user-agents.ts'
+import { addressInWords } from '../../domain/geoip.ts'
+import type { Portal } from '../../domain/services.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { render } from '../page.ts'
+import { dayInWords, timeInWords } from '../../domain/time-words.ts'
+
+const PAGE_LENGTH = 50
+
+/** GET /activity */
+export async function listActivity(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const before =
+    typeof req.query['before'] === 'string' && /^\d{1,18}$/.test(req.query['before']) ? req.query['before'] : null
+  const happenings = await listHappenings(portal, signedInOf(req).identityId, PAGE_LENGTH + 1, before)
+  const now = portal.clock()
+
+  const shown = happenings.slice(0, PAGE_LENGTH)
+  const days = Map.groupBy(shown, (happening) => dayInWords(happening.at, now))
+  await render(
+    req,
+    res,
+    'activity/index',
+    { title: 'Activity', nav: 'activity' },
+    {
+      days: [...days].map(([label, ofDay]) => ({
+        label,
+        events: ofDay.map((happening) => shape(portal, happening, now)),
+      })),
+      olderHref: happenings.length > PAGE_LENGTH ? `/activity?before=${shown.at(-1)?.id}` : null,
+    },
+  )
+}
+
+function shape(portal: Portal, happening: Happening, now: Date) {
+  const browser = happening.browser === null ? null : browserInWords(happening.browser)
+  const address = happening.address === null ? null : addressInWords(portal, happening.address)
+  return {
+    time: timeInWords(happening.at, now),
+    sentence: happening.sentence,
+    place: [browser, address].filter((part) => part !== null).join(', ') || null,
+    tone: happening.tone,
+    reference: happening.familyId,
+  }
+}

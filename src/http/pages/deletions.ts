@@ -1,0 +1,63 @@
+import type { Request, Response } from 'express'
+import { deleteOwnAccount } from '../../domain/accounts/deletions.ts'
+import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
+import { keyOf } from '../../domain/limits/login-keys.ts'
+import type { Portal } from '../../domain/services.ts'
+import { addSeconds } from '../../domain/time.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
+import { destroySession } from '../middleware/session.ts'
+import { render } from '../page.ts'
+import { type TimeWords, timeInWords } from '../../domain/time-words.ts'
+
+/** GET /settings/deletion */
+export async function newDeletion(req: Request, res: Response): Promise<void> {
+  await show(req, res, '', null)
+}
+
+/** POST /settings/deletion */
+export async function createDeletion(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const signedIn = signedInOf(req)
+  const { username } = signedIn
+  const typed = textField(req.body, 'username')
+  if (keyOf(typed) !== keyOf(username)) {
+    res.status(422)
+    return show(req, res, typed, 'That is not your user name.')
+  }
+  const erasedFrom = await deleteOwnAccount(portal, signedIn, req.place)
+  if (isLapsed(erasedFrom)) return askToSignIn(req, res)
+  logEvent(req, 'deletion_requested')
+  await destroySession(req, res)
+  req.signedIn = null
+  // Of two who pressed at once one has deleted it, and the other has nothing to say about it.
+  if (erasedFrom === null) return res.redirect(303, '/login')
+  await render(
+    req,
+    res,
+    'deletions/created',
+    { title: 'Your account is deleted', narrow: true },
+    { time: endOfGrace(portal, erasedFrom) },
+  )
+}
+
+async function show(req: Request, res: Response, typed: string, problem: string | null): Promise<void> {
+  const portal = portalOf(req)
+  const { username } = signedInOf(req)
+  const erasedFrom = addSeconds(portal.clock(), portal.lifetimes.deletionGrace)
+  await render(
+    req,
+    res,
+    'deletions/new',
+    { title: 'Delete your account', narrow: true },
+    { username, typed, problem, time: endOfGrace(portal, erasedFrom) },
+  )
+}
+
+/** Null where people have no time to think it over. */
+function endOfGrace(portal: Portal, erasedFrom: Date): TimeWords | null {
+  const now = portal.clock()
+  return erasedFrom > now ? timeInWords(erasedFrom, now) : null
+}

@@ -1,0 +1,82 @@
+import type { Request, Response } from 'express'
+import { readableAddress } from '../../domain/identities/emails.ts'
+import { askForAddressProof, lookAtAddressProof, proveAddress } from '../../domain/accounts/email-proofs.ts'
+import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { optionalField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
+import { redirectWith, takeNotice } from '../flash-messages.ts'
+import { render } from '../page.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { withReturnTo } from './sessions.ts'
+
+type ProofRequest = Request<{ token: string }>
+
+/** GET /verify-email */
+export async function showEmailVerification(req: Request, res: Response): Promise<void> {
+  const { email, emailVerified } = signedInOf(req)
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  await render(
+    req,
+    res,
+    'email-verifications/show',
+    { title: 'Your address', narrow: true, notice: takeNotice(req, res) },
+    { email: readableAddress(email), emailVerified, returnTo },
+  )
+}
+
+/** POST /verify-email: sends the link again. */
+export async function createVerificationMail(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  if (isLapsed(await askForAddressProof(portal, signedInOf(req)))) return askToSignIn(req, res)
+  logEvent(req, 'address_proof_asked')
+  redirectWith(req, res, 'verification-sent', withReturnTo('/verify-email', returnTo))
+}
+
+/** GET /verify-email/:token: asks, and does nothing, because mail scanners open links too. */
+export async function newEmailVerification(req: ProofRequest, res: Response): Promise<void> {
+  const proof = await lookAtAddressProof(portalOf(req), req.params.token)
+  if (proof === null) return showDeadLink(req, res)
+  const title = proof.kind === 'change' ? 'Change your address' : 'Confirm your address'
+  await render(
+    req,
+    res,
+    'email-verifications/new',
+    { title, narrow: true },
+    {
+      ...proof,
+      email: readableAddress(proof.email),
+      token: req.params.token,
+    },
+  )
+}
+
+/** POST /verify-email/:token */
+export async function createEmailVerification(req: ProofRequest, res: Response): Promise<void> {
+  const outcome = await proveAddress(portalOf(req), req.params.token, req.place)
+  switch (outcome.kind) {
+    case 'confirmed':
+    case 'changed':
+      logEvent(req, `address_${outcome.kind}`, { identityId: outcome.identityId })
+      return redirectWith(req, res, `address-${outcome.kind}`, req.signedIn ? '/settings' : '/login')
+    case 'taken':
+      res.status(409)
+      return render(req, res, 'email-verifications/taken', { title: 'This address is in use', narrow: true }, {})
+    case 'dead':
+      return showDeadLink(req, res)
+  }
+}
+
+async function showDeadLink(req: ProofRequest, res: Response): Promise<void> {
+  const { signedIn } = req
+  res.status(404)
+  await render(
+    req,
+    res,
+    'email-verifications/dead',
+    { title: 'This link does not work', narrow: true },
+    { email: signedIn ? readableAddress(signedIn.email) : null, emailVerified: signedIn?.emailVerified ?? false },
+  )
+}

@@ -1,0 +1,208 @@
+import type { Request, Response } from 'express'
+import { readableAddress } from '../../domain/identities/emails.ts'
+import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
+import { hasSecondFactor } from '../../domain/sign-in/second-factors.ts'
+import {
+  cancelInteraction,
+  confirmInteraction,
+  type Interaction,
+  type InteractionContext,
+  type InteractionRequest,
+  keepAccount,
+  OTHER_ACCOUNT,
+  resolveInteraction,
+} from '../../oidc/interactions.ts'
+import { contextOf } from '../context.ts'
+import { sendsCookies } from '../cookie-check.ts'
+import { keepForm } from '../middleware/error-page.ts'
+import { render } from '../page.ts'
+import { safeReturnTo } from '../return-to.ts'
+import type { WaitWords } from '../too-many-attempts.ts'
+import { showRegistration } from './registrations.ts'
+import { missingCode, problemOf, showSecondStep, takeSecondStep } from './second-steps.ts'
+import { showSignIn, withReturnTo } from './sessions.ts'
+
+type InteractionPageRequest = Request<{ uid: string }>
+
+/** GET /interaction/:uid */
+export async function showInteraction(req: InteractionPageRequest, res: Response): Promise<void> {
+  const { portal } = contextOf(req)
+  const interaction = await resolveInteraction(interactionContextOf(req), requestOf(req, res))
+  switch (interaction.kind) {
+    case 'continue':
+      return res.redirect(303, interaction.url)
+    case 'sign-in': {
+      const isOther = req.query[OTHER_ACCOUNT] !== undefined
+      const login = interaction.loginHint || (isOther ? '' : (req.signedIn?.username ?? ''))
+      return showSignIn(req, res, { login, returnTo: safeReturnTo(req.originalUrl, portal.publicUrl) })
+    }
+    case 'step-up':
+      return showStepUp(req, res, interaction, null)
+    case 'select-account': {
+      const { appName, signedIn } = interaction
+      return render(
+        req,
+        res,
+        'interactions/select-account',
+        { title: 'Choose an account', narrow: true },
+        {
+          appName,
+          username: signedIn.username,
+          email: signedIn.email,
+          action: addressOf(req, '/account'),
+          otherHref: otherAccountHref(req),
+          cancelAction: addressOf(req, '/cancellation'),
+        },
+      )
+    }
+    case 'register':
+      return showRegistration(req, res, {
+        returnTo: safeReturnTo(req.originalUrl, portal.publicUrl),
+        loginHref: otherAccountHref(req),
+      })
+    case 'confirm': {
+      const { appName, destination } = interaction
+      return render(
+        req,
+        res,
+        'interactions/confirm',
+        { title: `Continue to ${appName}`, narrow: true },
+        {
+          appName,
+          destination,
+          username: req.signedIn?.username ?? '',
+          action: addressOf(req, '/confirmation'),
+          cancelAction: addressOf(req, '/cancellation'),
+        },
+      )
+    }
+    case 'address': {
+      const { appName, email } = interaction
+      const cancelAction = addressOf(req, '/cancellation')
+      return render(
+        req,
+        res,
+        'interactions/address',
+        { title: 'Confirm your address first', narrow: true },
+        { appName, email: readableAddress(email), here: req.originalUrl, cancelAction },
+      )
+    }
+    case 'lost':
+      // Somebody who is signed in needs no form: making the request again takes them where they were going.
+      if (req.signedIn && interaction.restart !== null) return res.redirect(303, interaction.restart)
+      return showLost(req, res, interaction.appName, interaction.restart)
+  }
+}
+
+/** POST /interaction/:uid/second-factor: one more proof, by whoever is signed in, for the app that asks for it. */
+export async function createStepUp(req: InteractionPageRequest, res: Response): Promise<void> {
+  const here = addressOf(req)
+  const interaction = await resolveInteraction(interactionContextOf(req), requestOf(req, res))
+  if (interaction.kind === 'continue') return res.redirect(303, interaction.url)
+  if (interaction.kind !== 'step-up') return res.redirect(303, here)
+  const missing = missingCode(req)
+  if (missing !== null) {
+    res.status(422)
+    return showStepUp(req, res, interaction, missing)
+  }
+  const act = async () => {
+    const next = await takeSecondStep(req, res, proofOf(interaction.signedIn), here)
+    if (next !== null) return res.redirect(303, next)
+    await showStepUp(req, res, interaction, problemOf(req))
+  }
+  await keepForm(req, res, act, (wait) => showStepUp(req, res, interaction, null, wait))
+}
+
+/** POST /interaction/:uid/account: the person goes on with the account that is signed in. */
+export async function createAccountChoice(req: InteractionPageRequest, res: Response): Promise<void> {
+  await leadOn(req, res, await keepAccount(interactionContextOf(req), requestOf(req, res)))
+}
+
+/** POST /interaction/:uid/confirmation */
+export async function createConfirmation(req: InteractionPageRequest, res: Response): Promise<void> {
+  await leadOn(req, res, await confirmInteraction(interactionContextOf(req), requestOf(req, res)))
+}
+
+/** POST /interaction/:uid/cancellation */
+export async function createCancellation(req: InteractionPageRequest, res: Response): Promise<void> {
+  await leadOn(req, res, await cancelInteraction(interactionContextOf(req), requestOf(req, res)))
+}
+
+/** Asks for the second factor, or says how to get one. */
+async function showStepUp(
+  req: InteractionPageRequest,
+  res: Response,
+  { appName, signedIn }: Extract<Interaction, { kind: 'step-up' }>,
+  problem: string | null,
+  wait: WaitWords | null = null,
+): Promise<void> {
+  const { portal } = contextOf(req)
+  const { identityId, username } = signedIn
+  const returnTo = addressOf(req)
+  const cancelAction = addressOf(req, '/cancellation')
+  if (await hasSecondFactor(portal, identityId)) {
+    return showSecondStep(req, res, {
+      identityId,
+      action: addressOf(req, '/second-factor'),
+      cancelHref: null,
+      cancelAction,
+      reason: `${appName} asks for your second factor, ${username}.`,
+      problem,
+      wait,
+      returnTo,
+    })
+  }
+  await render(
+    req,
+    res,
+    'interactions/no-second-factor',
+    { title: 'A second factor is needed', narrow: true },
+    { appName, setUpHref: withReturnTo('/settings/second-factors', returnTo), cancelAction },
+  )
+}
+
+function interactionContextOf(req: Request): InteractionContext {
+  const { portal, provider } = contextOf(req)
+  return { portal, provider: provider() }
+}
+
+function requestOf(req: InteractionPageRequest, res: Response): InteractionRequest {
+  return { req, res, uid: req.params.uid, search: searchOf(req) }
+}
+
+/** The page of this interaction, or where a form of it goes. The query comes along, because the request may travel in it. */
+function addressOf(req: InteractionPageRequest, act = ''): string {
+  const search = searchOf(req)
+  return `/interaction/${encodeURIComponent(req.params.uid)}${act}${search === '' ? '' : `?${search}`}`
+}
+
+/** The page of this interaction on which the person signs in with another account. */
+function otherAccountHref(req: InteractionPageRequest): string {
+  const here = addressOf(req)
+  return `${here}${here.includes('?') ? '&' : '?'}${OTHER_ACCOUNT}=1`
+}
+
+function searchOf(req: Request): string {
+  return req.originalUrl.split('?')[1] ?? ''
+}
+
+async function leadOn(req: InteractionPageRequest, res: Response, url: string | null): Promise<void> {
+  if (url === null) return showLost(req, res, null, null)
+  res.redirect(303, url)
+}
+
+async function showLost(
+  req: InteractionPageRequest,
+  res: Response,
+  appName: string | null,
+  continueHref: string | null,
+): Promise<void> {
+  res.status(400)
+  await render(
+    req,
+    res,
+    'interactions/lost',
+    { title: 'This sign-in is over', narrow: true },
+    { appName, continueHref, keepsCookies: sendsCookies(req), reference: req.requestId },
+  )
+}

@@ -1,0 +1,53 @@
+import type { Request, Response } from 'express'
+import { browserInWords } from '../../domain/user-agents.ts'
+import { LONGEST_CREDENTIAL, offersPasskeys, passkeyEnrolmentOptions } from '../../domain/sign-in/passkeys.ts'
+import { addPasskey, factorNameProblem, LONGEST_FACTOR_NAME } from '../../domain/sign-in/second-factors.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
+import { notFound } from '../http-errors.ts'
+import { render } from '../page.ts'
+import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
+
+/** GET /settings/second-factors/passkey/new */
+export async function newPasskey(req: Request, res: Response): Promise<void> {
+  if (!offersPasskeys(portalOf(req))) throw notFound()
+  const name = browserInWords(req.place.browser).slice(0, LONGEST_FACTOR_NAME)
+  await show(req, res, { name, problem: null, returnTo: returnToIn(req) })
+}
+
+/** POST /settings/second-factors/passkey */
+export async function createPasskey(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  if (!offersPasskeys(portal)) throw notFound()
+  const name = textField(req.body, 'name')
+  const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
+  const returnTo = returnToIn(req)
+  const refuse = async (problem: string) => {
+    res.status(422)
+    return show(req, res, { name, problem, returnTo })
+  }
+
+  const nameProblem = factorNameProblem(name)
+  if (nameProblem !== null) return refuse(nameProblem)
+  const outcome = await addPasskey(portal, signedInOf(req), name, credential, req.place)
+  switch (outcome.kind) {
+    case 'refused':
+      return refuse('That did not make a passkey. Try again.')
+    case 'lapsed':
+      return askToSignIn(req, res)
+    case 'added':
+      return leadOnFromAdding(req, res, outcome, returnTo)
+    default:
+      return refuse(ADDITION_PROBLEMS[outcome.kind])
+  }
+}
+
+async function show(
+  req: Request,
+  res: Response,
+  form: { name: string; problem: string | null; returnTo: string | null },
+): Promise<void> {
+  const options = JSON.stringify(await passkeyEnrolmentOptions(portalOf(req), signedInOf(req)))
+  await render(req, res, 'passkeys/new', { title: 'Add a passkey', narrow: true }, { ...form, options })
+}

@@ -1,0 +1,78 @@
+import type { Request, Response } from 'express'
+import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
+import { newPasswordLength } from '../../domain/accounts/new-passwords.ts'
+import { changePassword } from '../../domain/accounts/password-changes.ts'
+import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent, logSuspension } from '../event-log.ts'
+import { passwordField } from '../form-fields.ts'
+import { deviceOf } from '../middleware/device.ts'
+import { askToSignIn } from '../middleware/identity.ts'
+import { redirectWith } from '../flash-messages.ts'
+import { keepForm } from '../middleware/error-page.ts'
+import { TooManyGuesses } from '../http-errors.ts'
+import { render } from '../page.ts'
+import type { WaitWords } from '../too-many-attempts.ts'
+import { enter } from './sessions.ts'
+
+/** GET /settings/password */
+export async function newPasswordChange(req: Request, res: Response): Promise<void> {
+  await show(req, res, {})
+}
+
+/** POST /settings/password */
+export async function createPasswordChange(req: Request, res: Response): Promise<void> {
+  const signedIn = signedInOf(req)
+  const current = passwordField(req.body, 'current_password')
+  const password = passwordField(req.body, 'password')
+  const confirmation = passwordField(req.body, 'password_confirmation')
+  const problems = {
+    // Not a guess, so it is not counted as one.
+    ...(current === '' && { current_password: 'Enter your current password.' }),
+    ...(password === '' && { password: 'Enter a new password.' }),
+    ...(password !== confirmation && { password_confirmation: 'The two passwords are not the same.' }),
+  }
+  if (Object.keys(problems).length > 0) return show(req, res, problems)
+
+  const act = async () => {
+    const typed = { current, password, place: req.place, deviceHash: deviceOf(req) }
+    const outcome = await changePassword(portalOf(req), signedIn, typed)
+    switch (outcome.kind) {
+      case 'changed': {
+        logEvent(req, 'password_changed')
+        const next = await enter(req, res, proofOf(signedIn), '/settings')
+        return next === '/settings' ? redirectWith(req, res, 'password-changed', next) : askToSignIn(req, res)
+      }
+      case 'lapsed':
+        return askToSignIn(req, res)
+      case 'throttled':
+        throw new TooManyGuesses(outcome, portalOf(req).clock())
+      case 'wrong-credentials':
+        logSuspension(req, outcome.suspension)
+        logEvent(req, 'password_change_refused')
+        return show(req, res, { current_password: 'That is not your password.' })
+      case 'refused':
+        return show(req, res, { password: outcome.problem }, outcome.verdict)
+    }
+  }
+  await keepForm(req, res, act, (wait) => show(req, res, {}, null, wait))
+}
+
+async function show(
+  req: Request,
+  res: Response,
+  problems: Record<string, string>,
+  verdict: PasswordVerdict | null = null,
+  wait: WaitWords | null = null,
+): Promise<void> {
+  if (Object.keys(problems).length > 0) res.status(422)
+  const { username: owner, identityId } = signedInOf(req)
+  const minimumLength = await newPasswordLength(portalOf(req), identityId)
+  await render(
+    req,
+    res,
+    'password-changes/new',
+    { title: 'Change your password', narrow: true },
+    { owner, problems, verdict, wait, minimumLength },
+  )
+}

@@ -1,0 +1,117 @@
+import type { Request, Response } from 'express'
+import { newPasswordLength } from '../../domain/accounts/new-passwords.ts'
+import {
+  askForPasswordReset,
+  lookAtPasswordReset,
+  recoveryProblem,
+  resetPassword,
+} from '../../domain/accounts/password-resets.ts'
+import { admitRecovery } from '../../domain/limits/login-throttling.ts'
+import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
+import { portalOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { passwordField, pastedField } from '../form-fields.ts'
+import { redirectWith } from '../flash-messages.ts'
+import { keepForm } from '../middleware/error-page.ts'
+import { TooManyGuesses } from '../http-errors.ts'
+import { render } from '../page.ts'
+import type { WaitWords } from '../too-many-attempts.ts'
+
+type ResetRequest = Request<{ token: string }>
+
+/** GET /forgot-password */
+export async function newForgottenPassword(req: Request, res: Response): Promise<void> {
+  await showForgotten(req, res, '')
+}
+
+/** POST /forgot-password: the same answer and the same work, whoever has this address. */
+export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
+  const login = pastedField(req.body, 'email')
+  const portal = portalOf(req)
+  const problem = recoveryProblem(login)
+  if (problem !== null) {
+    res.status(422)
+    return showForgotten(req, res, login, { email: problem })
+  }
+  const act = async () => {
+    const admission = await admitRecovery(portal, req.place.address)
+    if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
+    await askForPasswordReset(portal, login, req.place)
+    logEvent(req, 'password_reset_asked')
+    return render(req, res, 'password-resets/asked', { title: 'Look into your mail', narrow: true }, {})
+  }
+  await keepForm(req, res, act, (wait) => showForgotten(req, res, login, {}, wait))
+}
+
+/** GET /reset-password/:token: asks for the password, and does nothing. */
+export async function newPasswordReset(req: ResetRequest, res: Response): Promise<void> {
+  await showReset(req, res, {})
+}
+
+/** POST /reset-password/:token */
+export async function createPasswordReset(req: ResetRequest, res: Response): Promise<void> {
+  const { token } = req.params
+  const password = passwordField(req.body, 'password')
+  if (password !== passwordField(req.body, 'password_confirmation')) {
+    return showReset(req, res, { password_confirmation: 'The two passwords are not the same.' })
+  }
+  const act = async () => {
+    const outcome = await resetPassword(portalOf(req), token, password, req.place)
+    switch (outcome.kind) {
+      case 'reset':
+        logEvent(req, 'password_reset', { identityId: outcome.identityId })
+        return redirectWith(req, res, 'password-reset', '/login')
+      case 'throttled':
+        throw new TooManyGuesses(outcome, portalOf(req).clock())
+      case 'refused':
+        return showReset(req, res, { password: outcome.problem }, outcome.verdict)
+      case 'dead':
+        return showDeadLink(req, res)
+    }
+  }
+  await keepForm(req, res, act, (wait) => showReset(req, res, {}, null, wait))
+}
+
+async function showForgotten(
+  req: Request,
+  res: Response,
+  email: string,
+  problems: Record<string, string> = {},
+  wait: WaitWords | null = null,
+): Promise<void> {
+  await render(
+    req,
+    res,
+    'password-resets/forgotten',
+    { title: 'Forgotten password', narrow: true },
+    { email, problems, wait },
+  )
+}
+
+async function showReset(
+  req: ResetRequest,
+  res: Response,
+  problems: Record<string, string>,
+  verdict: PasswordVerdict | null = null,
+  wait: WaitWords | null = null,
+): Promise<void> {
+  const portal = portalOf(req)
+  const { token } = req.params
+  const owner = await lookAtPasswordReset(portal, token)
+  if (owner === null) return showDeadLink(req, res)
+  if (Object.keys(problems).length > 0) res.status(422)
+  // Second factors of an address that nobody has proved do not outlive the reset, so they do not make up for a short one.
+  const minimumLength = owner.emailVerified ? await newPasswordLength(portal, owner.id) : portal.policy.passwordLength
+  await render(
+    req,
+    res,
+    'password-resets/new',
+    { title: 'Choose a new password', narrow: true },
+    { token, owner: owner.username, problems, verdict, wait, minimumLength },
+  )
+}
+
+async function showDeadLink(req: Request<{ token: string }>, res: Response): Promise<void> {
+  res.status(404)
+  await render(req, res, 'password-resets/dead', { title: 'This link does not work', narrow: true }, {})
+}

@@ -1,0 +1,50 @@
+import type { Request, Response } from 'express'
+import { portalOf, signedInOf } from '../context.ts'
+import { optionalField, passwordField } from '../form-fields.ts'
+import { keepForm } from '../middleware/error-page.ts'
+import { render } from '../page.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import type { WaitWords } from '../too-many-attempts.ts'
+import { enterWithPassword, passkeyQuestion } from './sessions.ts'
+
+/** GET /reauthentication */
+export async function newReauthentication(req: Request, res: Response): Promise<void> {
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  await show(req, res, null, returnTo)
+}
+
+/** POST /reauthentication: the same person signs in again, in the same browser. */
+export async function createReauthentication(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const signedIn = signedInOf(req)
+  const password = passwordField(req.body, 'password')
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+
+  if (password === '') {
+    res.status(422)
+    return show(req, res, 'Enter your password.', returnTo)
+  }
+  const act = async () => {
+    const next = await enterWithPassword(req, res, signedIn.username, password, returnTo ?? '/settings', signedIn.id)
+    if (next !== null) return res.redirect(303, next)
+    await show(req, res, 'That is not your password.', returnTo)
+  }
+  await keepForm(req, res, act, (wait) => show(req, res, null, returnTo, wait))
+}
+
+async function show(
+  req: Request,
+  res: Response,
+  problem: string | null,
+  returnTo: string | null,
+  wait: WaitWords | null = null,
+): Promise<void> {
+  const { username } = signedInOf(req)
+  await render(
+    req,
+    res,
+    'reauthentications/new',
+    { title: 'Confirm that it is you', narrow: true },
+    { username, problem, wait, returnTo, passkeyOptions: passkeyQuestion(portalOf(req)) },
+  )
+}

@@ -1,0 +1,42 @@
+import type { Request, Response } from 'express'
+import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
+import { listSecondFactors, renewRecoveryCodes } from '../../domain/sign-in/second-factors.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { askToSignIn } from '../middleware/identity.ts'
+import { render } from '../page.ts'
+import { appNameOf } from './sessions.ts'
+
+/** GET /settings/second-factors/recovery-codes/new */
+export async function newRecoveryCodes(req: Request, res: Response): Promise<void> {
+  const { factors, recoveryCodesLeft } = await listSecondFactors(portalOf(req), signedInOf(req).identityId)
+  if (factors.length === 0) return res.redirect(303, '/settings/second-factors')
+  await render(req, res, 'recovery-codes/new', { title: 'New recovery codes', narrow: true }, { recoveryCodesLeft })
+}
+
+/** POST /settings/second-factors/recovery-codes */
+export async function createRecoveryCodes(req: Request, res: Response): Promise<void> {
+  const signedIn = signedInOf(req)
+  const codes = await renewRecoveryCodes(portalOf(req), signedIn, req.place)
+  if (isLapsed(codes)) return askToSignIn(req, res)
+  if (codes === null) return res.redirect(303, '/settings/second-factors')
+  logEvent(req, 'recovery_codes_made', { identityId: signedIn.identityId })
+  await showRecoveryCodes(req, res, codes, null)
+}
+
+/** The only time anybody sees them. */
+export async function showRecoveryCodes(
+  req: Request,
+  res: Response,
+  codes: string[],
+  returnTo: string | null,
+): Promise<void> {
+  const { host } = new URL(portalOf(req).publicUrl)
+  await render(
+    req,
+    res,
+    'recovery-codes/show',
+    { title: 'Your recovery codes', narrow: true },
+    { codes, host, username: signedInOf(req).username, returnTo, appName: await appNameOf(req, returnTo) },
+  )
+}

@@ -1,0 +1,101 @@
+import type { Request, Response } from 'express'
+import { admitRegistration } from '../../domain/limits/login-throttling.ts'
+import { proofByPassword } from '../../domain/sign-in/identity-sessions.ts'
+import { examineRegistration, register, type RegistrationProblems } from '../../domain/identities/identities.ts'
+import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
+import { portalOf } from '../context.ts'
+import { nextAfterCookie } from '../cookie-check.ts'
+import { logEvent } from '../event-log.ts'
+import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
+import { keepForm } from '../middleware/error-page.ts'
+import { TooManyGuesses } from '../http-errors.ts'
+import { render } from '../page.ts'
+import { cancelActionOf, isInteraction, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import type { WaitWords } from '../too-many-attempts.ts'
+import { appNameOf, enter, withReturnTo } from './sessions.ts'
+
+/** GET /register */
+export async function newRegistration(req: Request, res: Response): Promise<void> {
+  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  // In an interaction, who is signed in may be asked for another account.
+  if (req.signedIn && !isInteraction(returnTo)) return res.redirect(303, returnTo ?? '/dashboard')
+  await showRegistration(req, res, { returnTo })
+}
+
+/** The empty form. `loginHref` is for those who have an account. */
+export async function showRegistration(
+  req: Request,
+  res: Response,
+  form: { returnTo: string | null; loginHref?: string },
+): Promise<void> {
+  await show(req, res, { values: { username: '', email: '' }, problems: {}, verdict: null, ...form })
+}
+
+/** POST /register */
+export async function createRegistration(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const registration = {
+    username: textField(req.body, 'username'),
+    email: pastedField(req.body, 'email'),
+    password: passwordField(req.body, 'password'),
+  }
+  const isConfirmed = registration.password === passwordField(req.body, 'password_confirmation')
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  const form = { values: registration, returnTo }
+
+  const act = async () => {
+    // Every form counts, whatever comes of it, before anything that costs.
+    const admission = await admitRegistration(portal, req.place.address)
+    if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
+    if (!isConfirmed) {
+      const { problems, verdict } = await examineRegistration(portal, registration, req.place)
+      const password_confirmation = 'The two passwords are not the same.'
+      res.status(422)
+      return show(req, res, { ...form, problems: { ...problems, password_confirmation }, verdict })
+    }
+    const outcome = await register(portal, registration, req.place)
+    if (outcome.kind === 'refused') {
+      res.status(422)
+      return show(req, res, { ...form, ...outcome })
+    }
+    logEvent(req, 'registered', { identityId: outcome.identity.id })
+    const proof = proofByPassword(outcome.identity)
+    const next = await enter(req, res, proof, returnTo ?? '/dashboard')
+    return res.redirect(303, nextAfterCookie(req, next ?? withReturnTo('/login', returnTo)))
+  }
+  await keepForm(req, res, act, (wait) => show(req, res, { ...form, problems: {}, verdict: null, wait }))
+}
+
+interface Form {
+  values: { username: string; email: string }
+  problems: RegistrationProblems & { password_confirmation?: string }
+  /** On the password that was sent, whatever is wrong. */
+  verdict: PasswordVerdict | null
+  returnTo: string | null
+  loginHref?: string
+  wait?: WaitWords
+}
+
+async function show(
+  req: Request,
+  res: Response,
+  { values: { username, email }, problems, verdict, returnTo, loginHref, wait }: Form,
+): Promise<void> {
+  await render(
+    req,
+    res,
+    'registrations/new',
+    { title: 'Create an account', narrow: true },
+    {
+      values: { username, email },
+      problems,
+      verdict,
+      returnTo,
+      wait: wait ?? null,
+      appName: await appNameOf(req, returnTo),
+      loginHref: loginHref ?? withReturnTo('/login', returnTo),
+      cancelAction: cancelActionOf(returnTo),
+      minimumLength: portalOf(req).policy.passwordLength,
+    },
+  )
+}

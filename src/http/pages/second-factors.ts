@@ -1,0 +1,171 @@
+import type { Request, Response } from 'express'
+import { withSecondProof } from '../../domain/sign-in/authentication-context.ts'
+import { isLapsed, proofOf } from '../../domain/sign-in/identity-sessions.ts'
+import { findIdentity } from '../../domain/identities/identities.ts'
+import { offersPasskeys } from '../../domain/sign-in/passkeys.ts'
+import {
+  type Added,
+  factorNameProblem,
+  FACTOR_KINDS,
+  FACTOR_WORDS,
+  listSecondFactors,
+  removeSecondFactor,
+  renameSecondFactor,
+  type SecondFactor,
+} from '../../domain/sign-in/second-factors.ts'
+import { timeInWords } from '../../domain/time-words.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { logEvent } from '../event-log.ts'
+import { optionalField, textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
+import { redirectWith, takeNotice } from '../flash-messages.ts'
+import { notFound } from '../http-errors.ts'
+import { render } from '../page.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { isUuid } from '../../domain/uuid.ts'
+import { showRecoveryCodes } from './recovery-codes.ts'
+import { appNameOf, enter, withReturnTo } from './sessions.ts'
+
+const PAGE = '/settings/second-factors'
+
+/** GET /settings/second-factors */
+export async function listFactors(req: Request, res: Response): Promise<void> {
+  const portal = portalOf(req)
+  const now = portal.clock()
+  const returnTo = returnToIn(req)
+  const { factors, recoveryCodesLeft } = await listSecondFactors(portal, signedInOf(req).identityId)
+  await render(
+    req,
+    res,
+    'second-factors/index',
+    { title: 'Second factors', nav: 'settings', notice: takeNotice(req, res) },
+    {
+      factors: factors.map((factor) => shapeFactor(factor, now)),
+      recoveryCodesLeft,
+      returnTo,
+      appName: await appNameOf(req, returnTo),
+      newAppHref: withReturnTo(`${PAGE}/totp/new`, returnTo),
+      newPasskeyHref: offersPasskeys(portal) ? withReturnTo(`${PAGE}/passkey/new`, returnTo) : null,
+    },
+  )
+}
+
+type FactorRequest = Request<{ kind: string; id: string }>
+
+/** GET /settings/second-factors/:kind/:id */
+export async function editFactor(req: FactorRequest, res: Response): Promise<void> {
+  await showFactor(req, res, await factorOf(req), null)
+}
+
+/** POST /settings/second-factors/:kind/:id: a new name */
+export async function updateFactor(req: FactorRequest, res: Response): Promise<void> {
+  const factor = await factorOf(req)
+  const name = textField(req.body, 'name')
+  const problem = factorNameProblem(name)
+  if (problem !== null) {
+    res.status(422)
+    return showFactor(req, res, { ...factor, name }, problem)
+  }
+  const outcome = await renameSecondFactor(portalOf(req), signedInOf(req), factor.kind, factor.id, name)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
+  redirectWith(req, res, 'second-factor-renamed', PAGE)
+}
+
+/** POST /settings/second-factors/:kind/:id/removal */
+export async function destroyFactor(req: FactorRequest, res: Response): Promise<void> {
+  const factor = await factorOf(req)
+  const signedIn = signedInOf(req)
+  const { identityId } = signedIn
+  const outcome = await removeSecondFactor(portalOf(req), signedIn, factor.kind, factor.id, req.place)
+  switch (outcome.kind) {
+    case 'lapsed':
+      return askToSignIn(req, res)
+    case 'unknown':
+      throw notFound()
+    case 'password-too-short':
+      // The page says why, and what to do first.
+      res.status(409)
+      return showFactor(req, res, factor, null)
+    case 'removed':
+      logEvent(req, 'second_factor_removed', { identityId })
+      redirectWith(req, res, outcome.wasLast ? 'no-second-factor' : 'second-factor-removed', PAGE)
+  }
+}
+
+/**
+ * Goes on after a factor was added: whoever did that has proved to have it, so their sign-in is one with two factors from
+ * now on. Recovery codes are shown at once, because nobody can later.
+ */
+export async function leadOnFromAdding(
+  req: Request,
+  res: Response,
+  { proof, recoveryCodes }: Extract<Added, { kind: 'added' }>,
+  returnTo: string | null,
+): Promise<void> {
+  const signedIn = signedInOf(req)
+  const { identityId, amr } = signedIn
+  logEvent(req, 'second_factor_added', { identityId })
+  if (!amr.includes('mfa')) {
+    const next = await enter(req, res, { ...proofOf(signedIn), amr: withSecondProof(amr, proof) }, PAGE)
+    if (next !== PAGE) return askToSignIn(req, res)
+  }
+  if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
+  if (returnTo !== null) return res.redirect(303, withReturnTo(PAGE, returnTo))
+  redirectWith(req, res, 'second-factor-added', PAGE)
+}
+
+/** Where somebody goes who was sent here to set a second factor up. */
+export function returnToIn(req: Request): string | null {
+  const value = req.method === 'GET' ? req.query['return_to'] : optionalField(req.body, 'return_to', LONGEST_RETURN_TO)
+  return safeReturnTo(value, portalOf(req).publicUrl)
+}
+
+/** Why a factor that was proved was not added. */
+export const ADDITION_PROBLEMS: Record<Exclude<Added['kind'], 'added'>, string> = {
+  'too-many': 'You have as many second factors as can be. Remove one first.',
+  taken: 'This passkey belongs to another account.',
+}
+
+async function factorOf(req: FactorRequest): Promise<SecondFactor & { isLast: boolean }> {
+  const { kind, id } = req.params
+  const isKind = FACTOR_KINDS.some((each) => each === kind)
+  if (!isKind || !isUuid(id)) throw notFound()
+  const { factors } = await listSecondFactors(portalOf(req), signedInOf(req).identityId)
+  const factor = factors.find((each) => each.kind === kind && each.id === id)
+  if (factor === undefined) throw notFound()
+  return { ...factor, isLast: factors.length === 1 }
+}
+
+async function showFactor(
+  req: FactorRequest,
+  res: Response,
+  factor: SecondFactor & { isLast: boolean },
+  problem: string | null,
+): Promise<void> {
+  const portal = portalOf(req)
+  const identity = await findIdentity(portal.storage, signedInOf(req).identityId)
+  await render(
+    req,
+    res,
+    'second-factors/edit',
+    { title: factor.name, narrow: true },
+    {
+      ...shapeFactor(factor, portal.clock()),
+      isLast: factor.isLast,
+      passwordStandsAlone: identity?.passwordStandsAlone ?? false,
+      passwordLength: portal.policy.passwordLength,
+      problem,
+    },
+  )
+}
+
+function shapeFactor({ kind, id, name, createdAt, lastUsedAt }: SecondFactor, now: Date) {
+  return {
+    kind,
+    name,
+    kindInWords: FACTOR_WORDS[kind],
+    href: `${PAGE}/${kind}/${id}`,
+    created: timeInWords(createdAt, now),
+    lastUsed: lastUsedAt === null ? null : timeInWords(lastUsedAt, now),
+  }
+}

@@ -1,0 +1,62 @@
+import type { Request, Response } from 'express'
+import { addTotpKey, factorNameProblem } from '../../domain/sign-in/second-factors.ts'
+import { beginTotpEnrolment } from '../../domain/sign-in/totp.ts'
+import { portalOf, signedInOf } from '../context.ts'
+import { pastedField, textField } from '../form-fields.ts'
+import { askToSignIn } from '../middleware/identity.ts'
+import { render } from '../page.ts'
+import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
+
+/** GET /settings/second-factors/totp/new */
+export async function newTotpKey(req: Request, res: Response): Promise<void> {
+  await show(req, res, { name: 'Authenticator app', problems: {}, returnTo: returnToIn(req) })
+}
+
+/** POST /settings/second-factors/totp */
+export async function createTotpKey(req: Request, res: Response): Promise<void> {
+  const name = textField(req.body, 'name')
+  const code = pastedField(req.body, 'code', 64)
+  const returnTo = returnToIn(req)
+  const refuse = async (problems: Problems) => {
+    res.status(422)
+    return show(req, res, { name, problems, returnTo })
+  }
+
+  const nameProblem = factorNameProblem(name)
+  if (nameProblem !== null) return refuse({ name: nameProblem })
+  const outcome = await addTotpKey(portalOf(req), signedInOf(req), name, code, req.place)
+  switch (outcome.kind) {
+    case 'wrong-code':
+      return refuse({
+        code: 'That is not the code your app shows now. Check the time of your device and try the next one.',
+      })
+    case 'lost':
+      return refuse({
+        code: 'This key was just added. If you want to add another app, here is a key for it.',
+      })
+    case 'lapsed':
+      return askToSignIn(req, res)
+    case 'added':
+      return leadOnFromAdding(req, res, outcome, returnTo)
+    default:
+      return refuse({ code: ADDITION_PROBLEMS[outcome.kind] })
+  }
+}
+
+interface Problems {
+  name?: string
+  code?: string
+}
+
+async function show(
+  req: Request,
+  res: Response,
+  form: { name: string; problems: Problems; returnTo: string | null },
+): Promise<void> {
+  const { key, uri } = await beginTotpEnrolment(portalOf(req), signedInOf(req))
+  // Few requests need it, and no start should.
+  const { default: qrCode } = await import('qrcode')
+  const svg = await qrCode.toString(uri, { type: 'svg', margin: 2 })
+  const image = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`
+  await render(req, res, 'totp-keys/new', { title: 'Add an authenticator app', narrow: true }, { ...form, key, image })
+}

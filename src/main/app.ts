@@ -1,0 +1,174 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express, { type Request, type Response } from 'express'
+import { type Config, isLoopback } from '../config.ts'
+import { findLivingIdentitySession } from '../domain/sign-in/identity-sessions.ts'
+import type { Portal } from '../domain/services.ts'
+import { closeUnread, hasBody, LONGEST_BODY, receiveBody } from '../http/bodies.ts'
+import { createAssets } from '../http/assets.ts'
+import type { HttpContext } from '../http/context.ts'
+import { answerHealth, answerReadiness } from '../http/health.ts'
+import { createAddressReader } from '../http/middleware/client-ip.ts'
+import { errorPage } from '../http/middleware/error-page.ts'
+import { keepOpenerOnPath } from '../http/middleware/opener.ts'
+import { logRequest } from '../http/middleware/request-log.ts'
+import { requireSameOrigin } from '../http/middleware/csrf-protection.ts'
+import { pageHeaders, setBaseHeaders } from '../http/middleware/security-headers.ts'
+import { findIdentitySessionId, identityCookie } from '../http/middleware/session.ts'
+import { createMisdirectedAnswer } from '../http/misdirected.ts'
+import { signOut } from '../http/pages/sessions.ts'
+import { formRefused, notFound } from '../http/http-errors.ts'
+import { createProtocolPages } from '../http/protocol-pages.ts'
+import { createRenderer } from '../http/templates.ts'
+import { readTarget, recognizeHost } from '../http/request-target.ts'
+import { createRoutes, isPublicFile } from '../http/routes.ts'
+import { separateCookies } from '../http/shared-cookies.ts'
+import type { Logger } from '../logger.ts'
+import { isFormRequest, readFormRequest } from '../oidc/form-requests.ts'
+import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from '../oidc/provider.ts'
+import { createPortal } from './services.ts'
+
+export interface App {
+  portal: Portal
+  protocol: Protocol
+  /** Answers one request. It never throws: what is unexpected is logged and answered with 500. */
+  handle(req: IncomingMessage, res: ServerResponse): void
+  close(): Promise<void>
+}
+
+/** Everything, put together: the two transports on one set of rules. */
+export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
+  const portal = await createPortal(config, logger, clock)
+  const assets = await createAssets()
+  const renderer = createRenderer(assets)
+  const isHttps = config.publicUrl.startsWith('https:')
+  const { host, hostname } = new URL(config.publicUrl)
+  const strictTransport = isHttps ? { includeSubDomains: config.hstsIncludeSubdomains } : null
+  const isOwnHost = recognizeHost(config.publicUrl)
+
+  const protocol = createProtocol(portal, {
+    pages: createProtocolPages(renderer),
+    logger,
+    forDevelopers: config.development,
+    // The logout of an app arrives through Express, which has put its session on these very objects.
+    signOut: async (req, res) => void (await signOut(req as Request, res as Response, 'signed_out_by_app')),
+    async findSignedIn(req) {
+      const id = await findIdentitySessionId(portal, req)
+      return id === null ? null : findLivingIdentitySession(portal, id, req.place)
+    },
+  })
+
+  const pages = express()
+  // Its links open accounts, so a forgotten NODE_ENV must not put it before the world.
+  const outbox = isLoopback(hostname) ? config.outbox : null
+  const context: HttpContext = { portal, renderer, logger, outbox, provider: protocol.provider }
+  pages.locals['context'] = context
+  pages.disable('x-powered-by')
+  pages.set('query parser', 'simple')
+  // What browsers see is decided by PUBLIC_URL, also behind a proxy that ends TLS.
+  Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
+  pages.use(pageHeaders())
+  const failures = new WeakMap<IncomingMessage, unknown>()
+  pages.use((req, _res, next) => next(failures.get(req)))
+  pages.use(
+    createRoutes(assets.serve, identityCookie(portal), requireSameOrigin(config.publicUrl), async (req, res) =>
+      protocol.handle(req, res),
+    ),
+  )
+  pages.use((_req, _res, next) => next(notFound()))
+  pages.use(errorPage)
+
+  const findAddress = createAddressReader(config.trustProxy, logger)
+  const separate = separateCookies(config.publicUrl)
+
+  const answerMisdirected = createMisdirectedAnswer({
+    publicUrl: config.publicUrl,
+    logger,
+    clock: portal.clock,
+    showPage(req, res, error) {
+      failures.set(req, error)
+      pages(req as Request, res as Response)
+    },
+  })
+
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const target = readTarget(req.url ?? '', req.headers.host)
+    if (target !== null) req.url = target.path
+    const address = findAddress(req)
+    // The client has reset the connection, or the connection is being closed: there is no way to answer.
+    if (address === null || !req.socket.writable) return
+    logRequest(req, res, logger)
+    setBaseHeaders(res, strictTransport)
+    // Upgrades are ignored, but Node loses what was pipelined behind one; so the client must send it again.
+    if (req.headers.upgrade !== undefined) res.setHeader('Connection', 'close')
+    req.place = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
+    try {
+      if (hasBody(req) && !(await receiveBody(req))) return
+    } catch (error) {
+      closeUnread(req, res)
+      failures.set(req, error)
+    }
+
+    const url = req.url ?? ''
+    const path = url.split('?', 1)[0] as string
+    keepOpenerOnPath(res, path)
+    if (path === '/healthz') return answerHealth(res)
+    if (path === '/readyz') return answerReadiness(res, portal.storage)
+    // Two names are a trick between a proxy and us (RFC 9112 §3.2).
+    if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
+    if (target === null) return refuse(res, 400, 'A request asks for a path, or for an absolute http or https address.')
+    // The page that is shown for another host needs its style sheet from there.
+    if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
+    req.headers.host = host
+    if (isFormRequest(req.method, path) && !failures.has(req)) {
+      const form = await readFormRequest(req)
+      if (form.kind === 'redirect') return redirect(res, form.location)
+      failures.set(req, formRefused(form.kind))
+    }
+    if (isMachineEndpoint(path)) return failures.has(req) ? refuseBody(res) : protocol.handle(req, res)
+    separate(req, res)
+    try {
+      if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))
+        return
+    } catch (error) {
+      // The page for this error, without asking the same stores again first.
+      failures.set(req, error)
+    }
+    pages(req as Request, res as Response)
+  }
+
+  return {
+    portal,
+    protocol,
+    handle(req, res) {
+      answer(req, res).catch((error: unknown) => {
+        logger.error({ requestId: req.requestId, error }, 'request failed')
+        if (res.headersSent) res.destroy()
+        else refuse(res, 500, 'The portal made a mistake. It has been written down.')
+      })
+    },
+    async close() {
+      await portal.passwords.close()
+      await portal.storage.close()
+    },
+  }
+}
+
+/** `req.headers` keeps one of them, and `req.headersDistinct` makes lists of all headers to tell. */
+function countHosts(rawHeaders: string[]): number {
+  return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
+}
+
+function redirect(res: ServerResponse, location: string): void {
+  res.writeHead(303, { Location: location, 'Cache-Control': 'no-store', 'Content-Length': 0 }).end()
+}
+
+function refuse(res: ServerResponse, status: number, words: string): void {
+  res.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' }).end(`${words}\n`)
+}
+
+/** For programs (RFC 6749 §5.2). */
+function refuseBody(res: ServerResponse): void {
+  res.writeHead(413, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' })
+  const words = `the request body is longer than ${LONGEST_BODY} bytes`
+  res.end(JSON.stringify({ error: 'invalid_request', error_description: words }))
+}

@@ -1,0 +1,58 @@
+import type { Config } from '../config.ts'
+import { startDeliveries } from './deliveries.ts'
+import { endFamiliesOfDisabledApps } from '../domain/apps/apps.ts'
+import { eraseDeletedAccounts } from '../domain/accounts/erasure.ts'
+import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
+import type { Portal } from '../domain/services.ts'
+import {
+  pruneCounters,
+  pruneErasedFamilies,
+  pruneFamilies,
+  pruneHandshakes,
+  pruneIdentitySessions,
+  pruneMailLinks,
+  pruneNotices,
+  pruneSuspensions,
+} from '../domain/pruning.ts'
+import { fillSkeletons } from '../domain/identities/user-names.ts'
+import type { Logger } from '../logger.ts'
+import { repeat } from './repeat.ts'
+
+const PRUNE_EVERY_MS = 60_000
+const EXPIRE_EVERY_MS = 5000
+
+export interface Background {
+  /** Begins nothing more; what is in hand ends when the stores are closed. */
+  stop(): void
+  /** Lets go of the mail server and of the apps, once the stores are closed. */
+  release(): void
+}
+
+/** What nobody waits for: ending and forgetting what has expired, erasing who has left, and sending what is queued. */
+export async function startBackground(portal: Portal, config: Config, logger: Logger): Promise<Background> {
+  const release = await startDeliveries(portal, config, logger)
+  const stopping = new AbortController()
+  const rounds = [
+    [expireIdentitySessions, EXPIRE_EVERY_MS],
+    [expireFamilies, EXPIRE_EVERY_MS],
+    [fillSkeletons, EXPIRE_EVERY_MS],
+    [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
+    [pruneHandshakes, PRUNE_EVERY_MS],
+    [pruneFamilies, PRUNE_EVERY_MS],
+    [pruneErasedFamilies, PRUNE_EVERY_MS],
+    [pruneIdentitySessions, PRUNE_EVERY_MS],
+    [pruneNotices, PRUNE_EVERY_MS],
+    [eraseDeletedAccounts, PRUNE_EVERY_MS],
+    [pruneCounters, PRUNE_EVERY_MS],
+    [pruneSuspensions, PRUNE_EVERY_MS],
+    [pruneMailLinks, PRUNE_EVERY_MS],
+  ] as const
+  const stops = rounds.map(([run, everyMs]) => repeat(async () => run(portal, stopping.signal), everyMs, logger))
+  return {
+    stop() {
+      stopping.abort()
+      for (const stop of stops) stop()
+    },
+    release,
+  }
+}

@@ -1,0 +1,74 @@
+import type { Config } from '../config.ts'
+import { deliverMail } from '../domain/accounts/mail-delivery.ts'
+import type { Mail } from '../domain/mail-jobs.ts'
+import { deliverNotice, type SendNotice } from '../backchannel/delivery.ts'
+import type { NoticeJob } from '../domain/endings/notifications.ts'
+import type { Portal } from '../domain/services.ts'
+import type { Logger } from '../logger.ts'
+import { MailRefused } from '../mail/mail-refused.ts'
+import { createMailer } from '../mail/mailer.ts'
+import { createBackChannel } from '../backchannel/http-client.ts'
+import { requestOf } from '../backchannel/requests.ts'
+
+/** One mail after the other, because a newer link replaces an older one; all apps at once, because none waits for another. */
+const MAILS = { everyMs: 500, atOnce: 1 }
+const NOTICES = { everyMs: 500, atOnce: 100 }
+const LATE_NOTICES = { everyMs: 2000, atOnce: 100 }
+
+/**
+ * Sends what is queued, as long as the portal's stores are open; the queue tries again what failed.
+ * @returns what lets the mail server and the apps go, to be called once the stores are closed
+ */
+export async function startDeliveries(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
+  const stopMails = await startMails(portal, config, logger)
+  const stopNotices = await startNotices(portal, config, logger)
+  return () => {
+    stopMails()
+    stopNotices()
+  }
+}
+
+async function startMails(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
+  const { smtpUrl, mailFrom: from, outbox } = config
+  if (smtpUrl === null && outbox === null) logger.warn('SMTP_URL is not set, so no mail is sent')
+  const mailer = createMailer({ smtpUrl, from, outbox, clock: portal.clock })
+
+  await portal.storage.jobs.work('mail', MAILS, async (payload, id) => {
+    const mail = payload as Mail
+    try {
+      await deliverMail(portal, mailer, mail, id)
+      return 'done'
+    } catch (error) {
+      logger.warn({ mail: id, kind: mail.kind, refusal: (error as Error).message }, 'a mail was not sent')
+      // When whoever it is for cannot be reached by it, trying again does not help.
+      return error instanceof MailRefused ? 'done' : 'again'
+    }
+  })
+  return () => mailer.close()
+}
+
+async function startNotices(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
+  const channel = createBackChannel(config)
+  const send: SendNotice = async (notice, app) => {
+    try {
+      const request = await requestOf(portal, notice, app)
+      return request && (await channel.post(request.uri, request, request.accepted))
+    } catch (error) {
+      logger.error({ notice: notice.id, error }, 'a notice could not be written')
+      return { kind: 'refused', problem: 'was not asked, because the notice could not be written' }
+    }
+  }
+  const deliver = (isAside: boolean) => async (payload: unknown) => {
+    const delivery = await deliverNotice(portal, send, payload as NoticeJob, isAside)
+    if (delivery.kind === 'done') return 'done'
+    const { kind, problem } = delivery
+    const { id, clientId: app, kind: about, familyId: family } = delivery.notice
+    logger.warn({ notice: id, about, app, family, problem, next: kind }, 'an app was not told')
+    return kind === 'waiting' ? 'again' : 'done'
+  }
+
+  const { jobs } = portal.storage
+  await jobs.work('notices', NOTICES, deliver(false))
+  await jobs.work('late-notices', LATE_NOTICES, deliver(true))
+  return () => channel.close()
+}

@@ -1,0 +1,71 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { createApp } from './app.ts'
+import type { Background } from './background.ts'
+import type { Config } from '../config.ts'
+import { Connections } from './connections.ts'
+import { announcesTooMuch } from '../http/bodies.ts'
+import type { Logger } from '../logger.ts'
+import { KEYS_EVERY_MS, repeat } from './repeat.ts'
+import { answerUnreadable } from './unreadable-requests.ts'
+
+export interface RunningServer {
+  port: number
+  /** Finishes what is in flight, then closes the stores. */
+  stop(): Promise<void>
+}
+
+/** Opens the stores, then the door. Rejects when either fails. */
+export async function startServer(config: Config, logger: Logger, clock?: () => Date): Promise<RunningServer> {
+  const app = await createApp(config, logger, clock)
+  const server = createServer(
+    {
+      headersTimeout: 15_000,
+      requestTimeout: 30_000,
+      keepAliveTimeout: config.keepAliveTimeout * 1000,
+      connectionsCheckingInterval: 5000,
+    },
+    app.handle,
+  )
+  const connections = new Connections(server)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+    answerUnreadable(error, socket, connections.answerOn(socket)),
+  )
+  server.on('checkContinue', (req, res) => {
+    if (!announcesTooMuch(req)) res.writeContinue()
+    server.emit('request', req, res)
+  })
+  // An expectation we do not know is no reason to refuse (RFC 9110 §10.1.1).
+  server.on('checkExpectation', (req, res) => server.emit('request', req, res))
+  let background: Background | null = null
+  try {
+    server.listen(config.port, config.host)
+    await once(server, 'listening')
+    // No request waits for this, so none waits for its modules either.
+    if (config.inProcessWorker) {
+      const { startBackground } = await import('./background.ts')
+      background = await startBackground(app.portal, config, logger)
+    }
+  } catch (error) {
+    server.close()
+    server.closeAllConnections()
+    await app.close()
+    throw error
+  }
+  // Such as a connection that could not be accepted, for want of file descriptors; the next one may be.
+  server.on('error', (error) => logger.error({ error }, 'the server could not accept a connection'))
+  const stopFollowing = repeat(() => app.protocol.followKeys(), KEYS_EVERY_MS, logger)
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    async stop() {
+      app.protocol.stopWaiting()
+      stopFollowing()
+      background?.stop()
+      await connections.drain()
+      await app.close()
+      background?.release()
+    },
+  }
+}

@@ -1,0 +1,53 @@
+import type { Config } from '../config.ts'
+import { createPasswordJudge } from '../domain/passwords/password-judge.ts'
+import { createPasswordHasher, hashingCores } from '../domain/passwords/passwords.ts'
+import { createPlaces } from '../domain/geoip.ts'
+import type { Portal } from '../domain/services.ts'
+import { deriveSecrets } from '../domain/keys/secrets.ts'
+import { KeyRing } from '../domain/keys/signing-keys.ts'
+import type { Logger } from '../logger.ts'
+import { openStorage } from '../storage/storage.ts'
+
+/**
+ * The rules with their stores, which is all that commands and the worker need: they load neither transport.
+ * `queryPatience` is how long a query may take (ms).
+ */
+export async function createPortal(
+  config: Config,
+  logger: Logger,
+  clock: () => Date = () => new Date(),
+  queryPatience?: number,
+): Promise<Portal> {
+  const places = await createPlaces(config.policy.placeDatabase)
+  const storage = await openStorage({
+    ...config,
+    logger,
+    clock,
+    ...(queryPatience === undefined ? {} : { queryPatience }),
+  })
+  try {
+    const secrets = deriveSecrets(config.secrets)
+    const keys = await KeyRing.open(storage, secrets, clock)
+    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)
+    const { lifetimes, policy, publicUrl } = config
+    const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
+    const passwords = createPasswordJudge({ policy, publicUrl, onError, limits: { clock } })
+    return {
+      storage,
+      logger,
+      secrets,
+      keys,
+      hasher,
+      passwords,
+      places,
+      lifetimes,
+      policy,
+      publicUrl,
+      clock,
+      operator: null,
+    }
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+}

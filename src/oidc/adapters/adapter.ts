@@ -1,0 +1,45 @@
+import type { Adapter, AdapterFactory } from 'oidc-provider'
+import type { Portal } from '../../domain/services.ts'
+import { appAdapter } from './apps.ts'
+import { applicationTokenAdapter } from './application-tokens.ts'
+import { authorizationCodeAdapter } from './authorization-codes.ts'
+import { grantAdapter } from './grants.ts'
+import { interactionAdapter } from './interactions.ts'
+import type { Model } from './adapter-methods.ts'
+import { pushedRequestAdapter } from './pushed-requests.ts'
+import { refreshTokenAdapter } from './refresh-tokens.ts'
+import { replayAdapter } from './replay-marks.ts'
+
+const MODELS: Record<string, (portal: Portal) => Model> = {
+  Client: appAdapter,
+  Grant: grantAdapter,
+  RefreshToken: refreshTokenAdapter,
+  AccessToken: applicationTokenAdapter,
+  AuthorizationCode: authorizationCodeAdapter,
+  ReplayDetection: replayAdapter,
+  // Derived from the identity session, and never kept.
+  Session: () => UNASKED,
+  Interaction: interactionAdapter,
+  PushedAuthorizationRequest: pushedRequestAdapter,
+}
+
+/** The only door between the protocol library and the stores: model name to one of the adapters beside this file. */
+export function createAdapter(portal: Portal): AdapterFactory {
+  return (name) => {
+    const model = MODELS[name]
+    if (model === undefined) throw new Error(`the portal keeps no ${name}`)
+    return { ...UNASKED, ...model(portal) }
+  }
+}
+
+async function unasked(): Promise<undefined> {}
+
+const UNASKED: Adapter = {
+  find: unasked,
+  findByUid: unasked,
+  findByUserCode: unasked,
+  upsert: unasked,
+  consume: unasked,
+  destroy: unasked,
+  revokeByGrantId: unasked,
+}

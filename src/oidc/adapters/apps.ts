@@ -1,0 +1,53 @@
+import Provider, { type ClientMetadata } from 'oidc-provider'
+import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
+import type { Portal } from '../../domain/services.ts'
+import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
+import type { Model } from './adapter-methods.ts'
+
+declare module 'oidc-provider' {
+  interface Client {
+    /** The app itself, beside the metadata the protocol knows. */
+    app: AppRow
+  }
+}
+
+/** Registered apps as the library's clients. A disabled app is unknown, except to its own refresh, which says why. */
+export function appAdapter(portal: Portal): Model {
+  return {
+    async find(clientId) {
+      if (!isClientId(clientId)) return undefined
+      const app = await findApp(portal.storage, clientId)
+      if (app === null) return undefined
+      if (app.disabledAt !== null && !isRefresh()) {
+        if (Provider.ctx !== undefined) Provider.ctx.state['disabledApp'] = true
+        return undefined
+      }
+      return metadataOf(app)
+    },
+  }
+}
+
+function isRefresh(): boolean {
+  const oidc = Provider.ctx?.oidc
+  return oidc?.route === 'token' && oidc.params?.['grant_type'] === 'refresh_token'
+}
+
+function metadataOf(app: AppRow): ClientMetadata {
+  const scopes = app.scope.split(' ')
+  const openid = OPENID_SCOPES.filter((scope) => scopes.includes(scope))
+  return {
+    client_id: app.clientId,
+    client_name: app.name,
+    application_type: app.isNative ? 'native' : 'web',
+    token_endpoint_auth_method: app.isPublic ? 'none' : 'client_secret_basic',
+    // Never the secret, which is kept nowhere; comparing goes through the app's hashes.
+    ...(app.secretHash === null ? {} : { client_secret: app.secretHash }),
+    redirect_uris: app.redirectUris,
+    post_logout_redirect_uris: app.postLogoutRedirectUris,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    scope: openid.join(' '),
+    id_token_signed_response_alg: app.idTokenAlg as SigningAlg,
+    app,
+  }
+}

@@ -1,0 +1,50 @@
+import Provider, { errors } from 'oidc-provider'
+import { CODE_KIND } from '../../domain/families/authorization-codes.ts'
+import type { Portal } from '../../domain/services.ts'
+import type { Model } from './adapter-methods.ts'
+import { grantOf, pendingOf, rememberPending, type PendingFamily } from '../grants.ts'
+import { withdrawFamily } from '../withdrawn-families.ts'
+
+/** Seconds; a browser needs one redirect. */
+export const CODE_LIFE = 60
+
+/**
+ * A code carries the family it may become, so an authorization that nobody exchanges leaves nothing behind but one record
+ * that expires with it.
+ */
+export function authorizationCodeAdapter(portal: Portal): Model {
+  const { handshakes } = portal.storage
+
+  return {
+    async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
+      const { ctx } = Provider
+      const pending: PendingFamily = {
+        grant: grantOf(ctx),
+        identitySessionId: ctx?.req.signedIn?.id ?? null,
+        ...(ctx?.oidc.prompts.has('none') ? { openedSilently: true } : {}),
+      }
+      await handshakes.put(CODE_KIND, id, { ...payload, pending }, expiresIn)
+    },
+    async find(id) {
+      const found = await handshakes.find(CODE_KIND, id)
+      if (found === null) return undefined
+      const { pending, ...payload } = found.payload as { pending: PendingFamily; redirectUri?: string }
+      rememberPending(Provider.ctx, pending)
+      // The library says that another one was sent, not which.
+      if (Provider.ctx !== undefined) Provider.ctx.state['codeRedirectUri'] = payload.redirectUri
+      return { ...payload, jti: id, ...(found.consumed ? { consumed: true } : {}) }
+    },
+    async consume(id) {
+      // One compare-and-set: of any number of racing exchanges one passes (RFC 9700 §4.5).
+      if (await handshakes.consume(CODE_KIND, id)) return
+      // The library ends the family of a code it finds used; this caller found it unused and came second all the same.
+      const { ctx } = Provider
+      const familyId = pendingOf(ctx)?.grant.jti
+      if (familyId !== undefined) await withdrawFamily(portal, familyId, ctx?.req.place ?? null)
+      throw new errors.InvalidGrant('authorization code already consumed')
+    },
+    async destroy(id) {
+      await handshakes.delete(CODE_KIND, id)
+    },
+  }
+}

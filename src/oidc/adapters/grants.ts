@@ -1,0 +1,37 @@
+import Provider, { type AdapterPayload } from 'oidc-provider'
+import { type FamilyRow, findLivingFamily } from '../../domain/families/families.ts'
+import type { Portal } from '../../domain/services.ts'
+import type { Model } from './adapter-methods.ts'
+import { pendingOf, presentedFamilyOf } from '../grants.ts'
+import { resourceOf } from '../resources.ts'
+import { epochSeconds } from '../../domain/time.ts'
+
+/** A family as the library's Grant: pending inside its code, then the row, for as long as it lives. */
+export function grantAdapter(portal: Portal): Model {
+  return {
+    async find(id) {
+      const pending = pendingOf(Provider.ctx)
+      if (pending?.grant.jti === id) return pending.grant
+      const presented = presentedFamilyOf(Provider.ctx)
+      const family = presented?.id === id ? presented : await findLivingFamily(portal, id)
+      return family === null ? undefined : grantOfFamily(family)
+    },
+  }
+}
+
+function grantOfFamily(family: FamilyRow): AdapterPayload {
+  const claims = JSON.parse(family.claims ?? '{}') as { id_token?: object; userinfo?: object }
+  return {
+    kind: 'Grant',
+    jti: family.id,
+    accountId: family.identityId,
+    clientId: family.clientId,
+    iat: epochSeconds(family.createdAt),
+    exp: epochSeconds(family.expiresAt),
+    openid: {
+      scope: family.scope,
+      claims: [...Object.keys(claims.id_token ?? {}), ...Object.keys(claims.userinfo ?? {})],
+    },
+    resources: { [resourceOf(family.audience)]: family.scope },
+  }
+}

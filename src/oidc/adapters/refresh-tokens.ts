@@ -1,0 +1,75 @@
+import Provider, { errors } from 'oidc-provider'
+import { endFamilies } from '../../domain/endings/endings.ts'
+import { findFamilyOf, isLiving, openFamily } from '../../domain/families/families.ts'
+import type { Portal } from '../../domain/services.ts'
+import type { PortalAccount } from '../account.ts'
+import type { Model } from './adapter-methods.ts'
+import { pendingOf } from '../grants.ts'
+import { epochSeconds } from '../../domain/time.ts'
+import { isWithdrawn, withdrawFamily } from '../withdrawn-families.ts'
+
+/** The library's refresh tokens are families: the first token opens one, and ending the token ends it. */
+export function refreshTokenAdapter(portal: Portal): Model {
+  return {
+    async upsert(refreshToken, payload) {
+      const { ctx } = Provider
+      const pending = pendingOf(ctx)
+      const client = ctx?.oidc.client
+      if (pending === null || client === undefined)
+        throw new Error('a refresh token was made without an authorization code')
+
+      const id = payload.grantId as string
+      const opened =
+        pending.identitySessionId !== null &&
+        (await openFamily(portal, {
+          id,
+          refreshToken,
+          clientId: client.clientId,
+          identityId: payload.accountId as string,
+          identitySessionId: pending.identitySessionId,
+          scope: payload.scope ?? '',
+          claims: payload.claims === undefined ? null : JSON.stringify(payload.claims),
+          sid: payload.sid ?? null,
+          acr: payload.acr ?? null,
+          amr: payload.amr ?? [],
+          authTime: payload.authTime ?? epochSeconds(portal.clock()),
+          jkt: payload.jkt ?? null,
+          claimsVersion: (ctx?.oidc.account as PortalAccount | undefined)?.identity.claimsVersion ?? 0,
+          openedSilently: pending.openedSilently === true,
+          app: client.app,
+        }))
+      if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')
+
+      // Somebody may have shown the same code again after ours was taken and before the family stood. Of all who race one is
+      // answered, always; what it is given is over before anybody can use it a second time.
+      if (await isWithdrawn(portal, id)) await endFamilies(portal, { id }, 'code_reuse', ctx?.req.place ?? null)
+    },
+    async find(refreshToken) {
+      const found = await findFamilyOf(portal, refreshToken)
+      if (found === null || !isLiving(found.family, portal.clock())) return undefined
+      const { family, standing } = found
+      const isAnswered = standing === 'current' || standing === 'excused'
+      // An app that signs somebody out with a token it has replaced means what it says; nobody else can hold one.
+      if (!isAnswered && Provider.ctx?.oidc.route !== 'revocation') return undefined
+      return {
+        kind: 'RefreshToken',
+        jti: refreshToken,
+        grantId: family.id,
+        accountId: family.identityId,
+        clientId: family.clientId,
+        iat: epochSeconds(family.rotatedAt ?? family.createdAt),
+        exp: epochSeconds(family.idleExpiresAt),
+        scope: family.scope,
+        sid: family.sid ?? undefined,
+        jkt: family.jkt ?? undefined,
+      }
+    },
+    async revokeByGrantId(familyId) {
+      const { ctx } = Provider
+      const place = ctx?.req.place ?? null
+      // At the token endpoint the library revokes for one reason: a code that was used before.
+      if (ctx?.oidc.route === 'token') await withdrawFamily(portal, familyId, place)
+      else await endFamilies(portal, { id: familyId }, 'revoked_by_app', place)
+    },
+  }
+}

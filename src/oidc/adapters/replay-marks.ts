@@ -1,0 +1,17 @@
+import { errors } from 'oidc-provider'
+import type { Portal } from '../../domain/services.ts'
+import type { Model } from './adapter-methods.ts'
+
+/** Marks of proofs that were used (RFC 9449 §11.1). The library finds, then saves; saving once is the whole test. */
+export function replayAdapter({ storage: { handshakes } }: Portal): Model {
+  return {
+    async find() {
+      return undefined
+    },
+    async upsert(id, _payload, expiresIn = 300) {
+      // A proof may be dated as far ahead as back, so one that is used early stays good for twice as long.
+      const first = await handshakes.putOnce('ReplayDetection', id, {}, 2 * expiresIn)
+      if (!first) throw new errors.InvalidDpopProof('the proof was used before')
+    },
+  }
+}

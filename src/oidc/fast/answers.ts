@@ -1,0 +1,30 @@
+import type { ServerResponse } from 'node:http'
+import { isUnavailable } from '../../domain/errors.ts'
+
+/** What a plain request came to, with the headers that the library sends. */
+export function answerPlainly(res: ServerResponse, body: object): void {
+  const json = JSON.stringify(body)
+  res.writeHead(200, { ...HEADERS, 'Content-Length': Buffer.byteLength(json) })
+  res.end(json)
+}
+
+const HEADERS = {
+  'Content-Type': 'application/json; charset=utf-8',
+  'Cache-Control': 'no-store',
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Expose-Headers': 'WWW-Authenticate',
+  Vary: 'Origin',
+}
+
+/**
+ * What this work comes to, or null when it failed: the library meets the same failure, and reports it.
+ * @throws what makes `isUnavailable` true: to ask again would keep the app waiting twice as long
+ */
+export async function unlessItFails<T>(work: Promise<T | null>): Promise<T | null> {
+  try {
+    return await work
+  } catch (error) {
+    if (isUnavailable(error)) throw error
+    return null
+  }
+}

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { mayConnectApps } from '../../domain/identities/emails.ts'
+import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
+import { acrOf } from '../../domain/sign-in/authentication-context.ts'
+import { CODE_KIND, mintCode } from '../../domain/families/authorization-codes.ts'
+import type { SignedInRow } from '../../domain/sign-in/identity-sessions.ts'
+import type { Portal } from '../../domain/services.ts'
+import { epochSeconds } from '../../domain/time.ts'
+import { CODE_LIFE } from '../adapters/authorization-codes.ts'
+import { isTooLong } from '../begun-interactions.ts'
+import { keepsSid } from '../protocol-session.ts'
+import { withParameters } from '../redirects.ts'
+import { resourceOf } from '../resources.ts'
+
+/**
+ * The authorization nearly every app asks for (RFC 6749 §4.1.1, RFC 7636): somebody who is signed in, a code, PKCE, and
+ * nothing that needs a page or a closer look. It is answered with two reads and one write; everything else, and everything
+ * that is not right, is the library's to look at.
+ * @returns false when the request is left to the library
+ */
+export async function answerPlainAuthorization(
+  portal: Portal,
+  req: IncomingMessage,
+  res: ServerResponse,
+  findSignedIn: (req: IncomingMessage) => Promise<SignedInRow | null>,
+): Promise<boolean> {
+  const request = readRequest(req)
+  if (request === null) return false
+  const [signedIn, app] = await Promise.all([findSignedIn(req), findApp(portal.storage, request.client_id)])
+  if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(portal, signedIn)) return false
+
+  const familyId = randomUUID()
+  const code = mintCode(familyId, portal.clock())
+  await portal.storage.handshakes.put(CODE_KIND, code, recordOf(app, signedIn, request, familyId), CODE_LIFE)
+  res.writeHead(303, { Location: locationOf(portal, request, code), 'Cache-Control': 'no-store', 'Content-Length': 0 })
+  res.end()
+  return true
+}
+
+interface PlainRequest {
+  client_id: string
+  redirect_uri: string
+  scope: string
+  code_challenge: string
+  state?: string
+  nonce?: string
+  prompt?: 'none'
+}
+
+const NEEDED = ['client_id', 'redirect_uri', 'scope', 'code_challenge', 'response_type', 'code_challenge_method']
+const KNOWN = new Set([...NEEDED, 'state', 'nonce', 'prompt'])
+
+/** Null for a request with anything but these parameters, each of them once and with something in it. */
+function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
+  const params: Record<string, string> = {}
+  for (const [name, value] of new URLSearchParams(url.slice(url.indexOf('?')))) {
+    if (!KNOWN.has(name) || name in params || value === '') return null
+    params[name] = value
+  }
+  const isPlain =
+    NEEDED.every((name) => name in params) &&
+    isClientId(params['client_id'] as string) &&
+    params['response_type'] === 'code' &&
+    params['code_challenge_method'] === 'S256' &&
+    /^[\w-]{43}$/.test(params['code_challenge'] as string) &&
+    (params['prompt'] ?? 'none') === 'none' &&
+    !isTooLong(params)
+  return isPlain ? (params as unknown as PlainRequest) : null
+}
+
+/** A native app makes the person confirm, and `offline_access` asks them (OpenID Connect Core §11): both need a page. */
+function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest): boolean {
+  const asked = scope.split(' ')
+  const own = app.scope.split(' ')
+  return (
+    app.disabledAt === null &&
+    !app.isNative &&
+    app.redirectUris.includes(redirectUri) &&
+    asked.includes('openid') &&
+    !asked.includes('offline_access') &&
+    new Set(asked).size === asked.length &&
+    asked.every((each) => own.includes(each))
+  )
+}
+
+/** What the library would have kept, which reads it at the exchange; but for its times, because the store knows when it ends. */
+function recordOf(
+  app: AppRow,
+  signedIn: SignedInRow,
+  { redirect_uri: redirectUri, scope, code_challenge: codeChallenge, nonce, prompt }: PlainRequest,
+  grantId: string,
+): Record<string, unknown> {
+  const asked = scope.split(' ')
+  const openid = asked.filter((each) => (OPENID_SCOPES as readonly string[]).includes(each))
+  const granted = new Set([...openid, ...app.scope.split(' ').filter((each) => asked.includes(each))])
+  const owner = { accountId: signedIn.identityId, clientId: app.clientId }
+  const resource = resourceOf(app.audience)
+  return {
+    kind: CODE_KIND,
+    ...owner,
+    grantId,
+    acr: acrOf(signedIn.amr),
+    amr: signedIn.amr,
+    authTime: epochSeconds(signedIn.createdAt),
+    codeChallenge,
+    codeChallengeMethod: 'S256',
+    ...(nonce === undefined ? {} : { nonce }),
+    redirectUri,
+    resource,
+    scope: [...granted].join(' '),
+    ...(keepsSid(app) ? { sid: grantId } : {}),
+    pending: {
+      grant: {
+        kind: 'Grant',
+        jti: grantId,
+        ...owner,
+        openid: { scope: openid.join(' '), claims: [] },
+        resources: { [resource]: app.scope },
+      },
+      identitySessionId: signedIn.id,
+      ...(prompt === 'none' ? { openedSilently: true } : {}),
+    },
+  }
+}
+
+/** The answer names its issuer (RFC 9207 §2). */
+function locationOf(portal: Portal, { redirect_uri: redirectUri, state }: PlainRequest, code: string): string {
+  return withParameters(redirectUri, { code, ...(state === undefined ? {} : { state }), iss: portal.publicUrl })
+}

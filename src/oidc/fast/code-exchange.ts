@@ -1,0 +1,88 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { applicationTokenClaims, signApplicationToken } from '../../domain/families/application-tokens.ts'
+import { type Redeemed, redeemCode } from '../../domain/families/authorization-codes.ts'
+import { endFamilies } from '../../domain/endings/endings.ts'
+import type { Portal } from '../../domain/services.ts'
+import type { Logger } from '../../logger.ts'
+import { answerPlainly, unlessItFails } from './answers.ts'
+import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
+import type { CodeRecord } from '../grants.ts'
+import { signIdToken } from '../id-tokens.ts'
+import { isWithdrawn } from '../withdrawn-families.ts'
+
+/**
+ * The exchange of a code that nearly every app sends (RFC 6749 §4.1.3, RFC 7636 §4.5), answered with one statement, which
+ * takes the code, checks everything and opens the family, and with two signatures. Only its success is answered here; the
+ * rest is left to the library, for which the code is as good as before.
+ * @returns false when the request, untouched, is left to the library
+ * @throws what makes `isUnavailable` true while a store is away
+ */
+export async function answerPlainCodeExchange(
+  portal: Portal,
+  logger: Logger,
+  req: IncomingMessage,
+  res: ServerResponse,
+  form: PlainForm,
+): Promise<boolean> {
+  const { grant_type: grantType, code, redirect_uri: redirectUri, code_verifier: verifier } = form
+  if (grantType !== 'authorization_code' || typeof code !== 'string' || typeof redirectUri !== 'string') return false
+  if (typeof verifier !== 'string' || !/^[\w.~-]{43,128}$/.test(verifier)) return false
+  const client = readPlainClient(form, req.headers.authorization)
+  if (client === null || !hasOnly(form, 'grant_type', 'code', 'redirect_uri', 'code_verifier')) return false
+
+  const redeemed = await unlessItFails(redeemCode(portal, { code, redirectUri, verifier, ...client }))
+  if (redeemed === null) return false
+  const { clientId } = client
+  const { familyId: id, mayBeReused } = redeemed
+  // The other one who presented it found no family to end.
+  if (mayBeReused && (await isWithdrawn(portal, id))) await endFamilies(portal, { id }, 'code_reuse', req.place)
+
+  logger.info({ requestId: req.requestId, event: grantType, clientId, familyId: id }, 'event')
+  answerPlainly(res, await tokensOf(portal, redeemed, clientId))
+  return true
+}
+
+async function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): Promise<object> {
+  const record = redeemed.record as unknown as CodeRecord
+  const { familyId, refreshToken, issuedAt, applicationTokenTtl, audience, roles, claimsVersion } = redeemed
+  const { accountId: identityId, authTime, acr = null, amr = [] } = record
+  const asked = new Set(record.scope.split(' '))
+  const { openid, resources } = record.pending.grant
+  // What the app may have may have changed since it was asked for.
+  const appScopes = new Set(redeemed.appScope.split(' '))
+  const scope = (resources?.[record.resource] ?? '')
+    .split(' ')
+    .filter((each) => asked.has(each) && appScopes.has(each))
+    .join(' ')
+
+  const subject = {
+    identityId,
+    clientId,
+    familyId,
+    audience,
+    scope,
+    roles,
+    claimsVersion,
+    authTime,
+    acr,
+    amr,
+    jkt: null,
+  }
+  const claims = applicationTokenClaims(portal, subject, applicationTokenTtl, issuedAt)
+  const granted = (openid?.scope ?? '').split(' ').filter((each) => asked.has(each))
+  return {
+    access_token: signApplicationToken(portal, claims),
+    expires_in: claims.exp - claims.iat,
+    ...(asked.has('openid') ? { id_token: await idTokenOf(portal, redeemed, clientId, granted) } : {}),
+    refresh_token: refreshToken,
+    scope,
+    token_type: 'Bearer',
+  }
+}
+
+async function idTokenOf(portal: Portal, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {
+  const { acr, amr, authTime, nonce, sid, accountId: id } = redeemed.record as unknown as CodeRecord
+  const signIn = { acr, amr, auth_time: authTime }
+  const subject = { identity: { ...redeemed, id }, clientId, scopes, signIn, nonce, sid }
+  return signIdToken(portal, redeemed.idTokenAlg, subject, redeemed.issuedAt)
+}

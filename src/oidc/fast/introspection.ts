@@ -1,0 +1,29 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { introspectFor } from '../../domain/families/application-tokens.ts'
+import type { Portal } from '../../domain/services.ts'
+import { answerOf } from '../introspection.ts'
+import { answerPlainly, unlessItFails } from './answers.ts'
+import { hasOnly, readPlainClient, readPlainForm } from './forms.ts'
+
+/**
+ * The introspection that nearly every API sends (RFC 7662 §2.1), answered with one statement: an application token and the
+ * app's secret or id. Only that the token is active is said here; the rest is left to the library.
+ * @returns false when the request, untouched, is left to the library
+ * @throws what makes `isUnavailable` true while the store is away
+ */
+export async function answerPlainIntrospection(
+  portal: Portal,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<boolean> {
+  const form = await readPlainForm(req)
+  const client = form === null ? null : readPlainClient(form, req.headers.authorization)
+  if (form === null || client === null || !hasOnly(form, 'token', 'token_type_hint')) return false
+  const { token, token_type_hint: hint = 'access_token' } = form
+  if (typeof token !== 'string' || hint !== 'access_token') return false
+
+  const claims = await unlessItFails(introspectFor(portal, token, client.clientId, client.proof))
+  if (claims === null) return false
+  answerPlainly(res, answerOf(claims))
+  return true
+}

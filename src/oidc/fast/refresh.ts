@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { mintApplicationToken } from '../../domain/families/application-tokens.ts'
+import { type Rotated, rotateUnproved } from '../../domain/families/families.ts'
+import type { Portal } from '../../domain/services.ts'
+import type { Logger } from '../../logger.ts'
+import { findIdentity } from '../../domain/identities/identities.ts'
+import { signIdToken } from '../id-tokens.ts'
+import { answerPlainly, unlessItFails } from './answers.ts'
+import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
+
+/**
+ * The refresh that nearly every app sends, answered with one statement and one signature: a form with a refresh token and
+ * the app's secret or id, and nothing else that the protocol knows. Only its success is answered here. Whatever is
+ * different, and whatever is in the way, is the library's to look at: nothing has moved yet, and it finds out why.
+ * @returns false when the request, untouched, is left to the library
+ * @throws what makes `isUnavailable` true while the store is away
+ */
+export async function answerPlainRefresh(
+  portal: Portal,
+  logger: Logger,
+  req: IncomingMessage,
+  res: ServerResponse,
+  form: PlainForm,
+): Promise<boolean> {
+  const { grant_type: grantType, refresh_token: refreshToken } = form
+  if (grantType !== 'refresh_token' || typeof refreshToken !== 'string') return false
+  const client = readPlainClient(form, req.headers.authorization)
+  if (client === null || !hasOnly(form, 'grant_type', 'refresh_token')) return false
+
+  const { clientId, proof } = client
+  const rotated = await unlessItFails(rotateUnproved(portal, refreshToken, clientId, proof, req.place))
+  if (rotated === null) return false
+
+  const { family } = rotated
+  logger.info({ requestId: req.requestId, event: 'refresh_token', clientId, familyId: family.id }, 'event')
+  const { token, expiresIn } = mintApplicationToken(portal, rotated, family.scope, null)
+  answerPlainly(res, {
+    access_token: token,
+    expires_in: expiresIn,
+    ...(family.refreshIdToken ? await freshIdToken(portal, rotated) : {}),
+    refresh_token: rotated.refreshToken,
+    scope: family.scope,
+    token_type: 'Bearer',
+  })
+  return true
+}
+
+/** For an app with `--refresh-id-token`, which alone pays for it: the person is read once more (OpenID Connect Core §12.2). */
+async function freshIdToken(portal: Portal, { family, issuedAt }: Rotated): Promise<{ id_token?: string }> {
+  const scopes = family.scope.split(' ')
+  const identity = scopes.includes('openid') ? await findIdentity(portal.storage, family.identityId) : null
+  if (identity === null) return {}
+  const { clientId, acr, amr, authTime, sid } = family
+  const signIn = { acr: acr ?? undefined, amr, auth_time: authTime }
+  const subject = { identity, clientId, scopes, signIn, sid: sid ?? undefined }
+  return { id_token: await signIdToken(portal, family.idTokenAlg, subject, issuedAt) }
+}

@@ -1,0 +1,35 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { findPerson } from '../../domain/families/application-tokens.ts'
+import type { Portal } from '../../domain/services.ts'
+import { userinfoOf } from '../account.ts'
+import { answerPlainly, unlessItFails } from './answers.ts'
+
+/**
+ * The userinfo request that nearly every app sends (OpenID Connect Core §5.3.1), answered with one statement: a GET with
+ * a bearer token. Only its success is answered here; the rest is left to the library.
+ * @returns false when the request, untouched, is left to the library
+ * @throws what makes `isUnavailable` true while the store is away
+ */
+export async function answerPlainUserinfo(portal: Portal, req: IncomingMessage, res: ServerResponse): Promise<boolean> {
+  const token = tokenOf(req)
+  const found = token === null ? null : await unlessItFails(findPerson(portal, token))
+  if (found === null) return false
+
+  const { claims, person } = found
+  const scopes = claims.scope.split(' ')
+  if (!scopes.includes('openid') || claims.cnf !== undefined) return false
+  const granted = person.scope.split(' ').filter((scope) => scopes.includes(scope))
+  answerPlainly(res, userinfoOf(person, granted))
+  return true
+}
+
+/** The token of a request that has nothing else in it: no body, no proof of possession, no page of another origin. */
+function tokenOf({ method, headers }: IncomingMessage): string | null {
+  const isPlain =
+    method === 'GET' &&
+    headers.origin === undefined &&
+    headers['dpop'] === undefined &&
+    headers['content-length'] === undefined &&
+    headers['transfer-encoding'] === undefined
+  return (isPlain && /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/.exec(headers.authorization ?? '')?.[1]) || null
+}

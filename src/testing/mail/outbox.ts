@@ -1,0 +1,31 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { listOutbox, type OutboxMail } from '../../mail/mail-folder.ts'
+import { linksIn } from './links.ts'
+
+const PATIENCE_MS = 15_000
+const BETWEEN_LOOKS_MS = 20
+
+export interface ReadMail extends OutboxMail {
+  links: string[]
+}
+
+/** Every mail to this address in the outbox, newest first. */
+export async function mailsTo(folder: string, to: string): Promise<ReadMail[]> {
+  const mails = await listOutbox(folder, Infinity)
+  return mails.filter((mail) => mail.to === to).map((mail) => ({ ...mail, links: linksIn(mail.text) }))
+}
+
+/** Waits until `count` mails to this address say this in their subject, and answers the newest of them. */
+export async function waitForMail(folder: string, to: string, subjectPart: string, count = 1): Promise<ReadMail> {
+  const start = performance.now()
+  for (;;) {
+    const mails = await mailsTo(folder, to)
+    const [newest, ...older] = mails.filter(({ subject }) => subject.includes(subjectPart))
+    if (newest !== undefined && older.length + 1 >= count) return newest
+    if (performance.now() - start > PATIENCE_MS) {
+      const there = JSON.stringify(mails.map(({ subject }) => subject))
+      throw new Error(`no ${count} mails about ${subjectPart} came to ${to}, only ${there}`)
+    }
+    await wait(BETWEEN_LOOKS_MS)
+  }
+}

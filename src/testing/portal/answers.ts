@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import type { Tokens } from '../browser/client.ts'
+
+/** What a refused request says in JSON. */
+export interface Problem {
+  status: number
+  error: string
+  error_description?: string
+  reason?: string
+  fam?: string
+}
+
+/** What the address a browser is sent to tells the app; empty when the browser is sent nowhere, or to a page of ours. */
+export function answerIn(response: Response, redirectUri: string): Record<string, string> {
+  const location = response.headers.get('location')
+  if (location === null || !location.startsWith(`${redirectUri}?`)) return {}
+  return Object.fromEntries(new URL(location).searchParams)
+}
+
+export async function jsonIn(response: Response): Promise<Record<string, unknown>> {
+  return (await response.json()) as Record<string, unknown>
+}
+
+export async function problemIn(response: Response): Promise<Problem> {
+  return { status: response.status, ...((await response.json()) as Omit<Problem, 'status'>) }
+}
+
+export async function tokensIn(response: Response): Promise<Tokens> {
+  const text = await response.text()
+  assert.equal(response.status, 200, text)
+  return JSON.parse(text) as Tokens
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { type AppRow, findApp } from '../../domain/apps/apps.ts'
+import {
+  type FamilyRow,
+  findFamily,
+  openFamily,
+  type Presentation,
+  type Rotation,
+  rotate,
+  rotateUnproved,
+} from '../../domain/families/families.ts'
+import { findIdentity } from '../../domain/identities/identities.ts'
+import { openIdentitySession } from '../../domain/sign-in/identity-sessions.ts'
+import type { Place } from '../../domain/client-info.ts'
+import type { Portal } from '../../domain/services.ts'
+import { mintRefreshToken } from '../../domain/families/refresh-tokens.ts'
+
+/** Where the people of the tests sit, and where somebody else does. */
+export const home: Place = { browser: 'Firefox', address: '192.0.2.1' }
+export const elsewhere: Place = { browser: 'curl', address: '203.0.113.9' }
+
+export interface Connection {
+  familyId: string
+  identitySessionId: string
+  clientId: string
+  refreshToken: string
+}
+
+interface Terms {
+  scope?: string
+  jkt?: string
+  identitySessionId?: string
+  openedSilently?: boolean
+}
+
+/** What a sign-in and a redeemed code leave behind: an identity session, and a family at generation 0. */
+export async function connect(
+  portal: Portal,
+  identityId: string,
+  clientId: string,
+  terms: Terms = {},
+): Promise<Connection> {
+  const { connection, opened } = await tryToConnect(portal, identityId, clientId, terms)
+  assert.equal(opened, true)
+  return connection
+}
+
+/** The same, also when the family may be refused. */
+export async function tryToConnect(
+  portal: Portal,
+  identityId: string,
+  clientId: string,
+  terms: Terms = {},
+): Promise<{ connection: Connection; opened: boolean }> {
+  const app = (await findApp(portal.storage, clientId)) as AppRow
+  const identitySessionId =
+    terms.identitySessionId ?? ((await openIdentitySession(portal, { identityId, amr: ['pwd'] }, home, null)) as string)
+  const familyId = randomUUID()
+  const refreshToken = mintRefreshToken(familyId, portal.secrets)
+  const opened = await openFamily(portal, {
+    id: familyId,
+    clientId,
+    identityId,
+    identitySessionId,
+    refreshToken,
+    scope: terms.scope ?? 'openid profile',
+    claims: null,
+    sid: null,
+    acr: null,
+    amr: ['pwd'],
+    authTime: Math.floor(portal.clock().getTime() / 1000),
+    jkt: terms.jkt ?? null,
+    openedSilently: terms.openedSilently ?? false,
+    claimsVersion: (await findIdentity(portal.storage, identityId))?.claimsVersion ?? 0,
+    app,
+  })
+  return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
+}
+
+/** Copies of one family, each with an id of its own. */
+export async function multiply(portal: Portal, { familyId }: Connection, count: number): Promise<void> {
+  await portal.storage.pool.query(
+    `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
+       idle_expires_at, expires_at, review_at, lifetime, browser, address, ended_at, end_cause)
+     SELECT gen_random_uuid(), client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
+       idle_expires_at, expires_at, review_at, lifetime, browser, address, ended_at, end_cause FROM families, generate_series(1, $2) WHERE id = $1`,
+    [familyId, count],
+  )
+}
+
+/** The app presents its refresh token. */
+export async function refresh(
+  portal: Portal,
+  { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
+  rest: Partial<Presentation> = {},
+): Promise<Rotation> {
+  return rotate(portal, { refreshToken, clientId, scopes: null, jkt: null, place: home, ...rest })
+}
+
+/**
+ * The same, the way a plain request goes (oidc/plain-refresh.ts): the app's proof is in the statement, and what that does
+ * not move goes the other way. A request that says anything more is not plain.
+ */
+export async function refreshPlainly(
+  portal: Portal,
+  { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
+  rest: Partial<Presentation> = {},
+): Promise<Rotation> {
+  const { place = home, ...more } = rest
+  const app = Object.keys(more).length > 0 ? null : await findApp(portal.storage, clientId)
+  const rotated = app && (await rotateUnproved(portal, refreshToken, clientId, { secretHash: app.secretHash }, place))
+  return rotated ?? refresh(portal, { clientId, refreshToken }, rest)
+}
+
+/** Both ways a refresh token can be presented. */
+export const REFRESHES = { library: refresh, plain: refreshPlainly }
+
+/** The refresh token that a rotation gave. */
+export function successorIn(rotation: Rotation): string {
+  assert.equal(rotation.kind, 'rotated', JSON.stringify(rotation))
+  return rotation.refreshToken
+}
+
+/** Why a rotation was refused, and whether that very call ended the family. */
+export function refusalIn(rotation: Rotation): { reason: string; ended: boolean } {
+  assert.equal(rotation.kind, 'refused', JSON.stringify(rotation))
+  return { reason: rotation.reason, ended: rotation.ended }
+}
+
+export async function familyRow(portal: Portal, { familyId }: Pick<Connection, 'familyId'>): Promise<FamilyRow> {
+  const family = await findFamily(portal, familyId)
+  assert.notEqual(family, null)
+  return family as FamilyRow
+}

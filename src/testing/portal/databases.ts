@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { startEmbedded } from '../../storage/embedded/embedded.ts'
+import { startPgbouncer } from '../services/pgbouncer.ts'
+import { serviceAddress } from '../services/addresses.ts'
+
+export interface TestDatabase {
+  databaseUrl: string
+  redisUrl: string | null
+  /** What a portal must be told besides. */
+  env?: Record<string, string>
+  drop(): Promise<void>
+}
+
+/** The three ways to run the portal. A suite about storage runs over all of them. */
+export const STORAGES = ['embedded', 'postgres', 'postgres+redis'] as const
+
+/** The same, and PostgreSQL behind PgBouncer in transaction mode. */
+export type StorageKind = (typeof STORAGES)[number] | 'pgbouncer'
+
+/** An empty database of this test's own, on the servers the test command has brought up. */
+export async function createDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
+  const embedded = kind === 'embedded' ? await startEmbedded(serviceAddress('TEST_EMBEDDED_DIR')) : null
+  const server = embedded?.ownerUrl ?? serviceAddress('TEST_DATABASE_URL')
+  const name = `gatehouse_test_${randomBytes(6).toString('hex')}`
+  await administer(server, `CREATE DATABASE ${name}`)
+
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  const pooler = kind === 'pgbouncer' ? await startPgbouncer(url.href) : null
+  return {
+    databaseUrl: pooler?.url ?? url.href,
+    ...(pooler === null ? {} : { env: { PREPARED_STATEMENTS: 'off' } }),
+    // One Redis serves every test; the same people guess from the same address in all of them.
+    redisUrl: kind === 'postgres+redis' ? `${serviceAddress('TEST_REDIS_URL')}?keyPrefix=${name}:` : null,
+    async drop() {
+      await pooler?.stop()
+      await administer(server, `DROP DATABASE ${name} WITH (FORCE)`)
+      await embedded?.leave()
+    },
+  }
+}
+
+export interface OwnedDatabase {
+  /** Of a role that owns nothing. */
+  portalUrl: string
+  ownerUrl: string
+  drop(): Promise<void>
+}
+
+/** An empty database with two roles, as an operator prepares it for a portal that may not change its tables. */
+export async function createOwnedDatabase(): Promise<OwnedDatabase> {
+  const { databaseUrl, drop } = await createDatabase()
+  const database = new URL(databaseUrl).pathname.slice(1)
+  const owner = `${database}_owner`
+  const portal = `${database}_portal`
+  await administer(
+    serviceAddress('TEST_DATABASE_URL'),
+    `CREATE ROLE ${owner} LOGIN PASSWORD 'password'; CREATE ROLE ${portal} LOGIN PASSWORD 'password';
+     ALTER DATABASE ${database} OWNER TO ${owner}`,
+  )
+  const urlOf = (username: string) => Object.assign(new URL(databaseUrl), { username, password: 'password' }).href
+  return {
+    ownerUrl: urlOf(owner),
+    portalUrl: urlOf(portal),
+    async drop() {
+      await drop()
+      await administer(serviceAddress('TEST_DATABASE_URL'), `DROP ROLE ${owner}, ${portal}`)
+    },
+  }
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,17 @@
+import type { Queryable } from '../../storage/postgres.ts'
+
+/** Every row of the portal, by table, to compare with what there is later. */
+export async function dump(db: Queryable): Promise<Record<string, string[]>> {
+  const tables = await db.query<{ name: string }>(
+    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+     WHERE schemaname = 'public' OR (schemaname = 'queue' AND tablename = 'job') ORDER BY 1`,
+  )
+  const dumped: Record<string, string[]> = {}
+  for (const { name } of tables.rows) {
+    // How far a job has come is not what anybody asked for.
+    const row = name === 'queue.job' ? 't.data' : 't'
+    const { rows } = await db.query<{ row: string }>(`SELECT ${row}::text AS row FROM ${name} t ORDER BY 1`)
+    dumped[name] = rows.map(({ row }) => row)
+  }
+  return dumped
+}

@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { stopBeforeExit } from '../services/shutdown.ts'
+
+const PROGRAM = join(import.meta.dirname, '../../gatehouse.ts')
+
+export interface Finished {
+  code: number | null
+  stdout: string
+  /** Without the line that says which portal it works on. */
+  stderr: string
+}
+
+/** Runs `gatehouse …` as an operator does: a process of its own, with this environment and nothing else. */
+export async function gatehouse(
+  args: string[],
+  env: Record<string, string>,
+  input = '',
+  cwd?: string,
+): Promise<Finished> {
+  return startGatehouse(args, env, input, cwd).finished
+}
+
+export interface Running {
+  child: ChildProcess
+  finished: Promise<Finished>
+  /** What it has printed so far. */
+  printed(): string
+  /** Every word of its standard error so far. */
+  complained(): string
+  /** Waits until it has printed this. */
+  says(words: string): Promise<void>
+  /** Ends it for good, whatever state it is in. */
+  kill(): Promise<void>
+}
+
+export function startGatehouse(
+  args: string[],
+  env: Record<string, string>,
+  input = '',
+  cwd = import.meta.dirname,
+): Running {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    // Not where a developer keeps a .env.
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  child.stdin.on('error', () => {}).end(input)
+  const finished = once(child, 'close').then(([code]) => {
+    return { code: code as number | null, ...output, stderr: withoutIntroduction(output.stderr) }
+  })
+
+  const kill = stopBeforeExit(async () => {
+    child.kill('SIGKILL')
+    await finished
+  })
+  return {
+    child,
+    finished,
+    printed: () => output.stdout,
+    complained: () => output.stderr,
+    kill,
+    async says(words) {
+      while (!output.stdout.includes(words)) {
+        if (!child.stdout.readable)
+          throw new Error(`it ended without saying ${words}: ${output.stderr || output.stdout}`)
+        await Promise.race([finished, once(child.stdout, 'data')])
+      }
+    },
+  }
+}
+
+/** What was said on standard error, without the line that says which portal a command works on. */
+export function withoutIntroduction(stderr: string): string {
+  return stderr.replace(/^gatehouse: .+, issuer .+\n/m, '')
+}
+
+/** What a command printed with `--json`. */
+export function printed<T = Record<string, unknown>>({ code, stdout, stderr }: Finished): T {
+  if (code !== 0) throw new Error(`it ended with ${code}: ${stderr}`)
+  return JSON.parse(stdout) as T
+}

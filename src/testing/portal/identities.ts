@@ -1,0 +1,40 @@
+import { randomUUID } from 'node:crypto'
+import { keyOf } from '../../domain/limits/login-keys.ts'
+import type { Portal } from '../../domain/services.ts'
+import { skeletonsOf } from '../../domain/identities/user-names.ts'
+import { insertAuditEvents } from '../../storage/audit.ts'
+import { insertIdentity } from '../../storage/identities.ts'
+import type { ada } from './people.ts'
+
+/**
+ * Puts somebody into the database as a registration would, whose password nobody judges: to judge one starts a thread with
+ * all the words of a language, which few tests are about. @returns the id
+ */
+export async function addIdentity(
+  portal: Portal,
+  { username, email, password }: typeof ada,
+  { roles = [], emailVerified = false }: { roles?: string[]; emailVerified?: boolean } = {},
+): Promise<string> {
+  const now = portal.clock()
+  const identity = await insertIdentity(
+    portal.storage.pool,
+    {
+      id: randomUUID(),
+      username,
+      usernameKey: keyOf(username),
+      skeletons: skeletonsOf(username),
+      email,
+      emailKey: keyOf(email),
+      emailVerified,
+      passwordHash: await portal.hasher.hash(password, email),
+      passwordStandsAlone: true,
+      roles,
+      createdAt: now,
+      updatedAt: now,
+    },
+    false,
+  )
+  if (identity === null) throw new Error(`there is a ${username} already`)
+  await insertAuditEvents(portal.storage.pool, [{ kind: 'registered', identityId: identity.id }], now)
+  return identity.id
+}

@@ -1,0 +1,57 @@
+import { createPortal } from '../../main/services.ts'
+import { type Config, readConfig } from '../../config.ts'
+import type { Portal } from '../../domain/services.ts'
+import { createLogger } from '../../logger.ts'
+import { createClock, type TestClock } from './clock.ts'
+import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
+
+export const TEST_SECRET = 'a root secret for tests of 32 bytes or more'
+
+/** A password is hashed for every sign-in, which costs most tests more than what they are about. */
+export const TEST_PASSWORD_COST = { memoryCost: 64, timeCost: 2 }
+
+export function testConfig(
+  database: Pick<TestDatabase, 'databaseUrl' | 'redisUrl' | 'env'>,
+  env: Record<string, string> = {},
+): Config {
+  const config = readConfig({
+    NODE_ENV: 'test',
+    GATEHOUSE_SECRET: TEST_SECRET,
+    DATABASE_URL: database.databaseUrl,
+    LOG_LEVEL: 'silent',
+    // All tests guess from one address; how that is limited is asked where it is the subject.
+    FREE_GUESSES: '100',
+    SUSPENSION_AFTER: '0',
+    // A machine that tests at full load is not a store that is away; that one is asked for where it is the subject.
+    STORE_PATIENCE: '15000',
+    ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
+    ...database.env,
+    ...env,
+  })
+  return { ...config, passwordCost: TEST_PASSWORD_COST }
+}
+
+export interface TestPortal extends Portal {
+  clock: TestClock
+  /** Closes the stores and drops the database. */
+  close(): Promise<void>
+}
+
+/** The rules on a database of their own, at a time that stands still. */
+export async function openTestPortal(
+  kind: StorageKind = 'postgres',
+  env: Record<string, string> = {},
+): Promise<TestPortal> {
+  const database = await createDatabase(kind)
+  const clock = createClock()
+  const portal = await createPortal(testConfig(database, env), createLogger('silent'), clock)
+  return {
+    ...portal,
+    clock,
+    async close() {
+      await portal.passwords.close()
+      await portal.storage.close()
+      await database.drop()
+    },
+  }
+}

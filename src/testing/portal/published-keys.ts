@@ -1,0 +1,12 @@
+import { createLocalJWKSet, exportJWK, type JWTVerifyGetKey } from 'jose'
+import type { Portal } from '../../domain/services.ts'
+
+/** The keys that a portal publishes now, as whoever verifies its tokens has them, without a server to ask. */
+export async function publishedKeys(portal: Portal): Promise<JWTVerifyGetKey> {
+  const keys = portal.keys.published().map(async ({ kid, alg, publicKey }) => ({
+    ...(await exportJWK(publicKey)),
+    kid,
+    alg,
+  }))
+  return createLocalJWKSet({ keys: await Promise.all(keys) })
+}

@@ -1,0 +1,54 @@
+import { once } from 'node:events'
+import { readConfig } from '../../config.ts'
+import type { Portal } from '../../domain/services.ts'
+import { deriveSecrets } from '../../domain/keys/secrets.ts'
+import { openPostgres } from '../../storage/postgres.ts'
+import { REFRESHES, successorIn } from './connections.ts'
+
+// A process of its own, in the same environment as a portal's, that holds one refresh token.
+//   rotator.ts race <way> <client id> <refresh token> <callers>   all at once, when it is told to; prints every answer
+//   rotator.ts crowd <way> <client id> <refresh token> <callers>  each eight times, with no regard for the others
+//   rotator.ts loop <way> <client id> <refresh token>             from successor to successor until it is killed
+const [task, way, clientId, first, callers] = process.argv.slice(2) as [
+  string,
+  keyof typeof REFRESHES,
+  string,
+  string,
+  string,
+]
+const { databaseUrl, preparedStatements, secrets, lifetimes, policy } = readConfig()
+const patience = { connection: 15_000, query: 15_000 }
+const storage = openPostgres(databaseUrl as string, () => {}, patience, { preparedStatements })
+// All that a rotation stands on, so that a test need not wait for the rest.
+const portal = {
+  storage,
+  secrets: deriveSecrets(secrets),
+  lifetimes,
+  policy,
+  clock: () => new Date(),
+} as unknown as Portal
+const rotateOnce = async (refreshToken: string) => REFRESHES[way](portal, { clientId, refreshToken })
+
+console.log('ready')
+if (task === 'race') {
+  await once(process.stdin, 'data')
+  const answers = await Promise.all(Array.from({ length: Number(callers) }, async () => rotateOnce(first)))
+  console.log(JSON.stringify(answers.map(successorIn)))
+  process.exit()
+}
+if (task === 'crowd') {
+  await Promise.all(
+    Array.from({ length: Number(callers) }, async (_, caller) => {
+      let token = first
+      for (let times = 0; times < 8; times++) {
+        token = successorIn(await rotateOnce(token))
+        console.log(`${caller} ${token}`)
+      }
+    }),
+  )
+  await once(process.stdin, 'data')
+}
+for (let token = first; ;) {
+  token = successorIn(await rotateOnce(token))
+  console.log(token)
+}

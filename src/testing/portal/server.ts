@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { createApp as registerApp } from '../../domain/apps/apps.ts'
+import type { Portal } from '../../domain/services.ts'
+import { createLogger } from '../../logger.ts'
+import { startServer } from '../../main/server.ts'
+import { createPortal } from '../../main/services.ts'
+import { findFreePort } from '../../storage/embedded/free-port.ts'
+import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
+import { addIdentity } from './identities.ts'
+import type { ada } from './people.ts'
+import { testConfig } from './open-portal.ts'
+import { makeTemporaryFolder } from '../services/temporary-folder.ts'
+
+export interface TestServer {
+  /** The issuer, and the origin of every page. */
+  url: string
+  /** The same rules on the same stores, for what an operator would do. */
+  portal: Portal
+  database: TestDatabase
+  /** The folder its mails land in. */
+  outbox: string
+  /** Every line the portal has logged so far. */
+  log(): string
+  addIdentity(person: typeof ada, extra?: { roles?: string[]; emailVerified?: boolean }): Promise<string>
+  /** @returns the secret; null for a public app */
+  addApp(clientId: string, settings: Parameters<typeof registerApp>[2]): Promise<string | null>
+  close(): Promise<void>
+}
+
+/** The portal over real HTTP on a port and a database of its own. */
+export async function startTestServer(
+  options: {
+    kind?: StorageKind
+    env?: Record<string, string>
+    database?: TestDatabase
+    clock?: () => Date
+    /** Passwords cost what they do in operation. */
+    hasUsualPasswordCost?: boolean
+  } = {},
+): Promise<TestServer> {
+  const database = options.database ?? (await createDatabase(options.kind))
+  // It is part of the issuer, so it must be known before the portal starts.
+  const port = await findFreePort()
+  const lines: string[] = []
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString())
+      done()
+    },
+  })
+  const folder = await makeTemporaryFolder('server')
+  const env = { PORT: String(port), LOG_LEVEL: 'info', DATA_DIR: folder.path, ...options.env }
+  const { passwordCost, ...usual } = testConfig(database, env)
+  const config = options.hasUsualPasswordCost || passwordCost === undefined ? usual : { ...usual, passwordCost }
+  const server = await startServer(config, createLogger(config.logLevel, destination), options.clock)
+  const portal = await createPortal(config, createLogger('silent'), options.clock)
+
+  return {
+    url: config.publicUrl,
+    portal,
+    database,
+    outbox: join(config.dataDir, 'outbox'),
+    log: () => lines.join(''),
+    addIdentity: (person, extra) => addIdentity(portal, person, extra),
+    async addApp(clientId, settings) {
+      return (await registerApp(portal, clientId, settings)).secret
+    },
+    async close() {
+      await server.stop()
+      await portal.passwords.close()
+      await portal.storage.close()
+      await folder.remove()
+      if (options.database === undefined) await database.drop()
+    },
+  }
+}

@@ -1,4 +1,5 @@
 import type { ServiceAddress } from '../src/testing/services/addresses.ts'
+import { dropTemplates } from '../src/testing/portal/template-database.ts'
 import { startPostgres } from '../src/testing/services/postgres.ts'
 import { startRedis } from '../src/testing/services/redis.ts'
 import type { Service } from '../src/testing/services/service.ts'
@@ -29,6 +30,8 @@ export async function startServices(): Promise<TestServices> {
       TEST_EMBEDDED_DIR: embedded.path,
     },
     stop: async () => {
+      // A server that was there before us is left as it was.
+      await dropTemplates(postgres.url)
       await stopAll([redis, postgres])
       await embedded.remove()
     },

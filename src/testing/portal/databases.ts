@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
 import { startEmbedded } from '../../storage/embedded/embedded.ts'
 import { startPgbouncer } from '../services/pgbouncer.ts'
 import { serviceAddress } from '../services/addresses.ts'
+import { administer, copyTemplate } from './template-database.ts'
 
 export interface TestDatabase {
   databaseUrl: string
@@ -20,10 +20,19 @@ export type StorageKind = (typeof STORAGES)[number] | 'pgbouncer'
 
 /** An empty database of this test's own, on the servers the test command has brought up. */
 export async function createDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
+  return create(kind, (name, server) => administer(server, `CREATE DATABASE ${name}`))
+}
+
+/** The same with all tables, and nothing in them. A copy takes a third of the time of the migrations. */
+export async function createMigratedDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
+  return kind === 'embedded' ? createDatabase(kind) : create(kind, async (name, server) => copyTemplate(name, server))
+}
+
+async function create(kind: StorageKind, make: (name: string, server: string) => Promise<void>): Promise<TestDatabase> {
   const embedded = kind === 'embedded' ? await startEmbedded(serviceAddress('TEST_EMBEDDED_DIR')) : null
   const server = embedded?.ownerUrl ?? serviceAddress('TEST_DATABASE_URL')
   const name = `gatehouse_test_${randomBytes(6).toString('hex')}`
-  await administer(server, `CREATE DATABASE ${name}`)
+  await make(name, server)
 
   const url = new URL(server)
   url.pathname = `/${name}`
@@ -67,15 +76,5 @@ export async function createOwnedDatabase(): Promise<OwnedDatabase> {
       await drop()
       await administer(serviceAddress('TEST_DATABASE_URL'), `DROP ROLE ${owner}, ${portal}`)
     },
-  }
-}
-
-async function administer(url: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
   }
 }

@@ -3,7 +3,7 @@ import { type Config, readConfig } from '../../config.ts'
 import type { Portal } from '../../domain/services.ts'
 import { createLogger } from '../../logger.ts'
 import { createClock, type TestClock } from './clock.ts'
-import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
+import { createMigratedDatabase, type StorageKind, type TestDatabase } from './databases.ts'
 
 export const TEST_SECRET = 'a root secret for tests of 32 bytes or more'
 
@@ -42,7 +42,7 @@ export async function openTestPortal(
   kind: StorageKind = 'postgres',
   env: Record<string, string> = {},
 ): Promise<TestPortal> {
-  const database = await createDatabase(kind)
+  const database = await createMigratedDatabase(kind)
   const clock = createClock()
   const portal = await createPortal(testConfig(database, env), createLogger('silent'), clock)
   return {

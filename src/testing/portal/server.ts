@@ -6,7 +6,7 @@ import { createLogger } from '../../logger.ts'
 import { startServer } from '../../main/server.ts'
 import { createPortal } from '../../main/services.ts'
 import { findFreePort } from '../../storage/embedded/free-port.ts'
-import { createDatabase, type StorageKind, type TestDatabase } from './databases.ts'
+import { createMigratedDatabase, type StorageKind, type TestDatabase } from './databases.ts'
 import { addIdentity } from './identities.ts'
 import type { ada } from './people.ts'
 import { testConfig } from './open-portal.ts'
@@ -39,7 +39,7 @@ export async function startTestServer(
     hasUsualPasswordCost?: boolean
   } = {},
 ): Promise<TestServer> {
-  const database = options.database ?? (await createDatabase(options.kind))
+  const database = options.database ?? (await createMigratedDatabase(options.kind))
   // It is part of the issuer, so it must be known before the portal starts.
   const port = await findFreePort()
   const lines: string[] = []

@@ -3,20 +3,25 @@ import { join } from 'node:path'
 import type { JSONReport } from '@playwright/test/reporter'
 import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
 import type { Verdict } from './phases.ts'
+import { describeShard, type Shard } from './shards.ts'
 import { runTool } from './tool.ts'
 import { countRun, NO_TOTALS, type Totals } from './totals.ts'
 
 const LIMIT = 12.5 * 60_000
 
 /** Runs the tests of `e2e/` in Chromium. */
-export async function runBrowserTests(filters: string[], env: Record<string, string>): Promise<Verdict> {
+export async function runBrowserTests(filters: string[], shard: Shard, env: Record<string, string>): Promise<Verdict> {
   const folder = await makeTemporaryFolder('report')
   const report = join(folder.path, 'report.json')
   try {
-    const problem = await runTool('playwright', ['test', '--reporter=list,json', ...filters], {
-      env: { ...env, PLAYWRIGHT_JSON_OUTPUT_FILE: report },
-      limit: LIMIT,
-    }).then(
+    const problem = await runTool(
+      'playwright',
+      ['test', '--reporter=list,json', `--shard=${describeShard(shard)}`, ...filters],
+      {
+        env: { ...env, PLAYWRIGHT_JSON_OUTPUT_FILE: report },
+        limit: LIMIT,
+      },
+    ).then(
       () => null,
       (error: Error) => error.message,
     )

@@ -4,16 +4,18 @@ import { endWithParent } from '../src/testing/services/shutdown.ts'
 import { runBrowserTests } from './browser-phase.ts'
 import { checkMigrations } from './migration-checksums.ts'
 import { describeOutcomes, runPhases, type Phase } from './phases.ts'
+import { readShard, type Shard, WHOLE } from './shards.ts'
 import { startServices, type TestServices } from './services.ts'
 import { runTool } from './tool.ts'
 import { addTotals, describeTotals } from './totals.ts'
 import { runUnitTests } from './unit-phase.ts'
 
-const USAGE = `npm test [-- [check | unit | e2e] [path …] [--keep-going]]
+const USAGE = `npm test [-- [check | unit | e2e] [path …] [--shard 1/3] [--keep-going]]
 
   check         types, lint, format, and whether landed migrations are unchanged
   unit [path]   the tests beside the sources: all, or those of a folder or file
   e2e [path]    the browser tests
+  --shard 1/3   of the unit or browser tests, the first third: for several machines
   --keep-going  run the later phases even when one fails`
 
 const OLDEST_NODE = 24
@@ -23,6 +25,7 @@ type Part = (typeof PARTS)[number]
 interface Request {
   parts: readonly Part[]
   filters: string[]
+  shard: Shard
   keepGoing: boolean
 }
 
@@ -54,20 +57,21 @@ function readRequest(args: string[]): Request | null {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: { 'keep-going': { type: 'boolean', default: false } },
+      options: { 'keep-going': { type: 'boolean', default: false }, shard: { type: 'string' } },
     })
     const [name, ...filters] = positionals
     const keepGoing = values['keep-going']
-    if (name === undefined) return { parts: PARTS, filters, keepGoing }
+    const shard = values.shard === undefined ? WHOLE : readShard(values.shard)
+    if (name === undefined) return { parts: PARTS, filters, shard, keepGoing }
 
     const part = PARTS.find((known) => known === name)
-    return part === undefined ? null : { parts: [part], filters, keepGoing }
+    return part === undefined ? null : { parts: [part], filters, shard, keepGoing }
   } catch {
     return null
   }
 }
 
-function phasesOf({ parts, filters }: Request, running: TestServices[]): Phase[] {
+function phasesOf({ parts, filters, shard }: Request, running: TestServices[]): Phase[] {
   const environment = () => {
     if (running[0] === undefined) throw new Error('PostgreSQL and Redis are not running.')
     return running[0].environment
@@ -85,14 +89,14 @@ function phasesOf({ parts, filters }: Request, running: TestServices[]): Phase[]
   }
   const unit: Phase = {
     name: 'unit and integration tests',
-    run: () => runUnitTests(filters, environment()),
+    run: () => runUnitTests(filters, shard, environment()),
   }
   const browser: Phase = {
     name: 'browser tests',
     run: async () => {
       const chromium = await findChromium()
       console.log(chromium)
-      return runBrowserTests(filters, { ...environment(), CHROMIUM_PATH: chromium })
+      return runBrowserTests(filters, shard, { ...environment(), CHROMIUM_PATH: chromium })
     },
   }
   return [

@@ -4,6 +4,7 @@ import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { keepMeasuredTimes, longestFirst, type MeasuredTimes, readMeasuredTimes } from './measured-times.ts'
+import { readShard, shardOf } from './shards.ts'
 import { addRetries, NO_TOTALS, type Totals } from './totals.ts'
 
 const TEST_LIMIT = 5 * 60_000
@@ -12,12 +13,12 @@ const FEW = 3
 /** Of a file from which nothing was heard to the end. */
 const SILENT: Totals = { ...NO_TOTALS, failed: 1 }
 
-const filters = process.argv.slice(2).map((filter) => resolve(filter))
+const [shard = '', ...paths] = process.argv.slice(2)
+const filters = paths.map((path) => resolve(path))
 const chosenFiles = globSync('{src,bench,examples,scripts}/**/*.test.ts')
   .map((file) => resolve(file))
   .filter((file) => filters.length === 0 || filters.some((filter) => file === filter || file.startsWith(`${filter}/`)))
-  .toSorted()
-const files = longestFirst(chosenFiles, await readMeasuredTimes())
+const files = longestFirst(shardOf(chosenFiles, readShard(shard)), await readMeasuredTimes())
 const times: MeasuredTimes = {}
 
 // Whoever ends us ends our test files with us; what they were at, and what was still to come, counts as failed.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -75,6 +75,13 @@ test('every command explains itself', async () => {
   for (const command of COMMANDS) assert.match(stdout, new RegExp(`^Usage: gatehouse ${command} `, 'm'))
   assert.equal(stdout.match(/^code 0$/gm)?.length, COMMANDS.length)
   assert.match((await gatehouse(['app', 'create', '--help'], {})).stdout, /^Usage: gatehouse app create /)
+})
+
+test('--version prints the version of package.json', async () => {
+  const manifest = await readFile(join(import.meta.dirname, '../../package.json'), 'utf8')
+  const { code, stdout } = await gatehouse(['--version'], {})
+  assert.equal(code, 0)
+  assert.equal(stdout, `${(JSON.parse(manifest) as { version: string }).version}\n`)
 })
 
 test('a command nobody knows, or one without what it needs, ends with 1 and the help', async () => {

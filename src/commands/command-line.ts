@@ -7,6 +7,7 @@ import { CommandRefused } from './command-refused.ts'
 import { loadEnvironmentFile } from './environment-file.ts'
 import { repeatOptions } from './repeated-options.ts'
 import { addServeCommand } from './serve.ts'
+import { readVersion } from './version.ts'
 
 // Their message is for the operator as it is.
 const EXPECTED = [ConfigError, AppRefused, CommandRefused, WorkerFailed]
@@ -16,6 +17,7 @@ export async function runCommandLine(argv: string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
   const program = new Command('gatehouse')
     .description('A self-hosted identity portal.')
+    .version(readVersion())
     .showHelpAfterError()
     .exitOverride()
   addServeCommand(program)

@@ -47,7 +47,12 @@ const ELSEWHERE = [
   '/dashboard?\u202e',
 ]
 
-for (const place of ELSEWHERE) {
+test('a sign-in is led to no other place, however it is written', () => {
+  for (const place of ELSEWHERE) assert.equal(safeReturnTo(place, 'https://portal.example.test'), null, place)
+})
+
+// The form, the sign-in and the way past it ask that one rule.
+for (const place of ['//evil.test', '/dashboard\r\nSet-Cookie: a=b']) {
   test(`a sign-in that asks to be led to ${JSON.stringify(place.slice(0, 60))} stays on the portal`, async () => {
     const browser = new Browser(server.url)
     const page = await readPage(await browser.get(`/login?${new URLSearchParams({ return_to: place })}`))

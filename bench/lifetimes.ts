@@ -1,4 +1,4 @@
-import { createPortal } from '../src/main/services.ts'
+import { openServices } from '../src/main/services.ts'
 import { createLogger } from '../src/logger.ts'
 import { testConfig } from '../src/testing/portal/open-portal.ts'
 import { createDatabase } from './database.ts'
@@ -26,16 +26,16 @@ export async function runLifetimes(options: Options): Promise<number> {
     // Whether a commit waits for the disk changes nothing of what is asked here.
     url.searchParams.set('options', '-c synchronous_commit=off')
     const config = testConfig({ databaseUrl: url.href, redisUrl: null }, LIFETIMES_ENV)
-    const portal = await createPortal(config, createLogger('silent'))
+    const services = await openServices(config, createLogger('silent'))
     try {
-      const result = await simulate(portal, size)
+      const result = await simulate(services, size)
       const machine = describeMachine(server.words, null, 'no core of its own')
       publish(options, { machine, size, ...result }, () => describeLifetimes(machine, size, result))
       const wrong = result.honest.some((row) => row.ended > (row.isProven ? 0 : row.excluded))
       return wrong || result.stolen.some((row) => row.missed > 0) ? 1 : 0
     } finally {
-      await portal.passwords.close()
-      await portal.storage.close()
+      await services.passwords.close()
+      await services.storage.close()
       await database.drop()
     }
   })

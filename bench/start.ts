@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../src/main/services.ts'
+import { openServices } from '../src/main/services.ts'
 import { readConfig } from '../src/config.ts'
 import { createLogger } from '../src/logger.ts'
 import { findFreePort } from '../src/storage/embedded/free-port.ts'
@@ -73,8 +73,8 @@ async function measureStarts(
 
 /** So that no start has to. */
 async function migrate(env: Record<string, string>): Promise<void> {
-  const portal = await createPortal(readConfig(env), createLogger('silent'))
-  await portal.storage.close()
+  const services = await openServices(readConfig(env), createLogger('silent'))
+  await services.storage.close()
 }
 
 async function start(

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { after, test } from 'node:test'
 import { createApp } from './domain/apps/apps.ts'
 import { createLogger } from './logger.ts'
-import { createPortal } from './main/services.ts'
+import { openServices } from './main/services.ts'
 import { findFreePort } from './storage/embedded/free-port.ts'
 import { notesApp, photosApp } from './testing/portal/apps.ts'
 import { Browser } from './testing/browser/browser.ts'
@@ -138,7 +138,7 @@ async function serve(workers: number, kind: StorageKind) {
 
 /** People who are signed in, apps and their tokens. */
 async function makeSense(config: ReturnType<typeof testConfig>): Promise<Sense> {
-  const rules = await createPortal(config, createLogger('silent'))
+  const rules = await openServices(config, createLogger('silent'))
   await addIdentity(rules, ada)
   await addIdentity(rules, grace)
   const { secret } = await createApp(rules, 'notes', notesApp)

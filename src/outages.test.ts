@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { readConfig } from './config.ts'
 import { createApp } from './domain/apps/apps.ts'
-import { createPortal } from './main/services.ts'
+import { openServices } from './main/services.ts'
 import { createLogger } from './logger.ts'
 import { findFreePort } from './storage/embedded/free-port.ts'
 import { notesApp } from './testing/portal/apps.ts'
@@ -142,7 +142,7 @@ interface Load {
 
 /** Clients that sign in, connect an app, refresh, read pages and revoke, as fast as they are answered. */
 async function startLoad(env: Record<string, string> & { PUBLIC_URL: string }): Promise<Load> {
-  const rules = await createPortal(readConfig(env), createLogger('silent'))
+  const rules = await openServices(readConfig(env), createLogger('silent'))
   await addIdentity(rules, ada)
   const { secret } = await createApp(rules, 'notes', notesApp)
   await rules.passwords.close()

@@ -27,7 +27,7 @@ export async function authorize(
   res: ServerResponse,
   query: URLSearchParams,
 ): Promise<void> {
-  const { storage, publicUrl } = floor.portal
+  const { storage, publicUrl } = floor.services
   const signedIn = await signedInOf(floor, req)
   const app = await findApp(storage, query.get('client_id') ?? '')
   const redirectUri = query.get('redirect_uri') ?? ''
@@ -44,7 +44,7 @@ export async function authorize(
     scope: query.get('scope') ?? '',
     authTime: epochSeconds(signedIn.createdAt),
   }
-  await storage.handshakes.put(CODE, code, record, CODE_LIFE)
+  await storage.protocolRecords.put(CODE, code, record, CODE_LIFE)
   const answer = new URLSearchParams({ code, state: query.get('state') ?? '', iss: publicUrl })
   redirect(res, `${redirectUri}?${answer}`)
 }

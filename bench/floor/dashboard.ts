@@ -8,7 +8,7 @@ const ENDED_SHOWN = 5
 
 /** The same rows, put into a bare table: no view, no words for times and browsers. */
 export async function showDashboard(floor: Floor, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const { storage, clock, lifetimes } = floor.portal
+  const { storage, clock, lifetimes } = floor.services
   const signedIn = await signedInOf(floor, req)
   if (signedIn === null) return redirect(res, '/login')
   const now = clock()

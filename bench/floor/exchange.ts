@@ -10,25 +10,25 @@ import { answerJson, clientIdOf, type Floor } from './request.ts'
 
 /** The code is taken once, the family opened in one statement, two tokens signed. */
 export async function exchangeCode(
-  { portal, signer }: Floor,
+  { services, signer }: Floor,
   req: IncomingMessage,
   res: ServerResponse,
   form: URLSearchParams,
 ): Promise<void> {
-  const { storage, lifetimes, publicUrl } = portal
+  const { storage, lifetimes, publicUrl } = services
   const code = form.get('code') ?? ''
-  const found = (await storage.handshakes.find(CODE, code))?.payload as CodeRecord | undefined
+  const found = (await storage.protocolRecords.find(CODE, code))?.payload as CodeRecord | undefined
   const challenge = createHash('sha256')
     .update(form.get('code_verifier') ?? '')
     .digest('base64url')
   const isTheirs = found?.challenge === challenge && found.clientId === clientIdOf(req)
   const app = isTheirs ? await findApp(storage, found.clientId) : null
-  if (!isTheirs || app === null || !(await storage.handshakes.consume(CODE, code)))
+  if (!isTheirs || app === null || !(await storage.protocolRecords.consume(CODE, code)))
     return answerJson(res, 400, '{"error":"invalid_grant"}')
 
   const { familyId, clientId, identityId, identitySessionId, nonce, scope, authTime } = found
-  const now = portal.clock()
-  const refreshToken = mintRefreshToken(familyId, portal.secrets)
+  const now = services.clock()
+  const refreshToken = mintRefreshToken(familyId, services.secrets)
   await insertFamily(
     storage.pool,
     {
@@ -56,7 +56,7 @@ export async function exchangeCode(
 
   const { audience } = app
   const claims = applicationTokenClaims(
-    portal,
+    services,
     {
       identityId,
       clientId,

@@ -34,11 +34,11 @@ export async function userinfo(floor: Floor, res: ServerResponse, token: string)
 }
 
 /** One signature verified, one statement. */
-async function findLiving({ portal, signer }: Floor, token: string) {
+async function findLiving({ services, signer }: Floor, token: string) {
   const claims = signer.verified(token)
-  const now = portal.clock()
+  const now = services.clock()
   if (claims === null || claims.exp <= epochSeconds(now)) return { claims: null, person: null }
-  const { rows } = await portal.storage.pool.query<Row>({
+  const { rows } = await services.storage.pool.query<Row>({
     name: 'floor-family',
     text: `SELECT i.username, i.email, i.email_verified AS "emailVerified"
            FROM families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id

@@ -16,17 +16,17 @@ interface Row {
 
 /** One statement, one signature. */
 export async function refresh(
-  { portal, signer }: Floor,
+  { services, signer }: Floor,
   req: IncomingMessage,
   res: ServerResponse,
   form: URLSearchParams,
 ): Promise<void> {
   const presented = form.get('refresh_token') ?? ''
-  const token = parseRefreshToken(presented, portal.secrets)
+  const token = parseRefreshToken(presented, services.secrets)
   if (token === null) return answerJson(res, 400, '{"error":"invalid_grant"}')
 
-  const successor = successorOf(token, portal.secrets[0])
-  const { rows } = await portal.storage.pool.query<Row>({
+  const successor = successorOf(token, services.secrets[0])
+  const { rows } = await services.storage.pool.query<Row>({
     name: 'floor-refresh',
     text: ADVANCE,
     values: [
@@ -34,17 +34,17 @@ export async function refresh(
       clientIdOf(req),
       hashRefreshToken(presented),
       hashRefreshToken(successor),
-      portal.clock(),
+      services.clock(),
       null,
       null,
-      portal.lifetimes.familyIdle,
+      services.lifetimes.familyIdle,
     ],
   })
   const family = rows[0]
   if (family === undefined) return answerJson(res, 400, '{"error":"invalid_grant"}')
 
-  const signIn = { claimsVersion: 0, authTime: epochSeconds(portal.clock()), acr: 'aal1', amr: ['pwd'] }
-  const claims = applicationTokenClaims(portal, { ...family, ...signIn, familyId: family.id, jkt: null }, family.ttl)
+  const signIn = { claimsVersion: 0, authTime: epochSeconds(services.clock()), acr: 'aal1', amr: ['pwd'] }
+  const claims = applicationTokenClaims(services, { ...family, ...signIn, familyId: family.id, jkt: null }, family.ttl)
   answerJson(
     res,
     200,

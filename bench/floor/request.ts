@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import type { Signer } from './tokens.ts'
 
 export interface Floor {
-  portal: Portal
+  services: Services
   signer: Signer
 }
 

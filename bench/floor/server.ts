@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { createPortal } from '../../src/main/services.ts'
+import { openServices } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logger.ts'
 import { OPERATOR_PATIENCE_MS } from '../../src/storage/postgres.ts'
@@ -15,10 +15,10 @@ import { createSigner } from './tokens.ts'
 // A yardstick, not a server: it trusts whoever calls it, and does only what no implementation of these answers can leave out.
 const config = readConfig()
 // It has no way to say "not now", so it waits where the portal would not.
-const portal = await createPortal(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
-const floor: Floor = { portal, signer: createSigner(portal) }
+const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+const floor: Floor = { services, signer: createSigner(services) }
 const jwks = JSON.stringify({
-  keys: portal.keys.published().map(({ kid, alg, publicKey }) => ({
+  keys: services.keys.published().map(({ kid, alg, publicKey }) => ({
     ...publicKey.export({ format: 'jwk' }),
     kid,
     alg,

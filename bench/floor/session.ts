@@ -4,16 +4,21 @@ import { findSignedIn, type SignedInRow } from '../../src/storage/identity-sessi
 import type { Floor } from './request.ts'
 
 /** The two reads behind every page: what belongs to the cookie, then who that is at this moment. */
-export async function signedInOf({ portal }: Floor, req: IncomingMessage): Promise<SignedInRow | null> {
+export async function signedInOf({ services }: Floor, req: IncomingMessage): Promise<SignedInRow | null> {
   const sid = /(?:^|; )identity=([^;]+)/.exec(req.headers.cookie ?? '')?.[1]
   if (sid === undefined) return null
-  const { browserSessions } = portal.storage
+  const { browserSessions } = services.storage
   const identitySessionId = await new Promise<string | undefined>((resolve, reject) => {
     browserSessions.get(sid, (error: unknown, found) =>
       error ? reject(new Error('no browser sessions', { cause: error })) : resolve(found?.identitySessionId),
     )
   })
   if (identitySessionId === undefined) return null
-  const now = portal.clock()
-  return findSignedIn(portal.storage, identitySessionId, now, addSeconds(now, -portal.lifetimes.identitySessionIdle))
+  const now = services.clock()
+  return findSignedIn(
+    services.storage,
+    identitySessionId,
+    now,
+    addSeconds(now, -services.lifetimes.identitySessionIdle),
+  )
 }

@@ -9,23 +9,23 @@ import { type Floor, redirect } from './request.ts'
 
 /** One look-up, one password hash, one transaction, one record for the cookie. */
 export async function signIn(
-  { portal }: Floor,
+  { services }: Floor,
   req: IncomingMessage,
   res: ServerResponse,
   form: URLSearchParams,
 ): Promise<void> {
-  const { pool, browserSessions } = portal.storage
+  const { pool, browserSessions } = services.storage
   const { rows } = await pool.query<{ id: string; hash: string }>({
     name: 'floor-identity',
     text: 'SELECT id, password_hash AS hash FROM identities WHERE username_key = $1 AND disabled_at IS NULL',
     values: [form.get('login')],
   })
   const identity = rows[0]
-  const matches = await portal.hasher.matches(identity?.hash ?? null, form.get('password') ?? '', 'bench')
+  const matches = await services.hasher.matches(identity?.hash ?? null, form.get('password') ?? '', 'bench')
   if (!matches || identity === undefined) return void res.writeHead(401, { 'Content-Length': 0 }).end()
 
-  const now = portal.clock()
-  const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
+  const now = services.clock()
+  const expiresAt = addSeconds(now, services.lifetimes.identitySessionMax)
   const place = { browser: req.headers['user-agent'] ?? '', address: req.socket.remoteAddress ?? '' }
   const id = randomUUID()
   await transaction(pool, async (db) => {
@@ -36,7 +36,7 @@ export async function signIn(
   })
 
   const sid = randomBytes(24).toString('base64url')
-  const cookie = { originalMaxAge: portal.lifetimes.identitySessionMax * 1000, expires: expiresAt }
+  const cookie = { originalMaxAge: services.lifetimes.identitySessionMax * 1000, expires: expiresAt }
   const record: SessionData = { cookie, identitySessionId: id }
   await new Promise<void>((resolve, reject) => {
     browserSessions.set(sid, record, (error?: unknown) =>

@@ -1,6 +1,6 @@
 import { verify } from 'node:crypto'
 import type { ApplicationTokenClaims } from '../../src/domain/families/application-tokens.ts'
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import { signInBackground, type SigningKey, signWith } from '../../src/domain/keys/signing-keys.ts'
 
 export interface Signer {
@@ -11,9 +11,9 @@ export interface Signer {
 }
 
 /** As the portal signs, with its own functions and keys, and headers that are written once. */
-export function createSigner(portal: Portal): Signer {
-  const key = portal.keys.signer('ES256')
-  const idKey = portal.keys.signer('RS256')
+export function createSigner(services: Services): Signer {
+  const key = services.keys.signer('ES256')
+  const idKey = services.keys.signer('RS256')
   const header = ({ alg, kid }: SigningKey, typ: string) =>
     Buffer.from(JSON.stringify({ alg, typ, kid })).toString('base64url')
   const inputOf = (head: string, claims: object) =>

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { createPortal } from '../../src/main/services.ts'
+import { openServices } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import { createLogger } from '../../src/logger.ts'
 import { OPERATOR_PATIENCE_MS } from '../../src/storage/postgres.ts'
 import { say } from '../output.ts'
@@ -19,16 +19,16 @@ export interface GrownPortal extends Subject {
   /** They refresh the held families. */
   crowd: Crowd
   /** The portal's rules on its database, in this process; its queries may take long. */
-  rules: Portal
+  rules: Services
   /** The same rules, without waiting for a commit to reach the disk. Whoever asks for them closes them. */
-  openHastyRules(): Promise<Portal>
+  openHastyRules(): Promise<Services>
 }
 
 export async function startGrownPortal(families: number, options: SubjectOptions): Promise<GrownPortal> {
   const { databaseUrl } = options
   const env = { GATEHOUSE_SECRET: randomBytes(48).toString('base64url') }
   const openRules = async (url: string) =>
-    createPortal(readConfig({ ...env, DATABASE_URL: url }), createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+    openServices(readConfig({ ...env, DATABASE_URL: url }), createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
 
   const startedAt = performance.now()
   const portal = await startPortal({ ...options, env: { ...options.env, ...env } }, async (apps) =>
@@ -66,7 +66,7 @@ export async function startGrownPortal(families: number, options: SubjectOptions
 }
 
 /** Does what filling leaves to be done some time later, so that none of it happens while something is measured. */
-export async function settle({ storage }: Portal): Promise<void> {
+export async function settle({ storage }: Services): Promise<void> {
   await storage.pool.query('VACUUM (ANALYZE)')
   await storage.pool.query('CHECKPOINT')
 }

@@ -1,4 +1,4 @@
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import { hashRefreshToken, mintRefreshToken } from '../../src/domain/families/refresh-tokens.ts'
 import { idOf } from '../../src/testing/portal/crowd.ts'
 import type { VirtualClient } from '../load.ts'
@@ -18,7 +18,7 @@ const HELD = 20_000
 
 /** Puts tokens that we know into families spread over the whole table. */
 export async function holdFamilies(
-  { storage, secrets }: Portal,
+  { storage, secrets }: Services,
   apps: Credentials[],
   families: number,
 ): Promise<HeldFamily[][]> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import { pruneFamilies } from '../../src/domain/pruning.ts'
 import { addSeconds } from '../../src/domain/time.ts'
 import { addFamilies, peopleOf } from '../../src/testing/portal/crowd.ts'
@@ -92,7 +92,7 @@ async function addBacklog({ rules, families, apps }: GrownPortal, count: number,
   await addFamilies(rules.storage.pool, crowd, at)
 }
 
-async function countEndedBefore({ storage }: Portal, at: Date): Promise<number> {
+async function countEndedBefore({ storage }: Services, at: Date): Promise<number> {
   const { rows } = await storage.pool.query<{ count: number }>(
     'SELECT count(*)::int AS count FROM families WHERE ended_at <= $1',
     [at],

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rotate } from '../../src/domain/families/families.ts'
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import type { Queryable } from '../../src/storage/postgres.ts'
 import { say } from '../output.ts'
 import type { GrownPortal } from './grown-portal.ts'
@@ -41,9 +41,15 @@ export async function rotateMany({ rules, held, openHastyRules }: GrownPortal, r
   return { rotations: begun, before, after: await measureOnceCounted(rules.storage.pool, before.updates + begun) }
 }
 
-async function rotateOne(portal: Portal, family: HeldFamily): Promise<void> {
+async function rotateOne(services: Services, family: HeldFamily): Promise<void> {
   const { refreshToken, app } = family
-  const rotation = await rotate(portal, { refreshToken, clientId: app.id, scopes: null, jkt: null, place: PLACE })
+  const rotation = await rotate(services, {
+    refreshToken,
+    clientId: app.id,
+    scopes: null,
+    jkt: null,
+    clientInfo: PLACE,
+  })
   if (rotation.kind !== 'rotated') throw new Error(`a rotation ended as ${JSON.stringify(rotation)}`)
   family.refreshToken = rotation.refreshToken
 }

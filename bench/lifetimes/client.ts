@@ -1,4 +1,4 @@
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import { type Connection, connect, refresh, successorIn } from '../../src/testing/portal/connections.ts'
 import type { Rotation } from '../../src/domain/families/families.ts'
 import type { Seeded } from '../../src/testing/portal/seeded.ts'
@@ -31,15 +31,15 @@ const LOST = 5
 
 /** A client that lives at a time of its own, because no other shares its family. */
 export async function live(
-  portal: Portal,
+  services: Services,
   identityId: string,
   clientId: string,
   kind: Kind,
   random: Seeded,
   refreshes: number,
 ): Promise<Life> {
-  let now = portal.clock().getTime()
-  const own = { ...portal, clock: () => new Date(now) }
+  let now = services.clock().getTime()
+  const own = { ...services, clock: () => new Date(now) }
   const pass = (seconds: number) => void (now += seconds * 1000)
   const life: Life = { refreshes: 0, ended: 0, excluded: 0 }
   let { connection, store, copies, lostAt } = await signIn()
@@ -115,7 +115,7 @@ export async function live(
     if (answers.every((answer) => answer.kind !== 'refused' || answer.reason !== 'reused'))
       throw new Error(JSON.stringify(answers[0]))
     life.ended++
-    if (lostAt !== null && now - lostAt >= portal.lifetimes.rotationGrace * 1000) life.excluded++
+    if (lostAt !== null && now - lostAt >= services.lifetimes.rotationGrace * 1000) life.excluded++
     ;({ connection, store, copies, lostAt } = await signIn())
   }
 }

@@ -1,5 +1,5 @@
 import { createApp } from '../../src/domain/apps/apps.ts'
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import { notesApp, photosApp } from '../../src/testing/portal/apps.ts'
 import { addIdentity } from '../../src/testing/portal/identities.ts'
 import { ada } from '../../src/testing/portal/people.ts'
@@ -38,10 +38,14 @@ const LANES = 8
 export const LIFETIMES_ENV = { FAMILY_MAX: '315360000', ROTATION_GRACE_PROVEN: '2592000' }
 
 /** Honest clients and thieves over years of virtual time; the same seed gives the same lives. */
-export async function simulate(portal: Portal, size: Size, seed = 1): Promise<{ honest: Honest[]; stolen: Stolen[] }> {
-  await createApp(portal, 'notes', notesApp)
-  await createApp(portal, 'photos', photosApp)
-  const identityId = await addIdentity(portal, ada)
+export async function simulate(
+  services: Services,
+  size: Size,
+  seed = 1,
+): Promise<{ honest: Honest[]; stolen: Stolen[] }> {
+  await createApp(services, 'notes', notesApp)
+  await createApp(services, 'photos', photosApp)
+  const identityId = await addIdentity(services, ada)
 
   const honest: Honest[] = [true, false].flatMap((isProven) =>
     KINDS.map((kind) => ({ kind, isProven, clients: 0, refreshes: 0, ended: 0, excluded: 0 })),
@@ -50,7 +54,7 @@ export async function simulate(portal: Portal, size: Size, seed = 1): Promise<{ 
     const row = honest[client % honest.length] as Honest
     const each = Math.ceil(size.refreshes / size.clients)
     const random = seeded(seed * 1_000_003 + client)
-    const life = await live(portal, identityId, row.isProven ? 'notes' : 'photos', row.kind, random, each)
+    const life = await live(services, identityId, row.isProven ? 'notes' : 'photos', row.kind, random, each)
     row.clients++
     for (const figure of ['refreshes', 'ended', 'excluded'] as const) row[figure] += life[figure]
   })
@@ -63,7 +67,7 @@ export async function simulate(portal: Portal, size: Size, seed = 1): Promise<{ 
   await inLanes(size.thefts, async (theft) => {
     const row = stolen[theft % stolen.length] as Stolen
     const random = seeded(seed * 2_000_003 + theft)
-    const { gained, detected } = await steal(portal, identityId, row.isProven, row.order, random)
+    const { gained, detected } = await steal(services, identityId, row.isProven, row.order, random)
     row.thefts++
     row.gained += Number(gained)
     row.detected += Number(detected)

@@ -1,4 +1,4 @@
-import type { Portal } from '../../src/domain/services.ts'
+import type { Services } from '../../src/domain/services.ts'
 import { connect, elsewhere, familyRow, refresh, successorIn } from '../../src/testing/portal/connections.ts'
 import type { Seeded } from '../../src/testing/portal/seeded.ts'
 
@@ -19,14 +19,14 @@ export interface Theft {
 
 /** A refresh token is copied, and both use what they have. */
 export async function steal(
-  portal: Portal,
+  services: Services,
   identityId: string,
   isProven: boolean,
   order: Order,
   random: Seeded,
 ): Promise<Theft> {
-  let now = portal.clock().getTime()
-  const own = { ...portal, clock: () => new Date(now) }
+  let now = services.clock().getTime()
+  const own = { ...services, clock: () => new Date(now) }
   // A family bound to a key (DPoP): the thief has the token, and not the key.
   const holder = isProven ? { jkt: 'key' } : {}
   const connection = await connect(own, identityId, 'photos', holder)
@@ -46,7 +46,7 @@ export async function steal(
     const answer =
       who === 'owner'
         ? await refresh(own, { ...connection, refreshToken }, holder)
-        : await refresh(own, { ...connection, refreshToken }, { place: elsewhere, jkt: null })
+        : await refresh(own, { ...connection, refreshToken }, { clientInfo: elsewhere, jkt: null })
     if (answer.kind !== 'rotated') {
       if ((await familyRow(own, connection)).endedAt !== null) break
       continue

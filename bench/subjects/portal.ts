@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createPortal } from '../../src/main/services.ts'
+import { openServices } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
 import { createApp } from '../../src/domain/apps/apps.ts'
 import { register } from '../../src/domain/identities/identities.ts'
@@ -88,18 +88,18 @@ function originOf(port: number): string {
 
 /** The people and the apps, put in by the rules themselves, before anything is measured. */
 async function seed(env: Record<string, string>): Promise<Credentials[]> {
-  const portal = await createPortal(readConfig(env), createLogger('silent'))
+  const services = await openServices(readConfig(env), createLogger('silent'))
   try {
     // One after the other: the portal does not let many passwords wait for long.
-    for (const person of PEOPLE) await register(portal, person, null)
+    for (const person of PEOPLE) await register(services, person, null)
     const apps: Credentials[] = []
     for (const id of APP_IDS) {
       const settings = { ...notesApp, name: id, redirectUris: [REDIRECT_URI], audience: AUDIENCE }
-      const { secret } = await createApp(portal, id, settings)
+      const { secret } = await createApp(services, id, settings)
       apps.push({ id, secret: secret ?? '' })
     }
     return apps
   } finally {
-    await portal.storage.close()
+    await services.storage.close()
   }
 }

@@ -26,19 +26,19 @@ after(() => portal.close())
 
 /** The next application token of a family, as the API reads it. */
 async function nextToken(connection: Connection): Promise<VerifiedToken> {
-  const rotation = await refresh(portal.portal, connection)
+  const rotation = await refresh(portal.services, connection)
   connection.refreshToken = successorIn(rotation)
   assert.equal(rotation.kind, 'rotated')
-  return decodeJwt(mintApplicationToken(portal.portal, rotation, rotation.family.scope, null).token)
+  return decodeJwt(mintApplicationToken(portal.services, rotation, rotation.family.scope, null).token)
 }
 
 test('the API tells tokens before and after each change of roles apart, in whatever second they are issued', async () => {
-  const connection = await connect(portal.portal, adaId, 'notes')
+  const connection = await connect(portal.services, adaId, 'notes')
   let last = await nextToken(connection)
   await revocations.hear()
   assert.equal(revocations.standingOf(last), 'good')
   for (const roles of [['editor'], ['auditor'], []]) {
-    await changeRoles(portal.portal, adaId, roles)
+    await changeRoles(portal.services, adaId, roles)
     const next = await nextToken(connection)
     await revocations.hear()
     assert.deepEqual(
@@ -53,7 +53,7 @@ test('the API tells tokens before and after each change of roles apart, in whate
   assert.equal(revocations.standingOf({ ...old, iat: old.iat - 3600 }), 'stale')
   assert.equal(revocations.standingOf({ ...old, iat: old.iat + 3600 }), 'good')
 
-  await endFamilies(portal.portal, { id: connection.familyId }, 'ended_by_person', home)
+  await endFamilies(portal.services, { id: connection.familyId }, 'ended_by_person', home)
   await revocations.hear()
   assert.equal(revocations.standingOf(last), 'ended')
 })

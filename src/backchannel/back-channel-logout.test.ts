@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { type AppRow, findApp } from '../domain/apps/apps.ts'
 import { endFamilies } from '../domain/endings/endings.ts'
-import type { NoticeRow } from '../domain/endings/notifications.ts'
+import type { NotificationRow } from '../domain/endings/notifications.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { claimsOf, Client, type Tokens } from '../testing/browser/client.ts'
@@ -11,14 +11,14 @@ import { readPage } from '../testing/browser/page.ts'
 import { ada } from '../testing/portal/people.ts'
 import { type Receiver, startReceiver } from '../testing/network/receiver.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
-import { type BackChannel, createBackChannel } from './http-client.ts'
+import { type BackChannelClient, createBackChannelClient } from './http-client.ts'
 import { requestOf } from './requests.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 
 let server: TestServer
 let adaId: string
-let channel: BackChannel
+let channel: BackChannelClient
 let listener: Receiver
 let browser: Browser
 let notes: Client
@@ -28,7 +28,7 @@ before(async () => {
   // What is queued stays there until a test looks at it.
   server = await startTestServer({ env: { IN_PROCESS_WORKER: 'false' } })
   adaId = await server.addIdentity(ada)
-  channel = createBackChannel({ allowedNetworks: ['127.0.0.0/8'] })
+  channel = createBackChannelClient({ allowedNetworks: ['127.0.0.0/8'] })
   listener = await startReceiver({ issuer: server.url, clientId: 'notes' })
   const told = { ...notesApp, backchannelLogoutUri: listener.uri }
   notes = new Client(server.url, 'notes', await server.addApp('notes', told), CALLBACK)
@@ -49,8 +49,8 @@ afterEach(() => {
 })
 
 /** What is queued about the family of these tokens. */
-async function noticesOf(tokens: Tokens): Promise<NoticeRow[]> {
-  const { rows } = await server.portal.storage.pool.query<NoticeRow>(
+async function noticesOf(tokens: Tokens): Promise<NotificationRow[]> {
+  const { rows } = await server.services.storage.pool.query<NotificationRow>(
     `SELECT id, kind, client_id AS "clientId", family_id AS "familyId", identity_id AS "identityId", sid, cause,
        happened_at AS "happenedAt" FROM notices WHERE family_id = $1`,
     [claimsOf(tokens.access_token)['fam']],
@@ -58,9 +58,9 @@ async function noticesOf(tokens: Tokens): Promise<NoticeRow[]> {
   return rows
 }
 
-async function deliver(notice: NoticeRow): Promise<void> {
-  const app = (await findApp(server.portal.storage, notice.clientId)) as AppRow
-  const request = await requestOf(server.portal, notice, app)
+async function deliver(notice: NotificationRow): Promise<void> {
+  const app = (await findApp(server.services.storage, notice.clientId)) as AppRow
+  const request = await requestOf(server.services, notice, app)
   assert.ok(request)
   assert.deepEqual(await channel.post(request.uri, request, request.accepted), { kind: 'accepted' })
 }
@@ -73,10 +73,10 @@ test('an app that is told of endings knows its session by the id that it will be
     assert.deepEqual([sub, nonce], [adaId, 'a nonce of mine'])
     assert.match(sid as string, /^[\w-]{36}$/)
 
-    await endFamilies(server.portal, { id: claimsOf(tokens.access_token)['fam'] as string }, 'ended_by_person', home)
+    await endFamilies(server.services, { id: claimsOf(tokens.access_token)['fam'] as string }, 'ended_by_person', home)
     const [notice, ...others] = await noticesOf(tokens)
     assert.deepEqual(others, [])
-    await deliver(notice as NoticeRow)
+    await deliver(notice as NotificationRow)
     const [logout] = await listener.waitForLogouts(1)
     assert.deepEqual([logout?.sub, logout?.sid, logout?.jti], [adaId, sid, notice?.id])
     assert.equal('nonce' in (logout ?? {}), false)
@@ -111,6 +111,6 @@ test('nobody who signs out waits for an app, and nothing is told beside what is 
   const [notice, ...others] = await noticesOf(tokens)
   assert.deepEqual([notice?.kind, others], ['logout', []])
   listener.answer = 'right'
-  await deliver(notice as NoticeRow)
+  await deliver(notice as NotificationRow)
   assert.deepEqual([...new Set(listener.attempts.map(({ claims }) => claims.jti))], [notice?.id])
 })

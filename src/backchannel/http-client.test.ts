@@ -6,7 +6,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, test } from 'node:test'
 import { selfSigned } from '../testing/network/certificate.ts'
-import { type BackChannel, type BackChannelOptions, createBackChannel } from './http-client.ts'
+import { type BackChannelClient, type BackChannelOptions, createBackChannelClient } from './http-client.ts'
 
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
 const NOTICE = { contentType: 'application/x-www-form-urlencoded', text: 'logout_token=é' }
@@ -16,7 +16,7 @@ const received: { method: string; path: string; headers: IncomingMessage['header
 const app = createServer((req, res) => void receive(req, res))
 let port: number
 let url: string
-const channels: BackChannel[] = []
+const channels: BackChannelClient[] = []
 
 before(async () => {
   await once(app.listen(0, '127.0.0.1'), 'listening')
@@ -37,8 +37,8 @@ async function receive(req: IncomingMessage, res: ServerResponse): Promise<void>
   answer(req, res)
 }
 
-function open(options: Partial<BackChannelOptions> = {}): BackChannel {
-  const channel = createBackChannel({ allowedNetworks: LOOPBACK, ...options })
+function open(options: Partial<BackChannelOptions> = {}): BackChannelClient {
+  const channel = createBackChannelClient({ allowedNetworks: LOOPBACK, ...options })
   channels.push(channel)
   return channel
 }

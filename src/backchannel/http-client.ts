@@ -5,7 +5,7 @@ import type { IncomingMessage, RequestOptions } from 'node:http'
 import { BlockList, isIPv6, type LookupFunction } from 'node:net'
 import { promisify } from 'node:util'
 import { RequestFilteringHttpsAgent } from 'request-filtering-agent'
-import { isPublic, reachedFrom } from './reached-ips.ts'
+import { isPublic, reachedIps } from './reached-ips.ts'
 
 /** What came of asking an app. `problem` is in words, without anything secret. */
 export type BackChannelOutcome =
@@ -16,7 +16,7 @@ export type BackChannelOutcome =
   | { kind: 'unreachable'; problem: string }
 
 /** The way from the portal to addresses that apps gave. */
-export interface BackChannel {
+export interface BackChannelClient {
   /** Never rejects. @param accepted statuses that mean success */
   post(uri: string, body: { contentType: string; text: string }, accepted: number[]): Promise<BackChannelOutcome>
   /** Whoever still waits for an answer is told that nobody gave one. */
@@ -53,7 +53,7 @@ const METADATA = networks([
  * Opens the way to apps. An address is judged after its name has been looked up, and the connection goes to the very
  * address that was judged, so a name that changes its mind in between (DNS rebinding) gains nothing.
  */
-export function createBackChannel(options: BackChannelOptions): BackChannel {
+export function createBackChannelClient(options: BackChannelOptions): BackChannelClient {
   const { timeoutMs = TIMEOUT_MS, resolve = resolveName } = options
   const allowed = networks(options.allowedNetworks)
   const closing = new AbortController()
@@ -84,19 +84,19 @@ export function createBackChannel(options: BackChannelOptions): BackChannel {
 
   async function routeTo(url: URL): Promise<RequestOptions> {
     const addresses = await resolve(url.hostname.replace(/^\[(.*)\]$/, '$1'))
-    if (addresses.some(({ address }) => reachedFrom(address).some(isIn(METADATA))))
+    if (addresses.some(({ address }) => reachedIps(address).some(isIn(METADATA))))
       throw new Unreachable('its address is one where a cloud keeps credentials')
     const inside = addresses.filter(({ address }) => isAllowed(address))
     if (inside.length > 0) return { agent: agents[url.protocol as 'http:' | 'https:'], lookup: always(inside) }
     if (url.protocol !== 'https:')
       throw new Unreachable('it is not https, and its address is in no network that ALLOWED_NETWORKS allows')
-    if (!addresses.every(({ address }) => reachedFrom(address).every(isPublic))) throw new Unreachable(PRIVATE)
+    if (!addresses.every(({ address }) => reachedIps(address).every(isPublic))) throw new Unreachable(PRIVATE)
     return { agent: agents.public, lookup: always(addresses) }
   }
 
   /** An address is judged as what it reaches: a wide network of IPv6 does not allow the private IPv4 that its addresses carry. */
   function isAllowed(address: string): boolean {
-    const reached = reachedFrom(address)
+    const reached = reachedIps(address)
     const isNamed = isIn(allowed)(address) || reached.every(isIn(allowed))
     return isNamed && (reached.includes(address) || reached.every((each) => isIn(allowed)(each) || isPublic(each)))
   }

@@ -1,12 +1,12 @@
-import type { NewNotice } from '../storage/notifications.ts'
+import type { NewNotification } from '../storage/notifications.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** What a logout token is about: a family that has ended, and the id that every attempt to say so has. */
-export type EndedDelegation = Pick<NewNotice, 'id' | 'identityId' | 'familyId' | 'sid'>
+export type EndedDelegation = Pick<NewNotification, 'id' | 'identityId' | 'familyId' | 'sid'>
 
 /** A logout token is good for this long (seconds); whoever gets it later gets a new one. */
 const TTL = 120
@@ -15,10 +15,10 @@ const TTL = 120
  * A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4), signed as the app's ID tokens are. Never with a nonce. `fam` is
  * ours: the family that its application tokens name, for an app that keeps no `sid`.
  */
-export async function signLogoutToken(portal: Portal, ended: EndedDelegation, app: AppRow): Promise<string> {
-  const iat = epochSeconds(portal.clock())
-  return signJwtInBackground(portal.keys.signer(app.idTokenAlg as SigningAlg), 'logout', {
-    iss: portal.publicUrl,
+export async function signLogoutToken(services: Services, ended: EndedDelegation, app: AppRow): Promise<string> {
+  const iat = epochSeconds(services.clock())
+  return signJwtInBackground(services.keys.signer(app.idTokenAlg as SigningAlg), 'logout', {
+    iss: services.publicUrl,
     sub: ended.identityId,
     aud: app.clientId,
     iat,

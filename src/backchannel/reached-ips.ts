@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js'
  * The addresses at which a packet to this address may arrive (SSRF guard). An IPv6 address that carries IPv4 addresses leads to
  * those; any other leads to itself.
  */
-export function reachedFrom(address: string): string[] {
+export function reachedIps(address: string): string[] {
   const bare = address.replace(/%.*$/, '')
   const parsed = ipaddr.parse(bare)
   const bytes = parsed.toByteArray()

@@ -4,7 +4,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { type AppRow, createApp, type AppSettings } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
-import type { NoticeKind, NoticeRow } from '../domain/endings/notifications.ts'
+import type { NotificationKind, NotificationRow } from '../domain/endings/notifications.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { addIdentity } from '../testing/portal/identities.ts'
@@ -12,7 +12,7 @@ import { ada } from '../testing/portal/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal/open-portal.ts'
 import { publishedKeys } from '../testing/portal/published-keys.ts'
 import { type Receiver, startReceiver } from '../testing/network/receiver.ts'
-import { type BackChannel, type BackChannelOutcome, createBackChannel } from './http-client.ts'
+import { type BackChannelClient, type BackChannelOutcome, createBackChannelClient } from './http-client.ts'
 import { requestOf } from './requests.ts'
 
 const LOGOUT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -20,14 +20,14 @@ const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 
 let portal: TestPortal
 let adaId: string
-let channel: BackChannel
+let channel: BackChannelClient
 let receiver: Receiver | undefined
 let count = 0
 
 before(async () => {
   portal = await openTestPortal()
   adaId = await addIdentity(portal, ada)
-  channel = createBackChannel({ allowedNetworks: ['127.0.0.0/8'] })
+  channel = createBackChannelClient({ allowedNetworks: ['127.0.0.0/8'] })
 })
 afterEach(() => receiver?.close())
 after(async () => {
@@ -47,7 +47,7 @@ async function addListener(settings: Partial<AppSettings> = {}): Promise<{ app: 
   return { app, listener }
 }
 
-function noticeFor({ clientId }: AppRow, kind: NoticeKind, rest: Partial<NoticeRow> = {}): NoticeRow {
+function noticeFor({ clientId }: AppRow, kind: NotificationKind, rest: Partial<NotificationRow> = {}): NotificationRow {
   return {
     id: randomUUID(),
     kind,
@@ -66,7 +66,7 @@ function noticeFor({ clientId }: AppRow, kind: NoticeKind, rest: Partial<NoticeR
   }
 }
 
-async function tell(app: AppRow, notice: NoticeRow): Promise<BackChannelOutcome> {
+async function tell(app: AppRow, notice: NotificationRow): Promise<BackChannelOutcome> {
   const request = await requestOf(portal, notice, app)
   assert.ok(request)
   return channel.post(request.uri, request, request.accepted)

@@ -2,12 +2,12 @@ import type { AppRow } from '../domain/apps/apps.ts'
 import type { EndCause } from '../domain/endings/end-causes.ts'
 import { findIdentity } from '../domain/identities/identities.ts'
 import { signLogoutToken } from './logout-tokens.ts'
-import type { NoticeKind, NoticeRow } from '../domain/endings/notifications.ts'
-import type { Portal } from '../domain/services.ts'
+import type { NotificationKind, NotificationRow } from '../domain/endings/notifications.ts'
+import type { Services } from '../domain/services.ts'
 import { signSessionRevoked, signTokenClaimsChange } from './security-events.ts'
 
 /** What an app is sent. */
-export interface NoticeRequest {
+export interface BackChannelRequest {
   uri: string
   contentType: string
   text: string
@@ -19,30 +19,37 @@ export interface NoticeRequest {
  * A notice as it is sent now: signed now, and with the roles of now. Null when there is nothing to tell any more, because the app
  * has no such address, or the person, whose roles it was about, is gone.
  */
-export async function requestOf(portal: Portal, notice: NoticeRow, app: AppRow): Promise<NoticeRequest | null> {
-  switch (notice.kind as NoticeKind) {
+export async function requestOf(
+  services: Services,
+  notice: NotificationRow,
+  app: AppRow,
+): Promise<BackChannelRequest | null> {
+  switch (notice.kind as NotificationKind) {
     case 'logout':
       if (app.backchannelLogoutUri === null) return null
-      return logoutRequest(app.backchannelLogoutUri, await signLogoutToken(portal, notice, app))
+      return logoutRequest(app.backchannelLogoutUri, await signLogoutToken(services, notice, app))
     case 'session-revoked':
       if (app.eventReceiverUri === null) return null
-      return eventRequest(app.eventReceiverUri, await signSessionRevoked(portal, notice, notice.cause as EndCause, app))
+      return eventRequest(
+        app.eventReceiverUri,
+        await signSessionRevoked(services, notice, notice.cause as EndCause, app),
+      )
     case 'token-claims-change': {
-      const identity = await findIdentity(portal.storage, notice.identityId)
+      const identity = await findIdentity(services.storage, notice.identityId)
       if (app.eventReceiverUri === null || identity === null) return null
       const claims = { roles: identity.roles }
-      return eventRequest(app.eventReceiverUri, await signTokenClaimsChange(portal, notice, claims, app))
+      return eventRequest(app.eventReceiverUri, await signTokenClaimsChange(services, notice, claims, app))
     }
   }
 }
 
 /** OpenID Connect Back-Channel Logout 1.0 §2.5; of §2.8's 200 some frameworks make a 204. */
-function logoutRequest(uri: string, token: string): NoticeRequest {
+function logoutRequest(uri: string, token: string): BackChannelRequest {
   const text = new URLSearchParams({ logout_token: token }).toString()
   return { uri, contentType: 'application/x-www-form-urlencoded', text, accepted: [200, 204] }
 }
 
 /** RFC 8935 §2.1 and §2.2: 202, or what says the same in other words. */
-function eventRequest(uri: string, token: string): NoticeRequest {
+function eventRequest(uri: string, token: string): BackChannelRequest {
   return { uri, contentType: 'application/secevent+jwt', text: token, accepted: [202, 200, 204] }
 }

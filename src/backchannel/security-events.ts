@@ -1,24 +1,24 @@
-import type { NewNotice } from '../storage/notifications.ts'
+import type { NewNotification } from '../storage/notifications.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** What happened to a family, and the id that every attempt to say so has. */
-export type FamilyEvent = Pick<NewNotice, 'id' | 'identityId' | 'familyId' | 'sid' | 'happenedAt'>
+export type FamilyEvent = Pick<NewNotification, 'id' | 'identityId' | 'familyId' | 'sid' | 'happenedAt'>
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 
 /** Says that a family has ended, by whom and why (CAEP 1.0 §3.1). */
 export async function signSessionRevoked(
-  portal: Portal,
+  services: Services,
   event: FamilyEvent,
   cause: EndCause,
   app: AppRow,
 ): Promise<string> {
-  return signEvent(portal, event, app, 'session-revoked', {
+  return signEvent(services, event, app, 'session-revoked', {
     initiating_entity: INITIATORS[cause],
     reason_admin: { en: `${cause}: ${END_CAUSES[cause].words}` },
     reason_user: { en: END_CAUSES[cause].words },
@@ -27,12 +27,12 @@ export async function signSessionRevoked(
 
 /** Says what the next application token of a family will say (CAEP 1.0 §3.2), so that the app refreshes now. */
 export async function signTokenClaimsChange(
-  portal: Portal,
+  services: Services,
   event: FamilyEvent,
   claims: { roles: string[] },
   app: AppRow,
 ): Promise<string> {
-  return signEvent(portal, event, app, 'token-claims-change', { initiating_entity: 'admin', claims })
+  return signEvent(services, event, app, 'token-claims-change', { initiating_entity: 'admin', claims })
 }
 
 /**
@@ -40,20 +40,20 @@ export async function signTokenClaimsChange(
  * `sub` or `exp`, so that no ID token has that shape (Shared Signals Framework 1.0). `fam` is ours.
  */
 async function signEvent(
-  portal: Portal,
+  services: Services,
   event: FamilyEvent,
   app: AppRow,
   type: string,
   about: object,
 ): Promise<string> {
-  return signJwtInBackground(portal.keys.signer(app.idTokenAlg as SigningAlg), 'event', {
-    iss: portal.publicUrl,
-    iat: epochSeconds(portal.clock()),
+  return signJwtInBackground(services.keys.signer(app.idTokenAlg as SigningAlg), 'event', {
+    iss: services.publicUrl,
+    iat: epochSeconds(services.clock()),
     jti: event.id,
     aud: app.clientId,
     sub_id: {
       format: 'complex',
-      user: { format: 'iss_sub', iss: portal.publicUrl, sub: event.identityId },
+      user: { format: 'iss_sub', iss: services.publicUrl, sub: event.identityId },
       // A person alone would mean all their sessions. An app that got no `sid` knows the family from its application tokens.
       session: { format: 'opaque', id: event.sid ?? event.familyId },
     },

@@ -37,7 +37,7 @@ async function reasonOf(client: Client, refreshToken: string): Promise<unknown> 
 }
 
 async function everything(): Promise<string> {
-  const { rows } = await server.portal.storage.pool.query('SELECT * FROM apps')
+  const { rows } = await server.services.storage.pool.query('SELECT * FROM apps')
   return JSON.stringify(rows)
 }
 
@@ -233,7 +233,7 @@ test('a new secret works at once, and the one before for a day', async () => {
 })
 
 test('an operator waits for as long as it takes to end what an app has', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const secret = await server.addApp('busy', { ...notesApp, redirectUris: [CALLBACK] })
   const tokens = await new Client(server.url, 'busy', secret, CALLBACK).connect(browser)
   const somebody = await pool.connect()

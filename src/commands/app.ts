@@ -11,7 +11,7 @@ import {
   OPENID_SCOPES,
   rotateSecret,
 } from '../domain/apps/apps.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { DEFAULT_ID_TOKEN_ALG } from '../domain/keys/signing-keys.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
@@ -47,9 +47,9 @@ export function addAppCommands(program: Command): void {
     withSettings(app.command('create <client-id>').description('Register an app; its secret is printed once.'))
       .option('--public', 'an app that can keep no secret: in the browser or on a device')
       .option('--native', 'an app on a device: loopback or its own scheme, and a visible confirmation'),
-    async (portal, clientId: string, options: AppOptions) => {
+    async (services, clientId: string, options: AppOptions) => {
       if (options.name === undefined) throw new CommandRefused('an app needs a --name')
-      const { app: created, secret } = await createApp(portal, clientId, {
+      const { app: created, secret } = await createApp(services, clientId, {
         name: options.name,
         // An app on a device is in the hands of its user, who could read any secret out of it (RFC 8252 §8.5).
         isPublic: options.public === true || options.native === true,
@@ -78,9 +78,9 @@ export function addAppCommands(program: Command): void {
     },
   )
 
-  onPortal(app.command('list').description('List the registered apps.'), async (portal, { json }: AppOptions) => {
+  onPortal(app.command('list').description('List the registered apps.'), async (services, { json }: AppOptions) => {
     printList(
-      (await listApps(portal.storage)).map(describe),
+      (await listApps(services.storage)).map(describe),
       ['client_id', 'name', 'type', 'state', 'redirect_uris'],
       json,
     )
@@ -88,15 +88,15 @@ export function addAppCommands(program: Command): void {
 
   onPortal(
     app.command('show <client-id>').description('Show everything about an app but its secret.'),
-    async (portal, id: string, { json }: AppOptions) => {
-      print(describe(await find(portal, id)), json)
+    async (services, id: string, { json }: AppOptions) => {
+      print(describe(await find(services, id)), json)
     },
   )
 
   onPortal(
     withSettings(app.command('update <client-id>').description('Change an app; what is not named stays.')),
-    async (portal, id: string, options: AppOptions) => {
-      const changed = await changeApp(portal, await find(portal, id), settingsOf(options))
+    async (services, id: string, options: AppOptions) => {
+      const changed = await changeApp(services, await find(services, id), settingsOf(options))
       if (options.allowNoPkce) warn()
       print(describe(changed), options.json)
     },
@@ -104,22 +104,22 @@ export function addAppCommands(program: Command): void {
 
   onPortal(
     app.command('disable <client-id>').description('Refuse an app and end all its families.'),
-    async (portal, id: string, { json }: AppOptions) => {
-      print(describe(await disableApp(portal, await find(portal, id))), json)
+    async (services, id: string, { json }: AppOptions) => {
+      print(describe(await disableApp(services, await find(services, id))), json)
     },
   )
 
   onPortal(
     app.command('enable <client-id>').description('Let a disabled app in again; ended families stay ended.'),
-    async (portal, id: string, { json }: AppOptions) => {
-      print(describe(await enableApp(portal, await find(portal, id))), json)
+    async (services, id: string, { json }: AppOptions) => {
+      print(describe(await enableApp(services, await find(services, id))), json)
     },
   )
 
   onPortal(
     app.command('rotate-secret <client-id>').description('Make a new secret; the one before stays good for a day.'),
-    async (portal, id: string, { json }: AppOptions) => {
-      print({ client_id: id, client_secret: await rotateSecret(portal, await find(portal, id)) }, json)
+    async (services, id: string, { json }: AppOptions) => {
+      print({ client_id: id, client_secret: await rotateSecret(services, await find(services, id)) }, json)
     },
   )
 }
@@ -182,8 +182,8 @@ function unlessEmpty(value: string | undefined): string | null | undefined {
   return value === '' ? null : value
 }
 
-async function find(portal: Portal, clientId: string): Promise<AppRow> {
-  const app = await findApp(portal.storage, clientId)
+async function find(services: Services, clientId: string): Promise<AppRow> {
+  const app = await findApp(services.storage, clientId)
   if (app === null) throw new CommandRefused(`there is no app ${clientId}`)
   return app
 }

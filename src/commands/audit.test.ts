@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { userInfo } from 'node:os'
 import { after, before, test } from 'node:test'
 import { endFamilies } from '../domain/endings/endings.ts'
-import { suspend } from '../domain/limits/ip-blocks.ts'
+import { blockIp } from '../domain/limits/ip-blocks.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { Client } from '../testing/browser/client.ts'
@@ -35,7 +35,7 @@ async function run(...args: string[]): Promise<Finished> {
 
 /** What the audit log says since then. */
 async function logged(since: string): Promise<Record<string, unknown>[]> {
-  const { rows } = await server.portal.storage.pool.query<Record<string, unknown>>(
+  const { rows } = await server.services.storage.pool.query<Record<string, unknown>>(
     'SELECT kind, identity_id, client_id, family_id, detail, address, actor FROM audit_events WHERE id > $1 ORDER BY id',
     [since],
   )
@@ -43,7 +43,7 @@ async function logged(since: string): Promise<Record<string, unknown>[]> {
 }
 
 async function newest(): Promise<string> {
-  const { rows } = await server.portal.storage.pool.query('SELECT coalesce(max(id), 0) AS id FROM audit_events')
+  const { rows } = await server.services.storage.pool.query('SELECT coalesce(max(id), 0) AS id FROM audit_events')
   return rows[0].id as string
 }
 
@@ -61,7 +61,7 @@ const COMMANDS: [string[] | (() => string[]), string, object, (() => Promise<unk
     () => ['family', 'end', fam],
     'family_ended',
     { client_id: 'notes' },
-    async () => (fam = (await connect(server.portal, adaId, 'notes')).familyId),
+    async () => (fam = (await connect(server.services, adaId, 'notes')).familyId),
   ],
   [['user', 'disable', ada.username], 'identity_disabled', {}],
   [['user', 'enable', ada.username], 'identity_enabled', {}],
@@ -70,16 +70,16 @@ const COMMANDS: [string[] | (() => string[]), string, object, (() => Promise<unk
     'notices_resent',
     { client_id: 'notes' },
     async () => {
-      const { familyId } = await connect(server.portal, adaId, 'notes')
-      await endFamilies(server.portal, { id: familyId }, 'ended_by_person', home)
-      await server.portal.storage.pool.query('UPDATE notices SET given_up_at = now()')
+      const { familyId } = await connect(server.services, adaId, 'notes')
+      await endFamilies(server.services, { id: familyId }, 'ended_by_person', home)
+      await server.services.storage.pool.query('UPDATE notices SET given_up_at = now()')
     },
   ],
   [
     ['suspension', 'lift', '203.0.113.9'],
     'suspension_lifted',
     { address: '203.0.113.9' },
-    async () => suspend(server.portal, '203.0.113.9', 100),
+    async () => blockIp(server.services, '203.0.113.9', 100),
   ],
   [['keys', 'rotate'], 'signing_keys_rotated', {}],
   [['user', 'delete', ada.username], 'deletion_requested', {}],
@@ -101,11 +101,11 @@ test('every command that changes something is in the audit log, with who ran it'
 test('what a user does has no operator in it', async () => {
   const since = await newest()
   const { familyId } = await connect(
-    server.portal,
+    server.services,
     await server.addIdentity({ ...ada, username: 'u', email: 'u@example.test' }),
     'notes',
   )
-  await endFamilies(server.portal, { id: familyId }, 'ended_by_person', home)
+  await endFamilies(server.services, { id: familyId }, 'ended_by_person', home)
   assert.ok((await logged(since)).every(({ actor }) => actor === null))
 })
 

@@ -81,7 +81,7 @@ test('an operator finds out why somebody was signed out, by the id in the token 
     printed<{ id: string; why: string }[]>(listed).map((each) => [each.id, each.why]),
     [[id, story.why]],
   )
-  const { rows } = await server.portal.storage.pool.query<{ a: Buffer; b: Buffer }>(
+  const { rows } = await server.services.storage.pool.query<{ a: Buffer; b: Buffer }>(
     'SELECT current_hash AS a, previous_hash AS b FROM families WHERE id = $1',
     [id],
   )

@@ -3,10 +3,10 @@ import { endFamilies } from '../domain/endings/endings.ts'
 import { type FamilyRow, findFamily, searchFamilies } from '../domain/families/families.ts'
 import { endCauseOf, endInWords, reuseAdvice, reuseOf } from '../domain/families/family-ends.ts'
 import { findIdentity, findIdentityByLogin } from '../domain/identities/identities.ts'
-import { tellFamily } from '../domain/families/family-timeline.ts'
-import { placeInWords } from '../domain/geoip.ts'
-import type { Portal } from '../domain/services.ts'
-import { findReceipts } from '../domain/families/delivery-status.ts'
+import { familyTimeline } from '../domain/families/family-timeline.ts'
+import { clientInWords } from '../domain/geoip.ts'
+import type { Services } from '../domain/services.ts'
+import { findDeliveryStatuses } from '../domain/families/delivery-status.ts'
 import { isUuid } from '../domain/uuid.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
@@ -28,13 +28,13 @@ export function addFamilyCommands(program: Command): void {
       .option('--user <login>', 'user name or e-mail address')
       .option('--app <client-id>', 'of this app only')
       .option('--limit <count>', 'at most so many', count, 50),
-    async (portal, { user, app, limit, json }: FamilyOptions) => {
+    async (services, { user, app, limit, json }: FamilyOptions) => {
       if (user === undefined && app === undefined) throw new CommandRefused('name a --user or an --app')
-      const identity = user === undefined ? null : await findIdentityByLogin(portal, user)
+      const identity = user === undefined ? null : await findIdentityByLogin(services, user)
       if (user !== undefined && identity === null) throw new CommandRefused(`there is no identity ${user}`)
-      const families = await searchFamilies(portal, identity?.id ?? null, app ?? null, limit)
+      const families = await searchFamilies(services, identity?.id ?? null, app ?? null, limit)
       printList(
-        families.map((each) => describe(portal, each)),
+        families.map((each) => describe(services, each)),
         ['id', 'app', 'opened_at', 'from', 'generation', 'ended_at', 'why'],
         json,
       )
@@ -43,27 +43,27 @@ export function addFamilyCommands(program: Command): void {
 
   onPortal(
     family.command('show <id>').description('Tell the story of a family: the `fam` of its tokens, the id in the log.'),
-    async (portal, id: string, { json }: FamilyOptions) => tell(portal, await find(portal, id), json),
+    async (services, id: string, { json }: FamilyOptions) => tell(services, await find(services, id), json),
   )
 
   onPortal(
     family.command('end <id>').description('End a family; the person has to sign in to the app again.'),
-    async (portal, id: string, { json }: FamilyOptions) => {
-      await find(portal, id)
-      await endFamilies(portal, { id }, 'operator', null)
-      print(describe(portal, await find(portal, id)), json)
+    async (services, id: string, { json }: FamilyOptions) => {
+      await find(services, id)
+      await endFamilies(services, { id }, 'operator', null)
+      print(describe(services, await find(services, id)), json)
     },
   )
 }
 
-async function find(portal: Portal, id: string): Promise<FamilyRow> {
-  const family = isUuid(id) ? await findFamily(portal, id) : null
+async function find(services: Services, id: string): Promise<FamilyRow> {
+  const family = isUuid(id) ? await findFamily(services, id) : null
   if (family === null) throw new CommandRefused(`there is no family ${id}, or it ended too long ago to be remembered`)
   return family
 }
 
-async function tell(portal: Portal, family: FamilyRow, json: boolean | undefined): Promise<void> {
-  const chapters = await tellFamily(portal, family)
+async function tell(services: Services, family: FamilyRow, json: boolean | undefined): Promise<void> {
+  const chapters = await familyTimeline(services, family)
   const story = chapters.map(({ kind, sentence, count, firstAt, lastAt, generation, places }) => ({
     kind,
     what: sentence,
@@ -73,11 +73,11 @@ async function tell(portal: Portal, family: FamilyRow, json: boolean | undefined
     generation,
     from: places,
   }))
-  const identity = await findIdentity(portal.storage, family.identityId)
-  const receipt = (await findReceipts(portal, [family])).get(family.id)
+  const identity = await findIdentity(services.storage, family.identityId)
+  const receipt = (await findDeliveryStatuses(services, [family])).get(family.id)
   const reuse = reuseOf(family)
   const about = {
-    ...describe(portal, family),
+    ...describe(services, family),
     heard: receipt?.sentence ?? null,
     tokens_until: receipt?.tokensUntil ?? null,
     user: identity?.username ?? null,
@@ -97,20 +97,20 @@ async function tell(portal: Portal, family: FamilyRow, json: boolean | undefined
   )
 }
 
-function describe(portal: Portal, family: FamilyRow): Record<string, unknown> {
-  const cause = endCauseOf(family, portal.clock())
+function describe(services: Services, family: FamilyRow): Record<string, unknown> {
+  const cause = endCauseOf(family, services.clock())
   return {
     id: family.id,
     app: family.clientId,
     state: cause === null ? 'living' : 'ended',
     opened_at: family.createdAt,
-    from: placeInWords(portal, family),
+    from: clientInWords(services, family),
     generation: family.generation,
     last_used_at: family.lastUsedAt,
     expires_at: family.idleExpiresAt,
     ended_at: family.endedAt,
     cause,
-    why: cause === null ? null : endInWords(portal, cause, family),
+    why: cause === null ? null : endInWords(services, cause, family),
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import type { SigningKey } from '../domain/keys/signing-keys.ts'
 import { KEYS_EVERY_MS } from '../main/repeat.ts'
 import { CommandRefused } from './command-refused.ts'
@@ -13,9 +13,9 @@ export function addKeysCommands(program: Command): void {
 
   onPortal(
     keys.command('list').description('List the published keys.'),
-    async (portal, { json }: { json?: boolean }) => {
+    async (services, { json }: { json?: boolean }) => {
       printList(
-        portal.keys.published().map((key) => describe(portal, key)),
+        services.keys.published().map((key) => describe(services, key)),
         COLUMNS,
         json,
       )
@@ -24,10 +24,10 @@ export function addKeysCommands(program: Command): void {
 
   onPortal(
     keys.command('rotate').description('Publish the next keys; they sign once every cache must know them.'),
-    async (portal, { json }: { json?: boolean }) => {
-      const next = await portal.keys.rotate(portal.operator)
+    async (services, { json }: { json?: boolean }) => {
+      const next = await services.keys.rotate(services.operator)
       printList(
-        next.map((key) => describe(portal, key)),
+        next.map((key) => describe(services, key)),
         COLUMNS,
         json,
       )
@@ -38,8 +38,8 @@ export function addKeysCommands(program: Command): void {
     keys
       .command('revoke <kid>')
       .description('Revoke a key that others may have: what it signed holds no more, and a new key signs at once.'),
-    async (portal, kid: string, { json }: { json?: boolean }) => {
-      const revocation = await portal.keys.revoke(kid, portal.operator)
+    async (services, kid: string, { json }: { json?: boolean }) => {
+      const revocation = await services.keys.revoke(kid, services.operator)
       if (revocation.kind !== 'revoked')
         throw new CommandRefused(revocation.kind === 'unknown' ? `there is no key ${kid}` : `${kid} was revoked before`)
       // From here on it is true of every process that reaches the database.
@@ -52,7 +52,8 @@ export function addKeysCommands(program: Command): void {
 /** What a process needs at most, after its interval, to have read the keys again (ms). */
 const SLACK_MS = 500
 
-function describe(portal: Portal, key: SigningKey): Record<string, unknown> {
-  const state = portal.keys.signer(key.alg) === key ? 'signing' : key.signsFrom > portal.clock() ? 'next' : 'retiring'
+function describe(services: Services, key: SigningKey): Record<string, unknown> {
+  const state =
+    services.keys.signer(key.alg) === key ? 'signing' : key.signsFrom > services.clock() ? 'next' : 'retiring'
   return { kid: key.kid, alg: key.alg, state, signs_from: key.signsFrom }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { endFamilies } from '../domain/endings/endings.ts'
-import { listNotices } from '../domain/endings/notifications.ts'
+import { listNotifications } from '../domain/endings/notifications.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { connect, home } from '../testing/portal/connections.ts'
 import { runCommand } from '../testing/portal/commands.ts'
@@ -22,8 +22,8 @@ before(async () => {
   await server.addApp('notes', { ...notesApp, backchannelLogoutUri: receiver.uri })
   families = []
   for (let number = 0; number < 4; number++) {
-    const { familyId } = await connect(server.portal, adaId, 'notes')
-    await endFamilies(server.portal, { id: familyId }, 'signed_out', home)
+    const { familyId } = await connect(server.services, adaId, 'notes')
+    await endFamilies(server.services, { id: familyId }, 'signed_out', home)
     families.push(familyId)
   }
   await receiver.waitForLogouts(4)
@@ -43,7 +43,7 @@ async function list(...args: string[]): Promise<Record<string, unknown>[]> {
 
 /** As after three days without an answer. */
 async function giveUp(count: number): Promise<void> {
-  await server.portal.storage.pool.query(
+  await server.services.storage.pool.query(
     `UPDATE notices SET confirmed_at = NULL, given_up_at = now(), attempts = 80, problem = 'its address refuses connections'
      WHERE family_id = ANY ($1)`,
     [families.slice(0, count)],
@@ -58,7 +58,7 @@ test('an operator sees what apps were told, newest first, and finds what was giv
     families.toReversed().map((family, index) => [family, index < 2 ? 'confirmed' : 'given-up']),
   )
   const { id, happened, last_attempt: _, ...rest } = all.at(-1) as Record<string, unknown>
-  const { rows: ended } = await server.portal.storage.pool.query<{ at: Date }>(
+  const { rows: ended } = await server.services.storage.pool.query<{ at: Date }>(
     'SELECT ended_at AS at FROM families WHERE id = $1',
     [families[0]],
   )
@@ -85,7 +85,7 @@ test('an operator sees what apps were told, newest first, and finds what was giv
 
 test('what was given up is told again under the same id: one, or all of an app', async () => {
   await giveUp(3)
-  const notices = await listNotices(server.portal, { clientId: 'notes' }, 4)
+  const notices = await listNotifications(server.services, { clientId: 'notes' }, 4)
   const [confirmed = '', ...ids] = notices.map(({ id }) => id)
   const first = printed(await notice(['resend', ids[0] as string, confirmed, '--json']))
   assert.deepEqual(first, { resent: 1, not_given_up: [confirmed] })

@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import {
-  listNotices,
-  type Notice,
+  listNotifications,
+  type Notification,
   NOTICE_STATES,
   type NoticeState,
-  resendNotices,
+  resendNotifications,
 } from '../domain/endings/notifications.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 
@@ -29,8 +29,8 @@ export function addNoticeCommands(program: Command): void {
       .addOption(new Option('--state <state>', 'how far it is').choices(NOTICE_STATES))
       .option('--family <id>', 'about this family', uuid)
       .option('--limit <count>', 'so many at most', count, 200),
-    async (portal: Portal, { app: clientId, family: familyId, state, limit, json }: ListOptions) => {
-      const notices = await listNotices(portal, { clientId, familyId, state }, limit)
+    async (services: Services, { app: clientId, family: familyId, state, limit, json }: ListOptions) => {
+      const notices = await listNotifications(services, { clientId, familyId, state }, limit)
       printList(notices.map(describe), [...COLUMNS], json)
     },
   )
@@ -41,9 +41,9 @@ export function addNoticeCommands(program: Command): void {
       .description('Send again what was given up: these, or everything of an app.')
       .argument('[id...]', 'notices', (value: string, before: string[]) => [...before, uuid(value)], [])
       .option('--app <client-id>', 'everything of this app'),
-    async (portal: Portal, ids: string[], { app: clientId, json }: { app?: string; json?: boolean }) => {
+    async (services: Services, ids: string[], { app: clientId, json }: { app?: string; json?: boolean }) => {
       if ((clientId === undefined) === (ids.length === 0)) throw new CommandRefused('name either notices or an --app')
-      const sent = await resendNotices(portal, clientId === undefined ? { ids } : { clientId })
+      const sent = await resendNotifications(services, clientId === undefined ? { ids } : { clientId })
       const others = ids.filter((id) => !sent.includes(id))
       print({ resent: sent.length, ...(others.length > 0 && { not_given_up: others }) }, json)
     },
@@ -52,7 +52,7 @@ export function addNoticeCommands(program: Command): void {
 
 const COLUMNS = ['id', 'app', 'kind', 'family', 'cause', 'happened', 'attempts', 'state', 'problem'] as const
 
-function describe(notice: Notice): Record<(typeof COLUMNS)[number], unknown> & Record<string, unknown> {
+function describe(notice: Notification): Record<(typeof COLUMNS)[number], unknown> & Record<string, unknown> {
   return {
     id: notice.id,
     app: notice.clientId,

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
-import { createPortal } from '../main/services.ts'
-import type { Portal } from '../domain/services.ts'
+import { openServices } from '../main/services.ts'
+import type { Services } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
 import { OPERATOR_PATIENCE_MS } from '../storage/postgres.ts'
 import { readStartedConfig, sayPortal } from './started-portal.ts'
@@ -10,18 +10,18 @@ import { readStartedConfig, sayPortal } from './started-portal.ts'
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
 export function onPortal<A extends unknown[]>(
   command: Command,
-  act: (portal: Portal, ...args: A) => Promise<void>,
+  act: (services: Services, ...args: A) => Promise<void>,
 ): Command {
   return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
     // Commands answer on standard output; what the stores have to say must not mix with it.
     const config = await readStartedConfig()
     sayPortal(config)
-    const portal = await createPortal(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+    const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
     try {
       // Commander hands over the arguments, the options and the command itself, which no act needs.
-      await act({ ...portal, operator: operatorName() }, ...(args.slice(0, -1) as A))
+      await act({ ...services, operator: operatorName() }, ...(args.slice(0, -1) as A))
     } finally {
-      await portal.storage.close()
+      await services.storage.close()
     }
   })
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { addressKey, isAddress } from '../domain/limits/ip-keys.ts'
-import type { Portal } from '../domain/services.ts'
-import { liftSuspension, listSuspensions } from '../domain/limits/ip-blocks.ts'
+import { ipKey, isIpAddress } from '../domain/limits/ip-keys.ts'
+import type { Services } from '../domain/services.ts'
+import { liftIpBlock, listIpBlocks } from '../domain/limits/ip-blocks.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 
@@ -14,9 +14,9 @@ export function addSuspensionCommands(program: Command): void {
 
   onPortal(
     suspension.command('list').description('List the addresses that may not sign in for now.'),
-    async (portal: Portal, { json }: Options) => {
+    async (services: Services, { json }: Options) => {
       printList(
-        (await listSuspensions(portal)).map((each) => ({ ...each })),
+        (await listIpBlocks(services)).map((each) => ({ ...each })),
         ['address', 'since', 'until', 'failures'],
         json,
       )
@@ -27,10 +27,10 @@ export function addSuspensionCommands(program: Command): void {
     suspension
       .command('lift <address>')
       .description('Let an address sign in again at once; an IPv6 address stands for its /64.'),
-    async (portal: Portal, address: string, { json }: Options) => {
-      if (!isAddress(address)) throw new CommandRefused(`${address} is not an IP address`)
-      if (!(await liftSuspension(portal, address))) throw new CommandRefused(`${addressKey(address)} is not suspended`)
-      print({ address: addressKey(address), state: 'lifted' }, json)
+    async (services: Services, address: string, { json }: Options) => {
+      if (!isIpAddress(address)) throw new CommandRefused(`${address} is not an IP address`)
+      if (!(await liftIpBlock(services, address))) throw new CommandRefused(`${ipKey(address)} is not suspended`)
+      print({ address: ipKey(address), state: 'lifted' }, json)
     },
   )
 }

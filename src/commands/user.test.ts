@@ -47,7 +47,7 @@ test('without a password one is made, printed once and kept only as a hash', asy
   )
   await new Browser(server.url).signIn({ username, password } as { username: string; password: string })
   const listed = await user(['list', '--json'])
-  const { rows } = await server.portal.storage.pool.query('SELECT * FROM identities')
+  const { rows } = await server.services.storage.pool.query('SELECT * FROM identities')
   assert.equal((listed.stdout + JSON.stringify(rows)).includes(password as string), false)
   assert.doesNotMatch(listed.stdout, /argon2|hash/i)
 })

@@ -14,7 +14,7 @@ import {
   register,
   revokeEverything,
 } from '../domain/identities/identities.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { resetSecondFactors } from '../domain/sign-in/second-factors.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
@@ -41,11 +41,11 @@ export function addUserCommands(program: Command): void {
       .option('--password-stdin', 'read the password from standard input')
       .option('--role <role...>', 'a role that application tokens carry')
       .option('--email-verified', 'the address is known to be theirs'),
-    async (portal, options: UserOptions) => {
+    async (services, options: UserOptions) => {
       const made = options.passwordStdin ? null : randomBytes(18).toString('base64url')
       const password = made ?? (await text(process.stdin)).replace(/\r?\n$/, '')
       const roles = readRoles(options.role)
-      const outcome = await register(portal, { username: options.username, email: options.email, password }, null, {
+      const outcome = await register(services, { username: options.username, email: options.email, password }, null, {
         roles,
         emailVerified: options.emailVerified ?? false,
       })
@@ -60,21 +60,21 @@ export function addUserCommands(program: Command): void {
     },
   )
 
-  onPortal(user.command('list').description('List the identities.'), async (portal, { json }: UserOptions) => {
+  onPortal(user.command('list').description('List the identities.'), async (services, { json }: UserOptions) => {
     printList(
-      (await listIdentities(portal.storage)).map(describe),
+      (await listIdentities(services.storage)).map(describe),
       ['username', 'email', 'state', 'roles', 'created_at', 'id'],
       json,
     )
   })
 
-  const onIdentity = (name: string, description: string, act: (portal: Portal, id: string) => Promise<void>) =>
+  const onIdentity = (name: string, description: string, act: (services: Services, id: string) => Promise<void>) =>
     onPortal(
       user.command(`${name} <login>`).description(description),
-      async (portal, login: string, { json }: UserOptions) => {
-        const identity = await find(portal, login)
-        await act(portal, identity.id)
-        print(describe(await find(portal, login)), json)
+      async (services, login: string, { json }: UserOptions) => {
+        const identity = await find(services, login)
+        await act(services, identity.id)
+        print(describe(await find(services, login)), json)
       },
     )
   onIdentity('disable', 'Refuse an identity and end everything it has.', disableIdentity)
@@ -84,11 +84,11 @@ export function addUserCommands(program: Command): void {
       .command('delete <login>')
       .description('End everything an identity has, and erase it when its owner has had time to keep it.')
       .option('--now', 'erase it at once'),
-    async (portal, login: string, { json, now }: UserOptions) => {
-      const identity = await find(portal, login)
-      await deleteAccount(portal, identity.id, null, now ? 0 : undefined)
-      if (now) await eraseAccount(portal, identity.id)
-      const left = await findIdentity(portal.storage, identity.id)
+    async (services, login: string, { json, now }: UserOptions) => {
+      const identity = await find(services, login)
+      await deleteAccount(services, identity.id, null, now ? 0 : undefined)
+      if (now) await eraseAccount(services, identity.id)
+      const left = await findIdentity(services.storage, identity.id)
       print(left === null ? { ...describe(identity), state: 'erased' } : describe(left), json)
     },
   )
@@ -101,10 +101,10 @@ export function addUserCommands(program: Command): void {
     user
       .command('set-roles <login> [role...]')
       .description('Give an identity these roles and no others; its apps get them with their next refresh.'),
-    async (portal, login: string, roles: string[], { json }: UserOptions) => {
-      const identity = await find(portal, login)
-      await changeRoles(portal, identity.id, readRoles(roles))
-      print(describe(await find(portal, login)), json)
+    async (services, login: string, roles: string[], { json }: UserOptions) => {
+      const identity = await find(services, login)
+      await changeRoles(services, identity.id, readRoles(roles))
+      print(describe(await find(services, login)), json)
     },
   )
   onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
@@ -118,8 +118,8 @@ function readRoles(roles: string[] = []): string[] {
   return [...new Set(roles)]
 }
 
-async function find(portal: Portal, login: string): Promise<IdentityRow> {
-  const identity = await findIdentityByLogin(portal, login)
+async function find(services: Services, login: string): Promise<IdentityRow> {
+  const identity = await findIdentityByLogin(services, login)
   if (identity === null) throw new CommandRefused(`there is no identity ${login}`)
   return identity
 }

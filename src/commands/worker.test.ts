@@ -37,8 +37,8 @@ async function startWorker(): Promise<Running> {
 }
 
 async function endOne(): Promise<string> {
-  const { familyId } = await connect(server.portal, adaId, 'notes')
-  await endFamilies(server.portal, { id: familyId }, 'ended_by_person', home)
+  const { familyId } = await connect(server.services, adaId, 'notes')
+  await endFamilies(server.services, { id: familyId }, 'ended_by_person', home)
   return familyId
 }
 
@@ -60,7 +60,7 @@ test('a portal that leaves it to a worker tells apps nothing, and the worker doe
   assert.deepEqual([code, stderr], [0, ''])
   assert.match(stdout, /"msg":"stopping"/)
   // What it had in hand when it was stopped it has finished.
-  const { rows } = await server.portal.storage.pool.query(
+  const { rows } = await server.services.storage.pool.query(
     `SELECT (SELECT count(*)::int FROM notices WHERE confirmed_at IS NULL) AS notices,
        (SELECT count(*)::int FROM queue.job WHERE name = 'notices' AND state <> 'completed') AS jobs`,
   )
@@ -68,7 +68,7 @@ test('a portal that leaves it to a worker tells apps nothing, and the worker doe
 })
 
 test('what a worker had in hand when it was killed is delivered by the next, under the same id', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   receiver.answer = 'never'
   const before = receiver.attempts.length
   const worker = await startWorker()

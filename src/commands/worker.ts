@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { createPortal } from '../main/services.ts'
+import { openServices } from '../main/services.ts'
 import type { Background } from '../main/background.ts'
 import { KEYS_EVERY_MS, repeat } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
@@ -26,19 +26,19 @@ export function addWorkerCommand(program: Command): void {
 async function work(config: Config, logger: Logger, stopping: Promise<void>): Promise<void> {
   // Loaded here, because every command passes by this file.
   const { startBackground } = await import('../main/background.ts')
-  const portal = await createPortal(config, logger)
-  const stopFollowing = repeat(() => portal.keys.reload(), KEYS_EVERY_MS, logger)
+  const services = await openServices(config, logger)
+  const stopFollowing = repeat(() => services.keys.reload(), KEYS_EVERY_MS, logger)
   let background: Background | null = null
   try {
-    background = await startBackground(portal, config, logger)
+    background = await startBackground(services, config, logger)
     process.stdout.write('Gatehouse sends what is queued\n')
     await stopping
     logger.info('stopping')
   } finally {
     stopFollowing()
     background?.stop()
-    await portal.passwords.close()
-    await portal.storage.close()
+    await services.passwords.close()
+    await services.storage.close()
     background?.release()
   }
 }

@@ -6,7 +6,7 @@ import { notesApp } from '../testing/portal/apps.ts'
 import { home } from '../testing/portal/connections.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal/open-portal.ts'
 import { createApp } from './apps/apps.ts'
-import { type Happening, listHappenings } from './activity.ts'
+import { type ActivityEntry, listActivityEntries } from './activity.ts'
 import type { AuditEvent } from './audit-events.ts'
 import { END_CAUSES } from './endings/end-causes.ts'
 
@@ -89,10 +89,10 @@ test('a person reads their own events, newest first, a page at a time, none twic
   }
   const seen: string[] = []
   for (let from: string | null = null; ;) {
-    const page: Happening[] = await listHappenings(portal, id, 10, from)
+    const page: ActivityEntry[] = await listActivityEntries(portal, id, 10, from)
     seen.push(...page.map((each) => each.browser as string))
     if (page.length < 10) break
-    from = (page.at(-1) as Happening).id
+    from = (page.at(-1) as ActivityEntry).id
   }
   assert.deepEqual(
     seen,
@@ -105,18 +105,18 @@ test('many events are written at once, or none', async () => {
   await insertAuditEvents(portal.storage.pool, [], portal.clock())
   const events = Array.from({ length: 1000 }, (_, index) => event(id, `${index}`))
   await insertAuditEvents(portal.storage.pool, events, portal.clock())
-  assert.equal((await listHappenings(portal, id, 2000, null)).length, 1000)
+  assert.equal((await listActivityEntries(portal, id, 2000, null)).length, 1000)
   const broken = [event(id, 'good'), event('not a uuid', 'bad')]
   await assert.rejects(insertAuditEvents(portal.storage.pool, broken, portal.clock()))
-  assert.equal((await listHappenings(portal, id, 2000, null)).length, 1000)
+  assert.equal((await listActivityEntries(portal, id, 2000, null)).length, 1000)
 })
 
 function event(identityId: string, browser: string): AuditEvent & { identityId: string } {
   return { kind: 'signed_in', identityId, browser }
 }
 
-async function happened(happening: AuditEvent): Promise<Happening[]> {
+async function happened(happening: AuditEvent): Promise<ActivityEntry[]> {
   const identityId = randomUUID()
   await insertAuditEvents(portal.storage.pool, [{ ...happening, identityId }], portal.clock())
-  return listHappenings(portal, identityId, 10, null)
+  return listActivityEntries(portal, identityId, 10, null)
 }

@@ -2,7 +2,7 @@ import { type AuditRow, listAuditEvents } from '../storage/audit.ts'
 import type { Confirmation, PersonalKind } from './audit-events.ts'
 import { END_CAUSES, type EndCause } from './endings/end-causes.ts'
 import { UNFAMILIAR } from './sign-in/identity-sessions.ts'
-import type { Portal } from './services.ts'
+import type { Services } from './services.ts'
 
 const CONFIRMATION_WORDS: Record<Confirmation, string> = {
   'password-change': 'A wrong password was entered while changing your password.',
@@ -11,7 +11,7 @@ const CONFIRMATION_WORDS: Record<Confirmation, string> = {
 }
 
 /** One thing that happened, as the person reads it. */
-export interface Happening {
+export interface ActivityEntry {
   id: string
   at: Date
   sentence: string
@@ -22,13 +22,13 @@ export interface Happening {
 }
 
 /** What happened to this identity, newest first, `limit` at most; `before` is the id to go on from. */
-export async function listHappenings(
-  portal: Portal,
+export async function listActivityEntries(
+  services: Services,
   identityId: string,
   limit: number,
   before: string | null,
-): Promise<Happening[]> {
-  const rows = await listAuditEvents(portal.storage, identityId, limit, before)
+): Promise<ActivityEntry[]> {
+  const rows = await listAuditEvents(services.storage, identityId, limit, before)
   return rows.map((row) => ({
     id: row.id,
     at: row.at,
@@ -39,7 +39,7 @@ export async function listHappenings(
   }))
 }
 
-function wording(row: AuditRow): Pick<Happening, 'sentence' | 'tone'> {
+function wording(row: AuditRow): Pick<ActivityEntry, 'sentence' | 'tone'> {
   const app = row.appName ?? row.clientId ?? 'an app'
   const cause = row.cause !== null && row.cause in END_CAUSES ? END_CAUSES[row.cause as EndCause] : null
   switch (row.kind as PersonalKind) {

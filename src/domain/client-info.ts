@@ -1,5 +1,5 @@
 /** Where a request came from, as the person will read it later. */
-export interface Place {
+export interface ClientInfo {
   /** The User-Agent header. */
   browser: string
   address: string

@@ -8,7 +8,7 @@ import { ConfigError } from '../config.ts'
 import { gatehouse } from '../testing/portal/gatehouse.ts'
 import { writePlaceDatabase } from '../testing/portal/geoip-database.ts'
 import { TEST_SECRET } from '../testing/portal/open-portal.ts'
-import { addressInWords, createPlaces } from './geoip.ts'
+import { ipInWords, openGeoIp } from './geoip.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-places-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -24,7 +24,7 @@ const NETWORKS_6 = { '2001:db8::/32': { city: 'Zürich', country: 'Switzerland' 
 for (const recordSize of [24, 28, 32] as const) {
   test(`addresses have places, from a file with records of ${recordSize} bits`, async () => {
     writePlaceDatabase(file('places.mmdb'), { ...NETWORKS, ...NETWORKS_6 }, { recordSize })
-    const { placeOf } = await createPlaces(file('places.mmdb'))
+    const { locationOf: placeOf } = await openGeoIp(file('places.mmdb'))
     assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
     assert.equal(placeOf('198.51.100.200'), 'France')
     assert.equal(placeOf('192.0.2.7'), 'Singapore')
@@ -37,7 +37,7 @@ for (const recordSize of [24, 28, 32] as const) {
 
 test('a file that knows only IPv4 says nothing of IPv6, and nothing is made of what is no address', async () => {
   writePlaceDatabase(file('ipv4.mmdb'), NETWORKS, { ipVersion: 4 })
-  const { placeOf } = await createPlaces(file('ipv4.mmdb'))
+  const { locationOf: placeOf } = await openGeoIp(file('ipv4.mmdb'))
   assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
   for (const other of ['cb00:7107::', '2001:db8::1', '', 'unknown', '203.0.113', '203.0.113.999', 'fe80::1%eth0']) {
     assert.equal(placeOf(other), null, other)
@@ -46,10 +46,10 @@ test('a file that knows only IPv4 says nothing of IPv6, and nothing is made of w
 
 test('a place stands behind its address, and without a file nothing does', async () => {
   writePlaceDatabase(file('words.mmdb'), NETWORKS)
-  const places = await createPlaces(file('words.mmdb'))
-  assert.equal(addressInWords({ places }, '203.0.113.7'), '203.0.113.7 (Berlin, Germany)')
-  assert.equal(addressInWords({ places }, '192.0.2.1'), '192.0.2.1')
-  assert.equal(addressInWords({ places: await createPlaces(null) }, '203.0.113.7'), '203.0.113.7')
+  const geoip = await openGeoIp(file('words.mmdb'))
+  assert.equal(ipInWords({ geoip }, '203.0.113.7'), '203.0.113.7 (Berlin, Germany)')
+  assert.equal(ipInWords({ geoip }, '192.0.2.1'), '192.0.2.1')
+  assert.equal(ipInWords({ geoip: await openGeoIp(null) }, '203.0.113.7'), '203.0.113.7')
 })
 
 test('a file that is missing, cut off, packed or something else is a wrong setting', async () => {
@@ -64,10 +64,10 @@ test('a file that is missing, cut off, packed or something else is a wrong setti
   }
   for (const [name, bytes] of Object.entries(broken)) {
     writeFileSync(file(name), bytes)
-    await assert.rejects(createPlaces(file(name)), (error) => isWrongSetting(error, /is not a MaxMind DB/), name)
+    await assert.rejects(openGeoIp(file(name)), (error) => isWrongSetting(error, /is not a MaxMind DB/), name)
   }
   for (const missing of [file('nowhere.mmdb'), folder]) {
-    await assert.rejects(createPlaces(missing), (error) => isWrongSetting(error, /cannot be read/), missing)
+    await assert.rejects(openGeoIp(missing), (error) => isWrongSetting(error, /cannot be read/), missing)
   }
 })
 
@@ -77,7 +77,7 @@ test('a file with a hole in it keeps nobody from a page', async () => {
   const at = bytes.indexOf('Berlin') - 1
   bytes.fill(0xff, at, at + 4)
   writeFileSync(file('hole.mmdb'), bytes)
-  const { placeOf } = await createPlaces(file('hole.mmdb'))
+  const { locationOf: placeOf } = await openGeoIp(file('hole.mmdb'))
   assert.equal(placeOf('203.0.113.7'), null)
   assert.equal(placeOf('198.51.100.200'), 'France')
 })

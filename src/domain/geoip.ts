@@ -1,24 +1,24 @@
 import { type CityResponse, open, validate } from 'maxmind'
 import { ConfigError } from '../config.ts'
 import { programInWords } from './user-agents.ts'
-import type { Place } from './client-info.ts'
+import type { ClientInfo } from './client-info.ts'
 
 /** Roughly where addresses are, from a file on this machine; nobody else is asked. */
-export interface Places {
+export interface GeoIp {
   /** "Berlin, Germany", or only the country; null for an address nobody knows the place of. */
-  placeOf(address: string): string | null
+  locationOf(address: string): string | null
 }
 
 /**
  * Reads a MaxMind DB file of cities or countries, whole, into memory; a newer file counts from the next start on. Without
  * one nobody knows where anything is. @throws ConfigError for a file that is missing or no such database
  */
-export async function createPlaces(path: string | null): Promise<Places> {
-  if (path === null) return { placeOf: () => null }
+export async function openGeoIp(path: string | null): Promise<GeoIp> {
+  if (path === null) return { locationOf: () => null }
   const reader = await openDatabase(path)
   const knowsIpv6 = reader.metadata.ipVersion === 6
   return {
-    placeOf(address) {
+    locationOf(address) {
       if (!validate(address) || (address.includes(':') && !knowsIpv6)) return null
       try {
         return inWords(reader.get(address))
@@ -31,14 +31,14 @@ export async function createPlaces(path: string | null): Promise<Places> {
 }
 
 /** "203.0.113.7 (Berlin, Germany)", or the address alone. */
-export function addressInWords({ places }: { places: Places }, address: string): string {
-  const place = places.placeOf(address)
+export function ipInWords({ geoip }: { geoip: GeoIp }, address: string): string {
+  const place = geoip.locationOf(address)
   return place === null ? address : `${address} (${place})`
 }
 
 /** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; a program that does not say what it is goes without a name. */
-export function placeInWords(portal: { places: Places }, { browser, address }: Place): string {
-  return [programInWords(browser), addressInWords(portal, address)].filter((part) => part !== null).join(', ')
+export function clientInWords(portal: { geoip: GeoIp }, { browser, address }: ClientInfo): string {
+  return [programInWords(browser), ipInWords(portal, address)].filter((part) => part !== null).join(', ')
 }
 
 async function openDatabase(path: string) {

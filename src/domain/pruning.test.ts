@@ -21,23 +21,23 @@ import { ada } from '../testing/portal/people.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal/open-portal.ts'
 import { startTestServer } from '../testing/portal/server.ts'
 import { createApp } from './apps/apps.ts'
-import { listHappenings } from './activity.ts'
+import { listActivityEntries } from './activity.ts'
 import { endFamilies, endIdentitySessions } from './endings/endings.ts'
 import { expireFamilies, expireIdentitySessions } from './endings/expiry.ts'
 import { findFamilyFor, findFamilyOf, listConnectedApps } from './families/families.ts'
 import { LINK_LIVES, makeMailLink } from './identities/mail-links.ts'
-import type { Portal } from './services.ts'
-import { listNotices } from './endings/notifications.ts'
+import type { Services } from './services.ts'
+import { listNotifications } from './endings/notifications.ts'
 import {
   pruneCounters,
   pruneFamilies,
-  pruneHandshakes,
+  pruneProtocolRecords,
   pruneIdentitySessions,
   pruneMailLinks,
-  pruneNotices,
-  pruneSuspensions,
+  pruneNotifications,
+  pruneIpBlocks,
 } from './pruning.ts'
-import { listSuspensions, suspend } from './limits/ip-blocks.ts'
+import { listIpBlocks, blockIp } from './limits/ip-blocks.ts'
 import { addSeconds } from './time.ts'
 
 const DAY = 86_400
@@ -117,7 +117,7 @@ test('a family whose end its app was the first to notice is remembered from then
 })
 
 test('how long is a setting', async () => {
-  const brief: Portal = { ...portal, lifetimes: { ...portal.lifetimes, familyHistory: 3600 } }
+  const brief: Services = { ...portal, lifetimes: { ...portal.lifetimes, familyHistory: 3600 } }
   const notes = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
   portal.clock.advance(3601)
@@ -133,13 +133,13 @@ test('the token of a forgotten family is unknown, ends nothing and says nothing'
   const living = await connect(portal, adaId, 'notes')
   await prune()
 
-  const eventsBefore = (await listHappenings(portal, adaId, 100, null)).length
+  const eventsBefore = (await listActivityEntries(portal, adaId, 100, null)).length
   for (const refreshToken of [past.refreshToken, second]) {
     assert.deepEqual(refusalIn(await refresh(portal, { ...past, refreshToken })), { reason: 'unknown', ended: false })
     assert.equal(await findFamilyOf(portal, refreshToken), null)
   }
   assert.deepEqual(await endFamilies(portal, { id: past.familyId }, 'reuse', home), [])
-  assert.equal((await listHappenings(portal, adaId, 100, null)).length, eventsBefore)
+  assert.equal((await listActivityEntries(portal, adaId, 100, null)).length, eventsBefore)
   successorIn(await refresh(portal, living))
 })
 
@@ -157,7 +157,9 @@ test('what happened to a forgotten family is still told, and the lists go on wit
     apps.map(({ clientId, ended, endedMore }) => [clientId, ended.map(({ id }) => id), endedMore]),
     [['photos', [photos.familyId], 0]],
   )
-  const told = (await listHappenings(portal, adaId, 100, null)).filter(({ familyId }) => familyId === past.familyId)
+  const told = (await listActivityEntries(portal, adaId, 100, null)).filter(
+    ({ familyId }) => familyId === past.familyId,
+  )
   assert.deepEqual(
     told.map(({ sentence }) => sentence),
     ['Notes was disconnected: you disconnected the app.', 'Notes was connected.'],
@@ -225,19 +227,26 @@ test('whoever is told to stop does not begin another batch', async () => {
 })
 
 test('a round ends, also when there is always more', async () => {
-  const handshakes = { ...portal.storage.handshakes, prune: async (limit: number) => limit }
-  assert.equal(await pruneHandshakes({ ...portal, storage: { ...portal.storage, handshakes } }, undefined, 0), 100_000)
+  const handshakes = { ...portal.storage.protocolRecords, prune: async (limit: number) => limit }
+  assert.equal(
+    await pruneProtocolRecords(
+      { ...portal, storage: { ...portal.storage, protocolRecords: handshakes } },
+      undefined,
+      0,
+    ),
+    100_000,
+  )
 })
 
 test('protocol records go in batches to the last one that has expired, and none that lives', async () => {
-  const { pool, handshakes } = portal.storage
+  const { pool, protocolRecords: handshakes } = portal.storage
   await pool.query(
     `INSERT INTO handshakes (id, payload, expires_at) SELECT 'AuthorizationCode:' || n, '{}', $1 FROM generate_series(1, 1900) n`,
     [portal.clock()],
   )
   const id = randomUUID()
   await handshakes.put('AuthorizationCode', id, {}, 60)
-  assert.equal(await pruneHandshakes(portal, undefined, 0), 1900)
+  assert.equal(await pruneProtocolRecords(portal, undefined, 0), 1900)
   assert.notEqual(await handshakes.find('AuthorizationCode', id), null)
 })
 
@@ -246,7 +255,7 @@ test('what apps were told goes with its families, and what they are still to be 
   const end = async () => {
     const { familyId } = await connect(portal, adaId, 'letters')
     await endFamilies(portal, { id: familyId }, 'ended_by_person', home)
-    return (await listNotices(portal, { familyId }, 1))[0]?.id as string
+    return (await listNotifications(portal, { familyId }, 1))[0]?.id as string
   }
   const [confirmed, givenUp, waiting] = [await end(), await end(), await end()]
   portal.clock.advance(1)
@@ -256,10 +265,10 @@ test('what apps were told goes with its families, and what they are still to be 
   await pool.query('UPDATE notices SET given_up_at = $1 WHERE id = $2', [portal.clock(), givenUp])
 
   portal.clock.advance(90 * DAY - 1)
-  assert.equal(await pruneNotices(portal, undefined, 0), 0)
+  assert.equal(await pruneNotifications(portal, undefined, 0), 0)
   portal.clock.advance(1)
-  assert.equal(await pruneNotices(portal, undefined, 0), 2)
-  const left = await listNotices(portal, { clientId: 'letters' }, 10)
+  assert.equal(await pruneNotifications(portal, undefined, 0), 2)
+  const left = await listNotifications(portal, { clientId: 'letters' }, 10)
   assert.deepEqual(
     left.map(({ id }) => id),
     [later, waiting],
@@ -267,15 +276,15 @@ test('what apps were told goes with its families, and what they are still to be 
 })
 
 test('suspensions go when they are over, and not a second before', async () => {
-  await suspend(portal, '192.0.2.1', 100)
+  await blockIp(portal, '192.0.2.1', 100)
   portal.clock.advance(60)
-  await suspend(portal, '192.0.2.2', 100)
+  await blockIp(portal, '192.0.2.2', 100)
   portal.clock.advance(portal.policy.suspension - 61)
-  assert.equal(await pruneSuspensions(portal, undefined, 0), 0)
+  assert.equal(await pruneIpBlocks(portal, undefined, 0), 0)
   portal.clock.advance(1)
-  assert.equal(await pruneSuspensions(portal, undefined, 0), 1)
+  assert.equal(await pruneIpBlocks(portal, undefined, 0), 1)
   assert.deepEqual(
-    (await listSuspensions(portal)).map(({ address }) => address),
+    (await listIpBlocks(portal)).map(({ address }) => address),
     ['192.0.2.2'],
   )
 })
@@ -317,7 +326,7 @@ test('a browser that was signed out is remembered as long as its families', asyn
 })
 
 test('a browser in which a family lives is remembered, so that who comes back to it finds that', async () => {
-  const patient: Portal = {
+  const patient: Services = {
     ...portal,
     lifetimes: { ...portal.lifetimes, familyIdle: 300 * DAY, familyMax: 300 * DAY },
   }
@@ -332,7 +341,7 @@ test('a browser in which a family lives is remembered, so that who comes back to
 })
 
 test('a sign-in stays known while a mail may ask whose it was, however short the history is', async () => {
-  const brief: Portal = { ...portal, lifetimes: { ...portal.lifetimes, familyHistory: 3600 } }
+  const brief: Services = { ...portal, lifetimes: { ...portal.lifetimes, familyHistory: 3600 } }
   const { identitySessionId: id } = await connect(portal, adaId, 'notes')
   await endIdentitySessions(portal, { identityId: adaId, id }, 'signed_out', home)
   portal.clock.advance(LINK_LIVES['disown-sign-in'])
@@ -349,18 +358,18 @@ test('a portal that runs forgets by itself, every minute', async () => {
     const identityId = await server.addIdentity(ada)
     await server.addApp('notes', notesApp)
     const [past, living] = [
-      await connect(server.portal, identityId, 'notes'),
-      await connect(server.portal, identityId, 'notes'),
+      await connect(server.services, identityId, 'notes'),
+      await connect(server.services, identityId, 'notes'),
     ]
-    await endFamilies(server.portal, { id: past.familyId }, 'ended_by_person', home)
+    await endFamilies(server.services, { id: past.familyId }, 'ended_by_person', home)
     await postgres.pool.query(`UPDATE families SET ended_at = ended_at - interval '91 days' WHERE ended_at IS NOT NULL`)
-    await server.portal.storage.handshakes.put('AuthorizationCode', 'code', {}, -1)
+    await server.services.storage.protocolRecords.put('AuthorizationCode', 'code', {}, -1)
 
     mock.timers.tick(60_000)
     const left = async (table: string) =>
       (await postgres.pool.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${table}`)).rows[0]?.count
     while ((await left('families')) !== 1 || (await left('handshakes')) !== 0) await sleep(10)
-    assert.notEqual(await findFamilyFor(server.portal, living.familyId, identityId), null)
+    assert.notEqual(await findFamilyFor(server.services, living.familyId, identityId), null)
 
     const browser = new Browser(server.url)
     await browser.signIn(ada)

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { decryptWithAny, encrypt } from './keys/encryption.ts'
 import { isUnavailable } from './errors.ts'
 import { Overloaded } from './fair-queue.ts'
-import type { Portal } from './services.ts'
+import type { Services } from './services.ts'
 
 /** What the first of several identical requests was answered, for the others. */
 export interface Answer {
@@ -61,17 +61,17 @@ export class RepeatedActs {
   #awayUntil = -Infinity
 
   /** `name` is all that makes two requests the same; it may hold secrets. @throws Overloaded after a long wait */
-  async begin(portal: Portal, name: string): Promise<Act> {
-    const id = createHmac('sha256', portal.secrets[0].repeatedActNames).update(name).digest('base64url')
+  async begin(services: Services, name: string): Promise<Act> {
+    const id = createHmac('sha256', services.secrets[0].repeatedActNames).update(name).digest('base64url')
     const giveUpAt = performance.now() + PATIENCE_MS
     const running = this.#running.get(id)
-    if (running === undefined) return this.#lead(portal, id, giveUpAt)
+    if (running === undefined) return this.#lead(services, id, giveUpAt)
     const found = await orGiveUp(running, giveUpAt)
     // A refusal is for one request. A crowd of guesses that waited for one does not go on one by one.
     return found === null ? { kind: 'first', async settle() {} } : { kind: 'repeated', ...found }
   }
 
-  async #lead(portal: Portal, id: string, giveUpAt: number): Promise<Act> {
+  async #lead(services: Services, id: string, giveUpAt: number): Promise<Act> {
     const { promise, resolve } = Promise.withResolvers<Found | null>()
     const timer = setTimeout(() => finish(null), LONGEST_ACT_MS).unref()
     const finish = (found: Found | null): void => {
@@ -82,7 +82,7 @@ export class RepeatedActs {
     this.#running.set(id, promise)
     try {
       const claim = randomUUID()
-      const found = await this.#ask(portal, () => claimOrFind(portal, id, claim, giveUpAt))
+      const found = await this.#ask(services, () => claimOrFind(services, id, claim, giveUpAt))
       if (typeof found === 'object') {
         finish(found)
         return { kind: 'repeated', ...found }
@@ -91,9 +91,9 @@ export class RepeatedActs {
         kind: 'first',
         async settle(answer, audience) {
           try {
-            if (found === 'claimed') await leave(portal, id, claim, answer, audience)
+            if (found === 'claimed') await leave(services, id, claim, answer, audience)
           } catch (error) {
-            portal.logger.warn({ error }, 'an answer could not be kept for repeated requests')
+            services.logger.warn({ error }, 'an answer could not be kept for repeated requests')
           } finally {
             finish(answer === null || audience === 'none' ? null : { answer, isLate: false })
           }
@@ -106,14 +106,14 @@ export class RepeatedActs {
   }
 
   /** While the stores are away a process looks after its own requests: what does not need them goes on, such as a refusal. */
-  async #ask(portal: Portal, question: () => Promise<Found | 'claimed'>): Promise<Found | 'claimed' | 'away'> {
+  async #ask(services: Services, question: () => Promise<Found | 'claimed'>): Promise<Found | 'claimed' | 'away'> {
     if (performance.now() < this.#awayUntil) return 'away'
     try {
       return await question()
     } catch (error) {
       if (!isUnavailable(error)) throw error
       this.#awayUntil = performance.now() + AWAY_MS
-      portal.logger.warn({ error }, 'the stores do not answer; repeated requests are told within this process only')
+      services.logger.warn({ error }, 'the stores do not answer; repeated requests are told within this process only')
       return 'away'
     }
   }
@@ -130,18 +130,23 @@ async function orGiveUp<T>(running: Promise<T>, giveUpAt: number): Promise<T> {
 }
 
 /** `claimed` for the request that acts. The others wait for it here, without holding a connection. */
-async function claimOrFind(portal: Portal, id: string, claim: string, giveUpAt: number): Promise<Found | 'claimed'> {
-  const { handshakes } = portal.storage
+async function claimOrFind(
+  services: Services,
+  id: string,
+  claim: string,
+  giveUpAt: number,
+): Promise<Found | 'claimed'> {
+  const { protocolRecords: handshakes } = services.storage
   /** The claim of another process that this request has waited for. */
   let awaited: string | null = null
   for (;;) {
     if (awaited !== null) {
-      const answer = open(portal, id, (await handshakes.find(KIND, awaited))?.payload)
+      const answer = open(services, id, (await handshakes.find(KIND, awaited))?.payload)
       if (answer !== null) return { answer, isLate: false }
     }
     if (await handshakes.putOnce(KIND, id, { claim }, CLAIM_SECONDS)) return 'claimed'
     const payload = (await handshakes.find(KIND, id))?.payload
-    const answer = open(portal, id, payload)
+    const answer = open(services, id, payload)
     if (answer !== null) return { answer, isLate: awaited === null }
     if (typeof payload?.['claim'] === 'string') awaited = payload['claim']
     if (performance.now() > giveUpAt) throw waitedTooLong()
@@ -149,20 +154,20 @@ async function claimOrFind(portal: Portal, id: string, claim: string, giveUpAt: 
   }
 }
 
-async function leave(portal: Portal, id: string, claim: string, answer: Answer | null, audience: Audience) {
-  const { handshakes } = portal.storage
+async function leave(services: Services, id: string, claim: string, answer: Answer | null, audience: Audience) {
+  const { protocolRecords: handshakes } = services.storage
   const sealed = answer && {
-    answer: encrypt(JSON.stringify(answer), id, portal.secrets[0].repeatedActEncryption),
+    answer: encrypt(JSON.stringify(answer), id, services.secrets[0].repeatedActEncryption),
   }
   if (sealed !== null && audience === 'later') return handshakes.put(KIND, id, sealed, KEPT_SECONDS)
   if (sealed !== null && audience === 'waiting') await handshakes.put(KIND, claim, sealed, HANDED_OVER_SECONDS)
   await handshakes.delete(KIND, id)
 }
 
-function open(portal: Portal, id: string, payload: Record<string, unknown> | undefined): Answer | null {
+function open(services: Services, id: string, payload: Record<string, unknown> | undefined): Answer | null {
   const sealed = payload?.['answer']
   if (typeof sealed !== 'string') return null
-  const keys = portal.secrets.map((each) => each.repeatedActEncryption)
+  const keys = services.secrets.map((each) => each.repeatedActEncryption)
   const opened = decryptWithAny(sealed, id, keys)
   return opened === null ? null : (JSON.parse(opened.plaintext) as Answer)
 }

@@ -3,12 +3,12 @@ import type { Logger } from '../logger.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
 import type { PasswordHasher } from './passwords/passwords.ts'
-import type { Places } from './geoip.ts'
+import type { GeoIp } from './geoip.ts'
 import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
 
 /** What every rule stands on. Time comes only from `clock`. */
-export interface Portal {
+export interface Services {
   storage: Storage
   /** For what happens whoever asked for it, such as an ending; what a request came to is logged where it is answered. */
   logger: Logger
@@ -16,7 +16,7 @@ export interface Portal {
   keys: KeyRing
   hasher: PasswordHasher
   passwords: PasswordJudge
-  places: Places
+  geoip: GeoIp
   lifetimes: Lifetimes
   policy: Policy
   /** The issuer. */

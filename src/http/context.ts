@@ -1,14 +1,14 @@
 import type { Request } from 'express'
 import type Provider from 'oidc-provider'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
-import type { Renderer } from './templates.ts'
+import type { Templates } from './templates.ts'
 
 /** What the composition root gives every handler. */
 export interface HttpContext {
-  portal: Portal
-  renderer: Renderer
+  services: Services
+  templates: Templates
   logger: Logger
   /** The folder of the mails that this portal shows instead of sending them; null where that page does not exist. */
   outbox: string | null
@@ -20,8 +20,8 @@ export function contextOf(req: Request): HttpContext {
   return req.app.locals['context'] as HttpContext
 }
 
-export function portalOf(req: Request): Portal {
-  return contextOf(req).portal
+export function servicesOf(req: Request): Services {
+  return contextOf(req).services
 }
 
 /** Who is signed in; only for handlers that stand behind `requireIdentity`. */

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { portalOf } from './context.ts'
+import { servicesOf } from './context.ts'
 import { RequestRefused } from './http-errors.ts'
 import { safeReturnTo } from './return-to.ts'
 
@@ -10,13 +10,13 @@ const CHECK = '/login/cookie-check'
  * and has not sent back any cookie so far. Strangers get none, so only now does it show whether cookies are kept.
  */
 export function nextAfterCookie(req: Request, next: string): string {
-  const isOnPage = URL.parse(req.get('referer') ?? '')?.origin === portalOf(req).publicUrl
+  const isOnPage = URL.parse(req.get('referer') ?? '')?.origin === servicesOf(req).publicUrl
   return isOnPage && !sendsCookies(req) ? `${CHECK}?return_to=${encodeURIComponent(next)}` : next
 }
 
 /** GET /login/cookie-check: a browser that keeps no cookies would be asked to sign in again and again. */
 export function showCookieCheck(req: Request, res: Response): void {
-  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   if (sendsCookies(req)) return res.redirect(303, returnTo ?? '/dashboard')
   throw new RequestRefused(
     400,

@@ -2,10 +2,10 @@ import { parseCookie } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import type { CookieOptions, Request, Response } from 'express'
 import type { DerivedKeys } from '../domain/keys/secrets.ts'
-import { portalOf } from './context.ts'
+import { servicesOf } from './context.ts'
 
 /** What a page says about the act before it (a flash message). */
-const NOTICES = {
+const MESSAGES = {
   'signed-out': 'You are signed out.',
   'sign-in-over': 'You had been signed out, so nothing was done. Sign in and try again.',
   'signed-out-everywhere': 'You are signed out of every browser and every app.',
@@ -27,7 +27,7 @@ const NOTICES = {
   'address-changed': 'Your e-mail address is changed.',
 } as const
 
-export type Notice = keyof typeof NOTICES
+export type FlashMessage = keyof typeof MESSAGES
 
 /** How long a message may be on its way from the act to the page that shows it (ms). */
 const LIFE_MS = 60_000
@@ -48,33 +48,33 @@ interface Flash {
 export function redirectWith(
   req: Request,
   res: Response,
-  notice: Notice,
+  notice: FlashMessage,
   path: string,
   back: string | null = null,
 ): void {
-  const { secrets, clock, publicUrl } = portalOf(req)
+  const { secrets, clock, publicUrl } = servicesOf(req)
   const page = back === null || back.length > LONGEST_BACK ? '' : `.${back}`
   const value = sign(`${notice}.${clock().getTime()}${page}`, keyFor(secrets[0], publicUrl))
-  res.cookie(noticeCookie(req), value, cookieOptions(req))
+  res.cookie(flashCookie(req), value, cookieOptions(req))
   res.redirect(303, path)
 }
 
 /** What this page is to say; from then on the browser has no message any more. Null when there is none. */
-export function takeNotice(req: Request, res: Response): string | null {
+export function takeFlashWords(req: Request, res: Response): string | null {
   return takeFlash(req, res)?.words ?? null
 }
 
 /** The same, with the page that a form was on which was sent without a sign-in. */
 export function takeFlash(req: Request, res: Response): Flash | null {
-  const { secrets, clock, publicUrl } = portalOf(req)
-  const cookie = parseCookie(req.headers.cookie ?? '')[noticeCookie(req)]
+  const { secrets, clock, publicUrl } = servicesOf(req)
+  const cookie = parseCookie(req.headers.cookie ?? '')[flashCookie(req)]
   if (cookie === undefined) return null
-  res.clearCookie(noticeCookie(req), cookieOptions(req))
+  res.clearCookie(flashCookie(req), cookieOptions(req))
   const signed = secrets.map((keys) => unsign(cookie, keyFor(keys, publicUrl))).find((each) => each !== false)
   const [name, since, ...back] = (signed || '').split('.')
   const isCurrent = clock().getTime() - Number(since) < LIFE_MS
-  if (!isCurrent || name === undefined || !Object.hasOwn(NOTICES, name)) return null
-  return { words: NOTICES[name as Notice], back: back.length > 0 ? back.join('.') : null }
+  if (!isCurrent || name === undefined || !Object.hasOwn(MESSAGES, name)) return null
+  return { words: MESSAGES[name as FlashMessage], back: back.length > 0 ? back.join('.') : null }
 }
 
 /** A portal on another port of this http host may have the same root secret, and its messages are not ours. */
@@ -83,10 +83,10 @@ function keyFor({ cookies }: DerivedKeys, publicUrl: string): string {
 }
 
 /** The name of the cookie with that message. */
-export function noticeCookie(req: Request): string {
-  return portalOf(req).publicUrl.startsWith('https:') ? '__Host-notice' : 'notice'
+export function flashCookie(req: Request): string {
+  return servicesOf(req).publicUrl.startsWith('https:') ? '__Host-notice' : 'notice'
 }
 
 function cookieOptions(req: Request): CookieOptions {
-  return { httpOnly: true, sameSite: 'lax', secure: portalOf(req).publicUrl.startsWith('https:'), path: '/' }
+  return { httpOnly: true, sameSite: 'lax', secure: servicesOf(req).publicUrl.startsWith('https:'), path: '/' }
 }

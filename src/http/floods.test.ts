@@ -105,10 +105,10 @@ test('a crowd that signs in at once is served, or asked on the same form to come
 })
 
 test('whoever has a link to reset a password tries so many, and keeps the form', async () => {
-  const { portal } = server
-  const identityId = (await findIdentityByLogin(portal, 'grace'))?.id as string
-  const link = await transaction(portal.storage.pool, (db) =>
-    makeMailLink(portal, db, 'reset-password', { identityId, email: grace.email }),
+  const { services } = server
+  const identityId = (await findIdentityByLogin(services, 'grace'))?.id as string
+  const link = await transaction(services.storage.pool, (db) =>
+    makeMailLink(services, db, 'reset-password', { identityId, email: grace.email }),
   )
   const reset = (password: string, turn: number) =>
     post(`/reset-password/${link}`, { password, password_confirmation: password }, `203.0.113.${turn + 1}`)

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 
 /** GET /healthz: the process is up. */
 export function answerHealth(res: ServerResponse): void {
@@ -7,7 +7,7 @@ export function answerHealth(res: ServerResponse): void {
 }
 
 /** GET /readyz: its stores answer. */
-export async function answerReadiness(res: ServerResponse, storage: Portal['storage']): Promise<void> {
+export async function answerReadiness(res: ServerResponse, storage: Services['storage']): Promise<void> {
   await storage.ping().then(
     () => answer(res, 200, { status: 'ready' }),
     () => answer(res, 503, { status: 'not ready' }, { 'Retry-After': '5' }),

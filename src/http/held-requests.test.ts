@@ -102,7 +102,7 @@ async function prepare(): Promise<Held> {
   // A second step, too, is under way: the laptop proves once more that it is its owner.
   const pending = await laptop.post('/reauthentication', { password: person.password })
   assert.equal(pending.headers.get('location'), '/login/second-factor?return_to=%2Fsettings')
-  const { rows } = await server.portal.storage.pool.query<{ id: string }>(
+  const { rows } = await server.services.storage.pool.query<{ id: string }>(
     'SELECT id FROM identity_sessions WHERE identity_id = $1 AND ended_at IS NULL AND id <> $2',
     [id, phoneId],
   )
@@ -155,8 +155,8 @@ async function prepare(): Promise<Held> {
 }
 
 /** What the stores hold of what people have, once nothing is under way in the background. */
-async function everything(db: Queryable = server.portal.storage.pool, except: string[] = []) {
-  const { pool } = server.portal.storage
+async function everything(db: Queryable = server.services.storage.pool, except: string[] = []) {
+  const { pool } = server.services.storage
   const busy = `SELECT count(*)::int AS count FROM queue.job WHERE state < 'completed'`
   while ((await pool.query<{ count: number }>(busy)).rows[0]?.count !== 0) await wait(20)
   const tables = await dump(db)
@@ -234,9 +234,9 @@ const ENDINGS: [string, (held: Held) => Promise<unknown>][] = [
         }),
       ),
   ],
-  ['user revoke-all', ({ id }) => revokeEverything(server.portal, id)],
-  ['user disable', ({ id }) => disableIdentity(server.portal, id)],
-  ['user delete', ({ id }) => deleteAccount(server.portal, id, null)],
+  ['user revoke-all', ({ id }) => revokeEverything(server.services, id)],
+  ['user disable', ({ id }) => disableIdentity(server.services, id)],
+  ['user delete', ({ id }) => deleteAccount(server.services, id, null)],
 ]
 
 async function succeed(response: Promise<Response>): Promise<void> {
@@ -275,7 +275,7 @@ for (const [name, bringAbout] of ENDINGS) {
 const AT_ONCE = 6
 
 test('an act whose sign-in ends after it was looked at, and before it writes, writes nothing', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   let held = await prepare()
   const routes = held.requests.map(({ route }) => route).filter((route) => isAct(route))
   assert.ok(routes.length >= 17)
@@ -294,8 +294,8 @@ test('an act whose sign-in ends after it was looked at, and before it writes, wr
       while ((await countWaiting(db)) + answered.length < requests.length) await wait(10)
       assert.deepEqual(answered, [], 'answered without holding the sign-in')
       const sessions = { identityId: id, id: laptopId }
-      const ending = { cause: 'ended_by_person', place: null } as const
-      await endIn(server.portal, db, { sessions, families: 'following' }, ending, clock())
+      const ending = { cause: 'ended_by_person', clientInfo: null } as const
+      await endIn(server.services, db, { sessions, families: 'following' }, ending, clock())
       return [sent, await everything(db, PROVED_BEFORE)] as const
     })
     for (const [index, { route }] of requests.entries()) {
@@ -325,14 +325,20 @@ async function countWaiting(db: Queryable): Promise<number> {
 
 test('a password that was proved once more in a session that ends meanwhile opens no other', async () => {
   const { id, laptop, laptopId, person } = await prepare()
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   await pool.query('DELETE FROM totp_keys WHERE identity_id = $1', [id])
   const answer = await transaction(pool, async (db) => {
     await lockIdentity(db, id)
     const sent = laptop.post('/reauthentication', { password: person.password })
     while ((await countWaiting(db)) < 1) await wait(10)
     const sessions = { identityId: id, id: laptopId }
-    await endIn(server.portal, db, { sessions, families: 'following' }, { cause: 'operator', place: null }, clock())
+    await endIn(
+      server.services,
+      db,
+      { sessions, families: 'following' },
+      { cause: 'operator', clientInfo: null },
+      clock(),
+    )
     return [sent] as const
   })
   const response = await answer[0]
@@ -360,15 +366,15 @@ test('a second step that was half sent before everything was signed out signs no
 
 test('a deleted account is not kept by a form that was half sent before an operator signed it out', async () => {
   const { person, id } = await prepare()
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   await pool.query('DELETE FROM totp_keys WHERE identity_id = $1', [id])
-  await deleteAccount(server.portal, id, null)
+  await deleteAccount(server.services, id, null)
   const browser = new Browser(server.url)
   const asked = await browser.post('/login', { login: person.username, password: person.password })
   assert.equal(asked.headers.get('location'), '/account-restoration?return_to=%2Fdashboard')
   const cookie = await browser.jar.getCookieString(server.url)
   const request = await HeldRequest.open(server.url, '/account-restoration', cookie, { return_to: '/dashboard' })
-  await revokeEverything(server.portal, id)
+  await revokeEverything(server.services, id)
   const answer = await request.release()
   assert.equal(answer.location, '/login')
   assert.deepEqual(answer.cookies, [])

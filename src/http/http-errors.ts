@@ -26,7 +26,7 @@ export class RequestRefused extends Error {
 }
 
 /** Somebody has to wait before they may try again. */
-export class TooManyGuesses extends RequestRefused {
+export class TooManyAttempts extends RequestRefused {
   readonly wait: Omit<Wait, 'kind'>
 
   constructor(wait: Omit<Wait, 'kind'>, now: Date) {

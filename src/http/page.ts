@@ -6,7 +6,7 @@ import type { Page } from './templates.ts'
 
 /** Answers with a page, for whoever is signed in. A form that is shown once more keeps its id. */
 export async function render(req: Request, res: Response, view: string, page: Page, locals: object): Promise<void> {
-  const html = await contextOf(req).renderer.toString(
+  const html = await contextOf(req).templates.toString(
     view,
     { username: req.signedIn?.username ?? null, ...page },
     { ...locals, formId: req.method === 'POST' ? formIdIn(req) : randomUUID() },

@@ -1,8 +1,8 @@
 import type { ProtocolPages, RequestMistake } from '../oidc/pages.ts'
-import type { Renderer } from './templates.ts'
+import type { Templates } from './templates.ts'
 
 /** The protocol's pages in the portal's clothes. */
-export function createProtocolPages(renderer: Renderer): ProtocolPages {
+export function createProtocolPages(renderer: Templates): ProtocolPages {
   return {
     async error({ status, error, isHint, description, reference, mistake, forDevelopers }) {
       const words = isHint ? WRONG_HINT : wordsFor(error, status, mistake)

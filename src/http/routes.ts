@@ -6,14 +6,14 @@ import { forms } from './middleware/forms.ts'
 import { keepOpenerOnWay } from './middleware/opener.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
 import { actOnce, actOncePerForm, answerRepeatedForms } from './middleware/repeated-forms.ts'
-import { keepAddressSecret, letFormsLeadOn } from './middleware/security-headers.ts'
+import { keepUrlSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './pages/activity.ts'
-import { createAddressChange, createAddressChangeWithdrawal, newAddressChange } from './pages/email-changes.ts'
+import { createEmailChange, createEmailChangeWithdrawal, newEmailChange } from './pages/email-changes.ts'
 import { createAccountRestoration, newAccountRestoration } from './pages/account-restorations.ts'
 import { showDashboard } from './pages/dashboard.ts'
 import { createDeletion, newDeletion } from './pages/deletions.ts'
 import { createDeviceRemoval } from './pages/devices.ts'
-import { createDisownedSignIn, newDisownedSignIn } from './pages/reported-sign-ins.ts'
+import { createReportedSignIn, newReportedSignIn } from './pages/reported-sign-ins.ts'
 import {
   createEmailVerification,
   createVerificationMail,
@@ -37,7 +37,7 @@ import {
   newForgottenPassword,
   newPasswordReset,
 } from './pages/password-resets.ts'
-import { listOutboxMails, showOutboxMail, showOutboxMime } from './pages/mail-previews.ts'
+import { listMailPreviews, showMailPreview, showMailPreviewMime } from './pages/mail-previews.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
 import { createReauthentication, newReauthentication } from './pages/reauthentications.ts'
 import { createRegistration, newRegistration } from './pages/registrations.ts'
@@ -71,7 +71,7 @@ export function createRoutes(
   routes.get('/public/:name', staticFile)
 
   // Whoever has the link of a mail may do what it says, signed in or not.
-  routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepAddressSecret)
+  routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepUrlSecret)
   routes.use(sameOrigin)
 
   const whoIsSignedIn = [identityCookie, findIdentity]
@@ -107,8 +107,8 @@ export function createRoutes(
   routes.get('/reset-password/:token', newPasswordReset)
   routes.post('/reset-password/:token', actOncePerForm, createPasswordReset)
 
-  routes.get('/not-me/:token', newDisownedSignIn)
-  routes.post('/not-me/:token', actOncePerForm, createDisownedSignIn)
+  routes.get('/not-me/:token', newReportedSignIn)
+  routes.post('/not-me/:token', actOncePerForm, createReportedSignIn)
 
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
@@ -134,9 +134,9 @@ export function createRoutes(
   routes.get('/settings', requireIdentity, showSettings)
   routes.get('/settings/password', requireIdentity, newPasswordChange)
   routes.post('/settings/password', requireIdentity, createPasswordChange)
-  routes.get('/settings/email', requireFreshSignIn('/settings/email'), newAddressChange)
-  routes.post('/settings/email', requireFreshSignIn('/settings/email'), createAddressChange)
-  routes.post('/settings/email/withdrawal', requireIdentity, createAddressChangeWithdrawal)
+  routes.get('/settings/email', requireFreshSignIn('/settings/email'), newEmailChange)
+  routes.post('/settings/email', requireFreshSignIn('/settings/email'), createEmailChange)
+  routes.post('/settings/email/withdrawal', requireIdentity, createEmailChangeWithdrawal)
   routes.get('/settings/export', requireFreshSignIn('/settings/export'), newExport)
   routes.post('/settings/export', requireFreshSignIn('/settings/export'), createExport)
   routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)
@@ -155,9 +155,9 @@ export function createRoutes(
   routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
   routes.post(`${factors}/:kind/:id/removal`, fresh, actOnce, destroyFactor)
 
-  routes.get('/dev/outbox', requireLocalPeer, listOutboxMails)
-  routes.get('/dev/outbox/:name', requireLocalPeer, showOutboxMail)
-  routes.get('/dev/outbox/:name/eml', requireLocalPeer, showOutboxMime)
+  routes.get('/dev/outbox', requireLocalPeer, listMailPreviews)
+  routes.get('/dev/outbox/:name', requireLocalPeer, showMailPreview)
+  routes.get('/dev/outbox/:name/eml', requireLocalPeer, showMailPreviewMime)
 
   return routes
 }

@@ -175,7 +175,7 @@ async function isSignedIn(browser: Browser): Promise<boolean> {
 }
 
 async function countDevices(server: TestServer): Promise<number> {
-  const { rows } = await server.portal.storage.pool.query<{ count: number }>('SELECT count(*)::int FROM devices')
+  const { rows } = await server.services.storage.pool.query<{ count: number }>('SELECT count(*)::int FROM devices')
   return rows[0]?.count as number
 }
 

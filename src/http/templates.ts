@@ -14,12 +14,12 @@ export interface Page {
   notice?: string | null
 }
 
-export interface Renderer {
+export interface Templates {
   toString(view: string, page: Page, locals: object): Promise<string>
 }
 
 /** A view, then the layout around it. Views get exactly what they print, and `assetUrl` for the static files they load. */
-export function createRenderer({ urlOf }: Pick<Assets, 'urlOf'>): Renderer {
+export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>): Templates {
   const file = (view: string, locals: object): Promise<string> =>
     ejs.renderFile(join(VIEWS, `${view}.ejs`), { ...locals, assetUrl: urlOf }, { cache: true })
 

@@ -17,7 +17,7 @@ for (const [seconds, words] of [
   [80_000, '23 hours'],
 ] as const) {
   test(`somebody who has to wait ${seconds} seconds is told ${words}`, () => {
-    const { title, advice } = waitInWords({ retryAt: inSeconds(seconds), suspended: false }, now)
+    const { title, advice } = waitInWords({ retryAt: inSeconds(seconds), ipBlocked: false }, now)
     assert.deepEqual([title, advice], ['Too many tries', `Wait ${words}, then try again.`])
   })
 }
@@ -27,7 +27,7 @@ for (const [seconds, until] of [
   [12 * 3600, '22 Nov 2026, 00:00 UTC'],
 ] as const) {
   test(`a network that is suspended is told that it is until ${until}`, () => {
-    const { sentence } = waitInWords({ retryAt: inSeconds(seconds), suspended: true }, now)
+    const { sentence } = waitInWords({ retryAt: inSeconds(seconds), ipBlocked: true }, now)
     assert.ok(sentence.startsWith(`Sign-in from your network is paused until ${until}, because`), sentence)
   })
 }

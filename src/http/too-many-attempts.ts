@@ -9,8 +9,8 @@ export interface WaitWords {
   advice: string
 }
 
-export function waitInWords({ retryAt, suspended }: Omit<Wait, 'kind'>, now: Date): WaitWords {
-  if (!suspended) {
+export function waitInWords({ retryAt, ipBlocked }: Omit<Wait, 'kind'>, now: Date): WaitWords {
+  if (!ipBlocked) {
     return {
       title: 'Too many tries',
       sentence: 'There were too many tries in a short time.',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compose } from './composition.ts'
-import type { Message } from './mail-content.ts'
+import type { MailContent } from './mail-content.ts'
 
-const message: Message = {
+const message: MailContent = {
   subject: 'Hello',
   heading: 'Hello',
   paragraphs: ['One sentence that is so long that it has to go on in a second line, which begins at the margin.'],

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import ejs from 'ejs'
-import type { Message } from './mail-content.ts'
+import type { MailContent } from './mail-content.ts'
 
 const VIEW = join(import.meta.dirname, '../../views/mail/message.ejs')
 const WIDTH = 72
@@ -12,7 +12,7 @@ export interface Composition {
 }
 
 /** The two forms of a message, made of one structure so that both say the same. */
-export async function compose(message: Message): Promise<Composition> {
+export async function compose(message: MailContent): Promise<Composition> {
   const { subject, heading, paragraphs, facts = [], buttons = [], closing = [] } = message
   return {
     text: textOf(message),
@@ -24,7 +24,7 @@ export async function compose(message: Message): Promise<Composition> {
   }
 }
 
-function textOf({ heading, paragraphs, facts = [], buttons = [], closing = [] }: Message): string {
+function textOf({ heading, paragraphs, facts = [], buttons = [], closing = [] }: MailContent): string {
   const parts = [
     wrap(heading),
     ...paragraphs.map((paragraph) => wrap(paragraph)),

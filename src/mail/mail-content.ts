@@ -1,5 +1,5 @@
 /** What a mail says, in the order it is read; `compose` makes the text and the HTML of it. */
-export interface Message {
+export interface MailContent {
   /** Never has words of other people in it: who reads only the subject cannot tell them from ours. */
   subject: string
   heading: string

@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTransport } from 'nodemailer'
-import { type Carrier, type Mail, mimeOf } from './outgoing-mail.ts'
+import { type Carrier, type OutgoingMail, mimeOf } from './outgoing-mail.ts'
 
 /** A mail that was written instead of being sent. */
-export interface OutboxMail {
+export interface FolderMail {
   name: string
   from: string
   to: string
@@ -16,7 +16,7 @@ export interface OutboxMail {
 const NAME = /^\d{8}T\d{9}Z-[\w.-]{1,80}$/
 
 /** A folder that mails land in while none leaves: each as a program would get it, and what a page shows of it beside. */
-export function openOutbox(folder: string): Carrier {
+export function openMailFolder(folder: string): Carrier {
   const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows' })
 
   return {
@@ -34,25 +34,25 @@ export function openOutbox(folder: string): Carrier {
 }
 
 /** The newest mails, newest first. */
-export async function listOutbox(folder: string, limit: number): Promise<OutboxMail[]> {
+export async function listMailFolder(folder: string, limit: number): Promise<FolderMail[]> {
   const names = (await filesIn(folder))
     .flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : []))
     .filter((name) => NAME.test(name))
   const newest = names.toSorted().toReversed().slice(0, limit)
-  const mails = await Promise.all(newest.map((name) => findInOutbox(folder, name)))
+  const mails = await Promise.all(newest.map((name) => findInMailFolder(folder, name)))
   return mails.filter((mail) => mail !== null)
 }
 
 /** Null when there is no mail of this name, or when it is no name at all. */
-export async function findInOutbox(folder: string, name: string): Promise<OutboxMail | null> {
+export async function findInMailFolder(folder: string, name: string): Promise<FolderMail | null> {
   const written = await readPart(folder, name, 'json')
   if (written === null) return null
-  const mail = JSON.parse(written.toString()) as Omit<OutboxMail, 'name' | 'at'> & { at: string }
+  const mail = JSON.parse(written.toString()) as Omit<FolderMail, 'name' | 'at'> & { at: string }
   return { ...mail, name, at: new Date(mail.at) }
 }
 
 /** The mail as a program would get it (RFC 5322); null as above. */
-export async function findMimeInOutbox(folder: string, name: string): Promise<Buffer | null> {
+export async function findMimeInMailFolder(folder: string, name: string): Promise<Buffer | null> {
   return readPart(folder, name, 'eml')
 }
 
@@ -76,7 +76,7 @@ async function filesIn(folder: string): Promise<string[]> {
 }
 
 /** Names sort by time: 20261121T152544123Z-id. */
-function nameOf({ at, id }: Mail): string {
+function nameOf({ at, id }: OutgoingMail): string {
   return `${at.toISOString().replace(/[-:.]/g, '')}-${id}`
 }
 

@@ -11,11 +11,11 @@ import { ada, grace } from '../testing/portal/people.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { MailRefused } from './mail-refused.ts'
 import { createMailer, type Mailer, type MailerSettings } from './mailer.ts'
-import type { Message } from './mail-content.ts'
+import type { MailContent } from './mail-content.ts'
 
 const FROM = 'Gatehouse <no-reply@id.example.test>'
 const LINK = 'https://id.example.test/reset-password/a-secret-of-the-link'
-const message: Message = {
+const message: MailContent = {
   subject: 'Choose a new password',
   heading: 'Choose a new password',
   paragraphs: ['Somebody asked for a new password.'],

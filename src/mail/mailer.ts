@@ -1,8 +1,8 @@
 import { compose } from './composition.ts'
 import type { Carrier } from './outgoing-mail.ts'
 import { MailRefused } from './mail-refused.ts'
-import type { Message } from './mail-content.ts'
-import { openOutbox } from './mail-folder.ts'
+import type { MailContent } from './mail-content.ts'
+import { openMailFolder } from './mail-folder.ts'
 import { openSmtp, type Patience } from './smtp.ts'
 
 export interface MailerSettings {
@@ -21,7 +21,7 @@ export interface Mailer {
    * Hands a message over to the mail server. The same `id` again is the same mail, for programs that drop doubles.
    * @throws MailRefused when another attempt would end the same way; another Error when it may not.
    */
-  send(to: string, message: Message, id: string): Promise<void>
+  send(to: string, message: MailContent, id: string): Promise<void>
   /** Lets the connections go; what is on its way may still arrive. */
   close(): void
 }
@@ -43,7 +43,7 @@ export function createMailer(settings: MailerSettings): Mailer {
 
 function openCarrier({ smtpUrl, outbox, patience }: MailerSettings): Carrier {
   if (smtpUrl !== null) return openSmtp(smtpUrl, patience)
-  if (outbox !== null) return openOutbox(outbox)
+  if (outbox !== null) return openMailFolder(outbox)
   return {
     carry: () => Promise.reject(new MailRefused('SMTP_URL is not set, so no mail leaves')),
     close: () => {},

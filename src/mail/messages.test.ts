@@ -3,23 +3,23 @@ import { test } from 'node:test'
 import { linksIn } from '../testing/mail/links.ts'
 import { elementsOf } from '../testing/browser/page.ts'
 import { compose } from './composition.ts'
-import type { Message } from './mail-content.ts'
+import type { MailContent } from './mail-content.ts'
 import {
   accountErased,
   accountExists,
-  addressChangedToNew,
-  addressChangedToOld,
-  confirmNewAddress,
+  emailChangedToNew,
+  emailChangedToOld,
+  confirmNewEmail,
   erasureAhead,
   familyEndedForFault,
   familyEndedForReuse,
-  type MailPlace,
+  type MailClient,
   passwordChanged,
   resetPassword,
   secondFactorAdded,
   secondFactorRemoved,
   unfamiliarSignIn,
-  verifyAddress,
+  verifyEmail,
 } from './messages.ts'
 
 /** What somebody else may have chosen. */
@@ -48,41 +48,41 @@ const when = '21 Nov 2026, 15:25 UTC'
 const later = '21 Nov 2026, 16:40 UTC'
 const date = '5 Dec 2026'
 
-function everyMessage({ username, typed, app, factor, browser, region }: Names): Record<string, Message> {
-  const place: MailPlace = { browser, address: '192.0.2.1', region }
-  const change = { username, from: 'ada@old.test', to: 'countess@new.test', when, place }
-  const factorChange = { username, factor, when, place, url: `${ORIGIN}/settings` }
+function everyMessage({ username, typed, app, factor, browser, region }: Names): Record<string, MailContent> {
+  const client: MailClient = { browser, address: '192.0.2.1', region }
+  const change = { username, from: 'ada@old.test', to: 'countess@new.test', when, client }
+  const factorChange = { username, factor, when, client, url: `${ORIGIN}/settings` }
   return {
-    verifyAddress: verifyAddress({ username, url: `${ORIGIN}/verify-email/t`, hours: 24 }),
+    verifyAddress: verifyEmail({ username, url: `${ORIGIN}/verify-email/t`, hours: 24 }),
     accountExists: accountExists({
       username,
       typedUsername: typed,
       signInUrl: `${ORIGIN}/login`,
       forgottenPasswordUrl: `${ORIGIN}/forgot-password`,
     }),
-    resetPassword: resetPassword({ username, url: `${ORIGIN}/reset-password/t`, minutes: 60, place }),
-    passwordChanged: passwordChanged({ username, when, place, forgottenPasswordUrl: `${ORIGIN}/forgot-password` }),
-    confirmNewAddress: confirmNewAddress({ username, url: `${ORIGIN}/verify-email/t`, hours: 1 }),
-    addressChangedToOld: addressChangedToOld(change),
-    addressChangedToNew: addressChangedToNew(change),
-    unfamiliarSignIn: unfamiliarSignIn({ username, when, place, url: `${ORIGIN}/not-me/t` }),
+    resetPassword: resetPassword({ username, url: `${ORIGIN}/reset-password/t`, minutes: 60, client }),
+    passwordChanged: passwordChanged({ username, when, client, forgottenPasswordUrl: `${ORIGIN}/forgot-password` }),
+    confirmNewAddress: confirmNewEmail({ username, url: `${ORIGIN}/verify-email/t`, hours: 1 }),
+    addressChangedToOld: emailChangedToOld(change),
+    addressChangedToNew: emailChangedToNew(change),
+    unfamiliarSignIn: unfamiliarSignIn({ username, when, client, url: `${ORIGIN}/not-me/t` }),
     familyEndedForReuse: familyEndedForReuse({
       username,
       app,
-      opened: { when, place },
-      reused: { when: later, place: { browser: 'curl', address: '203.0.113.9' } },
+      opened: { when, client },
+      reused: { when: later, client: { browser: 'curl', address: '203.0.113.9' } },
       url: `${ORIGIN}/activity`,
     }),
     familyEndedForFault: familyEndedForFault({
       username,
       app,
-      opened: { when, place },
+      opened: { when, client },
       endedWhen: later,
       url: `${ORIGIN}/activity`,
     }),
     secondFactorAdded: secondFactorAdded(factorChange),
     secondFactorRemoved: secondFactorRemoved(factorChange),
-    erasureAhead: erasureAhead({ username, date, place, url: `${ORIGIN}/login` }),
+    erasureAhead: erasureAhead({ username, date, client, url: `${ORIGIN}/login` }),
     accountErased: accountErased({ username, date }),
   }
 }
@@ -135,7 +135,7 @@ for (const [kind, message] of Object.entries(messages)) {
   })
 
   test(`${kind} takes the words of others as words, and none into its subject or heading`, async () => {
-    const spoilt = hostileMessages[kind] as Message
+    const spoilt = hostileMessages[kind] as MailContent
     assert.equal(spoilt.subject, message.subject)
     assert.equal(spoilt.heading, message.heading)
     assert.deepEqual(spoilt.paragraphs, message.paragraphs)
@@ -147,7 +147,7 @@ for (const [kind, message] of Object.entries(messages)) {
 }
 
 test('a family that ended for reuse is told with both places', async () => {
-  const { text } = await compose(messages['familyEndedForReuse'] as Message)
+  const { text } = await compose(messages['familyEndedForReuse'] as MailContent)
   for (const fact of [
     'App: Notes',
     `Connected: ${when}`,
@@ -161,8 +161,8 @@ test('a family that ended for reuse is told with both places', async () => {
 })
 
 test('each of two addresses is told only enough of the other to know it by', async () => {
-  const toOld = await compose(messages['addressChangedToOld'] as Message)
-  const toNew = await compose(messages['addressChangedToNew'] as Message)
+  const toOld = await compose(messages['addressChangedToOld'] as MailContent)
+  const toNew = await compose(messages['addressChangedToNew'] as MailContent)
   assert.match(toOld.text, /^New address: c•••@/m)
   assert.match(toNew.text, /^Old address: a•••@/m)
   assert.doesNotMatch(toOld.text + toOld.html, /countess/)

@@ -1,10 +1,10 @@
 import { foreign, masked } from './foreign-text.ts'
-import type { Message } from './mail-content.ts'
+import type { MailContent } from './mail-content.ts'
 
 // Every word that is not ours goes through `foreign`, and none of them into a subject.
 
 /** Where somebody was, in words: "Firefox on Linux", an IP address, and roughly where that is if anybody knows. */
-export interface MailPlace {
+export interface MailClient {
   browser: string
   /** Null for an operator at the command line, who is nowhere. */
   address: string | null
@@ -12,7 +12,7 @@ export interface MailPlace {
 }
 
 /** To an address that has just been given for an account. */
-export function verifyAddress(facts: { username: string; url: string; hours: number }): Message {
+export function verifyEmail(facts: { username: string; url: string; hours: number }): MailContent {
   return {
     subject: 'Confirm your address for Gatehouse',
     heading: 'Confirm your address',
@@ -34,7 +34,7 @@ export function accountExists(facts: {
   typedUsername: string
   signInUrl: string
   forgottenPasswordUrl: string
-}): Message {
+}): MailContent {
   return {
     subject: 'You already have a Gatehouse account',
     heading: 'You already have an account',
@@ -51,14 +51,19 @@ export function accountExists(facts: {
 }
 
 /** To whoever owns an account whose password somebody has forgotten. */
-export function resetPassword(facts: { username: string; url: string; minutes: number; place: MailPlace }): Message {
+export function resetPassword(facts: {
+  username: string
+  url: string
+  minutes: number
+  client: MailClient
+}): MailContent {
   return {
     subject: 'Choose a new Gatehouse password',
     heading: 'Choose a new password',
     paragraphs: [
       'Somebody, hopefully you, asked for a new password for your Gatehouse account. A new password signs you out in every browser and every app.',
     ],
-    facts: [account(facts.username), ...placeFacts('Asked from', facts.place)],
+    facts: [account(facts.username), ...clientFacts('Asked from', facts.client)],
     buttons: [{ label: 'Choose a new password', url: facts.url }],
     closing: [
       `The link works once, for ${count(facts.minutes, 'minute')}, and only the newest one works.`,
@@ -71,23 +76,23 @@ export function resetPassword(facts: { username: string; url: string; minutes: n
 export function passwordChanged(facts: {
   username: string
   when: string
-  place: MailPlace
+  client: MailClient
   forgottenPasswordUrl: string
-}): Message {
+}): MailContent {
   return {
     subject: 'Your Gatehouse password was changed',
     heading: 'Your password was changed',
     paragraphs: [
       'The password of your Gatehouse account was changed. Every other browser and every app was signed out.',
     ],
-    facts: [account(facts.username), ['Changed', facts.when], ...placeFacts('Changed from', facts.place)],
+    facts: [account(facts.username), ['Changed', facts.when], ...clientFacts('Changed from', facts.client)],
     buttons: [{ label: 'This was not me: choose a new password', url: facts.forgottenPasswordUrl }],
     closing: ['If it was you, you need not do anything.'],
   }
 }
 
 /** To the address an account shall have from now on. */
-export function confirmNewAddress(facts: { username: string; url: string; hours: number }): Message {
+export function confirmNewEmail(facts: { username: string; url: string; hours: number }): MailContent {
   return {
     subject: 'Confirm your new address for Gatehouse',
     heading: 'Confirm your new address',
@@ -104,7 +109,7 @@ export function confirmNewAddress(facts: { username: string; url: string; hours:
 }
 
 /** To the address an account had until now. */
-export function addressChangedToOld(facts: AddressChange): Message {
+export function emailChangedToOld(facts: EmailChange): MailContent {
   return {
     subject: 'The address of your Gatehouse account was changed',
     heading: 'Your address was changed',
@@ -113,7 +118,7 @@ export function addressChangedToOld(facts: AddressChange): Message {
       account(facts.username),
       ['New address', masked(facts.to)],
       ['Changed', facts.when],
-      ...placeFacts('Changed from', facts.place),
+      ...clientFacts('Changed from', facts.client),
     ],
     closing: [
       'If it was you, you need not do anything.',
@@ -123,7 +128,7 @@ export function addressChangedToOld(facts: AddressChange): Message {
 }
 
 /** To the address an account has from now on. */
-export function addressChangedToNew(facts: AddressChange): Message {
+export function emailChangedToNew(facts: EmailChange): MailContent {
   return {
     subject: 'This is now the address of your Gatehouse account',
     heading: 'Your address was changed',
@@ -134,27 +139,32 @@ export function addressChangedToNew(facts: AddressChange): Message {
       account(facts.username),
       ['Old address', masked(facts.from)],
       ['Changed', facts.when],
-      ...placeFacts('Changed from', facts.place),
+      ...clientFacts('Changed from', facts.client),
     ],
     closing: ['The old address was told, too.'],
   }
 }
 
-export interface AddressChange {
+export interface EmailChange {
   username: string
   from: string
   to: string
   when: string
-  place: MailPlace
+  client: MailClient
 }
 
 /** After a sign-in from a browser that this person has not used before. */
-export function unfamiliarSignIn(facts: { username: string; when: string; place: MailPlace; url: string }): Message {
+export function unfamiliarSignIn(facts: {
+  username: string
+  when: string
+  client: MailClient
+  url: string
+}): MailContent {
   return {
     subject: 'New sign-in to your Gatehouse account',
     heading: 'New sign-in',
     paragraphs: ['Somebody signed in to your Gatehouse account from a browser that had not been used for it before.'],
-    facts: [account(facts.username), ['Signed in', facts.when], ...placeFacts('Signed in from', facts.place)],
+    facts: [account(facts.username), ['Signed in', facts.when], ...clientFacts('Signed in from', facts.client)],
     buttons: [{ label: 'This was not me', url: facts.url }],
     closing: [
       'If it was you, you need not do anything.',
@@ -167,10 +177,10 @@ export function unfamiliarSignIn(facts: { username: string; when: string; place:
 export function familyEndedForReuse(facts: {
   username: string
   app: string
-  opened: { when: string; place: MailPlace }
-  reused: { when: string; place: MailPlace }
+  opened: { when: string; client: MailClient }
+  reused: { when: string; client: MailClient }
   url: string
-}): Message {
+}): MailContent {
   return {
     subject: 'An app was signed out to protect your Gatehouse account',
     heading: 'An app was signed out to protect you',
@@ -181,9 +191,9 @@ export function familyEndedForReuse(facts: {
       account(facts.username),
       ['App', foreign(facts.app)],
       ['Connected', facts.opened.when],
-      ...placeFacts('Connected from', facts.opened.place),
+      ...clientFacts('Connected from', facts.opened.client),
       ['Came back', facts.reused.when],
-      ...placeFacts('Came back from', facts.reused.place),
+      ...clientFacts('Came back from', facts.reused.client),
     ],
     buttons: [{ label: 'Look at your activity', url: facts.url }],
     closing: [
@@ -197,10 +207,10 @@ export function familyEndedForReuse(facts: {
 export function familyEndedForFault(facts: {
   username: string
   app: string
-  opened: { when: string; place: MailPlace }
+  opened: { when: string; client: MailClient }
   endedWhen: string
   url: string
-}): Message {
+}): MailContent {
   return {
     subject: 'An app was signed out of your Gatehouse account',
     heading: 'An app was signed out',
@@ -211,7 +221,7 @@ export function familyEndedForFault(facts: {
       account(facts.username),
       ['App', foreign(facts.app)],
       ['Connected', facts.opened.when],
-      ...placeFacts('Connected from', facts.opened.place),
+      ...clientFacts('Connected from', facts.opened.client),
       ['Signed out', facts.endedWhen],
     ],
     buttons: [{ label: 'Look at your activity', url: facts.url }],
@@ -224,12 +234,12 @@ export interface SecondFactorChange {
   username: string
   factor: string
   when: string
-  place: MailPlace
+  client: MailClient
   /** Where second factors are looked after. */
   url: string
 }
 
-export function secondFactorAdded(facts: SecondFactorChange): Message {
+export function secondFactorAdded(facts: SecondFactorChange): MailContent {
   return {
     subject: 'A second factor was added to your Gatehouse account',
     heading: 'Second factor added',
@@ -242,7 +252,7 @@ export function secondFactorAdded(facts: SecondFactorChange): Message {
   }
 }
 
-export function secondFactorRemoved(facts: SecondFactorChange): Message {
+export function secondFactorRemoved(facts: SecondFactorChange): MailContent {
   return {
     subject: 'A second factor was removed from your Gatehouse account',
     heading: 'Second factor removed',
@@ -255,22 +265,22 @@ export function secondFactorRemoved(facts: SecondFactorChange): Message {
   }
 }
 
-function factorDetails(label: string, { username, factor, when, place, url }: SecondFactorChange) {
+function factorDetails(label: string, { username, factor, when, client, url }: SecondFactorChange) {
   return {
-    facts: [account(username), [label, foreign(factor)], ['When', when], ...placeFacts('From', place)],
+    facts: [account(username), [label, foreign(factor)], ['When', when], ...clientFacts('From', client)],
     buttons: [{ label: 'Look at your second factors', url }],
-  } satisfies Pick<Message, 'facts' | 'buttons'>
+  } satisfies Pick<MailContent, 'facts' | 'buttons'>
 }
 
 /** After somebody asked for an account to be deleted, while it can still be kept. */
-export function erasureAhead(facts: { username: string; date: string; place: MailPlace; url: string }): Message {
+export function erasureAhead(facts: { username: string; date: string; client: MailClient; url: string }): MailContent {
   return {
     subject: 'Your Gatehouse account will be erased',
     heading: 'Your account will be erased',
     paragraphs: [
       'Your Gatehouse account was closed, and every browser and every app was signed out. On the day below everything held about you is erased for good.',
     ],
-    facts: [account(facts.username), ['Erased on', facts.date], ...placeFacts('Asked from', facts.place)],
+    facts: [account(facts.username), ['Erased on', facts.date], ...clientFacts('Asked from', facts.client)],
     buttons: [{ label: 'Sign in to keep your account', url: facts.url }],
     closing: [
       'If you want it erased, you need not do anything.',
@@ -280,7 +290,7 @@ export function erasureAhead(facts: { username: string; date: string; place: Mai
 }
 
 /** The last message to a person. */
-export function accountErased(facts: { username: string; date: string }): Message {
+export function accountErased(facts: { username: string; date: string }): MailContent {
   return {
     subject: 'Your Gatehouse account was erased',
     heading: 'Your account was erased',
@@ -298,7 +308,7 @@ function account(username: string): [string, string] {
   return ['Account', foreign(username)]
 }
 
-function placeFacts(label: string, { browser, address, region }: MailPlace): [string, string][] {
+function clientFacts(label: string, { browser, address, region }: MailClient): [string, string][] {
   const from: [string, string] = [label, foreign(browser)]
   if (address === null) return [from]
   return [from, ['Address', region === undefined || region === null ? address : `${address} (near ${foreign(region)})`]]

@@ -2,7 +2,7 @@ import type { SendMailOptions } from 'nodemailer'
 import { parseSender } from './sender.ts'
 
 /** A composed message with an address on it. */
-export interface Mail {
+export interface OutgoingMail {
   /** Stays the same however often the mail is tried. */
   id: string
   from: string
@@ -15,12 +15,12 @@ export interface Mail {
 
 /** What carries mails away, wherever to. */
 export interface Carrier {
-  carry(mail: Mail): Promise<void>
+  carry(mail: OutgoingMail): Promise<void>
   close(): void
 }
 
 /** A mail as nodemailer takes it. Nothing in it is a file name or a URL to fetch. */
-export function mimeOf({ id, from, to, subject, text, html, at }: Mail): SendMailOptions {
+export function mimeOf({ id, from, to, subject, text, html, at }: OutgoingMail): SendMailOptions {
   const sender = parseSender(from)
   return {
     // An object is never read as a list of addresses.

@@ -160,7 +160,7 @@ async function addressFrom(portal: TestServer, forwarded: string): Promise<strin
   const browser = new Browser(portal.url)
   const headers = { 'x-forwarded-for': forwarded, 'x-real-ip': '203.0.113.99', forwarded: 'for=203.0.113.98' }
   await browser.post('/login', { login: 'ada', password: ada.password }, headers)
-  const { rows } = await portal.portal.storage.pool.query<{ address: string }>(
+  const { rows } = await portal.services.storage.pool.query<{ address: string }>(
     'SELECT address FROM identity_sessions ORDER BY created_at DESC LIMIT 1',
   )
   return rows[0]?.address as string

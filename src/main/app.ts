@@ -2,33 +2,33 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import { type Config, isLoopback } from '../config.ts'
 import { findLivingIdentitySession } from '../domain/sign-in/identity-sessions.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { closeUnread, hasBody, LONGEST_BODY, receiveBody } from '../http/bodies.ts'
 import { createAssets } from '../http/assets.ts'
 import type { HttpContext } from '../http/context.ts'
 import { answerHealth, answerReadiness } from '../http/health.ts'
-import { createAddressReader } from '../http/middleware/client-ip.ts'
+import { createClientIpReader } from '../http/middleware/client-ip.ts'
 import { errorPage } from '../http/middleware/error-page.ts'
 import { keepOpenerOnPath } from '../http/middleware/opener.ts'
 import { logRequest } from '../http/middleware/request-log.ts'
-import { requireSameOrigin } from '../http/middleware/csrf-protection.ts'
+import { csrfProtection } from '../http/middleware/csrf-protection.ts'
 import { pageHeaders, setBaseHeaders } from '../http/middleware/security-headers.ts'
 import { findIdentitySessionId, identityCookie } from '../http/middleware/session.ts'
 import { createMisdirectedAnswer } from '../http/misdirected.ts'
 import { signOut } from '../http/pages/sessions.ts'
 import { formRefused, notFound } from '../http/http-errors.ts'
 import { createProtocolPages } from '../http/protocol-pages.ts'
-import { createRenderer } from '../http/templates.ts'
+import { createTemplates } from '../http/templates.ts'
 import { readTarget, recognizeHost } from '../http/request-target.ts'
 import { createRoutes, isPublicFile } from '../http/routes.ts'
 import { separateCookies } from '../http/shared-cookies.ts'
 import type { Logger } from '../logger.ts'
 import { isFormRequest, readFormRequest } from '../oidc/form-requests.ts'
 import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from '../oidc/provider.ts'
-import { createPortal } from './services.ts'
+import { openServices } from './services.ts'
 
 export interface App {
-  portal: Portal
+  services: Services
   protocol: Protocol
   /** Answers one request. It never throws: what is unexpected is logged and answered with 500. */
   handle(req: IncomingMessage, res: ServerResponse): void
@@ -37,30 +37,30 @@ export interface App {
 
 /** Everything, put together: the two transports on one set of rules. */
 export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
-  const portal = await createPortal(config, logger, clock)
+  const services = await openServices(config, logger, clock)
   const assets = await createAssets()
-  const renderer = createRenderer(assets)
+  const renderer = createTemplates(assets)
   const isHttps = config.publicUrl.startsWith('https:')
   const { host, hostname } = new URL(config.publicUrl)
   const strictTransport = isHttps ? { includeSubDomains: config.hstsIncludeSubdomains } : null
   const isOwnHost = recognizeHost(config.publicUrl)
 
-  const protocol = createProtocol(portal, {
+  const protocol = createProtocol(services, {
     pages: createProtocolPages(renderer),
     logger,
     forDevelopers: config.development,
     // The logout of an app arrives through Express, which has put its session on these very objects.
     signOut: async (req, res) => void (await signOut(req as Request, res as Response, 'signed_out_by_app')),
     async findSignedIn(req) {
-      const id = await findIdentitySessionId(portal, req)
-      return id === null ? null : findLivingIdentitySession(portal, id, req.place)
+      const id = await findIdentitySessionId(services, req)
+      return id === null ? null : findLivingIdentitySession(services, id, req.clientInfo)
     },
   })
 
   const pages = express()
   // Its links open accounts, so a forgotten NODE_ENV must not put it before the world.
   const outbox = isLoopback(hostname) ? config.outbox : null
-  const context: HttpContext = { portal, renderer, logger, outbox, provider: protocol.provider }
+  const context: HttpContext = { services, templates: renderer, logger, outbox, provider: protocol.provider }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
   pages.set('query parser', 'simple')
@@ -70,20 +70,20 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   const failures = new WeakMap<IncomingMessage, unknown>()
   pages.use((req, _res, next) => next(failures.get(req)))
   pages.use(
-    createRoutes(assets.serve, identityCookie(portal), requireSameOrigin(config.publicUrl), async (req, res) =>
+    createRoutes(assets.serve, identityCookie(services), csrfProtection(config.publicUrl), async (req, res) =>
       protocol.handle(req, res),
     ),
   )
   pages.use((_req, _res, next) => next(notFound()))
   pages.use(errorPage)
 
-  const findAddress = createAddressReader(config.trustProxy, logger)
+  const findAddress = createClientIpReader(config.trustProxy, logger)
   const separate = separateCookies(config.publicUrl)
 
   const answerMisdirected = createMisdirectedAnswer({
     publicUrl: config.publicUrl,
     logger,
-    clock: portal.clock,
+    clock: services.clock,
     showPage(req, res, error) {
       failures.set(req, error)
       pages(req as Request, res as Response)
@@ -100,7 +100,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     setBaseHeaders(res, strictTransport)
     // Upgrades are ignored, but Node loses what was pipelined behind one; so the client must send it again.
     if (req.headers.upgrade !== undefined) res.setHeader('Connection', 'close')
-    req.place = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
+    req.clientInfo = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
     try {
       if (hasBody(req) && !(await receiveBody(req))) return
     } catch (error) {
@@ -112,7 +112,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     const path = url.split('?', 1)[0] as string
     keepOpenerOnPath(res, path)
     if (path === '/healthz') return answerHealth(res)
-    if (path === '/readyz') return answerReadiness(res, portal.storage)
+    if (path === '/readyz') return answerReadiness(res, services.storage)
     // Two names are a trick between a proxy and us (RFC 9112 §3.2).
     if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
     if (target === null) return refuse(res, 400, 'A request asks for a path, or for an absolute http or https address.')
@@ -137,7 +137,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   }
 
   return {
-    portal,
+    services,
     protocol,
     handle(req, res) {
       answer(req, res).catch((error: unknown) => {
@@ -147,8 +147,8 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       })
     },
     async close() {
-      await portal.passwords.close()
-      await portal.storage.close()
+      await services.passwords.close()
+      await services.storage.close()
     },
   }
 }

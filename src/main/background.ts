@@ -3,16 +3,16 @@ import { startDeliveries } from './deliveries.ts'
 import { endFamiliesOfDisabledApps } from '../domain/apps/apps.ts'
 import { eraseDeletedAccounts } from '../domain/accounts/erasure.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import {
   pruneCounters,
   pruneErasedFamilies,
   pruneFamilies,
-  pruneHandshakes,
+  pruneProtocolRecords,
   pruneIdentitySessions,
   pruneMailLinks,
-  pruneNotices,
-  pruneSuspensions,
+  pruneNotifications,
+  pruneIpBlocks,
 } from '../domain/pruning.ts'
 import { fillSkeletons } from '../domain/identities/user-names.ts'
 import type { Logger } from '../logger.ts'
@@ -29,25 +29,25 @@ export interface Background {
 }
 
 /** What nobody waits for: ending and forgetting what has expired, erasing who has left, and sending what is queued. */
-export async function startBackground(portal: Portal, config: Config, logger: Logger): Promise<Background> {
-  const release = await startDeliveries(portal, config, logger)
+export async function startBackground(services: Services, config: Config, logger: Logger): Promise<Background> {
+  const release = await startDeliveries(services, config, logger)
   const stopping = new AbortController()
   const rounds = [
     [expireIdentitySessions, EXPIRE_EVERY_MS],
     [expireFamilies, EXPIRE_EVERY_MS],
     [fillSkeletons, EXPIRE_EVERY_MS],
     [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
-    [pruneHandshakes, PRUNE_EVERY_MS],
+    [pruneProtocolRecords, PRUNE_EVERY_MS],
     [pruneFamilies, PRUNE_EVERY_MS],
     [pruneErasedFamilies, PRUNE_EVERY_MS],
     [pruneIdentitySessions, PRUNE_EVERY_MS],
-    [pruneNotices, PRUNE_EVERY_MS],
+    [pruneNotifications, PRUNE_EVERY_MS],
     [eraseDeletedAccounts, PRUNE_EVERY_MS],
     [pruneCounters, PRUNE_EVERY_MS],
-    [pruneSuspensions, PRUNE_EVERY_MS],
+    [pruneIpBlocks, PRUNE_EVERY_MS],
     [pruneMailLinks, PRUNE_EVERY_MS],
   ] as const
-  const stops = rounds.map(([run, everyMs]) => repeat(async () => run(portal, stopping.signal), everyMs, logger))
+  const stops = rounds.map(([run, everyMs]) => repeat(async () => run(services, stopping.signal), everyMs, logger))
   return {
     stop() {
       stopping.abort()

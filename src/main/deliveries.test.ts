@@ -4,7 +4,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { disableApp, findApp, type AppRow, changeApp } from '../domain/apps/apps.ts'
 import { endFamilies } from '../domain/endings/endings.ts'
-import { listNotices, type Notice, resendNotices } from '../domain/endings/notifications.ts'
+import { listNotifications, type Notification, resendNotifications } from '../domain/endings/notifications.ts'
 import { notesApp, photosApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { Client, type Tokens } from '../testing/browser/client.ts'
@@ -60,9 +60,9 @@ async function listen(clientId: string, port?: number): Promise<Receiver> {
 }
 
 async function endOne(clientId: string): Promise<string> {
-  const { familyId } = await connect(server.portal, adaId, clientId)
+  const { familyId } = await connect(server.services, adaId, clientId)
   clock.advance(1)
-  await endFamilies(server.portal, { id: familyId }, 'ended_by_person', home)
+  await endFamilies(server.services, { id: familyId }, 'ended_by_person', home)
   return familyId
 }
 
@@ -74,7 +74,7 @@ async function endSome(clientId: string, count: number): Promise<string[]> {
 
 /** The wait before the next attempt is over. */
 async function skipWaiting(queue = 'notices'): Promise<void> {
-  await server.portal.storage.pool.query(
+  await server.services.storage.pool.query(
     `UPDATE queue.job SET start_after = now() WHERE name = $1 AND state < 'active'`,
     [queue],
   )
@@ -90,11 +90,11 @@ async function until(isTrue: () => boolean | Promise<boolean>, meanwhile = async
 
 /** How far each is, the oldest first. */
 async function statesOf(clientId: string): Promise<string[]> {
-  return (await listNotices(server.portal, { clientId }, 100)).map(({ state }) => state).toReversed()
+  return (await listNotifications(server.services, { clientId }, 100)).map(({ state }) => state).toReversed()
 }
 
 async function attemptsOf(clientId: string): Promise<number> {
-  return (await listNotices(server.portal, { clientId }, 100)).reduce((sum, { attempts }) => sum + attempts, 0)
+  return (await listNotifications(server.services, { clientId }, 100)).reduce((sum, { attempts }) => sum + attempts, 0)
 }
 
 const familiesIn = ({ logouts }: Receiver) => logouts.map(({ fam }) => fam)
@@ -106,12 +106,12 @@ test('an app is told of what has ended in the order in which it ended, once', as
   assert.deepEqual(familiesIn(receiver), ended)
   await until(async () => (await statesOf(clientId)).every((state) => state === 'confirmed'))
   assert.equal(receiver.attempts.length, 8)
-  const [newest] = await listNotices(server.portal, { clientId }, 1)
-  const { attempts, problem, lastAttemptAt, confirmedAt } = newest as Notice
+  const [newest] = await listNotifications(server.services, { clientId }, 1)
+  const { attempts, problem, lastAttemptAt, confirmedAt } = newest as Notification
   assert.deepEqual([attempts, problem, lastAttemptAt, confirmedAt], [1, null, clock(), clock()])
 
   // As when a process dies after the app has confirmed, and before its job is done.
-  const { jobs, pool } = server.portal.storage
+  const { jobs, pool } = server.services.storage
   await jobs.putAll('notices', [{ payload: { notice: newest?.id }, key: 'again' }], pool)
   const isDone = `SELECT 1 FROM queue.job WHERE name = 'notices' AND singleton_key = 'again' AND state = 'completed'`
   await until(async () => (await pool.query(isDone)).rowCount === 1)
@@ -124,9 +124,9 @@ test('of ten apps one never answers, one fails and one is slow: the other seven 
   silent.receiver.answer = 'never'
   failing.receiver.answer = { status: 500 }
   slow.receiver.answer = { afterMs: 2500 }
-  for (const { clientId } of apps) await connect(server.portal, adaId, clientId)
-  for (const { clientId } of apps) await connect(server.portal, adaId, clientId)
-  await endFamilies(server.portal, { identityId: adaId }, 'password_changed', home)
+  for (const { clientId } of apps) await connect(server.services, adaId, clientId)
+  for (const { clientId } of apps) await connect(server.services, adaId, clientId)
+  await endFamilies(server.services, { identityId: adaId }, 'password_changed', home)
   await Promise.all(good.map(async ({ receiver }) => receiver.waitForLogouts(2)))
   await failing.receiver.waitForAttempts(2)
   assert.deepEqual(await statesOf(silent.clientId), ['waiting', 'waiting'])
@@ -170,13 +170,13 @@ test('an app that does not answer for three days is given up, and told all the s
   assert.deepEqual(await statesOf(clientId), ['waiting', 'waiting', 'waiting'])
   clock.advance(3)
   await until(async () => (await statesOf(clientId)).every((state) => state === 'given-up'), skipWaiting)
-  const [newest] = await listNotices(server.portal, { clientId, state: 'given-up' }, 1)
+  const [newest] = await listNotifications(server.services, { clientId, state: 'given-up' }, 1)
   assert.equal(newest?.problem, 'its address refuses connections')
 
   clock.advance(DAY)
   const back = await listen(clientId, Number(new URL(receiver.uri).port))
   back.answer = { status: 503 }
-  assert.equal((await resendNotices(server.portal, { clientId })).length, 3)
+  assert.equal((await resendNotifications(server.services, { clientId })).length, 3)
   // It is as patient as the first time.
   await until(() => back.attempts.length > 1, skipWaiting)
   assert.deepEqual(await statesOf(clientId), ['waiting', 'waiting', 'waiting'])
@@ -184,7 +184,7 @@ test('an app that does not answer for three days is given up, and told all the s
   await until(() => back.logouts.length === 3, skipWaiting)
   assert.deepEqual(familiesIn(back), ended)
   assert.equal(back.logouts.at(-1)?.jti, newest?.id)
-  assert.deepEqual(await resendNotices(server.portal, { clientId }), [])
+  assert.deepEqual(await resendNotifications(server.services, { clientId }), [])
 })
 
 test('a notice that its app refuses again and again lets those behind it pass, and arrives later', async () => {
@@ -207,11 +207,11 @@ test('an app that has no address any more is told nothing more, and that is said
   const { clientId, receiver } = await addApp('hang up')
   await endOne(clientId)
   await receiver.waitForAttempts(1)
-  await changeApp(server.portal, (await findApp(server.portal.storage, clientId)) as AppRow, {
+  await changeApp(server.services, (await findApp(server.services.storage, clientId)) as AppRow, {
     backchannelLogoutUri: null,
   })
   await until(async () => (await statesOf(clientId))[0] === 'given-up', skipWaiting)
-  const [notice] = await listNotices(server.portal, { clientId }, 1)
+  const [notice] = await listNotifications(server.services, { clientId }, 1)
   assert.equal(notice?.problem, 'takes no such notices any more')
 })
 
@@ -219,15 +219,15 @@ test('two portals share the work, and tell nobody twice', async () => {
   const other = await startTestServer({ database, clock, env: { PUBLIC_URL: server.url } })
   const apps = await Promise.all([addApp(), addApp(), addApp()])
   for (let count = 0; count < 12; count++)
-    for (const { clientId } of apps) await connect(server.portal, adaId, clientId)
-  await endFamilies(server.portal, { identityId: adaId }, 'signed_out_everywhere', home)
+    for (const { clientId } of apps) await connect(server.services, adaId, clientId)
+  await endFamilies(server.services, { identityId: adaId }, 'signed_out_everywhere', home)
   await Promise.all(apps.map(async ({ receiver }) => receiver.waitForLogouts(12)))
   await other.close()
   for (const { receiver } of apps) assert.equal(receiver.attempts.length, 12)
 })
 
 test('a thousand families of an app end at once, while the refreshes of another go on', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const { clientId, receiver } = await addApp()
   await addPeople(pool, 200, clock())
   await addFamilies(
@@ -245,7 +245,7 @@ test('a thousand families of an app end at once, while the refreshes of another 
   await browser.signIn(ada)
   let { refresh_token: token } = await photos.connect(browser)
 
-  await disableApp(server.portal, (await findApp(server.portal.storage, clientId)) as AppRow)
+  await disableApp(server.services, (await findApp(server.services.storage, clientId)) as AppRow)
   for (let count = 0; count < 100; count++) {
     const response = await photos.refresh(token)
     assert.equal(response.status, 200)
@@ -254,6 +254,6 @@ test('a thousand families of an app end at once, while the refreshes of another 
   const told = familiesIn(receiver)
   assert.ok(told.length > 0)
   assert.equal(new Set(told).size, told.length)
-  const queued = await server.portal.storage.pool.query('SELECT 1 FROM notices WHERE client_id = $1', [clientId])
+  const queued = await server.services.storage.pool.query('SELECT 1 FROM notices WHERE client_id = $1', [clientId])
   assert.equal(queued.rowCount, 1000)
 })

@@ -1,13 +1,13 @@
 import type { Config } from '../config.ts'
 import { deliverMail } from '../domain/accounts/mail-delivery.ts'
-import type { Mail } from '../domain/mail-jobs.ts'
-import { deliverNotice, type SendNotice } from '../backchannel/delivery.ts'
-import type { NoticeJob } from '../domain/endings/notifications.ts'
-import type { Portal } from '../domain/services.ts'
+import { readMailJob } from '../domain/mail-jobs.ts'
+import { deliverNotification, type SendNotification } from '../backchannel/delivery.ts'
+import type { NotificationJob } from '../domain/endings/notifications.ts'
+import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
 import { MailRefused } from '../mail/mail-refused.ts'
 import { createMailer } from '../mail/mailer.ts'
-import { createBackChannel } from '../backchannel/http-client.ts'
+import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { requestOf } from '../backchannel/requests.ts'
 
 /** One mail after the other, because a newer link replaces an older one; all apps at once, because none waits for another. */
@@ -19,24 +19,24 @@ const LATE_NOTICES = { everyMs: 2000, atOnce: 100 }
  * Sends what is queued, as long as the portal's stores are open; the queue tries again what failed.
  * @returns what lets the mail server and the apps go, to be called once the stores are closed
  */
-export async function startDeliveries(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
-  const stopMails = await startMails(portal, config, logger)
-  const stopNotices = await startNotices(portal, config, logger)
+export async function startDeliveries(services: Services, config: Config, logger: Logger): Promise<() => void> {
+  const stopMails = await startMails(services, config, logger)
+  const stopNotices = await startNotices(services, config, logger)
   return () => {
     stopMails()
     stopNotices()
   }
 }
 
-async function startMails(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
+async function startMails(services: Services, config: Config, logger: Logger): Promise<() => void> {
   const { smtpUrl, mailFrom: from, outbox } = config
   if (smtpUrl === null && outbox === null) logger.warn('SMTP_URL is not set, so no mail is sent')
-  const mailer = createMailer({ smtpUrl, from, outbox, clock: portal.clock })
+  const mailer = createMailer({ smtpUrl, from, outbox, clock: services.clock })
 
-  await portal.storage.jobs.work('mail', MAILS, async (payload, id) => {
-    const mail = payload as Mail
+  await services.storage.jobs.work('mail', MAILS, async (payload, id) => {
+    const mail = readMailJob(payload)
     try {
-      await deliverMail(portal, mailer, mail, id)
+      await deliverMail(services, mailer, mail, id)
       return 'done'
     } catch (error) {
       logger.warn({ mail: id, kind: mail.kind, refusal: (error as Error).message }, 'a mail was not sent')
@@ -47,11 +47,11 @@ async function startMails(portal: Portal, config: Config, logger: Logger): Promi
   return () => mailer.close()
 }
 
-async function startNotices(portal: Portal, config: Config, logger: Logger): Promise<() => void> {
-  const channel = createBackChannel(config)
-  const send: SendNotice = async (notice, app) => {
+async function startNotices(services: Services, config: Config, logger: Logger): Promise<() => void> {
+  const channel = createBackChannelClient(config)
+  const send: SendNotification = async (notice, app) => {
     try {
-      const request = await requestOf(portal, notice, app)
+      const request = await requestOf(services, notice, app)
       return request && (await channel.post(request.uri, request, request.accepted))
     } catch (error) {
       logger.error({ notice: notice.id, error }, 'a notice could not be written')
@@ -59,7 +59,7 @@ async function startNotices(portal: Portal, config: Config, logger: Logger): Pro
     }
   }
   const deliver = (isAside: boolean) => async (payload: unknown) => {
-    const delivery = await deliverNotice(portal, send, payload as NoticeJob, isAside)
+    const delivery = await deliverNotification(services, send, payload as NotificationJob, isAside)
     if (delivery.kind === 'done') return 'done'
     const { kind, problem } = delivery
     const { id, clientId: app, kind: about, familyId: family } = delivery.notice
@@ -67,7 +67,7 @@ async function startNotices(portal: Portal, config: Config, logger: Logger): Pro
     return kind === 'waiting' ? 'again' : 'done'
   }
 
-  const { jobs } = portal.storage
+  const { jobs } = services.storage
   await jobs.work('notices', NOTICES, deliver(false))
   await jobs.work('late-notices', LATE_NOTICES, deliver(true))
   return () => channel.close()

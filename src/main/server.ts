@@ -45,7 +45,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     // No request waits for this, so none waits for its modules either.
     if (config.inProcessWorker) {
       const { startBackground } = await import('./background.ts')
-      background = await startBackground(app.portal, config, logger)
+      background = await startBackground(app.services, config, logger)
     }
   } catch (error) {
     server.close()

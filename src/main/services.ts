@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts'
 import { createPasswordJudge } from '../domain/passwords/password-judge.ts'
 import { createPasswordHasher, hashingCores } from '../domain/passwords/passwords.ts'
-import { createPlaces } from '../domain/geoip.ts'
-import type { Portal } from '../domain/services.ts'
+import { openGeoIp } from '../domain/geoip.ts'
+import type { Services } from '../domain/services.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
 import { KeyRing } from '../domain/keys/signing-keys.ts'
 import type { Logger } from '../logger.ts'
@@ -12,13 +12,13 @@ import { openStorage } from '../storage/storage.ts'
  * The rules with their stores, which is all that commands and the worker need: they load neither transport.
  * `queryPatience` is how long a query may take (ms).
  */
-export async function createPortal(
+export async function openServices(
   config: Config,
   logger: Logger,
   clock: () => Date = () => new Date(),
   queryPatience?: number,
-): Promise<Portal> {
-  const places = await createPlaces(config.policy.placeDatabase)
+): Promise<Services> {
+  const places = await openGeoIp(config.policy.placeDatabase)
   const storage = await openStorage({
     ...config,
     logger,
@@ -39,7 +39,7 @@ export async function createPortal(
       keys,
       hasher,
       passwords,
-      places,
+      geoip: places,
       lifetimes,
       policy,
       publicUrl,

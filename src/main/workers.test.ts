@@ -4,7 +4,7 @@ import { Agent, get, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from './services.ts'
+import { openServices } from './services.ts'
 import { createApp } from '../domain/apps/apps.ts'
 import { createLogger } from '../logger.ts'
 import { findFreePort } from '../storage/embedded/free-port.ts'
@@ -47,7 +47,7 @@ test('two workers answer on one port, and the portal says once that it is ready'
 })
 
 test('a refresh token goes from worker to worker, and its family lives', async () => {
-  const rules = await createPortal(testConfig(database, { PORT: String(port) }), createLogger('silent'))
+  const rules = await openServices(testConfig(database, { PORT: String(port) }), createLogger('silent'))
   await addIdentity(rules, ada)
   const { secret } = await createApp(rules, 'notes', notesApp)
   await rules.storage.close()

@@ -1,14 +1,14 @@
 import type { Account, AccountClaims, KoaContextWithOIDC } from 'oidc-provider'
 import { findIdentity, type IdentityRow } from '../domain/identities/identities.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 export type PortalAccount = Account & { identity: IdentityRow }
 
 /** An identity as the library's account. Undefined for nobody, and for an identity that is disabled or deleted. */
-export function findAccountWith(portal: Portal) {
+export function findAccountWith(services: Services) {
   return async (_ctx: KoaContextWithOIDC, id: string): Promise<PortalAccount | undefined> => {
-    const identity = await findIdentity(portal.storage, id)
+    const identity = await findIdentity(services.storage, id)
     if (identity === null || identity.disabledAt !== null || identity.erasedFrom !== null) return undefined
     return { accountId: identity.id, identity, claims: () => claimsOf(identity) }
   }

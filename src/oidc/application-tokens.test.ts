@@ -99,7 +99,7 @@ test('every application token has an id of its own', async () => {
 
 test('roles are what they are at the moment of the refresh', async () => {
   const { refresh_token: refreshToken } = await notes.connect(browser)
-  await server.portal.storage.pool.query('UPDATE identities SET roles = $1 WHERE id = $2', [['reader'], adasId])
+  await server.services.storage.pool.query('UPDATE identities SET roles = $1 WHERE id = $2', [['reader'], adasId])
   const { access_token: token } = await tokensIn(await notes.refresh(refreshToken))
   assert.deepEqual(claimsOf(token)['roles'], ['reader'])
 })

@@ -272,7 +272,7 @@ test('no site may read the authorization endpoint from a script', async () => {
 
 /** Every row of what a browser could write to, as it stands. */
 async function rowsOf(table: string): Promise<string[]> {
-  const { rows } = await server.portal.storage.pool.query<{ row: string }>(
+  const { rows } = await server.services.storage.pool.query<{ row: string }>(
     `SELECT xmin || ' ' || t::text AS row FROM ${table} t ORDER BY 1`,
   )
   return rows.map(({ row }) => row)
@@ -293,8 +293,8 @@ test('a silent redirect writes its code and nothing else, neither to a store nor
 })
 
 test('a code opens nothing by itself: until it is exchanged there is no family', async () => {
-  const { rows: before } = await server.portal.storage.pool.query('SELECT count(*)::int AS n FROM families')
+  const { rows: before } = await server.services.storage.pool.query('SELECT count(*)::int AS n FROM families')
   await notes.code(browser)
-  const { rows: after } = await server.portal.storage.pool.query('SELECT count(*)::int AS n FROM families')
+  const { rows: after } = await server.services.storage.pool.query('SELECT count(*)::int AS n FROM families')
   assert.deepEqual(after, before)
 })

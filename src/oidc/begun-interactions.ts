@@ -1,7 +1,7 @@
-import { addressKey } from '../domain/limits/ip-keys.ts'
+import { ipKey } from '../domain/limits/ip-keys.ts'
 import { decryptWithAny, encrypt } from '../domain/keys/encryption.ts'
-import type { Portal } from '../domain/services.ts'
-import { hourlyTally } from '../domain/limits/attempt-counters.ts'
+import type { Services } from '../domain/services.ts'
+import { hourlyCounter } from '../domain/limits/attempt-counters.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** What the protocol library keeps of an authorization request while a page is open. */
@@ -48,12 +48,17 @@ export const TOO_LONG = `the authorization request is longer than ${LONGEST_REQU
  * strangers fill no store, and lock nobody out who shares their address. The client id stands beside it for the pages on the
  * way, which name the app.
  */
-export async function begin(portal: Portal, uid: string, begun: BegunInteraction, address: string): Promise<string> {
+export async function begin(
+  services: Services,
+  uid: string,
+  begun: BegunInteraction,
+  address: string,
+): Promise<string> {
   const isPushed = begun.parJti !== undefined
   const query = new URLSearchParams(isPushed ? {} : { client_id: String(begun.params['client_id']) })
-  const request = seal(portal, uid, begun)
-  if ((isPushed || request.length > LONGEST_IN_URL) && (await mayKeep(portal, address))) {
-    await portal.storage.handshakes.put(KIND, uid, begun, INTERACTION_LIFE)
+  const request = seal(services, uid, begun)
+  if ((isPushed || request.length > LONGEST_IN_URL) && (await mayKeep(services, address))) {
+    await services.storage.protocolRecords.put(KIND, uid, begun, INTERACTION_LIFE)
   } else {
     query.set('request', request)
   }
@@ -62,19 +67,24 @@ export async function begin(portal: Portal, uid: string, begun: BegunInteraction
 
 /** The request of an interaction from its URL, or from the store. @returns null when it is in neither */
 export async function findBegun(
-  portal: Portal,
+  services: Services,
   uid: string,
   search: URLSearchParams,
 ): Promise<{ begun: BegunInteraction; isExpired: boolean } | null> {
-  const opened = open(portal, uid, search.get('request'))
+  const opened = open(services, uid, search.get('request'))
   if (opened !== null) return opened
-  const found = await portal.storage.handshakes.find(KIND, uid)
+  const found = await services.storage.protocolRecords.find(KIND, uid)
   return found === null ? null : { begun: found.payload as unknown as BegunInteraction, isExpired: false }
 }
 
 /** Keeps what came of the page for the redirect that follows at once. */
-export async function keepAnswer(portal: Portal, uid: string, begun: BegunInteraction, result: object): Promise<void> {
-  await portal.storage.handshakes.put(KIND, uid, { ...begun, result }, ANSWER_LIFE)
+export async function keepAnswer(
+  services: Services,
+  uid: string,
+  begun: BegunInteraction,
+  result: object,
+): Promise<void> {
+  await services.storage.protocolRecords.put(KIND, uid, { ...begun, result }, ANSWER_LIFE)
 }
 
 /**
@@ -82,52 +92,52 @@ export async function keepAnswer(portal: Portal, uid: string, begun: BegunIntera
  * It only ever says that the request is refused.
  */
 export function sealRefusal(
-  portal: Portal,
+  services: Services,
   uid: string,
   { params, prompt, returnTo }: BegunInteraction,
   result: object,
 ): string {
-  const until = epochSeconds(portal.clock()) + ANSWER_LIFE
+  const until = epochSeconds(services.clock()) + ANSWER_LIFE
   const refusal = { params, prompt, returnTo, result }
-  return encrypt(JSON.stringify({ until, begun: refusal }), refusalOf(uid), portal.secrets[0].interactionEncryption)
+  return encrypt(JSON.stringify({ until, begun: refusal }), refusalOf(uid), services.secrets[0].interactionEncryption)
 }
 
 /** Null for anything but what `sealRefusal` made, for this interaction, a moment ago. */
-export function openRefusal(portal: Portal, uid: string, sealed: string | null): object | null {
-  const opened = open(portal, refusalOf(uid), sealed)
+export function openRefusal(services: Services, uid: string, sealed: string | null): object | null {
+  const opened = open(services, refusalOf(uid), sealed)
   return opened === null || opened.isExpired ? null : opened.begun
 }
 
 /** A sealed request is no sealed refusal. */
 const refusalOf = (uid: string) => `refusal ${uid}`
 
-function seal(portal: Portal, uid: string, begun: BegunInteraction): string {
-  const until = epochSeconds(portal.clock()) + INTERACTION_LIFE
-  return encrypt(JSON.stringify({ until, begun }), uid, portal.secrets[0].interactionEncryption)
+function seal(services: Services, uid: string, begun: BegunInteraction): string {
+  const until = epochSeconds(services.clock()) + INTERACTION_LIFE
+  return encrypt(JSON.stringify({ until, begun }), uid, services.secrets[0].interactionEncryption)
 }
 
 /** `iv.tag.ciphertext`, as `encrypt` writes it. */
 const SEALED = /^[\w-]{16}\.[\w-]{22}\.[\w-]+$/
 
 function open(
-  portal: Portal,
+  services: Services,
   uid: string,
   sealed: string | null,
 ): { begun: BegunInteraction; isExpired: boolean } | null {
   if (sealed === null || !SEALED.test(sealed)) return null
-  const keys = portal.secrets.map((each) => each.interactionEncryption)
+  const keys = services.secrets.map((each) => each.interactionEncryption)
   const opened = decryptWithAny(sealed, uid, keys)
   if (opened === null) return null
   const { until, begun } = JSON.parse(opened.plaintext) as { until: number; begun: BegunInteraction }
-  return { begun, isExpired: until <= epochSeconds(portal.clock()) }
+  return { begun, isExpired: until <= epochSeconds(services.clock()) }
 }
 
-async function mayKeep(portal: Portal, address: string): Promise<boolean> {
+async function mayKeep(services: Services, address: string): Promise<boolean> {
   for (const { name, free, seconds } of [
-    hourlyTally(portal, 'long-request', addressKey(address), KEPT_PER_ADDRESS),
-    hourlyTally(portal, 'long-request', 'all', KEPT_PER_HOUR),
+    hourlyCounter(services, 'long-request', ipKey(address), KEPT_PER_ADDRESS),
+    hourlyCounter(services, 'long-request', 'all', KEPT_PER_HOUR),
   ]) {
-    const { points } = await portal.storage.counters.add(name, seconds)
+    const { points } = await services.storage.counters.add(name, seconds)
     if (points > free) return false
   }
   return true

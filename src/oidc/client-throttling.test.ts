@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { suspend } from '../domain/limits/ip-blocks.ts'
+import { blockIp } from '../domain/limits/ip-blocks.ts'
 import { problemIn } from '../testing/portal/answers.ts'
 import { notesApp, photosApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
@@ -84,9 +84,9 @@ test('all ways are counted together, and after the wait the right secret forgets
 test('an app that is right is never held back, and no store is asked about it', async () => {
   const introspect = WAYS[2]?.[1] as Way
   for (let turn = 0; turn < 30; turn++) assert.equal((await introspect('192.0.2.60', secret)).status, 200)
-  const { rows } = await server.portal.storage.pool.query('SELECT key FROM counters')
+  const { rows } = await server.services.storage.pool.query('SELECT key FROM counters')
   await introspect('192.0.2.60', secret)
-  assert.deepEqual((await server.portal.storage.pool.query('SELECT key FROM counters')).rows, rows)
+  assert.deepEqual((await server.services.storage.pool.query('SELECT key FROM counters')).rows, rows)
 })
 
 test('ids that no app has are counted, too, and together', async () => {
@@ -103,7 +103,7 @@ test('ids that no app has are counted, too, and together', async () => {
 
 test('guesses from a suspended address are not looked at, and apps without a secret work from there', async () => {
   const from = '192.0.2.70'
-  await suspend(server.portal, from, 100)
+  await blockIp(server.services, from, 100)
   const introspect = WAYS[2]?.[1] as Way
   for (const given of [WRONG, secret]) {
     const response = await introspect(from, given)

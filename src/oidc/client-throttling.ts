@@ -1,8 +1,8 @@
 import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { type AppRow, secretMatches } from '../domain/apps/apps.ts'
-import { addressKey } from '../domain/limits/ip-keys.ts'
-import { beginGuess } from '../domain/limits/login-throttling.ts'
-import type { Portal } from '../domain/services.ts'
+import { ipKey } from '../domain/limits/ip-keys.ts'
+import { beginAttempt } from '../domain/limits/login-throttling.ts'
+import type { Services } from '../domain/services.ts'
 import { addSeconds, secondsUntil } from '../domain/time.ts'
 import type { Logger } from '../logger.ts'
 
@@ -15,22 +15,22 @@ const WATCHED_AT_MOST = 10_000
  * once this process has seen it fail, and from then on before each of its secrets is believed. A public app has no secret,
  * so nothing that others do in its name holds it back.
  */
-export class ClientGuesses {
-  readonly #portal: Portal
+export class ClientThrottling {
+  readonly #services: Services
   readonly #logger: Logger
   /** Until when each address is watched. */
   readonly #watched = new Map<string, Date>()
 
-  constructor(portal: Portal, logger: Logger) {
-    this.#portal = portal
+  constructor(services: Services, logger: Logger) {
+    this.#services = services
     this.#logger = logger
   }
 
   /** Whether this is the app's secret. @throws an error of the protocol (429) when the guess may not be looked at */
   async secretMatches(app: AppRow, secret: string): Promise<boolean> {
     const { ctx } = Provider
-    const matches = secretMatches(app, secret, this.#portal.clock())
-    if (ctx === undefined || (matches && !this.isWatched(ctx.req.place.address))) return matches
+    const matches = secretMatches(app, secret, this.#services.clock())
+    if (ctx === undefined || (matches && !this.isWatched(ctx.req.clientInfo.address))) return matches
     const refusal = await this.#judge(ctx, app.clientId, matches)
     if (refusal !== null) throw refusal
     return matches
@@ -48,19 +48,24 @@ export class ClientGuesses {
   }
 
   async #judge(ctx: KoaContextWithOIDC, clientId: string, matches: boolean): Promise<TooManyGuesses | null> {
-    const { requestId, place } = ctx.req
-    const { address } = place
+    const { requestId, clientInfo } = ctx.req
+    const { address } = clientInfo
     const log = (event: string, fields: object) =>
       this.#logger.info({ requestId, event, clientId, address, ...fields }, 'event')
 
     ctx.state['isJudged'] = true
     if (!matches) this.#watch(address)
-    const guess = await beginGuess(this.#portal, { kind: 'client', account: clientId, address, knownDevice: null })
+    const guess = await beginAttempt(this.#services, {
+      kind: 'client',
+      account: clientId,
+      ipAddress: address,
+      knownDevice: null,
+    })
     if (guess.kind === 'wait') {
-      log('too_many_guesses', { suspended: guess.suspended })
-      const seconds = secondsUntil(guess.retryAt, this.#portal.clock())
+      log('too_many_guesses', { suspended: guess.ipBlocked })
+      const seconds = secondsUntil(guess.retryAt, this.#services.clock())
       ctx.set({ 'Retry-After': String(seconds), 'Cache-Control': 'no-store' })
-      return new TooManyGuesses(guess.suspended)
+      return new TooManyGuesses(guess.ipBlocked)
     }
     const suspension = matches ? await guess.succeeded() : await guess.failed()
     if (suspension) log('address_suspended', { until: suspension.until })
@@ -69,15 +74,15 @@ export class ClientGuesses {
 
   /** Whether a secret from this address must not be believed before the limits are asked. */
   isWatched(address: string): boolean {
-    const until = this.#watched.get(addressKey(address))
-    return until !== undefined && until > this.#portal.clock()
+    const until = this.#watched.get(ipKey(address))
+    return until !== undefined && until > this.#services.clock()
   }
 
   #watch(address: string): void {
-    const key = addressKey(address)
+    const key = ipKey(address)
     // Put last again, so that the first is the one that failed longest ago.
     this.#watched.delete(key)
-    this.#watched.set(key, addSeconds(this.#portal.clock(), WATCHED_FOR))
+    this.#watched.set(key, addSeconds(this.#services.clock(), WATCHED_FOR))
     const [oldest] = this.#watched.keys()
     if (this.#watched.size > WATCHED_AT_MOST && oldest !== undefined) this.#watched.delete(oldest)
   }

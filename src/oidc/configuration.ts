@@ -2,7 +2,7 @@ import { type Client, type Configuration, errors, type KoaContextWithOIDC } from
 import { applicationTokenClaims } from '../domain/families/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps/apps.ts'
 import { ACR_VALUES } from '../domain/sign-in/authentication-context.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
 import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from './account.ts'
 import { createAdapter } from './adapters/adapter.ts'
@@ -30,21 +30,21 @@ export const ROUTES = {
 } as const
 
 export function createConfiguration(
-  portal: Portal,
+  services: Services,
   pages: ProtocolPages,
   logger: Logger,
   forDevelopers: boolean,
 ): Configuration {
-  const isHttps = portal.publicUrl.startsWith('https:')
-  const cookie = protocolCookie(portal)
+  const isHttps = services.publicUrl.startsWith('https:')
+  const cookie = protocolCookie(services)
 
   return {
-    adapter: createAdapter(portal),
-    jwks: { keys: portal.keys.published().map((key) => new PortalSigningKey(key)) },
+    adapter: createAdapter(services),
+    jwks: { keys: services.keys.published().map((key) => new PortalSigningKey(key)) },
     routes: ROUTES,
-    findAccount: findAccountWith(portal),
+    findAccount: findAccountWith(services),
     loadExistingGrant,
-    interactions: { policy: createPolicy(portal), url: interactionUrl },
+    interactions: { policy: createPolicy(services), url: interactionUrl },
     renderError: renderError(pages, forDevelopers),
 
     responseTypes: ['code'],
@@ -62,13 +62,13 @@ export function createConfiguration(
     // A family is ended by name, never by the library's session having moved on to the next one.
     expiresWithSession: async () => false,
     ttl: {
-      AccessToken: (_ctx, _token, client) => client.app.applicationTokenTtl ?? portal.lifetimes.applicationToken,
+      AccessToken: (_ctx, _token, client) => client.app.applicationTokenTtl ?? services.lifetimes.applicationToken,
       AuthorizationCode: CODE_LIFE,
       IdToken: ID_TOKEN_LIFE,
       Interaction: INTERACTION_LIFE,
       PushedAuthorizationRequest: CODE_LIFE,
-      RefreshToken: portal.lifetimes.familyMax,
-      Grant: portal.lifetimes.familyMax,
+      RefreshToken: services.lifetimes.familyMax,
+      Grant: services.lifetimes.familyMax,
     },
     formats: {
       customizers: {
@@ -78,7 +78,7 @@ export function createConfiguration(
           // Only an exchange makes a token here: a refresh signs its own.
           const { authTime = 0, acr = null, amr = [] } = entities.AuthorizationCode ?? {}
           const claims = applicationTokenClaims(
-            portal,
+            services,
             {
               identityId: account?.accountId as string,
               clientId: client?.clientId as string,
@@ -101,7 +101,7 @@ export function createConfiguration(
 
     // Nobody has registered a name for it.
     discovery: {
-      revocation_feed_endpoint: `${portal.publicUrl}${REVOCATION_FEED}`,
+      revocation_feed_endpoint: `${services.publicUrl}${REVOCATION_FEED}`,
       // Initiating User Registration via OpenID Connect 1.0 §4.2.
       prompt_values_supported: PROMPT_VALUES,
     },
@@ -114,7 +114,7 @@ export function createConfiguration(
         interaction: isHttps ? '__Secure-interaction' : 'interaction',
         resume: isHttps ? '__Secure-resume' : 'resume',
       },
-      keys: portal.secrets.map((keys) => keys.cookies),
+      keys: services.secrets.map((keys) => keys.cookies),
       long: { ...cookie, path: '/' },
       short: cookie,
     },
@@ -138,7 +138,7 @@ export function createConfiguration(
       revocation: { enabled: true, allowedPolicy: isOwnerOf },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: logoutSource(portal, pages),
+        logoutSource: logoutSource(services, pages),
         postLogoutSuccessSource: postLogoutSuccessSource(pages),
       },
     },

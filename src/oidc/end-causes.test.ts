@@ -97,7 +97,7 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
     return other.post('/settings/password', fields)
   },
   password_reset: async ({ id, person }) => {
-    const path = await linkFor(server.portal, 'reset-password', { identityId: id, email: person.email })
+    const path = await linkFor(server.services, 'reset-password', { identityId: id, email: person.email })
     const password = 'another password that is long'
     await new Browser(server.url).post(path, { password, password_confirmation: password })
   },
@@ -105,7 +105,7 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
     const { refresh_token: next } = await tokensIn(await notes.refresh(tokens.refresh_token))
     await notes.refresh(next)
     clock.advance(31)
-    await refresh(server.portal, { clientId: 'notes', refreshToken: tokens.refresh_token }, { place: elsewhere })
+    await refresh(server.services, { clientId: 'notes', refreshToken: tokens.refresh_token }, { clientInfo: elsewhere })
   },
   own_reuse: async ({ tokens }) => {
     const { refresh_token: next } = await tokensIn(await notes.refresh(tokens.refresh_token))
@@ -125,25 +125,25 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
       token = ((await response.json()) as Tokens).refresh_token
       clock.advance(24 * DAY)
     }
-    await expireFamilies(server.portal)
+    await expireFamilies(server.services)
   },
   idle_expired: async () => {
     clock.advance(30 * DAY)
-    await expireFamilies(server.portal)
+    await expireFamilies(server.services)
   },
   session_expired: async () => {
     clock.advance(14 * DAY)
-    await expireIdentitySessions(server.portal)
+    await expireIdentitySessions(server.services)
   },
-  identity_disabled: ({ id }) => disableIdentity(server.portal, id),
+  identity_disabled: ({ id }) => disableIdentity(server.services, id),
   identity_deleted: ({ other, person }) => other.post('/settings/deletion', { username: person.username }),
-  app_disabled: async () => disableApp(server.portal, await registered()),
-  operator: ({ id }) => revokeEverything(server.portal, id),
+  app_disabled: async () => disableApp(server.services, await registered()),
+  operator: ({ id }) => revokeEverything(server.services, id),
 }
 
 for (const [cause, { words, reason }] of Object.entries(END_CAUSES)) {
   test(`when ${words}, the next refresh says ${reason}, the token is inactive, and the app is told (${cause})`, async () => {
-    await changeApp(server.portal, await registered(), {
+    await changeApp(server.services, await registered(), {
       familyLifetime: cause === 'session_expired' ? 'session' : null,
     })
     const scene = await setScene()
@@ -165,16 +165,18 @@ for (const [cause, { words, reason }] of Object.entries(END_CAUSES)) {
     const { sid } = claimsOf(scene.tokens.id_token)
     assert.ok(sid)
     assert.deepEqual([claims.sub, claims.sid], [scene.id, sid])
-    const { rows } = await server.portal.storage.pool.query('SELECT end_cause FROM families WHERE id = $1', [scene.fam])
+    const { rows } = await server.services.storage.pool.query('SELECT end_cause FROM families WHERE id = $1', [
+      scene.fam,
+    ])
     assert.deepEqual(rows, [{ end_cause: cause }])
 
     if (reason === 'reused') await waitForMail(server.outbox, scene.person.email, 'An app was signed out')
-    if (cause === 'app_disabled') await enableApp(server.portal, await registered())
+    if (cause === 'app_disabled') await enableApp(server.services, await registered())
   })
 }
 
 async function registered() {
-  const app = await findApp(server.portal.storage, 'notes')
+  const app = await findApp(server.services.storage, 'notes')
   assert.ok(app)
   return app
 }

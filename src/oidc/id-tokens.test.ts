@@ -55,7 +55,7 @@ test('an ID token says who signed in, when, how, for which app and for which req
     amr: ['pwd'],
   })
   assert.ok((exp as number) - (iat as number) <= 3600)
-  const { rows } = await server.portal.storage.pool.query<{ at: Date }>(
+  const { rows } = await server.services.storage.pool.query<{ at: Date }>(
     'SELECT max(created_at) AS at FROM identity_sessions WHERE identity_id = $1',
     [adasId],
   )
@@ -72,8 +72,8 @@ test('an app that asks for no algorithm gets RS256, one that asks gets its own, 
   // Some verifiers refuse a whole set for one key type they do not know.
   assert.deepEqual(await published(), ['ES256', 'RS256'])
   for (const alg of ['RS256', 'ES256', 'EdDSA']) {
-    const app = (await findApp(server.portal.storage, 'chooser')) as AppRow
-    if (alg !== 'RS256') await changeApp(server.portal, app, { idTokenAlg: alg })
+    const app = (await findApp(server.services.storage, 'chooser')) as AppRow
+    if (alg !== 'RS256') await changeApp(server.services, app, { idTokenAlg: alg })
     // The library makes an ID token where claims are asked for by name, and the portal where they are not.
     const claims = JSON.stringify({ id_token: { email: null } })
     clock.advance(1)

@@ -1,5 +1,5 @@
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { ID_TOKEN_LIFE, type Named, userinfoOf } from './account.ts'
@@ -18,19 +18,19 @@ export interface IdTokenSubject {
 
 /** An ID token as the library makes it, for an app that asked for no claims by name. */
 export async function signIdToken(
-  portal: Portal,
+  services: Services,
   alg: string,
   { identity, clientId, scopes, signIn, nonce, sid }: IdTokenSubject,
   issuedAt: Date,
 ): Promise<string> {
   const iat = epochSeconds(issuedAt)
-  return signJwtInBackground(portal.keys.signer(alg as SigningAlg), 'id', {
+  return signJwtInBackground(services.keys.signer(alg as SigningAlg), 'id', {
     ...userinfoOf(identity, scopes, signIn),
     nonce,
     sid,
     aud: clientId,
     exp: iat + ID_TOKEN_LIFE,
     iat,
-    iss: portal.publicUrl,
+    iss: services.publicUrl,
   })
 }

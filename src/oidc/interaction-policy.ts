@@ -1,7 +1,7 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { mayConnectApps } from '../domain/identities/emails.ts'
 import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-context.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { isTooLong, TOO_LONG } from './begun-interactions.ts'
 
@@ -25,7 +25,7 @@ export interface Confirmation {
 }
 
 /** When the portal must show a page: nobody is signed in, an address is not confirmed, or the request, or a native app, asks for one. */
-export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
+export function createPolicy(services: Services): interactionPolicy.DefaultPolicy {
   const policy = base()
   const login = policy.get('login')
   if (login === undefined) throw new Error('the protocol library has no login prompt')
@@ -54,7 +54,7 @@ export function createPolicy(portal: Portal): interactionPolicy.DefaultPolicy {
     new Prompt(
       { name: ADDRESS_PROMPT },
       new Check('address_unconfirmed', 'the address of the person is not confirmed', ({ req }: KoaContextWithOIDC) =>
-        Boolean(req.signedIn && !mayConnectApps(portal, req.signedIn)),
+        Boolean(req.signedIn && !mayConnectApps(services, req.signedIn)),
       ),
     ),
     policy.indexOf(login) + 1,

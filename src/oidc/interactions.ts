@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
 import { acrOf } from '../domain/sign-in/authentication-context.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
-import type { Place } from '../domain/client-info.ts'
-import type { Portal } from '../domain/services.ts'
+import type { ClientInfo } from '../domain/client-info.ts'
+import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { type BegunInteraction, findBegun, keepAnswer, sealRefusal } from './begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
@@ -13,7 +13,7 @@ declare module 'node:http' {
   // What the room that serves people has found out about a request before the protocol sees it.
   interface IncomingMessage {
     requestId: string
-    place: Place
+    clientInfo: ClientInfo
     /** The identity session of the browser; unset where no cookie is read. */
     signedIn?: SignedInRow | null
   }
@@ -123,7 +123,7 @@ export async function cancelInteraction(
 
 /** Who answers an interaction: the rules, and the protocol's instance of this moment. */
 export interface InteractionContext {
-  portal: Portal
+  services: Services
   provider: Provider
 }
 
@@ -140,7 +140,7 @@ type Details = BegunInteraction
 
 /** Keeps the answer, so that the protocol finds it. @returns where it does */
 async function answer(
-  { portal, provider }: InteractionContext,
+  { services, provider }: InteractionContext,
   { req, res, uid, search }: InteractionRequest,
   details: Details,
   result: Record<string, unknown>,
@@ -149,12 +149,12 @@ async function answer(
   if (!req.signedIn && !('error' in result)) return `/interaction/${uid}${search === '' ? '' : `?${search}`}`
   const leadsTo = req.signedIn
     ? details.returnTo
-    : `${details.returnTo}?refusal=${sealRefusal(portal, uid, details, result)}`
+    : `${details.returnTo}?refusal=${sealRefusal(services, uid, details, result)}`
   if (req.signedIn)
-    await keepAnswer(portal, uid, details, 'error' in result ? result : { ...details.lastSubmission, ...result })
+    await keepAnswer(services, uid, details, 'error' in result ? result : { ...details.lastSubmission, ...result })
   // An interaction is answered once: its page then leads on to a new one.
   const { cookies } = provider.createContext(req, res)
-  cookies.set(provider.cookieName('interaction'), null, { ...protocolCookie(portal), path: `/interaction/${uid}` })
+  cookies.set(provider.cookieName('interaction'), null, { ...protocolCookie(services), path: `/interaction/${uid}` })
   return leadsTo
 }
 
@@ -165,12 +165,12 @@ function isStepUp({ prompt }: Details): boolean {
 
 /** Null for another browser than the one that began the request, which alone has the cookie, and once it has expired. */
 async function findDetails(
-  { portal, provider }: InteractionContext,
+  { services, provider }: InteractionContext,
   { req, res, uid, search }: InteractionRequest,
 ): Promise<Details | null> {
   const { cookies } = provider.createContext(req, res)
   if (cookies.get(provider.cookieName('interaction'), { signed: true }) !== uid) return null
-  const found = await findBegun(portal, uid, new URLSearchParams(search))
+  const found = await findBegun(services, uid, new URLSearchParams(search))
   return found === null || found.isExpired ? null : found.begun
 }
 
@@ -190,10 +190,10 @@ function isAnsweredByAnother({ prompt }: Details, signedIn: SignedInRow): boolea
 
 /** The same request can be made again, unless the app had pushed it: that one stays out of sight. */
 async function lost(
-  { portal, provider }: InteractionContext,
+  { services, provider }: InteractionContext,
   { uid, search }: InteractionRequest,
 ): Promise<Interaction> {
-  const found = await findBegun(portal, uid, new URLSearchParams(search))
+  const found = await findBegun(services, uid, new URLSearchParams(search))
   if (found === null || found.begun.parJti !== undefined) return { kind: 'lost', appName: null, restart: null }
   const given = Object.entries(found.begun.params).filter(([, value]) => typeof value === 'string')
   const params = new URLSearchParams(given as [string, string][])

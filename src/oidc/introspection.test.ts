@@ -45,7 +45,7 @@ test('an app learns everything about its own application token', async () => {
 test('a token whose roles have changed is inactive until the next refresh', async () => {
   const tokens = await notes.connect(browser)
   assert.equal((await notes.introspect(tokens.access_token))['active'], true)
-  await changeRoles(server.portal, adasId, ['editor'])
+  await changeRoles(server.services, adasId, ['editor'])
   assert.deepEqual(await notes.introspect(tokens.access_token), INACTIVE)
   assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
 
@@ -122,7 +122,7 @@ test('tokens of a family that has ended are inactive at once, however it ended',
       await hers.post('/logout', {})
       await hers.signIn(grace)
     },
-    'its identity was disabled': () => disableIdentity(server.portal, gracesId),
+    'its identity was disabled': () => disableIdentity(server.services, gracesId),
   }
   for (const [what, end] of Object.entries(endings)) {
     const first = await notes.connect(hers)

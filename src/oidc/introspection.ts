@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { type ApplicationTokenClaims, findApplicationToken } from '../domain/families/application-tokens.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 
 /**
  * What an authenticated app learns of an application token (RFC 7662 §2.2): everything of its own and of those made for
@@ -8,12 +8,12 @@ import type { Portal } from '../domain/services.ts'
  * whose claims are not true any more: whoever asks would believe them.
  */
 export async function introspectApplicationToken(
-  portal: Portal,
+  services: Services,
   ctx: KoaContextWithOIDC,
 ): Promise<Record<string, unknown>> {
   const token = ctx.oidc.params?.['token']
   const { client } = ctx.oidc
-  const found = typeof token === 'string' ? await findApplicationToken(portal, token) : null
+  const found = typeof token === 'string' ? await findApplicationToken(services, token) : null
   if (found === null || found.isStale || client === undefined) return { active: false }
 
   const { claims } = found

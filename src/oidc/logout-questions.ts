@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { decryptWithAny, encrypt } from '../domain/keys/encryption.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** How long the question whether to sign out may stay unanswered (seconds). */
@@ -17,24 +17,24 @@ interface Question {
  * What the form of a logout page carries: the question, sealed. Nothing of it is stored, so any number of tabs can ask at once,
  * each with its own way home. It is the CSRF token as well, because it only answers for the identity session that was asked.
  */
-export function sealQuestion(portal: Portal, ctx: KoaContextWithOIDC): string {
+export function sealQuestion(services: Services, ctx: KoaContextWithOIDC): string {
   const { clientId, state, postLogoutRedirectUri } = (ctx.oidc.session?.state ?? {}) as Question
   const question = { clientId, state, postLogoutRedirectUri }
-  const sealed = { question, asked: ctx.req.signedIn?.id ?? null, until: epochSeconds(portal.clock()) + LOGOUT_LIFE }
-  return encrypt(JSON.stringify(sealed), SUBJECT, portal.secrets[0].interactionEncryption)
+  const sealed = { question, asked: ctx.req.signedIn?.id ?? null, until: epochSeconds(services.clock()) + LOGOUT_LIFE }
+  return encrypt(JSON.stringify(sealed), SUBJECT, services.secrets[0].interactionEncryption)
 }
 
 /**
  * The question that this form answers; undefined when it has none. Where the sign-in has ended in another tab there is nothing left
  * to protect, and the browser still finds its way home.
  */
-export function openQuestion(portal: Portal, ctx: KoaContextWithOIDC): (Question & { secret: string }) | undefined {
+export function openQuestion(services: Services, ctx: KoaContextWithOIDC): (Question & { secret: string }) | undefined {
   const secret = ctx.oidc.params?.['xsrf']
   if (typeof secret !== 'string' || !SEALED.test(secret)) return undefined
   const opened = decryptWithAny(
     secret,
     SUBJECT,
-    portal.secrets.map((each) => each.interactionEncryption),
+    services.secrets.map((each) => each.interactionEncryption),
   )
   if (opened === null) return undefined
   const { question, asked, until } = JSON.parse(opened.plaintext) as {
@@ -44,7 +44,7 @@ export function openQuestion(portal: Portal, ctx: KoaContextWithOIDC): (Question
   }
   const { signedIn } = ctx.req
   const isTheirs = !signedIn || signedIn.id === asked
-  return isTheirs && until > epochSeconds(portal.clock()) ? { ...question, secret } : undefined
+  return isTheirs && until > epochSeconds(services.clock()) ? { ...question, secret } : undefined
 }
 
 /** No interaction has this id, so a sealed request is never a question. */

@@ -1,6 +1,6 @@
 import { isIdTokenAlgUsed } from '../domain/apps/apps.ts'
 import { isUnavailable } from '../domain/errors.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 
 /** How often the apps are looked at while no app has asked for EdDSA (milliseconds). */
 const LOOK_EVERY = 1000
@@ -10,22 +10,22 @@ const LOOK_EVERY = 1000
  * type they do not know, and so would refuse every application token.
  */
 export class OfferedKeys {
-  readonly #portal: Portal
+  readonly #services: Services
   #offersEd25519 = false
   #lookedAt: number | null = null
 
-  constructor(portal: Portal) {
-    this.#portal = portal
+  constructor(services: Services) {
+    this.#services = services
   }
 
   /** Looks at the apps, at most once a second. True when there is more to publish than before. */
   async haveGrown(): Promise<boolean> {
-    const now = this.#portal.clock().getTime()
+    const now = this.#services.clock().getTime()
     const isRecent = this.#lookedAt !== null && Math.abs(now - this.#lookedAt) < LOOK_EVERY
     if (this.#offersEd25519 || isRecent) return false
     this.#lookedAt = now
     try {
-      this.#offersEd25519 = await isIdTokenAlgUsed(this.#portal.storage, 'EdDSA')
+      this.#offersEd25519 = await isIdTokenAlgUsed(this.#services.storage, 'EdDSA')
     } catch (error) {
       // What was published before is still true.
       if (!isUnavailable(error)) throw error

@@ -1,5 +1,5 @@
 import { isUnavailable } from '../domain/errors.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import { sealQuestion } from './logout-questions.ts'
 import { mistakeIn, type RequestMistake } from './refusals.ts'
@@ -51,14 +51,14 @@ export function renderError(pages: ProtocolPages, forDevelopers: boolean) {
   }
 }
 
-export function logoutSource(portal: Portal, pages: ProtocolPages) {
+export function logoutSource(services: Services, pages: ProtocolPages) {
   return async (ctx: KoaContextWithOIDC): Promise<void> => {
     const { session, client, entities } = ctx.oidc
     const hint = entities.IdTokenHint as { payload?: { sub?: string } } | undefined
     ctx.body = await pages.logout({
       appName: client?.clientName ?? null,
       action: ctx.oidc.urlFor('end_session_confirm'),
-      xsrf: sealQuestion(portal, ctx),
+      xsrf: sealQuestion(services, ctx),
       // An app that shows the ID token of this very person need not make them confirm (RP-Initiated Logout 1.0 §2).
       autoSubmit: hint?.payload?.sub !== undefined && hint.payload.sub === session?.accountId,
       username: ctx.req.signedIn?.username ?? null,

@@ -2,7 +2,7 @@ import type Provider from 'oidc-provider'
 import type { Client, KoaContextWithOIDC, Session } from 'oidc-provider'
 import type { AppRow } from '../domain/apps/apps.ts'
 import { acrOf } from '../domain/sign-in/authentication-context.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { openQuestion } from './logout-questions.ts'
 
@@ -18,7 +18,7 @@ type DerivedSession = Session & { authorizationsOf: (clientId: string) => Author
  * session says, so an app's first silent request needs no detour, signing out of the portal ends single sign-on at that
  * instant, and nothing reads or writes a second session. A logout is remembered by its page (`logout-questions.ts`).
  */
-export function followIdentitySession(provider: Provider, portal: Portal): void {
+export function followIdentitySession(provider: Provider, services: Services): void {
   const { Session } = provider
   Session.get = async function derive(this: typeof Session, context) {
     const ctx = context as KoaContextWithOIDC
@@ -29,7 +29,7 @@ export function followIdentitySession(provider: Provider, portal: Portal): void 
     if (isLogout(ctx)) Object.defineProperty(session, 'touched', { get: () => false, set() {} })
     if (ctx.oidc.route === 'end_session_confirm') {
       // Its form is read after this.
-      Object.defineProperty(session, 'state', { get: () => openQuestion(portal, ctx), set() {} })
+      Object.defineProperty(session, 'state', { get: () => openQuestion(services, ctx), set() {} })
     }
     Object.assign(session, {
       accountId: signedIn?.identityId,

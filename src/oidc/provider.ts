@@ -4,10 +4,10 @@ import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import { mintCode } from '../domain/families/authorization-codes.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { mintRefreshToken } from '../domain/families/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
-import { ClientGuesses } from './client-throttling.ts'
+import { ClientThrottling } from './client-throttling.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
 import { acceptOnlyIdTokensAsHints } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
@@ -51,14 +51,14 @@ export interface Protocol {
 }
 
 // The library's keys are fixed when it is made, so another set of keys means another instance; all state is in the stores.
-export function createProtocol(portal: Portal, options: ProtocolOptions): Protocol {
-  const guesses = new ClientGuesses(portal, options.logger)
-  const feed = new RevocationFeed(portal)
-  const offered = new OfferedKeys(portal)
+export function createProtocol(services: Services, options: ProtocolOptions): Protocol {
+  const guesses = new ClientThrottling(services, options.logger)
+  const feed = new RevocationFeed(services)
+  const offered = new OfferedKeys(services)
   let documents = new PublishedDocuments()
-  let provider = createProvider(portal, options, guesses, documents, offered)
+  let provider = createProvider(services, options, guesses, documents, offered)
   let handle = provider.callback()
-  let keys = kidsOf(portal)
+  let keys = kidsOf(services)
 
   return {
     async handle(req, res) {
@@ -66,7 +66,7 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       if (documents.answer(req, res)) return
       try {
         if (isRevocationFeed(req.url)) return await feed.answer(req, res)
-        if (await answerPlainRequest(portal, options.logger, guesses, req, res)) return
+        if (await answerPlainRequest(services, options.logger, guesses, req, res)) return
       } catch (error) {
         options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
         res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
@@ -77,15 +77,15 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
       if (req.socket.destroyed) return
       await handle(req, res)
     },
-    authorizeSilently: (req, res) => answerPlainAuthorization(portal, req, res, options.findSignedIn),
+    authorizeSilently: (req, res) => answerPlainAuthorization(services, req, res, options.findSignedIn),
     provider: () => provider,
     stopWaiting: () => feed.stop(),
     async followKeys() {
-      await portal.keys.reload()
-      if (kidsOf(portal) === keys) return
-      keys = kidsOf(portal)
+      await services.keys.reload()
+      if (kidsOf(services) === keys) return
+      keys = kidsOf(services)
       documents = new PublishedDocuments()
-      provider = createProvider(portal, options, guesses, documents, offered)
+      provider = createProvider(services, options, guesses, documents, offered)
       handle = provider.callback()
       options.logger.info({ keys }, 'signing keys changed')
     },
@@ -94,25 +94,25 @@ export function createProtocol(portal: Portal, options: ProtocolOptions): Protoc
 
 /** What nearly every app sends is answered in front of the library. False when the request, untouched, is left to it. */
 async function answerPlainRequest(
-  portal: Portal,
+  services: Services,
   logger: Logger,
-  guesses: ClientGuesses,
+  guesses: ClientThrottling,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<boolean> {
   // Before a secret from there is believed, the library has the limits on guesses asked.
-  const isWatched = guesses.isWatched(req.place.address)
+  const isWatched = guesses.isWatched(req.clientInfo.address)
   switch (req.url) {
     case ROUTES.token: {
       const form = await readPlainForm(req)
       if (form === null) return false
-      if (form['grant_type'] === 'refresh_token') return answerPlainRefresh(portal, logger, req, res, form)
-      return !isWatched && answerPlainCodeExchange(portal, logger, req, res, form)
+      if (form['grant_type'] === 'refresh_token') return answerPlainRefresh(services, logger, req, res, form)
+      return !isWatched && answerPlainCodeExchange(services, logger, req, res, form)
     }
     case ROUTES.introspection:
-      return !isWatched && answerPlainIntrospection(portal, req, res)
+      return !isWatched && answerPlainIntrospection(services, req, res)
     case ROUTES.userinfo:
-      return answerPlainUserinfo(portal, req, res)
+      return answerPlainUserinfo(services, req, res)
     default:
       return false
   }
@@ -141,21 +141,21 @@ const MACHINE_ENDPOINTS = new Set<string>([
 ])
 
 function createProvider(
-  portal: Portal,
+  services: Services,
   { pages, logger, forDevelopers, signOut }: ProtocolOptions,
-  guesses: ClientGuesses,
+  guesses: ClientThrottling,
   documents: PublishedDocuments,
   offered: OfferedKeys,
 ): Provider {
-  const provider = new Provider(portal.publicUrl, createConfiguration(portal, pages, logger, forDevelopers))
-  pinAddress(provider, portal.publicUrl)
-  followIdentitySession(provider, portal)
-  acceptOnlyIdTokensAsHints(provider, portal)
+  const provider = new Provider(services.publicUrl, createConfiguration(services, pages, logger, forDevelopers))
+  pinAddress(provider, services.publicUrl)
+  followIdentitySession(provider, services)
+  acceptOnlyIdTokensAsHints(provider, services)
   keepRedirectUris(provider)
-  registerRefreshGrant(provider, portal)
-  startFamilies(provider, portal)
+  registerRefreshGrant(provider, services)
+  startFamilies(provider, services)
   compareSecretsByHash(provider, guesses)
-  logEvents(provider, portal, logger)
+  logEvents(provider, services, logger)
 
   provider.use(async (ctx, next) => {
     await next()
@@ -163,7 +163,7 @@ function createProvider(
     if (ctx.state['unavailable'] === true) sayNotNow(ctx as KoaContextWithOIDC)
     if (AUTHENTICATING.has(oidc?.route) && errorOf(ctx.body) === 'invalid_client')
       await guesses.countRefusal(ctx as KoaContextWithOIDC)
-    if (forDevelopers && errorOf(ctx.body) !== null) explain(portal, ctx as KoaContextWithOIDC)
+    if (forDevelopers && errorOf(ctx.body) !== null) explain(services, ctx as KoaContextWithOIDC)
     switch (oidc?.route) {
       case 'jwks':
       case 'discovery':
@@ -176,13 +176,13 @@ function createProvider(
         // The library refuses structured tokens, after it has authenticated the client; from here on they are ours.
         if (errorOf(ctx.body) === UNSUPPORTED) {
           ctx.status = 200
-          ctx.body = await introspectApplicationToken(portal, ctx as KoaContextWithOIDC)
+          ctx.body = await introspectApplicationToken(services, ctx as KoaContextWithOIDC)
         }
         break
       case 'revocation':
         // As with introspection.
         if (errorOf(ctx.body) === UNSUPPORTED) {
-          await revokeApplicationToken(portal, ctx as KoaContextWithOIDC)
+          await revokeApplicationToken(services, ctx as KoaContextWithOIDC)
           ctx.status = 200
           ctx.body = ''
         }
@@ -210,9 +210,9 @@ function createProvider(
 }
 
 /** Says to programs why they were refused. */
-function explain(portal: Portal, ctx: KoaContextWithOIDC): void {
+function explain(services: Services, ctx: KoaContextWithOIDC): void {
   const error: unknown = ctx.state['refusedWith']
-  const words = error instanceof Error ? describeForDeveloper(portal, ctx, error) : null
+  const words = error instanceof Error ? describeForDeveloper(services, ctx, error) : null
   const body = ctx.body as { error?: string }
   if (words !== null && (error as Error).message === body.error) ctx.body = { ...body, error_description: words }
 }
@@ -248,27 +248,27 @@ function pinAddress(provider: Provider, publicUrl: string): void {
 }
 
 /** Codes and refresh tokens name their family, so they are made here instead of drawn. */
-function startFamilies(provider: Provider, portal: Portal): void {
+function startFamilies(provider: Provider, services: Services): void {
   Object.defineProperty(provider.AuthorizationCode.prototype, 'generateTokenId', {
     value(this: { grantId: string }) {
-      return mintCode(this.grantId, portal.clock())
+      return mintCode(this.grantId, services.clock())
     },
   })
   Object.defineProperty(provider.RefreshToken.prototype, 'generateTokenId', {
     value(this: { grantId: string }) {
-      return mintRefreshToken(this.grantId, portal.secrets)
+      return mintRefreshToken(this.grantId, services.secrets)
     },
   })
 }
 
-function compareSecretsByHash(provider: Provider, guesses: ClientGuesses): void {
+function compareSecretsByHash(provider: Provider, guesses: ClientThrottling): void {
   provider.Client.prototype.compareClientSecret = function matches(secret) {
     return guesses.secretMatches(this.app, secret)
   }
 }
 
 /** Listeners run inside the request, so they only write a line. What an error says to the log is not what the app reads. */
-function logEvents(provider: Provider, portal: Portal, logger: Logger): void {
+function logEvents(provider: Provider, services: Services, logger: Logger): void {
   const events: EventEmitter = provider
   for (const event of [
     'authorization.error',
@@ -284,7 +284,7 @@ function logEvents(provider: Provider, portal: Portal, logger: Logger): void {
       // It is answered all the same.
       if (error.message === UNSUPPORTED) return
       ctx.state['refusedWith'] = error
-      logger.info({ requestId: ctx.req.requestId, event, ...refusalForLog(portal, ctx, error) }, 'refused')
+      logger.info({ requestId: ctx.req.requestId, event, ...refusalForLog(services, ctx, error) }, 'refused')
     })
   }
   provider.on('grant.success', (ctx) => {
@@ -314,8 +314,8 @@ const UNAVAILABLE = {
   error_description: 'the portal is very busy or being repaired; try again',
 }
 
-function kidsOf(portal: Portal): string {
-  return portal.keys
+function kidsOf(services: Services): string {
+  return services.keys
     .published()
     .map((key) => key.kid)
     .join(' ')

@@ -10,7 +10,7 @@ import { mintApplicationToken } from '../domain/families/application-tokens.ts'
 import type { RefusalReason } from '../domain/endings/end-causes.ts'
 import { type RotatedFamily, type Rotated, type Rotation, rotate } from '../domain/families/families.ts'
 import { reuseAdvice } from '../domain/families/family-ends.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { findAccountWith } from './account.ts'
 import { resourceOf } from './resources.ts'
 
@@ -18,7 +18,7 @@ import { resourceOf } from './resources.ts'
  * Our refresh grant in place of the library's (RFC 6749 §6). Client authentication, CORS, limits and errors stay the
  * library's; everything that can fail without the family is checked before it moves, and the signature comes after.
  */
-export function registerRefreshGrant(provider: Provider, portal: Portal): void {
+export function registerRefreshGrant(provider: Provider, services: Services): void {
   provider.registerGrantType(
     'refresh_token',
     async (ctx) => {
@@ -33,12 +33,12 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
       await checkDpopReplay(provider, ctx, proof, client.clientId)
       const jkt = proof?.thumbprint ?? null
 
-      const rotation = await rotate(portal, {
+      const rotation = await rotate(services, {
         refreshToken,
         clientId: client.clientId,
         scopes,
         jkt,
-        place: ctx.req.place,
+        clientInfo: ctx.req.clientInfo,
       })
       ctx.state['familyId'] = rotation.kind === 'rotated' ? rotation.family.id : rotation.familyId
       switch (rotation.kind) {
@@ -52,7 +52,7 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
         case 'wrong-proof':
           throw new errors.InvalidGrant('failed jkt verification')
         case 'rotated':
-          ctx.body = await respond(provider, portal, ctx, rotation, scopes, jkt)
+          ctx.body = await respond(provider, services, ctx, rotation, scopes, jkt)
       }
     },
     ['refresh_token', 'scope', 'resource'],
@@ -62,7 +62,7 @@ export function registerRefreshGrant(provider: Provider, portal: Portal): void {
 
 async function respond(
   provider: Provider,
-  portal: Portal,
+  services: Services,
   ctx: KoaContextWithOIDC,
   rotated: Rotated,
   scopes: string[] | null,
@@ -70,11 +70,11 @@ async function respond(
 ): Promise<Record<string, unknown>> {
   const { family, refreshToken } = rotated
   const scope = scopes === null ? family.scope : scopes.join(' ')
-  const { token: accessToken, expiresIn } = mintApplicationToken(portal, rotated, scope, jkt)
+  const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, jkt)
   // Naming `openid` in the request is how an app asks for a new ID token (OpenID Connect Core §12.2 leaves it open), unless
   // its registration does.
   const idScopes = new Set(scopes ?? (family.refreshIdToken ? family.scope.split(' ') : []))
-  const idToken = idScopes.has('openid') ? await freshIdToken(provider, portal, ctx, family, idScopes) : undefined
+  const idToken = idScopes.has('openid') ? await freshIdToken(provider, services, ctx, family, idScopes) : undefined
   return buildTokenResponse(provider, {
     accessToken,
     expiresIn,
@@ -87,13 +87,13 @@ async function respond(
 
 async function freshIdToken(
   provider: Provider,
-  portal: Portal,
+  services: Services,
   ctx: KoaContextWithOIDC,
   family: RotatedFamily,
   scopes: ReadonlySet<string>,
 ): Promise<string | undefined> {
   const grant = await provider.Grant.find(family.id)
-  const account = await findAccountWith(portal)(ctx, family.identityId)
+  const account = await findAccountWith(services)(ctx, family.identityId)
   if (grant === undefined || account === undefined) return undefined
   ctx.oidc.entity('Account', account)
   const source = {

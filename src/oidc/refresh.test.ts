@@ -309,7 +309,7 @@ test('a refresh gives an ID token only to an app that names openid, and it speak
 
 test('an app that is registered for it gets an ID token with every refresh, of the same sign-in and without its nonce', async () => {
   const change = async (refreshIdToken: boolean) =>
-    changeApp(server.portal, (await findApp(server.portal.storage, 'notes')) as AppRow, { refreshIdToken })
+    changeApp(server.services, (await findApp(server.services.storage, 'notes')) as AppRow, { refreshIdToken })
   const claims = JSON.stringify({ id_token: { email: null } })
   await change(true)
   // The first is answered without the library; the others by it, because of what they ask for.
@@ -347,15 +347,15 @@ test('a disabled identity refreshes nothing, from the very next request, and not
   const hers = new Browser(server.url)
   await hers.signIn(grace)
   const tokens = await notes.connect(hers)
-  await disableIdentity(server.portal, id)
+  await disableIdentity(server.services, id)
   assert.equal(await reasonOf(notes, tokens.refresh_token), 'identity_disabled')
   assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
-  await enableIdentity(server.portal, id)
+  await enableIdentity(server.services, id)
   assert.equal(await reasonOf(notes, tokens.refresh_token), 'identity_disabled')
 
   await hers.signIn(grace)
   const anew = await notes.connect(hers)
-  await revokeEverything(server.portal, id)
+  await revokeEverything(server.services, id)
   assert.equal(await reasonOf(notes, anew.refresh_token), 'revoked')
   assert.equal((await notes.userinfo(anew.access_token)).status, 401)
 })
@@ -363,13 +363,13 @@ test('a disabled identity refreshes nothing, from the very next request, and not
 test('a disabled app is told so when it refreshes, and not after it is enabled again', async () => {
   const shelved = await addNotes('shelved')
   const tokens = await shelved.connect(browser)
-  const app = await findApp(server.portal.storage, 'shelved')
+  const app = await findApp(server.services.storage, 'shelved')
   assert.ok(app)
-  await disableApp(server.portal, app)
+  await disableApp(server.services, app)
   assert.equal(await reasonOf(shelved, tokens.refresh_token), 'app_disabled')
   assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
   assert.equal((await problemIn(await shelved.send('/oauth/introspect', { token: 'x' }))).error, 'invalid_client')
-  await enableApp(server.portal, app)
+  await enableApp(server.services, app)
   assert.equal(await reasonOf(shelved, tokens.refresh_token), 'app_disabled')
   await assertLiving(shelved, await shelved.connect(browser))
 })

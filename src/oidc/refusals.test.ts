@@ -26,9 +26,9 @@ before(async () => {
     const secret = await server.addApp('notes', { ...notesApp, redirectUris: [`${CALLBACK}?tenant=s3cret`, CALLBACK] })
     await server.addApp('photos', photosApp)
     await server.addApp('gone', { ...notesApp, name: 'Gone' })
-    const gone = await findApp(server.portal.storage, 'gone')
+    const gone = await findApp(server.services.storage, 'gone')
     assert.ok(gone)
-    await disableApp(server.portal, gone)
+    await disableApp(server.services, gone)
     servers[kind] = server
     notes[kind] = new Client(server.url, 'notes', secret, CALLBACK)
     browsers[kind] = new Browser(server.url)

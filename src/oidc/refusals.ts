@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { redirectFaults, reservedNameFaults } from '../domain/apps/redirect-uris.ts'
 import { saysOlderThan } from '../domain/families/authorization-codes.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { CODE_LIFE } from './adapters/authorization-codes.ts'
 
 /** Characters of a value that a client sent, at most, in a log or an answer. */
@@ -26,14 +26,14 @@ export interface RequestMistake {
 }
 
 /** What the log says about a refused request: the values, and the reason. Never a query, a code, a token or a secret. */
-export function refusalForLog(portal: Portal, ctx: KoaContextWithOIDC, error: Refused): Record<string, unknown> {
+export function refusalForLog(services: Services, ctx: KoaContextWithOIDC, error: Refused): Record<string, unknown> {
   const uri = unregisteredUri(ctx)
   const codeUri = error.error_detail === CODE_URI_MISMATCH ? codeRedirectUriOf(ctx) : null
   return {
     clientId: requestedClientId(ctx) ?? undefined,
     refusal: error.message,
     detail: error.error_detail ?? error.error_description,
-    reason: ctx.state['refusal']?.reason ?? reasonOf(portal, ctx, error)?.reason,
+    reason: ctx.state['refusal']?.reason ?? reasonOf(services, ctx, error)?.reason,
     familyId: ctx.state['familyId'],
     ...(uri === null
       ? {}
@@ -54,11 +54,11 @@ interface Refused extends Error {
  * backslashes). Null where the library's own description says as much. Only for development: elsewhere all refusals of a code,
  * and all of a client's credentials, read the same.
  */
-export function describeForDeveloper(portal: Portal, ctx: KoaContextWithOIDC, error: Refused): string | null {
+export function describeForDeveloper(services: Services, ctx: KoaContextWithOIDC, error: Refused): string | null {
   const uri = unregisteredUri(ctx)
   const words =
     uri === null
-      ? reasonOf(portal, ctx, error)?.words
+      ? reasonOf(services, ctx, error)?.words
       : `${uri.requested} is not registered for ${requestedClientId(ctx)}; registered: ${uri.registered.join(' ') || 'none'}`
   return words === undefined ? null : words.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?').slice(0, 3 * LONGEST)
 }
@@ -145,7 +145,11 @@ function basicUser(header: string | undefined): string | null {
 const CODE_URI_MISMATCH = 'authorization code redirect_uri mismatch'
 
 /** A name for the log, and words for the developer, of each reason that answers do not tell apart. */
-function reasonOf(portal: Portal, ctx: KoaContextWithOIDC, error: Refused): { reason: string; words: string } | null {
+function reasonOf(
+  services: Services,
+  ctx: KoaContextWithOIDC,
+  error: Refused,
+): { reason: string; words: string } | null {
   const id = requestedClientId(ctx)
   switch (error.error_detail) {
     case 'client not found':
@@ -162,7 +166,7 @@ function reasonOf(portal: Portal, ctx: KoaContextWithOIDC, error: Refused): { re
           }
         : { reason: 'secret_missing', words: `${id} has a client_secret, and none was sent` }
     case 'authorization code not found':
-      return saysOlderThan(textOf(ctx.oidc.params?.['code']), CODE_LIFE, portal.clock())
+      return saysOlderThan(textOf(ctx.oidc.params?.['code']), CODE_LIFE, services.clock())
         ? { reason: 'code_expired', words: `the code is older than ${CODE_LIFE} seconds` }
         : { reason: 'code_unknown', words: 'the code is not one that this portal has issued' }
     case 'authorization code is expired':

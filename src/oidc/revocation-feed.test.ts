@@ -54,8 +54,8 @@ async function documentIn(response: Response, on = server): Promise<JWTPayload &
 }
 
 async function endOne(): Promise<string> {
-  const { familyId } = await connect(server.portal, adaId, 'notes')
-  await endFamilies(server.portal, { id: familyId }, 'ended_by_person', home)
+  const { familyId } = await connect(server.services, adaId, 'notes')
+  await endFamilies(server.services, { id: familyId }, 'ended_by_person', home)
   return familyId
 }
 
@@ -106,7 +106,7 @@ test('the feed is announced, and anybody may read it from any site, for a second
 
 test('nothing in the feed says who it is about', async () => {
   const id = await endOne()
-  await changeRoles(server.portal, adaId, ['editor', 'auditor'])
+  await changeRoles(server.services, adaId, ['editor', 'auditor'])
   await until(() => lists(id))
   const text = JSON.stringify(await documentIn(await ask()))
   for (const trace of [adaId, ada.email, 'notes', 'editor', 'auditor', home.address, home.browser]) {
@@ -148,7 +148,7 @@ test('two portals on one database name the same by the same version', async () =
 
 test('a client that waits is answered once a family has ended in another process', async () => {
   const graceId = await server.addIdentity(grace)
-  const { familyId } = await connect(server.portal, graceId, 'notes')
+  const { familyId } = await connect(server.services, graceId, 'notes')
   const env = { DATABASE_URL: database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
   const answered = askForNews(30)
   assert.equal((await gatehouse(['user', 'revoke-all', 'grace'], env)).code, 0)

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { APPLICATION_ALG, signJwt } from '../domain/keys/jwts.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { Revocations } from '../domain/families/revocations.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { isKnownVersion } from './entity-tags.ts'
@@ -20,15 +20,15 @@ const LONGEST_WAIT = 60
  * in them, for everybody to read, like the keys. It names nobody: a family's id is random, and in every token of it.
  */
 export class RevocationFeed {
-  readonly #portal: Portal
+  readonly #services: Services
   readonly #revocations: Revocations
   /** What was signed in this second, by when its news begin: many who waited for the same are told the same. */
   readonly #signed = new Map<number, string>()
   #signedFor = ''
 
-  constructor(portal: Portal) {
-    this.#portal = portal
-    this.#revocations = new Revocations(portal)
+  constructor(services: Services) {
+    this.#services = services
+    this.#revocations = new Revocations(services)
   }
 
   /** Answers whoever waits, and lets nobody wait any more. */
@@ -85,8 +85,8 @@ export class RevocationFeed {
   }
 
   #sign(since: number | null): string {
-    const iat = epochSeconds(this.#portal.clock())
-    const key = this.#portal.keys.signer(APPLICATION_ALG)
+    const iat = epochSeconds(this.#services.clock())
+    const key = this.#services.keys.signer(APPLICATION_ALG)
     const present = `${iat} ${key.kid} ${this.#revocations.version}`
     if (this.#signedFor !== present) this.#signed.clear()
     this.#signedFor = present
@@ -94,7 +94,7 @@ export class RevocationFeed {
     const from = this.#revocations.newsFrom(since)
     const known = this.#signed.get(from)
     if (known !== undefined) return known
-    const claims = { iss: this.#portal.publicUrl, iat, ...this.#revocations.list(from) }
+    const claims = { iss: this.#services.publicUrl, iat, ...this.#revocations.list(from) }
     const document = signJwt(key, 'revocations', claims)
     this.#signed.set(from, document)
     return document

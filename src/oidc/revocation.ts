@@ -1,15 +1,15 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { findApplicationToken } from '../domain/families/application-tokens.ts'
 import { endFamilies } from '../domain/endings/endings.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 
 /**
  * Revokes an application token (RFC 7009 §2.1) for the app that has just been authenticated. Nothing is stored of the token, so
  * its family ends, as with the refresh token. A token of another app, or one that is over, changes nothing and is answered alike.
  */
-export async function revokeApplicationToken(portal: Portal, ctx: KoaContextWithOIDC): Promise<void> {
+export async function revokeApplicationToken(services: Services, ctx: KoaContextWithOIDC): Promise<void> {
   const token = ctx.oidc.params?.['token']
-  const found = typeof token === 'string' ? await findApplicationToken(portal, token) : null
+  const found = typeof token === 'string' ? await findApplicationToken(services, token) : null
   if (found === null || found.claims.client_id !== ctx.oidc.client?.clientId) return
-  await endFamilies(portal, { id: found.family.id }, 'revoked_by_app', ctx.req.place)
+  await endFamilies(services, { id: found.family.id }, 'revoked_by_app', ctx.req.clientInfo)
 }

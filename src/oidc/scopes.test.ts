@@ -73,12 +73,12 @@ test('an app that may not is told what it got, and the log names what it did not
 })
 
 test('an app gets and loses the right with a setting', async () => {
-  const app = async () => (await findApp(server.portal.storage, 'backup')) as AppRow
-  await changeApp(server.portal, await app(), { allowOffline: false })
+  const app = async () => (await findApp(server.services.storage, 'backup')) as AppRow
+  await changeApp(server.services, await app(), { allowOffline: false })
   assert.equal((await backup.connect(browser, { scope: OFFLINE })).scope, 'openid')
-  await changeApp(server.portal, await app(), { allowOffline: true })
+  await changeApp(server.services, await app(), { allowOffline: true })
   assert.equal((await backup.connect(browser, { scope: OFFLINE })).scope, OFFLINE)
-  await assert.rejects(changeApp(server.portal, await app(), { scope: 'openid' }), /--offline needs offline_access/)
+  await assert.rejects(changeApp(server.services, await app(), { scope: 'openid' }), /--offline needs offline_access/)
 })
 
 test('an app that asks for no scope learns who signed in', async () => {

@@ -39,10 +39,10 @@ before(async () => {
   database = await createDatabase()
   const first = await openPortal()
   portals = [first, await openPortal()]
-  const { portal } = first.app
-  await addIdentity(portal, ada)
-  const { secret } = await registerApp(portal, 'notes', notesApp)
-  const rsa = await registerApp(portal, 'legacy', { ...notesApp, name: 'Legacy', idTokenAlg: 'ES256' })
+  const { services } = first.app
+  await addIdentity(services, ada)
+  const { secret } = await registerApp(services, 'notes', notesApp)
+  const rsa = await registerApp(services, 'legacy', { ...notesApp, name: 'Legacy', idTokenAlg: 'ES256' })
   notes = new Client(first.url, 'notes', secret, CALLBACK)
   legacy = new Client(first.url, 'legacy', rsa.secret, CALLBACK)
   browser = new Browser(first.url)
@@ -106,7 +106,7 @@ test('portals on one database publish the same keys, also after a restart', asyn
 test('keys rotate without one refused token, at any API, whatever moment it fetched its keys', async () => {
   const [first] = portals
   const before = await publishedKeys()
-  await first.app.portal.keys.rotate()
+  await first.app.services.keys.rotate()
   await everyPortalFollows()
 
   const next = await publishedKeys()
@@ -149,7 +149,7 @@ test('keys rotate without one refused token, at any API, whatever moment it fetc
 })
 
 test('after a rotation ID tokens are signed with the new keys too, of either kind', async () => {
-  await portals[0].app.portal.keys.rotate()
+  await portals[0].app.services.keys.rotate()
   await everyPortalFollows()
   clock.advance(901)
   await everyPortalFollows()
@@ -162,27 +162,27 @@ test('after a rotation ID tokens are signed with the new keys too, of either kin
     const { id_token: idToken } = await client.connect(browser)
     const header = decodeProtectedHeader(idToken)
     assert.equal(header.alg, alg)
-    assert.equal(header.kid, portals[0].app.portal.keys.signer(alg).kid)
+    assert.equal(header.kid, portals[0].app.services.keys.signer(alg).kid)
     assert.ok(keys.some(({ kid }) => kid === header.kid))
   }
 })
 
 test('the portal that has not followed yet still knows a token the other has signed', async () => {
-  await portals[0].app.portal.keys.rotate()
+  await portals[0].app.services.keys.rotate()
   await everyPortalFollows()
   clock.advance(901)
   await portals[0].app.protocol.followKeys()
   const { access_token: token } = await notes.connect(browser)
-  assert.equal(await findApplicationToken(portals[1].app.portal, token), null)
+  assert.equal(await findApplicationToken(portals[1].app.services, token), null)
   // As if it had the same address: two portals on one machine are two issuers.
-  const follower = { ...portals[1].app.portal, publicUrl: portals[0].url }
+  const follower = { ...portals[1].app.services, publicUrl: portals[0].url }
   assert.notEqual(await findApplicationToken(follower, token), null)
 })
 
 test('an app signs somebody out with an ID token of a key that is gone, and with nothing that looks like one', async () => {
   const [{ app }, other] = portals
   const hints = [(await notes.connect(browser)).id_token, (await legacy.connect(browser)).id_token]
-  await app.portal.keys.rotate()
+  await app.services.keys.rotate()
   clock.advance(2 * 3600)
   await everyPortalFollows()
   await everyPortalFollows()
@@ -193,7 +193,7 @@ test('an app signs somebody out with an ID token of a key that is gone, and with
     const [header, payload, signature] = hint.split('.') as [string, string, string]
     assert.equal(published.includes(decodeProtectedHeader(hint).kid as string), false)
     for (const { app: portal } of [portals[0], other, again])
-      assert.ok(portal.portal.keys.remembered().some(({ kid }) => kid === decodeProtectedHeader(hint).kid))
+      assert.ok(portal.services.keys.remembered().some(({ kid }) => kid === decodeProtectedHeader(hint).kid))
 
     const logout = async (shown: string) =>
       browser.get(`/oauth/logout?${new URLSearchParams({ id_token_hint: shown })}`)
@@ -225,7 +225,7 @@ test('what a revoked key has signed is refused everywhere, once a portal has rea
   const feed = async () => decodeJwt(await (await fetch(`${portals[0].url}/oauth/revocations`)).text())
   // Another process revokes it, and that of the ID token, if it is another one.
   for (const each of new Set([kid, decodeProtectedHeader(tokens.id_token).kid]))
-    await portals[1].app.portal.keys.revoke(each as string, 'root')
+    await portals[1].app.services.keys.revoke(each as string, 'root')
   await app.protocol.followKeys()
 
   assert.equal(kidsIn(await publishedKeys()).includes(kid as string), false)
@@ -243,7 +243,7 @@ test('what a revoked key has signed is refused everywhere, once a portal has rea
 })
 
 test('the private halves are not in the database', async () => {
-  const { rows } = await portals[0].app.portal.storage.pool.query('SELECT * FROM signing_keys')
+  const { rows } = await portals[0].app.services.storage.pool.query('SELECT * FROM signing_keys')
   assert.ok(rows.length > 0)
   for (const row of rows) {
     assert.equal(/PRIVATE|"d"/.test(JSON.stringify(row)), false)
@@ -255,7 +255,7 @@ test('a client that has the published keys is sent them again once there are oth
   const ask = (tag: string) => fetch(`${url}/oauth/jwks`, { headers: { 'if-none-match': tag } })
   const tag = (await fetch(`${url}/oauth/jwks`)).headers.get('etag') as string
   assert.equal((await ask(tag)).status, 304)
-  const added = await app.portal.keys.rotate()
+  const added = await app.services.keys.rotate()
   await everyPortalFollows()
   const answer = await ask(tag)
   assert.equal(answer.status, 200)

@@ -66,7 +66,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
       /** The causes of the ends of these families; null for one that lives. */
       async function endsOf(...tokens: Tokens[]): Promise<(string | null)[]> {
-        const rows = await Promise.all(tokens.map((each) => familyRow(server.portal, { familyId: familyOf(each) })))
+        const rows = await Promise.all(tokens.map((each) => familyRow(server.services, { familyId: familyOf(each) })))
         return rows.map(({ endCause }) => endCause)
       }
 
@@ -108,9 +108,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
           const { url: reached } = await browser.follow(await browser.get(url.href))
           const tokens = await oauth.authorizationCodeGrant(config, new URL(reached), { pkceCodeVerifier: verifier })
           const sessionId = (
-            await familyRow(server.portal, { familyId: claimsOf(tokens.access_token)['fam'] as string })
+            await familyRow(server.services, { familyId: claimsOf(tokens.access_token)['fam'] as string })
           ).identitySessionId
-          const { rows } = await server.portal.storage.pool.query<{ count: number }>(
+          const { rows } = await server.services.storage.pool.query<{ count: number }>(
             'SELECT count(*)::int AS count FROM families WHERE identity_session_id = $1 AND ended_at IS NULL',
             [sessionId],
           )
@@ -129,7 +129,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         const third = await renew()
         assert.deepEqual(await endsOf(first, second, third), ['replaced', null, null])
 
-        const { pool } = server.portal.storage
+        const { pool } = server.services.storage
         const events = await pool.query(
           'SELECT kind, cause, identity_id, client_id, browser, address, actor FROM audit_events WHERE family_id = $1 ORDER BY id',
           [familyOf(first)],
@@ -217,7 +217,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
           renewals.push(await renew(listener))
           clock.advance(TOKEN)
         }
-        const { pool } = server.portal.storage
+        const { pool } = server.services.storage
         const told = async () => {
           const { rows } = await pool.query<{ sid: string; cause: string }>(
             'SELECT sid, cause FROM notices WHERE family_id = ANY ($1) ORDER BY array_position($1, family_id)',
@@ -246,7 +246,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         const answers = await Promise.all(codes.map(async (code) => notes.exchange(code)))
         const tokens = await Promise.all(answers.map(tokensIn))
         assert.deepEqual(await endsOf(before, ...tokens), ['replaced', null, null])
-        const { rows } = await server.portal.storage.pool.query(
+        const { rows } = await server.services.storage.pool.query(
           "SELECT FROM audit_events WHERE family_id = $1 AND kind = 'family_ended'",
           [familyOf(before)],
         )
@@ -257,7 +257,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         const before = await renew()
         clock.advance(TOKEN)
         const code = await notes.code(browser, silently)
-        const { pool } = server.portal.storage
+        const { pool } = server.services.storage
         let exchanging: Promise<Response> | undefined
         let refreshed: Response | undefined
         await transaction(pool, async (db) => {
@@ -277,7 +277,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       test('a family that is being refreshed or ended at that moment stays, and the renewal does not wait', async () => {
         const before = await renew()
         clock.advance(TOKEN)
-        const tokens = await transaction(server.portal.storage.pool, async (db) => {
+        const tokens = await transaction(server.services.storage.pool, async (db) => {
           await db.query('SELECT FROM families WHERE id = $1 FOR NO KEY UPDATE', [familyOf(before)])
           return renew()
         })
@@ -287,7 +287,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       test('a refresh that waits for a replacement is refused, and nothing is forked', async () => {
         const before = await renew()
         clock.advance(TOKEN)
-        const row = await familyRow(server.portal, { familyId: familyOf(before) })
+        const row = await familyRow(server.services, { familyId: familyOf(before) })
         const later = new Date(clock().getTime() + 60_000)
         const next: NewFamily = {
           ...row,
@@ -300,13 +300,13 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
           defaultTokenSeconds: TOKEN,
         }
         let refreshing: Promise<Response> | undefined
-        await transaction(server.portal.storage.pool, async (db) => {
+        await transaction(server.services.storage.pool, async (db) => {
           assert.deepEqual(await insertFamily(db, next, clock()), [row.id])
           refreshing = notes.refresh(before.refresh_token)
           await waitForWaiting()
         })
         assert.deepEqual(await reasonOf((await refreshing) as Response), [400, 'invalid_grant', 'revoked'])
-        const { generation, endCause } = await familyRow(server.portal, { familyId: row.id })
+        const { generation, endCause } = await familyRow(server.services, { familyId: row.id })
         assert.deepEqual([generation, endCause], [0, 'replaced'])
       })
 
@@ -314,7 +314,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       async function waitForWaiting(): Promise<void> {
         const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
         for (let tries = 0; tries < 200; tries++) {
-          const { rows } = await server.portal.storage.pool.query(waiting)
+          const { rows } = await server.services.storage.pool.query(waiting)
           if (rows.length > 0) return
           await sleep(25)
         }

@@ -49,14 +49,14 @@ after(async () => {
   await server.close()
 })
 beforeEach(async () => {
-  await server.portal.storage.pool.query('DELETE FROM notices')
+  await server.services.storage.pool.query('DELETE FROM notices')
   browser = new Browser(server.url)
   await browser.signIn(ada)
 })
 
 /** What apps are told: who, of how many families, and why. */
 async function told(): Promise<[string, number, string][]> {
-  const { rows } = await server.portal.storage.pool.query<{ clientId: string; count: number; cause: string }>(
+  const { rows } = await server.services.storage.pool.query<{ clientId: string; count: number; cause: string }>(
     `SELECT client_id AS "clientId", count(*)::int AS count, cause FROM notices WHERE kind = 'logout'
      GROUP BY client_id, cause ORDER BY client_id`,
   )

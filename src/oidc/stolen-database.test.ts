@@ -48,7 +48,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
   /** Every value of every row, as a thief reads it: bytes in all their spellings, and whatever is inside of JSON. */
   async function dump(): Promise<string> {
-    const { pool } = server.portal.storage
+    const { pool } = server.services.storage
     const tables = await pool.query(`SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`)
     const values: unknown[] = []
     for (const { table_name: table } of tables.rows) {
@@ -146,8 +146,12 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     ])
     for (const outcome of outcomes) assert.ok([400, 401].includes(outcome.status), `${word}: ${outcome.status}`)
     assert.equal((await notes.introspect(word))['active'], false, word)
-    const { portal } = server
-    assert.equal(await useRecoveryCodeIn(portal.storage.pool, portal, adasId, word.replaceAll('-', '')), false, word)
+    const { services } = server
+    assert.equal(
+      await useRecoveryCodeIn(services.storage.pool, services, adasId, word.replaceAll('-', '')),
+      false,
+      word,
+    )
 
     const cookie = ['identity', 'protocol', 'interaction']
       .map((name) => `${name}=${word}; ${name}.sig=${word}`)

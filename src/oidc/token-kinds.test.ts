@@ -29,7 +29,7 @@ after(() => server.close())
 
 /** What a key of the portal signs. */
 function sign(kind: JwtKind, claims: object, alg: SigningAlg = 'ES256'): string {
-  return signJwt(server.portal.keys.signer(alg), kind, claims)
+  return signJwt(server.services.keys.signer(alg), kind, claims)
 }
 
 function idClaims(change: object): object {

@@ -154,14 +154,14 @@ test('a code does not outlive the sign-in it came from', async () => {
 
 test('a code does not outlive the app being disabled', async () => {
   const code = await papers.code(browser)
-  const app = await findApp(server.portal.storage, 'papers')
+  const app = await findApp(server.services.storage, 'papers')
   assert.ok(app)
-  await disableApp(server.portal, app)
+  await disableApp(server.services, app)
   assert.deepEqual((await problemIn(await papers.exchange(code))).error, 'invalid_client')
   const page = await browser.get(papers.authorizeUrl())
   assert.equal(page.status, 400)
   assert.deepEqual(answerIn(page, CALLBACK), {})
-  await enableApp(server.portal, app)
+  await enableApp(server.services, app)
   assert.ok(await papers.code(browser))
 })
 
@@ -202,9 +202,9 @@ test('a secret belongs in one place: not twice, not in the address, not nowhere'
 })
 
 test('a new secret works at once, and the one before for a day more', async () => {
-  const app = await findApp(server.portal.storage, 'papers')
+  const app = await findApp(server.services.storage, 'papers')
   assert.ok(app)
-  const renewed = new Client(server.url, 'papers', await rotateSecret(server.portal, app), CALLBACK)
+  const renewed = new Client(server.url, 'papers', await rotateSecret(server.services, app), CALLBACK)
   await renewed.connect(browser)
   await papers.connect(browser)
   clock.advance(24 * 3600 + 1)

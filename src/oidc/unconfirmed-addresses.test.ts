@@ -124,7 +124,7 @@ test('somebody who signs out while they are asked signs in again, and is asked a
 test('what is connected already goes on', async () => {
   await confirmElsewhere()
   const { refresh_token: refreshToken } = await notes.connect(browser)
-  await server.portal.storage.pool.query('UPDATE identities SET email_verified = false WHERE username = $1', [
+  await server.services.storage.pool.query('UPDATE identities SET email_verified = false WHERE username = $1', [
     person.username,
   ])
   const { refresh_token: next } = await tokensIn(await notes.refresh(refreshToken))

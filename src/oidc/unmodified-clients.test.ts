@@ -140,7 +140,7 @@ for (const [library, open] of Object.entries(LIBRARIES)) {
       })
       await Promise.all([ahead, ...together])
     }
-    const family = await familyRow(server.portal, { familyId: claimsOf(tokens.access_token)['fam'] as string })
+    const family = await familyRow(server.services, { familyId: claimsOf(tokens.access_token)['fam'] as string })
     assert.equal(family.endedAt, null)
     assert.ok(family.generation >= ROUNDS, `${family.generation} rotations`)
     await app.refresh()

@@ -1,17 +1,21 @@
 import { endFamilies } from '../domain/endings/endings.ts'
-import type { Place } from '../domain/client-info.ts'
-import type { Portal } from '../domain/services.ts'
+import type { ClientInfo } from '../domain/client-info.ts'
+import type { Services } from '../domain/services.ts'
 
 const KIND = 'Withdrawn'
 /** How long a code may still be in an exchange after it was seen twice (seconds). */
-const CODE_LIFE = 120
+const REPLAY_MEMORY = 120
 
 /** A code was shown twice: the family it opened ends, and one it is just about to open will not stand (RFC 6749 §4.1.2). */
-export async function withdrawFamily(portal: Portal, familyId: string, place: Place | null): Promise<void> {
-  await portal.storage.handshakes.put(KIND, familyId, {}, CODE_LIFE)
-  await endFamilies(portal, { id: familyId }, 'code_reuse', place)
+export async function withdrawFamily(
+  services: Services,
+  familyId: string,
+  clientInfo: ClientInfo | null,
+): Promise<void> {
+  await services.storage.protocolRecords.put(KIND, familyId, {}, REPLAY_MEMORY)
+  await endFamilies(services, { id: familyId }, 'code_reuse', clientInfo)
 }
 
-export async function isWithdrawn(portal: Portal, familyId: string): Promise<boolean> {
-  return (await portal.storage.handshakes.find(KIND, familyId)) !== null
+export async function isWithdrawn(services: Services, familyId: string): Promise<boolean> {
+  return (await services.storage.protocolRecords.find(KIND, familyId)) !== null
 }

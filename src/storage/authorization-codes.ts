@@ -1,6 +1,6 @@
 import { type AppProof, provesApp } from './apps.ts'
 import { OPENING, ownSeconds, REPLACED } from './families.ts'
-import { type Handshakes, keyOf } from './protocol-records.ts'
+import { type ProtocolRecords, keyOf } from './protocol-records.ts'
 import type { Queryable } from './postgres.ts'
 
 /** The kind of handshake that an authorization code is. */
@@ -68,7 +68,7 @@ export function postgresCodes(db: Queryable): Codes {
 }
 
 /** With codes in Redis: everything is checked before the compare-and-set there, and once more by the statement that opens the family. */
-export function redisCodes(db: Queryable, handshakes: Handshakes): Codes {
+export function redisCodes(db: Queryable, handshakes: ProtocolRecords): Codes {
   return {
     opensLater: true,
     async redeem(redemption, now) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../main/services.ts'
-import type { Portal } from '../domain/services.ts'
+import { openServices } from '../main/services.ts'
+import type { Services } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
 import { createDatabase, type TestDatabase } from '../testing/portal/databases.ts'
 import { standBefore } from '../testing/network/outage.ts'
@@ -12,13 +12,13 @@ import type { Counters } from './counters.ts'
 for (const kind of ['postgres', 'pgbouncer', 'postgres+redis'] as const) {
   describe(`counters in ${kind}`, () => {
     let database: TestDatabase
-    let portals: Portal[]
+    let portals: Services[]
     let here: Counters
     let there: Counters
 
     before(async () => {
       database = await createDatabase(kind)
-      const open = () => createPortal(testConfig(database), createLogger('silent'))
+      const open = () => openServices(testConfig(database), createLogger('silent'))
       portals = [await open(), await open()]
       ;[here, there] = portals.map(({ storage }) => storage.counters) as [Counters, Counters]
       await Promise.all(portals.map(({ storage }) => storage.ping()))
@@ -72,7 +72,7 @@ for (const kind of ['postgres', 'pgbouncer', 'postgres+redis'] as const) {
       await here.add('past', 1)
       while ((await here.read('past')) !== 0) await sleep(20)
       await here.prune(1000)
-      const { rows } = await (portals[0] as Portal).storage.pool.query<{ key: string }>('SELECT key FROM counters')
+      const { rows } = await (portals[0] as Services).storage.pool.query<{ key: string }>('SELECT key FROM counters')
       assert.equal(
         rows.some(({ key }) => key === 'past'),
         false,
@@ -89,10 +89,10 @@ for (const [what, hangs] of [
   test(`while Redis ${what} a process counts for itself, mostly without asking it, and afterwards with the others again`, async () => {
     const database = await createDatabase('postgres+redis')
     const redis = await standBefore(database.redisUrl as string)
-    const portal = await createPortal(testConfig({ ...database, redisUrl: redis.url }), createLogger('silent'))
-    const { counters } = portal.storage
+    const services = await openServices(testConfig({ ...database, redisUrl: redis.url }), createLogger('silent'))
+    const { counters } = services.storage
     try {
-      await portal.storage.ping()
+      await services.storage.ping()
       await counters.add('name', 60)
       await counters.add('name', 60)
       if (hangs) redis.hang()
@@ -112,7 +112,7 @@ for (const [what, hangs] of [
       for (let turn = 0; turn < 100 && !(await shared()); turn++) await sleep(50)
       assert.equal(await shared(), true)
     } finally {
-      await portal.storage.close()
+      await services.storage.close()
       await redis.close()
       await database.drop()
     }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../main/services.ts'
+import { openServices } from '../main/services.ts'
 import { readConfig } from '../config.ts'
 import { createApp } from '../domain/apps/apps.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { type Connection, connect, refresh, successorIn } from '../testing/portal/connections.ts'
@@ -20,17 +20,17 @@ const ROUNDS = 25
 const LANES = 5
 
 let folder: TemporaryFolder
-let portal: Portal
+let services: Services
 
 // On a server of its own: a long transaction anywhere on a server, and other tests have some, holds up the cleaning of
 // pages everywhere on it, and with it HOT updates.
 before(async () => {
   folder = await makeTemporaryFolder('families')
   const config = readConfig({ NODE_ENV: 'test', GATEHOUSE_SECRET: TEST_SECRET, DATA_DIR: folder.path })
-  portal = await createPortal(config, createLogger('silent'))
+  services = await openServices(config, createLogger('silent'))
 })
 after(async () => {
-  await portal.storage.close()
+  await services.storage.close()
   await folder.remove()
 })
 
@@ -43,16 +43,16 @@ interface Growth {
 }
 
 test('a thousand rotations are HOT updates: no index gets an entry, and the table hardly a page', async () => {
-  const adaId = await addIdentity(portal, ada)
-  await createApp(portal, 'notes', notesApp)
+  const adaId = await addIdentity(services, ada)
+  await createApp(services, 'notes', notesApp)
   const people = peopleOf(CROWD)
-  await addPeople(portal.storage.pool, people, portal.clock())
+  await addPeople(services.storage.pool, people, services.clock())
   // Among others, as in life: ten transactions at once on one page find no room there, nor anything they may clean up yet.
   const families: Connection[] = []
   for (let from = 0; from < CROWD; from += CROWD / FAMILIES) {
     const crowd = { families: { from, count: CROWD / FAMILIES }, people, clientIds: ['notes'], endedPercent: 30 }
-    await addFamilies(portal.storage.pool, crowd, portal.clock())
-    families.push(await connect(portal, adaId, 'notes'))
+    await addFamilies(services.storage.pool, crowd, services.clock())
+    families.push(await connect(services, adaId, 'notes'))
   }
 
   const before = await measure(0)
@@ -60,7 +60,7 @@ test('a thousand rotations are HOT updates: no index gets an entry, and the tabl
   const lanes = Array.from({ length: LANES }, async (_, lane) => {
     for (let round = 0; round < ROUNDS; round++) {
       for (const family of families.filter((_, index) => index % LANES === lane)) {
-        family.refreshToken = successorIn(await refresh(portal, family))
+        family.refreshToken = successorIn(await refresh(services, family))
       }
     }
   })
@@ -78,7 +78,7 @@ test('a thousand rotations are HOT updates: no index gets an entry, and the tabl
 /** What the table has grown by; the server counts late, so this waits until it has counted so many updates. */
 async function measure(expectedUpdates: number): Promise<Growth> {
   for (let tries = 0; ; tries++) {
-    const counted = await portal.storage.pool.query<{ updates: number; hot: number; table: number }>(
+    const counted = await services.storage.pool.query<{ updates: number; hot: number; table: number }>(
       `SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot, (pg_relation_size(relid) / 8192)::int AS table
        FROM pg_stat_user_tables WHERE relname = 'families'`,
     )
@@ -87,7 +87,7 @@ async function measure(expectedUpdates: number): Promise<Growth> {
       await sleep(25)
       continue
     }
-    const sizes = await portal.storage.pool.query<{ name: string; pages: number }>(
+    const sizes = await services.storage.pool.query<{ name: string; pages: number }>(
       `SELECT indexrelname AS name, (pg_relation_size(indexrelid) / 8192)::int AS pages FROM pg_stat_user_indexes WHERE relname = 'families'`,
     )
     return { ...found, indexes: Object.fromEntries(sizes.rows.map(({ name, pages }) => [name, pages])) }

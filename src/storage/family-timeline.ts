@@ -1,7 +1,7 @@
 import type { Queryable } from './postgres.ts'
 
 /** What happened to a family beside its rotations, as often as it did; the place and the generation are of the last time. */
-export interface LedgerRow {
+export interface TimelineRow {
   kind: string
   count: number
   firstAt: Date
@@ -12,10 +12,10 @@ export interface LedgerRow {
   address: string
 }
 
-export type NewLedgerRow = LedgerRow & { familyId: string }
+export type NewTimelineRow = TimelineRow & { familyId: string }
 
 /** Adds to what has been counted of this kind. Nothing happens when the family is there no more. */
-export async function upsertLedgerEntry(db: Queryable, entry: NewLedgerRow): Promise<void> {
+export async function upsertTimelineRow(db: Queryable, entry: NewTimelineRow): Promise<void> {
   await db.query({
     name: 'ledger-upsert',
     text: `INSERT INTO ledger_entries AS e (family_id, kind, count, first_at, last_at, generation, browser, address)
@@ -35,8 +35,8 @@ export async function upsertLedgerEntry(db: Queryable, entry: NewLedgerRow): Pro
   })
 }
 
-export async function listLedgerEntries(db: Queryable, familyId: string): Promise<LedgerRow[]> {
-  const result = await db.query<LedgerRow>(
+export async function listTimelineRows(db: Queryable, familyId: string): Promise<TimelineRow[]> {
+  const result = await db.query<TimelineRow>(
     `SELECT kind, count, first_at AS "firstAt", last_at AS "lastAt", generation, browser, address
      FROM ledger_entries WHERE family_id = $1 ORDER BY first_at, kind`,
     [familyId],

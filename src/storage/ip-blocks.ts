@@ -1,6 +1,6 @@
 import type { Queryable } from './postgres.ts'
 
-export interface SuspensionRow {
+export interface IpBlockRow {
   /** An IPv4 address, or the /64 of an IPv6 address. */
   address: string
   since: Date
@@ -9,10 +9,7 @@ export interface SuspensionRow {
 }
 
 /** False when the address was suspended already. */
-export async function insertSuspension(
-  db: Queryable,
-  { address, since, until, failures }: SuspensionRow,
-): Promise<boolean> {
+export async function insertIpBlock(db: Queryable, { address, since, until, failures }: IpBlockRow): Promise<boolean> {
   const result = await db.query({
     name: 'suspension-insert',
     text: `INSERT INTO suspensions (address, since, until, failures) VALUES ($1, $2, $3, $4)
@@ -24,8 +21,8 @@ export async function insertSuspension(
 }
 
 /** Asked before every guess, so it is a named statement. */
-export async function findSuspension(db: Queryable, address: string, now: Date): Promise<SuspensionRow | null> {
-  const result = await db.query<SuspensionRow>({
+export async function findIpBlock(db: Queryable, address: string, now: Date): Promise<IpBlockRow | null> {
+  const result = await db.query<IpBlockRow>({
     name: 'suspension-find',
     text: 'SELECT address, since, until, failures FROM suspensions WHERE address = $1 AND until > $2',
     values: [address, now],
@@ -33,8 +30,8 @@ export async function findSuspension(db: Queryable, address: string, now: Date):
   return result.rows[0] ?? null
 }
 
-export async function listSuspensions(db: Queryable, now: Date): Promise<SuspensionRow[]> {
-  const result = await db.query<SuspensionRow>(
+export async function listIpBlocks(db: Queryable, now: Date): Promise<IpBlockRow[]> {
+  const result = await db.query<IpBlockRow>(
     'SELECT address, since, until, failures FROM suspensions WHERE until > $1 ORDER BY since, address',
     [now],
   )
@@ -42,13 +39,13 @@ export async function listSuspensions(db: Queryable, now: Date): Promise<Suspens
 }
 
 /** False when the address was not suspended. */
-export async function deleteSuspension(db: Queryable, address: string, now: Date): Promise<boolean> {
+export async function deleteIpBlock(db: Queryable, address: string, now: Date): Promise<boolean> {
   const result = await db.query('DELETE FROM suspensions WHERE address = $1 AND until > $2', [address, now])
   return result.rowCount === 1
 }
 
 /** Deletes up to `limit` of those that are over and says how many. */
-export async function deletePastSuspensions(db: Queryable, now: Date, limit: number): Promise<number> {
+export async function deletePastIpBlocks(db: Queryable, now: Date, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM suspensions WHERE address = ANY (
        ARRAY(SELECT address FROM suspensions WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED))`,

@@ -1,15 +1,15 @@
-import type { Notice as NoticeRow } from './client/client.ts'
+import type { Notice as NotificationRow } from './client/client.ts'
 import type { Queryable } from './postgres.ts'
 import type { Storage } from './storage.ts'
 
-export type { NoticeRow }
+export type { NotificationRow }
 
-export type NewNotice = Pick<
-  NoticeRow,
+export type NewNotification = Pick<
+  NotificationRow,
   'id' | 'kind' | 'clientId' | 'familyId' | 'identityId' | 'sid' | 'cause' | 'happenedAt'
 >
 
-export interface NoticeAttempt {
+export interface DeliveryAttempt {
   at: Date
   /** How many there have been, with this one. */
   attempts: number
@@ -17,19 +17,19 @@ export interface NoticeAttempt {
   problem: string | null
 }
 
-export const NOTICE_STATES = ['waiting', 'confirmed', 'given-up'] as const
-export type NoticeState = (typeof NOTICE_STATES)[number]
+export const NOTIFICATION_STATES = ['waiting', 'confirmed', 'given-up'] as const
+export type NotificationState = (typeof NOTIFICATION_STATES)[number]
 
 /** Which notices; what is left out does not matter. */
-export interface NoticeChoice {
+export interface NotificationChoice {
   clientId?: string | undefined
   familyId?: string | undefined
-  state?: NoticeState | undefined
+  state?: NotificationState | undefined
 }
 
-export async function insertNotices(db: Queryable, notices: NewNotice[]): Promise<void> {
+export async function insertNotifications(db: Queryable, notices: NewNotification[]): Promise<void> {
   if (notices.length === 0) return
-  const column = (name: keyof NewNotice) => notices.map((notice) => notice[name])
+  const column = (name: keyof NewNotification) => notices.map((notice) => notice[name])
   await db.query({
     name: 'notices-insert',
     text: `INSERT INTO notices (id, kind, client_id, family_id, identity_id, sid, cause, happened_at)
@@ -47,8 +47,8 @@ export async function insertNotices(db: Queryable, notices: NewNotice[]): Promis
   })
 }
 
-export async function findNotice(db: Queryable, id: string): Promise<NoticeRow | null> {
-  const result = await db.query<NoticeRow>({
+export async function findNotification(db: Queryable, id: string): Promise<NotificationRow | null> {
+  const result = await db.query<NotificationRow>({
     name: 'notice-find',
     text: `SELECT ${COLUMNS} FROM notices WHERE id = $1`,
     values: [id],
@@ -57,11 +57,11 @@ export async function findNotice(db: Queryable, id: string): Promise<NoticeRow |
 }
 
 /** The newest, `limit` at most. */
-export async function listNotices(
+export async function listNotifications(
   { prisma }: Storage,
-  { clientId, familyId, state }: NoticeChoice,
+  { clientId, familyId, state }: NotificationChoice,
   limit: number,
-): Promise<NoticeRow[]> {
+): Promise<NotificationRow[]> {
   return (await prisma()).notice.findMany({
     // Prisma reads undefined as no condition.
     where: { clientId, familyId, ...(state && IN_STATE[state]) },
@@ -74,11 +74,11 @@ const IN_STATE = {
   waiting: { confirmedAt: null, givenUpAt: null },
   confirmed: { confirmedAt: { not: null } },
   'given-up': { confirmedAt: null, givenUpAt: { not: null } },
-} satisfies Record<NoticeState, object>
+} satisfies Record<NotificationState, object>
 
 /** What apps were told of the end of these families; of each, the logout first. */
-export async function listNoticesOfEnds(db: Queryable, familyIds: string[]): Promise<NoticeRow[]> {
-  const result = await db.query<NoticeRow>({
+export async function listNotificationsOfEnds(db: Queryable, familyIds: string[]): Promise<NotificationRow[]> {
+  const result = await db.query<NotificationRow>({
     name: 'notices-of-ends',
     text: `SELECT ${COLUMNS} FROM notices WHERE family_id = ANY ($1::uuid[]) AND kind IN ('logout', 'session-revoked') ORDER BY kind`,
     values: [familyIds],
@@ -86,10 +86,10 @@ export async function listNoticesOfEnds(db: Queryable, familyIds: string[]): Pro
   return result.rows
 }
 
-export async function updateAttempt(
+export async function updateDeliveryAttempt(
   db: Queryable,
   id: string,
-  { at, attempts, problem }: NoticeAttempt,
+  { at, attempts, problem }: DeliveryAttempt,
 ): Promise<void> {
   await db.query({
     name: 'notice-update-attempt',
@@ -102,10 +102,10 @@ export async function updateAttempt(
  * Notes the last attempt: confirmed when it had no problem, else given up. False when that is so already, and when whoever
  * it is about has been erased; an erasure that is going on is waited for.
  */
-export async function settle(
+export async function settleNotification(
   db: Queryable,
-  { id, identityId }: Pick<NoticeRow, 'id' | 'identityId'>,
-  { at, attempts, problem }: NoticeAttempt,
+  { id, identityId }: Pick<NotificationRow, 'id' | 'identityId'>,
+  { at, attempts, problem }: DeliveryAttempt,
 ): Promise<boolean> {
   const result = await db.query({
     name: 'notice-settle',
@@ -120,7 +120,7 @@ export async function settle(
 }
 
 /** Deletes a notice about somebody who has been erased. */
-export async function deleteErased(db: Queryable, id: string): Promise<void> {
+export async function deleteErasedNotification(db: Queryable, id: string): Promise<void> {
   await db.query(
     `DELETE FROM notices WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM identities WHERE identities.id = identity_id)`,
     [id],
@@ -128,14 +128,14 @@ export async function deleteErased(db: Queryable, id: string): Promise<void> {
 }
 
 /** Takes back that these were given up, `limit` of them at most. @returns them, in the order in which they happened */
-export async function reopenNotices(
+export async function reopenNotifications(
   db: Queryable,
   choice: { ids: string[] } | { clientId: string },
   limit: number,
-): Promise<Pick<NoticeRow, 'id' | 'clientId' | 'kind'>[]> {
+): Promise<Pick<NotificationRow, 'id' | 'clientId' | 'kind'>[]> {
   const [condition, value] =
     'ids' in choice ? ['id = ANY ($1::uuid[])', choice.ids] : ['client_id = $1', choice.clientId]
-  const result = await db.query<Pick<NoticeRow, 'id' | 'clientId' | 'kind' | 'happenedAt'>>(
+  const result = await db.query<Pick<NotificationRow, 'id' | 'clientId' | 'kind' | 'happenedAt'>>(
     `UPDATE notices SET given_up_at = NULL, attempts = 0, problem = NULL WHERE id = ANY (ARRAY(
        SELECT id FROM notices WHERE ${condition} AND confirmed_at IS NULL AND given_up_at IS NOT NULL
        ORDER BY happened_at, id LIMIT $2 FOR UPDATE SKIP LOCKED))
@@ -146,7 +146,7 @@ export async function reopenNotices(
 }
 
 /** Deletes up to `limit` that happened before then and are over, and says how many. */
-export async function deletePastNotices(db: Queryable, before: Date, limit: number): Promise<number> {
+export async function deletePastNotifications(db: Queryable, before: Date, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM notices WHERE id = ANY (ARRAY(
        SELECT id FROM notices WHERE happened_at < $1 AND ${IS_OVER} ORDER BY happened_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
@@ -156,7 +156,7 @@ export async function deletePastNotices(db: Queryable, before: Date, limit: numb
 }
 
 /** Deletes up to `limit` that are over and about a family of this identity, and says how many. */
-export async function deleteNoticesOf(db: Queryable, identityId: string, limit: number): Promise<number> {
+export async function deleteNotificationsOf(db: Queryable, identityId: string, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM notices WHERE id = ANY (ARRAY(
        SELECT notices.id FROM families JOIN notices ON notices.family_id = families.id

@@ -6,15 +6,15 @@ import { createClock, type TestClock } from '../testing/portal/clock.ts'
 import { createDatabase, type TestDatabase } from '../testing/portal/databases.ts'
 import { testConfig } from '../testing/portal/open-portal.ts'
 import { serviceAddress } from '../testing/services/addresses.ts'
-import { type Handshakes, postgresHandshakes, redisHandshakes } from './protocol-records.ts'
+import { type ProtocolRecords, postgresProtocolRecords, redisProtocolRecords } from './protocol-records.ts'
 import { migrate } from './migrations.ts'
 import { openPostgres, type Postgres } from './postgres.ts'
 import { openRedis, type RedisClient } from './redis.ts'
 
 interface Store {
-  handshakes: Handshakes
+  handshakes: ProtocolRecords
   /** The same store as another process sees it. */
-  elsewhere: Handshakes
+  elsewhere: ProtocolRecords
   /** Everything the store holds, as text. */
   dump(): Promise<string>
   /** Lets this many seconds pass for the store. */
@@ -29,7 +29,7 @@ for (const [name, openStore] of [
 ] as const) {
   suite(`handshakes in ${name}`, () => {
     let store: Store
-    let handshakes: Handshakes
+    let handshakes: ProtocolRecords
 
     before(async () => {
       store = await openStore()
@@ -234,7 +234,7 @@ for (const [name, openStore] of [
 
 test('what a Redis keeps of a consumed record goes away with the record', async () => {
   const redis = await openTestRedis()
-  const handshakes = redisHandshakes(redis)
+  const handshakes = redisProtocolRecords(redis)
   const id = randomUUID()
   await handshakes.put('AuthorizationCode', id, {}, 60, randomUUID())
   await handshakes.consume('AuthorizationCode', id)
@@ -249,7 +249,7 @@ test('what a Redis keeps of a consumed record goes away with the record', async 
 
 test('a Redis Cluster keeps a record and its mark on one node', async () => {
   const redis = await openTestRedis()
-  const handshakes = redisHandshakes(redis)
+  const handshakes = redisProtocolRecords(redis)
   const id = randomUUID()
   await handshakes.put('AuthorizationCode', id, {}, 60)
   await handshakes.consume('AuthorizationCode', id)
@@ -266,8 +266,8 @@ async function openPostgresStore(kind: 'postgres' | 'pgbouncer'): Promise<Store>
   const clock: TestClock = createClock()
   const postgres = [open(database), open(database)] as [Postgres, Postgres]
   return {
-    handshakes: postgresHandshakes(postgres[0].pool, clock),
-    elsewhere: postgresHandshakes(postgres[1].pool, clock),
+    handshakes: postgresProtocolRecords(postgres[0].pool, clock),
+    elsewhere: postgresProtocolRecords(postgres[1].pool, clock),
     async dump() {
       const result = await postgres[0].pool.query<{ row: string }>('SELECT h::text AS row FROM handshakes h')
       return result.rows.map(({ row }) => row).join('\n')
@@ -283,8 +283,8 @@ async function openPostgresStore(kind: 'postgres' | 'pgbouncer'): Promise<Store>
 async function openRedisStore(): Promise<Store> {
   const redis = [await openTestRedis(), await openTestRedis()] as const
   return {
-    handshakes: redisHandshakes(redis[0]),
-    elsewhere: redisHandshakes(redis[1]),
+    handshakes: redisProtocolRecords(redis[0]),
+    elsewhere: redisProtocolRecords(redis[1]),
     async dump() {
       const keys = await redis[0].keys('gatehouse:*')
       const values = keys.length === 0 ? [] : await redis[0].mget(keys.filter((key) => !key.includes(':session:')))

@@ -3,7 +3,7 @@ import type { Queryable } from './postgres.ts'
 import type { RedisClient } from './redis.ts'
 
 /** A short-lived protocol record: code, interaction, pushed request, replay mark, the protocol library's session. */
-export interface Handshake {
+export interface ProtocolRecord {
   payload: Record<string, unknown>
   consumed: boolean
 }
@@ -12,12 +12,12 @@ export interface Handshake {
  * Ids are secrets (a code, a cookie), so only their hashes are kept. Payloads are JSON in text.
  * Both stores keep the same promises; one suite of tests runs over both.
  */
-export interface Handshakes {
+export interface ProtocolRecords {
   put(kind: string, id: string, payload: object, ttlSeconds: number, uid?: string): Promise<void>
   /** True for the one caller that put this id first. */
   putOnce(kind: string, id: string, payload: object, ttlSeconds: number): Promise<boolean>
-  find(kind: string, id: string): Promise<Handshake | null>
-  findByUid(kind: string, uid: string): Promise<Handshake | null>
+  find(kind: string, id: string): Promise<ProtocolRecord | null>
+  findByUid(kind: string, uid: string): Promise<ProtocolRecord | null>
   /** True for the one call that consumed a living record, however many race. */
   consume(kind: string, id: string): Promise<boolean>
   delete(kind: string, id: string): Promise<void>
@@ -25,7 +25,7 @@ export interface Handshakes {
   prune(limit: number): Promise<number>
 }
 
-export function postgresHandshakes(db: Queryable, clock: () => Date): Handshakes {
+export function postgresProtocolRecords(db: Queryable, clock: () => Date): ProtocolRecords {
   const expiry = (ttlSeconds: number) => new Date(clock().getTime() + ttlSeconds * 1000)
 
   return {
@@ -97,7 +97,7 @@ export function postgresHandshakes(db: Queryable, clock: () => Date): Handshakes
   }
 }
 
-export function redisHandshakes(redis: RedisClient): Handshakes {
+export function redisProtocolRecords(redis: RedisClient): ProtocolRecords {
   return {
     async put(kind, id, payload, ttlSeconds, uid) {
       const record = recordOf(kind, id)
@@ -139,11 +139,11 @@ interface Row {
   consumed_at: Date | null
 }
 
-function fromRow(row: Row | undefined): Handshake | null {
+function fromRow(row: Row | undefined): ProtocolRecord | null {
   return row === undefined ? null : { payload: JSON.parse(row.payload), consumed: row.consumed_at !== null }
 }
 
-async function read(redis: RedisClient, record: string): Promise<Handshake | null> {
+async function read(redis: RedisClient, record: string): Promise<ProtocolRecord | null> {
   const [payload, consumed] = await redis.mget(record, `${record}:consumed`)
   return payload === null || payload === undefined
     ? null

@@ -17,21 +17,21 @@ import { changeRoles, disableIdentity, enableIdentity, revokeEverything } from '
 import { makeMailLink, type LinkPurpose } from '../domain/identities/mail-links.ts'
 import { signInWithPasskey } from '../domain/sign-in/passkeys.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
-import { deliverNotice, type NoticeAnswer } from '../backchannel/delivery.ts'
-import { listNotices, resendNotices } from '../domain/endings/notifications.ts'
+import { deliverNotification, type NotificationAnswer } from '../backchannel/delivery.ts'
+import { listNotifications, resendNotifications } from '../domain/endings/notifications.ts'
 import {
   pruneCounters,
   pruneFamilies,
-  pruneHandshakes,
+  pruneProtocolRecords,
   pruneIdentitySessions,
   pruneMailLinks,
-  pruneNotices,
-  pruneSuspensions,
+  pruneNotifications,
+  pruneIpBlocks,
 } from '../domain/pruning.ts'
-import type { Portal } from '../domain/services.ts'
+import type { Services } from '../domain/services.ts'
 import { Revocations } from '../domain/families/revocations.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/sign-in/second-factors.ts'
-import { liftSuspension, listSuspensions, suspend } from '../domain/limits/ip-blocks.ts'
+import { liftIpBlock, listIpBlocks, blockIp } from '../domain/limits/ip-blocks.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { Client, type Tokens } from '../testing/browser/client.ts'
@@ -196,7 +196,7 @@ for (const [what, act] of [
   ['a refresh', async () => notes.refresh(await freshToken())],
   ['a refresh with the token before', async () => twice(await freshToken())],
   ['a refresh with a stolen token', async () => later(31, async () => twice(await freshToken()))],
-  ['changing the roles of a person', async () => changeRoles(server.portal, adaId, ['editor'])],
+  ['changing the roles of a person', async () => changeRoles(server.services, adaId, ['editor'])],
   ['a refresh after that', async () => refreshChanged()],
   ['introspection', async () => notes.introspect((await connected()).access_token)],
   ['userinfo', async () => notes.userinfo((await connected()).access_token)],
@@ -206,48 +206,51 @@ for (const [what, act] of [
   ['disconnecting an app', async () => browser.post('/apps/notes/disconnection', {})],
   ['ending a browser', async () => browser.post(`/sessions/${await sessionId()}/revocation`, {})],
   ['ending all other browsers', async () => browser.post('/sessions/revocation', {})],
-  ['the second factors', async () => listSecondFactors(server.portal, adaId)],
+  ['the second factors', async () => listSecondFactors(server.services, adaId)],
   ['a code', async () => typeCode('000000')],
   ['a recovery code', async () => typeCode('0'.repeat(16))],
-  ['a passkey', async () => signInWithPasskey(server.portal, PASSKEY_OF_NOBODY, home)],
-  ['new recovery codes', async () => replaceRecoveryCodes(server.portal.storage.pool, adaId, [], clock())],
-  ['removing a second factor', async () => deleteSecondFactor(server.portal.storage.pool, 'totp', adaId, adaId)],
+  ['a passkey', async () => signInWithPasskey(server.services, PASSKEY_OF_NOBODY, home)],
+  ['new recovery codes', async () => replaceRecoveryCodes(server.services.storage.pool, adaId, [], clock())],
+  ['removing a second factor', async () => deleteSecondFactor(server.services.storage.pool, 'totp', adaId, adaId)],
   ['signing out', async () => browser.post('/logout', {})],
   ['signing in again where one was signed in', async () => browser.signIn(ada)],
   ['signing out everywhere', async () => browser.post('/logout', { everywhere: 'yes' })],
-  ['disabling a person', async () => disableIdentity(server.portal, adaId)],
-  ['enabling a person', async () => enableIdentity(server.portal, adaId)],
+  ['disabling a person', async () => disableIdentity(server.services, adaId)],
+  ['enabling a person', async () => enableIdentity(server.services, adaId)],
   ['forgetting a browser', async () => forgetBrowser()],
   ['disowning a sign-in', async () => disown()],
   ['downloading what is held', async () => exportOf(await signedIn())],
   ['deleting an account', async () => (await signedIn()).post('/settings/deletion', { username: 'ada' })],
   ['coming back to a deleted account', async () => comeBack()],
   ['erasing an account', async () => erase()],
-  ['ending everything of a person', async () => revokeEverything(server.portal, adaId)],
-  ['the families of a person', async () => searchFamilies(server.portal, adaId, 'notes', 50)],
-  ['the families of an app', async () => searchFamilies(server.portal, null, 'notes', 50)],
-  ['changing an app', async () => changeApp(server.portal, await app('app-3'), { name: 'Letters' })],
-  ['disabling an app', async () => disableApp(server.portal, await app('app-3'))],
-  ['ending what a disabled app still has', async () => endFamiliesOfDisabledApps(server.portal)],
-  ['enabling an app', async () => enableApp(server.portal, await app('app-3'))],
+  ['ending everything of a person', async () => revokeEverything(server.services, adaId)],
+  ['the families of a person', async () => searchFamilies(server.services, adaId, 'notes', 50)],
+  ['the families of an app', async () => searchFamilies(server.services, null, 'notes', 50)],
+  ['changing an app', async () => changeApp(server.services, await app('app-3'), { name: 'Letters' })],
+  ['disabling an app', async () => disableApp(server.services, await app('app-3'))],
+  ['ending what a disabled app still has', async () => endFamiliesOfDisabledApps(server.services)],
+  ['enabling an app', async () => enableApp(server.services, await app('app-3'))],
   ['ending families that have expired', async () => later(31 * 86_400, async () => firstBatch(expireFamilies))],
   ['ending browsers that have expired', async () => firstBatch(expireIdentitySessions)],
-  ['pruning families', async () => later(200 * 86_400, async () => pruneFamilies(server.portal))],
-  ['pruning signed-out browsers', async () => pruneIdentitySessions(server.portal)],
-  ['pruning protocol records', async () => pruneHandshakes(server.portal)],
-  ['what has been revoked', async () => new Revocations(server.portal).look()],
-  ['suspending an address', async () => suspend(server.portal, '192.0.2.9', 100)],
-  ['listing suspended addresses', async () => listSuspensions(server.portal)],
-  ['lifting a suspension', async () => liftSuspension(server.portal, '192.0.2.9')],
-  ['pruning counters', async () => pruneCounters(server.portal)],
-  ['pruning suspensions', async () => pruneSuspensions(server.portal)],
-  ['pruning links of mails', async () => pruneMailLinks(server.portal)],
+  ['pruning families', async () => later(200 * 86_400, async () => pruneFamilies(server.services))],
+  ['pruning signed-out browsers', async () => pruneIdentitySessions(server.services)],
+  ['pruning protocol records', async () => pruneProtocolRecords(server.services)],
+  ['what has been revoked', async () => new Revocations(server.services).look()],
+  ['suspending an address', async () => blockIp(server.services, '192.0.2.9', 100)],
+  ['listing suspended addresses', async () => listIpBlocks(server.services)],
+  ['lifting a suspension', async () => liftIpBlock(server.services, '192.0.2.9')],
+  ['pruning counters', async () => pruneCounters(server.services)],
+  ['pruning suspensions', async () => pruneIpBlocks(server.services)],
+  ['pruning links of mails', async () => pruneMailLinks(server.services)],
   ['telling an app', async () => tell({ kind: 'accepted' })],
   ['telling an app in vain', async () => tell({ kind: 'unreachable', problem: 'is away' })],
-  ['what is told of a family', async () => listNotices(server.portal, { familyId: adaId }, 200)],
-  ['what an app was not told', async () => listNotices(server.portal, { clientId: 'app-4', state: 'given-up' }, 200)],
-  ['telling an app again', async () => resendNotices(server.portal, { clientId: 'app-4' })],
-  ['pruning what apps were told', async () => later(200 * 86_400, async () => pruneNotices(server.portal))],
+  ['what is told of a family', async () => listNotifications(server.services, { familyId: adaId }, 200)],
+  [
+    'what an app was not told',
+    async () => listNotifications(server.services, { clientId: 'app-4', state: 'given-up' }, 200),
+  ],
+  ['telling an app again', async () => resendNotifications(server.services, { clientId: 'app-4' })],
+  ['pruning what apps were told', async () => later(200 * 86_400, async () => pruneNotifications(server.services))],
 ] satisfies [string, () => Promise<unknown>][]) {
   test(`${what} finds its rows by an index`, async () => {
     const statements = await record(act)
@@ -288,14 +291,19 @@ test('a query that reads a whole table would have been noticed', async () => {
   }
 })
 
-async function tell(answer: NoticeAnswer): Promise<void> {
-  const [notice] = await listNotices(server.portal, { clientId: 'app-4', state: 'waiting' }, 1)
-  const delivery = await deliverNotice(server.portal, async () => answer, { notice: notice?.id as string }, false)
+async function tell(answer: NotificationAnswer): Promise<void> {
+  const [notice] = await listNotifications(server.services, { clientId: 'app-4', state: 'waiting' }, 1)
+  const delivery = await deliverNotification(
+    server.services,
+    async () => answer,
+    { notice: notice?.id as string },
+    false,
+  )
   assert.equal(delivery.kind, answer.kind === 'accepted' ? 'done' : 'given-up')
 }
 
 async function typeCode(code: string) {
-  return proveSecondStep(server.portal, { identityId: adaId, answer: { code }, place: home, deviceHash: null })
+  return proveSecondStep(server.services, { identityId: adaId, answer: { code }, clientInfo: home, deviceHash: null })
 }
 
 async function record(act: () => Promise<unknown>): Promise<Statement[]> {
@@ -350,7 +358,7 @@ async function register(username: string): Promise<void> {
 }
 
 async function link(purpose: LinkPurpose, email = ada.email): Promise<string> {
-  return linkFor(server.portal, purpose, { identityId: adaId, email })
+  return linkFor(server.services, purpose, { identityId: adaId, email })
 }
 
 async function confirmClaimed(): Promise<void> {
@@ -400,7 +408,7 @@ async function twice(refreshToken: string): Promise<void> {
 
 async function refreshChanged(): Promise<void> {
   const token = await freshToken()
-  await changeRoles(server.portal, adaId, [])
+  await changeRoles(server.services, adaId, [])
   assert.equal((await notes.refresh(token)).status, 200)
 }
 
@@ -418,8 +426,8 @@ async function forgetBrowser(): Promise<void> {
 
 async function disown(): Promise<void> {
   const holder = { identityId: adaId, email: ada.email, identitySessionId: await sessionId() }
-  const token = await transaction(server.portal.storage.pool, (client) =>
-    makeMailLink(server.portal, client, 'disown-sign-in', holder),
+  const token = await transaction(server.services.storage.pool, (client) =>
+    makeMailLink(server.services, client, 'disown-sign-in', holder),
   )
   await new Browser(server.url).get(`/not-me/${token}`)
   assert.equal((await new Browser(server.url).post(`/not-me/${token}`, {})).status, 303)
@@ -437,14 +445,14 @@ async function comeBack(): Promise<void> {
 
 async function erase(): Promise<void> {
   const id = await server.addIdentity({ ...grace, username: 'leaver', email: 'leaver@example.test' })
-  await deleteAccount(server.portal, id, null, 0)
-  assert.equal(await eraseDeletedAccounts(server.portal), 1)
+  await deleteAccount(server.services, id, null, 0)
+  assert.equal(await eraseDeletedAccounts(server.services), 1)
 }
 
 /** There are enough to keep a round busy for a while. */
-async function firstBatch(run: (portal: Portal, signal: AbortSignal) => Promise<number>): Promise<void> {
+async function firstBatch(run: (services: Services, signal: AbortSignal) => Promise<number>): Promise<void> {
   const stopping = new AbortController()
-  const running = run(server.portal, stopping.signal)
+  const running = run(server.services, stopping.signal)
   stopping.abort()
   assert.ok((await running) > 0)
 }
@@ -466,5 +474,5 @@ async function idIn(text: string): Promise<string> {
 }
 
 async function app(clientId: string): Promise<AppRow> {
-  return (await findApp(server.portal.storage, clientId)) as AppRow
+  return (await findApp(server.services.storage, clientId)) as AppRow
 }

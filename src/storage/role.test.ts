@@ -44,7 +44,7 @@ for (const [kind, start] of [
 
     before(async () => {
       server = await start()
-      pool = server.portal.storage.pool
+      pool = server.services.storage.pool
       adaId = await server.addIdentity(ada)
       graceId = await server.addIdentity(grace)
     })
@@ -67,8 +67,8 @@ for (const [kind, start] of [
       assert.equal((await browser.post('/forgot-password', { email: ada.email })).status, 200)
       const mails = await pool.query(`SELECT 1 FROM queue.job WHERE name = 'mail'`)
       assert.notEqual(mails.rowCount, 0)
-      await deleteAccount(server.portal, adaId, null, 0)
-      assert.equal(await eraseDeletedAccounts(server.portal), 1)
+      await deleteAccount(server.services, adaId, null, 0)
+      assert.equal(await eraseDeletedAccounts(server.services), 1)
       const left = await pool.query(`SELECT 1 FROM audit_events WHERE kind = 'registered' AND identity_id IS NULL`)
       assert.equal(left.rowCount, 1)
     })

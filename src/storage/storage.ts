@@ -5,14 +5,14 @@ import { type Codes, postgresCodes, redisCodes } from './authorization-codes.ts'
 import { type Counters, postgresCounters, redisCounters } from './counters.ts'
 import { schemaOf, settleTls } from './database-url.ts'
 import { startEmbedded } from './embedded/embedded.ts'
-import { type Handshakes, postgresHandshakes, redisHandshakes } from './protocol-records.ts'
+import { type ProtocolRecords, postgresProtocolRecords, redisProtocolRecords } from './protocol-records.ts'
 import { type Jobs, openJobs } from './jobs.ts'
 import { migrate } from './migrations.ts'
 import { checkSessions, type Database, openPostgres } from './postgres.ts'
 import { openRedis } from './redis.ts'
 
 export interface Storage extends Database {
-  handshakes: Handshakes
+  protocolRecords: ProtocolRecords
   codes: Codes
   counters: Counters
   browserSessions: Store
@@ -75,13 +75,13 @@ export async function openStorage({
 
   const jobs = openJobs(pool, (error) => logger.warn({ error }, 'the job queue failed; it tries again'))
 
-  const handshakes = redis === null ? postgresHandshakes(pool, clock) : redisHandshakes(redis)
+  const handshakes = redis === null ? postgresProtocolRecords(pool, clock) : redisProtocolRecords(redis)
 
   return {
     pool,
     prisma: () => prisma(schema),
     jobs,
-    handshakes,
+    protocolRecords: handshakes,
     codes: redis === null ? postgresCodes(pool) : redisCodes(pool, handshakes),
     counters:
       redis === null

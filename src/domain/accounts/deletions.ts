@@ -14,8 +14,8 @@ import {
 } from '../sign-in/identity-sessions.ts'
 import { LINK_LIVES } from '../identities/mail-links.ts'
 import { queueMail } from '../mail-jobs.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
 /**
@@ -23,40 +23,48 @@ import { addSeconds } from '../time.ts'
  * is erased. This is the act of its owner.
  * @returns when it will be erased; null when it was deleted before, and would have been kept no longer
  */
-export async function deleteOwnAccount(portal: Portal, signedIn: SignIn, place: Place): Promise<Date | null | Lapsed> {
-  const { deletionGrace } = portal.lifetimes
-  return whileSignedIn(portal, signedIn, 'fresh', (db) =>
-    deleteIn(portal, db, signedIn.identityId, place, deletionGrace),
+export async function deleteOwnAccount(
+  services: Services,
+  signedIn: SignIn,
+  clientInfo: ClientInfo,
+): Promise<Date | null | Lapsed> {
+  const { deletionGrace } = services.lifetimes
+  return whileSignedIn(services, signedIn, 'fresh', (db) =>
+    deleteIn(services, db, signedIn.identityId, clientInfo, deletionGrace),
   )
 }
 
 /** The same by an operator, for whom `place` is null; `grace` is how long it can be kept (seconds). */
 export async function deleteAccount(
-  portal: Portal,
+  services: Services,
   identityId: string,
-  place: Place | null,
-  grace = portal.lifetimes.deletionGrace,
+  clientInfo: ClientInfo | null,
+  grace = services.lifetimes.deletionGrace,
 ): Promise<Date | null> {
-  return transaction(portal.storage.pool, (db) => deleteIn(portal, db, identityId, place, grace))
+  return transaction(services.storage.pool, (db) => deleteIn(services, db, identityId, clientInfo, grace))
 }
 
 async function deleteIn(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   identityId: string,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
   grace: number,
 ): Promise<Date | null> {
-  const now = portal.clock()
+  const now = services.clock()
   const erasedFrom = addSeconds(now, grace)
   if (!(await markDeleted(db, identityId, erasedFrom, now))) return null
-  await insertAuditEvents(db, [{ kind: 'deletion_requested', identityId, actor: portal.operator, ...place }], now)
-  await endEverythingIn(portal, db, identityId, { cause: 'identity_deleted', place }, now)
+  await insertAuditEvents(
+    db,
+    [{ kind: 'deletion_requested', identityId, actor: services.operator, ...clientInfo }],
+    now,
+  )
+  await endEverythingIn(services, db, identityId, { cause: 'identity_deleted', clientInfo }, now)
   await deleteMailLinks(db, identityId, Object.keys(LINK_LIVES))
   await deleteDevices(db, identityId, { except: null })
   if (grace > 0) {
-    const mail = { kind: 'deletion-requested', identityId, erasedFrom: erasedFrom.toISOString(), place } as const
-    await queueMail(portal, mail, db)
+    const mail = { kind: 'deletion-requested', identityId, erasedFrom: erasedFrom.toISOString(), clientInfo } as const
+    await queueMail(services, mail, db)
   }
   return erasedFrom
 }
@@ -65,23 +73,23 @@ async function deleteIn(
  * When the deleted account that was proved to be somebody's will be erased; null for one that is not deleted, that nobody can
  * keep any more, or that is disabled, and when what was proved does not count any more.
  */
-export async function findErasure(portal: Portal, proof: Proof): Promise<Date | null> {
-  const identity = await findIdentity(portal.storage, proof.identityId)
+export async function findErasure(services: Services, proof: Proof): Promise<Date | null> {
+  const identity = await findIdentity(services.storage, proof.identityId)
   if (identity === null || identity.disabledAt !== null || identity.erasedFrom === null) return null
   if (!stillCounts(proof, identity)) return null
-  return identity.erasedFrom > portal.clock() ? identity.erasedFrom : null
+  return identity.erasedFrom > services.clock() ? identity.erasedFrom : null
 }
 
 /**
  * Keeps a deleted account for somebody who has proved that it is theirs; what ended stays ended. False when there is
  * nothing to keep, when an operator has disabled it, and when what was proved does not count any more.
  */
-export async function keepAccount(portal: Portal, proof: Proof, place: Place): Promise<boolean> {
-  const now = portal.clock()
+export async function keepAccount(services: Services, proof: Proof, clientInfo: ClientInfo): Promise<boolean> {
+  const now = services.clock()
   const { identityId } = proof
-  return transaction(portal.storage.pool, async (db) => {
+  return transaction(services.storage.pool, async (db) => {
     if (!(await markKept(db, identityId, termsOf(proof), now))) return false
-    await insertAuditEvents(db, [{ kind: 'deletion_withdrawn', identityId, ...place }], now)
+    await insertAuditEvents(db, [{ kind: 'deletion_withdrawn', identityId, ...clientInfo }], now)
     return true
   })
 }

@@ -7,17 +7,17 @@ import { keyOf } from '../limits/login-keys.ts'
 import { type Lapsed, type SignedInRow, whileSignedIn } from '../sign-in/identity-sessions.ts'
 import { lookAtMailLink, type MailLinkRow, useMailLink } from '../identities/mail-links.ts'
 import { queueMail } from '../mail-jobs.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 
 /** What a link that proves an address would do, for the page that asks. */
-export interface AddressProof {
+export interface EmailProof {
   kind: 'confirmation' | 'change'
   username: string
   email: string
 }
 
-export type AddressProofOutcome =
+export type EmailProofOutcome =
   | { kind: 'confirmed' | 'changed'; identityId: string }
   /** Somebody else has proved that the address is theirs. */
   | { kind: 'taken' }
@@ -28,19 +28,19 @@ export type AddressProofOutcome =
 const PROOFS = ['verify-address', 'change-address'] as const
 
 /** Sends the mail that asks somebody to confirm their address, once more; the link before is worth nothing then. */
-export async function askForAddressProof(portal: Portal, signedIn: SignedInRow): Promise<void | Lapsed> {
+export async function askForEmailProof(services: Services, signedIn: SignedInRow): Promise<void | Lapsed> {
   const { identityId, email, emailVerified } = signedIn
-  if (emailVerified || !(await mayMail(portal, email))) return
-  return whileSignedIn(portal, signedIn, 'living', (db) =>
-    queueMail(portal, { kind: 'verify-address', identityId }, db),
+  if (emailVerified || !(await mayMail(services, email))) return
+  return whileSignedIn(services, signedIn, 'living', (db) =>
+    queueMail(services, { kind: 'verify-address', identityId }, db),
   )
 }
 
 /** Looking does not use the link up, however often mail scanners look. Null for a dead one. */
-export async function lookAtAddressProof(portal: Portal, token: string): Promise<AddressProof | null> {
+export async function lookAtEmailProof(services: Services, token: string): Promise<EmailProof | null> {
   for (const purpose of PROOFS) {
-    const link = await lookAtMailLink(portal, purpose, token)
-    const identity = link && (await findIdentity(portal.storage, link.identityId))
+    const link = await lookAtMailLink(services, purpose, token)
+    const identity = link && (await findIdentity(services.storage, link.identityId))
     if (link === null || identity === null || !speaksOf(link, identity)) continue
     const kind = link.purpose === 'change-address' ? 'change' : 'confirmation'
     return { kind, username: identity.username, email: link.email }
@@ -49,27 +49,31 @@ export async function lookAtAddressProof(portal: Portal, token: string): Promise
 }
 
 /** The person has pressed the button: the address is theirs, and nobody's who has not proved as much. */
-export async function proveAddress(portal: Portal, token: string, place: Place): Promise<AddressProofOutcome> {
+export async function proveEmail(
+  services: Services,
+  token: string,
+  clientInfo: ClientInfo,
+): Promise<EmailProofOutcome> {
   for (const purpose of PROOFS) {
-    const link = await lookAtMailLink(portal, purpose, token)
-    if (link !== null) return useProof(portal, purpose, token, link, place)
+    const link = await lookAtMailLink(services, purpose, token)
+    if (link !== null) return useProof(services, purpose, token, link, clientInfo)
   }
   return { kind: 'dead' }
 }
 
 async function useProof(
-  portal: Portal,
+  services: Services,
   purpose: (typeof PROOFS)[number],
   token: string,
   { identityId }: MailLinkRow,
-  place: Place,
-): Promise<AddressProofOutcome> {
-  return transaction(portal.storage.pool, async (db) => {
+  clientInfo: ClientInfo,
+): Promise<EmailProofOutcome> {
+  return transaction(services.storage.pool, async (db) => {
     // In this order: whoever makes a link holds the identity, too, when the links before are deleted.
     const before = await lockIdentity(db, identityId)
-    const link = await useMailLink(portal, db, purpose, token)
+    const link = await useMailLink(services, db, purpose, token)
     if (before === null || link === null || !speaksOf(link, before)) return { kind: 'dead' } as const
-    return followProof(portal, db, { link, from: before.email, place })
+    return followProof(services, db, { link, from: before.email, clientInfo })
   }).catch((error: unknown) => {
     if (isUniqueViolation(error)) return { kind: 'taken' } as const
     throw error
@@ -77,23 +81,23 @@ async function useProof(
 }
 
 async function followProof(
-  portal: Portal,
+  services: Services,
   db: Queryable,
-  { link, from, place }: { link: MailLinkRow; from: string; place: Place },
-): Promise<AddressProofOutcome> {
+  { link, from, clientInfo }: { link: MailLinkRow; from: string; clientInfo: ClientInfo },
+): Promise<EmailProofOutcome> {
   const { identityId, email: to, purpose } = link
-  const now = portal.clock()
-  if (!(await takeAddressIn(db, identityId, to, now))) return { kind: 'taken' }
+  const now = services.clock()
+  if (!(await takeEmailIn(db, identityId, to, now))) return { kind: 'taken' }
   if (purpose === 'verify-address') {
-    await insertAuditEvents(db, [{ kind: 'address_confirmed', identityId, ...place }], now)
+    await insertAuditEvents(db, [{ kind: 'address_confirmed', identityId, ...clientInfo }], now)
     return { kind: 'confirmed', identityId }
   }
 
   // They were sent to the address before, which is somebody else's from now on.
   await deleteMailLinks(db, identityId, ['verify-address', 'reset-password'])
-  await insertAuditEvents(db, [{ kind: 'address_changed', identityId, ...place }], now)
+  await insertAuditEvents(db, [{ kind: 'address_changed', identityId, ...clientInfo }], now)
   const at = now.toISOString()
-  await queueMail(portal, { kind: 'address-changed', identityId, from, to, place, at }, db)
+  await queueMail(services, { kind: 'address-changed', identityId, from, to, clientInfo, at }, db)
   return { kind: 'changed', identityId }
 }
 
@@ -101,7 +105,7 @@ async function followProof(
  * Gives an address to the identity that has proved it. Whoever only claimed it loses it; whoever has proved it keeps it, and
  * the answer is false. @throws a unique violation when two prove it at once
  */
-export async function takeAddressIn(db: Queryable, identityId: string, email: string, now: Date): Promise<boolean> {
+export async function takeEmailIn(db: Queryable, identityId: string, email: string, now: Date): Promise<boolean> {
   const key = keyOf(email)
   const loserId = await releaseAddress(db, key, identityId, now)
   if (loserId !== null) {

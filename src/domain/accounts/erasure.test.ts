@@ -14,8 +14,8 @@ import { endFamilies } from '../endings/endings.ts'
 import { disableIdentity, findIdentity, register } from '../identities/identities.ts'
 import { openIdentitySession } from '../sign-in/identity-sessions.ts'
 import { makeMailLink } from '../identities/mail-links.ts'
-import { deliverNotice, type NoticeAnswer } from '../../backchannel/delivery.ts'
-import { listNotices } from '../endings/notifications.ts'
+import { deliverNotification, type NotificationAnswer } from '../../backchannel/delivery.ts'
+import { listNotifications } from '../endings/notifications.ts'
 
 const DAY = 86_400
 const REMARKABLE = { browser: 'Netscape of somebody 4.08', address: '198.51.100.77' }
@@ -204,10 +204,10 @@ test('a portal that runs erases by itself, every minute', async () => {
   try {
     const person = { username: 'brief', email: 'brief@example.test', password: 'a person who leaves again' }
     const id = await server.addIdentity(person)
-    await deleteAccount(server.portal, id, home)
-    assert.equal((await queuedMails(server.portal, 'deletion-requested')).length, 0)
+    await deleteAccount(server.services, id, home)
+    assert.equal((await queuedMails(server.services, 'deletion-requested')).length, 0)
     mock.timers.tick(60_000)
-    while ((await findIdentity(server.portal.storage, id)) !== null) await sleep(10)
+    while ((await findIdentity(server.services.storage, id)) !== null) await sleep(10)
   } finally {
     mock.timers.reset()
     await server.close()
@@ -218,14 +218,14 @@ test('what an app has not been told of somebody who is erased it still is, and t
   await createApp(portal, 'letters', { ...notesApp, backchannelLogoutUri: 'https://letters.example.test/logout' })
   const id = await addPerson('sender')
   const told: string[] = []
-  const tell = async (notice: string, answer: NoticeAnswer) => {
+  const tell = async (notice: string, answer: NotificationAnswer) => {
     const send = async ({ familyId }: { familyId: string }) => {
       told.push(familyId)
       return answer
     }
-    return (await deliverNotice(portal, send, { notice }, false)).kind
+    return (await deliverNotification(portal, send, { notice }, false)).kind
   }
-  const left = async () => listNotices(portal, { clientId: 'letters' }, 10)
+  const left = async () => listNotifications(portal, { clientId: 'letters' }, 10)
   const families = [await connect(portal, id, 'letters'), await connect(portal, id, 'letters')]
   await endFamilies(portal, { id: families[0]?.familyId as string }, 'signed_out', home)
   const [first] = await left()
@@ -247,25 +247,25 @@ test('an app that answers while somebody is being erased leaves nothing behind',
   const id = await addPerson('hurried')
   const { familyId } = await connect(portal, id, 'letters')
   await endFamilies(portal, { id: familyId }, 'signed_out', home)
-  const [notice] = await listNotices(portal, { familyId }, 1)
+  const [notice] = await listNotifications(portal, { familyId }, 1)
   await deleteAccount(portal, id, null, 0)
   let erased: Promise<boolean> | undefined
   const delivered = await transaction(portal.storage.pool, async (db) => {
     // The erasure has the identity, and waits for this row of it.
     await db.query('SELECT FROM families WHERE id = $1 FOR UPDATE', [familyId])
-    const send = async (): Promise<NoticeAnswer> => {
+    const send = async (): Promise<NotificationAnswer> => {
       erased = eraseAccount(portal, id)
       await waitForLocks(1)
       return { kind: 'accepted' }
     }
-    const delivery = deliverNotice(portal, send, { notice: notice?.id as string }, false)
+    const delivery = deliverNotification(portal, send, { notice: notice?.id as string }, false)
     // What the app has answered is written down after the erasure, which it waits for.
     await waitForLocks(2)
     return [delivery] as const
   })
   await delivered[0]
   assert.equal(await erased, true)
-  assert.deepEqual(await listNotices(portal, { familyId }, 1), [])
+  assert.deepEqual(await listNotifications(portal, { familyId }, 1), [])
 })
 
 /** Not asked in a transaction, which sees no connection that was opened after it looked first. */

@@ -1,10 +1,10 @@
 import { anonymizeAuditEvents } from '../../storage/audit.ts'
 import { eraseFamiliesOf } from '../../storage/families.ts'
 import { deleteIdentity, listErasable, lockErasable } from '../../storage/identities.ts'
-import { deleteNoticesOf } from '../../storage/notifications.ts'
+import { deleteNotificationsOf } from '../../storage/notifications.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { queueMail } from '../mail-jobs.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { LONGEST_LISTED } from '../families/revocations.ts'
 import { addSeconds } from '../time.ts'
 
@@ -17,13 +17,13 @@ const BATCH = 2000
  * Erases the accounts whose grace is over; any number of processes share the work. @returns how many this call erased
  * @throws AggregateError when some could not be erased, after all the others
  */
-export async function eraseDeletedAccounts(portal: Portal, signal?: AbortSignal): Promise<number> {
+export async function eraseDeletedAccounts(services: Services, signal?: AbortSignal): Promise<number> {
   let count = 0
   const failures: unknown[] = []
-  for (const id of await listErasable(portal.storage, portal.clock(), ROUND)) {
+  for (const id of await listErasable(services.storage, services.clock(), ROUND)) {
     if (signal?.aborted === true) break
     try {
-      if (await eraseAccount(portal, id)) count++
+      if (await eraseAccount(services, id)) count++
     } catch (error) {
       failures.push(error)
     }
@@ -36,18 +36,18 @@ export async function eraseDeletedAccounts(portal: Portal, signal?: AbortSignal)
  * Erases a deleted account whose grace is over: nothing says any more that there was this person, and the name and the
  * address are free. They hear of it, once. False when it is not over, or somebody else is at it.
  */
-export async function eraseAccount(portal: Portal, id: string): Promise<boolean> {
-  return transaction(portal.storage.pool, async (db) => {
-    const now = portal.clock()
+export async function eraseAccount(services: Services, id: string): Promise<boolean> {
+  return transaction(services.storage.pool, async (db) => {
+    const now = services.clock()
     const identity = await lockErasable(db, id, now)
     if (identity === null) return false
     await anonymizeAll(db, id)
     // What an app has not been told yet it still is; that is forgotten when it has been.
-    await inBatches((limit) => deleteNoticesOf(db, id, limit))
+    await inBatches((limit) => deleteNotificationsOf(db, id, limit))
     await inBatches((limit) => eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), limit))
     await deleteIdentity(db, id)
     const { email, username } = identity
-    await queueMail(portal, { kind: 'erased', email, username, at: now.toISOString() }, db)
+    await queueMail(services, { kind: 'erased', email, username, at: now.toISOString() }, db)
     return true
   })
 }

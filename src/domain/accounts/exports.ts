@@ -8,20 +8,24 @@ import {
   listSecondFactorsToExport,
   listSessionsToExport,
 } from '../../storage/exports.ts'
-import { listHappenings } from '../activity.ts'
+import { listActivityEntries } from '../activity.ts'
 import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
 import { endInWords } from '../families/family-ends.ts'
 import { isStillSignedIn, type Lapsed, type SignIn, whileSignedIn } from '../sign-in/identity-sessions.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 
 /** Rows in memory at a time of what grows without end. */
 const PAGE = 1000
 
 /** Writes down that a person takes away what is held about them, before anything leaves. */
-export async function beginExport(portal: Portal, signedIn: SignIn, place: Place): Promise<void | Lapsed> {
-  const event = { kind: 'data_exported', identityId: signedIn.identityId, ...place } as const
-  return whileSignedIn(portal, signedIn, 'fresh', (db) => insertAuditEvents(db, [event], portal.clock()))
+export async function beginExport(
+  services: Services,
+  signedIn: SignIn,
+  clientInfo: ClientInfo,
+): Promise<void | Lapsed> {
+  const event = { kind: 'data_exported', identityId: signedIn.identityId, ...clientInfo } as const
+  return whileSignedIn(services, signedIn, 'fresh', (db) => insertAuditEvents(db, [event], services.clock()))
 }
 
 /**
@@ -29,9 +33,9 @@ export async function beginExport(portal: Portal, signedIn: SignIn, place: Place
  * a long history costs no memory, and a slow reader holds no connection. Hashes and secrets stay where they are. It breaks off when the sign-in ends.
  * @throws SignInOver
  */
-export async function* exportAccount(portal: Portal, signedIn: SignIn): AsyncGenerator<string> {
-  for await (const piece of piecesOf(portal, signedIn.identityId)) {
-    if (!(await isStillSignedIn(portal, signedIn))) throw new SignInOver()
+export async function* exportAccount(services: Services, signedIn: SignIn): AsyncGenerator<string> {
+  for await (const piece of piecesOf(services, signedIn.identityId)) {
+    if (!(await isStillSignedIn(services, signedIn))) throw new SignInOver()
     yield piece
   }
 }
@@ -43,22 +47,22 @@ export class SignInOver extends Error {
   }
 }
 
-async function* piecesOf(portal: Portal, identityId: string): AsyncGenerator<string> {
-  const { pool } = portal.storage
-  const about = { issuer: portal.publicUrl, made_at: portal.clock() }
+async function* piecesOf(services: Services, identityId: string): AsyncGenerator<string> {
+  const { pool } = services.storage
+  const about = { issuer: services.publicUrl, made_at: services.clock() }
   const withWords = <R extends ExportedPlace & { end_cause?: string | null }>(row: R) => ({
     ...row,
-    place: portal.places.placeOf(row.address),
+    place: services.geoip.locationOf(row.address),
     ...(row.end_cause ? { end_reason: END_CAUSES[row.end_cause as EndCause].words } : {}),
   })
 
   yield `{\n"about": ${JSON.stringify(about)},\n"profile": ${JSON.stringify(await findProfile(pool, identityId))}`
   yield* section('sessions', [(await listSessionsToExport(pool, identityId)).map(withWords)])
-  yield* section('families', familiesOf(portal, identityId))
+  yield* section('families', familiesOf(services, identityId))
   yield* section('known_browsers', [(await listDevicesToExport(pool, identityId)).map(withWords)])
   yield `,\n"second_factors": ${JSON.stringify(await listSecondFactorsToExport(pool, identityId))}`
   yield* section('pending_links', [await listMailLinksToExport(pool, identityId)])
-  yield* section('activity', activityOf(portal, identityId))
+  yield* section('activity', activityOf(services, identityId))
   yield '\n}\n'
 }
 
@@ -76,25 +80,29 @@ async function* section(name: string, pages: Iterable<object[]> | AsyncIterable<
 
 type Families = Awaited<ReturnType<typeof listFamiliesToExport>>
 
-async function* familiesOf(portal: Portal, identityId: string): AsyncGenerator<object[]> {
+async function* familiesOf(services: Services, identityId: string): AsyncGenerator<object[]> {
   let page: Families = []
   do {
-    page = await listFamiliesToExport(portal.storage.pool, identityId, page.at(-1) ?? null, PAGE)
-    yield page.map((family) => ({ ...family, place: portal.places.placeOf(family.address), ...endOf(portal, family) }))
+    page = await listFamiliesToExport(services.storage.pool, identityId, page.at(-1) ?? null, PAGE)
+    yield page.map((family) => ({
+      ...family,
+      place: services.geoip.locationOf(family.address),
+      ...endOf(services, family),
+    }))
   } while (page.length === PAGE)
 }
 
-function endOf(portal: Portal, family: Families[number]): object {
+function endOf(services: Services, family: Families[number]): object {
   if (family.end_cause === null) return {}
   const { end_browser: endBrowser, end_address: endAddress, end_generation: endGeneration, refreshes } = family
   const end = { endBrowser, endAddress, endGeneration, generation: refreshes }
-  return { end_reason: endInWords(portal, family.end_cause as EndCause, end) }
+  return { end_reason: endInWords(services, family.end_cause as EndCause, end) }
 }
 
-async function* activityOf(portal: Portal, identityId: string): AsyncGenerator<object[]> {
-  let page: Awaited<ReturnType<typeof listHappenings>> = []
+async function* activityOf(services: Services, identityId: string): AsyncGenerator<object[]> {
+  let page: Awaited<ReturnType<typeof listActivityEntries>> = []
   do {
-    page = await listHappenings(portal, identityId, PAGE, page.at(-1)?.id ?? null)
+    page = await listActivityEntries(services, identityId, PAGE, page.at(-1)?.id ?? null)
     yield page.map(({ at, sentence, familyId, browser, address }) => ({
       at,
       sentence,

@@ -35,12 +35,17 @@ function start(): Promise<TestServer> {
 
 async function changed(identityId: string, browser = home.browser): Promise<void> {
   const place = { ...home, browser }
-  await queueMail(server.portal, { kind: 'password-changed', identityId, place, at: '2026-11-21T12:00:00.000Z' })
+  await queueMail(server.services, {
+    kind: 'password-changed',
+    identityId,
+    clientInfo: place,
+    at: '2026-11-21T12:00:00.000Z',
+  })
 }
 
 /** Jobs by what has become of them. */
 async function states(): Promise<Record<string, number>> {
-  const { rows } = await server.portal.storage.pool.query<{ state: string; count: number }>(
+  const { rows } = await server.services.storage.pool.query<{ state: string; count: number }>(
     `SELECT state::text, count(*)::int AS count FROM queue.job WHERE name = 'mail' GROUP BY state`,
   )
   return Object.fromEntries(rows.map(({ state, count }) => [state, count]))
@@ -55,7 +60,7 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
 
 /** The wait before the next attempt is over. */
 async function skipWaiting(): Promise<void> {
-  await server.portal.storage.pool.query(`UPDATE queue.job SET start_after = now() WHERE state = 'retry'`)
+  await server.services.storage.pool.query(`UPDATE queue.job SET start_after = now() WHERE state = 'retry'`)
 }
 
 function purposeOf(link: string): { purpose: LinkPurpose; token: string } {
@@ -65,39 +70,44 @@ function purposeOf(link: string): { purpose: LinkPurpose; token: string } {
 }
 
 test('a mail leaves when the change it is about commits, and not when that fails', async () => {
-  const { portal } = server
-  const mail = { kind: 'password-changed', identityId: adaId, place: home, at: '2026-11-21T12:00:00.000Z' } as const
-  const failing = transaction(portal.storage.pool, async (db) => {
-    await queueMail(portal, mail, db)
+  const { services } = server
+  const mail = {
+    kind: 'password-changed',
+    identityId: adaId,
+    clientInfo: home,
+    at: '2026-11-21T12:00:00.000Z',
+  } as const
+  const failing = transaction(services.storage.pool, async (db) => {
+    await queueMail(services, mail, db)
     throw new Error('it did not happen')
   })
   await assert.rejects(failing, /it did not happen/)
-  await transaction(portal.storage.pool, (db) => queueMail(portal, { ...mail, identityId: graceId }, db))
+  await transaction(services.storage.pool, (db) => queueMail(services, { ...mail, identityId: graceId }, db))
   await mailbox.waitFor(({ recipients }) => recipients.includes(grace.email))
   assert.equal(mailbox.mails().filter(({ recipients }) => recipients.includes(ada.email)).length, 0)
 })
 
 test('a forgotten password is answered with a link that works, to the address as the account has it', async () => {
-  await queueMail(server.portal, { kind: 'reset-password', email: 'ADA@Example.test', place: home })
+  await queueMail(server.services, { kind: 'reset-password', email: 'ADA@Example.test', clientInfo: home })
   const mail = await mailbox.waitFor(({ subject }) => subject.includes('Choose a new'))
   assert.deepEqual(mail.recipients, [ada.email])
   const [link = ''] = mail.links
   assert.match(link, new RegExp(`^${server.url}/reset-password/[\\w-]{48}$`))
   const { purpose, token } = purposeOf(link)
-  assert.equal((await lookAtMailLink(server.portal, purpose, token))?.identityId, adaId)
-  assert.equal(await lookAtMailLink(server.portal, 'verify-address', token), null)
-  assert.equal(await lookAtMailLink(server.portal, purpose, token.slice(0, -1)), null)
+  assert.equal((await lookAtMailLink(server.services, purpose, token))?.identityId, adaId)
+  assert.equal(await lookAtMailLink(server.services, 'verify-address', token), null)
+  assert.equal(await lookAtMailLink(server.services, purpose, token.slice(0, -1)), null)
 })
 
 test('nothing is sent to an address that nobody here has, and the job is done', async () => {
   const before = mailbox.mails().length
-  await queueMail(server.portal, { kind: 'reset-password', email: 'nobody@example.test', place: home })
+  await queueMail(server.services, { kind: 'reset-password', email: 'nobody@example.test', clientInfo: home })
   await until(async () => Object.keys(await states()).every((state) => state === 'completed'))
   assert.equal(mailbox.mails().length, before)
 })
 
 test('of two links for the same only the newest works', async () => {
-  const ask = async () => queueMail(server.portal, { kind: 'verify-address', identityId: graceId })
+  const ask = async () => queueMail(server.services, { kind: 'verify-address', identityId: graceId })
   const links = () => mailbox.mails().filter(({ subject }) => subject.startsWith('Confirm your address'))
   await ask()
   await mailbox.waitFor(() => links().length === 1)
@@ -106,7 +116,7 @@ test('of two links for the same only the newest works', async () => {
   const living = await Promise.all(
     links().map(async ({ links: [link = ''] }) => {
       const { purpose, token } = purposeOf(link)
-      return (await lookAtMailLink(server.portal, purpose, token)) !== null
+      return (await lookAtMailLink(server.services, purpose, token)) !== null
     }),
   )
   assert.deepEqual(living, [false, true])
@@ -145,10 +155,10 @@ test('an address that the mail server does not know is not asked for again', asy
 })
 
 test('neither the queue nor the log holds a link', async () => {
-  const { rows } = await server.portal.storage.pool.query<{ text: string }>(
+  const { rows } = await server.services.storage.pool.query<{ text: string }>(
     `SELECT string_agg(j::text, ' ') AS text FROM queue.job j`,
   )
-  const { rows: links } = await server.portal.storage.pool.query(`SELECT * FROM mail_links`)
+  const { rows: links } = await server.services.storage.pool.query(`SELECT * FROM mail_links`)
   const kept = JSON.stringify(rows) + JSON.stringify(links) + server.log()
   const tokens = mailbox.mails().flatMap(({ links: each }) => each.map((link) => link.split('/').at(-1) ?? ''))
   const secret = tokens.filter((token) => token.length === 48)

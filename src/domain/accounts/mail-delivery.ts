@@ -1,22 +1,22 @@
 import type { Mailer } from '../../mail/mailer.ts'
-import type { Message } from '../../mail/mail-content.ts'
+import type { MailContent } from '../../mail/mail-content.ts'
 import * as messages from '../../mail/messages.ts'
 import { findFamily } from '../families/families.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../../storage/identities.ts'
-import { linkAddressChange } from './email-changes.ts'
+import { linkEmailChange } from './email-changes.ts'
 import { browserInWords } from '../user-agents.ts'
 import { keyOf } from '../limits/login-keys.ts'
 import { makeMailLink, LINK_LIVES, type LinkPurpose } from '../identities/mail-links.ts'
-import type { Mail } from '../mail-jobs.ts'
-import { addressInWords } from '../geoip.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { MailJob } from '../mail-jobs.ts'
+import { ipInWords } from '../geoip.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { timeInWords } from '../time-words.ts'
 
 interface Letter {
   to: string
-  message: Message
+  message: MailContent
 }
 
 /**
@@ -24,153 +24,159 @@ interface Letter {
  * The link in it is made here, so no queue ever holds one; a mail that is tried again gets a new one, and the newest counts.
  * @throws MailRefused when another attempt would end the same way; another Error when it may not.
  */
-export async function deliverMail(portal: Portal, mailer: Mailer, mail: Mail, id: string): Promise<void> {
-  for (const [index, { to, message }] of (await write(portal, mail)).entries()) {
+export async function deliverMail(services: Services, mailer: Mailer, mail: MailJob, id: string): Promise<void> {
+  for (const [index, { to, message }] of (await write(services, mail)).entries()) {
     await mailer.send(to, message, `${id}-${index}`)
   }
 }
 
-async function write(portal: Portal, mail: Mail): Promise<Letter[]> {
+async function write(services: Services, mail: MailJob): Promise<Letter[]> {
   switch (mail.kind) {
     case 'verify-address':
-      return forIdentity(portal, mail.identityId, (identity) => writeVerification(portal, identity))
+      return forIdentity(services, mail.identityId, (identity) => writeVerification(services, identity))
     case 'reset-password':
-      return writeReset(portal, mail.email, mail.place)
+      return writeReset(services, mail.email, mail.clientInfo)
     case 'password-changed':
-      return forIdentity(portal, mail.identityId, ({ username, email }) => ({
+      return forIdentity(services, mail.identityId, ({ username, email }) => ({
         to: email,
         message: messages.passwordChanged({
           username,
-          ...when(portal, mail.at),
-          place: inWords(portal, mail.place),
-          forgottenPasswordUrl: `${portal.publicUrl}/forgot-password`,
+          ...when(services, mail.at),
+          client: inWords(services, mail.clientInfo),
+          forgottenPasswordUrl: `${services.publicUrl}/forgot-password`,
         }),
       }))
     case 'change-address':
-      return writeAddressChange(portal, mail.identityId, mail.email)
+      return writeAddressChange(services, mail.identityId, mail.email)
     case 'address-changed': {
-      const { from, to, at, place } = mail
-      const identity = await findIdentity(portal.storage, mail.identityId)
+      const { from, to, at, clientInfo } = mail
+      const identity = await findIdentity(services.storage, mail.identityId)
       if (identity === null) return []
-      const facts = { username: identity.username, from, to, ...when(portal, at), place: inWords(portal, place) }
+      const facts = {
+        username: identity.username,
+        from,
+        to,
+        ...when(services, at),
+        client: inWords(services, clientInfo),
+      }
       return [
-        { to: from, message: messages.addressChangedToOld(facts) },
-        { to, message: messages.addressChangedToNew(facts) },
+        { to: from, message: messages.emailChangedToOld(facts) },
+        { to, message: messages.emailChangedToNew(facts) },
       ]
     }
     case 'unfamiliar-sign-in':
-      return forIdentity(portal, mail.identityId, async ({ id, username, email }) => ({
+      return forIdentity(services, mail.identityId, async ({ id, username, email }) => ({
         to: email,
         message: messages.unfamiliarSignIn({
           username,
-          ...when(portal, mail.at),
-          place: inWords(portal, mail.place),
-          url: await link(portal, 'disown-sign-in', '/not-me', id, email, mail.identitySessionId),
+          ...when(services, mail.at),
+          client: inWords(services, mail.clientInfo),
+          url: await link(services, 'disown-sign-in', '/not-me', id, email, mail.identitySessionId),
         }),
       }))
     case 'family-reuse':
-      return writeReuse(portal, mail)
+      return writeReuse(services, mail)
     case 'second-factor-added':
     case 'second-factor-removed':
-      return forIdentity(portal, mail.identityId, ({ username, email }) => {
+      return forIdentity(services, mail.identityId, ({ username, email }) => {
         const facts = {
           username,
           factor: mail.factor,
-          ...when(portal, mail.at),
-          place: inWords(portal, mail.place),
-          url: `${portal.publicUrl}/settings/second-factors`,
+          ...when(services, mail.at),
+          client: inWords(services, mail.clientInfo),
+          url: `${services.publicUrl}/settings/second-factors`,
         }
         const compose = mail.kind === 'second-factor-added' ? messages.secondFactorAdded : messages.secondFactorRemoved
         return { to: email, message: compose(facts) }
       })
     case 'deletion-requested':
-      return forIdentity(portal, mail.identityId, ({ username, email }) => ({
+      return forIdentity(services, mail.identityId, ({ username, email }) => ({
         to: email,
         message: messages.erasureAhead({
           username,
-          date: when(portal, mail.erasedFrom).when,
-          place: inWords(portal, mail.place),
-          url: `${portal.publicUrl}/login`,
+          date: when(services, mail.erasedFrom).when,
+          client: inWords(services, mail.clientInfo),
+          url: `${services.publicUrl}/login`,
         }),
       }))
     case 'erased':
       return [
         {
           to: mail.email,
-          message: messages.accountErased({ username: mail.username, date: when(portal, mail.at).when }),
+          message: messages.accountErased({ username: mail.username, date: when(services, mail.at).when }),
         },
       ]
   }
 }
 
 async function forIdentity(
-  portal: Portal,
+  services: Services,
   identityId: string,
   compose: (identity: IdentityRow) => Letter | Promise<Letter>,
 ): Promise<Letter[]> {
-  const identity = await findIdentity(portal.storage, identityId)
+  const identity = await findIdentity(services.storage, identityId)
   return identity === null ? [] : [await compose(identity)]
 }
 
 /** To whoever has proved the address already, that they have an account; to everybody else, the link to prove it. */
-async function writeVerification(portal: Portal, { id, username, email }: IdentityRow): Promise<Letter> {
-  const holder = await findIdentityByKey(portal.storage, keyOf(email))
+async function writeVerification(services: Services, { id, username, email }: IdentityRow): Promise<Letter> {
+  const holder = await findIdentityByKey(services.storage, keyOf(email))
   if (holder !== null && holder.id !== id && holder.emailVerified) {
     const message = messages.accountExists({
       username: holder.username,
       typedUsername: username,
-      signInUrl: `${portal.publicUrl}/login`,
-      forgottenPasswordUrl: `${portal.publicUrl}/forgot-password`,
+      signInUrl: `${services.publicUrl}/login`,
+      forgottenPasswordUrl: `${services.publicUrl}/forgot-password`,
     })
     return { to: email, message }
   }
-  const url = await link(portal, 'verify-address', '/verify-email', id, email)
-  return { to: email, message: messages.verifyAddress({ username, url, hours: LINK_LIVES['verify-address'] / 3600 }) }
+  const url = await link(services, 'verify-address', '/verify-email', id, email)
+  return { to: email, message: messages.verifyEmail({ username, url, hours: LINK_LIVES['verify-address'] / 3600 }) }
 }
 
 /** Nothing for a change that is not pending any more. */
-async function writeAddressChange(portal: Portal, identityId: string, email: string): Promise<Letter[]> {
-  const token = await linkAddressChange(portal, identityId, email)
+async function writeAddressChange(services: Services, identityId: string, email: string): Promise<Letter[]> {
+  const token = await linkEmailChange(services, identityId, email)
   if (token === null) return []
-  const url = `${portal.publicUrl}/verify-email/${token}`
+  const url = `${services.publicUrl}/verify-email/${token}`
   const hours = LINK_LIVES['change-address'] / 3600
-  return forIdentity(portal, identityId, ({ username }) => ({
+  return forIdentity(services, identityId, ({ username }) => ({
     to: email,
-    message: messages.confirmNewAddress({ username, url, hours }),
+    message: messages.confirmNewEmail({ username, url, hours }),
   }))
 }
 
-async function writeReset(portal: Portal, email: string, place: Place): Promise<Letter[]> {
-  const identity = await findIdentityByKey(portal.storage, keyOf(email))
+async function writeReset(services: Services, email: string, clientInfo: ClientInfo): Promise<Letter[]> {
+  const identity = await findIdentityByKey(services.storage, keyOf(email))
   // An account without a key for its address must not have a mail sent there: another account holds that address.
   if (identity === null || identity.emailKey === null) return []
   const message = messages.resetPassword({
     username: identity.username,
-    url: await link(portal, 'reset-password', '/reset-password', identity.id, identity.email),
+    url: await link(services, 'reset-password', '/reset-password', identity.id, identity.email),
     minutes: LINK_LIVES['reset-password'] / 60,
-    place: inWords(portal, place),
+    client: inWords(services, clientInfo),
   })
   return [{ to: identity.email, message }]
 }
 
-async function writeReuse(portal: Portal, mail: Extract<Mail, { kind: 'family-reuse' }>): Promise<Letter[]> {
-  const family = await findFamily(portal, mail.familyId)
+async function writeReuse(services: Services, mail: Extract<MailJob, { kind: 'family-reuse' }>): Promise<Letter[]> {
+  const family = await findFamily(services, mail.familyId)
   if (family === null) return []
-  return forIdentity(portal, family.identityId, ({ username, email }) => {
-    const opened = { ...when(portal, family.createdAt.toISOString()), place: inWords(portal, family) }
-    const facts = { username, app: family.appName, opened, url: `${portal.publicUrl}/activity` }
-    const ended = when(portal, mail.at)
+  return forIdentity(services, family.identityId, ({ username, email }) => {
+    const opened = { ...when(services, family.createdAt.toISOString()), client: inWords(services, family) }
+    const facts = { username, app: family.appName, opened, url: `${services.publicUrl}/activity` }
+    const ended = when(services, mail.at)
     const message =
       family.endCause === 'own_reuse'
         ? messages.familyEndedForFault({ ...facts, endedWhen: ended.when })
-        : messages.familyEndedForReuse({ ...facts, reused: { ...ended, place: inWords(portal, mail.place) } })
+        : messages.familyEndedForReuse({ ...facts, reused: { ...ended, client: inWords(services, mail.clientInfo) } })
     return { to: email, message }
   })
 }
 
 /** Where the button of a mail leads; the token is part of the path, which browsers keep to themselves. */
 async function link(
-  portal: Portal,
+  services: Services,
   purpose: LinkPurpose,
   path: string,
   identityId: string,
@@ -178,17 +184,17 @@ async function link(
   identitySessionId?: string,
 ): Promise<string> {
   const holder = { identityId, email, ...(identitySessionId === undefined ? {} : { identitySessionId }) }
-  const token = await transaction(portal.storage.pool, (db) => makeMailLink(portal, db, purpose, holder))
-  return `${portal.publicUrl}${path}/${token}`
+  const token = await transaction(services.storage.pool, (db) => makeMailLink(services, db, purpose, holder))
+  return `${services.publicUrl}${path}/${token}`
 }
 
-function when(portal: Portal, at: string): { when: string } {
-  return { when: timeInWords(new Date(at), portal.clock()).text }
+function when(services: Services, at: string): { when: string } {
+  return { when: timeInWords(new Date(at), services.clock()).text }
 }
 
 /** Null for an operator. */
-function inWords(portal: Portal, place: Place | null): messages.MailPlace {
-  return place === null
+function inWords(services: Services, clientInfo: ClientInfo | null): messages.MailClient {
+  return clientInfo === null
     ? { browser: 'The command line, by an operator', address: null }
-    : { browser: browserInWords(place.browser), address: addressInWords(portal, place.address) }
+    : { browser: browserInWords(clientInfo.browser), address: ipInWords(services, clientInfo.address) }
 }

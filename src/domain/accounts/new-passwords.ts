@@ -1,7 +1,7 @@
-import { addressKey } from '../limits/ip-keys.ts'
+import { ipKey } from '../limits/ip-keys.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { hasSecondFactor } from '../sign-in/second-factors.ts'
 
 /** Whose password it will be. */
@@ -13,17 +13,17 @@ interface Owner {
 
 /** Judges a password that somebody with an account wants to have from now on. */
 export async function judgeNewPassword(
-  portal: Portal,
+  services: Services,
   { id, username, email }: Owner,
   password: string,
-  { address }: Place,
+  { address }: ClientInfo,
 ): Promise<PasswordVerdict> {
-  const isSecondFactorAsked = await hasSecondFactor(portal, id)
-  return portal.passwords.judge(password, [username, email], isSecondFactorAsked, addressKey(address))
+  const isSecondFactorAsked = await hasSecondFactor(services, id)
+  return services.passwords.judge(password, [username, email], isSecondFactorAsked, ipKey(address))
 }
 
 /** How many characters the new password of this identity must have. */
-export async function newPasswordLength(portal: Portal, identityId: string): Promise<number> {
-  const { passwordLength, passwordLengthWithSecondFactor } = portal.policy
-  return (await hasSecondFactor(portal, identityId)) ? passwordLengthWithSecondFactor : passwordLength
+export async function newPasswordLength(services: Services, identityId: string): Promise<number> {
+  const { passwordLength, passwordLengthWithSecondFactor } = services.policy
+  return (await hasSecondFactor(services, identityId)) ? passwordLengthWithSecondFactor : passwordLength
 }

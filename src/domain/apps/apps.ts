@@ -16,7 +16,7 @@ import { isUniqueViolation, type Queryable, transaction } from '../../storage/po
 import { AppRefused } from './app-refused.ts'
 import type { AuditKind } from '../audit-events.ts'
 import { endIn } from '../endings/endings.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { plainUrl, redirectFaults, reservedNameFaults } from './redirect-uris.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
 import { addSeconds } from '../time.ts'
@@ -67,9 +67,12 @@ export type AppSettings = Pick<
  * API that checks nothing else would take those for application tokens (RFC 9068 §2.2).
  */
 export async function createApp(
-  portal: Portal,
+  services: Services,
   clientId: string,
-  { audience = `${portal.publicUrl}/apps/${clientId}`, ...rest }: Omit<AppSettings, 'audience'> & { audience?: string },
+  {
+    audience = `${services.publicUrl}/apps/${clientId}`,
+    ...rest
+  }: Omit<AppSettings, 'audience'> & { audience?: string },
 ): Promise<{ app: AppRow; secret: string | null }> {
   const faults = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/.test(clientId)
     ? []
@@ -78,7 +81,7 @@ export async function createApp(
   refuse([...faults, ...faultsOf(settings), ...reservedNameFaults(settings.redirectUris)])
 
   const secret = settings.isPublic ? null : makeSecret()
-  const now = portal.clock()
+  const now = services.clock()
   const app: AppRow = {
     clientId,
     ...settings,
@@ -90,9 +93,9 @@ export async function createApp(
     disabledAt: null,
   }
   try {
-    await transaction(portal.storage.pool, async (db) => {
+    await transaction(services.storage.pool, async (db) => {
       await insertApp(db, app)
-      await writeDown(portal, db, 'app_created', clientId, now)
+      await writeDown(services, db, 'app_created', clientId, now)
     })
   } catch (error) {
     if (isUniqueViolation(error)) throw new AppRefused(`there is an app ${clientId} already`)
@@ -103,31 +106,31 @@ export async function createApp(
 
 /** What kind of app it is stays: a secret cannot be given to, or taken from, those who hold it. @throws AppRefused */
 export async function changeApp(
-  portal: Portal,
+  services: Services,
   app: AppRow,
   change: Partial<Omit<AppSettings, 'isPublic' | 'isNative'>>,
 ): Promise<AppRow> {
   refuse([...faultsOf({ ...app, ...change }), ...reservedNameFaults(change.redirectUris ?? [])])
-  return alter(portal, app.clientId, change, 'app_changed', Object.keys(change).join(', '))
+  return alter(services, app.clientId, change, 'app_changed', Object.keys(change).join(', '))
 }
 
 /** Changes an app and writes that down, in one transaction. */
 async function alter(
-  portal: Portal,
+  services: Services,
   clientId: string,
   change: Partial<AppRow>,
   kind: AuditKind,
   detail: string | null = null,
 ): Promise<AppRow> {
-  const now = portal.clock()
-  return transaction(portal.storage.pool, async (db) => {
-    await writeDown(portal, db, kind, clientId, now, detail)
+  const now = services.clock()
+  return transaction(services.storage.pool, async (db) => {
+    await writeDown(services, db, kind, clientId, now, detail)
     return updateApp(db, clientId, change, now)
   })
 }
 
 async function writeDown(
-  { operator: actor }: Portal,
+  { operator: actor }: Services,
   db: Queryable,
   kind: AuditKind,
   clientId: string,
@@ -138,12 +141,12 @@ async function writeDown(
 }
 
 /** A new secret; the one before stays good for a day. @throws AppRefused for a public app */
-export async function rotateSecret(portal: Portal, app: AppRow): Promise<string> {
+export async function rotateSecret(services: Services, app: AppRow): Promise<string> {
   if (app.isPublic) throw new AppRefused(`${app.clientId} is a public app and has no secret`)
   const secret = makeSecret()
-  const previousSecretUntil = addSeconds(portal.clock(), SECRET_OVERLAP)
+  const previousSecretUntil = addSeconds(services.clock(), SECRET_OVERLAP)
   const change = { secretHash: hashSecret(secret), previousSecretHash: app.secretHash, previousSecretUntil }
-  await alter(portal, app.clientId, change, 'app_secret_rotated')
+  await alter(services, app.clientId, change, 'app_secret_rotated')
   return secret
 }
 
@@ -151,27 +154,27 @@ export async function rotateSecret(portal: Portal, app: AppRow): Promise<string>
 const ENDED_AT_ONCE = 250
 
 /** A disabled app gets nothing any more, from the first moment, and every family it had is over. */
-export async function disableApp(portal: Portal, app: AppRow): Promise<AppRow> {
-  const disabled = await alter(portal, app.clientId, { disabledAt: portal.clock() }, 'app_disabled')
-  await endFamiliesOfApp(portal, app.clientId)
+export async function disableApp(services: Services, app: AppRow): Promise<AppRow> {
+  const disabled = await alter(services, app.clientId, { disabledAt: services.clock() }, 'app_disabled')
+  await endFamiliesOfApp(services, app.clientId)
   return disabled
 }
 
 /** Ends what disabled apps still have because whoever disabled them was interrupted. @returns how many families. */
-export async function endFamiliesOfDisabledApps(portal: Portal, signal?: AbortSignal): Promise<number> {
+export async function endFamiliesOfDisabledApps(services: Services, signal?: AbortSignal): Promise<number> {
   let count = 0
-  for (const clientId of await listDisabledClientIds(portal.storage.pool)) {
-    count += await endFamiliesOfApp(portal, clientId, signal)
+  for (const clientId of await listDisabledClientIds(services.storage.pool)) {
+    count += await endFamiliesOfApp(services, clientId, signal)
   }
   return count
 }
 
-async function endFamiliesOfApp(portal: Portal, clientId: string, signal?: AbortSignal): Promise<number> {
+async function endFamiliesOfApp(services: Services, clientId: string, signal?: AbortSignal): Promise<number> {
   let count = 0
   while (signal?.aborted !== true) {
-    const ended = await transaction(portal.storage.pool, async (db) => {
+    const ended = await transaction(services.storage.pool, async (db) => {
       const ids = await lockFamiliesOfDisabledApp(db, clientId, ENDED_AT_ONCE)
-      await endIn(portal, db, { families: { ids } }, { cause: 'app_disabled', place: null }, portal.clock())
+      await endIn(services, db, { families: { ids } }, { cause: 'app_disabled', clientInfo: null }, services.clock())
       return ids.length
     })
     count += ended
@@ -180,8 +183,8 @@ async function endFamiliesOfApp(portal: Portal, clientId: string, signal?: Abort
   return count
 }
 
-export async function enableApp(portal: Portal, app: AppRow): Promise<AppRow> {
-  return alter(portal, app.clientId, { disabledAt: null }, 'app_enabled')
+export async function enableApp(services: Services, app: AppRow): Promise<AppRow> {
+  return alter(services, app.clientId, { disabledAt: null }, 'app_enabled')
 }
 
 /** A secret is 256 random bits, so one plain hash keeps it; what slow hashes are for is missing here. */

@@ -8,8 +8,8 @@ import { afterCommit, type Queryable, transaction } from '../../storage/postgres
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
 import { announceEnded } from './notifications.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 
 /** What is to end. */
 export type EndChoice =
@@ -26,7 +26,7 @@ export type EndChoice =
 /** Why, and from where; null when nobody was there, as with time and operators. */
 export interface Ending {
   cause: EndCause
-  place: Place | null
+  clientInfo: ClientInfo | null
   /** Of the refresh token that ended its family by being used again. */
   generation?: number
 }
@@ -42,23 +42,23 @@ export interface Ended {
  * storage/families.ts), of which no app is told then. One transaction marks what ends, writes down why, and queues what the apps
  * and the person are told; of however many race, one ends each.
  */
-export async function end(portal: Portal, choice: EndChoice, ending: Ending): Promise<Ended> {
-  return transaction(portal.storage.pool, (db) => endIn(portal, db, choice, ending, portal.clock()))
+export async function end(services: Services, choice: EndChoice, ending: Ending): Promise<Ended> {
+  return transaction(services.storage.pool, (db) => endIn(services, db, choice, ending, services.clock()))
 }
 
 /** Ends families. @returns those that this call ended */
 export async function endFamilies(
-  portal: Portal,
+  services: Services,
   families: FamilyChoice,
   cause: EndCause,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
 ): Promise<EndedFamily[]> {
-  return (await end(portal, { families }, { cause, place })).families
+  return (await end(services, { families }, { cause, clientInfo })).families
 }
 
 /** The log lines of families that ended by giving their place to a new one, in the very statement that opened it. */
 export function logReplaced(
-  { logger }: Portal,
+  { logger }: Services,
   owner: Pick<EndedFamily, 'clientId' | 'identityId'>,
   familyIds: string[],
 ): void {
@@ -70,12 +70,12 @@ export function logReplaced(
 
 /** Ends signed-in browsers, and the families that follow them. @returns how many browsers this call ended */
 export async function endIdentitySessions(
-  portal: Portal,
+  services: Services,
   sessions: IdentitySessionChoice,
   cause: EndCause,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
 ): Promise<number> {
-  return (await end(portal, { sessions, families: 'following' }, { cause, place })).sessions
+  return (await end(services, { sessions, families: 'following' }, { cause, clientInfo })).sessions
 }
 
 /**
@@ -83,7 +83,7 @@ export async function endIdentitySessions(
  * `except` is an identity session that stays; its families do not.
  */
 export async function endEverythingIn(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   identityId: string,
   ending: Ending,
@@ -91,7 +91,7 @@ export async function endEverythingIn(
   except?: string,
 ): Promise<void> {
   const sessions = { identityId, ...(except === undefined ? {} : { except }) }
-  await endIn(portal, db, { sessions, families: 'all' }, ending, now)
+  await endIn(services, db, { sessions, families: 'all' }, ending, now)
 }
 
 /**
@@ -100,23 +100,23 @@ export async function endEverythingIn(
  * in for a minute must not get the account a day later.
  */
 export async function endIn(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   choice: EndChoice,
   ending: Ending,
   now: Date,
 ): Promise<Ended> {
   if (!('sessions' in choice)) {
-    return { sessions: 0, families: await endFamiliesIn(portal, db, choice.families, ending, now) }
+    return { sessions: 0, families: await endFamiliesIn(services, db, choice.families, ending, now) }
   }
   const { sessions, families } = choice
   if (families !== 'following') await countSignOut(db, sessions.identityId)
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
-  await writeSessionsDown(portal, db, sessions.identityId, ended.length, ending, now)
+  await writeSessionsDown(services, db, sessions.identityId, ended.length, ending, now)
   if (!LEAVES_PENDING.has(ending.cause)) await deleteLeftAddressChanges(db, sessions.identityId)
   return {
     sessions: ended.length,
-    families: await endFamiliesIn(portal, db, chosenFamilies(), followingOf(ending), now),
+    families: await endFamiliesIn(services, db, chosenFamilies(), followingOf(ending), now),
   }
 
   function chosenFamilies(): FamilyChoice {
@@ -157,46 +157,46 @@ const FOLLOWING: Partial<Record<EndCause, EndCause>> = {
 }
 
 async function writeSessionsDown(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   identityId: string,
   count: number,
-  { cause, place }: Ending,
+  { cause, clientInfo }: Ending,
   now: Date,
 ): Promise<void> {
   // The sign-in that takes over from the one before is written down itself.
   if (cause === 'signed_in_again') return
   const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
-  const event = { kind, identityId, cause, actor: portal.operator, ...place }
+  const event = { kind, identityId, cause, actor: services.operator, ...clientInfo }
   const events = Array.from({ length: count }, () => event)
   await insertAuditEvents(db, events, now)
 }
 
 async function endFamiliesIn(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   choice: FamilyChoice,
-  { cause, place, generation }: Ending,
+  { cause, clientInfo, generation }: Ending,
   now: Date,
 ): Promise<EndedFamily[]> {
-  const browser = place?.browser ?? null
-  const address = place?.address ?? null
+  const browser = clientInfo?.browser ?? null
+  const address = clientInfo?.address ?? null
   const ended = await markFamiliesEnded(db, choice, { cause, browser, address, generation: generation ?? null }, now)
   await insertAuditEvents(
     db,
     ended.map(({ id: familyId, identityId, clientId }) => {
-      return { kind: 'family_ended', identityId, clientId, familyId, cause, browser, address, actor: portal.operator }
+      return { kind: 'family_ended', identityId, clientId, familyId, cause, browser, address, actor: services.operator }
     }),
     now,
   )
-  await announceEnded(portal, db, ended, cause, now)
+  await announceEnded(services, db, ended, cause, now)
   afterCommit(db, () => {
     for (const { id: familyId, identityId, clientId } of ended)
-      portal.logger.info({ event: 'ended', familyId, clientId, identityId, cause, address }, 'event')
+      services.logger.info({ event: 'ended', familyId, clientId, identityId, cause, address }, 'event')
   })
-  if (END_CAUSES[cause].reason === 'reused' && place !== null) {
+  if (END_CAUSES[cause].reason === 'reused' && clientInfo !== null) {
     for (const { id } of ended) {
-      await queueMail(portal, { kind: 'family-reuse', familyId: id, place, at: now.toISOString() }, db)
+      await queueMail(services, { kind: 'family-reuse', familyId: id, clientInfo, at: now.toISOString() }, db)
     }
   }
   return ended

@@ -2,28 +2,33 @@ import { randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { type EndedFamily, listReplacedBy, type StaleFamily } from '../../storage/families.ts'
 import {
-  insertNotices,
-  listNotices as listRows,
-  listNoticesOfEnds as listRowsOfEnds,
-  type NewNotice,
-  NOTICE_STATES,
-  type NoticeChoice,
-  type NoticeRow,
-  type NoticeState,
-  reopenNotices,
+  insertNotifications,
+  listNotifications as listRows,
+  listNotificationsOfEnds as listRowsOfEnds,
+  type NewNotification,
+  NOTIFICATION_STATES,
+  type NotificationChoice,
+  type NotificationRow,
+  type NotificationState,
+  reopenNotifications,
 } from '../../storage/notifications.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
 import type { EndCause } from './end-causes.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 
 /** `logout`: a logout token (OpenID Connect Back-Channel Logout). The others: events of CAEP, as RFC 8417 tokens. */
-export type NoticeKind = 'logout' | 'session-revoked' | 'token-claims-change'
+export type NotificationKind = 'logout' | 'session-revoked' | 'token-claims-change'
 
-export { NOTICE_STATES, type NoticeChoice, type NoticeRow, type NoticeState }
-export type Notice = NoticeRow & { state: NoticeState }
+export {
+  NOTIFICATION_STATES as NOTICE_STATES,
+  type NotificationChoice as NoticeChoice,
+  type NotificationRow,
+  type NotificationState as NoticeState,
+}
+export type Notification = NotificationRow & { state: NotificationState }
 
 /** A job of the queues `notices` and `late-notices`. */
-export interface NoticeJob {
+export interface NotificationJob {
   /** Its id. */
   notice: string
   /** When an operator had it sent again, ISO 8601; without it, it is told since it happened. */
@@ -38,7 +43,7 @@ const BATCH = 500
  * those whose place they had taken: a session of the app may still go by the `sid` of such a one.
  */
 export async function announceEnded(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   ended: EndedFamily[],
   cause: EndCause,
@@ -50,7 +55,7 @@ export async function announceEnded(
     told.map(({ id }) => id),
   )
   await queueNotices(
-    portal,
+    services,
     db,
     [...replaced, ...told].flatMap((family) => [
       ...(family.takesLogouts ? [newNotice(family, 'logout', cause, now)] : []),
@@ -60,13 +65,13 @@ export async function announceEnded(
 }
 
 /** Queues what each app is told of families whose tokens are not true any more, in the transaction that makes them so. */
-export async function announceStale(portal: Portal, db: Queryable, stale: StaleFamily[], now: Date): Promise<void> {
+export async function announceStale(services: Services, db: Queryable, stale: StaleFamily[], now: Date): Promise<void> {
   const told = stale.filter(({ takesEvents }) => takesEvents)
   const notices = told.map((family) => newNotice(family, 'token-claims-change', null, now))
-  await queueNotices(portal, db, notices)
+  await queueNotices(services, db, notices)
 }
 
-function newNotice(family: StaleFamily, kind: NoticeKind, cause: EndCause | null, now: Date): NewNotice {
+function newNotice(family: StaleFamily, kind: NotificationKind, cause: EndCause | null, now: Date): NewNotification {
   return {
     id: randomUUID(),
     kind,
@@ -79,23 +84,23 @@ function newNotice(family: StaleFamily, kind: NoticeKind, cause: EndCause | null
   }
 }
 
-async function queueNotices(portal: Portal, db: Queryable, notices: NewNotice[]): Promise<void> {
+async function queueNotices(services: Services, db: Queryable, notices: NewNotification[]): Promise<void> {
   if (notices.length === 0) return
-  await insertNotices(db, notices)
-  await putInLanes(portal, db, notices)
+  await insertNotifications(db, notices)
+  await putInLanes(services, db, notices)
 }
 
 async function putInLanes(
-  portal: Portal,
+  services: Services,
   db: Queryable,
-  notices: Pick<NoticeRow, 'id' | 'clientId' | 'kind'>[],
+  notices: Pick<NotificationRow, 'id' | 'clientId' | 'kind'>[],
   since?: Date,
 ): Promise<void> {
   const jobs = notices.map(({ id, clientId, kind }) => {
-    const payload: NoticeJob = { notice: id, ...(since && { since: since.toISOString() }) }
+    const payload: NotificationJob = { notice: id, ...(since && { since: since.toISOString() }) }
     return { payload, key: laneOf(clientId, kind) }
   })
-  await portal.storage.jobs.putAll('notices', jobs, db)
+  await services.storage.jobs.putAll('notices', jobs, db)
 }
 
 /** What is told in order: everything one address of an app gets. */
@@ -104,18 +109,22 @@ function laneOf(clientId: string, kind: string): string {
 }
 
 /** What apps were told, or are to be told; the newest, `limit` at most. */
-export async function listNotices(portal: Portal, choice: NoticeChoice, limit: number): Promise<Notice[]> {
-  const rows = await listRows(portal.storage, choice, limit)
+export async function listNotifications(
+  services: Services,
+  choice: NotificationChoice,
+  limit: number,
+): Promise<Notification[]> {
+  const rows = await listRows(services.storage, choice, limit)
   return rows.map(noticeOf)
 }
 
 /** What apps were told of the end of these families; of each, the logout first. */
-export async function listNoticesOfEnds(portal: Portal, familyIds: string[]): Promise<Notice[]> {
-  const rows = await listRowsOfEnds(portal.storage.pool, familyIds)
+export async function listNotificationsOfEnds(services: Services, familyIds: string[]): Promise<Notification[]> {
+  const rows = await listRowsOfEnds(services.storage.pool, familyIds)
   return rows.map(noticeOf)
 }
 
-function noticeOf(row: NoticeRow): Notice {
+function noticeOf(row: NotificationRow): Notification {
   const { confirmedAt, givenUpAt } = row
   const state = confirmedAt !== null ? 'confirmed' : givenUpAt === null ? 'waiting' : 'given-up'
   return { ...row, state }
@@ -125,19 +134,19 @@ function noticeOf(row: NoticeRow): Notice {
  * Sends notices that were given up once more, as patiently as the first time: these, or all of an app.
  * @returns the ids of those that were given up
  */
-export async function resendNotices(
-  portal: Portal,
+export async function resendNotifications(
+  services: Services,
   choice: { ids: string[] } | { clientId: string },
 ): Promise<string[]> {
   const sent: string[] = []
   let reopened
   do {
-    reopened = await transaction(portal.storage.pool, async (db) => {
-      const notices = await reopenNotices(db, choice, BATCH)
-      const now = portal.clock()
-      await putInLanes(portal, db, notices, now)
+    reopened = await transaction(services.storage.pool, async (db) => {
+      const notices = await reopenNotifications(db, choice, BATCH)
+      const now = services.clock()
+      await putInLanes(services, db, notices, now)
       const events = [...Map.groupBy(notices, ({ clientId }) => clientId)].map(([clientId, { length }]) => {
-        return { kind: 'notices_resent', clientId, detail: String(length), actor: portal.operator }
+        return { kind: 'notices_resent', clientId, detail: String(length), actor: services.operator }
       })
       await insertAuditEvents(db, events, now)
       return notices

@@ -3,7 +3,7 @@ import { findIntrospected, findPersonOf, type Freshness, type Person } from '../
 import type { AppProof } from '../../storage/apps.ts'
 import { type FamilyRow, findLivingFamily, momentOf, type Rotated } from './families.ts'
 import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from '../keys/jwts.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import type { KeyRing } from '../keys/signing-keys.ts'
 import { epochSeconds } from '../time.ts'
 import { VerifiedTokens } from '../keys/verified-tokens.ts'
@@ -49,19 +49,19 @@ export interface ApplicationTokenSubject {
 
 /** `ttl` in seconds; null takes the portal's. */
 export function applicationTokenClaims(
-  portal: Portal,
+  services: Services,
   subject: ApplicationTokenSubject,
   ttl: number | null,
-  issuedAt = portal.clock(),
+  issuedAt = services.clock(),
 ): ApplicationTokenClaims {
   const iat = epochSeconds(issuedAt)
   return {
-    iss: portal.publicUrl,
+    iss: services.publicUrl,
     sub: subject.identityId,
     aud: subject.audience,
     client_id: subject.clientId,
     iat,
-    exp: iat + (ttl ?? portal.lifetimes.applicationToken),
+    exp: iat + (ttl ?? services.lifetimes.applicationToken),
     jti: randomUUID(),
     scope: subject.scope,
     roles: subject.roles,
@@ -76,22 +76,22 @@ export function applicationTokenClaims(
 
 /** The next application token of a family, signed, and how long it lives (seconds). */
 export function mintApplicationToken(
-  portal: Portal,
+  services: Services,
   { family, issuedAt }: Pick<Rotated, 'family' | 'issuedAt'>,
   scope: string,
   jkt: string | null,
 ): { token: string; expiresIn: number } {
   const claims = applicationTokenClaims(
-    portal,
+    services,
     { ...family, familyId: family.id, scope, jkt },
     family.applicationTokenTtl,
     issuedAt,
   )
-  return { token: signApplicationToken(portal, claims), expiresIn: claims.exp - claims.iat }
+  return { token: signApplicationToken(services, claims), expiresIn: claims.exp - claims.iat }
 }
 
-export function signApplicationToken(portal: Portal, claims: ApplicationTokenClaims): string {
-  return signJwt(portal.keys.signer(APPLICATION_ALG), 'application', claims)
+export function signApplicationToken(services: Services, claims: ApplicationTokenClaims): string {
+  return signJwt(services.keys.signer(APPLICATION_ALG), 'application', claims)
 }
 
 export interface FoundApplicationToken {
@@ -105,9 +105,9 @@ export interface FoundApplicationToken {
  * What the portal itself says of an application token: its claims and its family, or null when the signature, the time
  * or the family does not hold. APIs verify offline; this is stronger, because it sees a family that has just ended.
  */
-export async function findApplicationToken(portal: Portal, token: string): Promise<FoundApplicationToken | null> {
-  const claims = currentClaims(portal, token)
-  const family = claims === null ? null : await findLivingFamily(portal, claims.fam)
+export async function findApplicationToken(services: Services, token: string): Promise<FoundApplicationToken | null> {
+  const claims = currentClaims(services, token)
+  const family = claims === null ? null : await findLivingFamily(services, claims.fam)
   return claims === null || family === null ? null : { claims, family, isStale: isStale(claims, family) }
 }
 
@@ -116,25 +116,25 @@ export async function findApplicationToken(portal: Portal, token: string): Promi
  * family only what that needs is read. Null when anything is in the way: `findApplicationToken` says more.
  */
 export async function introspectFor(
-  portal: Portal,
+  services: Services,
   token: string,
   clientId: string,
   proof: AppProof,
 ): Promise<ApplicationTokenClaims | null> {
-  const claims = currentClaims(portal, token)
+  const claims = currentClaims(services, token)
   if (claims === null) return null
   const asked = { familyId: claims.fam, clientId, proof, audience: claims.aud }
-  const freshness = await findIntrospected(portal.storage.pool, asked, momentOf(portal))
+  const freshness = await findIntrospected(services.storage.pool, asked, momentOf(services))
   return freshness === null || isStale(claims, freshness) ? null : claims
 }
 
 /** The person that a token which holds is about, read as narrowly. Null also for a family whose app asked for claims by name. */
 export async function findPerson(
-  portal: Portal,
+  services: Services,
   token: string,
 ): Promise<{ claims: ApplicationTokenClaims; person: Person } | null> {
-  const claims = currentClaims(portal, token)
-  const person = claims === null ? null : await findPersonOf(portal.storage.pool, claims.fam, momentOf(portal))
+  const claims = currentClaims(services, token)
+  const person = claims === null ? null : await findPersonOf(services.storage.pool, claims.fam, momentOf(services))
   return claims === null || person === null || isStale(claims, person) ? null : { claims, person }
 }
 
@@ -146,11 +146,11 @@ function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersio
 }
 
 /** Null when the signature or the time does not hold. */
-function currentClaims(portal: Portal, token: string): ApplicationTokenClaims | null {
-  const now = epochSeconds(portal.clock())
-  const known = verified.get(portal.keys) ?? new VerifiedTokens()
-  verified.set(portal.keys, known)
-  const claims = verifyJwt(portal, token, 'application', known) as ApplicationTokenClaims | null
+function currentClaims(services: Services, token: string): ApplicationTokenClaims | null {
+  const now = epochSeconds(services.clock())
+  const known = verified.get(services.keys) ?? new VerifiedTokens()
+  verified.set(services.keys, known)
+  const claims = verifyJwt(services, token, 'application', known) as ApplicationTokenClaims | null
   return claims !== null && claims.exp > now ? claims : null
 }
 

@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import type { AppProof } from '../../storage/apps.ts'
 import { CODE_KIND, type RedeemedCode } from '../../storage/authorization-codes.ts'
 import { logReplaced } from '../endings/endings.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { hashRefreshToken, mintRefreshToken } from './refresh-tokens.ts'
 import { epochSeconds } from '../time.ts'
 import { bytesOfUuid, uuidOf } from '../uuid.ts'
@@ -60,14 +60,14 @@ export interface Redeemed extends RedeemedCode {
 
 /** Takes the code and opens its family. Null when anything at all is in the way. */
 export async function redeemCode(
-  portal: Portal,
+  services: Services,
   { code, verifier, ...presented }: PresentedCode,
 ): Promise<Redeemed | null> {
   const familyId = familyIdIn(code)
   if (familyId === null) return null
-  const { storage, policy, lifetimes, secrets } = portal
+  const { storage, policy, lifetimes, secrets } = services
   const refreshToken = mintRefreshToken(familyId, secrets)
-  const issuedAt = portal.clock()
+  const issuedAt = services.clock()
   const redeemed = await storage.codes.redeem(
     {
       ...presented,
@@ -86,6 +86,6 @@ export async function redeemCode(
   )
   if (redeemed === null) return null
   const owner = { clientId: presented.clientId, identityId: redeemed.record['accountId'] as string }
-  logReplaced(portal, owner, redeemed.replaced)
+  logReplaced(services, owner, redeemed.replaced)
   return { ...redeemed, familyId, refreshToken, issuedAt, mayBeReused: storage.codes.opensLater }
 }

@@ -9,7 +9,7 @@ import { type AppRow, changeApp, createApp, findApp } from '../apps/apps.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { endFamilies } from '../endings/endings.ts'
 import { expireFamilies } from '../endings/expiry.ts'
-import { findReceipts, type Receipt } from './delivery-status.ts'
+import { findDeliveryStatuses, type DeliveryStatus } from './delivery-status.ts'
 
 const LOGOUTS = 'https://notes.example.test/backchannel-logout'
 const EVENTS = 'https://notes.example.test/events'
@@ -39,9 +39,9 @@ async function ended(clientId: string, cause: EndCause = 'ended_by_person'): Pro
   return familyId
 }
 
-async function receiptOf(familyId: string): Promise<Receipt> {
-  const receipts = await findReceipts(portal, [await familyRow(portal, { familyId })])
-  return receipts.get(familyId) as Receipt
+async function receiptOf(familyId: string): Promise<DeliveryStatus> {
+  const receipts = await findDeliveryStatuses(portal, [await familyRow(portal, { familyId })])
+  return receipts.get(familyId) as DeliveryStatus
 }
 
 /** What delivery would have written down about the notices of a family. */
@@ -188,7 +188,7 @@ test('an app is called by the name it has now', async () => {
 
 test('a family that lives, or has run out unseen, has no receipt; once that is written down it has', async () => {
   const { familyId } = await connect(portal, adaId, 'notes')
-  const receipts = async () => findReceipts(portal, [await familyRow(portal, { familyId })])
+  const receipts = async () => findDeliveryStatuses(portal, [await familyRow(portal, { familyId })])
   assert.equal((await receipts()).size, 0)
   portal.clock.advance(31 * 86_400)
   assert.equal((await receipts()).size, 0)
@@ -200,7 +200,7 @@ test('every family gets its own receipt from one question', async () => {
   const [first, second, third] = [await ended('notes'), await ended('photos'), await ended('both')]
   await note(first, CONFIRMED)
   const families = await Promise.all([third, first, second].map((familyId) => familyRow(portal, { familyId })))
-  const receipts = await findReceipts(portal, families)
+  const receipts = await findDeliveryStatuses(portal, families)
   assert.deepEqual(
     [first, second, third].map((id) => receipts.get(id)?.state),
     ['confirmed', 'silent', 'waiting'],

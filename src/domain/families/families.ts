@@ -12,15 +12,15 @@ import {
 } from '../../storage/families.ts'
 import type { AppProof, AppRow } from '../../storage/apps.ts'
 import { findIdentity } from '../../storage/identities.ts'
-import { addressKey } from '../limits/ip-keys.ts'
+import { ipKey } from '../limits/ip-keys.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from '../endings/end-causes.ts'
 import { end as endNow, logReplaced } from '../endings/endings.ts'
 import { endCauseOf, type Reuse, reuseAdvice, reuseOf } from './family-ends.ts'
 import { lifetimeOf } from './family-lifetimes.ts'
 import { noteSessionUsed } from '../sign-in/identity-sessions.ts'
-import { type LedgerKind, recordInLedger } from './family-timeline.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import { type TimelineKind, recordInTimeline } from './family-timeline.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { descendantOf, hashRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-tokens.ts'
 import { type Standing, standingOf } from './reuse-detection.ts'
 import { addSeconds, secondsBetween } from '../time.ts'
@@ -39,27 +39,27 @@ export type OpeningFamily = Omit<
 }
 
 /** Opens the family its first refresh token names. False when its sign-in, its identity or its app has ended. */
-export async function openFamily(portal: Portal, opening: OpeningFamily): Promise<boolean> {
+export async function openFamily(services: Services, opening: OpeningFamily): Promise<boolean> {
   const { refreshToken, app, ...family } = opening
-  const now = portal.clock()
-  const lifetime = lifetimeOf(portal, app, family.scope)
+  const now = services.clock()
+  const lifetime = lifetimeOf(services, app, family.scope)
   // What follows its session ends with it, and before only where its app wants that.
-  const preset = lifetime === 'session' ? { familyIdle: null, familyMax: null } : portal.lifetimes
+  const preset = lifetime === 'session' ? { familyIdle: null, familyMax: null } : services.lifetimes
   const after = (seconds: number | null) => (seconds === null ? null : addSeconds(now, seconds))
 
   const replaced = await insertFamily(
-    portal.storage.pool,
+    services.storage.pool,
     {
       ...family,
       lifetime,
       currentHash: hashRefreshToken(refreshToken),
       expiresAt: after(app.familyMax ?? preset.familyMax),
       idleExpiresAt: after(app.familyIdle ?? preset.familyIdle),
-      defaultTokenSeconds: portal.lifetimes.applicationToken,
+      defaultTokenSeconds: services.lifetimes.applicationToken,
     },
     now,
   )
-  logReplaced(portal, family, replaced ?? [])
+  logReplaced(services, family, replaced ?? [])
   return replaced !== null
 }
 
@@ -70,7 +70,7 @@ export interface Presentation {
   scopes: string[] | null
   /** Thumbprint of the key of the DPoP proof (RFC 9449), null without one. */
   jkt: string | null
-  place: Place
+  clientInfo: ClientInfo
 }
 
 export interface Rotated {
@@ -100,10 +100,10 @@ export type Rotation =
  * answered with the current one as long as `standingOf` excuses it, so a lost answer, a second tab or a crowd of calls signs
  * nobody out; otherwise using it is reuse and ends the family (RFC 9700 §4.14.2).
  */
-export async function rotate(portal: Portal, presentation: Presentation): Promise<Rotation> {
-  const token = parseRefreshToken(presentation.refreshToken, portal.secrets)
+export async function rotate(services: Services, presentation: Presentation): Promise<Rotation> {
+  const token = parseRefreshToken(presentation.refreshToken, services.secrets)
   if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, isOwn: false, ended: false }
-  return (await advance(portal, token, presentation)) ?? explain(portal, token, presentation)
+  return (await advance(services, token, presentation)) ?? explain(services, token, presentation)
 }
 
 /**
@@ -111,43 +111,43 @@ export async function rotate(portal: Portal, presentation: Presentation): Promis
  * anything at all is in the way; nothing has moved then, and `rotate`, once the app is known, says what.
  */
 export async function rotateUnproved(
-  portal: Portal,
+  services: Services,
   refreshToken: string,
   clientId: string,
   proof: AppProof,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<Rotated | null> {
-  const token = parseRefreshToken(refreshToken, portal.secrets)
-  return token && advance(portal, token, { refreshToken, clientId, scopes: null, jkt: null, proof, place })
+  const token = parseRefreshToken(refreshToken, services.secrets)
+  return token && advance(services, token, { refreshToken, clientId, scopes: null, jkt: null, proof, clientInfo })
 }
 
 async function advance(
-  portal: Portal,
+  services: Services,
   token: RefreshToken,
-  { refreshToken, place, ...conditions }: Presentation & { proof?: AppProof },
+  { refreshToken, clientInfo, ...conditions }: Presentation & { proof?: AppProof },
 ): Promise<Rotated | null> {
-  const successor = successorOf(token, portal.secrets[0])
-  const moment = momentOf(portal)
-  const { pool } = portal.storage
+  const successor = successorOf(token, services.secrets[0])
+  const moment = momentOf(services)
+  const { pool } = services.storage
   const { familyId: id } = token
   const asked = {
     ...conditions,
     id,
     presentedHash: hashRefreshToken(refreshToken),
     successorHash: hashRefreshToken(successor),
-    defaultIdleSeconds: portal.lifetimes.familyIdle,
-    defaultGraceSeconds: portal.lifetimes.rotationGrace,
-    seen: seenOf(place),
+    defaultIdleSeconds: services.lifetimes.familyIdle,
+    defaultGraceSeconds: services.lifetimes.rotationGrace,
+    seen: seenOf(clientInfo),
   }
-  const mostFollow = portal.policy.familyLifetime === 'session'
+  const mostFollow = services.policy.familyLifetime === 'session'
   const advanced =
     (mostFollow ? null : await advanceFamily(pool, asked, moment, false)) ??
     (await advanceFamily(pool, asked, moment, true))
   if (advanced === null) return null
   const { followedSessionId, ...family } = advanced
   // Whoever uses an app uses the portal's sign-in, where both live and end together.
-  if (followedSessionId !== null) await noteSessionUsed(portal, followedSessionId)
-  const claims = await readClaims(portal, { ...family, id, clientId: conditions.clientId }, moment.now)
+  if (followedSessionId !== null) await noteSessionUsed(services, followedSessionId)
+  const claims = await readClaims(services, { ...family, id, clientId: conditions.clientId }, moment.now)
   return { kind: 'rotated', ...claims, refreshToken: successor }
 }
 
@@ -156,51 +156,51 @@ async function advance(
  * from after it, and the identity from before; only then is the identity read once more.
  */
 async function readClaims(
-  portal: Portal,
+  services: Services,
   family: RotatedFamily,
   now: Date,
 ): Promise<Pick<Rotated, 'family' | 'issuedAt'>> {
   const isOutdated = family.claimsVersion < family.oldestValidVersion
-  const identity = isOutdated ? await findIdentity(portal.storage, family.identityId) : null
+  const identity = isOutdated ? await findIdentity(services.storage, family.identityId) : null
   const { roles, claimsVersion } = identity ?? family
   return { family: { ...family, roles, claimsVersion }, issuedAt: now }
 }
 
 /** Who refreshed, as the ledger keeps it: an address, and the beginning of what the program says it is. */
-function seenOf({ address, browser }: Place): string {
+function seenOf({ address, browser }: ClientInfo): string {
   return `${address} ${browser.slice(0, SEEN_PROGRAM)}`
 }
 
 const SEEN_PROGRAM = 100
 
-export function momentOf(portal: Portal): Moment {
-  const now = portal.clock()
-  return { now, seenSince: addSeconds(now, -portal.lifetimes.identitySessionIdle) }
+export function momentOf(services: Services): Moment {
+  const now = services.clock()
+  return { now, seenSince: addSeconds(now, -services.lifetimes.identitySessionIdle) }
 }
 
 /** No row moved; this finds out why, what to do about it, and writes that down. */
 async function explain(
-  portal: Portal,
+  services: Services,
   token: RefreshToken,
   presentation: Presentation,
   triesLeft = TRIES,
 ): Promise<Rotation> {
   const { familyId, generation } = token
-  const { place } = presentation
+  const { clientInfo } = presentation
   const hash = hashRefreshToken(presentation.refreshToken)
-  const now = portal.clock()
-  const family = await findFamily(portal, familyId)
-  const record = (kind: LedgerKind) => recordInLedger(portal, kind, { familyId, generation, place, at: now })
+  const now = services.clock()
+  const family = await findFamily(services, familyId)
+  const record = (kind: TimelineKind) => recordInTimeline(services, kind, { familyId, generation, clientInfo, at: now })
   const refused = (reason: RefusalReason, ended = false, reuse: Reuse | null = null): Rotation => {
     const isOwn = family?.clientId === presentation.clientId
     return { kind: 'refused', reason, familyId, isOwn, ended, ...(reuse === null ? {} : { reuse }) }
   }
-  const refuse = async (kind: LedgerKind, reason: RefusalReason): Promise<Rotation> => {
+  const refuse = async (kind: TimelineKind, reason: RefusalReason): Promise<Rotation> => {
     await record(kind)
     return refused(reason, false, family && reuseOf(family))
   }
   const expire = async (cause: EndCause): Promise<Rotation> => {
-    const ended = await endNow(portal, { families: { id: familyId } }, { cause, place: null })
+    const ended = await endNow(services, { families: { id: familyId } }, { cause, clientInfo: null })
     await record('refused_expired')
     return refused('expired', ended.families.length > 0)
   }
@@ -215,17 +215,23 @@ async function explain(
   if (family.idleExpiresAt <= now) return expire('idle_expired')
   if (family.sessionOver) return expire('session_expired')
 
-  const standing = standingOf(portal, family, { generation, hash }, now)
+  const standing = standingOf(services, family, { generation, hash }, now)
   if (standing.kind === 'ahead') return refuse('refused_ahead', 'unknown')
   if (standing.kind === 'reused') {
     const by = isOfItsApp(family, presentation) ? 'app' : 'unknown'
     const lateSeconds = secondsBetween(standing.replacedBy, now)
-    const reuse: Reuse = { generation, currentGeneration: family.generation, lateSeconds, address: place.address, by }
+    const reuse: Reuse = {
+      generation,
+      currentGeneration: family.generation,
+      lateSeconds,
+      address: clientInfo.address,
+      by,
+    }
     const cause = by === 'app' ? 'own_reuse' : 'reuse'
-    const ended = await endNow(portal, { families: { id: familyId } }, { cause, place, generation })
+    const ended = await endNow(services, { families: { id: familyId } }, { cause, clientInfo, generation })
     await record(by === 'app' ? 'refused_own_reuse' : 'refused_reused')
     const isFirst = ended.families.length > 0
-    if (isFirst) logReuse(portal, family, reuse)
+    if (isFirst) logReuse(services, family, reuse)
     return refused('reused', isFirst, reuse)
   }
 
@@ -242,16 +248,16 @@ async function explain(
     case 'current': {
       // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
       // taken the family over while the update waited for it, has just changed it. Or another caller is faster once more.
-      const rotated = await advance(portal, token, presentation)
+      const rotated = await advance(services, token, presentation)
       if (rotated !== null) return rotated
-      return triesLeft > 1 ? explain(portal, token, presentation, triesLeft - 1) : refuse('refused_raced', 'unknown')
+      return triesLeft > 1 ? explain(services, token, presentation, triesLeft - 1) : refuse('refused_raced', 'unknown')
     }
     case 'excused': {
       // Every answer is proved against the row's hash: never an older token, never a second living one.
-      const current = descendantOf(token, family.generation - generation, family.currentHash, portal.secrets)
+      const current = descendantOf(token, family.generation - generation, family.currentHash, services.secrets)
       if (current === null) return refuse('refused_secret_lost', 'unknown')
       await record(standing.because === 'window' ? 'grace_hit' : 'proven_hit')
-      return { kind: 'rotated', ...(await readClaims(portal, family, now)), refreshToken: current }
+      return { kind: 'rotated', ...(await readClaims(services, family, now)), refreshToken: current }
     }
     case 'duplicate':
       return refuse('refused_duplicate', 'reused')
@@ -261,14 +267,14 @@ async function explain(
 }
 
 /** Whether the holder proved itself, from where the family has been refreshed before. */
-function isOfItsApp(family: FamilyRow, { jkt, place }: Presentation): boolean {
+function isOfItsApp(family: FamilyRow, { jkt, clientInfo }: Presentation): boolean {
   const isProved = !family.appIsPublic || (family.jkt !== null && family.jkt === jkt)
-  const known = family.seen.map((each) => addressKey(each.split(' ')[0] as string))
-  return isProved && known.includes(addressKey(place.address))
+  const known = family.seen.map((each) => ipKey(each.split(' ')[0] as string))
+  return isProved && known.includes(ipKey(clientInfo.address))
 }
 
 /** The developer of the app reads here what it did wrong; of a possible theft, the operator what is known. */
-function logReuse({ logger }: Portal, { id: familyId, clientId }: FamilyRow, reuse: Reuse): void {
+function logReuse({ logger }: Services, { id: familyId, clientId }: FamilyRow, reuse: Reuse): void {
   const advice = reuse.by === 'app' ? { advice: reuseAdvice(reuse) } : {}
   logger.warn({ event: 'refresh_token_reused', familyId, clientId, ...reuse, ...advice }, 'event')
 }
@@ -278,43 +284,43 @@ const TRIES = 3
 
 /** The family a genuine refresh token belongs to, whatever its state; null for anything else. */
 export async function findFamilyOf(
-  portal: Portal,
+  services: Services,
   refreshToken: string,
 ): Promise<{ family: FamilyRow; standing: Standing['kind'] } | null> {
-  const token = parseRefreshToken(refreshToken, portal.secrets)
+  const token = parseRefreshToken(refreshToken, services.secrets)
   if (token === null) return null
-  const family = await findFamily(portal, token.familyId)
+  const family = await findFamily(services, token.familyId)
   if (family === null) return null
 
   const presented = { generation: token.generation, hash: hashRefreshToken(refreshToken) }
-  return { family, standing: standingOf(portal, family, presented, portal.clock()).kind }
+  return { family, standing: standingOf(services, family, presented, services.clock()).kind }
 }
 
 /** Any family, whatever its state. */
-export async function findFamily(portal: Portal, id: string): Promise<FamilyRow | null> {
-  return findRow(portal.storage.pool, id, momentOf(portal))
+export async function findFamily(services: Services, id: string): Promise<FamilyRow | null> {
+  return findRow(services.storage.pool, id, momentOf(services))
 }
 
 /** Null when there is no such family, or it has ended, expired, or its identity or app is disabled. */
-export async function findLivingFamily(portal: Portal, id: string): Promise<FamilyRow | null> {
-  const family = await findFamily(portal, id)
-  return family !== null && isLiving(family, portal.clock()) ? family : null
+export async function findLivingFamily(services: Services, id: string): Promise<FamilyRow | null> {
+  const family = await findFamily(services, id)
+  return family !== null && isLiving(family, services.clock()) ? family : null
 }
 
 /** A family of this identity, living or not; null when there is none such, or it is somebody else's. */
-export async function findFamilyFor(portal: Portal, id: string, identityId: string): Promise<FamilyRow | null> {
-  const family = await findFamily(portal, id)
+export async function findFamilyFor(services: Services, id: string, identityId: string): Promise<FamilyRow | null> {
+  const family = await findFamily(services, id)
   return family?.identityId === identityId ? family : null
 }
 
 /** Newest first: all of an identity, of one app where it is named; or of an app alone those that have not ended. */
 export async function searchFamilies(
-  portal: Portal,
+  services: Services,
   identityId: string | null,
   clientId: string | null,
   limit: number,
 ): Promise<FamilyRow[]> {
-  return searchRows(portal.storage.pool, identityId, clientId, momentOf(portal), limit)
+  return searchRows(services.storage.pool, identityId, clientId, momentOf(services), limit)
 }
 
 export function isLiving(family: FamilyRow, now: Date): boolean {
@@ -334,11 +340,11 @@ export interface ConnectedApp {
 const ENDED_SHOWN = 5
 
 /** Apps that have or had families of this identity; those used last come first. */
-export async function listConnectedApps(portal: Portal, identityId: string): Promise<ConnectedApp[]> {
-  const moment = momentOf(portal)
+export async function listConnectedApps(services: Services, identityId: string): Promise<ConnectedApp[]> {
+  const moment = momentOf(services)
   const { now } = moment
-  const families = await listFamilies(portal.storage, identityId, moment, ENDED_SHOWN)
-  const endedCounts = await countEndedFamilies(portal.storage, identityId, now)
+  const families = await listFamilies(services.storage, identityId, moment, ENDED_SHOWN)
+  const endedCounts = await countEndedFamilies(services.storage, identityId, now)
 
   const apps = Map.groupBy(families, (family) => family.clientId)
   return [...apps.entries()].map(([clientId, ofApp]) => {

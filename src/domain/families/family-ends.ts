@@ -1,7 +1,7 @@
 import type { FamilyRow } from '../../storage/families.ts'
 import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
-import { placeInWords } from '../geoip.ts'
-import type { Portal } from '../services.ts'
+import { clientInWords } from '../geoip.ts'
+import type { Services } from '../services.ts'
 import { replacementOf } from './reuse-detection.ts'
 import { secondsBetween } from '../time.ts'
 
@@ -22,17 +22,17 @@ export function endTimeOf(family: FamilyRow, now: Date): Date | null {
 }
 
 /** From where a family was ended, and with which refresh token; all null where nobody was there. */
-export type FamilyEnd = Pick<FamilyRow, 'generation' | 'endBrowser' | 'endAddress' | 'endGeneration'>
+export type RecordedEnd = Pick<FamilyRow, 'generation' | 'endBrowser' | 'endAddress' | 'endGeneration'>
 
 /**
  * The cause with all that is known of it: "you ended it, from Firefox on Linux, 192.0.2.1", or "… was used again …:
  * generation 41 came back after 43, from 203.0.113.7".
  */
-export function endInWords(portal: Pick<Portal, 'places'>, cause: EndCause, end: FamilyEnd): string {
+export function endInWords(services: Pick<Services, 'geoip'>, cause: EndCause, end: RecordedEnd): string {
   const { endBrowser, endAddress, endGeneration, generation } = end
   const came = endGeneration === null ? '' : `: generation ${endGeneration} came back after ${generation}`
   const from =
-    endAddress === null ? '' : `, from ${placeInWords(portal, { browser: endBrowser ?? '', address: endAddress })}`
+    endAddress === null ? '' : `, from ${clientInWords(services, { browser: endBrowser ?? '', address: endAddress })}`
   return `${END_CAUSES[cause].words}${came}${from}`
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { eraseFamiliesOf } from '../../storage/families.ts'
-import { listLedgerEntries } from '../../storage/family-timeline.ts'
+import { listTimelineRows } from '../../storage/family-timeline.ts'
 import { notesApp, photosApp } from '../../testing/portal/apps.ts'
 import {
   type Connection,
@@ -20,8 +20,8 @@ import { createApp } from '../apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
 import { endFamilies } from '../endings/endings.ts'
 import { endInWords } from './family-ends.ts'
-import { LEDGER_KINDS, type LedgerKind, recordInLedger, tellFamily } from './family-timeline.ts'
-import type { Portal } from '../services.ts'
+import { TIMELINE_KINDS, type TimelineKind, recordInTimeline, familyTimeline } from './family-timeline.ts'
+import type { Services } from '../services.ts'
 import { deriveSecrets } from '../keys/secrets.ts'
 
 const OTHER_SECRET = 'another root secret: it has 32 bytes or more'
@@ -44,44 +44,44 @@ async function sql(text: string, id: string): Promise<void> {
 }
 
 async function entriesOf({ familyId }: Connection) {
-  return listLedgerEntries(portal.storage.pool, familyId)
+  return listTimelineRows(portal.storage.pool, familyId)
 }
 
 /** The family, refreshed once, with the token that was replaced. */
-async function connectAndRefresh(clientId = 'notes', from: Portal = portal): Promise<Connection> {
+async function connectAndRefresh(clientId = 'notes', from: Services = portal): Promise<Connection> {
   const connection = await connect(portal, adaId, clientId)
   successorIn(await refresh(from, connection))
   return connection
 }
 
 /** How an app gets each kind of entry; the last request of each is from elsewhere. */
-const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
+const WAYS: Record<TimelineKind, () => Promise<Connection>> = {
   async grace_hit() {
     const notes = await connectAndRefresh()
-    successorIn(await refresh(portal, notes, { place: elsewhere }))
+    successorIn(await refresh(portal, notes, { clientInfo: elsewhere }))
     return notes
   },
   async proven_hit() {
     const notes = await connectAndRefresh()
     portal.clock.advance(31)
-    successorIn(await refresh(portal, notes, { place: elsewhere }))
+    successorIn(await refresh(portal, notes, { clientInfo: elsewhere }))
     return notes
   },
   async refused_wrong_app() {
     const notes = await connect(portal, adaId, 'notes')
-    await refresh(portal, { ...notes, clientId: 'photos' }, { place: elsewhere })
+    await refresh(portal, { ...notes, clientId: 'photos' }, { clientInfo: elsewhere })
     return notes
   },
   async refused_ended() {
     const notes = await connect(portal, adaId, 'notes')
     await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
-    await refresh(portal, notes, { place: elsewhere })
+    await refresh(portal, notes, { clientInfo: elsewhere })
     return notes
   },
   async refused_expired() {
     const notes = await connect(portal, adaId, 'notes')
     await sql('UPDATE families SET idle_expires_at = created_at WHERE id = $1', notes.familyId)
-    await refresh(portal, notes, { place: elsewhere })
+    await refresh(portal, notes, { clientInfo: elsewhere })
     return notes
   },
   // An operator's command ends what the person or the app has; these are asked for in the moment before.
@@ -89,24 +89,24 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
     const graceId = await addIdentity(portal, grace)
     const notes = await connect(portal, graceId, 'notes')
     await sql('UPDATE identities SET disabled_at = now() WHERE id = $1', graceId)
-    await refresh(portal, notes, { place: elsewhere })
+    await refresh(portal, notes, { clientInfo: elsewhere })
     return notes
   },
   async refused_app_disabled() {
     const closing = await connect(portal, adaId, 'closing')
     await sql('UPDATE apps SET disabled_at = now() WHERE client_id = $1', 'closing')
-    await refresh(portal, closing, { place: elsewhere })
+    await refresh(portal, closing, { clientInfo: elsewhere })
     return closing
   },
   async refused_reused() {
     const photos = await connectAndRefresh('photos')
     portal.clock.advance(31)
-    await refresh(portal, photos, { place: elsewhere })
+    await refresh(portal, photos, { clientInfo: elsewhere })
     return photos
   },
   async refused_own_reuse() {
     const notes = await connect(portal, adaId, 'notes')
-    const from = { place: elsewhere }
+    const from = { clientInfo: elsewhere }
     const refreshToken = successorIn(await refresh(portal, notes, from))
     await refresh(portal, { ...notes, refreshToken }, from)
     portal.clock.advance(31)
@@ -115,7 +115,7 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
   },
   async refused_duplicate() {
     const strict = await connectAndRefresh('strict')
-    await refresh(portal, strict, { place: elsewhere })
+    await refresh(portal, strict, { clientInfo: elsewhere })
     return strict
   },
   async refused_forgotten() {
@@ -123,17 +123,17 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
     let { refreshToken } = notes
     for (let count = 0; count < 65; count++)
       refreshToken = successorIn(await refresh(portal, { ...notes, refreshToken }))
-    await refresh(portal, notes, { place: elsewhere })
+    await refresh(portal, notes, { clientInfo: elsewhere })
     return notes
   },
   async refused_scope() {
     const notes = await connect(portal, adaId, 'notes')
-    await refresh(portal, notes, { scopes: ['email'], place: elsewhere })
+    await refresh(portal, notes, { scopes: ['email'], clientInfo: elsewhere })
     return notes
   },
   async refused_wrong_proof() {
     const notes = await connect(portal, adaId, 'notes', { jkt: 'a key' })
-    await refresh(portal, notes, { jkt: 'another key', place: elsewhere })
+    await refresh(portal, notes, { jkt: 'another key', clientInfo: elsewhere })
     return notes
   },
   async refused_ahead() {
@@ -143,12 +143,12 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
       `UPDATE families SET generation = 0, current_hash = 'x', previous_hash = NULL WHERE id = $1`,
       notes.familyId,
     )
-    await refresh(portal, { ...notes, refreshToken }, { place: elsewhere })
+    await refresh(portal, { ...notes, refreshToken }, { clientInfo: elsewhere })
     return notes
   },
   async refused_secret_lost() {
     const notes = await connectAndRefresh('notes', { ...portal, secrets: deriveSecrets([OTHER_SECRET, TEST_SECRET]) })
-    await refresh(portal, notes, { place: elsewhere })
+    await refresh(portal, notes, { clientInfo: elsewhere })
     return notes
   },
   async refused_raced() {
@@ -156,7 +156,7 @@ const WAYS: Record<LedgerKind, () => Promise<Connection>> = {
     // Each time it tries to advance the family, somebody sees to it that it cannot; when it looks why, nothing is wrong.
     let looks = 0
     const clock = () => ([1, 4, 7, 10].includes(++looks) ? new Date('2200-01-01') : portal.clock())
-    await refresh({ ...portal, clock }, notes, { place: elsewhere })
+    await refresh({ ...portal, clock }, notes, { clientInfo: elsewhere })
     return notes
   },
 }
@@ -176,8 +176,8 @@ for (const [kind, act] of Object.entries(WAYS)) {
       ...elsewhere,
     })
     const family = await familyRow(portal, connection)
-    const chapter = (await tellFamily(portal, family)).find((each) => each.kind === kind)
-    assert.ok(chapter?.sentence.includes(LEDGER_KINDS[kind as LedgerKind].words))
+    const chapter = (await familyTimeline(portal, family)).find((each) => each.kind === kind)
+    assert.ok(chapter?.sentence.includes(TIMELINE_KINDS[kind as TimelineKind].words))
     assert.deepEqual(chapter?.places, ['curl, 203.0.113.9'])
   })
 }
@@ -193,7 +193,7 @@ test('of fifty refusals at once all are counted, in one row, with the place of t
   const firstAt = portal.clock()
   await refresh(portal, notes)
   portal.clock.advance(60)
-  const answers = await Promise.all(Array.from({ length: 50 }, () => refresh(portal, notes, { place: elsewhere })))
+  const answers = await Promise.all(Array.from({ length: 50 }, () => refresh(portal, notes, { clientInfo: elsewhere })))
   for (const answer of answers) assert.equal(answer.kind, 'refused')
   const entry = { kind: 'refused_ended', count: 51, firstAt, lastAt: portal.clock(), generation: 0, ...elsewhere }
   assert.deepEqual(await entriesOf(notes), [entry])
@@ -202,7 +202,7 @@ test('of fifty refusals at once all are counted, in one row, with the place of t
 test('a flood of one kind is written on one connection', async () => {
   const notes = await connect(portal, adaId, 'notes')
   const { pool } = portal.storage
-  const presented = { familyId: notes.familyId, generation: 0, place: home, at: portal.clock() }
+  const presented = { familyId: notes.familyId, generation: 0, clientInfo: home, at: portal.clock() }
   let writes = 0
   const counting = new Proxy(pool, {
     get(target, name) {
@@ -212,7 +212,7 @@ test('a flood of one kind is written on one connection', async () => {
     },
   })
   const flooded = { ...portal, storage: { ...portal.storage, pool: counting } }
-  await Promise.all(Array.from({ length: 500 }, () => recordInLedger(flooded, 'grace_hit', presented)))
+  await Promise.all(Array.from({ length: 500 }, () => recordInTimeline(flooded, 'grace_hit', presented)))
   assert.equal(writes, 1)
   assert.equal((await entriesOf(notes))[0]?.count, 500)
 })
@@ -226,7 +226,7 @@ test('a family that is there no more makes no error, and what it had is gone wit
   await eraseFamiliesOf(portal.storage.pool, linusId, portal.clock(), 10)
   assert.deepEqual(await entriesOf(notes), [])
   for (const familyId of [notes.familyId, randomUUID()])
-    await recordInLedger(portal, 'grace_hit', { familyId, generation: 0, place: home, at: portal.clock() })
+    await recordInTimeline(portal, 'grace_hit', { familyId, generation: 0, clientInfo: home, at: portal.clock() })
   assert.deepEqual(await entriesOf(notes), [])
 })
 
@@ -244,18 +244,18 @@ test('the story is told in order: connected, refreshed, asked for twice, refused
   const notes = await connect(portal, adaId, 'notes')
   portal.clock.advance(60)
   const second = successorIn(
-    await refresh(portal, notes, { place: { browser: 'openid-client/v6.8.1', address: '192.0.2.7' } }),
+    await refresh(portal, notes, { clientInfo: { browser: 'openid-client/v6.8.1', address: '192.0.2.7' } }),
   )
   portal.clock.advance(1)
   for (let time = 0; time < 3; time++) await refresh(portal, notes)
   portal.clock.advance(60)
-  const third = successorIn(await refresh(portal, { ...notes, refreshToken: second }, { place: elsewhere }))
+  const third = successorIn(await refresh(portal, { ...notes, refreshToken: second }, { clientInfo: elsewhere }))
   portal.clock.advance(60)
-  await refresh(portal, notes, { place: elsewhere })
+  await refresh(portal, notes, { clientInfo: elsewhere })
   portal.clock.advance(60)
   for (let time = 0; time < 2; time++) await refresh(portal, { ...notes, refreshToken: third })
 
-  const chapters = await tellFamily(portal, await familyRow(portal, notes))
+  const chapters = await familyTimeline(portal, await familyRow(portal, notes))
   assert.deepEqual(
     chapters.map(({ sentence, places }) => [sentence, ...places]),
     [

@@ -1,19 +1,19 @@
 import type { FamilyRow } from '../../storage/families.ts'
 import {
-  type LedgerRow,
-  listLedgerEntries,
-  type NewLedgerRow,
-  upsertLedgerEntry,
+  type TimelineRow,
+  listTimelineRows,
+  type NewTimelineRow,
+  upsertTimelineRow,
 } from '../../storage/family-timeline.ts'
 import type { Queryable } from '../../storage/postgres.ts'
 import { END_CAUSES } from '../endings/end-causes.ts'
 import { endCauseOf, endInWords, endTimeOf } from './family-ends.ts'
-import { placeInWords } from '../geoip.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import { clientInWords } from '../geoip.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 
 /** Everything that can come of a genuine refresh token but the plain rotation. The list is closed: one row each, for ever. */
-export const LEDGER_KINDS = {
+export const TIMELINE_KINDS = {
   grace_hit: { words: 'an answer was lost, or two tabs asked at once', alarming: false },
   proven_hit: { words: 'the app had not received the answer before', alarming: false },
   refused_wrong_app: { words: 'another app presented a refresh token of this one', alarming: true },
@@ -35,27 +35,27 @@ export const LEDGER_KINDS = {
   refused_raced: { words: 'something changed at that very moment', alarming: false },
 } as const satisfies Record<string, { words: string; alarming: boolean }>
 
-export type LedgerKind = keyof typeof LEDGER_KINDS
+export type TimelineKind = keyof typeof TIMELINE_KINDS
 
 interface Presented {
   familyId: string
   /** Of the refresh token. */
   generation: number
-  place: Place
+  clientInfo: ClientInfo
   at: Date
 }
 
 /** Counts what came of a refresh token. It never fails: whoever asked has an answer, written down or not. */
-export async function recordInLedger(
-  portal: Portal,
-  kind: LedgerKind,
-  { familyId, generation, place, at }: Presented,
+export async function recordInTimeline(
+  services: Services,
+  kind: TimelineKind,
+  { familyId, generation, clientInfo, at }: Presented,
 ): Promise<void> {
-  const { pool } = portal.storage
+  const { pool } = services.storage
   const lines = linesOf(pool)
   const key = `${familyId} ${kind}`
   const last = lines.get(key)
-  const entry = { familyId, kind, generation, lastAt: at, ...place }
+  const entry = { familyId, kind, generation, lastAt: at, ...clientInfo }
   if (last !== undefined && !last.hasBegun) {
     Object.assign(last.entry, entry, { count: last.entry.count + 1 })
     return last.written
@@ -69,9 +69,9 @@ export async function recordInLedger(
     await before
     batch.hasBegun = true
     try {
-      await upsertLedgerEntry(pool, batch.entry)
+      await upsertTimelineRow(pool, batch.entry)
     } catch (error) {
-      portal.logger.warn({ error, familyId, kind }, 'the ledger was not written')
+      services.logger.warn({ error, familyId, kind }, 'the ledger was not written')
     }
     if (lines.get(key) === batch) lines.delete(key)
   }
@@ -79,7 +79,7 @@ export async function recordInLedger(
 
 /** Of one family and kind, what one statement writes. */
 interface Batch {
-  entry: NewLedgerRow
+  entry: NewTimelineRow
   hasBegun: boolean
   written: Promise<void>
 }
@@ -97,8 +97,8 @@ function linesOf(db: Queryable): Map<string, Batch> {
 }
 
 /** A part of what happened to a family, as its owner reads it. */
-export interface Chapter {
-  kind: 'connected' | 'refreshed' | 'ended' | LedgerKind
+export interface TimelineEntry {
+  kind: 'connected' | 'refreshed' | 'ended' | TimelineKind
   sentence: string
   count: number
   firstAt: Date | null
@@ -110,20 +110,20 @@ export interface Chapter {
 }
 
 /** What happened to a family, in the order in which each thing happened first. */
-export async function tellFamily(portal: Portal, family: FamilyRow): Promise<Chapter[]> {
-  const entries = await listLedgerEntries(portal.storage.pool, family.id)
+export async function familyTimeline(services: Services, family: FamilyRow): Promise<TimelineEntry[]> {
+  const entries = await listTimelineRows(services.storage.pool, family.id)
   const chapters = [
-    connected(portal, family),
-    ...refreshed(portal, family),
-    ...entries.map((entry) => chapterOf(portal, entry)),
-    ...ended(portal, family),
+    connected(services, family),
+    ...refreshed(services, family),
+    ...entries.map((entry) => chapterOf(services, entry)),
+    ...ended(services, family),
   ]
   // What has no time yet is what has happened just now.
-  const timeOf = ({ firstAt }: Chapter) => firstAt?.getTime() ?? Infinity
+  const timeOf = ({ firstAt }: TimelineEntry) => firstAt?.getTime() ?? Infinity
   return chapters.toSorted((a, b) => (timeOf(a) === timeOf(b) ? 0 : timeOf(a) - timeOf(b)))
 }
 
-function connected(portal: Portal, family: FamilyRow): Chapter {
+function connected(services: Services, family: FamilyRow): TimelineEntry {
   return {
     kind: 'connected',
     sentence: `${family.appName} was connected.`,
@@ -131,16 +131,16 @@ function connected(portal: Portal, family: FamilyRow): Chapter {
     firstAt: family.createdAt,
     lastAt: family.createdAt,
     generation: 0,
-    places: [placeInWords(portal, family)],
+    places: [clientInWords(services, family)],
     tone: 'good',
   }
 }
 
-function refreshed(portal: Portal, { generation, firstRotatedAt, rotatedAt, seen }: FamilyRow): Chapter[] {
+function refreshed(services: Services, { generation, firstRotatedAt, rotatedAt, seen }: FamilyRow): TimelineEntry[] {
   if (generation === 0) return []
   const places = seen.map((each) => {
     const [address = '', ...program] = each.split(' ')
-    return placeInWords(portal, { address, browser: program.join(' ') })
+    return clientInWords(services, { address, browser: program.join(' ') })
   })
   const sentence = `It was refreshed ${timesInWords(generation)}.`
   const firstAt = firstRotatedAt ?? rotatedAt
@@ -149,29 +149,32 @@ function refreshed(portal: Portal, { generation, firstRotatedAt, rotatedAt, seen
   ]
 }
 
-function chapterOf(portal: Portal, { kind, count, firstAt, lastAt, generation, ...place }: LedgerRow): Chapter {
-  const { words, alarming } = LEDGER_KINDS[kind as LedgerKind]
+function chapterOf(
+  services: Services,
+  { kind, count, firstAt, lastAt, generation, ...place }: TimelineRow,
+): TimelineEntry {
+  const { words, alarming } = TIMELINE_KINDS[kind as TimelineKind]
   const what =
     kind === 'grace_hit' || kind === 'proven_hit' ? 'The same answer was given again' : 'A refresh was refused'
   return {
-    kind: kind as LedgerKind,
+    kind: kind as TimelineKind,
     sentence: `${what} ${timesInWords(count)}: ${words}.`,
     count,
     firstAt,
     lastAt,
     generation,
-    places: [placeInWords(portal, place)],
+    places: [clientInWords(services, place)],
     tone: alarming ? 'warning' : 'plain',
   }
 }
 
-function ended(portal: Portal, family: FamilyRow): Chapter[] {
-  const now = portal.clock()
+function ended(services: Services, family: FamilyRow): TimelineEntry[] {
+  const now = services.clock()
   const cause = endCauseOf(family, now)
   if (cause === null) return []
   const at = endTimeOf(family, now)
   const tone = END_CAUSES[cause].alarming ? 'warning' : 'plain'
-  const sentence = `It ended: ${endInWords(portal, cause, family)}.`
+  const sentence = `It ended: ${endInWords(services, cause, family)}.`
   return [
     { kind: 'ended', sentence, count: 1, firstAt: at, lastAt: at, generation: family.generation, places: [], tone },
   ]

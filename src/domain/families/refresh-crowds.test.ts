@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { createPortal } from '../../main/services.ts'
+import { openServices } from '../../main/services.ts'
 import { createLogger } from '../../logger.ts'
 import { notesApp, photosApp } from '../../testing/portal/apps.ts'
 import { createClock, type TestClock } from '../../testing/portal/clock.ts'
@@ -22,7 +22,7 @@ import { TEST_SECRET, testConfig } from '../../testing/portal/open-portal.ts'
 import { seeded } from '../../testing/portal/seeded.ts'
 import { createApp } from '../apps/apps.ts'
 import { isUnavailable } from '../errors.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { hashRefreshToken, parseRefreshToken } from './refresh-tokens.ts'
 
 const GRACE = 30
@@ -37,27 +37,27 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     const refresh = REFRESHES[way]
     let database: TestDatabase
     let clock: TestClock
-    let portals: Portal[]
-    let portal: Portal
+    let portals: Services[]
+    let services: Services
     let adaId: string
 
     before(async () => {
       database = await createDatabase(kind)
       clock = createClock()
-      const open = async (time: () => Date) => createPortal(testConfig(database), createLogger('silent'), time)
+      const open = async (time: () => Date) => openServices(testConfig(database), createLogger('silent'), time)
       portals = [await open(clock), await open(clock)]
-      portal = portals[0] as Portal
-      await portal.storage.jobs.work('mail', { everyMs: 500, atOnce: 1 }, async () => 'done')
-      adaId = await addIdentity(portal, ada)
-      await createApp(portal, 'notes', notesApp)
-      await createApp(portal, 'photos', photosApp)
+      services = portals[0] as Services
+      await services.storage.jobs.work('mail', { everyMs: 500, atOnce: 1 }, async () => 'done')
+      adaId = await addIdentity(services, ada)
+      await createApp(services, 'notes', notesApp)
+      await createApp(services, 'photos', photosApp)
     })
     after(async () => {
       for (const each of portals) await each.storage.close()
       await database.drop()
     })
 
-    const generationOf = (token: string) => parseRefreshToken(token, portal.secrets)?.generation as number
+    const generationOf = (token: string) => parseRefreshToken(token, services.secrets)?.generation as number
 
     /** Every token that the family has had, by its generation: a second one of the same generation would be a fork. */
     function createChain(first: string) {
@@ -78,7 +78,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
 
     /** One living chain: the row is at the newest token that anybody was given, and that token works. */
     async function assertOneChain(connection: Connection, tokens: string[]): Promise<void> {
-      const family = await familyRow(portal, connection)
+      const family = await familyRow(services, connection)
       assert.equal(family.endedAt, null)
       assert.equal(family.generation, tokens.length - 1)
       assert.deepEqual(family.currentHash, hashRefreshToken(tokens.at(-1) as string))
@@ -88,7 +88,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       for (let seed = 1; seed <= 3; seed++) {
         test(`callers of ${app} with any recent tokens, at once and again, share one chain (seed ${seed})`, async () => {
           const random = seeded(seed)
-          const connection = await connect(portal, adaId, app)
+          const connection = await connect(services, adaId, app)
           const chain = createChain(connection.refreshToken)
           const crowd = seed === 1 ? 50 : 2 + random.below(20)
           const held = Array.from({ length: crowd }, () => connection.refreshToken)
@@ -116,7 +116,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
             for (const [caller, refreshToken] of held.entries()) {
               const age = now - (chain.replacedAt[generationOf(refreshToken)] ?? now)
               if (refreshToken === current || (age + pause < GRACE && random.chance(50))) continue
-              held[caller] = successorIn(await refresh(portal, { ...connection, refreshToken }))
+              held[caller] = successorIn(await refresh(services, { ...connection, refreshToken }))
               assert.equal(held[caller], current)
             }
             clock.advance(pause)
@@ -128,10 +128,10 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     for (const app of APPS) {
       test(`what each token of ${app} is worth follows from when it was replaced, and from nothing else`, async () => {
         const random = seeded(app === 'notes' ? 11 : 12)
-        const other = await connect(portal, adaId, app)
+        const other = await connect(services, adaId, app)
         const seen = { excused: 0, ended: 0 }
         for (let round = 0; round < 12; round++) {
-          const connection = await connect(portal, adaId, app)
+          const connection = await connect(services, adaId, app)
           const chain = createChain(connection.refreshToken)
 
           for (let step = 0; step < 12; step++) {
@@ -157,19 +157,19 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
           }
         }
         assert.ok(seen.excused > 5 && seen.ended > 3, JSON.stringify(seen))
-        successorIn(await refresh(portal, other))
+        successorIn(await refresh(services, other))
       })
     }
 
     test('a database that breaks connections in the middle leaves one chain, and nobody is refused', async () => {
-      const connection = await connect(portal, adaId, 'photos')
+      const connection = await connect(services, adaId, 'photos')
       const chain = createChain(connection.refreshToken)
       let [asking, broken] = [true, 0]
       const callers = Array.from({ length: 8 }, async () => {
         let { refreshToken } = connection
         for (let time = 0; time < 6; time++) {
           try {
-            refreshToken = successorIn(await refresh(portals[1] as Portal, { ...connection, refreshToken }))
+            refreshToken = successorIn(await refresh(portals[1] as Services, { ...connection, refreshToken }))
             chain.add(refreshToken)
           } catch (error) {
             assert.ok(isUnavailable(error), String(error))
@@ -179,7 +179,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       })
       const breaking = (async () => {
         while (asking) {
-          await portal.storage.pool.query(
+          await services.storage.pool.query(
             `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
              AND state = 'active' AND query LIKE 'UPDATE families%' LIMIT 1`,
           )
@@ -189,15 +189,15 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       asking = false
       await breaking
 
-      const current = successorIn(await refresh(portal, connection))
+      const current = successorIn(await refresh(services, connection))
       chain.add(current)
-      assert.equal((await familyRow(portal, connection)).generation, generationOf(current))
+      assert.equal((await familyRow(services, connection)).generation, generationOf(current))
       // Broken connections may have kept answers from everybody, but there is one token a generation.
       assert.ok(chain.tokens.length - 1 === generationOf(current) && broken < 48, `${broken} of 48 were broken`)
     })
 
     test('a process that is killed with its whole crowd leaves every caller a token that works', async () => {
-      const connection = await connect(portal, adaId, 'photos')
+      const connection = await connect(services, adaId, 'photos')
       // The process has the clock of the wall, as has this portal.
       const child = spawn(process.execPath, [ROTATOR, 'crowd', way, 'photos', connection.refreshToken, '6'], {
         env: {
@@ -217,7 +217,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       await once(child, 'close')
       // What it had under way goes on in the database.
       for (let busy = 1; busy > 0;) {
-        const { rows } = await portal.storage.pool.query<{ count: number }>(
+        const { rows } = await services.storage.pool.query<{ count: number }>(
           `SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = $1`,
           [`gatehouse/${child.pid}`],
         )
@@ -231,13 +231,17 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         chain.add(token)
         held.set(caller, token)
       }
-      const survivor = { ...portal, clock: () => new Date(), lifetimes: { ...portal.lifetimes, rotationGrace: 300 } }
+      const survivor = {
+        ...services,
+        clock: () => new Date(),
+        lifetimes: { ...services.lifetimes, rotationGrace: 300 },
+      }
       for (const refreshToken of [connection.refreshToken, ...held.values()]) {
         const token = successorIn(await refresh(survivor, { ...connection, refreshToken }))
         chain.add(token)
-        assert.deepEqual((await familyRow(portal, connection)).currentHash, hashRefreshToken(token))
+        assert.deepEqual((await familyRow(services, connection)).currentHash, hashRefreshToken(token))
       }
-      const { generation, endedAt } = await familyRow(portal, connection)
+      const { generation, endedAt } = await familyRow(services, connection)
       assert.deepEqual([generation, endedAt], [chain.tokens.length - 1, null])
     })
   })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FamilyRow } from '../../storage/families.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { type Standing, standingOf } from './reuse-detection.ts'
 
 const NOW = new Date('2026-03-04T12:00:00Z')
 const DAY = 86_400
 const ago = (seconds: number) => new Date(NOW.getTime() - seconds * 1000)
-const portal = { lifetimes: { rotationGrace: 30, rotationGraceProven: 7 * DAY } } as Pick<Portal, 'lifetimes'>
+const services = { lifetimes: { rotationGrace: 30, rotationGraceProven: 7 * DAY } } as Pick<Services, 'lifetimes'>
 
 /** A family of a public app at generation 70; `replaced` is how long ago each generation was replaced, the last first. */
 function family(replaced: number[], more: Partial<FamilyRow> = {}): FamilyRow {
@@ -53,11 +53,11 @@ for (const [what, row, behind, kind] of [
 ] satisfies [string, FamilyRow, number, Standing['kind']][]) {
   test(`${what}: ${kind}`, () => {
     const presented = { generation: row.generation - behind, hash: Buffer.from('another') }
-    assert.equal(standingOf(portal, row, presented, NOW).kind, kind)
+    assert.equal(standingOf(services, row, presented, NOW).kind, kind)
   })
 }
 
 test('the current token is current, whenever that was', () => {
   const presented = { generation: 70, hash: Buffer.from('current') }
-  assert.equal(standingOf(portal, family([90 * DAY]), presented, NOW).kind, 'current')
+  assert.equal(standingOf(services, family([90 * DAY]), presented, NOW).kind, 'current')
 })

@@ -1,5 +1,5 @@
 import { EARLIER_ROTATIONS_KEPT, type FamilyRow, RACE_SECONDS } from '../../storage/families.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
 /** What the rule for replaced refresh tokens says of a genuine one. */
@@ -22,7 +22,7 @@ export type Standing =
  * ends when the current token is presented, because the predecessor is then two generations old.
  */
 export function standingOf(
-  portal: Pick<Portal, 'lifetimes'>,
+  services: Pick<Services, 'lifetimes'>,
   family: FamilyRow,
   { generation, hash }: { generation: number; hash: Buffer },
   now: Date,
@@ -31,7 +31,7 @@ export function standingOf(
   const behind = family.generation - generation
   if (behind <= 0 || family.rotatedAt === null) return { kind: 'ahead' }
 
-  const { window, proven } = gracesOf(portal, family)
+  const { window, proven } = gracesOf(services, family)
   const isWithin = (from: Date, seconds: number) => now < addSeconds(from, seconds)
   const { at: replacedAt, isExact } = replacementOf(family.rotatedAt, family.earlierRotations, behind)
   if (!isExact) {
@@ -53,11 +53,11 @@ export function replacementOf(last: Date, earlier: Date[], behind: number): { at
 }
 
 /** How long (seconds) a replaced token of this family is excused, and its immediate predecessor for its holder's proof. */
-export function gracesOf(portal: Pick<Portal, 'lifetimes'>, family: FamilyRow): { window: number; proven: number } {
-  const window = family.rotationGrace ?? portal.lifetimes.rotationGrace
+export function gracesOf(services: Pick<Services, 'lifetimes'>, family: FamilyRow): { window: number; proven: number } {
+  const window = family.rotationGrace ?? services.lifetimes.rotationGrace
   if (!provesItself(family)) return { window, proven: 0 }
   // An app that wants no window of its own wants no other either, unless it names one.
-  const preset = family.rotationGrace === 0 ? 0 : portal.lifetimes.rotationGraceProven
+  const preset = family.rotationGrace === 0 ? 0 : services.lifetimes.rotationGraceProven
   return { window, proven: family.rotationGraceProven ?? preset }
 }
 

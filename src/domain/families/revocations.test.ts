@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../../main/services.ts'
+import { openServices } from '../../main/services.ts'
 import { createLogger } from '../../logger.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
@@ -16,7 +16,7 @@ import { deleteAccount } from '../accounts/deletions.ts'
 import { endFamilies, endIn } from '../endings/endings.ts'
 import { eraseAccount } from '../accounts/erasure.ts'
 import { changeRoles } from '../identities/identities.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { pruneErasedFamilies } from '../pruning.ts'
 import { MOST_WAITING, Revocations } from './revocations.ts'
 import { epochSeconds } from '../time.ts'
@@ -27,21 +27,21 @@ const EVERYTHING = 0
 
 let database: TestDatabase
 let clock: TestClock
-let portal: Portal
-let another: Portal
+let services: Services
+let another: Services
 let adaId: string
 
 before(async () => {
   database = await createDatabase()
   // The first second of a minute.
   clock = createClock(new Date('2026-11-21T12:00:00.500Z'))
-  portal = await createPortal(testConfig(database), createLogger('silent'), clock)
-  another = await createPortal(testConfig(database), createLogger('silent'), clock)
-  adaId = await addIdentity(portal, ada)
-  await createApp(portal, 'notes', notesApp)
+  services = await openServices(testConfig(database), createLogger('silent'), clock)
+  another = await openServices(testConfig(database), createLogger('silent'), clock)
+  adaId = await addIdentity(services, ada)
+  await createApp(services, 'notes', notesApp)
 })
 after(async () => {
-  await portal.storage.close()
+  await services.storage.close()
   await another.storage.close()
   await database.drop()
 })
@@ -55,7 +55,7 @@ async function look(revocations: Revocations): Promise<Revocations> {
   return revocations
 }
 
-function watch(on = portal): Revocations {
+function watch(on = services): Revocations {
   return new Revocations(on, 1)
 }
 
@@ -64,13 +64,13 @@ async function listed(revocations: Revocations, kind: 'ended' | 'stale' = 'ended
 }
 
 async function endOne(): Promise<string> {
-  const { familyId } = await connect(portal, adaId, 'notes')
-  await endFamilies(portal, { id: familyId }, 'ended_by_person', home)
+  const { familyId } = await connect(services, adaId, 'notes')
+  await endFamilies(services, { id: familyId }, 'ended_by_person', home)
   return familyId
 }
 
 test('a family that has ended is listed with its second, and a living one is not', async () => {
-  await connect(portal, adaId, 'notes')
+  await connect(services, adaId, 'notes')
   const ended = await endOne()
   const revocations = await look(watch())
   assert.deepEqual(revocations.list(EVERYTHING), {
@@ -97,12 +97,12 @@ test('a family is listed for as long as any token of its may live, and then forg
 })
 
 test('the window follows the app whose tokens live longest, and for an hour the one it had', async () => {
-  await createApp(portal, 'slow', { ...notesApp, applicationTokenTtl: 1800 })
+  await createApp(services, 'slow', { ...notesApp, applicationTokenTtl: 1800 })
   const watching = await look(watch())
   assert.equal(watching.list(EVERYTHING).window, 1860)
   const ended = await endOne()
   clock.advance(61)
-  await changeApp(portal, (await findApp(portal.storage, 'slow')) as AppRow, { applicationTokenTtl: null })
+  await changeApp(services, (await findApp(services.storage, 'slow')) as AppRow, { applicationTokenTtl: null })
   clock.advance(1700)
   assert.equal((await look(watching)).list(EVERYTHING).window, 3660)
   assert.ok(ended in (await listed(watch(another))))
@@ -129,9 +129,9 @@ test('two processes that know the same name it by the same version, in whatever 
 test('an ending that is rolled back was never there', async () => {
   const watching = await look(watch())
   const { version } = watching
-  const { familyId } = await connect(portal, adaId, 'notes')
-  const broken = transaction(portal.storage.pool, async (db) => {
-    await endIn(portal, db, { families: { id: familyId } }, { cause: 'operator', place: null }, clock())
+  const { familyId } = await connect(services, adaId, 'notes')
+  const broken = transaction(services.storage.pool, async (db) => {
+    await endIn(services, db, { families: { id: familyId } }, { cause: 'operator', clientInfo: null }, clock())
     assert.deepEqual(await listed(watching), {})
     throw new Error('rolled back')
   })
@@ -146,10 +146,10 @@ for (const [what, seconds] of [
 ] as const) {
   test(`an ending that commits ${what} after it was written is not lost, nor for those who were told meanwhile`, async () => {
     const watching = await look(watch())
-    const { familyId } = await connect(portal, adaId, 'notes')
+    const { familyId } = await connect(services, adaId, 'notes')
     let told = 0
     await transaction(another.storage.pool, async (db) => {
-      await endIn(another, db, { families: { id: familyId } }, { cause: 'operator', place: null }, clock())
+      await endIn(another, db, { families: { id: familyId } }, { cause: 'operator', clientInfo: null }, clock())
       clock.advance(seconds)
       const newer = await endOne()
       assert.deepEqual(Object.keys(await listed(watching)), [newer])
@@ -178,35 +178,35 @@ test('whoever was told something hears only what is new since', async () => {
 })
 
 test('a person who is deleted at once takes no ending out of the list', async () => {
-  const leaver = await addIdentity(portal, grace)
-  const { familyId } = await connect(portal, leaver, 'notes')
+  const leaver = await addIdentity(services, grace)
+  const { familyId } = await connect(services, leaver, 'notes')
   const watching = await look(watch(another))
-  await deleteAccount(portal, leaver, null, 0)
-  assert.equal(await eraseAccount(portal, leaver), true)
+  await deleteAccount(services, leaver, null, 0)
+  assert.equal(await eraseAccount(services, leaver), true)
   assert.deepEqual(await listed(watching), { [familyId]: epochSeconds(clock()) })
   assert.deepEqual(await listed(watch()), await listed(watching))
-  assert.equal(await pruneErasedFamilies(portal), 0)
+  assert.equal(await pruneErasedFamilies(services), 0)
   clock.advance(3721)
-  assert.equal(await pruneErasedFamilies(portal), 1)
+  assert.equal(await pruneErasedFamilies(services), 1)
 })
 
 test('a change of roles lists the living families with the new version, and by time those whose tokens have none', async () => {
-  const { familyId } = await connect(portal, adaId, 'notes')
+  const { familyId } = await connect(services, adaId, 'notes')
   const watching = await look(watch())
-  await changeRoles(portal, adaId, ['editor'])
+  await changeRoles(services, adaId, ['editor'])
   const next = epochSeconds(clock()) + 1
   const { stale, claims_version: versions } = (await look(watching)).list(EVERYTHING)
   assert.deepEqual([stale[familyId], versions[familyId]], [next, 1])
 
   const { version } = watching
-  await changeRoles(portal, adaId, [])
+  await changeRoles(services, adaId, [])
   const again = (await look(watching)).list(EVERYTHING)
   assert.deepEqual([again.stale[familyId], again.claims_version[familyId]], [next, 2])
   assert.notEqual(watching.version, version)
 })
 
 test('whoever waits hears of an ending, and one who is gone is not waited for', async () => {
-  const revocations = await look(new Revocations(portal, 20))
+  const revocations = await look(new Revocations(services, 20))
   const gone = new AbortController()
   const { version } = revocations
   const waiting = [1, 2].map(() => revocations.waitForChange(version, 20_000, new AbortController().signal))
@@ -220,7 +220,7 @@ test('whoever waits hears of an ending, and one who is gone is not waited for', 
 })
 
 test('without news a wait ends when its time is over, and at once when the portal stops', async () => {
-  const revocations = await look(new Revocations(portal, 20))
+  const revocations = await look(new Revocations(services, 20))
   const { version } = revocations
   const { signal } = new AbortController()
   await revocations.waitForChange(version, 30, signal)
@@ -232,7 +232,7 @@ test('without news a wait ends when its time is over, and at once when the porta
 })
 
 test('so many may wait, and the next one is not kept', async () => {
-  const revocations = await look(new Revocations(portal, 20))
+  const revocations = await look(new Revocations(services, 20))
   const { signal } = new AbortController()
   const { version } = revocations
   const crowd = Array.from({ length: MOST_WAITING }, () => revocations.waitForChange(version, 20_000, signal))

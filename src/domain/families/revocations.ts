@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findLongestTokenLife } from '../../storage/apps.ts'
 import { listRevocations, type RevocationRow } from '../../storage/families.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { LONGEST_TOKEN } from '../keys/signing-keys.ts'
 import { addSeconds, epochSeconds } from '../time.ts'
 
@@ -50,7 +50,7 @@ interface Waiter {
  * database. Nothing announces a change: a look at two indexes a few times a second costs less than being told.
  */
 export class Revocations {
-  readonly #portal: Portal
+  readonly #services: Services
   readonly #lookEvery: number
   readonly #entries = new Map<string, Entry>()
   readonly #waiting = new Set<Waiter>()
@@ -66,14 +66,14 @@ export class Revocations {
   #isStopped = false
 
   /** One process asks the database at most every so often (ms), however many ask it. */
-  constructor(portal: Portal, lookEvery = 250) {
-    this.#portal = portal
+  constructor(services: Services, lookEvery = 250) {
+    this.#services = services
     this.#lookEvery = lookEvery
   }
 
   /** The same in every process that knows the same, and another one after every change. */
   get version(): string {
-    return `${this.#window}.${this.#portal.keys.revoked().length}.${this.#digest.toString('base64url')}`
+    return `${this.#window}.${this.#services.keys.revoked().length}.${this.#digest.toString('base64url')}`
   }
 
   /**
@@ -95,7 +95,7 @@ export class Revocations {
       ended: {},
       claims_version: {},
       stale: {},
-      revoked_keys: this.#portal.keys.revoked(),
+      revoked_keys: this.#services.keys.revoked(),
     }
     for (const { kind, id, at, version, learnedAt } of this.#entries.values()) {
       if (learnedAt < from) continue
@@ -159,7 +159,7 @@ export class Revocations {
   }
 
   async #read(): Promise<void> {
-    const { storage, lifetimes, clock } = this.#portal
+    const { storage, lifetimes, clock } = this.#services
     const now = epochSeconds(clock())
     const minute = now - (now % 60)
     const isNewMinute = minute !== this.#minute

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addressProblem, canonicalAddress, readableAddress } from './emails.ts'
+import { emailProblem, canonicalEmail, readableEmail } from './emails.ts'
 import { keyOf } from '../limits/login-keys.ts'
 
 const LONG_DOMAIN = `${'d'.repeat(63)}.${'d'.repeat(63)}.${'d'.repeat(61)}`
@@ -26,10 +26,10 @@ for (const [typed, kept] of [
   [`${'a'.repeat(64)}@${LONG_DOMAIN}`, `${'a'.repeat(64)}@${LONG_DOMAIN}`],
 ] as const) {
   test(`${JSON.stringify(typed)} is an address, kept as ${kept.slice(0, 40)}`, () => {
-    assert.equal(canonicalAddress(typed), kept)
-    assert.equal(addressProblem(kept), null)
+    assert.equal(canonicalEmail(typed), kept)
+    assert.equal(emailProblem(kept), null)
     assert.equal(keyOf(typed), keyOf(kept))
-    assert.equal(canonicalAddress(kept), kept)
+    assert.equal(canonicalEmail(kept), kept)
   })
 }
 
@@ -71,7 +71,7 @@ for (const impossible of [
   `${'a'.repeat(64)}@d${LONG_DOMAIN}`,
 ]) {
   test(`${JSON.stringify(impossible.slice(0, 50))} is no address`, () => {
-    assert.equal(addressProblem(canonicalAddress(impossible)), 'Enter an address like name@example.com.')
+    assert.equal(emailProblem(canonicalEmail(impossible)), 'Enter an address like name@example.com.')
   })
 }
 
@@ -85,6 +85,6 @@ for (const [kept, shown] of [
   ['ada@xn--a.test', 'ada@xn--a.test'],
 ] as const) {
   test(`${kept} is shown as ${shown}`, () => {
-    assert.equal(readableAddress(kept), shown)
+    assert.equal(readableEmail(kept), shown)
   })
 }

@@ -62,8 +62,8 @@ test('a registration is written down with its place, and without one when an ope
 test('a user name that looks like one that is taken is refused, also for an operator', async () => {
   await registered(person('scope'))
   for (const username of ['ѕсоре', 'SC0PE', 'sc0pe']) {
-    for (const place of [home, null]) {
-      const outcome = await register(portal, { ...person('unused'), username }, place)
+    for (const clientInfo of [home, null]) {
+      const outcome = await register(portal, { ...person('unused'), username }, clientInfo)
       assert.equal(outcome.kind, 'refused', username)
       assert.deepEqual(outcome.problems, { username: 'This user name looks like one that is taken. Choose another.' })
     }
@@ -235,7 +235,7 @@ for (const [index, username] of ['al', 'Åsa', 'x-1.y_z', '李小龍', 'ñandú'
 
 test('the right password signs in, by user name or address; anything else does not, and does not say why', async () => {
   for (const login of ['ada', ' ADA ', ada.email]) {
-    const outcome = await signIn(portal, { login: login, password: ada.password, place: home, deviceHash: null })
+    const outcome = await signIn(portal, { login: login, password: ada.password, clientInfo: home, deviceHash: null })
     assert.equal(outcome.kind, 'signed-in')
     assert.equal((outcome as { identity: { id: string } }).identity.id, adaId)
   }
@@ -246,7 +246,7 @@ test('the right password signs in, by user name or address; anything else does n
     ['nobody', ada.password],
     ['', ''],
   ] as const) {
-    assert.deepEqual(await signIn(portal, { login: login, password: password, place: home, deviceHash: null }), {
+    assert.deepEqual(await signIn(portal, { login: login, password: password, clientInfo: home, deviceHash: null }), {
       kind: 'wrong-credentials',
       suspension: null,
     })
@@ -255,7 +255,7 @@ test('the right password signs in, by user name or address; anything else does n
 
 test('a wrong password is written down for the person it was tried on', async () => {
   const id = await registered(person('tried'))
-  await signIn(portal, { login: 'tried', password: 'not the password', place: home, deviceHash: null })
+  await signIn(portal, { login: 'tried', password: 'not the password', clientInfo: home, deviceHash: null })
   assert.deepEqual((await audit(id)).at(-1), { kind: 'sign_in_refused', browser: home.browser, address: home.address })
 })
 
@@ -267,13 +267,13 @@ test('a hash of weaker parameters is made anew at the next sign-in', async () =>
   assert.ok(passwordHash.startsWith(weak.slice(0, 15)))
   await (await portal.storage.prisma()).identity.update({ where: { id }, data: { passwordHash } })
 
-  await signIn(portal, { login: 'old-hash', password: grace.password, place: home, deviceHash: null })
+  await signIn(portal, { login: 'old-hash', password: grace.password, clientInfo: home, deviceHash: null })
   assert.equal((await findIdentity(portal.storage, id))?.passwordHash, passwordHash)
-  await signIn(portal, { login: 'old-hash', password: ada.password, place: home, deviceHash: null })
+  await signIn(portal, { login: 'old-hash', password: ada.password, clientInfo: home, deviceHash: null })
   const renewed = (await findIdentity(portal.storage, id))?.passwordHash as string
   assert.equal(portal.hasher.needsRehash(renewed), false)
   assert.equal(
-    (await signIn(portal, { login: 'old-hash', password: ada.password, place: home, deviceHash: null })).kind,
+    (await signIn(portal, { login: 'old-hash', password: ada.password, clientInfo: home, deviceHash: null })).kind,
     'signed-in',
   )
 })
@@ -283,16 +283,19 @@ test('a disabled person is out everywhere at once, cannot sign in, and comes bac
   const notes = await connect(portal, id, 'notes')
   const offline = await connect(portal, id, 'notes', { scope: 'openid offline_access' })
   await disableIdentity(portal, id)
-  assert.deepEqual(await signIn(portal, { login: 'disabled', password: ada.password, place: home, deviceHash: null }), {
-    kind: 'wrong-credentials',
-    suspension: null,
-  })
+  assert.deepEqual(
+    await signIn(portal, { login: 'disabled', password: ada.password, clientInfo: home, deviceHash: null }),
+    {
+      kind: 'wrong-credentials',
+      suspension: null,
+    },
+  )
   assert.equal(await findLivingIdentitySession(portal, notes.identitySessionId, home), null)
   for (const each of [notes, offline]) assert.equal(refusalIn(await refresh(portal, each)).reason, 'identity_disabled')
 
   await enableIdentity(portal, id)
   assert.equal(
-    (await signIn(portal, { login: 'disabled', password: ada.password, place: home, deviceHash: null })).kind,
+    (await signIn(portal, { login: 'disabled', password: ada.password, clientInfo: home, deviceHash: null })).kind,
     'signed-in',
   )
   assert.equal(await findLivingIdentitySession(portal, notes.identitySessionId, home), null)
@@ -309,7 +312,7 @@ test('an operator can sign a person out of everything; they may sign in again', 
   assert.equal(refusalIn(await refresh(portal, offline)).reason, 'revoked')
   assert.equal(await findLivingIdentitySession(portal, offline.identitySessionId, home), null)
   assert.equal(
-    (await signIn(portal, { login: 'revoked', password: ada.password, place: home, deviceHash: null })).kind,
+    (await signIn(portal, { login: 'revoked', password: ada.password, clientInfo: home, deviceHash: null })).kind,
     'signed-in',
   )
   assert.equal((await refresh(portal, ofAda)).kind, 'rotated')
@@ -319,8 +322,8 @@ function person(username: string): Registration {
   return { username, email: `${username}@example.test`, password: ada.password }
 }
 
-async function registered(registration: Registration, place: typeof home | null = null): Promise<string> {
-  const outcome = await register(portal, registration, place)
+async function registered(registration: Registration, clientInfo: typeof home | null = null): Promise<string> {
+  const outcome = await register(portal, registration, clientInfo)
   return outcome.kind === 'registered' ? outcome.identity.id : assert.fail(JSON.stringify(outcome.problems))
 }
 

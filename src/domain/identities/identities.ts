@@ -15,16 +15,16 @@ import {
   updateRoles,
 } from '../../storage/identities.ts'
 import { isUniqueViolation, transaction } from '../../storage/postgres.ts'
-import { addressKey } from '../limits/ip-keys.ts'
-import { addressProblem, canonicalAddress } from './emails.ts'
+import { ipKey } from '../limits/ip-keys.ts'
+import { emailProblem, canonicalEmail } from './emails.ts'
 import { mayMail } from '../limits/login-throttling.ts'
 import { endEverythingIn } from '../endings/endings.ts'
 import { keyOf, keyWithInvisible } from '../limits/login-keys.ts'
 import { queueMail } from '../mail-jobs.ts'
 import { announceStale } from '../endings/notifications.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
 export type { IdentityRow }
@@ -51,18 +51,23 @@ export type RegistrationOutcome = { kind: 'registered'; identity: IdentityRow } 
  * whether an address has an account is no problem, because they must not learn it. `place` is null for an operator.
  */
 export async function examineRegistration(
-  portal: Portal,
+  services: Services,
   { username: typed, email, password }: Registration,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
 ): Promise<Examination> {
   const username = canonicalUserName(typed)
   const problems: RegistrationProblems = {}
-  const nameProblem = userNameProblem(username) ?? (await takenProblem(portal, username))
+  const nameProblem = userNameProblem(username) ?? (await takenProblem(services, username))
   if (nameProblem !== null) problems.username = nameProblem
-  const unreachable = addressProblem(canonicalAddress(email))
+  const unreachable = emailProblem(canonicalEmail(email))
   if (unreachable !== null) problems.email = unreachable
 
-  const verdict = await portal.passwords.judge(password, [username, canonicalAddress(email)], false, sourceOf(place))
+  const verdict = await services.passwords.judge(
+    password,
+    [username, canonicalEmail(email)],
+    false,
+    sourceOf(clientInfo),
+  )
   if (verdict.problem !== null) problems.password = verdict.problem
   return { problems, verdict }
 }
@@ -73,18 +78,18 @@ export async function examineRegistration(
  * An operator, for whom `place` is null, is told. @throws Overloaded
  */
 export async function register(
-  portal: Portal,
+  services: Services,
   registration: Registration,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
   extra: { roles?: string[]; emailVerified?: boolean } = {},
 ): Promise<RegistrationOutcome> {
-  const { problems, verdict } = await examineRegistration(portal, registration, place)
+  const { problems, verdict } = await examineRegistration(services, registration, clientInfo)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
   const username = canonicalUserName(registration.username)
-  const email = canonicalAddress(registration.email)
-  const passwordHash = await portal.hasher.hash(registration.password, sourceOf(place))
-  const now = portal.clock()
+  const email = canonicalEmail(registration.email)
+  const passwordHash = await services.hasher.hash(registration.password, sourceOf(clientInfo))
+  const now = services.clock()
   const identity: NewIdentity = {
     id: randomUUID(),
     username,
@@ -100,33 +105,33 @@ export async function register(
     updatedAt: now,
   }
   // An address must not be drowned in mail by those who register it again and again.
-  const isTold = place !== null && (await mayMail(portal, email))
+  const isTold = clientInfo !== null && (await mayMail(services, email))
   for (;;) {
-    const registered = await insertRegistration(portal, identity, place, isTold)
+    const registered = await insertRegistration(services, identity, clientInfo, isTold)
     if (registered !== null) return { kind: 'registered', identity: registered }
-    const taken = await takenProblem(portal, username)
+    const taken = await takenProblem(services, username)
     if (taken !== null) return { kind: 'refused', problems: { username: taken }, verdict }
-    if (place === null)
+    if (clientInfo === null)
       return { kind: 'refused', problems: { email: 'There is an account with this address already.' }, verdict }
     // Somebody registered the address between the look at it and the write, so from now on the look finds it.
   }
 }
 
 async function insertRegistration(
-  portal: Portal,
+  services: Services,
   identity: NewIdentity,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
   isTold: boolean,
 ): Promise<IdentityRow | null> {
-  return transaction(portal.storage.pool, async (db) => {
-    const registered = await insertIdentity(db, identity, place !== null)
+  return transaction(services.storage.pool, async (db) => {
+    const registered = await insertIdentity(db, identity, clientInfo !== null)
     if (registered === null) return null
     await insertAuditEvents(
       db,
-      [{ kind: 'registered', identityId: identity.id, actor: portal.operator, ...place }],
+      [{ kind: 'registered', identityId: identity.id, actor: services.operator, ...clientInfo }],
       identity.createdAt,
     )
-    if (isTold) await queueMail(portal, { kind: 'verify-address', identityId: identity.id }, db)
+    if (isTold) await queueMail(services, { kind: 'verify-address', identityId: identity.id }, db)
     return registered
   }).catch((error: unknown) => {
     // Somebody registered a name that looks like this one between the look at it and the write.
@@ -136,70 +141,70 @@ async function insertRegistration(
 }
 
 /** Null when nobody has this user name or address. */
-export async function findIdentityByLogin(portal: Portal, login: string): Promise<IdentityRow | null> {
+export async function findIdentityByLogin(services: Services, login: string): Promise<IdentityRow | null> {
   const [key, keyBefore] = [keyOf(login), keyWithInvisible(login)]
-  const identity = await findIdentityByKey(portal.storage, key)
-  return identity === null && keyBefore !== key ? findIdentityByKey(portal.storage, keyBefore) : identity
+  const identity = await findIdentityByKey(services.storage, key)
+  return identity === null && keyBefore !== key ? findIdentityByKey(services.storage, keyBefore) : identity
 }
 
 /**
  * Gives an identity these roles and no others. The next refresh of every family carries them; tokens that are out are stale
  * from then on, and the apps are told.
  */
-export async function changeRoles(portal: Portal, id: string, roles: string[]): Promise<void> {
-  await transaction(portal.storage.pool, async (db) => {
+export async function changeRoles(services: Services, id: string, roles: string[]): Promise<void> {
+  await transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
     if (identity === null || isDeepStrictEqual(identity.roles, roles)) return
     // The clock is read when nobody can get a token with the roles there were: not by a refresh, nor by a new family.
     await lockFamiliesOf(db, id)
-    const now = portal.clock()
+    const now = services.clock()
     const version = await updateRoles(db, id, roles, now)
     const stale = await markFamiliesStale(db, id, version, now)
     await insertAuditEvents(
       db,
-      [{ kind: 'roles_changed', identityId: id, detail: roles.join(', '), actor: portal.operator }],
+      [{ kind: 'roles_changed', identityId: id, detail: roles.join(', '), actor: services.operator }],
       now,
     )
-    await announceStale(portal, db, stale, now)
+    await announceStale(services, db, stale, now)
   })
 }
 
 /** Disables an identity: it can no longer sign in, and everything it had is over at once. */
-export async function disableIdentity(portal: Portal, id: string): Promise<void> {
-  const now = portal.clock()
-  await transaction(portal.storage.pool, async (db) => {
+export async function disableIdentity(services: Services, id: string): Promise<void> {
+  const now = services.clock()
+  await transaction(services.storage.pool, async (db) => {
     await updateDisabledAt(db, id, now, now)
-    await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: portal.operator }], now)
-    await endEverythingIn(portal, db, id, { cause: 'identity_disabled', place: null }, now)
+    await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: services.operator }], now)
+    await endEverythingIn(services, db, id, { cause: 'identity_disabled', clientInfo: null }, now)
   })
 }
 
 /** Lets an identity sign in again; what ended stays ended. */
-export async function enableIdentity(portal: Portal, id: string): Promise<void> {
-  const now = portal.clock()
-  await transaction(portal.storage.pool, async (db) => {
+export async function enableIdentity(services: Services, id: string): Promise<void> {
+  const now = services.clock()
+  await transaction(services.storage.pool, async (db) => {
     await updateDisabledAt(db, id, null, now)
-    await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id, actor: portal.operator }], now)
+    await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id, actor: services.operator }], now)
   })
 }
 
 /** Signs an identity out of every browser and every app; it may sign in again. */
-export async function revokeEverything(portal: Portal, id: string): Promise<void> {
-  const now = portal.clock()
-  await transaction(portal.storage.pool, async (db) => {
-    await insertAuditEvents(db, [{ kind: 'everything_ended', identityId: id, actor: portal.operator }], now)
-    await endEverythingIn(portal, db, id, { cause: 'operator', place: null }, now)
+export async function revokeEverything(services: Services, id: string): Promise<void> {
+  const now = services.clock()
+  await transaction(services.storage.pool, async (db) => {
+    await insertAuditEvents(db, [{ kind: 'everything_ended', identityId: id, actor: services.operator }], now)
+    await endEverythingIn(services, db, id, { cause: 'operator', clientInfo: null }, now)
   })
 }
 
-async function takenProblem(portal: Portal, username: string): Promise<string | null> {
-  const isAlike = await isSkeletonTaken(portal.storage, skeletonsOf(username))
+async function takenProblem(services: Services, username: string): Promise<string | null> {
+  const isAlike = await isSkeletonTaken(services.storage, skeletonsOf(username))
   // Asked last: this very name, registered between the two questions, is taken and not only alike.
-  if ((await findIdentityByKey(portal.storage, keyOf(username))) !== null) return 'This user name is taken.'
+  if ((await findIdentityByKey(services.storage, keyOf(username))) !== null) return 'This user name is taken.'
   return isAlike ? 'This user name looks like one that is taken. Choose another.' : null
 }
 
 /** Operators share one turn in the queues of costly work. */
-function sourceOf(place: Place | null): string {
-  return place === null ? 'operator' : addressKey(place.address)
+function sourceOf(clientInfo: ClientInfo | null): string {
+  return clientInfo === null ? 'operator' : ipKey(clientInfo.address)
 }

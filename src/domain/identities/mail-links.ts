@@ -8,7 +8,7 @@ import {
 } from '../../storage/mail-links.ts'
 import { lockIdentity } from '../../storage/identities.ts'
 import type { Queryable } from '../../storage/postgres.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
 export type { MailLinkRow }
@@ -38,13 +38,13 @@ export interface LinkHolder {
  * `db` is a transaction, or two that race could both leave theirs.
  */
 export async function makeMailLink(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   purpose: LinkPurpose,
   { identityId, email, identitySessionId }: LinkHolder,
 ): Promise<string> {
   const id = randomUUID()
-  const now = portal.clock()
+  const now = services.clock()
   if (purpose !== 'disown-sign-in') {
     await lockIdentity(db, identityId)
     await deleteMailLinks(db, identityId, [purpose])
@@ -59,35 +59,39 @@ export async function makeMailLink(
     expiresAt: addSeconds(now, LINK_LIVES[purpose]),
   })
   const raw = Buffer.from(id.replaceAll('-', ''), 'hex')
-  return Buffer.concat([raw, tagOf(portal.secrets[0].mailLink, purpose, raw)]).toString('base64url')
+  return Buffer.concat([raw, tagOf(services.secrets[0].mailLink, purpose, raw)]).toString('base64url')
 }
 
 /** What the link would do; looking does not use it up. Null for one that is used, expired, foreign or not whole. */
-export async function lookAtMailLink(portal: Portal, purpose: LinkPurpose, token: string): Promise<MailLinkRow | null> {
-  const id = readToken(portal, purpose, token)
-  return id === null ? null : findMailLink(portal.storage.pool, purpose, id, portal.clock())
+export async function lookAtMailLink(
+  services: Services,
+  purpose: LinkPurpose,
+  token: string,
+): Promise<MailLinkRow | null> {
+  const id = readToken(services, purpose, token)
+  return id === null ? null : findMailLink(services.storage.pool, purpose, id, services.clock())
 }
 
 /** Uses the link up, inside the transaction of what it does: exactly one of all who race gets it. */
 export async function useMailLink(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   purpose: LinkPurpose,
   token: string,
 ): Promise<MailLinkRow | null> {
-  const id = readToken(portal, purpose, token)
-  return id === null ? null : takeMailLink(db, purpose, id, portal.clock())
+  const id = readToken(services, purpose, token)
+  return id === null ? null : takeMailLink(db, purpose, id, services.clock())
 }
 
 const ID_BYTES = 16
 const TAG_BYTES = 20
 
-function readToken(portal: Portal, purpose: LinkPurpose, token: string): string | null {
+function readToken(services: Services, purpose: LinkPurpose, token: string): string | null {
   if (!/^[\w-]{48}$/.test(token)) return null
   const bytes = Buffer.from(token, 'base64url')
   const raw = bytes.subarray(0, ID_BYTES)
   const tag = bytes.subarray(ID_BYTES)
-  const isOurs = portal.secrets.some((keys) => timingSafeEqual(tagOf(keys.mailLink, purpose, raw), tag))
+  const isOurs = services.secrets.some((keys) => timingSafeEqual(tagOf(keys.mailLink, purpose, raw), tag))
   return isOurs ? raw.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-') : null
 }
 

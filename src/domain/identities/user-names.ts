@@ -1,7 +1,7 @@
 import unhomoglyph from 'unhomoglyph'
 import { fillSkeletonsOf, listWithoutSkeletons } from '../../storage/identities.ts'
 import { inBatches } from '../batches.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 
 /** A user name as it is kept and shown: in one composition, full-width letters as ordinary ones. */
 export function canonicalUserName(typed: string): string {
@@ -39,11 +39,11 @@ export function skeletonsOf(name: string): string[] {
  * Computes the skeletons of user names that were chosen before there were any. Names that look alike keep being names; the
  * oldest has the skeleton, and no new name gets it. @returns how many.
  */
-export async function fillSkeletons(portal: Portal, signal?: AbortSignal): Promise<number> {
+export async function fillSkeletons(services: Services, signal?: AbortSignal): Promise<number> {
   return inBatches(
     async (limit) => {
-      const identities = await listWithoutSkeletons(portal.storage, limit)
-      for (const { id, username } of identities) await fillSkeletonsOf(portal.storage, id, skeletonsOf(username))
+      const identities = await listWithoutSkeletons(services.storage, limit)
+      for (const { id, username } of identities) await fillSkeletonsOf(services.storage, id, skeletonsOf(username))
       return identities.length
     },
     { size: 250, pauseMs: 20, signal },

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto'
-import { addressKey } from './ip-keys.ts'
+import { ipKey } from './ip-keys.ts'
 import { keyOf } from './login-keys.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 
 /** One thing that guesses are counted by: so many are free, and after them comes one at a time, each after a longer wait. */
-export interface Tally {
+export interface AttemptCounter {
   name: string
   free: number
   /** How long guesses are remembered, from the first one on. */
@@ -17,44 +17,48 @@ const DAY = 86_400
 const PER_ACCOUNT = 4
 const PER_ADDRESS = 20
 
-export function pairTally(portal: Portal, kind: string, account: string, address: string): Tally {
-  return tally(portal, ['pair', kind, keyOf(account), addressKey(address)], portal.policy.freeGuesses, DAY)
+export function pairCounter(services: Services, kind: string, account: string, address: string): AttemptCounter {
+  return counterOf(services, ['pair', kind, keyOf(account), ipKey(address)], services.policy.freeGuesses, DAY)
 }
 
-export function accountTally(portal: Portal, kind: string, account: string): Tally {
-  return tally(portal, ['account', kind, keyOf(account)], PER_ACCOUNT * portal.policy.freeGuesses, DAY)
+export function accountCounter(services: Services, kind: string, account: string): AttemptCounter {
+  return counterOf(services, ['account', kind, keyOf(account)], PER_ACCOUNT * services.policy.freeGuesses, DAY)
 }
 
-export function deviceTally(portal: Portal, kind: string, account: string, device: string): Tally {
-  return tally(portal, ['device', kind, keyOf(account), device], portal.policy.freeGuesses, DAY)
+export function deviceCounter(services: Services, kind: string, account: string, device: string): AttemptCounter {
+  return counterOf(services, ['device', kind, keyOf(account), device], services.policy.freeGuesses, DAY)
 }
 
 /** Failures of every kind. */
-export function addressTally(portal: Portal, address: string): Tally {
-  return tally(portal, ['address', addressKey(address)], PER_ADDRESS * portal.policy.freeGuesses, HOUR)
+export function ipCounter(services: Services, address: string): AttemptCounter {
+  return counterOf(services, ['address', ipKey(address)], PER_ADDRESS * services.policy.freeGuesses, HOUR)
 }
 
 /** What may be done so often in an hour, whatever comes of it. */
-export function hourlyTally(portal: Portal, act: string, whose: string, free: number): Tally {
-  return tally(portal, [act, whose], free, HOUR)
+export function hourlyCounter(services: Services, act: string, whose: string, free: number): AttemptCounter {
+  return counterOf(services, [act, whose], free, HOUR)
 }
 
 /** `passed` are the tallies whose one place a guess took. */
-export type Passage = { kind: 'entered'; passed: Tally[] } | { kind: 'held'; forMs: number }
+export type Passage = { kind: 'entered'; passed: AttemptCounter[] } | { kind: 'held'; forMs: number }
 
 /**
  * Lets a guess in, or says how long (ms) it has to wait; what has to wait is not counted, so nobody lengthens the wait by
  * asking. `counted` are counted now, in their order and before the guess is looked at, so that guesses at the same moment
  * cannot all be the first; `watched` only hold it back.
  */
-export async function enter(portal: Portal, counted: Tally[], watched: Tally[]): Promise<Passage> {
-  const { counters } = portal.storage
+export async function enter(
+  services: Services,
+  counted: AttemptCounter[],
+  watched: AttemptCounter[],
+): Promise<Passage> {
+  const { counters } = services.storage
   const tallies = [...watched, ...counted]
   const before = await Promise.all(tallies.map(({ name }) => counters.read(name)))
-  const isFull = (index: number) => (before[index] as number) >= (tallies[index] as Tally).free
+  const isFull = (index: number) => (before[index] as number) >= (tallies[index] as AttemptCounter).free
 
   const full = tallies.filter((_, index) => isFull(index))
-  const passage = await pass(portal, full)
+  const passage = await pass(services, full)
   if (passage.kind === 'held') return passage
 
   const { passed } = passage
@@ -62,10 +66,10 @@ export async function enter(portal: Portal, counted: Tally[], watched: Tally[]):
     const { points } = await counters.add(each.name, each.seconds)
     // Others were let in since it was read.
     const isOvertaken = points > each.free && !full.includes(each)
-    const second = isOvertaken ? await pass(portal, [each]) : { kind: 'entered' as const, passed: [] }
+    const second = isOvertaken ? await pass(services, [each]) : { kind: 'entered' as const, passed: [] }
     if (second.kind === 'held') {
       const names = counted.slice(0, index + 1).map(({ name }) => name)
-      await Promise.all([...names.map((name) => counters.takeBack(name)), release(portal, passed)])
+      await Promise.all([...names.map((name) => counters.takeBack(name)), release(services, passed)])
       return second
     }
     passed.push(...second.passed)
@@ -74,28 +78,28 @@ export async function enter(portal: Portal, counted: Tally[], watched: Tally[]):
 }
 
 /** Frees the places a guess took, for the next one. */
-export async function release(portal: Portal, passed: Tally[]): Promise<void> {
-  const { counters } = portal.storage
+export async function release(services: Services, passed: AttemptCounter[]): Promise<void> {
+  const { counters } = services.storage
   await Promise.all(passed.flatMap((each) => [counters.reset(gateOf(each)), counters.takeBack(passagesOf(each))]))
 }
 
 /** Begins to count anew, without any wait. */
-export async function reset(portal: Portal, tallies: Tally[]): Promise<void> {
-  const { counters } = portal.storage
+export async function reset(services: Services, tallies: AttemptCounter[]): Promise<void> {
+  const { counters } = services.storage
   const names = tallies.flatMap((each) => [each.name, gateOf(each), passagesOf(each)])
   await Promise.all(names.map((name) => counters.reset(name)))
 }
 
 /** One caller gets through each gate, which then stays shut, twice as long for each who has passed before. */
-async function pass(portal: Portal, tallies: Tally[]): Promise<Passage> {
-  const { counters } = portal.storage
-  const { firstGuessDelay, longestGuessDelay } = portal.policy
-  const passed: Tally[] = []
+async function pass(services: Services, tallies: AttemptCounter[]): Promise<Passage> {
+  const { counters } = services.storage
+  const { firstGuessDelay, longestGuessDelay } = services.policy
+  const passed: AttemptCounter[] = []
   for (const each of tallies) {
     const before = await counters.read(passagesOf(each))
     const gate = await counters.add(gateOf(each), Math.min(longestGuessDelay, firstGuessDelay * 2 ** before))
     if (gate.points > 1) {
-      await release(portal, passed)
+      await release(services, passed)
       return { kind: 'held', forMs: gate.endsInMs }
     }
     await counters.add(passagesOf(each), each.seconds)
@@ -104,16 +108,16 @@ async function pass(portal: Portal, tallies: Tally[]): Promise<Passage> {
   return { kind: 'entered', passed }
 }
 
-function gateOf({ name }: Tally): string {
+function gateOf({ name }: AttemptCounter): string {
   return `${name}:gate`
 }
 
-function passagesOf({ name }: Tally): string {
+function passagesOf({ name }: AttemptCounter): string {
   return `${name}:passages`
 }
 
 /** No name and no address lies in a store of counters, and none can be guessed from what does. */
-function tally(portal: Portal, parts: string[], free: number, seconds: number): Tally {
-  const name = createHmac('sha256', portal.secrets[0].counterNames).update(JSON.stringify(parts)).digest('base64url')
+function counterOf(services: Services, parts: string[], free: number, seconds: number): AttemptCounter {
+  const name = createHmac('sha256', services.secrets[0].counterNames).update(JSON.stringify(parts)).digest('base64url')
   return { name, free, seconds }
 }

@@ -1,51 +1,51 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { transaction } from '../../storage/postgres.ts'
 import {
-  deleteSuspension,
-  findSuspension as findRow,
-  insertSuspension,
-  listSuspensions as listRows,
-  type SuspensionRow,
+  deleteIpBlock,
+  findIpBlock as findRow,
+  insertIpBlock,
+  listIpBlocks as listRows,
+  type IpBlockRow,
 } from '../../storage/ip-blocks.ts'
-import { addressKey } from './ip-keys.ts'
-import type { Portal } from '../services.ts'
-import { addressTally, reset } from './attempt-counters.ts'
+import { ipKey } from './ip-keys.ts'
+import type { Services } from '../services.ts'
+import { ipCounter, reset } from './attempt-counters.ts'
 import { addSeconds } from '../time.ts'
 
-export type Suspension = SuspensionRow
+export type IpBlock = IpBlockRow
 
 /** Refuses an address for a while. Null when it was refused already. What was counted of it is forgotten, so that it starts anew. */
-export async function suspend(portal: Portal, address: string, failures: number): Promise<Suspension | null> {
-  const since = portal.clock()
+export async function blockIp(services: Services, address: string, failures: number): Promise<IpBlock | null> {
+  const since = services.clock()
   const suspension = {
-    address: addressKey(address),
+    address: ipKey(address),
     since,
-    until: addSeconds(since, portal.policy.suspension),
+    until: addSeconds(since, services.policy.suspension),
     failures,
   }
-  const isNew = await insertSuspension(portal.storage.pool, suspension)
-  await reset(portal, [addressTally(portal, address)])
+  const isNew = await insertIpBlock(services.storage.pool, suspension)
+  await reset(services, [ipCounter(services, address)])
   return isNew ? suspension : null
 }
 
 /** The suspension of this address, or of the /64 it lies in. */
-export async function findSuspension(portal: Portal, address: string): Promise<Suspension | null> {
-  return findRow(portal.storage.pool, addressKey(address), portal.clock())
+export async function findIpBlock(services: Services, address: string): Promise<IpBlock | null> {
+  return findRow(services.storage.pool, ipKey(address), services.clock())
 }
 
 /** Those that are not over, the oldest first. */
-export async function listSuspensions(portal: Portal): Promise<Suspension[]> {
-  return listRows(portal.storage.pool, portal.clock())
+export async function listIpBlocks(services: Services): Promise<IpBlock[]> {
+  return listRows(services.storage.pool, services.clock())
 }
 
 /** Lets an address guess again at once, in every process. False when it was not suspended. */
-export async function liftSuspension(portal: Portal, address: string): Promise<boolean> {
-  const now = portal.clock()
-  const key = addressKey(address)
-  await reset(portal, [addressTally(portal, address)])
-  return transaction(portal.storage.pool, async (db) => {
-    const lifted = await deleteSuspension(db, key, now)
-    const event = { kind: 'suspension_lifted', address: key, actor: portal.operator }
+export async function liftIpBlock(services: Services, address: string): Promise<boolean> {
+  const now = services.clock()
+  const key = ipKey(address)
+  await reset(services, [ipCounter(services, address)])
+  return transaction(services.storage.pool, async (db) => {
+    const lifted = await deleteIpBlock(db, key, now)
+    const event = { kind: 'suspension_lifted', address: key, actor: services.operator }
     if (lifted) await insertAuditEvents(db, [event], now)
     return lifted
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addressKey, isAddress } from './ip-keys.ts'
+import { ipKey, isIpAddress } from './ip-keys.ts'
 
 for (const [written, key] of [
   ['192.0.2.1', '192.0.2.1'],
@@ -19,19 +19,19 @@ for (const [written, key] of [
   ['64:ff9b::192.0.2.1', '64:ff9b::/64'],
 ] as const) {
   test(`${written} guesses as ${key}`, () => {
-    assert.equal(addressKey(written), key)
-    assert.equal(isAddress(written), true)
+    assert.equal(ipKey(written), key)
+    assert.equal(isIpAddress(written), true)
   })
 }
 
 test('neighbours in IPv4 and neighbouring networks in IPv6 are different guessers', () => {
-  assert.notEqual(addressKey('192.0.2.1'), addressKey('192.0.2.2'))
-  assert.notEqual(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:3::1'))
+  assert.notEqual(ipKey('192.0.2.1'), ipKey('192.0.2.2'))
+  assert.notEqual(ipKey('2001:db8:1:2::1'), ipKey('2001:db8:1:3::1'))
 })
 
 for (const text of ['', 'ada', '192.0.2.256', '192.0.2.1.5', '2001:db8::1::2', 'example.test', ':::']) {
   test(`${JSON.stringify(text)} is no address, and is only itself`, () => {
-    assert.equal(isAddress(text), false)
-    assert.equal(addressKey(text), text)
+    assert.equal(isIpAddress(text), false)
+    assert.equal(ipKey(text), text)
   })
 }

@@ -4,7 +4,7 @@ import { isIPv4, isIPv6 } from 'node:net'
  * What makes two addresses the same guesser: an IPv4 address, also when it is written as IPv6, or the /64 that one customer has
  * of IPv6, as its first address and `/64`. Anything else is itself.
  */
-export function addressKey(address: string): string {
+export function ipKey(address: string): string {
   const bare = address.trim().replace(/%.*$/, '').replace(/\/64$/, '')
   if (isIPv4(bare) || !isIPv6(bare)) return bare
   const groups = groupsOf(bare)
@@ -19,8 +19,8 @@ export function addressKey(address: string): string {
 }
 
 /** True for what `addressKey` can make a guesser of. */
-export function isAddress(text: string): boolean {
-  const key = addressKey(text)
+export function isIpAddress(text: string): boolean {
+  const key = ipKey(text)
   return isIPv4(key) || key.endsWith('/64')
 }
 

@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPortal } from '../../main/services.ts'
+import { openServices } from '../../main/services.ts'
 import { createLogger } from '../../logger.ts'
 import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
 import { testConfig } from '../../testing/portal/open-portal.ts'
 import {
   admitRecovery,
   admitRegistration,
-  beginGuess,
-  type Guess,
+  beginAttempt,
+  type ThrottledAttempt,
   mayMail,
-  type OpenGuess,
+  type AdmittedAttempt,
   type Wait,
 } from './login-throttling.ts'
-import type { Portal } from '../services.ts'
-import { findSuspension, liftSuspension, listSuspensions } from './ip-blocks.ts'
+import type { Services } from '../services.ts'
+import { findIpBlock, liftIpBlock, listIpBlocks } from './ip-blocks.ts'
 
 const HERE = '192.0.2.1'
 const FREE = 3
@@ -23,23 +23,23 @@ const FREE = 3
 for (const kind of ['postgres', 'postgres+redis'] as const) {
   describe(`guesses counted in ${kind}`, () => {
     let database: TestDatabase
-    let portal: Portal
-    let other: Portal
+    let services: Services
+    let other: Services
     /** Everybody is somebody new in each test; counters live longer than it. */
     let round = 0
     let account: string
 
     const open = (env: Record<string, string> = {}) =>
-      createPortal(testConfig(database, { FREE_GUESSES: String(FREE), ...env }), createLogger('silent'))
+      openServices(testConfig(database, { FREE_GUESSES: String(FREE), ...env }), createLogger('silent'))
 
     before(async () => {
       database = await createDatabase(kind)
-      portal = await open()
+      services = await open()
       other = await open()
-      await Promise.all([portal.storage.ping(), other.storage.ping()])
+      await Promise.all([services.storage.ping(), other.storage.ping()])
     })
     after(async () => {
-      await portal.storage.close()
+      await services.storage.close()
       await other.storage.close()
       await database.drop()
     })
@@ -48,52 +48,52 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     const address = (host = 1) => `198.51.${round}.${host}`
-    const guess = (change: Partial<Guess> = {}): Guess => ({
+    const guess = (change: Partial<ThrottledAttempt> = {}): ThrottledAttempt => ({
       kind: 'sign-in',
       account,
-      address: address(),
+      ipAddress: address(),
       knownDevice: null,
       ...change,
     })
 
     /** A wrong guess; true when it was looked at. */
-    async function fail(change: Partial<Guess> = {}, at = portal): Promise<boolean> {
-      const begun = await beginGuess(at, guess(change))
+    async function fail(change: Partial<ThrottledAttempt> = {}, at = services): Promise<boolean> {
+      const begun = await beginAttempt(at, guess(change))
       if (begun.kind === 'go') await begun.failed()
       return begun.kind === 'go'
     }
 
-    async function failOften(times: number, change: Partial<Guess> = {}): Promise<number> {
+    async function failOften(times: number, change: Partial<ThrottledAttempt> = {}): Promise<number> {
       let lookedAt = 0
       for (let turn = 0; turn < times; turn++) if (await fail(change)) lookedAt++
       return lookedAt
     }
 
-    async function waiting(change: Partial<Guess> = {}, at = portal): Promise<Wait> {
-      const begun = await beginGuess(at, guess(change))
+    async function waiting(change: Partial<ThrottledAttempt> = {}, at = services): Promise<Wait> {
+      const begun = await beginAttempt(at, guess(change))
       return begun.kind === 'wait' ? begun : assert.fail('it may be looked at')
     }
 
-    async function going(change: Partial<Guess> = {}, at = portal): Promise<OpenGuess> {
-      const begun = await beginGuess(at, guess(change))
+    async function going(change: Partial<ThrottledAttempt> = {}, at = services): Promise<AdmittedAttempt> {
+      const begun = await beginAttempt(at, guess(change))
       return begun.kind === 'go' ? begun : assert.fail(`it has to wait: ${JSON.stringify(begun)}`)
     }
 
     /** The moment after the last one could not be looked at; the stores keep a time of their own. */
-    async function whenItIsTime(change: Partial<Guess> = {}): Promise<void> {
+    async function whenItIsTime(change: Partial<ThrottledAttempt> = {}): Promise<void> {
       while (!(await fail(change))) await sleep(50)
     }
 
     test('the first few wrong guesses cost no waiting, and each of the next twice as much as the one before', async () => {
       assert.equal(await failOften(FREE + 1), FREE + 1)
       for (const seconds of [1, 2]) {
-        const { retryAt, suspended } = await waiting()
-        const ms = retryAt.getTime() - portal.clock().getTime()
+        const { retryAt, ipBlocked } = await waiting()
+        const ms = retryAt.getTime() - services.clock().getTime()
         assert.ok(ms > seconds * 1000 - 1000 && ms <= seconds * 1000, `${ms} ms for ${seconds} s`)
-        assert.equal(suspended, false)
+        assert.equal(ipBlocked, false)
         await whenItIsTime()
       }
-      const ms = (await waiting()).retryAt.getTime() - portal.clock().getTime()
+      const ms = (await waiting()).retryAt.getTime() - services.clock().getTime()
       assert.ok(ms > 3000 && ms <= 4000, String(ms))
     })
 
@@ -103,7 +103,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         for (let turn = 0; turn <= FREE; turn++) assert.equal(await fail({}, patient), true)
         for (let turn = 0; turn < 30; turn++) assert.equal(await fail({}, patient), false)
         const { retryAt } = await waiting({}, patient)
-        assert.ok(retryAt.getTime() - portal.clock().getTime() <= 3_600_000, String(retryAt))
+        assert.ok(retryAt.getTime() - services.clock().getTime() <= 3_600_000, String(retryAt))
       } finally {
         await patient.storage.close()
       }
@@ -128,14 +128,14 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       const patient = await Promise.all([1, 2].map(async () => open({ FIRST_GUESS_DELAY: '3600' })))
       try {
         const begun = await Promise.all(
-          Array.from({ length: 100 }, (_, turn) => beginGuess(patient[turn % 2] as Portal, guess())),
+          Array.from({ length: 100 }, (_, turn) => beginAttempt(patient[turn % 2] as Services, guess())),
         )
         assert.equal(begun.filter((each) => each.kind === 'go').length, FREE + 1)
         await Promise.all(begun.map(async (each) => (each.kind === 'go' ? each.failed() : null)))
 
         // And those that were not looked at do not lengthen the wait.
         const { retryAt } = await waiting({}, patient[0])
-        assert.ok(retryAt.getTime() - portal.clock().getTime() <= 3_600_000, String(retryAt))
+        assert.ok(retryAt.getTime() - services.clock().getTime() <= 3_600_000, String(retryAt))
       } finally {
         for (const each of patient) await each.storage.close()
       }
@@ -144,9 +144,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     test('of many who come when a wait is over one is looked at', async () => {
       await failOften(FREE + 1)
       const { retryAt } = await waiting()
-      while (portal.clock() < new Date(retryAt.getTime() + 100)) await sleep(20)
+      while (services.clock() < new Date(retryAt.getTime() + 100)) await sleep(20)
       const begun = await Promise.all(
-        Array.from({ length: 40 }, (_, turn) => beginGuess(turn % 2 === 0 ? portal : other, guess())),
+        Array.from({ length: 40 }, (_, turn) => beginAttempt(turn % 2 === 0 ? services : other, guess())),
       )
       assert.equal(begun.filter((each) => each.kind === 'go').length, 1)
     })
@@ -167,11 +167,11 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       const neighbour = `${account}-neighbour`
       await failOften(FREE)
       await failOften(FREE + 1, { account: neighbour })
-      const right = await beginGuess(portal, guess({ address: address(2) }))
+      const right = await beginAttempt(services, guess({ ipAddress: address(2) }))
       assert.equal(right.kind, 'go')
-      await (await going({ address: address(2) })).succeeded()
+      await (await going({ ipAddress: address(2) })).succeeded()
       await fail()
-      assert.equal((await waiting()).suspended, false)
+      assert.equal((await waiting()).ipBlocked, false)
       await waiting({ account: neighbour })
     })
 
@@ -192,18 +192,18 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     test('many addresses at one account are held back together, and the person comes in from a device they have used', async () => {
-      const spread = await Promise.all(Array.from({ length: 60 }, (_, host) => fail({ address: address(host + 2) })))
+      const spread = await Promise.all(Array.from({ length: 60 }, (_, host) => fail({ ipAddress: address(host + 2) })))
       assert.ok(spread.filter(Boolean).length <= 4 * FREE + 1, String(spread.filter(Boolean).length))
-      await waiting({ address: address(99) })
+      await waiting({ ipAddress: address(99) })
       await (await going({ knownDevice: 'laptop' })).succeeded()
       // What the others have done is not forgotten for it.
-      await waiting({ address: address(99) })
+      await waiting({ ipAddress: address(99) })
     })
 
     test('guesses from a known device are held back among themselves', async () => {
       const device = { knownDevice: 'stolen laptop' }
       assert.equal(await failOften(FREE + 5, device), FREE + 1)
-      await waiting({ ...device, address: address(77) })
+      await waiting({ ...device, ipAddress: address(77) })
       await (await going({ knownDevice: 'telephone' })).succeeded()
       await waiting(device)
       await going()
@@ -220,11 +220,11 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     test('a network of IPv6 is one guesser, and an IPv4 address is one in both spellings', async () => {
-      for (let host = 1; host <= FREE + 1; host++) await fail({ address: `2001:db8:${round}:1::${host}` })
-      await waiting({ address: `2001:db8:${round}:1:ffff::` })
-      await going({ address: `2001:db8:${round}:2::1` })
+      for (let host = 1; host <= FREE + 1; host++) await fail({ ipAddress: `2001:db8:${round}:1::${host}` })
+      await waiting({ ipAddress: `2001:db8:${round}:1:ffff::` })
+      await going({ ipAddress: `2001:db8:${round}:2::1` })
       await failOften(FREE + 1, { account: `${account}-4` })
-      await waiting({ account: `${account}-4`, address: `::ffff:${address()}` })
+      await waiting({ account: `${account}-4`, ipAddress: `::ffff:${address()}` })
     })
 
     test('second factors are counted on their own, and a right password does not forget them', async () => {
@@ -236,9 +236,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
     test('an app is not held back by what others send in its name from elsewhere', async () => {
       const app = { kind: 'client' as const, account: `app-${round}` }
-      for (let host = 2; host < 40; host++) await fail({ ...app, address: address(host) })
+      for (let host = 2; host < 40; host++) await fail({ ...app, ipAddress: address(host) })
       await going(app)
-      assert.equal(await failOften(FREE + 3, { ...app, address: address(50) }), FREE + 1)
+      assert.equal(await failOften(FREE + 3, { ...app, ipAddress: address(50) }), FREE + 1)
     })
 
     test('an address that fails at everybody is suspended, in every process, and starts anew afterwards', async () => {
@@ -248,24 +248,24 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         const names = Array.from({ length: 10 }, (_, number) => `${account}-${number}`)
         const kinds = ['sign-in', 'second-factor', 'client'] as const
         for (const [number, name] of names.entries()) {
-          const begun = await going({ account: name, kind: kinds[number % 3] as Guess['kind'] }, strict)
+          const begun = await going({ account: name, kind: kinds[number % 3] as ThrottledAttempt['kind'] }, strict)
           const suspension = await begun.failed()
           assert.equal(suspension !== null, number === 9)
         }
-        const { retryAt, suspended } = await waiting({}, other)
-        assert.equal(suspended, true)
+        const { retryAt, ipBlocked } = await waiting({}, other)
+        assert.equal(ipBlocked, true)
         assert.ok(retryAt.getTime() - other.clock().getTime() <= 2000)
         assert.equal((await admitRegistration(other, address())).kind, 'wait')
         assert.equal((await admitRecovery(other, address())).kind, 'wait')
         await waiting({ kind: 'client' }, other)
         await (await going({ knownDevice: 'laptop' }, other)).succeeded()
-        await going({ address: address(2) }, other)
-        const [row] = (await listSuspensions(other)).filter((each) => each.address === address())
+        await going({ ipAddress: address(2) }, other)
+        const [row] = (await listIpBlocks(other)).filter((each) => each.address === address())
         assert.equal(row?.failures, 10)
 
-        while ((await findSuspension(portal, address())) !== null) await sleep(50)
+        while ((await findIpBlock(services, address())) !== null) await sleep(50)
         for (const name of names.slice(0, 9)) assert.equal(await fail({ account: `${name}-again` }, strict), true)
-        assert.equal(await findSuspension(portal, address()), null)
+        assert.equal(await findIpBlock(services, address()), null)
       } finally {
         await strict.storage.close()
       }
@@ -276,13 +276,13 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       try {
         await strict.storage.ping()
         for (let number = 0; number < 5; number++) await fail({ account: `${account}-${number}` }, strict)
-        assert.equal((await waiting({}, other)).suspended, true)
-        assert.equal(await liftSuspension(portal, `::ffff:${address()}`), true)
-        assert.equal(await liftSuspension(portal, address()), false)
+        assert.equal((await waiting({}, other)).ipBlocked, true)
+        assert.equal(await liftIpBlock(services, `::ffff:${address()}`), true)
+        assert.equal(await liftIpBlock(services, address()), false)
         for (let number = 0; number < 4; number++) {
           assert.equal(await fail({ account: `${account}-${number}` }, strict), true)
         }
-        assert.equal(await findSuspension(strict, address()), null)
+        assert.equal(await findIpBlock(strict, address()), null)
       } finally {
         await strict.storage.close()
       }
@@ -295,10 +295,10 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         let lookedAt = 0
         for (let number = 0; number < 200; number++) {
           const from = `2001:db8:${round}:5::${number.toString(16)}`
-          if (await fail({ account: `${account}-${number}`, address: from }, lenient)) lookedAt++
+          if (await fail({ account: `${account}-${number}`, ipAddress: from }, lenient)) lookedAt++
         }
         assert.ok(lookedAt >= 20 && lookedAt <= 25, String(lookedAt))
-        assert.deepEqual(await listSuspensions(lenient), [])
+        assert.deepEqual(await listIpBlocks(lenient), [])
       } finally {
         await lenient.storage.close()
       }
@@ -324,7 +324,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       const spellings = [`${account}@example.test`, `${account.toUpperCase()}@EXAMPLE.test`]
       const sent = await Promise.all(
         Array.from({ length: 50 }, (_, turn) =>
-          mayMail(turn % 3 === 0 ? portal : other, spellings[turn % 2] as string),
+          mayMail(turn % 3 === 0 ? services : other, spellings[turn % 2] as string),
         ),
       )
       assert.equal(sent.filter(Boolean).length, 3)
@@ -333,8 +333,8 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     test('no name, address or device lies among the counters', async () => {
       await failOften(FREE + 1, { account: 'canary', knownDevice: 'canary-device' })
       await failOften(FREE + 1, { account: 'canary' })
-      await mayMail(portal, 'canary@example.test')
-      const { rows } = await portal.storage.pool.query('SELECT * FROM counters')
+      await mayMail(services, 'canary@example.test')
+      const { rows } = await services.storage.pool.query('SELECT * FROM counters')
       assert.equal(rows.length > 0, kind === 'postgres')
       assert.doesNotMatch(JSON.stringify(rows), /canary|198\.51/)
     })
@@ -343,15 +343,15 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
 test('guesses from nowhere are counted, too', async () => {
   const database = await createDatabase()
-  const portal = await createPortal(testConfig(database, { FREE_GUESSES: '1' }), createLogger('silent'))
+  const services = await openServices(testConfig(database, { FREE_GUESSES: '1' }), createLogger('silent'))
   try {
-    const nowhere: Guess = { kind: 'sign-in', account: 'ada', address: '', knownDevice: null }
+    const nowhere: ThrottledAttempt = { kind: 'sign-in', account: 'ada', ipAddress: '', knownDevice: null }
     const kinds: string[] = []
-    for (let turn = 0; turn < 4; turn++) kinds.push((await beginGuess(portal, nowhere)).kind)
+    for (let turn = 0; turn < 4; turn++) kinds.push((await beginAttempt(services, nowhere)).kind)
     assert.deepEqual(kinds, ['go', 'go', 'wait', 'wait'])
-    assert.equal((await beginGuess(portal, { ...nowhere, address: HERE })).kind, 'go')
+    assert.equal((await beginAttempt(services, { ...nowhere, ipAddress: HERE })).kind, 'go')
   } finally {
-    await portal.storage.close()
+    await services.storage.close()
     await database.drop()
   }
 })

@@ -1,28 +1,28 @@
-import type { Portal } from '../services.ts'
-import { findSuspension, suspend, type Suspension } from './ip-blocks.ts'
+import type { Services } from '../services.ts'
+import { findIpBlock, blockIp, type IpBlock } from './ip-blocks.ts'
 import {
-  accountTally,
-  addressTally,
-  deviceTally,
+  accountCounter,
+  ipCounter,
+  deviceCounter,
   enter,
-  hourlyTally,
-  pairTally,
+  hourlyCounter,
+  pairCounter,
   type Passage,
   release,
   reset,
-  type Tally,
+  type AttemptCounter,
 } from './attempt-counters.ts'
 import { keyOf } from './login-keys.ts'
-import { addressKey } from './ip-keys.ts'
+import { ipKey } from './ip-keys.ts'
 
 /** Asking for the password again, and for the one that is to be changed, counts as `sign-in`. */
-export type GuessKind = 'sign-in' | 'passkey' | 'second-factor' | 'client'
+export type AttemptKind = 'sign-in' | 'passkey' | 'second-factor' | 'client'
 
-export interface Guess {
-  kind: GuessKind
+export interface ThrottledAttempt {
+  kind: AttemptKind
   /** The user name or address as it was typed; the client id of an app; the id of the identity. */
   account: string
-  address: string
+  ipAddress: string
   /** A device that has signed in to this very account before; null for every other. */
   knownDevice: string | null
 }
@@ -32,16 +32,16 @@ export interface Wait {
   kind: 'wait'
   retryAt: Date
   /** True when the whole address has to wait. */
-  suspended: boolean
+  ipBlocked: boolean
 }
 
 /** A guess that may be looked at, once. It is counted already; what comes of it must be said. */
-export interface OpenGuess {
+export interface AdmittedAttempt {
   kind: 'go'
   /** Forgets the failures of this account, and of nobody else. */
   succeeded(): Promise<void>
   /** @returns the suspension that this very failure caused */
-  failed(): Promise<Suspension | null>
+  failed(): Promise<IpBlock | null>
   /** It was not looked at after all. */
   withdraw(): Promise<void>
 }
@@ -58,89 +58,94 @@ const ADDRESS_CHANGES_PER_HOUR = 10
  * address: a device that the person has signed in from before is held back by its own failures alone, so nobody can lock
  * them out. An app, or a passkey, is never held back by what others send in its name from elsewhere, for the same reason.
  */
-export async function beginGuess(portal: Portal, guess: Guess): Promise<OpenGuess | Wait> {
-  const { kind, account, address, knownDevice } = guess
+export async function beginAttempt(services: Services, guess: ThrottledAttempt): Promise<AdmittedAttempt | Wait> {
+  const { kind, account, ipAddress: address, knownDevice } = guess
   if (knownDevice !== null) {
-    const counted = [deviceTally(portal, kind, account, knownDevice)]
-    return open(portal, await enter(portal, counted, []), counted, async () => null)
+    const counted = [deviceCounter(services, kind, account, knownDevice)]
+    return open(services, await enter(services, counted, []), counted, async () => null)
   }
 
-  const suspension = await findSuspension(portal, address)
-  if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, suspended: true }
+  const suspension = await findIpBlock(services, address)
+  if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, ipBlocked: true }
   const counted = [
-    pairTally(portal, kind, account, address),
-    ...(kind === 'client' || kind === 'passkey' ? [] : [accountTally(portal, kind, account)]),
+    pairCounter(services, kind, account, address),
+    ...(kind === 'client' || kind === 'passkey' ? [] : [accountCounter(services, kind, account)]),
   ]
-  const entry = await enter(portal, counted, [addressTally(portal, address)])
-  return open(portal, entry, counted, () => noteFailure(portal, address))
+  const entry = await enter(services, counted, [ipCounter(services, address)])
+  return open(services, entry, counted, () => noteFailure(services, address))
 }
 
 /** Asks whether an account may be made from this address; it counts whatever comes of it. */
-export async function admitRegistration(portal: Portal, address: string): Promise<{ kind: 'go' } | Wait> {
-  return admit(portal, 'registration', address, portal.policy.registrationsPerHour)
+export async function admitRegistration(services: Services, address: string): Promise<{ kind: 'go' } | Wait> {
+  return admit(services, 'registration', address, services.policy.registrationsPerHour)
 }
 
 /** Asks whether one more new password may be tried for an identity; it counts whatever comes of it. */
-export async function admitNewPassword(portal: Portal, identityId: string): Promise<{ kind: 'go' } | Wait> {
-  return count(portal, 'new-password', identityId, NEW_PASSWORDS_PER_HOUR)
+export async function admitNewPassword(services: Services, identityId: string): Promise<{ kind: 'go' } | Wait> {
+  return count(services, 'new-password', identityId, NEW_PASSWORDS_PER_HOUR)
 }
 
 /** Asks whether one more new address may be mailed for an identity; it counts whatever comes of it. */
-export async function admitAddressChange(portal: Portal, identityId: string): Promise<{ kind: 'go' } | Wait> {
-  return count(portal, 'address-change', identityId, ADDRESS_CHANGES_PER_HOUR)
+export async function admitEmailChange(services: Services, identityId: string): Promise<{ kind: 'go' } | Wait> {
+  return count(services, 'address-change', identityId, ADDRESS_CHANGES_PER_HOUR)
 }
 
 /** Asks whether a forgotten password may be reported from this address; it counts whatever comes of it. */
-export async function admitRecovery(portal: Portal, address: string): Promise<{ kind: 'go' } | Wait> {
-  return admit(portal, 'recovery', address, RECOVERIES_PER_HOUR)
+export async function admitRecovery(services: Services, address: string): Promise<{ kind: 'go' } | Wait> {
+  return admit(services, 'recovery', address, RECOVERIES_PER_HOUR)
 }
 
 /** Whether one more mail may go to somebody that anybody can have sent to them. What a page answers must not depend on it. */
-export async function mayMail(portal: Portal, email: string): Promise<boolean> {
-  const { name, free, seconds } = hourlyTally(portal, 'mail', keyOf(email), MAILS_PER_HOUR)
-  return (await portal.storage.counters.add(name, seconds)).points <= free
+export async function mayMail(services: Services, email: string): Promise<boolean> {
+  const { name, free, seconds } = hourlyCounter(services, 'mail', keyOf(email), MAILS_PER_HOUR)
+  return (await services.storage.counters.add(name, seconds)).points <= free
 }
 
 function open(
-  portal: Portal,
+  services: Services,
   entry: Passage,
-  counted: Tally[],
-  failed: () => Promise<Suspension | null>,
-): OpenGuess | Wait {
-  if (entry.kind === 'held') return { kind: 'wait', retryAt: inMs(portal, entry.forMs), suspended: false }
-  const { counters } = portal.storage
+  counted: AttemptCounter[],
+  failed: () => Promise<IpBlock | null>,
+): AdmittedAttempt | Wait {
+  if (entry.kind === 'held') return { kind: 'wait', retryAt: inMs(services, entry.forMs), ipBlocked: false }
+  const { counters } = services.storage
   return {
     kind: 'go',
     failed,
     async succeeded() {
       const others = entry.passed.filter((each) => !counted.includes(each))
-      await Promise.all([reset(portal, counted), release(portal, others)])
+      await Promise.all([reset(services, counted), release(services, others)])
     },
     async withdraw() {
-      await Promise.all([...counted.map(({ name }) => counters.takeBack(name)), release(portal, entry.passed)])
+      await Promise.all([...counted.map(({ name }) => counters.takeBack(name)), release(services, entry.passed)])
     },
   }
 }
 
-async function noteFailure(portal: Portal, address: string): Promise<Suspension | null> {
-  const { name, seconds } = addressTally(portal, address)
-  const { points } = await portal.storage.counters.add(name, seconds)
-  const { suspensionAfter } = portal.policy
-  return suspensionAfter > 0 && points >= suspensionAfter ? suspend(portal, address, points) : null
+async function noteFailure(services: Services, address: string): Promise<IpBlock | null> {
+  const { name, seconds } = ipCounter(services, address)
+  const { points } = await services.storage.counters.add(name, seconds)
+  const { suspensionAfter } = services.policy
+  return suspensionAfter > 0 && points >= suspensionAfter ? blockIp(services, address, points) : null
 }
 
-async function admit(portal: Portal, act: string, address: string, perHour: number): Promise<{ kind: 'go' } | Wait> {
-  const suspension = await findSuspension(portal, address)
-  if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, suspended: true }
-  return count(portal, act, addressKey(address), perHour)
+async function admit(
+  services: Services,
+  act: string,
+  address: string,
+  perHour: number,
+): Promise<{ kind: 'go' } | Wait> {
+  const suspension = await findIpBlock(services, address)
+  if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, ipBlocked: true }
+  return count(services, act, ipKey(address), perHour)
 }
 
-async function count(portal: Portal, act: string, whose: string, perHour: number): Promise<{ kind: 'go' } | Wait> {
-  const { name, free, seconds } = hourlyTally(portal, act, whose, perHour)
-  const { points, endsInMs } = await portal.storage.counters.add(name, seconds)
-  return points <= free ? { kind: 'go' } : { kind: 'wait', retryAt: inMs(portal, endsInMs), suspended: false }
+async function count(services: Services, act: string, whose: string, perHour: number): Promise<{ kind: 'go' } | Wait> {
+  const { name, free, seconds } = hourlyCounter(services, act, whose, perHour)
+  const { points, endsInMs } = await services.storage.counters.add(name, seconds)
+  return points <= free ? { kind: 'go' } : { kind: 'wait', retryAt: inMs(services, endsInMs), ipBlocked: false }
 }
 
-function inMs(portal: Portal, ms: number): Date {
-  return new Date(portal.clock().getTime() + ms)
+function inMs(services: Services, ms: number): Date {
+  return new Date(services.clock().getTime() + ms)
 }

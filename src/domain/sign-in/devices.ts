@@ -2,8 +2,8 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { deleteDevices, type DeviceRow, findDevice, listDevices } from '../../storage/devices.ts'
 import { type Lapsed, type SignIn, whileSignedIn } from './identity-sessions.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 
 export type { DeviceRow }
 
@@ -11,28 +11,28 @@ export type { DeviceRow }
  * A device is a browser that keeps a long-lived cookie: 128 random bits and a tag, so that strangers cannot make one up
  * and cost a query. It proves nothing but that this browser was here before; who signed in from it is in the database.
  */
-export function makeDevice(portal: Portal): string {
+export function makeDevice(services: Services): string {
   const id = randomBytes(ID_BYTES)
-  return Buffer.concat([id, tagOf(portal.secrets[0].device, id)]).toString('base64url')
+  return Buffer.concat([id, tagOf(services.secrets[0].device, id)]).toString('base64url')
 }
 
 /** What the store keeps of a device; null for a cookie that is not one of ours. */
-export function hashDevice(portal: Portal, cookie: string | undefined): Buffer | null {
+export function hashDevice(services: Services, cookie: string | undefined): Buffer | null {
   if (cookie === undefined || !/^[\w-]{43}$/.test(cookie)) return null
   const bytes = Buffer.from(cookie, 'base64url')
   const id = bytes.subarray(0, ID_BYTES)
-  const isOurs = portal.secrets.some((keys) => timingSafeEqual(tagOf(keys.device, id), bytes.subarray(ID_BYTES)))
+  const isOurs = services.secrets.some((keys) => timingSafeEqual(tagOf(keys.device, id), bytes.subarray(ID_BYTES)))
   return isOurs ? createHash('sha256').update(id).digest() : null
 }
 
 /** True for a browser this very identity has signed in from before. */
-export async function isKnownDevice(portal: Portal, identityId: string, hash: Buffer | null): Promise<boolean> {
-  return hash !== null && (await findDevice(portal.storage.pool, identityId, hash)) !== null
+export async function isKnownDevice(services: Services, identityId: string, hash: Buffer | null): Promise<boolean> {
+  return hash !== null && (await findDevice(services.storage.pool, identityId, hash)) !== null
 }
 
 /** The browsers this identity has signed in from, the one used last first. */
-export async function listKnownDevices(portal: Portal, identityId: string): Promise<DeviceRow[]> {
-  return listDevices(portal.storage.pool, identityId)
+export async function listKnownDevices(services: Services, identityId: string): Promise<DeviceRow[]> {
+  return listDevices(services.storage.pool, identityId)
 }
 
 /**
@@ -40,15 +40,15 @@ export async function listKnownDevices(portal: Portal, identityId: string): Prom
  * known anyway.
  */
 export async function forgetDevice(
-  portal: Portal,
+  services: Services,
   signedIn: SignIn,
   hash: Buffer,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<boolean | Lapsed> {
   const { identityId } = signedIn
-  return whileSignedIn(portal, signedIn, 'living', async (db) => {
+  return whileSignedIn(services, signedIn, 'living', async (db) => {
     if ((await deleteDevices(db, identityId, { hash })) === 0) return false
-    await insertAuditEvents(db, [{ kind: 'device_forgotten', identityId, ...place }], portal.clock())
+    await insertAuditEvents(db, [{ kind: 'device_forgotten', identityId, ...clientInfo }], services.clock())
     return true
   })
 }

@@ -28,7 +28,7 @@ import {
   passwordMarkOf,
   type SignedInRow,
 } from './identity-sessions.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
 const DAY = 86_400
@@ -116,7 +116,7 @@ test('reading pages writes down when a browser was last seen at most once a minu
 })
 
 test('a browser that may idle for half a minute only stays signed in while it, or an app that follows it, is used', async () => {
-  const brief: Portal = { ...portal, lifetimes: { ...portal.lifetimes, identitySessionIdle: 30 } }
+  const brief: Services = { ...portal, lifetimes: { ...portal.lifetimes, identitySessionIdle: 30 } }
   const id = await addPerson()
   const page = await open(id)
   const app = await connect(portal, id, 'following')
@@ -132,10 +132,10 @@ test('an app that follows its sign-in writes down that it was used at most once 
   const app = await connect(portal, await addPerson(), 'following')
   const opened = portal.clock()
   portal.clock.advance(59)
-  app.refreshToken = successorIn(await refresh(portal, app, { place: elsewhere }))
+  app.refreshToken = successorIn(await refresh(portal, app, { clientInfo: elsewhere }))
   assert.deepEqual(await lastSeen(app.identitySessionId), { at: opened, address: home.address })
   portal.clock.advance(1)
-  await refresh(portal, app, { place: elsewhere })
+  await refresh(portal, app, { clientInfo: elsewhere })
   assert.deepEqual(await lastSeen(app.identitySessionId), { at: portal.clock(), address: home.address })
 })
 
@@ -323,7 +323,7 @@ test('a new sign-in gives a new term to what follows it, and to apps that want o
 })
 
 test('whether signing in again renews is a setting of the portal, too', async () => {
-  const renewing: Portal = { ...portal, policy: { ...portal.policy, familyRenewal: 'sign-in' } }
+  const renewing: Services = { ...portal, policy: { ...portal.policy, familyRenewal: 'sign-in' } }
   const id = await addPerson()
   const laptop = randomBytes(32)
   const terms = { identitySessionId: await open(id, laptop) }
@@ -336,7 +336,7 @@ test('whether signing in again renews is a setting of the portal, too', async ()
 })
 
 test('a term that has become shorter is noticed in time', async () => {
-  const shorter: Portal = {
+  const shorter: Services = {
     ...portal,
     policy: { ...portal.policy, familyRenewal: 'sign-in' },
     lifetimes: { ...portal.lifetimes, familyIdle: DAY },
@@ -431,8 +431,8 @@ async function open(identityId: string, deviceHash: Buffer | null = null): Promi
   return (await openIdentitySession(portal, { identityId, amr: ['pwd'] }, home, null, deviceHash)) as string
 }
 
-async function find(id: string, place = home): Promise<SignedInRow | null> {
-  return findLivingIdentitySession(portal, id, place)
+async function find(id: string, clientInfo = home): Promise<SignedInRow | null> {
+  return findLivingIdentitySession(portal, id, clientInfo)
 }
 
 /** How many wait for what somebody else holds. */

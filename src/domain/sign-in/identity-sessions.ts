@@ -19,8 +19,8 @@ import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
 export type { IdentitySessionRow, SignedInRow }
@@ -66,29 +66,39 @@ export function passwordMarkOf(passwordHash: string): string {
  * proof rests on is over, and when the identity was disabled or deleted in the meantime.
  */
 export async function openIdentitySession(
-  portal: Portal,
+  services: Services,
   proof: Proof,
-  place: Place,
+  clientInfo: ClientInfo,
   before: SignedInRow | null,
   deviceHash: Buffer | null = null,
 ): Promise<string | null> {
-  const now = portal.clock()
+  const now = services.clock()
   const id = randomUUID()
   const { identityId, amr, identitySessionId: base } = proof
-  return transaction(portal.storage.pool, async (db) => {
-    if (base !== undefined && !(await holdSignIn(portal, db, { id: base, identityId }, 'living'))) return null
-    const expiresAt = addSeconds(now, portal.lifetimes.identitySessionMax)
-    const idleEnd = addSeconds(now, portal.lifetimes.identitySessionIdle)
+  return transaction(services.storage.pool, async (db) => {
+    if (base !== undefined && !(await holdSignIn(services, db, { id: base, identityId }, 'living'))) return null
+    const expiresAt = addSeconds(now, services.lifetimes.identitySessionMax)
+    const idleEnd = addSeconds(now, services.lifetimes.identitySessionIdle)
     const reviewAt = idleEnd < expiresAt ? idleEnd : expiresAt
-    const session = { id, identityId, createdAt: now, lastSeenAt: now, expiresAt, reviewAt, amr, deviceHash, ...place }
+    const session = {
+      id,
+      identityId,
+      createdAt: now,
+      lastSeenAt: now,
+      expiresAt,
+      reviewAt,
+      amr,
+      deviceHash,
+      ...clientInfo,
+    }
     if (!(await insertIdentitySession(db, session, termsOf(proof)))) return null
-    const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...place }, now))
+    const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...clientInfo }, now))
     const isUnfamiliar = device !== null && device.isNew && device.hadOthers
     const detail = isUnfamiliar ? UNFAMILIAR : null
-    await insertAuditEvents(db, [{ kind: 'signed_in', identityId, detail, ...place }], now)
+    await insertAuditEvents(db, [{ kind: 'signed_in', identityId, detail, ...clientInfo }], now)
     if (isUnfamiliar) {
       const at = now.toISOString()
-      await queueMail(portal, { kind: 'unfamiliar-sign-in', identityId, identitySessionId: id, place, at }, db)
+      await queueMail(services, { kind: 'unfamiliar-sign-in', identityId, identitySessionId: id, clientInfo, at }, db)
     }
     if (before !== null) await lockIdentitySession(db, before.id)
     await adoptFamilies(
@@ -99,16 +109,16 @@ export async function openIdentitySession(
         sessionEnd: expiresAt,
         before: before?.id ?? null,
         deviceHash,
-        familyIdle: portal.lifetimes.familyIdle,
-        familyMax: portal.lifetimes.familyMax,
-        familyRenewal: portal.policy.familyRenewal,
+        familyIdle: services.lifetimes.familyIdle,
+        familyMax: services.lifetimes.familyMax,
+        familyRenewal: services.policy.familyRenewal,
       },
-      { now, seenSince: seenSince(portal, now) },
+      { now, seenSince: seenSince(services, now) },
     )
     if (before === null) return id
     await moveAddressChanges(db, identityId, before.id, id)
     const sessions = { identityId: before.identityId, id: before.id }
-    await endIn(portal, db, { sessions, families: 'following' }, { cause: 'signed_in_again', place }, now)
+    await endIn(services, db, { sessions, families: 'following' }, { cause: 'signed_in_again', clientInfo }, now)
     return id
   })
 }
@@ -120,11 +130,15 @@ export const UNFAMILIAR = 'unfamiliar'
  * Null when nobody is signed in with this session any more: ended, expired, unseen for too long, identity disabled or
  * deleted.
  */
-export async function findLivingIdentitySession(portal: Portal, id: string, place: Place): Promise<SignedInRow | null> {
-  const now = portal.clock()
-  const session = await findSignedIn(portal.storage, id, now, seenSince(portal, now))
-  if (session !== null && session.lastSeenAt <= seenBefore(portal, now)) {
-    await updateLastSeen(portal.storage, id, now, place.address)
+export async function findLivingIdentitySession(
+  services: Services,
+  id: string,
+  clientInfo: ClientInfo,
+): Promise<SignedInRow | null> {
+  const now = services.clock()
+  const session = await findSignedIn(services.storage, id, now, seenSince(services, now))
+  if (session !== null && session.lastSeenAt <= seenBefore(services, now)) {
+    await updateLastSeen(services.storage, id, now, clientInfo.address)
   }
   return session
 }
@@ -148,54 +162,56 @@ export type SignIn = Pick<SignedInRow, 'id' | 'identityId'>
  * ending since then wins, and one that comes now waits. `need` is `fresh` for what protects the account.
  */
 export async function whileSignedIn<T>(
-  portal: Portal,
+  services: Services,
   signIn: SignIn,
   need: 'living' | 'fresh',
   work: (db: Queryable) => Promise<T>,
 ): Promise<T | Lapsed> {
-  return transaction(portal.storage.pool, async (db) =>
-    (await holdSignIn(portal, db, signIn, need)) ? work(db) : LAPSED,
+  return transaction(services.storage.pool, async (db) =>
+    (await holdSignIn(services, db, signIn, need)) ? work(db) : LAPSED,
   )
 }
 
 /** Whether a sign-in still lives, for what lasts longer than one transaction; it does not count as a use of the session. */
-export async function isStillSignedIn(portal: Portal, { id }: SignIn): Promise<boolean> {
-  const now = portal.clock()
-  return (await findSignedIn(portal.storage, id, now, seenSince(portal, now))) !== null
+export async function isStillSignedIn(services: Services, { id }: SignIn): Promise<boolean> {
+  const now = services.clock()
+  return (await findSignedIn(services.storage, id, now, seenSince(services, now))) !== null
 }
 
 /** Ends what somebody who is signed in wants ended. */
 export async function endWhileSignedIn(
-  portal: Portal,
+  services: Services,
   signIn: SignIn,
   choice: EndChoice,
   cause: EndCause,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<Ended | Lapsed> {
-  return whileSignedIn(portal, signIn, 'living', (db) => endIn(portal, db, choice, { cause, place }, portal.clock()))
+  return whileSignedIn(services, signIn, 'living', (db) =>
+    endIn(services, db, choice, { cause, clientInfo }, services.clock()),
+  )
 }
 
 /** Whoever uses an app that follows an identity session uses that session. */
-export async function noteSessionUsed(portal: Portal, id: string): Promise<void> {
-  const now = portal.clock()
-  await updateFollowed(portal.storage, id, now, seenBefore(portal, now))
+export async function noteSessionUsed(services: Services, id: string): Promise<void> {
+  const now = services.clock()
+  await updateFollowed(services.storage, id, now, seenBefore(services, now))
 }
 
-export async function listIdentitySessions(portal: Portal, identityId: string): Promise<IdentitySessionRow[]> {
-  const now = portal.clock()
-  return listLivingIdentitySessions(portal.storage, identityId, now, seenSince(portal, now))
+export async function listIdentitySessions(services: Services, identityId: string): Promise<IdentitySessionRow[]> {
+  const now = services.clock()
+  return listLivingIdentitySessions(services.storage, identityId, now, seenSince(services, now))
 }
 
 /** Holds a sign-in until the end of this transaction. False when it is over, or no longer fresh where it must be. */
 export async function holdSignIn(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   signIn: SignIn,
   need: 'living' | 'fresh',
 ): Promise<boolean> {
-  const now = portal.clock()
-  const signedInSince = need === 'fresh' ? addSeconds(now, -portal.lifetimes.freshSignIn) : null
-  return holdSignedIn(db, signIn, { now, seenSince: seenSince(portal, now), signedInSince })
+  const now = services.clock()
+  const signedInSince = need === 'fresh' ? addSeconds(now, -services.lifetimes.freshSignIn) : null
+  return holdSignedIn(db, signIn, { now, seenSince: seenSince(services, now), signedInSince })
 }
 
 /** Whether nothing has happened to the identity since that makes a proof void. */
@@ -211,11 +227,11 @@ export function termsOf({ passwordMark, signOuts }: Proof): SignInTerms {
   return { passwordMark: passwordMark ?? null, signOuts: signOuts ?? null }
 }
 
-function seenSince(portal: Portal, now: Date): Date {
-  return addSeconds(now, -portal.lifetimes.identitySessionIdle)
+function seenSince(services: Services, now: Date): Date {
+  return addSeconds(now, -services.lifetimes.identitySessionIdle)
 }
 
 /** A session that was seen after this moment need not be written down as seen again. */
-function seenBefore(portal: Portal, now: Date): Date {
-  return addSeconds(now, -Math.min(SEEN_PRECISION, portal.lifetimes.identitySessionIdle * SEEN_PRECISION_OF_IDLE))
+function seenBefore(services: Services, now: Date): Date {
+  return addSeconds(now, -Math.min(SEEN_PRECISION, services.lifetimes.identitySessionIdle * SEEN_PRECISION_OF_IDLE))
 }

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import type { DerivedKeys } from '../keys/secrets.ts'
 import { epochSeconds } from '../time.ts'
 
@@ -14,28 +14,28 @@ const BYTES = RANDOM_BYTES + 4 + TAG_BYTES
  * `random (24) | end (4) | tag (16)`, base64url (WebAuthn §13.4.3). It is computed and kept nowhere, so a stranger who only
  * looks at the sign-in page costs no store anything. `subject` says who may answer it, and to what.
  */
-export function issueChallenge(portal: Portal, subject: string): string {
+export function issueChallenge(services: Services, subject: string): string {
   const body = Buffer.alloc(RANDOM_BYTES + 4)
   randomBytes(RANDOM_BYTES).copy(body)
-  body.writeUInt32BE(epochSeconds(portal.clock()) + CHALLENGE_LIFE, RANDOM_BYTES)
-  return Buffer.concat([body, tagOf(body, subject, portal.secrets[0])]).toString('base64url')
+  body.writeUInt32BE(epochSeconds(services.clock()) + CHALLENGE_LIFE, RANDOM_BYTES)
+  return Buffer.concat([body, tagOf(body, subject, services.secrets[0])]).toString('base64url')
 }
 
 /** Whether we issued this challenge, for this subject, not long ago. It may have been answered since. */
-export function isLivingChallenge(portal: Portal, challenge: string, subject: string): boolean {
+export function isLivingChallenge(services: Services, challenge: string, subject: string): boolean {
   const bytes = Buffer.from(challenge, 'base64url')
   if (bytes.length !== BYTES || bytes.toString('base64url') !== challenge) return false
   const body = bytes.subarray(0, BYTES - TAG_BYTES)
   const tag = bytes.subarray(BYTES - TAG_BYTES)
   return (
-    portal.secrets.some((keys) => timingSafeEqual(tagOf(body, subject, keys), tag)) &&
-    body.readUInt32BE(RANDOM_BYTES) > epochSeconds(portal.clock())
+    services.secrets.some((keys) => timingSafeEqual(tagOf(body, subject, keys), tag)) &&
+    body.readUInt32BE(RANDOM_BYTES) > epochSeconds(services.clock())
   )
 }
 
 /** True for the first answer to a challenge, on whatever process. */
-export async function markChallengeAnswered(portal: Portal, challenge: string): Promise<boolean> {
-  return portal.storage.handshakes.putOnce(USED_KIND, challenge, {}, CHALLENGE_LIFE)
+export async function markChallengeAnswered(services: Services, challenge: string): Promise<boolean> {
+  return services.storage.protocolRecords.putOnce(USED_KIND, challenge, {}, CHALLENGE_LIFE)
 }
 
 function tagOf(body: Buffer, subject: string, keys: DerivedKeys): Buffer {

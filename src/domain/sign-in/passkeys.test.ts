@@ -4,7 +4,7 @@ import { Authenticator, type Lies } from '../../testing/browser/authenticator.ts
 import { home } from '../../testing/portal/connections.ts'
 import { newcomer } from '../../testing/portal/newcomers.ts'
 import { openTestPortal, type TestPortal } from '../../testing/portal/open-portal.ts'
-import { listHappenings } from '../activity.ts'
+import { listActivityEntries } from '../activity.ts'
 import { acrOf, withSecondProof } from './authentication-context.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import {
@@ -214,7 +214,7 @@ test('a counter that stands still or goes back refuses the passkey, and the pers
   for (const counter of [7, 6, 0]) {
     assert.equal(await signInWithPasskey(portal, device.get(passkeySignInOptions(portal), { counter }), home), null)
   }
-  const [newest] = await listHappenings(portal, signedIn.identityId, 1, null)
+  const [newest] = await listActivityEntries(portal, signedIn.identityId, 1, null)
   assert.match(newest?.sentence ?? '', /^The passkey “Laptop” answered with an old counter/)
   assert.notEqual(await signInWithPasskey(portal, device.get(passkeySignInOptions(portal), { counter: 8 }), home), null)
 })

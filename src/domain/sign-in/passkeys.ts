@@ -19,8 +19,8 @@ import {
 import type { SecondProof } from './authentication-context.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import { CHALLENGE_LIFE, isLivingChallenge, issueChallenge, markChallengeAnswered } from './passkey-challenges.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 
 /** Ed25519, P-256, RSA (RFC 9053, RFC 8812): what authenticators have. */
 const ALGORITHMS = [-8, -7, -257]
@@ -28,7 +28,7 @@ const ALGORITHMS = [-8, -7, -257]
 export const LONGEST_CREDENTIAL = 16_000
 
 /** Browsers have passkeys only for a host that has a name, over https or on this very machine. */
-export function offersPasskeys({ publicUrl }: Portal): boolean {
+export function offersPasskeys({ publicUrl }: Services): boolean {
   const { protocol, hostname } = new URL(publicUrl)
   const isAddress = /^[\d.]+$|^\[/.test(hostname)
   return !isAddress && (protocol === 'https:' || isLoopback(hostname))
@@ -39,13 +39,13 @@ export function offersPasskeys({ publicUrl }: Portal): boolean {
  * A security key that cannot is a second step only: sign-in without a user name names no keys, so it does not answer there.
  */
 export async function passkeyEnrolmentOptions(
-  portal: Portal,
+  services: Services,
   signedIn: SignedInRow,
 ): Promise<PublicKeyCredentialCreationOptionsJSON> {
-  const passkeys = await listPasskeys(portal.storage.pool, signedIn.identityId)
+  const passkeys = await listPasskeys(services.storage.pool, signedIn.identityId)
   return {
-    challenge: issueChallenge(portal, enrolmentSubject(signedIn)),
-    rp: { id: relyingPartyId(portal), name: 'Gatehouse' },
+    challenge: issueChallenge(services, enrolmentSubject(signedIn)),
+    rp: { id: relyingPartyId(services), name: 'Gatehouse' },
     user: { id: userHandleOf(signedIn.identityId), name: signedIn.username, displayName: signedIn.username },
     pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
     timeout: CHALLENGE_LIFE * 1000,
@@ -57,33 +57,33 @@ export async function passkeyEnrolmentOptions(
 }
 
 /** What a browser needs to sign in with nothing but a passkey, whosever it is (WebAuthn §5.5). */
-export function passkeySignInOptions(portal: Portal): PublicKeyCredentialRequestOptionsJSON {
-  return requestOptions(portal, SIGN_IN, 'required')
+export function passkeySignInOptions(services: Services): PublicKeyCredentialRequestOptionsJSON {
+  return requestOptions(services, SIGN_IN, 'required')
 }
 
 /** The same for a second step, by somebody whose first one is done. Null when they have no passkey. */
 export async function passkeySecondStepOptions(
-  portal: Portal,
+  services: Services,
   identityId: string,
 ): Promise<PublicKeyCredentialRequestOptionsJSON | null> {
-  const passkeys = await listPasskeys(portal.storage.pool, identityId)
-  if (passkeys.length === 0 || !offersPasskeys(portal)) return null
+  const passkeys = await listPasskeys(services.storage.pool, identityId)
+  if (passkeys.length === 0 || !offersPasskeys(services)) return null
   return {
-    ...requestOptions(portal, secondStepSubject(identityId), 'preferred'),
+    ...requestOptions(services, secondStepSubject(identityId), 'preferred'),
     allowCredentials: passkeys.map(descriptorOf),
   }
 }
 
 /** Checks what a browser answered to `passkeyEnrolmentOptions`. Null for anything that is not right, whatever it is. */
 export async function provePasskeyEnrolment(
-  portal: Portal,
+  services: Services,
   signedIn: SignedInRow,
   credential: string,
 ): Promise<{ passkey: Omit<PasskeyRow, 'name' | 'lastUsedAt'>; proof: SecondProof } | null> {
   const response = readJson(credential, registration) as RegistrationResponseJSON | null
-  if (response === null || !offersPasskeys(portal)) return null
+  if (response === null || !offersPasskeys(services)) return null
   const { verifyRegistrationResponse } = await import('@simplewebauthn/server')
-  const proved = await answered(portal, enrolmentSubject(signedIn), async (expectations) =>
+  const proved = await answered(services, enrolmentSubject(signedIn), async (expectations) =>
     verifyRegistrationResponse({
       response,
       ...expectations,
@@ -102,7 +102,7 @@ export async function provePasskeyEnrolment(
       counter: made.counter,
       transports: made.transports ?? [],
       backedUp,
-      createdAt: portal.clock(),
+      createdAt: services.clock(),
     },
     proof: proofBy(credentialDeviceType),
   }
@@ -113,52 +113,52 @@ export async function provePasskeyEnrolment(
  * here. Null for what is no answer of a browser at all.
  */
 export async function findPasskeyOwner(
-  portal: Portal,
+  services: Services,
   credential: string,
 ): Promise<{ identityId: string | null } | null> {
   const response = readJson(credential, authentication)
   if (response === null) return null
-  const passkey = await findPasskeyByCredential(portal.storage.pool, response.id)
+  const passkey = await findPasskeyByCredential(services.storage.pool, response.id)
   return { identityId: passkey?.identityId ?? null }
 }
 
 /** Whose passkey answered `passkeySignInOptions`, after its owner proved to it who they are; null for anything else. */
 export async function signInWithPasskey(
-  portal: Portal,
+  services: Services,
   credential: string,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<{ identityId: string; proof: SecondProof; signOuts: number } | null> {
-  return prove(portal, { subject: SIGN_IN, identityId: null }, credential, place)
+  return prove(services, { subject: SIGN_IN, identityId: null }, credential, clientInfo)
 }
 
 /** How one of this person's passkeys answered `passkeySecondStepOptions`; null for anything else. */
 export async function provePasskey(
-  portal: Portal,
+  services: Services,
   identityId: string,
   credential: string,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<SecondProof | null> {
-  const proved = await prove(portal, { subject: secondStepSubject(identityId), identityId }, credential, place)
+  const proved = await prove(services, { subject: secondStepSubject(identityId), identityId }, credential, clientInfo)
   return proved?.proof ?? null
 }
 
 /** `identityId` is whose passkey it must be; null asks the passkey, which must then have made sure of its owner. */
 async function prove(
-  portal: Portal,
+  services: Services,
   { subject, identityId }: { subject: string; identityId: string | null },
   credential: string,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<{ identityId: string; proof: SecondProof; signOuts: number } | null> {
   const response = readJson(credential, authentication) as AuthenticationResponseJSON | null
-  if (response === null || !offersPasskeys(portal)) return null
-  const { pool } = portal.storage
+  if (response === null || !offersPasskeys(services)) return null
+  const { pool } = services.storage
   const passkey = await findPasskeyByCredential(pool, response.id)
   if (passkey === null || !isRightPerson(passkey, identityId, response.response.userHandle ?? null)) return null
-  const owner = await findIdentity(portal.storage, passkey.identityId)
+  const owner = await findIdentity(services.storage, passkey.identityId)
   if (owner === null) return null
 
   const { verifyAuthenticationResponse } = await import('@simplewebauthn/server')
-  const proved = await answered(portal, subject, async (expectations) =>
+  const proved = await answered(services, subject, async (expectations) =>
     verifyAuthenticationResponse({
       response,
       ...expectations,
@@ -170,11 +170,11 @@ async function prove(
   if (proved === null) return null
 
   const { newCounter, credentialBackedUp, credentialDeviceType } = proved.authenticationInfo
-  const now = portal.clock()
+  const now = services.clock()
   if (!(await advancePasskeyCounter(pool, passkey.id, newCounter, credentialBackedUp, now))) {
     await insertAuditEvents(
       pool,
-      [{ kind: 'passkey_refused', identityId: owner.id, detail: passkey.name, ...place }],
+      [{ kind: 'passkey_refused', identityId: owner.id, detail: passkey.name, ...clientInfo }],
       now,
     )
     return null
@@ -195,7 +195,7 @@ function isRightPerson(passkey: PasskeyRow, identityId: string | null, userHandl
 
 /** An answer that verifies and is the first one to its challenge. What a stranger makes up is refused before any store is written. */
 async function answered<T extends { verified: boolean }>(
-  portal: Portal,
+  services: Services,
   subject: string,
   verify: (expectations: {
     expectedChallenge: (challenge: string) => boolean
@@ -207,24 +207,24 @@ async function answered<T extends { verified: boolean }>(
   const result = await verify({
     expectedChallenge(given) {
       challenge = given
-      return isLivingChallenge(portal, given, subject)
+      return isLivingChallenge(services, given, subject)
     },
-    expectedOrigin: portal.publicUrl,
-    expectedRPID: relyingPartyId(portal),
+    expectedOrigin: services.publicUrl,
+    expectedRPID: relyingPartyId(services),
     // The library throws plain errors for whatever is wrong with an answer, and asks no store.
   }).catch(() => null)
   if (result?.verified !== true || challenge === null) return null
-  return (await markChallengeAnswered(portal, challenge)) ? result : null
+  return (await markChallengeAnswered(services, challenge)) ? result : null
 }
 
 function requestOptions(
-  portal: Portal,
+  services: Services,
   subject: string,
   userVerification: 'required' | 'preferred',
 ): PublicKeyCredentialRequestOptionsJSON {
   return {
-    challenge: issueChallenge(portal, subject),
-    rpId: relyingPartyId(portal),
+    challenge: issueChallenge(services, subject),
+    rpId: relyingPartyId(services),
     timeout: CHALLENGE_LIFE * 1000,
     userVerification,
   }
@@ -240,7 +240,7 @@ function descriptorOf({ credentialId, transports }: PasskeyRow) {
 
 type Transport = z.infer<typeof transport>
 
-function relyingPartyId({ publicUrl }: Portal): string {
+function relyingPartyId({ publicUrl }: Services): string {
   return new URL(publicUrl).hostname
 }
 

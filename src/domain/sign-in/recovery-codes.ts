@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Queryable } from '../../storage/postgres.ts'
 import { countRecoveryCodes, markRecoveryCodeUsed, replaceRecoveryCodes } from '../../storage/recovery-codes.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import type { DerivedKeys } from '../keys/secrets.ts'
 
 export { countRecoveryCodes }
@@ -12,27 +12,27 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const LETTERS = 16
 
 /** Makes a new set, in the caller's transaction; what was left of the old one is worthless. Only their hashes are kept. */
-export async function makeRecoveryCodesIn(db: Queryable, portal: Portal, identityId: string): Promise<string[]> {
+export async function makeRecoveryCodesIn(db: Queryable, services: Services, identityId: string): Promise<string[]> {
   const codes = Array.from({ length: RECOVERY_CODES }, () =>
     [...randomBytes(LETTERS)].map((byte) => ALPHABET[byte % ALPHABET.length]).join(''),
   )
-  const hashes = codes.map((code) => hashOf(code, identityId, portal.secrets[0]))
-  await replaceRecoveryCodes(db, identityId, hashes, portal.clock())
+  const hashes = codes.map((code) => hashOf(code, identityId, services.secrets[0]))
+  await replaceRecoveryCodes(db, identityId, hashes, services.clock())
   return codes.map((code) => (code.match(/.{4}/g) ?? []).join('-'))
 }
 
 /** True once for each code, in whatever spelling somebody copies it from paper. */
 export async function useRecoveryCodeIn(
   db: Queryable,
-  portal: Portal,
+  services: Services,
   identityId: string,
   code: string,
 ): Promise<boolean> {
   const letters = code.toLowerCase().replaceAll('o', '0').replaceAll(/[il]/g, '1')
   if (letters.length !== LETTERS || [...letters].some((letter) => !ALPHABET.includes(letter))) return false
   // A code made under an older secret works as long as that secret is still there.
-  const hashes = portal.secrets.map((keys) => hashOf(letters, identityId, keys))
-  return markRecoveryCodeUsed(db, identityId, hashes, portal.clock())
+  const hashes = services.secrets.map((keys) => hashOf(letters, identityId, keys))
+  return markRecoveryCodeUsed(db, identityId, hashes, services.clock())
 }
 
 function hashOf(letters: string, identityId: string, keys: DerivedKeys): Buffer {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
-import { createPortal } from '../../main/services.ts'
+import { openServices } from '../../main/services.ts'
 import { createLogger } from '../../logger.ts'
 import { createClock, type TestClock } from '../../testing/portal/clock.ts'
 import { home } from '../../testing/portal/connections.ts'
@@ -10,10 +10,10 @@ import { newcomer } from '../../testing/portal/newcomers.ts'
 import { ada, grace } from '../../testing/portal/people.ts'
 import { TEST_SECRET, testConfig } from '../../testing/portal/open-portal.ts'
 import { codeOf } from '../../testing/portal/totp.ts'
-import { listHappenings } from '../activity.ts'
+import { listActivityEntries } from '../activity.ts'
 import type { SignedInRow } from './identity-sessions.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { deriveSecrets } from '../keys/secrets.ts'
 import {
   addTotpKey,
@@ -32,50 +32,55 @@ const NEWER_SECRET = 'a newer root secret of 32 bytes or more'
 
 let database: TestDatabase
 let clock: TestClock
-let portal: Portal
-let elsewhere: Portal
+let services: Services
+let elsewhere: Services
 let signedIn: SignedInRow
 
 before(async () => {
   database = await createDatabase()
   clock = createClock(new Date('2026-11-21T12:00:00Z'))
-  portal = await openPortal()
+  services = await openPortal()
   elsewhere = await openPortal()
 })
 beforeEach(async () => {
-  signedIn = await newcomer(portal)
+  signedIn = await newcomer(services)
 })
 after(async () => {
-  await portal.storage.close()
+  await services.storage.close()
   await elsewhere.storage.close()
   await database.drop()
 })
 
-async function openPortal(): Promise<Portal> {
-  return createPortal(testConfig(database), createLogger('silent'), clock)
+async function openPortal(): Promise<Services> {
+  return openServices(testConfig(database), createLogger('silent'), clock)
 }
 
 /** @returns the key as the page prints it, and the recovery codes that came with it */
 async function addApp(name = 'Phone', seconds = 60): Promise<{ key: string; recoveryCodes: string[] | null }> {
-  const { key } = await beginTotpEnrolment(portal, signedIn)
-  const added = await addTotpKey(portal, signedIn, name, codeOf(key, clock()), home)
+  const { key } = await beginTotpEnrolment(services, signedIn)
+  const added = await addTotpKey(services, signedIn, name, codeOf(key, clock()), home)
   assert.equal(added.kind, 'added')
   clock.advance(seconds)
   return { key, recoveryCodes: (added as { recoveryCodes: string[] | null }).recoveryCodes }
 }
 
 /** What somebody typed as their second step. */
-async function proveCode(at: Portal, identityId: string, code: string, place: Place): Promise<string[] | null> {
-  const outcome = await proveSecondStep(at, { identityId, answer: { code }, place, deviceHash: null })
+async function proveCode(
+  at: Services,
+  identityId: string,
+  code: string,
+  clientInfo: ClientInfo,
+): Promise<string[] | null> {
+  const outcome = await proveSecondStep(at, { identityId, answer: { code }, clientInfo, deviceHash: null })
   return outcome.kind === 'proved' ? outcome.proof : null
 }
 
 async function sentences(): Promise<string[]> {
-  return (await listHappenings(portal, signedIn.identityId, 50, null)).map(({ sentence }) => sentence)
+  return (await listActivityEntries(services, signedIn.identityId, 50, null)).map(({ sentence }) => sentence)
 }
 
 test('the key of an app is 160 bits in groups of four, and its QR code names the portal and the person', async () => {
-  const { key, uri } = await beginTotpEnrolment(portal, signedIn)
+  const { key, uri } = await beginTotpEnrolment(services, signedIn)
   assert.match(key, /^([A-Z2-7]{4} ){7}[A-Z2-7]{4}$/)
   const url = new URL(uri)
   assert.equal(url.protocol, 'otpauth:')
@@ -85,67 +90,67 @@ test('the key of an app is 160 bits in groups of four, and its QR code names the
 })
 
 test('nothing is stored and nothing is asked for until a code has proved the key', async () => {
-  const { key } = await beginTotpEnrolment(portal, signedIn)
-  assert.deepEqual(await addTotpKey(portal, signedIn, 'Phone', '000000', home), { kind: 'wrong-code' })
-  assert.equal(await hasSecondFactor(portal, signedIn.identityId), false)
+  const { key } = await beginTotpEnrolment(services, signedIn)
+  assert.deepEqual(await addTotpKey(services, signedIn, 'Phone', '000000', home), { kind: 'wrong-code' })
+  assert.equal(await hasSecondFactor(services, signedIn.identityId), false)
   // A page that is read again shows the key that may be in the app already.
   assert.equal((await beginTotpEnrolment(elsewhere, signedIn)).key, key)
   assert.equal((await addTotpKey(elsewhere, signedIn, 'Phone', codeOf(key, clock()), home)).kind, 'added')
-  assert.equal(await hasSecondFactor(portal, signedIn.identityId), true)
+  assert.equal(await hasSecondFactor(services, signedIn.identityId), true)
 })
 
 test('the key of a sign-in is another once it is taken, and that of another sign-in is another, too', async () => {
-  const first = await beginTotpEnrolment(portal, signedIn)
+  const first = await beginTotpEnrolment(services, signedIn)
   await addApp('Phone')
-  const second = await beginTotpEnrolment(portal, signedIn)
+  const second = await beginTotpEnrolment(services, signedIn)
   await addApp('Tablet')
-  const third = await beginTotpEnrolment(portal, signedIn)
-  const elsewhen = await beginTotpEnrolment(portal, { ...signedIn, id: randomUUID() })
+  const third = await beginTotpEnrolment(services, signedIn)
+  const elsewhen = await beginTotpEnrolment(services, { ...signedIn, id: randomUUID() })
   assert.equal(new Set([first.key, second.key, third.key, elsewhen.key]).size, 4)
 })
 
 test('a key belongs to the sign-in it was shown to', async () => {
-  const { key } = await beginTotpEnrolment(portal, signedIn)
-  const other = await newcomer(portal)
-  assert.deepEqual(await addTotpKey(portal, other, 'Phone', codeOf(key, clock()), home), { kind: 'wrong-code' })
+  const { key } = await beginTotpEnrolment(services, signedIn)
+  const other = await newcomer(services)
+  assert.deepEqual(await addTotpKey(services, other, 'Phone', codeOf(key, clock()), home), { kind: 'wrong-code' })
 })
 
 test('the same key proved twice at once is one app, with one set of recovery codes', async () => {
-  const { key } = await beginTotpEnrolment(portal, signedIn)
+  const { key } = await beginTotpEnrolment(services, signedIn)
   const outcomes = await Promise.all(
-    [portal, elsewhere].map(async (each) => addTotpKey(each, signedIn, 'Phone', codeOf(key, clock()), home)),
+    [services, elsewhere].map(async (each) => addTotpKey(each, signedIn, 'Phone', codeOf(key, clock()), home)),
   )
   const [first, second] = outcomes.map(({ kind }) => kind).toSorted()
   assert.equal(first, 'added')
   // Whoever comes so late that the key is taken already is asked for a code of the next one.
   assert.ok(second === 'lost' || second === 'wrong-code', second)
-  const { factors, recoveryCodesLeft } = await listSecondFactors(portal, signedIn.identityId)
+  const { factors, recoveryCodesLeft } = await listSecondFactors(services, signedIn.identityId)
   assert.equal(factors.length, 1)
   assert.equal(recoveryCodesLeft, 10)
 })
 
 test('the code that proved a key is used up by that', async () => {
-  const { key } = await beginTotpEnrolment(portal, signedIn)
+  const { key } = await beginTotpEnrolment(services, signedIn)
   const code = codeOf(key, clock())
-  await addTotpKey(portal, signedIn, 'Phone', code, home)
-  assert.equal(await proveCode(portal, signedIn.identityId, code, home), null)
+  await addTotpKey(services, signedIn, 'Phone', code, home)
+  assert.equal(await proveCode(services, signedIn.identityId, code, home), null)
 })
 
 test('a password alone signs nobody in who has a second factor', async () => {
-  const attempt = { login: signedIn.username, password: ada.password, place: home, deviceHash: null }
-  assert.equal((await signIn(portal, attempt)).kind, 'signed-in')
+  const attempt = { login: signedIn.username, password: ada.password, clientInfo: home, deviceHash: null }
+  assert.equal((await signIn(services, attempt)).kind, 'signed-in')
   await addApp()
-  const outcome = await signIn(portal, attempt)
+  const outcome = await signIn(services, attempt)
   assert.equal(outcome.kind, 'second-factor')
   assert.deepEqual(outcome.kind === 'second-factor' && outcome.proof.amr, ['pwd'])
-  assert.equal((await signIn(portal, { ...attempt, password: grace.password })).kind, 'wrong-credentials')
+  assert.equal((await signIn(services, { ...attempt, password: grace.password })).kind, 'wrong-credentials')
 })
 
 for (const steps of [-1, 0, 1]) {
   test(`a code is right ${steps} steps from now`, async () => {
     const { key } = await addApp()
     const code = codeOf(key, clock(), steps)
-    assert.deepEqual(await proveCode(portal, signedIn.identityId, ` ${code.slice(0, 3)} ${code.slice(3)} `, home), [
+    assert.deepEqual(await proveCode(services, signedIn.identityId, ` ${code.slice(0, 3)} ${code.slice(3)} `, home), [
       'otp',
     ])
   })
@@ -154,18 +159,18 @@ for (const steps of [-1, 0, 1]) {
 for (const steps of [-20, -2, 2, 20]) {
   test(`a code is wrong ${steps} steps from now`, async () => {
     const { key } = await addApp()
-    assert.equal(await proveCode(portal, signedIn.identityId, codeOf(key, clock(), steps), home), null)
+    assert.equal(await proveCode(services, signedIn.identityId, codeOf(key, clock(), steps), home), null)
     assert.equal((await sentences())[0], 'Somebody with your password did not have your second factor.')
   })
 }
 
 test('once a newer code was used, an older one is worth nothing', async () => {
   const { key } = await addApp()
-  assert.notEqual(await proveCode(portal, signedIn.identityId, codeOf(key, clock(), 1), home), null)
-  assert.equal(await proveCode(portal, signedIn.identityId, codeOf(key, clock(), 0), home), null)
-  assert.equal(await proveCode(portal, signedIn.identityId, codeOf(key, clock(), -1), home), null)
+  assert.notEqual(await proveCode(services, signedIn.identityId, codeOf(key, clock(), 1), home), null)
+  assert.equal(await proveCode(services, signedIn.identityId, codeOf(key, clock(), 0), home), null)
+  assert.equal(await proveCode(services, signedIn.identityId, codeOf(key, clock(), -1), home), null)
   clock.advance(60)
-  assert.notEqual(await proveCode(portal, signedIn.identityId, codeOf(key, clock()), home), null)
+  assert.notEqual(await proveCode(services, signedIn.identityId, codeOf(key, clock()), home), null)
 })
 
 test('one code presented twenty times at once to two processes is accepted once', async () => {
@@ -173,7 +178,7 @@ test('one code presented twenty times at once to two processes is accepted once'
   const code = codeOf(key, clock())
   const proofs = await Promise.all(
     Array.from({ length: 20 }, async (_, index) =>
-      proveCode(index % 2 === 0 ? portal : elsewhere, signedIn.identityId, code, home),
+      proveCode(index % 2 === 0 ? services : elsewhere, signedIn.identityId, code, home),
     ),
   )
   assert.equal(proofs.filter((proof) => proof !== null).length, 1)
@@ -181,9 +186,9 @@ test('one code presented twenty times at once to two processes is accepted once'
 
 test('wrong codes have to wait after a few, and a right one does not help before that', async () => {
   const { key } = await addApp()
-  const strict = { ...portal, policy: { ...portal.policy, freeGuesses: 5, firstGuessDelay: 600 } }
+  const strict = { ...services, policy: { ...services.policy, freeGuesses: 5, firstGuessDelay: 600 } }
   const guess = async (code: string) => {
-    const attempt = { identityId: signedIn.identityId, answer: { code }, place: home, deviceHash: null }
+    const attempt = { identityId: signedIn.identityId, answer: { code }, clientInfo: home, deviceHash: null }
     return (await proveSecondStep(strict, attempt)).kind
   }
   for (let count = 0; count < 6; count++) assert.equal(await guess('000000'), 'refused')
@@ -193,16 +198,16 @@ test('wrong codes have to wait after a few, and a right one does not help before
 test('each of two apps has its own codes, and somebody else’s are worth nothing', async () => {
   const phone = await addApp('Phone')
   const tablet = await addApp('Tablet')
-  const stranger = await newcomer(portal)
-  assert.equal(await proveCode(portal, stranger.identityId, codeOf(phone.key, clock()), home), null)
+  const stranger = await newcomer(services)
+  assert.equal(await proveCode(services, stranger.identityId, codeOf(phone.key, clock()), home), null)
   for (const { key } of [phone, tablet])
-    assert.notEqual(await proveCode(portal, signedIn.identityId, codeOf(key, clock()), home), null)
+    assert.notEqual(await proveCode(services, signedIn.identityId, codeOf(key, clock()), home), null)
 })
 
 for (const typed of ['', 'abcdef', '12345', '1234567', '１２３４５６', '0'.repeat(5000), "' OR 1=1 --", '-----']) {
   test(`${JSON.stringify(typed.slice(0, 20))} is no code, and nothing worse`, async () => {
     await addApp()
-    assert.equal(await proveCode(portal, signedIn.identityId, typed, home), null)
+    assert.equal(await proveCode(services, signedIn.identityId, typed, home), null)
   })
 }
 
@@ -211,18 +216,18 @@ test('the first factor comes with ten recovery codes of 80 bits, the second with
   assert.equal(new Set(recoveryCodes).size, 10)
   for (const code of recoveryCodes ?? []) assert.match(code, /^([0-9a-hjkmnp-tv-z]{4}-){3}[0-9a-hjkmnp-tv-z]{4}$/)
   assert.equal((await addApp('Tablet')).recoveryCodes, null)
-  assert.equal((await listSecondFactors(portal, signedIn.identityId)).recoveryCodesLeft, 10)
+  assert.equal((await listSecondFactors(services, signedIn.identityId)).recoveryCodesLeft, 10)
 })
 
 test('a recovery code stands in for a second factor once, however it is copied from paper', async () => {
   const { recoveryCodes } = await addApp()
   const [first = '', second = '', third = ''] = recoveryCodes ?? []
   const misread = second.toUpperCase().replaceAll('-', '  ').replaceAll('0', 'O').replaceAll('1', 'l')
-  assert.deepEqual(await proveCode(portal, signedIn.identityId, first, home), ['otp'])
-  assert.deepEqual(await proveCode(portal, signedIn.identityId, misread, home), ['otp'])
-  for (const used of [first, second]) assert.equal(await proveCode(portal, signedIn.identityId, used, home), null)
-  assert.equal(await proveCode(portal, (await newcomer(portal)).identityId, third, home), null)
-  assert.equal((await listSecondFactors(portal, signedIn.identityId)).recoveryCodesLeft, 8)
+  assert.deepEqual(await proveCode(services, signedIn.identityId, first, home), ['otp'])
+  assert.deepEqual(await proveCode(services, signedIn.identityId, misread, home), ['otp'])
+  for (const used of [first, second]) assert.equal(await proveCode(services, signedIn.identityId, used, home), null)
+  assert.equal(await proveCode(services, (await newcomer(services)).identityId, third, home), null)
+  assert.equal((await listSecondFactors(services, signedIn.identityId)).recoveryCodesLeft, 8)
   assert.equal(
     (await sentences()).filter((sentence) => sentence === 'A recovery code was used in place of a second factor.')
       .length,
@@ -234,7 +239,7 @@ test('a recovery code presented twenty times at once to two processes is accepte
   const { recoveryCodes } = await addApp()
   const proofs = await Promise.all(
     Array.from({ length: 20 }, async (_, index) =>
-      proveCode(index % 2 === 0 ? portal : elsewhere, signedIn.identityId, recoveryCodes?.[0] as string, home),
+      proveCode(index % 2 === 0 ? services : elsewhere, signedIn.identityId, recoveryCodes?.[0] as string, home),
     ),
   )
   assert.equal(proofs.filter((proof) => proof !== null).length, 1)
@@ -242,26 +247,26 @@ test('a recovery code presented twenty times at once to two processes is accepte
 
 test('a new set of recovery codes makes the old one worthless', async () => {
   const { recoveryCodes: old } = await addApp()
-  const fresh = (await renewRecoveryCodes(portal, signedIn, home)) as string[]
-  assert.equal(await proveCode(portal, signedIn.identityId, old?.[0] as string, home), null)
-  assert.notEqual(await proveCode(portal, signedIn.identityId, fresh?.[0] as string, home), null)
-  assert.equal((await listSecondFactors(portal, signedIn.identityId)).recoveryCodesLeft, 9)
+  const fresh = (await renewRecoveryCodes(services, signedIn, home)) as string[]
+  assert.equal(await proveCode(services, signedIn.identityId, old?.[0] as string, home), null)
+  assert.notEqual(await proveCode(services, signedIn.identityId, fresh?.[0] as string, home), null)
+  assert.equal((await listSecondFactors(services, signedIn.identityId)).recoveryCodesLeft, 9)
 })
 
 test('whoever has no second factor gets no recovery codes', async () => {
-  assert.equal(await renewRecoveryCodes(portal, signedIn, home), null)
+  assert.equal(await renewRecoveryCodes(services, signedIn, home), null)
 })
 
 test('removing the last factor leaves the password alone, and no recovery code', async () => {
   const { recoveryCodes } = await addApp('Phone')
   await addApp('Tablet')
-  const [phone, tablet] = (await listSecondFactors(portal, signedIn.identityId)).factors
-  const remove = async (id: string) => removeSecondFactor(portal, signedIn, 'totp', id, home)
+  const [phone, tablet] = (await listSecondFactors(services, signedIn.identityId)).factors
+  const remove = async (id: string) => removeSecondFactor(services, signedIn, 'totp', id, home)
   assert.deepEqual(await remove(phone?.id as string), { kind: 'removed', wasLast: false })
-  assert.equal((await listSecondFactors(portal, signedIn.identityId)).recoveryCodesLeft, 10)
+  assert.equal((await listSecondFactors(services, signedIn.identityId)).recoveryCodesLeft, 10)
   assert.deepEqual(await remove(tablet?.id as string), { kind: 'removed', wasLast: true })
-  assert.deepEqual(await listSecondFactors(portal, signedIn.identityId), { factors: [], recoveryCodesLeft: 0 })
-  assert.equal(await proveCode(portal, signedIn.identityId, recoveryCodes?.[0] as string, home), null)
+  assert.deepEqual(await listSecondFactors(services, signedIn.identityId), { factors: [], recoveryCodesLeft: 0 })
+  assert.equal(await proveCode(services, signedIn.identityId, recoveryCodes?.[0] as string, home), null)
   assert.deepEqual((await sentences()).slice(1, 3), [
     'The authenticator app “Tablet” was removed.',
     'The authenticator app “Phone” was removed.',
@@ -271,38 +276,38 @@ test('removing the last factor leaves the password alone, and no recovery code',
 test('a password that is too short to stand alone keeps the last factor, also when both are removed at once', async () => {
   await addApp('Phone')
   await addApp('Tablet')
-  await portal.storage.pool.query('UPDATE identities SET password_stands_alone = false WHERE id = $1', [
+  await services.storage.pool.query('UPDATE identities SET password_stands_alone = false WHERE id = $1', [
     signedIn.identityId,
   ])
-  const { factors } = await listSecondFactors(portal, signedIn.identityId)
+  const { factors } = await listSecondFactors(services, signedIn.identityId)
   const outcomes = await Promise.all(
     factors.map(async ({ id }, index) =>
-      removeSecondFactor(index === 0 ? portal : elsewhere, signedIn, 'totp', id, home),
+      removeSecondFactor(index === 0 ? services : elsewhere, signedIn, 'totp', id, home),
     ),
   )
   assert.deepEqual(outcomes.map(({ kind }) => kind).toSorted(), ['password-too-short', 'removed'])
-  assert.equal((await listSecondFactors(portal, signedIn.identityId)).factors.length, 1)
+  assert.equal((await listSecondFactors(services, signedIn.identityId)).factors.length, 1)
 })
 
 test('nobody removes or renames what is somebody else’s, or what is not there', async () => {
   await addApp('Phone')
-  const [factor] = (await listSecondFactors(portal, signedIn.identityId)).factors
-  const stranger = await newcomer(portal)
+  const [factor] = (await listSecondFactors(services, signedIn.identityId)).factors
+  const stranger = await newcomer(services)
   const id = factor?.id as string
-  assert.deepEqual(await removeSecondFactor(portal, stranger, 'totp', id, home), { kind: 'unknown' })
-  assert.deepEqual(await removeSecondFactor(portal, signedIn, 'passkey', id, home), { kind: 'unknown' })
-  assert.equal(await renameSecondFactor(portal, stranger, 'totp', id, 'Mine'), false)
-  assert.equal(await renameSecondFactor(portal, signedIn, 'totp', id, ' Old phone '), true)
+  assert.deepEqual(await removeSecondFactor(services, stranger, 'totp', id, home), { kind: 'unknown' })
+  assert.deepEqual(await removeSecondFactor(services, signedIn, 'passkey', id, home), { kind: 'unknown' })
+  assert.equal(await renameSecondFactor(services, stranger, 'totp', id, 'Mine'), false)
+  assert.equal(await renameSecondFactor(services, signedIn, 'totp', id, ' Old phone '), true)
   assert.deepEqual(
-    (await listSecondFactors(portal, signedIn.identityId)).factors.map(({ name }) => name),
+    (await listSecondFactors(services, signedIn.identityId)).factors.map(({ name }) => name),
     ['Old phone'],
   )
 })
 
 test('twenty factors are enough for anybody', async () => {
   for (let count = 0; count < 20; count++) await addApp(`Phone ${count}`, 30)
-  const { key } = await beginTotpEnrolment(portal, signedIn)
-  assert.deepEqual(await addTotpKey(portal, signedIn, 'One more', codeOf(key, clock()), home), { kind: 'too-many' })
+  const { key } = await beginTotpEnrolment(services, signedIn)
+  assert.deepEqual(await addTotpKey(services, signedIn, 'One more', codeOf(key, clock()), home), { kind: 'too-many' })
 })
 
 test('a name has one to forty characters', () => {
@@ -313,14 +318,14 @@ test('a name has one to forty characters', () => {
 
 test('adding and removing is told by mail', async () => {
   await addApp('Phone')
-  const [factor] = (await listSecondFactors(portal, signedIn.identityId)).factors
-  await removeSecondFactor(portal, signedIn, 'totp', factor?.id as string, home)
-  const { rows } = await portal.storage.pool.query<{ data: Record<string, unknown> }>(
+  const [factor] = (await listSecondFactors(services, signedIn.identityId)).factors
+  await removeSecondFactor(services, signedIn, 'totp', factor?.id as string, home)
+  const { rows } = await services.storage.pool.query<{ data: Record<string, unknown> }>(
     `SELECT data FROM queue.job WHERE name = 'mail' AND data->>'identityId' = $1 AND data->>'kind' LIKE 'second-factor%' ORDER BY created_on`,
     [signedIn.identityId],
   )
   assert.deepEqual(
-    rows.map(({ data }) => [data['kind'], data['factor'], (data['place'] as Place).address]),
+    rows.map(({ data }) => [data['kind'], data['factor'], (data['place'] as ClientInfo).address]),
     [
       ['second-factor-added', 'authenticator app “Phone”', home.address],
       ['second-factor-removed', 'authenticator app “Phone”', home.address],
@@ -330,8 +335,8 @@ test('adding and removing is told by mail', async () => {
 
 test('no key and no recovery code is in the database as it is, proved or not', async () => {
   const { key, recoveryCodes } = await addApp()
-  const waiting = await beginTotpEnrolment(portal, signedIn)
-  const { pool } = portal.storage
+  const waiting = await beginTotpEnrolment(services, signedIn)
+  const { pool } = services.storage
   const rows = await Promise.all(
     ['totp_keys', 'recovery_codes', 'handshakes', 'audit_events'].map(async (table) =>
       pool.query<{ row: string }>(`SELECT t::text AS row FROM ${table} t`),
@@ -345,8 +350,8 @@ test('no key and no recovery code is in the database as it is, proved or not', a
 
 test('codes made under an older secret work beside a newer one, and the key moves over to it', async () => {
   const { key, recoveryCodes } = await addApp()
-  const both = { ...portal, secrets: deriveSecrets([NEWER_SECRET, TEST_SECRET]) }
-  const newer = { ...portal, secrets: deriveSecrets([NEWER_SECRET]) }
+  const both = { ...services, secrets: deriveSecrets([NEWER_SECRET, TEST_SECRET]) }
+  const newer = { ...services, secrets: deriveSecrets([NEWER_SECRET]) }
   assert.equal(await proveCode(newer, signedIn.identityId, codeOf(key, clock()), home), null)
   assert.notEqual(await proveCode(both, signedIn.identityId, codeOf(key, clock()), home), null)
   assert.notEqual(await proveCode(both, signedIn.identityId, recoveryCodes?.[0] as string, home), null)
@@ -357,12 +362,12 @@ test('codes made under an older secret work beside a newer one, and the key move
 
 test('a key that was copied to somebody else’s row opens nothing there', async () => {
   const { key } = await addApp()
-  const thief = await newcomer(portal)
-  const { pool } = portal.storage
+  const thief = await newcomer(services)
+  const { pool } = services.storage
   await pool.query(
     `INSERT INTO totp_keys (id, identity_id, name, encrypted_secret, last_step, created_at)
      SELECT gen_random_uuid(), $2, name, encrypted_secret, 0, created_at FROM totp_keys WHERE identity_id = $1`,
     [signedIn.identityId, thief.identityId],
   )
-  assert.equal(await proveCode(portal, thief.identityId, codeOf(key, clock()), home), null)
+  assert.equal(await proveCode(services, thief.identityId, codeOf(key, clock()), home), null)
 })

@@ -14,14 +14,14 @@ import { insertTotpKey, listTotpKeys } from '../../storage/totp-keys.ts'
 import type { SecondProof } from './authentication-context.ts'
 import type { AuditKind } from '../audit-events.ts'
 import { isKnownDevice } from './devices.ts'
-import { beginGuess } from '../limits/login-throttling.ts'
+import { beginAttempt } from '../limits/login-throttling.ts'
 import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import { queueMail } from '../mail-jobs.ts'
 import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
-import type { Place } from '../client-info.ts'
-import type { Portal } from '../services.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
 import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
-import type { Suspension } from '../limits/ip-blocks.ts'
+import type { IpBlock } from '../limits/ip-blocks.ts'
 import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
 import { plainCode } from './typed-codes.ts'
 
@@ -50,17 +50,17 @@ export interface SecondFactors {
   recoveryCodesLeft: number
 }
 
-export async function countSecondFactors(portal: Portal, identityId: string): Promise<number> {
-  return countFactorsIn(portal.storage.pool, identityId)
+export async function countSecondFactors(services: Services, identityId: string): Promise<number> {
+  return countFactorsIn(services.storage.pool, identityId)
 }
 
 /** True when a password alone does not sign this identity in. */
-export async function hasSecondFactor(portal: Portal, identityId: string): Promise<boolean> {
-  return (await countSecondFactors(portal, identityId)) > 0
+export async function hasSecondFactor(services: Services, identityId: string): Promise<boolean> {
+  return (await countSecondFactors(services, identityId)) > 0
 }
 
-export async function listSecondFactors(portal: Portal, identityId: string): Promise<SecondFactors> {
-  const { pool } = portal.storage
+export async function listSecondFactors(services: Services, identityId: string): Promise<SecondFactors> {
+  const { pool } = services.storage
   const [factors, recoveryCodesLeft] = await Promise.all([
     factorsOf(pool, identityId),
     countRecoveryCodes(pool, identityId),
@@ -75,7 +75,7 @@ export type SecondStepAnswer = { code: string } | { credential: string }
 export interface SecondStepAttempt {
   identityId: string
   answer: SecondStepAnswer
-  place: Place
+  clientInfo: ClientInfo
   /** The device of the browser, whoever used it before. */
   deviceHash: Buffer | null
   /** True for a person who is signed in and proves once more that it is them. */
@@ -85,34 +85,34 @@ export interface SecondStepAttempt {
 export type SecondStepOutcome =
   | { kind: 'proved'; proof: SecondProof }
   /** `suspension` is what this very guess brought upon its address. */
-  | { kind: 'refused'; suspension: Suspension | null }
-  | { kind: 'throttled'; retryAt: Date; suspended: boolean }
+  | { kind: 'refused'; suspension: IpBlock | null }
+  | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
 
 /**
  * Checks a second step, whichever it is. Codes can be guessed. What a passkey signs cannot, but every wrong answer of it costs
  * work and an audit event, too, so it counts in the same way.
  */
 export async function proveSecondStep(
-  portal: Portal,
-  { identityId, answer, place, deviceHash, isSignedIn = false }: SecondStepAttempt,
+  services: Services,
+  { identityId, answer, clientInfo, deviceHash, isSignedIn = false }: SecondStepAttempt,
 ): Promise<SecondStepOutcome> {
-  const isKnown = await isKnownDevice(portal, identityId, deviceHash)
-  const guess = await beginGuess(portal, {
+  const isKnown = await isKnownDevice(services, identityId, deviceHash)
+  const guess = await beginAttempt(services, {
     kind: 'second-factor',
     account: identityId,
-    address: place.address,
+    ipAddress: clientInfo.address,
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
-  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, suspended: guess.suspended }
+  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, ipBlocked: guess.ipBlocked }
   const proof =
     'code' in answer
-      ? await proveCode(portal, identityId, answer.code, place)
-      : await provePasskey(portal, identityId, answer.credential, place)
+      ? await proveCode(services, identityId, answer.code, clientInfo)
+      : await provePasskey(services, identityId, answer.credential, clientInfo)
   if (proof === null) {
     const [kind, detail] = isSignedIn
       ? (['confirmation_refused', 'second-factor'] as const)
       : (['second_factor_refused', null] as const)
-    await writeDown(portal.storage.pool, portal, kind, identityId, detail, place)
+    await writeDown(services.storage.pool, services, kind, identityId, detail, clientInfo)
     return { kind: 'refused', suspension: await guess.failed() }
   }
   await guess.succeeded()
@@ -135,16 +135,16 @@ export type Added =
 
 /** Adds the authenticator app that the key of `beginTotpEnrolment` was put into, once a code of it is right. */
 export async function addTotpKey(
-  portal: Portal,
+  services: Services,
   signedIn: SignedInRow,
   name: string,
   typed: string,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<Added | { kind: 'wrong-code' } | { kind: 'lost' } | Lapsed> {
-  const proof = await proveTotpEnrolment(portal, signedIn, plainCode(typed))
+  const proof = await proveTotpEnrolment(services, signedIn, plainCode(typed))
   if (proof.kind !== 'proved') return proof
-  const change: Change = { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, place }
-  return add(portal, signedIn, change, ONE_TIME_PASSWORD, async (db) => {
+  const change: Change = { kind: 'totp', name: name.trim(), identityId: signedIn.identityId, clientInfo }
+  return add(services, signedIn, change, ONE_TIME_PASSWORD, async (db) => {
     await insertTotpKey(db, { ...proof.key, name: change.name })
     return true
   })
@@ -152,29 +152,29 @@ export async function addTotpKey(
 
 /** Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. */
 export async function addPasskey(
-  portal: Portal,
+  services: Services,
   signedIn: SignedInRow,
   name: string,
   credential: string,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<Added | { kind: 'refused' } | Lapsed> {
-  const proved = await provePasskeyEnrolment(portal, signedIn, credential)
+  const proved = await provePasskeyEnrolment(services, signedIn, credential)
   if (proved === null) return { kind: 'refused' }
-  const change: Change = { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, place }
-  return add(portal, signedIn, change, proved.proof, async (db) =>
+  const change: Change = { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, clientInfo }
+  return add(services, signedIn, change, proved.proof, async (db) =>
     insertPasskey(db, { ...proved.passkey, name: change.name }),
   )
 }
 
 /** False when this identity has no such factor. */
 export async function renameSecondFactor(
-  portal: Portal,
+  services: Services,
   signedIn: SignIn,
   kind: FactorKind,
   id: string,
   name: string,
 ): Promise<boolean | Lapsed> {
-  return whileSignedIn(portal, signedIn, 'fresh', (db) =>
+  return whileSignedIn(services, signedIn, 'fresh', (db) =>
     updateSecondFactorName(db, kind, signedIn.identityId, id, name.trim()),
   )
 }
@@ -187,14 +187,14 @@ export type Removed =
   | { kind: 'password-too-short' }
 
 export async function removeSecondFactor(
-  portal: Portal,
+  services: Services,
   signedIn: SignIn,
   kind: FactorKind,
   id: string,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<Removed | Lapsed> {
   const { identityId } = signedIn
-  return whileSignedIn<Removed>(portal, signedIn, 'fresh', async (db) => {
+  return whileSignedIn<Removed>(services, signedIn, 'fresh', async (db) => {
     const identity = await lockIdentity(db, identityId)
     const factors = await factorsOf(db, identityId)
     const factor = factors.find((each) => each.kind === kind && each.id === id)
@@ -203,18 +203,18 @@ export async function removeSecondFactor(
     if (wasLast && !identity.passwordStandsAlone) return { kind: 'password-too-short' }
 
     await deleteSecondFactor(db, kind, identityId, id)
-    if (wasLast) await replaceRecoveryCodes(db, identityId, [], portal.clock())
-    await tell(portal, db, 'removed', { kind, name: factor.name, identityId, place })
+    if (wasLast) await replaceRecoveryCodes(db, identityId, [], services.clock())
+    await tell(services, db, 'removed', { kind, name: factor.name, identityId, clientInfo })
     return { kind: 'removed', wasLast }
   })
 }
 
 /** Removes all of them, for somebody who has lost them and asked an operator. From then on the password is enough. */
-export async function resetSecondFactors(portal: Portal, identityId: string): Promise<void> {
-  await transaction(portal.storage.pool, async (db) => {
+export async function resetSecondFactors(services: Services, identityId: string): Promise<void> {
+  await transaction(services.storage.pool, async (db) => {
     await lockIdentity(db, identityId)
-    await removeEverySecondFactorIn(portal, db, identityId, null)
-    await writeDown(db, portal, 'second_factors_reset', identityId, null, null)
+    await removeEverySecondFactorIn(services, db, identityId, null)
+    await writeDown(db, services, 'second_factors_reset', identityId, null, null)
   })
 }
 
@@ -223,37 +223,43 @@ export async function resetSecondFactors(portal: Portal, identityId: string): Pr
  * first time by whoever resets its password: until then anybody could have put them there, and they would still be theirs.
  */
 export async function removeEverySecondFactorIn(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   identityId: string,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
 ): Promise<void> {
   for (const { kind, id, name } of await factorsOf(db, identityId)) {
     await deleteSecondFactor(db, kind, identityId, id)
-    await tell(portal, db, 'removed', { kind, name, identityId, place })
+    await tell(services, db, 'removed', { kind, name, identityId, clientInfo })
   }
-  await replaceRecoveryCodes(db, identityId, [], portal.clock())
+  await replaceRecoveryCodes(db, identityId, [], services.clock())
 }
 
 /** A new set in place of the old one, to be shown once. Null while there is no second factor that they could stand in for. */
 export async function renewRecoveryCodes(
-  portal: Portal,
+  services: Services,
   signedIn: SignIn,
-  place: Place,
+  clientInfo: ClientInfo,
 ): Promise<string[] | null | Lapsed> {
   const { identityId } = signedIn
-  return whileSignedIn(portal, signedIn, 'fresh', async (db) => {
+  return whileSignedIn(services, signedIn, 'fresh', async (db) => {
     if ((await countFactorsIn(db, identityId)) === 0) return null
-    await writeDown(db, portal, 'recovery_codes_made', identityId, null, place)
-    return makeRecoveryCodesIn(db, portal, identityId)
+    await writeDown(db, services, 'recovery_codes_made', identityId, null, clientInfo)
+    return makeRecoveryCodesIn(db, services, identityId)
   })
 }
 
 /** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
-async function proveCode(portal: Portal, identityId: string, typed: string, place: Place): Promise<SecondProof | null> {
+async function proveCode(
+  services: Services,
+  identityId: string,
+  typed: string,
+  clientInfo: ClientInfo,
+): Promise<SecondProof | null> {
   const code = plainCode(typed)
   const isProved =
-    (await acceptTotpCode(portal, identityId, code)) || (await acceptRecoveryCode(portal, identityId, code, place))
+    (await acceptTotpCode(services, identityId, code)) ||
+    (await acceptRecoveryCode(services, identityId, code, clientInfo))
   return isProved ? ONE_TIME_PASSWORD : null
 }
 
@@ -268,10 +274,15 @@ async function factorsOf(db: Queryable, identityId: string): Promise<SecondFacto
     .toSorted((a, b) => Number(a.createdAt) - Number(b.createdAt))
 }
 
-async function acceptRecoveryCode(portal: Portal, identityId: string, code: string, place: Place): Promise<boolean> {
-  return transaction(portal.storage.pool, async (db) => {
-    const isUsed = await useRecoveryCodeIn(db, portal, identityId, code)
-    if (isUsed) await writeDown(db, portal, 'recovery_code_used', identityId, null, place)
+async function acceptRecoveryCode(
+  services: Services,
+  identityId: string,
+  code: string,
+  clientInfo: ClientInfo,
+): Promise<boolean> {
+  return transaction(services.storage.pool, async (db) => {
+    const isUsed = await useRecoveryCodeIn(db, services, identityId, code)
+    if (isUsed) await writeDown(db, services, 'recovery_code_used', identityId, null, clientInfo)
     return isUsed
   })
 }
@@ -281,48 +292,48 @@ interface Change {
   name: string
   identityId: string
   /** Null for an operator. */
-  place: Place | null
+  clientInfo: ClientInfo | null
 }
 
 /** `insert` answers false when another account has what it would insert. */
 async function add(
-  portal: Portal,
+  services: Services,
   signedIn: SignIn,
   change: Change,
   proof: SecondProof,
   insert: (db: Queryable) => Promise<boolean>,
 ): Promise<Added | Lapsed> {
   const { identityId } = change
-  return whileSignedIn<Added>(portal, signedIn, 'fresh', async (db) => {
+  return whileSignedIn<Added>(services, signedIn, 'fresh', async (db) => {
     const before = await countFactorsIn(db, identityId)
     if (before >= MOST_FACTORS) return { kind: 'too-many' }
     if (!(await insert(db))) return { kind: 'taken' }
-    await tell(portal, db, 'added', change)
-    const recoveryCodes = before === 0 ? await makeRecoveryCodesIn(db, portal, identityId) : null
+    await tell(services, db, 'added', change)
+    const recoveryCodes = before === 0 ? await makeRecoveryCodesIn(db, services, identityId) : null
     return { kind: 'added', proof, recoveryCodes }
   })
 }
 
 /** In the person's history, and by mail. */
 async function tell(
-  portal: Portal,
+  services: Services,
   db: Queryable,
   what: 'added' | 'removed',
-  { kind, name, identityId, place }: Change,
+  { kind, name, identityId, clientInfo }: Change,
 ): Promise<void> {
   const factor = `${FACTOR_WORDS[kind]} “${name}”`
-  await writeDown(db, portal, `second_factor_${what}`, identityId, factor, place)
-  const at = portal.clock().toISOString()
-  await queueMail(portal, { kind: `second-factor-${what}`, identityId, factor, place, at }, db)
+  await writeDown(db, services, `second_factor_${what}`, identityId, factor, clientInfo)
+  const at = services.clock().toISOString()
+  await queueMail(services, { kind: `second-factor-${what}`, identityId, factor, clientInfo, at }, db)
 }
 
 async function writeDown(
   db: Queryable,
-  portal: Portal,
+  services: Services,
   kind: AuditKind,
   identityId: string,
   detail: string | null,
-  place: Place | null,
+  clientInfo: ClientInfo | null,
 ): Promise<void> {
-  await insertAuditEvents(db, [{ kind, identityId, detail, actor: portal.operator, ...place }], portal.clock())
+  await insertAuditEvents(db, [{ kind, identityId, detail, actor: services.operator, ...clientInfo }], services.clock())
 }

@@ -3,7 +3,7 @@ import { generateURI, ScureBase32Plugin, verifySync } from 'otplib'
 import { advanceTotpStep, listTotpKeys, type TotpKeyRow } from '../../storage/totp-keys.ts'
 import { decryptWithAny, encrypt } from '../keys/encryption.ts'
 import type { SignedInRow } from './identity-sessions.ts'
-import type { Portal } from '../services.ts'
+import type { Services } from '../services.ts'
 import { epochSeconds } from '../time.ts'
 
 /** Six figures that change every thirty seconds, by SHA-1: what every authenticator app knows (RFC 6238). */
@@ -29,10 +29,10 @@ export interface TotpEnrolment {
  * A key for somebody to put into their app. It is computed from their sign-in, so it is one and the same however often the
  * page is read, and is kept nowhere before a code has proved it; the next sign-in has another.
  */
-export async function beginTotpEnrolment(portal: Portal, signedIn: SignedInRow): Promise<TotpEnrolment> {
-  const { secret } = await findUnproved(portal, signedIn)
+export async function beginTotpEnrolment(services: Services, signedIn: SignedInRow): Promise<TotpEnrolment> {
+  const { secret } = await findUnproved(services, signedIn)
   // An app shows the issuer beside the user name; neither may hold a colon, so the port stays away.
-  const issuer = new URL(portal.publicUrl).hostname
+  const issuer = new URL(services.publicUrl).hostname
   return {
     key: (secret.match(/.{1,4}/g) ?? []).join(' '),
     uri: generateURI({ ...ALGORITHM, issuer, label: signedIn.username, secret }),
@@ -46,54 +46,54 @@ export type TotpProof =
   | { kind: 'lost' }
 
 /** Checks the first code of a key. The code is used up by it, and of callers that race one gets the key. */
-export async function proveTotpEnrolment(portal: Portal, signedIn: SignedInRow, code: string): Promise<TotpProof> {
-  const { secret, name } = await findUnproved(portal, signedIn)
-  const lastStep = stepOf(portal, secret, code)
+export async function proveTotpEnrolment(services: Services, signedIn: SignedInRow, code: string): Promise<TotpProof> {
+  const { secret, name } = await findUnproved(services, signedIn)
+  const lastStep = stepOf(services, secret, code)
   if (lastStep === null) return { kind: 'wrong-code' }
 
-  if (!(await portal.storage.handshakes.putOnce(TAKEN_KIND, name, {}, TAKEN_FOR))) return { kind: 'lost' }
+  if (!(await services.storage.protocolRecords.putOnce(TAKEN_KIND, name, {}, TAKEN_FOR))) return { kind: 'lost' }
   const id = randomUUID()
-  const encryptedSecret = encrypt(secret, id, portal.secrets[0].totpKeyEncryption)
+  const encryptedSecret = encrypt(secret, id, services.secrets[0].totpKeyEncryption)
   return {
     kind: 'proved',
-    key: { id, identityId: signedIn.identityId, encryptedSecret, lastStep, createdAt: portal.clock() },
+    key: { id, identityId: signedIn.identityId, encryptedSecret, lastStep, createdAt: services.clock() },
   }
 }
 
 /** Uses up the step of a code, and every earlier one with it: true once, on whatever process, for one of the person's keys. */
-export async function acceptTotpCode(portal: Portal, identityId: string, code: string): Promise<boolean> {
-  const { pool } = portal.storage
+export async function acceptTotpCode(services: Services, identityId: string, code: string): Promise<boolean> {
+  const { pool } = services.storage
   for (const key of await listTotpKeys(pool, identityId)) {
-    const opened = openSecret(portal, key)
-    const step = opened === null ? null : stepOf(portal, opened.plaintext, code)
+    const opened = openSecret(services, key)
+    const step = opened === null ? null : stepOf(services, opened.plaintext, code)
     if (opened === null || step === null) continue
     const encryptedSecret = opened.isOutdated
-      ? encrypt(opened.plaintext, key.id, portal.secrets[0].totpKeyEncryption)
+      ? encrypt(opened.plaintext, key.id, services.secrets[0].totpKeyEncryption)
       : key.encryptedSecret
-    if (await advanceTotpStep(pool, key.id, step, encryptedSecret, portal.clock())) return true
+    if (await advanceTotpStep(pool, key.id, step, encryptedSecret, services.clock())) return true
   }
   return false
 }
 
 /** The first key of this sign-in that is not taken yet. */
-async function findUnproved(portal: Portal, { id }: SignedInRow): Promise<{ secret: string; name: string }> {
+async function findUnproved(services: Services, { id }: SignedInRow): Promise<{ secret: string; name: string }> {
   for (let number = 0; ; number++) {
     const name = `${id} ${number}`
-    if ((await portal.storage.handshakes.find(TAKEN_KIND, name)) !== null) continue
-    const bytes = createHmac('sha256', portal.secrets[0].totpEnrolment).update(name).digest().subarray(0, KEY_BYTES)
+    if ((await services.storage.protocolRecords.find(TAKEN_KIND, name)) !== null) continue
+    const bytes = createHmac('sha256', services.secrets[0].totpEnrolment).update(name).digest().subarray(0, KEY_BYTES)
     return { secret: BASE32.encode(bytes), name }
   }
 }
 
-function openSecret(portal: Portal, { id, encryptedSecret }: Pick<TotpKeyRow, 'id' | 'encryptedSecret'>) {
-  const keys = portal.secrets.map(({ totpKeyEncryption }) => totpKeyEncryption)
+function openSecret(services: Services, { id, encryptedSecret }: Pick<TotpKeyRow, 'id' | 'encryptedSecret'>) {
+  const keys = services.secrets.map(({ totpKeyEncryption }) => totpKeyEncryption)
   return decryptWithAny(encryptedSecret, id, keys)
 }
 
 /** The step a code belongs to; null for anything that is not a code of this key, now. */
-function stepOf(portal: Portal, secret: string, code: string): number | null {
+function stepOf(services: Services, secret: string, code: string): number | null {
   if (!/^\d{6}$/.test(code)) return null
-  const epoch = epochSeconds(portal.clock())
+  const epoch = epochSeconds(services.clock())
   const result = verifySync({ ...ALGORITHM, secret, token: code, epoch, epochTolerance: TOLERANCE })
   return result.valid && 'timeStep' in result ? result.timeStep : null
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import { createLogger } from '../../logger.ts'
-import { createAddressReader, parseAddress, type TrustProxy } from './client-ip.ts'
+import { createClientIpReader, parseAddress, type TrustProxy } from './client-ip.ts'
 
 const PROXY = '10.0.0.1'
 
@@ -15,7 +15,7 @@ function readerFor(trustProxy: TrustProxy) {
       done()
     },
   })
-  const find = createAddressReader(trustProxy, createLogger('info', destination))
+  const find = createClientIpReader(trustProxy, createLogger('info', destination))
   return {
     lines,
     find: (forwarded: string | undefined, remoteAddress: string | undefined = PROXY, others: object = {}) =>

@@ -12,7 +12,7 @@ export type TrustProxy = boolean | number | string
  * is not an IP address, it is the peer's. `Forwarded` (RFC 7239) and X-Real-IP have no say. The function returns null when
  * the client has closed the connection already. Warnings are logged once, because any client can cause them.
  */
-export function createAddressReader(trustProxy: TrustProxy, logger: Logger): (req: IncomingMessage) => string | null {
+export function createClientIpReader(trustProxy: TrustProxy, logger: Logger): (req: IncomingMessage) => string | null {
   const isTrusted = compileTrust(trustProxy)
   const warned = new Set<string>()
   const warnOnce = (words: string, details: object): void => {

@@ -61,7 +61,7 @@ function pathOf(route: string): string {
 
 /** Everything the stores hold, by table. */
 async function everything(): Promise<Record<string, string>> {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const { rows } = await pool.query<{ name: string }>(
     "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
   )

@@ -5,7 +5,7 @@ import { RequestRefused } from '../http-errors.ts'
  * Refuses changes that another site asked a browser for. Browsers say where a request comes from: in Sec-Fetch-Site, or,
  * on plain http, in Origin. A request with neither carries no ambient cookies of a victim: it does not come from a browser.
  */
-export function requireSameOrigin(publicUrl: string): RequestHandler {
+export function csrfProtection(publicUrl: string): RequestHandler {
   return (req, res, next) => {
     if (req.method === 'GET' || req.method === 'HEAD' || isSameOrigin(req, res, publicUrl)) next()
     else {

@@ -104,7 +104,7 @@ for (const [store, outageOf, hangs] of [
 }
 
 test('a mistake of the portal itself is dull outside and precise inside', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   await pool.query('ALTER TABLE audit_events RENAME TO audit_events_away')
   try {
     const response = await browser.get('/activity')

@@ -2,9 +2,9 @@ import type { NextFunction, Request, Response } from 'express'
 import { isUnavailable } from '../../domain/errors.ts'
 import { Overloaded } from '../../domain/fair-queue.ts'
 import { secondsUntil } from '../../domain/time.ts'
-import { contextOf, portalOf } from '../context.ts'
+import { contextOf, servicesOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
-import { RequestRefused, TO_APPS, TooManyGuesses } from '../http-errors.ts'
+import { RequestRefused, TO_APPS, TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
@@ -35,7 +35,7 @@ export async function keepForm(
   try {
     await act()
   } catch (error) {
-    if (!(error instanceof TooManyGuesses || error instanceof Overloaded)) throw error
+    if (!(error instanceof TooManyAttempts || error instanceof Overloaded)) throw error
     await show(beginRefusal(error, req, res))
   }
 }
@@ -47,9 +47,9 @@ function beginRefusal(error: unknown, req: Request, res: Response): ErrorPage {
   if (error instanceof Overloaded) logEvent(req, 'overloaded')
   else if (page.status >= 500) logger.error({ requestId: req.requestId, error }, 'request failed')
   if (page.status === 503) res.setHeader('Retry-After', '5')
-  if (error instanceof TooManyGuesses) {
-    res.setHeader('Retry-After', secondsUntil(error.wait.retryAt, portalOf(req).clock()))
-    logEvent(req, 'too_many_guesses', { suspended: error.wait.suspended })
+  if (error instanceof TooManyAttempts) {
+    res.setHeader('Retry-After', secondsUntil(error.wait.retryAt, servicesOf(req).clock()))
+    logEvent(req, 'too_many_guesses', { suspended: error.wait.ipBlocked })
   }
   res.status(page.status)
   return page

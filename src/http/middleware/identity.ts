@@ -1,13 +1,13 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { findLivingIdentitySession } from '../../domain/sign-in/identity-sessions.ts'
-import { portalOf } from '../context.ts'
+import { servicesOf } from '../context.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { pageOfForm } from '../return-to.ts'
 
 /** Finds out who is signed in, from the row, on every page: the cookie alone proves nothing. */
 export async function findIdentity(req: Request, _res: Response, next: NextFunction): Promise<void> {
   const id = req.session.identitySessionId
-  req.signedIn = id === undefined ? null : await findLivingIdentitySession(portalOf(req), id, req.place)
+  req.signedIn = id === undefined ? null : await findLivingIdentitySession(servicesOf(req), id, req.clientInfo)
   next()
 }
 
@@ -24,7 +24,7 @@ export function requireIdentity(req: Request, res: Response, next: NextFunction)
  */
 export function askToSignIn(req: Request, res: Response): void {
   req.signedIn = null
-  redirectWith(req, res, 'sign-in-over', '/login', pageOfForm(req, portalOf(req).publicUrl))
+  redirectWith(req, res, 'sign-in-over', '/login', pageOfForm(req, servicesOf(req).publicUrl))
 }
 
 /**
@@ -34,7 +34,7 @@ export function askToSignIn(req: Request, res: Response): void {
 export function requireFreshSignIn(page: string): RequestHandler {
   return (req, res, next) => {
     if (!req.signedIn) return requireIdentity(req, res, next)
-    const { clock, lifetimes } = portalOf(req)
+    const { clock, lifetimes } = servicesOf(req)
     const age = (clock().getTime() - req.signedIn.createdAt.getTime()) / 1000
     if (age <= lifetimes.freshSignIn) return next()
     res.redirect(

@@ -167,7 +167,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
     }
 
     async function countRows(): Promise<Record<string, number>> {
-      const { pool } = server.portal.storage
+      const { pool } = server.services.storage
       const { rows } = await pool.query<{ name: string; living: string }>(
         `SELECT 'identities' AS name, count(*) AS living FROM identities
          UNION ALL SELECT 'identity_sessions', count(*) FROM identity_sessions

@@ -1,11 +1,11 @@
 import { parseCookie, parseSetCookie, type SetCookie } from 'cookie'
 import type { NextFunction, Request, Response } from 'express'
-import { addressKey } from '../../domain/limits/ip-keys.ts'
+import { ipKey } from '../../domain/limits/ip-keys.ts'
 import { findLivingIdentitySession } from '../../domain/sign-in/identity-sessions.ts'
 import { type Answer, type Audience, RepeatedActs } from '../../domain/repeated-acts.ts'
-import type { Portal } from '../../domain/services.ts'
-import { portalOf } from '../context.ts'
-import { noticeCookie } from '../flash-messages.ts'
+import type { Services } from '../../domain/services.ts'
+import { servicesOf } from '../context.ts'
+import { flashCookie } from '../flash-messages.ts'
 import { cookiesSetBy, outlivesAnswer } from '../shared-cookies.ts'
 import { identityCookieName } from './session.ts'
 
@@ -22,7 +22,7 @@ const REDIRECT_HEADERS = HEADERS.slice(0, 2)
 /** Set by `actOnce`: this act cannot be done a second time, so the same request later is the same act. */
 const once = new WeakMap<Request, { byStranger: boolean }>()
 const earlier = new WeakMap<Request, Answer>()
-const acts = new WeakMap<Portal, RepeatedActs>()
+const acts = new WeakMap<Services, RepeatedActs>()
 
 /**
  * A form that is posted twice (a double click, the retry of a proxy) acts once, and both requests get the answer of the first.
@@ -54,7 +54,7 @@ export async function actOncePerForm(req: Request, res: Response, next: NextFunc
 }
 
 async function join(req: Request, res: Response, next: NextFunction): Promise<void> {
-  const act = await actsOf(portalOf(req)).begin(portalOf(req), nameOf(req))
+  const act = await actsOf(servicesOf(req)).begin(servicesOf(req), nameOf(req))
   if (act.kind === 'first') {
     watch(req, res, act.settle)
     return next()
@@ -68,11 +68,11 @@ async function join(req: Request, res: Response, next: NextFunction): Promise<vo
   repeat(req, res, act.answer)
 }
 
-function actsOf(portal: Portal): RepeatedActs {
-  const known = acts.get(portal)
+function actsOf(services: Services): RepeatedActs {
+  const known = acts.get(services)
   if (known !== undefined) return known
   const made = new RepeatedActs()
-  acts.set(portal, made)
+  acts.set(services, made)
   return made
 }
 
@@ -90,7 +90,7 @@ const TO_SIGN_IN: Pick<Answer, 'status' | 'headers' | 'body'> = {
 
 async function hasEnded(req: Request, { identitySessionId }: Answer): Promise<boolean> {
   if (identitySessionId === null) return false
-  return (await findLivingIdentitySession(portalOf(req), identitySessionId, req.place)) === null
+  return (await findLivingIdentitySession(servicesOf(req), identitySessionId, req.clientInfo)) === null
 }
 
 function repeat(req: Request, res: Response, { status, headers, body }: Answer): void {
@@ -107,8 +107,8 @@ function repeat(req: Request, res: Response, { status, headers, body }: Answer):
  */
 function nameOf(req: Request): string {
   const cookies = isNamed(req) ? [] : Object.entries(cookiesOf(req)).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  const { browser, address } = req.place
-  return JSON.stringify([req.originalUrl, cookies, browser, addressKey(address), req.body ?? null])
+  const { browser, address } = req.clientInfo
+  return JSON.stringify([req.originalUrl, cookies, browser, ipKey(address), req.body ?? null])
 }
 
 function isNamed(req: Request): boolean {
@@ -117,7 +117,7 @@ function isNamed(req: Request): boolean {
 
 /** Without the message for the next page: it goes without an act. */
 function cookiesOf(req: Request): Record<string, string | undefined> {
-  const { [noticeCookie(req)]: _notice, ...cookies } = parseCookie(req.headers.cookie ?? '')
+  const { [flashCookie(req)]: _notice, ...cookies } = parseCookie(req.headers.cookie ?? '')
   return cookies
 }
 
@@ -194,7 +194,7 @@ function answerOf(req: Request, res: Response, body: string): Answer {
 
 /** Who is only sent to sign in has done nothing, and leaves nothing in the stores. */
 function audienceOf(req: Request, { status, headers }: Answer): Audience {
-  const sessionCookie = identityCookieName(portalOf(req))
+  const sessionCookie = identityCookieName(servicesOf(req))
   const hasGiven = ({ name, value }: SetCookie) => value !== '' && (once.get(req)?.byStranger || name === sessionCookie)
   // A page may show what no store should hold, such as recovery codes.
   if (status === 200) return 'process'

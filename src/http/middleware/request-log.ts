@@ -23,7 +23,7 @@ export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Lo
         path,
         status: res.statusCode,
         ms: Math.round(performance.now() - start),
-        address: req.place?.address,
+        address: req.clientInfo?.address,
         ...(req.isRepeated ? { repeated: true } : {}),
         ...(res.writableFinished ? {} : { aborted: true }),
       },

@@ -56,7 +56,7 @@ export function letFormsLeadOn(_req: Request, res: Response, next: () => void): 
 }
 
 /** For pages whose address is a secret: no link and no form on them tells it to anybody, this portal included. */
-export function keepAddressSecret(_req: Request, res: Response, next: () => void): void {
+export function keepUrlSecret(_req: Request, res: Response, next: () => void): void {
   res.setHeader('Referrer-Policy', 'no-referrer')
   next()
 }

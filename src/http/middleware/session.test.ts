@@ -48,7 +48,7 @@ async function browserWith(cookie: string): Promise<Browser> {
 }
 
 async function count(table: string): Promise<number> {
-  const result = await server.portal.storage.pool.query<{ count: number }>(`SELECT count(*)::int FROM ${table}`)
+  const result = await server.services.storage.pool.query<{ count: number }>(`SELECT count(*)::int FROM ${table}`)
   return result.rows[0]?.count as number
 }
 
@@ -170,7 +170,7 @@ test('slow requests that end after a sign-out do not bring it back', async () =>
   await notes.connect(browser)
   await browser.follow(await browser.post('/apps/notes/disconnection', {}))
   const thief = await browser.copy()
-  const blocker = await server.portal.storage.pool.connect()
+  const blocker = await server.services.storage.pool.connect()
   let slow: Promise<Response>[]
   try {
     await blocker.query('BEGIN')
@@ -217,7 +217,7 @@ test('a stolen copy of the stores holds no cookie and no password', async () => 
   const ids = cookies.map((cookie) => decodeURIComponent(cookie.value).replace(/^s:/, '').split(/[.~]/)[0] as string)
   let dump = ''
   for (const table of ['browser_sessions', 'identity_sessions', 'handshakes', 'audit_events', 'identities']) {
-    const { rows } = await server.portal.storage.pool.query(`SELECT * FROM ${table}`)
+    const { rows } = await server.services.storage.pool.query(`SELECT * FROM ${table}`)
     dump += JSON.stringify(rows)
   }
   assert.ok(ids.length >= 2)

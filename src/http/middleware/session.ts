@@ -4,8 +4,8 @@ import { unsign } from 'cookie-signature'
 import type { Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
 import type { Proof } from '../../domain/sign-in/identity-sessions.ts'
-import type { Portal } from '../../domain/services.ts'
-import { portalOf } from '../context.ts'
+import type { Services } from '../../domain/services.ts'
+import { servicesOf } from '../context.ts'
 
 declare module 'express-session' {
   interface SessionData {
@@ -28,12 +28,12 @@ export interface PendingSignIn {
 const PENDING_LIFE_MS = 600_000
 
 /** The identity cookie. Strangers get none; whoever signs in keeps one until its longest life is over. */
-export function identityCookie(portal: Portal): RequestHandler {
-  const isHttps = portal.publicUrl.startsWith('https:')
+export function identityCookie(services: Services): RequestHandler {
+  const isHttps = services.publicUrl.startsWith('https:')
   return session({
-    name: identityCookieName(portal),
-    secret: portal.secrets.map((keys) => keys.cookies),
-    store: portal.storage.browserSessions,
+    name: identityCookieName(services),
+    secret: services.secrets.map((keys) => keys.cookies),
+    store: services.storage.browserSessions,
     resave: false,
     saveUninitialized: false,
     cookie: {
@@ -41,20 +41,20 @@ export function identityCookie(portal: Portal): RequestHandler {
       sameSite: 'lax',
       secure: isHttps,
       path: '/',
-      maxAge: portal.lifetimes.identitySessionMax * 1000,
+      maxAge: services.lifetimes.identitySessionMax * 1000,
     },
   })
 }
 
 /** What express-session would find, for a request that needs no session of its own. Null when the cookie names none. */
-export async function findIdentitySessionId(portal: Portal, req: IncomingMessage): Promise<string | null> {
-  const cookie = parseCookie(req.headers.cookie ?? '')[identityCookieName(portal)]
+export async function findIdentitySessionId(services: Services, req: IncomingMessage): Promise<string | null> {
+  const cookie = parseCookie(req.headers.cookie ?? '')[identityCookieName(services)]
   if (cookie?.startsWith('s:') !== true) return null
-  const id = portal.secrets.map((keys) => unsign(cookie.slice(2), keys.cookies)).find((each) => each !== false)
+  const id = services.secrets.map((keys) => unsign(cookie.slice(2), keys.cookies)).find((each) => each !== false)
   if (id === undefined) return null
   let found: session.SessionData | null | undefined
   await promised((done) =>
-    portal.storage.browserSessions.get(id, (error: Error | null, data) => {
+    services.storage.browserSessions.get(id, (error: Error | null, data) => {
       found = data
       done(error)
     }),
@@ -76,7 +76,7 @@ export async function startPendingSignIn(req: Request, proof: Proof, lacks: Lack
   const base = req.signedIn?.identityId === proof.identityId ? { identitySessionId: req.signedIn.id } : {}
   await promised((done) => req.session.regenerate(done))
   if (identitySessionId !== undefined) req.session.identitySessionId = identitySessionId
-  req.session.pending = { proof: { ...proof, ...base }, lacks, since: portalOf(req).clock().getTime() }
+  req.session.pending = { proof: { ...proof, ...base }, lacks, since: servicesOf(req).clock().getTime() }
   await promised((done) => req.session.save(done))
 }
 
@@ -86,24 +86,24 @@ export function pendingSignInOf(req: Request, lack: Lack = 'second-factor'): Pen
   if (pending === undefined || pending.lacks !== lack) return null
   const { identitySessionId: base } = pending.proof
   if (base !== undefined && base !== req.signedIn?.id) return null
-  return portalOf(req).clock().getTime() - pending.since < PENDING_LIFE_MS ? pending : null
+  return servicesOf(req).clock().getTime() - pending.since < PENDING_LIFE_MS ? pending : null
 }
 
 /** Takes the identity cookie away, on both sides. */
 export async function destroySession(req: Request, res: Response): Promise<void> {
   await promised((done) => req.session.destroy(done))
-  const portal = portalOf(req)
-  res.clearCookie(identityCookieName(portal), {
+  const services = servicesOf(req)
+  res.clearCookie(identityCookieName(services), {
     httpOnly: true,
     sameSite: 'lax',
-    secure: portal.publicUrl.startsWith('https:'),
+    secure: services.publicUrl.startsWith('https:'),
     path: '/',
   })
 }
 
 /** The name of the identity cookie. */
-export function identityCookieName(portal: Portal): string {
-  return portal.publicUrl.startsWith('https:') ? '__Host-identity' : 'identity'
+export function identityCookieName(services: Services): string {
+  return services.publicUrl.startsWith('https:') ? '__Host-identity' : 'identity'
 }
 
 function promised(call: (done: (error?: Error | null) => void) => void): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { findErasure, keepAccount } from '../../domain/accounts/deletions.ts'
-import { portalOf } from '../context.ts'
+import { servicesOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField } from '../form-fields.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
@@ -11,9 +11,9 @@ import { enter } from './sessions.ts'
 
 /** GET /account-restoration: for somebody who has proved that a deleted account is theirs. */
 export async function newAccountRestoration(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const pending = pendingSignInOf(req, 'restoration')
-  const erasedFrom = pending && (await findErasure(portal, pending.proof))
+  const erasedFrom = pending && (await findErasure(services, pending.proof))
   if (erasedFrom === null) return res.redirect(303, '/login')
   await render(
     req,
@@ -21,22 +21,22 @@ export async function newAccountRestoration(req: Request, res: Response): Promis
     'account-restorations/new',
     { title: 'Keep your account?', narrow: true },
     {
-      time: timeInWords(erasedFrom, portal.clock()),
-      returnTo: safeReturnTo(req.query['return_to'], portal.publicUrl),
+      time: timeInWords(erasedFrom, services.clock()),
+      returnTo: safeReturnTo(req.query['return_to'], services.publicUrl),
     },
   )
 }
 
 /** POST /account-restoration: keeps it, and signs its owner in. */
 export async function createAccountRestoration(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
-  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  const services = servicesOf(req)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
   const pending = pendingSignInOf(req, 'restoration')
   if (pending === null) return res.redirect(303, '/login')
 
   const { proof } = pending
   const { identityId } = proof
-  if (await keepAccount(portal, proof, req.place)) logEvent(req, 'deletion_withdrawn', { identityId })
+  if (await keepAccount(services, proof, req.clientInfo)) logEvent(req, 'deletion_withdrawn', { identityId })
   const next = await enter(req, res, proof, returnTo ?? '/dashboard')
   res.redirect(303, next ?? '/login')
 }

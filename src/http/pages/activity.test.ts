@@ -46,8 +46,8 @@ test('what happens is told in words, newest first', async () => {
   assert.equal((await notes.revoke((await notes.connect(other)).refresh_token)).status, 200)
   await browser.post('/sessions/revocation', {})
   await browser.post('/logout', {})
-  await disableIdentity(server.portal, identityId)
-  await enableIdentity(server.portal, identityId)
+  await disableIdentity(server.services, identityId)
+  await enableIdentity(server.services, identityId)
   await browser.signIn(ada)
 
   assert.equal(typeof first.access_token, 'string')
@@ -99,7 +99,7 @@ test('long histories come in pages, and nobody reads somebody else’s', async (
   await server.addIdentity(grace)
   const browser = new Browser(server.url)
   await browser.signIn(grace)
-  await server.portal.storage.pool.query(
+  await server.services.storage.pool.query(
     `INSERT INTO audit_events (at, kind, identity_id, detail)
      SELECT $1, 'signed_out', id, n::text FROM identities, generate_series(1, 118) n WHERE username = 'grace'`,
     [clock()],

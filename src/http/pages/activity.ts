@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express'
-import { type Happening, listHappenings } from '../../domain/activity.ts'
+import { type ActivityEntry, listActivityEntries } from '../../domain/activity.ts'
 import { browserInWords } from '../../domain/user-agents.ts'
-import { addressInWords } from '../../domain/geoip.ts'
-import type { Portal } from '../../domain/services.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { ipInWords } from '../../domain/geoip.ts'
+import type { Services } from '../../domain/services.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { render } from '../page.ts'
 import { dayInWords, timeInWords } from '../../domain/time-words.ts'
 
@@ -11,11 +11,11 @@ const PAGE_LENGTH = 50
 
 /** GET /activity */
 export async function listActivity(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const before =
     typeof req.query['before'] === 'string' && /^\d{1,18}$/.test(req.query['before']) ? req.query['before'] : null
-  const happenings = await listHappenings(portal, signedInOf(req).identityId, PAGE_LENGTH + 1, before)
-  const now = portal.clock()
+  const happenings = await listActivityEntries(services, signedInOf(req).identityId, PAGE_LENGTH + 1, before)
+  const now = services.clock()
 
   const shown = happenings.slice(0, PAGE_LENGTH)
   const days = Map.groupBy(shown, (happening) => dayInWords(happening.at, now))
@@ -27,16 +27,16 @@ export async function listActivity(req: Request, res: Response): Promise<void> {
     {
       days: [...days].map(([label, ofDay]) => ({
         label,
-        events: ofDay.map((happening) => shape(portal, happening, now)),
+        events: ofDay.map((happening) => shape(services, happening, now)),
       })),
       olderHref: happenings.length > PAGE_LENGTH ? `/activity?before=${shown.at(-1)?.id}` : null,
     },
   )
 }
 
-function shape(portal: Portal, happening: Happening, now: Date) {
+function shape(services: Services, happening: ActivityEntry, now: Date) {
   const browser = happening.browser === null ? null : browserInWords(happening.browser)
-  const address = happening.address === null ? null : addressInWords(portal, happening.address)
+  const address = happening.address === null ? null : ipInWords(services, happening.address)
   return {
     time: timeInWords(happening.at, now),
     sentence: happening.sentence,

@@ -76,7 +76,7 @@ test('the app used last comes first, and a family of another browser says so', a
 test('who has 200 families sees ten at once, can open the rest, and waits for neither', async () => {
   const browser = await signedIn('many')
   await notes.connect(browser)
-  await server.portal.storage.pool.query(
+  await server.services.storage.pool.query(
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time,
        created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address)
      SELECT gen_random_uuid(), client_id, f.identity_id, identity_session_id, sha256(n::text::bytea), scope, amr, auth_time,
@@ -124,7 +124,7 @@ test('every family that is over says why', async () => {
 
 test('what has just ended comes first for five minutes, and says whether its app has heard', async () => {
   await server.addApp('letters', { ...notesApp, name: '<b>Letters & Co</b>' })
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   await pool.query("UPDATE apps SET is_public = true, secret_hash = NULL WHERE client_id = 'letters'")
   const letters = new Client(server.url, 'letters', null, 'https://notes.example.test/callback')
   const browser = await signedIn('heard')
@@ -183,7 +183,7 @@ test('what has just ended comes first for five minutes, and says whether its app
 test('names, addresses and user agents full of markup stay text on every page', async () => {
   await server.addApp('hostile', { ...notesApp, name: HOSTILE.slice(0, 100) })
   const hostile = new Client(server.url, 'hostile', null, 'https://notes.example.test/callback')
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const secret = await pool.query("UPDATE apps SET is_public = true, secret_hash = NULL WHERE client_id = 'hostile'")
   assert.equal(secret.rowCount, 1)
   const agent = `<img src=x onerror=alert(3)>/1.0 (X11; ${HOSTILE}) `

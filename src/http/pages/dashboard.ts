@@ -1,31 +1,31 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/user-agents.ts'
 import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families/families.ts'
-import { addressInWords } from '../../domain/geoip.ts'
-import type { Portal } from '../../domain/services.ts'
-import { findReceipts, type Receipt } from '../../domain/families/delivery-status.ts'
+import { ipInWords } from '../../domain/geoip.ts'
+import type { Services } from '../../domain/services.ts'
+import { findDeliveryStatuses, type DeliveryStatus } from '../../domain/families/delivery-status.ts'
 import { addSeconds } from '../../domain/time.ts'
-import { portalOf, signedInOf } from '../context.ts'
-import { takeNotice } from '../flash-messages.ts'
+import { servicesOf, signedInOf } from '../context.ts'
+import { takeFlashWords } from '../flash-messages.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { shapeEnd } from './families.ts'
 
 /** GET /dashboard */
 export async function showDashboard(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const { identityId, id, username } = signedInOf(req)
-  const now = portal.clock()
-  const connected = await listConnectedApps(portal, identityId)
+  const now = services.clock()
+  const connected = await listConnectedApps(services, identityId)
   const ended = connected.flatMap((app) => app.ended)
-  const receipts = await findReceipts(portal, ended)
-  const apps = connected.map((app) => shapeApp(portal, app, receipts, id, now))
+  const receipts = await findDeliveryStatuses(services, ended)
+  const apps = connected.map((app) => shapeApp(services, app, receipts, id, now))
   const livingCount = connected.reduce((sum, app) => sum + app.living.length, 0)
   await render(
     req,
     res,
     'dashboard/show',
-    { title: 'Your apps', nav: 'dashboard', notice: takeNotice(req, res) },
+    { title: 'Your apps', nav: 'dashboard', notice: takeFlashWords(req, res) },
     { username, apps, livingCount, news: newsOf(ended, receipts, now) },
   )
 }
@@ -34,7 +34,7 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
 const NEWS_AGE = 300
 const NEWS_SHOWN = 3
 
-function newsOf(ended: FamilyRow[], receipts: Map<string, Receipt>, now: Date) {
+function newsOf(ended: FamilyRow[], receipts: Map<string, DeliveryStatus>, now: Date) {
   const since = addSeconds(now, -NEWS_AGE)
   return ended
     .filter(({ endedAt, endCause }) => endedAt !== null && endedAt > since && endCause !== 'replaced')
@@ -48,9 +48,15 @@ function newsOf(ended: FamilyRow[], receipts: Map<string, Receipt>, now: Date) {
     }))
 }
 
-function shapeApp(portal: Portal, app: ConnectedApp, receipts: Map<string, Receipt>, here: string, now: Date) {
+function shapeApp(
+  services: Services,
+  app: ConnectedApp,
+  receipts: Map<string, DeliveryStatus>,
+  here: string,
+  now: Date,
+) {
   const living = app.living
-    .map((family) => shapeFamily(portal, family, here, now))
+    .map((family) => shapeFamily(services, family, here, now))
     .toSorted((a, b) => Number(b.here) - Number(a.here))
   const times = (app.living.length > 0 ? app.living : app.ended).map((family) => family.createdAt)
   const used = [...app.living, ...app.ended].map((family) => family.lastUsedAt)
@@ -59,7 +65,7 @@ function shapeApp(portal: Portal, app: ConnectedApp, receipts: Map<string, Recei
     name: app.name,
     living,
     ended: app.ended.map((family) => ({
-      ...shapeFamily(portal, family, here, now),
+      ...shapeFamily(services, family, here, now),
       receipt: receipts.get(family.id) ?? null,
     })),
     endedMore: app.endedMore,
@@ -76,15 +82,15 @@ function summaryOf(living: FamilyRow[], here: string): string {
   return `Connected ${living.length} times in ${browsers.size === 1 ? 'one browser' : `${browsers.size} browsers`}`
 }
 
-function shapeFamily(portal: Portal, family: FamilyRow, here: string, now: Date) {
+function shapeFamily(services: Services, family: FamilyRow, here: string, now: Date) {
   return {
     id: family.id,
     browser: browserInWords(family.browser),
-    address: addressInWords(portal, family.address),
+    address: ipInWords(services, family.address),
     created: timeInWords(family.createdAt, now),
     lastUsed: timeInWords(family.lastUsedAt, now),
     rotations: family.generation,
     here: family.identitySessionId === here,
-    ...shapeEnd(portal, family, now),
+    ...shapeEnd(services, family, now),
   }
 }

@@ -89,7 +89,7 @@ test('everything is over with the next request, and apps hear why', async () => 
 })
 
 test('nobody is signed in even before anything has ended their sessions', async () => {
-  await server.portal.storage.pool.query('UPDATE identities SET erased_from = $2 WHERE id = $1', [
+  await server.services.storage.pool.query('UPDATE identities SET erased_from = $2 WHERE id = $1', [
     id,
     new Date(clock().getTime() + 1000),
   ])
@@ -101,15 +101,15 @@ test('nobody is signed in even before anything has ended their sessions', async 
 })
 
 test('links and known browsers are worth nothing any more, and one mail says until when it can be kept', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const token = await transaction(pool, (db) =>
-    makeMailLink(server.portal, db, 'change-address', { identityId: id, email: 'new@example.test' }),
+    makeMailLink(server.services, db, 'change-address', { identityId: id, email: 'new@example.test' }),
   )
   const answers = await Promise.all(Array.from({ length: 5 }, async () => deleteAccount()))
   assert.ok(answers.every(({ status }) => status === 200 || status === 303))
-  assert.equal(await lookAtMailLink(server.portal, 'change-address', token), null)
+  assert.equal(await lookAtMailLink(server.services, 'change-address', token), null)
   assert.equal((await pool.query('SELECT 1 FROM devices WHERE identity_id = $1', [id])).rowCount, 0)
-  const mails = (await queuedMails(server.portal, 'deletion-requested')).filter(({ identityId }) => identityId === id)
+  const mails = (await queuedMails(server.services, 'deletion-requested')).filter(({ identityId }) => identityId === id)
   assert.deepEqual(
     mails.map(({ erasedFrom }) => erasedFrom),
     [new Date(clock().getTime() + 14 * DAY * 1000).toISOString()],
@@ -139,7 +139,7 @@ test('who signs in before the end is asked, and keeps the account and everything
     /You signed in\..*You kept your account after all\..*Notes was disconnected: your account was deleted\..*You deleted your account\./,
   )
   clock.advance(2 * DAY)
-  await eraseDeletedAccounts(server.portal)
+  await eraseDeletedAccounts(server.services)
   assert.ok(await isSignedIn(browser))
 })
 
@@ -148,7 +148,7 @@ test('only leaving it deleted is as easy: nothing happens', async () => {
   const browser = new Browser(server.url)
   await browser.follow(await signIn(browser))
   assert.equal((await browser.get('/login')).status, 200)
-  const { rows } = await server.portal.storage.pool.query(
+  const { rows } = await server.services.storage.pool.query(
     'SELECT erased_from IS NOT NULL AS gone FROM identities WHERE id = $1',
     [id],
   )
@@ -173,7 +173,7 @@ test('a sign-in that still lacks its second factor keeps nothing', async () => {
   await deleteAccount()
   const browser = new Browser(server.url)
   await signIn(browser)
-  await server.portal.storage.pool.query(
+  await server.services.storage.pool.query(
     `UPDATE browser_sessions SET sess = jsonb_set(sess::jsonb, '{pending,lacks}', '"second-factor"')
      WHERE sess::jsonb->'pending'->'proof'->>'identityId' = $1`,
     [id],
@@ -188,11 +188,11 @@ test('who is disabled by an operator cannot come back by it', async () => {
   await deleteAccount()
   const browser = new Browser(server.url)
   await signIn(browser)
-  await disableIdentity(server.portal, id)
+  await disableIdentity(server.services, id)
   assert.equal((await browser.post('/account-restoration', {})).headers.get('location'), '/login')
   assert.equal((await signIn()).status, 401)
   assert.equal(await isSignedIn(browser), false)
-  await enableIdentity(server.portal, id)
+  await enableIdentity(server.services, id)
   assert.match((await signIn()).headers.get('location') ?? '', /^\/account-restoration/)
 })
 
@@ -205,7 +205,7 @@ test('after the end it is erased, and name and address can be registered by anyb
   // Its time is over, whether or not somebody has been by to erase it.
   assert.equal((await waiting.post('/account-restoration', {})).headers.get('location'), '/login')
   assert.equal((await signIn()).status, 401)
-  assert.ok((await eraseDeletedAccounts(server.portal)) >= 1)
+  assert.ok((await eraseDeletedAccounts(server.services)) >= 1)
   assert.equal((await signIn()).status, 401)
   const refusal = (await (await notes.refresh(tokens.refresh_token)).json()) as Record<string, unknown>
   assert.equal(refusal['reason'], 'unknown')

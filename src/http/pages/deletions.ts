@@ -2,9 +2,9 @@ import type { Request, Response } from 'express'
 import { deleteOwnAccount } from '../../domain/accounts/deletions.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import { keyOf } from '../../domain/limits/login-keys.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { addSeconds } from '../../domain/time.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
@@ -19,7 +19,7 @@ export async function newDeletion(req: Request, res: Response): Promise<void> {
 
 /** POST /settings/deletion */
 export async function createDeletion(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const signedIn = signedInOf(req)
   const { username } = signedIn
   const typed = textField(req.body, 'username')
@@ -27,7 +27,7 @@ export async function createDeletion(req: Request, res: Response): Promise<void>
     res.status(422)
     return show(req, res, typed, 'That is not your user name.')
   }
-  const erasedFrom = await deleteOwnAccount(portal, signedIn, req.place)
+  const erasedFrom = await deleteOwnAccount(services, signedIn, req.clientInfo)
   if (isLapsed(erasedFrom)) return askToSignIn(req, res)
   logEvent(req, 'deletion_requested')
   await destroySession(req, res)
@@ -39,25 +39,25 @@ export async function createDeletion(req: Request, res: Response): Promise<void>
     res,
     'deletions/created',
     { title: 'Your account is deleted', narrow: true },
-    { time: endOfGrace(portal, erasedFrom) },
+    { time: endOfGrace(services, erasedFrom) },
   )
 }
 
 async function show(req: Request, res: Response, typed: string, problem: string | null): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const { username } = signedInOf(req)
-  const erasedFrom = addSeconds(portal.clock(), portal.lifetimes.deletionGrace)
+  const erasedFrom = addSeconds(services.clock(), services.lifetimes.deletionGrace)
   await render(
     req,
     res,
     'deletions/new',
     { title: 'Delete your account', narrow: true },
-    { username, typed, problem, time: endOfGrace(portal, erasedFrom) },
+    { username, typed, problem, time: endOfGrace(services, erasedFrom) },
   )
 }
 
 /** Null where people have no time to think it over. */
-function endOfGrace(portal: Portal, erasedFrom: Date): TimeWords | null {
-  const now = portal.clock()
+function endOfGrace(services: Services, erasedFrom: Date): TimeWords | null {
+  const now = services.clock()
   return erasedFrom > now ? timeInWords(erasedFrom, now) : null
 }

@@ -83,9 +83,9 @@ test('a place stands beside an address wherever people read one', async () => {
 })
 
 test('a browser that is forgotten stays signed in, and its next sign-in is one that is not known', async () => {
-  const before = (await queuedMails(server.portal, 'unfamiliar-sign-in')).length
+  const before = (await queuedMails(server.services, 'unfamiliar-sign-in')).length
   await signInOnPhone()
-  assert.equal((await queuedMails(server.portal, 'unfamiliar-sign-in')).length, before)
+  assert.equal((await queuedMails(server.services, 'unfamiliar-sign-in')).length, before)
 
   const page = await readPage(await laptop.get('/sessions'))
   const response = await laptop.post(actionOf(page, 'Forget Safari on iOS this browser'), {})
@@ -94,7 +94,7 @@ test('a browser that is forgotten stays signed in, and its next sign-in is one t
   assert.doesNotMatch(await known(laptop), /Safari/)
   assert.equal((await phone.get('/dashboard')).status, 200)
   await signInOnPhone()
-  assert.equal((await queuedMails(server.portal, 'unfamiliar-sign-in')).length, before + 1)
+  assert.equal((await queuedMails(server.services, 'unfamiliar-sign-in')).length, before + 1)
   assert.match((await readPage(await laptop.get('/activity'))).text, /A known browser was forgotten\./)
 })
 
@@ -136,7 +136,7 @@ test('what a page calls a browser is no cookie of one', async () => {
   const device = cookies.find(({ key }) => key === 'device')?.value.split('~')[0] as string
   assert.equal(html.includes(device), false)
   const [, id] = /\/devices\/([\w-]{43})\/removal/.exec(html) ?? []
-  const before = (await queuedMails(server.portal, 'unfamiliar-sign-in')).length
+  const before = (await queuedMails(server.services, 'unfamiliar-sign-in')).length
   await new Browser(server.url).post('/login', { login: 'ada', password: ada.password }, { cookie: `device=${id}` })
-  assert.equal((await queuedMails(server.portal, 'unfamiliar-sign-in')).length, before + 1)
+  assert.equal((await queuedMails(server.services, 'unfamiliar-sign-in')).length, before + 1)
 })

@@ -53,7 +53,7 @@ async function ask({ browser }: Person, email: string): Promise<string> {
 }
 
 async function addressOf({ id }: Person): Promise<[string | undefined, boolean | undefined]> {
-  const identity = await findIdentity(server.portal.storage, id)
+  const identity = await findIdentity(server.services.storage, id)
   return [identity?.email, identity?.emailVerified]
 }
 
@@ -75,11 +75,11 @@ test('a new address becomes the address once it is proved; until then the old on
   assert.equal((await stranger.post(link, {})).status, 404)
 
   assert.deepEqual(await addressOf(person), ['moved@example.test', true])
-  assert.equal((await findIdentityByLogin(server.portal, 'Moved@example.test'))?.id, person.id)
-  assert.equal(await findIdentityByLogin(server.portal, person.email), null)
+  assert.equal((await findIdentityByLogin(server.services, 'Moved@example.test'))?.id, person.id)
+  assert.equal(await findIdentityByLogin(server.services, person.email), null)
   const later = claimsOf((await notes.connect(person.browser, { claims: CLAIMS })).id_token)
   assert.deepEqual([later['email'], later['email_verified']], ['moved@example.test', true])
-  const mail = await lastMail(server.portal, 'address-changed')
+  const mail = await lastMail(server.services, 'address-changed')
   assert.deepEqual([mail.identityId, mail.from, mail.to], [person.id, person.email, 'moved@example.test'])
   const activity = (await readPage(await person.browser.get('/activity'))).text
   assert.match(activity, /Your e-mail address was changed\..*You asked to change your e-mail address\./)
@@ -92,11 +92,11 @@ test('nobody learns who has an address by asking for it', async () => {
   const asking = await somebody()
   const answers = []
   for (const email of [owner.email, 'nobodys@example.test']) {
-    const before = (await queuedMails(server.portal)).length
+    const before = (await queuedMails(server.services)).length
     const response = await asking.browser.post('/settings/email', { email })
     const { date: _date, 'x-request-id': _id, ...headers } = Object.fromEntries(response.headers)
     const settings = (await readPage(await asking.browser.get('/settings'))).text.replaceAll(email, 'X')
-    const kinds = (await queuedMails(server.portal)).slice(before).map(({ kind }) => kind)
+    const kinds = (await queuedMails(server.services)).slice(before).map(({ kind }) => kind)
     answers.push({ status: response.status, headers, body: await response.text(), settings, kinds })
   }
   assert.deepEqual(answers[0], answers[1])
@@ -117,7 +117,7 @@ test('an address that somebody else has proved stays theirs, and the link says s
       [other.email, true],
     ],
   )
-  assert.equal((await findIdentityByLogin(server.portal, owner.email))?.id, owner.id)
+  assert.equal((await findIdentityByLogin(server.services, owner.email))?.id, owner.id)
 })
 
 test('an address that somebody only claimed goes to whoever proves it', async () => {
@@ -125,7 +125,7 @@ test('an address that somebody only claimed goes to whoever proves it', async ()
   const other = await somebody()
   const response = await other.browser.post(await ask(other, claimant.email), {})
   assert.equal(response.headers.get('location'), '/settings')
-  assert.equal((await findIdentityByLogin(server.portal, claimant.email))?.id, other.id)
+  assert.equal((await findIdentityByLogin(server.services, claimant.email))?.id, other.id)
 })
 
 test('another spelling of the own address is a change like any other; the same one is none', async () => {
@@ -159,11 +159,11 @@ test('links that were sent to the old address are dead once it is the old one', 
   const person = await somebody()
   const holder = { identityId: person.id, email: person.email }
   const old = [
-    await linkFor(server.portal, 'verify-address', holder),
-    await linkFor(server.portal, 'reset-password', holder),
+    await linkFor(server.services, 'verify-address', holder),
+    await linkFor(server.services, 'reset-password', holder),
   ]
   await person.browser.post(await ask(person, 'newer@example.test'), {})
-  const later = await linkFor(server.portal, 'reset-password', holder)
+  const later = await linkFor(server.services, 'reset-password', holder)
   for (const link of [...old, later]) assert.equal((await new Browser(server.url).get(link)).status, 404)
 })
 
@@ -178,7 +178,7 @@ const ENDINGS: [string, (person: Person, phone: Browser) => Promise<unknown>][] 
     async (person, phone) => {
       const { id: identityId, email } = person
       const holder = { identityId, email, identitySessionId: await sessionOf(person) }
-      const link = await linkFor(server.portal, 'disown-sign-in', holder)
+      const link = await linkFor(server.services, 'disown-sign-in', holder)
       await phone.post(link.replace('/verify-email/', '/not-me/'), {})
     },
   ],
@@ -186,23 +186,23 @@ const ENDINGS: [string, (person: Person, phone: Browser) => Promise<unknown>][] 
     'the password is reset',
     async ({ id, email }, phone) => {
       const password = 'a difference engine of pewter'
-      const link = await linkFor(server.portal, 'reset-password', { identityId: id, email })
+      const link = await linkFor(server.services, 'reset-password', { identityId: id, email })
       await phone.post(link, { password, password_confirmation: password })
     },
   ],
-  ['user revoke-all', ({ id }) => revokeEverything(server.portal, id)],
+  ['user revoke-all', ({ id }) => revokeEverything(server.services, id)],
   [
     'user disable, though enabled again',
     async ({ id }) => {
-      await disableIdentity(server.portal, id)
-      await enableIdentity(server.portal, id)
+      await disableIdentity(server.services, id)
+      await enableIdentity(server.services, id)
     },
   ],
 ]
 
 /** Of the browser that asked: the first one the person signed in with. */
 async function sessionOf({ id }: Person): Promise<string> {
-  const { rows } = await server.portal.storage.pool.query<{ id: string }>(
+  const { rows } = await server.services.storage.pool.query<{ id: string }>(
     'SELECT id FROM identity_sessions WHERE identity_id = $1 ORDER BY created_at LIMIT 1',
     [id],
   )
@@ -235,7 +235,7 @@ for (const [name, bringAbout] of ENDINGS) {
     await ask(person, email)
     await bringAbout(person, phone)
     const mailer = { send: async () => assert.fail('a mail left'), close: () => undefined }
-    await deliverMail(server.portal, mailer, { kind: 'change-address', identityId: person.id, email }, 'again')
+    await deliverMail(server.services, mailer, { kind: 'change-address', identityId: person.id, email }, 'again')
   })
 }
 
@@ -244,8 +244,8 @@ for (const [name, leave] of [
   [
     'is signed in there no more after a long time',
     async () => {
-      clock.advance(server.portal.lifetimes.identitySessionIdle + 1)
-      assert.ok((await expireIdentitySessions(server.portal)) > 0)
+      clock.advance(server.services.lifetimes.identitySessionIdle + 1)
+      assert.ok((await expireIdentitySessions(server.services)) > 0)
     },
   ],
   [
@@ -280,12 +280,12 @@ test('a change that is asked for where all others are signed out stays', async (
 
 test('the change is asked for only soon after a sign-in, and what was typed is sent again after one', async () => {
   const person = await somebody()
-  clock.advance(server.portal.lifetimes.freshSignIn + 1)
-  const before = (await queuedMails(server.portal)).length
+  clock.advance(server.services.lifetimes.freshSignIn + 1)
+  const before = (await queuedMails(server.services)).length
   const way = '/reauthentication?return_to=%2Fsettings%2Femail'
   assert.equal((await person.browser.get('/settings/email')).headers.get('location'), way)
   assert.equal((await person.browser.post('/settings/email', { email: 'x@example.test' })).headers.get('location'), way)
-  assert.equal((await queuedMails(server.portal)).length, before)
+  assert.equal((await queuedMails(server.services)).length, before)
 
   const form = (await readPage(await person.browser.get(way))).forms[0]
   const again = await person.browser.post(form?.action ?? '', { ...form?.fields, password: ada.password })
@@ -301,11 +301,11 @@ for (const [what, email, status] of [
 ] as const) {
   test(`${what} is no new address, and no mail leaves`, async () => {
     const person = await somebody()
-    const before = (await queuedMails(server.portal)).length
+    const before = (await queuedMails(server.services)).length
     const page = await readPage(await person.browser.post('/settings/email', { email }))
     assert.equal(page.status, status)
     assert.equal(page.html.includes('<script>'), false)
-    assert.equal((await queuedMails(server.portal)).length, before)
+    assert.equal((await queuedMails(server.services)).length, before)
   })
 }
 

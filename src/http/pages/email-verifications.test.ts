@@ -39,13 +39,13 @@ async function newcomer(email = `newcomer${count + 1}@example.test`): Promise<Pe
   const response = await browser.post('/register', { username, email, ...password })
   assert.equal(response.status, 303)
   const link = await linkInLast(server, 'verify-address')
-  return { id: (await findIdentityByLogin(server.portal, username))?.id as string, username, email, browser, link }
+  return { id: (await findIdentityByLogin(server.services, username))?.id as string, username, email, browser, link }
 }
 
 /** Whether an address is confirmed, and whether signing in with it finds this person. */
 async function standingOf({ id, email }: Person): Promise<{ verified: boolean; holds: boolean }> {
-  const identity = await findIdentity(server.portal.storage, id)
-  const holder = await findIdentityByLogin(server.portal, email)
+  const identity = await findIdentity(server.services.storage, id)
+  const holder = await findIdentityByLogin(server.services, email)
   return { verified: identity?.emailVerified === true, holds: holder?.id === id }
 }
 
@@ -80,12 +80,12 @@ test('who registers is sent a link, confirms with a button, without signing in, 
 
 test('opening the link changes nothing, however often, and with whichever method that only looks', async () => {
   const { link } = await newcomer()
-  const before = await dump(server.portal.storage.pool)
+  const before = await dump(server.services.storage.pool)
   for (let look = 0; look < 3; look++) {
     assert.equal((await stranger.get(link)).status, 200)
     assert.equal((await fetch(`${server.url}${link}`, { method: 'HEAD' })).status, 200)
   }
-  assert.deepEqual(await dump(server.portal.storage.pool), before)
+  assert.deepEqual(await dump(server.services.storage.pool), before)
   assert.equal((await stranger.post(link, {})).status, 303)
 })
 
@@ -100,10 +100,10 @@ test('of ten who press the button at once one confirms, and the others read why 
 test('a link of another purpose, of before, too late, cut off or made up does nothing and says so in words', async () => {
   const person = await newcomer()
   const holder = { identityId: person.id, email: person.email }
-  const first = await linkFor(server.portal, 'verify-address', holder)
-  const newest = await linkFor(server.portal, 'verify-address', holder)
-  const reset = (await linkFor(server.portal, 'reset-password', holder)).replace('reset-password', 'verify-email')
-  const disown = await linkFor(server.portal, 'disown-sign-in', holder)
+  const first = await linkFor(server.services, 'verify-address', holder)
+  const newest = await linkFor(server.services, 'verify-address', holder)
+  const reset = (await linkFor(server.services, 'reset-password', holder)).replace('reset-password', 'verify-email')
+  const disown = await linkFor(server.services, 'disown-sign-in', holder)
   const flipped = newest.slice(0, -1) + (newest.endsWith('A') ? 'B' : 'A')
   const bad = [first, reset, disown, flipped, newest.slice(0, -1), `${newest}A`, '/verify-email/x', '/verify-email/%00']
   for (const link of [...bad, `/verify-email/${'x'.repeat(3000)}`, '/verify-email/%E0%A4%A']) {
@@ -123,7 +123,7 @@ test('a link of another purpose, of before, too late, cut off or made up does no
 
 test('a link that was sent to one address does not confirm another', async () => {
   const person = await newcomer()
-  const link = await linkFor(server.portal, 'verify-address', { identityId: person.id, email: 'before@example.test' })
+  const link = await linkFor(server.services, 'verify-address', { identityId: person.id, email: 'before@example.test' })
   assert.equal((await stranger.get(link)).status, 404)
   assert.equal((await stranger.post(link, {})).status, 404)
   assert.equal((await standingOf(person)).verified, false)
@@ -136,10 +136,10 @@ test('the page of a dead link offers a new one, and says when none is needed', a
   assert.match((await readPage(await stranger.get(dead))).html, /href="\/login\?return_to=%2Fverify-email"/)
 
   const page = await readPage(await person.browser.get(dead))
-  const before = (await queuedMails(server.portal)).length
+  const before = (await queuedMails(server.services)).length
   const sent = await person.browser.follow(await person.browser.post(page.forms[0]?.action as string, {}))
   assert.equal((await readPage(sent.response)).notice, 'A mail with a new link is on its way.')
-  assert.deepEqual((await queuedMails(server.portal)).slice(before), [
+  assert.deepEqual((await queuedMails(server.services)).slice(before), [
     { kind: 'verify-address', identityId: person.id },
   ])
 
@@ -147,7 +147,7 @@ test('the page of a dead link offers a new one, and says when none is needed', a
   const needless = await readPage(await person.browser.get(dead))
   assert.match(needless.text, /You need not do anything/)
   await person.browser.post('/verify-email', {})
-  assert.equal((await queuedMails(server.portal)).length, before + 1)
+  assert.equal((await queuedMails(server.services)).length, before + 1)
   assert.match((await readPage(await person.browser.get('/verify-email'))).text, /is confirmed/)
 })
 
@@ -160,7 +160,7 @@ test('whoever registered an address first loses it to whoever proves it', async 
   const squatter = await newcomer('bob@example.test')
   const bob = await newcomer('Bob@Example.test')
   assert.deepEqual(await standingOf(squatter), { verified: false, holds: true })
-  const squattersLink = await linkFor(server.portal, 'verify-address', {
+  const squattersLink = await linkFor(server.services, 'verify-address', {
     identityId: squatter.id,
     email: squatter.email,
   })
@@ -178,7 +178,7 @@ test('whoever has proved an address keeps it; the link of anybody else refuses',
   await stranger.post(owner.link, {})
   const other = await newcomer('CAROL@example.test')
   assert.equal(other.link, '/login')
-  const link = await linkFor(server.portal, 'verify-address', { identityId: other.id, email: other.email })
+  const link = await linkFor(server.services, 'verify-address', { identityId: other.id, email: other.email })
 
   const page = await readPage(await stranger.post(link, {}))
   assert.equal(page.status, 409)
@@ -194,7 +194,7 @@ test('of two who prove one address at the same moment exactly one has it', async
     await newcomer('both@example.test'),
   ]
   const links = await Promise.all(
-    people.map(async ({ id, email }) => linkFor(server.portal, 'verify-address', { identityId: id, email })),
+    people.map(async ({ id, email }) => linkFor(server.services, 'verify-address', { identityId: id, email })),
   )
   const answers = await Promise.all(links.map(async (link) => new Browser(server.url).post(link, {})))
   assert.equal(answers.filter(({ status }) => status === 303).length, 1, answers.map(({ status }) => status).join())

@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express'
-import { readableAddress } from '../../domain/identities/emails.ts'
-import { askForAddressProof, lookAtAddressProof, proveAddress } from '../../domain/accounts/email-proofs.ts'
+import { readableEmail } from '../../domain/identities/emails.ts'
+import { askForEmailProof, lookAtEmailProof, proveEmail } from '../../domain/accounts/email-proofs.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
-import { redirectWith, takeNotice } from '../flash-messages.ts'
+import { redirectWith, takeFlashWords } from '../flash-messages.ts'
 import { render } from '../page.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { withReturnTo } from './sessions.ts'
@@ -16,28 +16,28 @@ type ProofRequest = Request<{ token: string }>
 /** GET /verify-email */
 export async function showEmailVerification(req: Request, res: Response): Promise<void> {
   const { email, emailVerified } = signedInOf(req)
-  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   await render(
     req,
     res,
     'email-verifications/show',
-    { title: 'Your address', narrow: true, notice: takeNotice(req, res) },
-    { email: readableAddress(email), emailVerified, returnTo },
+    { title: 'Your address', narrow: true, notice: takeFlashWords(req, res) },
+    { email: readableEmail(email), emailVerified, returnTo },
   )
 }
 
 /** POST /verify-email: sends the link again. */
 export async function createVerificationMail(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
-  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
-  if (isLapsed(await askForAddressProof(portal, signedInOf(req)))) return askToSignIn(req, res)
+  const services = servicesOf(req)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
+  if (isLapsed(await askForEmailProof(services, signedInOf(req)))) return askToSignIn(req, res)
   logEvent(req, 'address_proof_asked')
   redirectWith(req, res, 'verification-sent', withReturnTo('/verify-email', returnTo))
 }
 
 /** GET /verify-email/:token: asks, and does nothing, because mail scanners open links too. */
 export async function newEmailVerification(req: ProofRequest, res: Response): Promise<void> {
-  const proof = await lookAtAddressProof(portalOf(req), req.params.token)
+  const proof = await lookAtEmailProof(servicesOf(req), req.params.token)
   if (proof === null) return showDeadLink(req, res)
   const title = proof.kind === 'change' ? 'Change your address' : 'Confirm your address'
   await render(
@@ -47,7 +47,7 @@ export async function newEmailVerification(req: ProofRequest, res: Response): Pr
     { title, narrow: true },
     {
       ...proof,
-      email: readableAddress(proof.email),
+      email: readableEmail(proof.email),
       token: req.params.token,
     },
   )
@@ -55,7 +55,7 @@ export async function newEmailVerification(req: ProofRequest, res: Response): Pr
 
 /** POST /verify-email/:token */
 export async function createEmailVerification(req: ProofRequest, res: Response): Promise<void> {
-  const outcome = await proveAddress(portalOf(req), req.params.token, req.place)
+  const outcome = await proveEmail(servicesOf(req), req.params.token, req.clientInfo)
   switch (outcome.kind) {
     case 'confirmed':
     case 'changed':
@@ -77,6 +77,6 @@ async function showDeadLink(req: ProofRequest, res: Response): Promise<void> {
     res,
     'email-verifications/dead',
     { title: 'This link does not work', narrow: true },
-    { email: signedIn ? readableAddress(signedIn.email) : null, emailVerified: signedIn?.emailVerified ?? false },
+    { email: signedIn ? readableEmail(signedIn.email) : null, emailVerified: signedIn?.emailVerified ?? false },
   )
 }

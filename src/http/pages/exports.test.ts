@@ -62,7 +62,7 @@ after(() => server.close())
 
 /** As rows, with a secret in every column that holds one. */
 async function addSecondFactors(identityId: string): Promise<void> {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const whose = identityId === adaId ? 'of ada' : 'of grace'
   await pool.query(
     `INSERT INTO totp_keys (id, identity_id, name, encrypted_secret, last_step, created_at) VALUES ($1, $2, $3, 'CANARY-totp', 1, $4)`,
@@ -98,7 +98,7 @@ test('a person downloads what is held about them, as a file of JSON that nobody 
 
 test('everything is in it: who, browsers, apps, second factors, links, and what happened', async () => {
   const holder = { identityId: adaId, email: 'new@example.test' }
-  await transaction(server.portal.storage.pool, (db) => makeMailLink(server.portal, db, 'change-address', holder))
+  await transaction(server.services.storage.pool, (db) => makeMailLink(server.services, db, 'change-address', holder))
   const { file } = await download()
   assert.equal(file.about.issuer, server.url)
   assert.deepEqual(
@@ -150,7 +150,7 @@ test('nothing of anybody else is in it', async () => {
 test('no secret is in it, and no hash of one', async () => {
   const { text, file } = await download()
   assert.doesNotMatch(text, /CANARY|argon2|hash|secret/i)
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const { rows } = await pool.query(
     `SELECT current_hash AS a, password_hash AS b, hash AS c FROM identities i
      JOIN families f ON f.identity_id = i.id JOIN devices d ON d.identity_id = i.id WHERE i.id = $1`,
@@ -176,7 +176,7 @@ test('no secret is in it, and no hash of one', async () => {
 })
 
 test('a long history comes whole and in order, in pieces', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const many = new Browser(server.url)
   const linus = { username: 'linus', email: 'linus@example.test', password: 'a kernel under a blanket' }
   const id = await server.addIdentity(linus)
@@ -219,7 +219,7 @@ for (const isStalled of [false, true]) {
   test(`a download is cut when its sign-in ends${isStalled ? ', also when the client has stopped reading' : ''}`, async () => {
     const person = { ...ada, username: `ada-${isStalled}`, email: `ada-${isStalled}@example.test` }
     const id = await server.addIdentity(person)
-    await server.portal.storage.pool.query(
+    await server.services.storage.pool.query(
       `INSERT INTO audit_events (at, kind, identity_id, browser, address)
        SELECT now(), 'signed_in', $1, repeat('Firefox ', 40), '192.0.2.1' FROM generate_series(1, 40000)`,
       [id],
@@ -228,7 +228,7 @@ for (const isStalled of [false, true]) {
     await downloading.signIn(person)
     const response = await downloading.post('/settings/export', { nothing: '' })
     assert.equal(response.status, 200)
-    await revokeEverything(server.portal, id)
+    await revokeEverything(server.services, id)
     while (isStalled && !server.log().includes(`"event":"download_cut","identityId":"${id}"`)) await wait(50)
     await assert.rejects(response.text())
   })

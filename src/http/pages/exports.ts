@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Request, Response } from 'express'
 import { beginExport, exportAccount, SignInOver } from '../../domain/accounts/exports.ts'
 import { isLapsed, isStillSignedIn } from '../../domain/sign-in/identity-sessions.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
@@ -15,22 +15,22 @@ export async function newExport(req: Request, res: Response): Promise<void> {
 
 /** POST /settings/export: a file of JSON, as it comes. */
 export async function createExport(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const signedIn = signedInOf(req)
   const { identityId, username } = signedIn
-  if (isLapsed(await beginExport(portal, signedIn, req.place))) return askToSignIn(req, res)
+  if (isLapsed(await beginExport(services, signedIn, req.clientInfo))) return askToSignIn(req, res)
   logEvent(req, 'data_exported')
   res.attachment(`gatehouse-${username}.json`).type('application/json')
   // A client that has stopped reading asks for nothing, so its sign-in is looked at beside the download, too.
   const over = new AbortController()
   const timer = setInterval(() => {
-    isStillSignedIn(portal, signedIn).then(
+    isStillSignedIn(services, signedIn).then(
       (isSignedIn) => isSignedIn || over.abort(new SignInOver()),
       (error: unknown) => over.abort(error),
     )
   }, LOOK_EVERY_MS)
   try {
-    await pipeline(Readable.from(exportAccount(portal, signedIn)), res, { signal: over.signal })
+    await pipeline(Readable.from(exportAccount(services, signedIn)), res, { signal: over.signal })
   } catch (error) {
     if (error instanceof SignInOver || over.signal.reason instanceof SignInOver)
       return logEvent(req, 'download_cut', { identityId })

@@ -99,7 +99,7 @@ test('the same id is in the token, the log, the refusal and on the page, and not
   assert.deepEqual([opened?.length, refreshed?.length, refused?.length], [1, 1, 1])
   assert.deepEqual([refused?.[0]?.['reason'], refused?.[0]?.['clientId']], ['revoked', 'notes'])
 
-  const { rows } = await server.portal.storage.pool.query<{ current_hash: Buffer; previous_hash: Buffer }>(
+  const { rows } = await server.services.storage.pool.query<{ current_hash: Buffer; previous_hash: Buffer }>(
     'SELECT current_hash, previous_hash FROM families WHERE id = $1',
     [fam],
   )
@@ -137,7 +137,7 @@ test('ending a family twice, or twice at once, works like once', async () => {
     [303, 303],
   )
   assert.equal((await browser.post(path, {})).status, 303)
-  const { rowCount } = await server.portal.storage.pool.query(
+  const { rowCount } = await server.services.storage.pool.query(
     "SELECT 1 FROM audit_events WHERE family_id = $1 AND kind = 'family_ended'",
     [familyOf(tokens)],
   )

@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express'
 import { type FamilyRow, findFamilyFor, listConnectedApps } from '../../domain/families/families.ts'
 import { endCauseOf, endInWords, endTimeOf } from '../../domain/families/family-ends.ts'
-import { type Chapter, tellFamily } from '../../domain/families/family-timeline.ts'
+import { type TimelineEntry, familyTimeline } from '../../domain/families/family-timeline.ts'
 import { endWhileSignedIn, isLapsed } from '../../domain/sign-in/identity-sessions.ts'
-import type { Portal } from '../../domain/services.ts'
-import { findReceipts } from '../../domain/families/delivery-status.ts'
+import type { Services } from '../../domain/services.ts'
+import { findDeliveryStatuses } from '../../domain/families/delivery-status.ts'
 import { timeInWords } from '../../domain/time-words.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../flash-messages.ts'
@@ -16,12 +16,12 @@ import { isUuid } from '../../domain/uuid.ts'
 
 /** GET /families/:id */
 export async function showFamily(req: Request<{ id: string }>, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const { identityId, id: here } = signedInOf(req)
-  const family = await findOwn(portal, req.params.id, identityId)
-  const now = portal.clock()
-  const chapters = (await tellFamily(portal, family)).map((chapter) => shapeChapter(chapter, now))
-  const receipt = (await findReceipts(portal, [family])).get(family.id) ?? null
+  const family = await findOwn(services, req.params.id, identityId)
+  const now = services.clock()
+  const chapters = (await familyTimeline(services, family)).map((chapter) => shapeChapter(chapter, now))
+  const receipt = (await findDeliveryStatuses(services, [family])).get(family.id) ?? null
   const title = `Sign-in to ${family.appName}`
   await render(
     req,
@@ -37,21 +37,21 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
       receipt,
       // What follows its session has no end of its own.
       lastsUntil: timeInWords(family.idleExpiresAt, now),
-      ...shapeEnd(portal, family, now),
+      ...shapeEnd(services, family, now),
     },
   )
 }
 
 /** POST /families/:id/revocation */
 export async function createFamilyRevocation(req: Request<{ id: string }>, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const signedIn = signedInOf(req)
   const { identityId } = signedIn
   const { id } = req.params
   // One's own that has ended already answers as if it ended now.
-  await findOwn(portal, id, identityId)
+  await findOwn(services, id, identityId)
   const families = { id, identityId }
-  const outcome = await endWhileSignedIn(portal, signedIn, { families }, 'ended_by_person', req.place)
+  const outcome = await endWhileSignedIn(services, signedIn, { families }, 'ended_by_person', req.clientInfo)
   if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'family_ended', { familyId: id })
   redirectWith(req, res, 'family-ended', '/dashboard')
@@ -59,34 +59,34 @@ export async function createFamilyRevocation(req: Request<{ id: string }>, res: 
 
 /** POST /apps/:clientId/disconnection */
 export async function createDisconnection(req: Request<{ clientId: string }>, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const signedIn = signedInOf(req)
   const { identityId } = signedIn
   const { clientId } = req.params
-  const connected = await listConnectedApps(portal, identityId)
+  const connected = await listConnectedApps(services, identityId)
   if (!connected.some((app) => app.clientId === clientId)) throw notFound()
   const families = { identityId, clientId }
-  const outcome = await endWhileSignedIn(portal, signedIn, { families }, 'disconnected', req.place)
+  const outcome = await endWhileSignedIn(services, signedIn, { families }, 'disconnected', req.clientInfo)
   if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'app_disconnected', { clientId })
   redirectWith(req, res, 'disconnected', '/dashboard')
 }
 
 /** Somebody else's family answers like one that does not exist. */
-async function findOwn(portal: Portal, id: string, identityId: string): Promise<FamilyRow> {
-  const family = isUuid(id) ? await findFamilyFor(portal, id, identityId) : null
+async function findOwn(services: Services, id: string, identityId: string): Promise<FamilyRow> {
+  const family = isUuid(id) ? await findFamilyFor(services, id, identityId) : null
   if (family === null) throw notFound()
   return family
 }
 
 /** In words, why a family is over and since when; nulls while it lives. */
-export function shapeEnd(portal: Portal, family: FamilyRow, now: Date) {
+export function shapeEnd(services: Services, family: FamilyRow, now: Date) {
   const cause = endCauseOf(family, now)
   const at = endTimeOf(family, now)
   return {
     isLiving: cause === null,
     ended: at === null ? null : timeInWords(at, now),
-    why: cause === null ? null : sentence(endInWords(portal, cause, family)),
+    why: cause === null ? null : sentence(endInWords(services, cause, family)),
   }
 }
 
@@ -94,7 +94,7 @@ function sentence(words: string): string {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 }
 
-function shapeChapter({ sentence: told, tone, places, firstAt, lastAt }: Chapter, now: Date) {
+function shapeChapter({ sentence: told, tone, places, firstAt, lastAt }: TimelineEntry, now: Date) {
   const first = firstAt === null ? null : timeInWords(firstAt, now)
   const last = lastAt === null ? null : timeInWords(lastAt, now)
   return { sentence: told, tone, places, first: first?.text === last?.text ? null : first, last }

@@ -129,7 +129,7 @@ test('a family that asked to outlive a sign-out does, and can still be ended', a
 
 test('ending the browser one is using signs it out', async () => {
   const { laptop, phone } = await twoBrowsers()
-  const { rows } = await server.portal.storage.pool.query<{ id: string }>(
+  const { rows } = await server.services.storage.pool.query<{ id: string }>(
     `SELECT s.id FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
      WHERE ended_at IS NULL AND username = 'ada' AND browser LIKE '%Firefox%'`,
   )
@@ -144,7 +144,7 @@ test("somebody else's browser answers like one that does not exist, and stays si
   const { laptop } = await twoBrowsers()
   const stranger = new Browser(server.url)
   await stranger.signIn(grace)
-  const { rows } = await server.portal.storage.pool.query<{ id: string }>(
+  const { rows } = await server.services.storage.pool.query<{ id: string }>(
     'SELECT s.id FROM identity_sessions s JOIN identities i ON i.id = s.identity_id WHERE ended_at IS NULL AND username = $1',
     ['ada'],
   )

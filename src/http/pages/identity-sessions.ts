@@ -2,13 +2,13 @@ import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/user-agents.ts'
 import { listKnownDevices } from '../../domain/sign-in/devices.ts'
 import { endWhileSignedIn, isLapsed, listIdentitySessions } from '../../domain/sign-in/identity-sessions.ts'
-import { addressInWords } from '../../domain/geoip.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { ipInWords } from '../../domain/geoip.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession } from '../middleware/session.ts'
-import { redirectWith, takeNotice } from '../flash-messages.ts'
+import { redirectWith, takeFlashWords } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
@@ -16,11 +16,11 @@ import { isUuid } from '../../domain/uuid.ts'
 
 /** GET /sessions */
 export async function listSessions(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const { id, identityId } = signedInOf(req)
-  const now = portal.clock()
-  const rows = await listIdentitySessions(portal, identityId)
-  const devices = await listKnownDevices(portal, identityId)
+  const now = services.clock()
+  const rows = await listIdentitySessions(services, identityId)
+  const devices = await listKnownDevices(services, identityId)
   const idOf = (device: { hash: Buffer }) => device.hash.toString('base64url')
   const firstSeen = new Map(devices.map((device) => [idOf(device), device.firstSeenAt.getTime()]))
   const here = deviceOf(req)?.toString('base64url')
@@ -28,7 +28,7 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
     .map((row) => ({
       id: row.id,
       browser: browserInWords(row.browser),
-      address: addressInWords(portal, row.address),
+      address: ipInWords(services, row.address),
       signedIn: timeInWords(row.createdAt, now),
       lastSeen: timeInWords(row.lastSeenAt, now),
       current: row.id === id,
@@ -39,13 +39,13 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
     req,
     res,
     'identity-sessions/index',
-    { title: 'Signed-in browsers', nav: 'sessions', notice: takeNotice(req, res) },
+    { title: 'Signed-in browsers', nav: 'sessions', notice: takeFlashWords(req, res) },
     {
       sessions,
       devices: devices.map((device) => ({
         id: idOf(device),
         browser: browserInWords(device.browser),
-        address: addressInWords(portal, device.address),
+        address: ipInWords(services, device.address),
         firstSeen: timeInWords(device.firstSeenAt, now),
         lastSeen: timeInWords(device.lastSeenAt, now),
         current: idOf(device) === here,
@@ -56,16 +56,16 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
 
 /** POST /sessions/:id/revocation */
 export async function createSessionRevocation(req: Request<{ id: string }>, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const signedIn = signedInOf(req)
   const { id: current, identityId } = signedIn
   const { id } = req.params
   if (!isUuid(id)) throw notFound()
 
-  const living = await listIdentitySessions(portal, identityId)
+  const living = await listIdentitySessions(services, identityId)
   if (!living.some((session) => session.id === id)) throw notFound()
   const choice = { sessions: { id, identityId }, families: 'following' } as const
-  if (isLapsed(await endWhileSignedIn(portal, signedIn, choice, 'ended_by_person', req.place)))
+  if (isLapsed(await endWhileSignedIn(services, signedIn, choice, 'ended_by_person', req.clientInfo)))
     return askToSignIn(req, res)
   logEvent(req, 'session_ended', { sessionId: id })
   if (id !== current) return redirectWith(req, res, 'session-ended', '/sessions')
@@ -78,7 +78,13 @@ export async function createOtherSessionsRevocation(req: Request, res: Response)
   const signedIn = signedInOf(req)
   const { id, identityId } = signedIn
   const everywhereElse = { sessions: { identityId, except: id }, families: 'elsewhere' } as const
-  const outcome = await endWhileSignedIn(portalOf(req), signedIn, everywhereElse, 'other_sign_ins_ended', req.place)
+  const outcome = await endWhileSignedIn(
+    servicesOf(req),
+    signedIn,
+    everywhereElse,
+    'other_sign_ins_ended',
+    req.clientInfo,
+  )
   if (isLapsed(outcome)) return askToSignIn(req, res)
   logEvent(req, 'other_sessions_ended')
   redirectWith(req, res, 'others-ended', '/sessions')

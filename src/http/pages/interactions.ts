@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { readableAddress } from '../../domain/identities/emails.ts'
+import { readableEmail } from '../../domain/identities/emails.ts'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
 import { hasSecondFactor } from '../../domain/sign-in/second-factors.ts'
 import {
@@ -26,7 +26,7 @@ type InteractionPageRequest = Request<{ uid: string }>
 
 /** GET /interaction/:uid */
 export async function showInteraction(req: InteractionPageRequest, res: Response): Promise<void> {
-  const { portal } = contextOf(req)
+  const { services } = contextOf(req)
   const interaction = await resolveInteraction(interactionContextOf(req), requestOf(req, res))
   switch (interaction.kind) {
     case 'continue':
@@ -34,7 +34,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
     case 'sign-in': {
       const isOther = req.query[OTHER_ACCOUNT] !== undefined
       const login = interaction.loginHint || (isOther ? '' : (req.signedIn?.username ?? ''))
-      return showSignIn(req, res, { login, returnTo: safeReturnTo(req.originalUrl, portal.publicUrl) })
+      return showSignIn(req, res, { login, returnTo: safeReturnTo(req.originalUrl, services.publicUrl) })
     }
     case 'step-up':
       return showStepUp(req, res, interaction, null)
@@ -57,7 +57,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
     }
     case 'register':
       return showRegistration(req, res, {
-        returnTo: safeReturnTo(req.originalUrl, portal.publicUrl),
+        returnTo: safeReturnTo(req.originalUrl, services.publicUrl),
         loginHref: otherAccountHref(req),
       })
     case 'confirm': {
@@ -84,7 +84,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
         res,
         'interactions/address',
         { title: 'Confirm your address first', narrow: true },
-        { appName, email: readableAddress(email), here: req.originalUrl, cancelAction },
+        { appName, email: readableEmail(email), here: req.originalUrl, cancelAction },
       )
     }
     case 'lost':
@@ -136,11 +136,11 @@ async function showStepUp(
   problem: string | null,
   wait: WaitWords | null = null,
 ): Promise<void> {
-  const { portal } = contextOf(req)
+  const { services } = contextOf(req)
   const { identityId, username } = signedIn
   const returnTo = addressOf(req)
   const cancelAction = addressOf(req, '/cancellation')
-  if (await hasSecondFactor(portal, identityId)) {
+  if (await hasSecondFactor(services, identityId)) {
     return showSecondStep(req, res, {
       identityId,
       action: addressOf(req, '/second-factor'),
@@ -162,8 +162,8 @@ async function showStepUp(
 }
 
 function interactionContextOf(req: Request): InteractionContext {
-  const { portal, provider } = contextOf(req)
-  return { portal, provider: provider() }
+  const { services, provider } = contextOf(req)
+  return { services, provider: provider() }
 }
 
 function requestOf(req: InteractionPageRequest, res: Response): InteractionRequest {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { createMailer } from '../../mail/mailer.ts'
-import type { Message } from '../../mail/mail-content.ts'
+import type { MailContent } from '../../mail/mail-content.ts'
 import { Browser } from '../../testing/browser/browser.ts'
 import { createClock } from '../../testing/portal/clock.ts'
 import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
@@ -34,7 +34,7 @@ after(async () => {
   await folder.remove()
 })
 
-async function write(to: string, id: string, rest: Partial<Message> = {}): Promise<string> {
+async function write(to: string, id: string, rest: Partial<MailContent> = {}): Promise<string> {
   const outbox = join(folder.path, 'outbox')
   const mailer = createMailer({ smtpUrl: null, from: 'Gatehouse <no-reply@localhost>', outbox, clock })
   const subject = 'Choose a new password'

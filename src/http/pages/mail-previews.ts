@@ -8,13 +8,13 @@ import { timeInWords } from '../../domain/time-words.ts'
 const PAGE_LENGTH = 100
 
 /** GET /dev/outbox */
-export async function listOutboxMails(req: Request, res: Response): Promise<void> {
+export async function listMailPreviews(req: Request, res: Response): Promise<void> {
   const mails = await listOutbox(outboxOf(req), PAGE_LENGTH)
-  const now = contextOf(req).portal.clock()
+  const now = contextOf(req).services.clock()
   await render(
     req,
     res,
-    'outbox/index',
+    'mail-previews/index',
     { title: 'Outbox' },
     {
       mails: mails.map(({ name, to, subject, at }) => ({ name, to, subject, time: timeInWords(at, now) })),
@@ -24,22 +24,22 @@ export async function listOutboxMails(req: Request, res: Response): Promise<void
 }
 
 /** GET /dev/outbox/:name */
-export async function showOutboxMail(req: Request<{ name: string }>, res: Response): Promise<void> {
+export async function showMailPreview(req: Request<{ name: string }>, res: Response): Promise<void> {
   const mail = await findInOutbox(outboxOf(req), req.params.name)
   if (mail === null) throw notFound()
   const { name, from, to, subject, text, at } = mail
-  const { publicUrl, clock } = contextOf(req).portal
+  const { publicUrl, clock } = contextOf(req).services
   await render(
     req,
     res,
-    'outbox/show',
+    'mail-previews/show',
     { title: subject },
     { name, from, to, subject, time: timeInWords(at, clock()), lines: linesOf(text, publicUrl) },
   )
 }
 
 /** GET /dev/outbox/:name/eml */
-export async function showOutboxMime(req: Request<{ name: string }>, res: Response): Promise<void> {
+export async function showMailPreviewMime(req: Request<{ name: string }>, res: Response): Promise<void> {
   const { name } = req.params
   const mime = await findMimeInOutbox(outboxOf(req), name)
   if (mime === null) throw notFound()

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/user-agents.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeyEnrolmentOptions } from '../../domain/sign-in/passkeys.ts'
 import { addPasskey, factorNameProblem, LONGEST_FACTOR_NAME } from '../../domain/sign-in/second-factors.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { notFound } from '../http-errors.ts'
@@ -11,15 +11,15 @@ import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factor
 
 /** GET /settings/second-factors/passkey/new */
 export async function newPasskey(req: Request, res: Response): Promise<void> {
-  if (!offersPasskeys(portalOf(req))) throw notFound()
-  const name = browserInWords(req.place.browser).slice(0, LONGEST_FACTOR_NAME)
+  if (!offersPasskeys(servicesOf(req))) throw notFound()
+  const name = browserInWords(req.clientInfo.browser).slice(0, LONGEST_FACTOR_NAME)
   await show(req, res, { name, problem: null, returnTo: returnToIn(req) })
 }
 
 /** POST /settings/second-factors/passkey */
 export async function createPasskey(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
-  if (!offersPasskeys(portal)) throw notFound()
+  const services = servicesOf(req)
+  if (!offersPasskeys(services)) throw notFound()
   const name = textField(req.body, 'name')
   const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
   const returnTo = returnToIn(req)
@@ -30,7 +30,7 @@ export async function createPasskey(req: Request, res: Response): Promise<void> 
 
   const nameProblem = factorNameProblem(name)
   if (nameProblem !== null) return refuse(nameProblem)
-  const outcome = await addPasskey(portal, signedInOf(req), name, credential, req.place)
+  const outcome = await addPasskey(services, signedInOf(req), name, credential, req.clientInfo)
   switch (outcome.kind) {
     case 'refused':
       return refuse('That did not make a passkey. Try again.')
@@ -48,6 +48,6 @@ async function show(
   res: Response,
   form: { name: string; problem: string | null; returnTo: string | null },
 ): Promise<void> {
-  const options = JSON.stringify(await passkeyEnrolmentOptions(portalOf(req), signedInOf(req)))
+  const options = JSON.stringify(await passkeyEnrolmentOptions(servicesOf(req), signedInOf(req)))
   await render(req, res, 'passkeys/new', { title: 'Add a passkey', narrow: true }, { ...form, options })
 }

@@ -76,7 +76,7 @@ test('who knows the current password changes it, and stays signed in here, under
 async function weaken(id: string): Promise<void> {
   const weak = { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 } as const
   const hash = await argon2.hash(ada.password, weak)
-  await server.portal.storage.pool.query('UPDATE identities SET password_hash = $2 WHERE id = $1', [id, hash])
+  await server.services.storage.pool.query('UPDATE identities SET password_hash = $2 WHERE id = $1', [id, hash])
 }
 
 test('a current password whose hash is made anew on the way is still the current one', async () => {
@@ -89,7 +89,7 @@ test('a current password whose hash is made anew on the way is still the current
 
 test('a current password that another sign-in hashes anew at the same moment is still the current one', async () => {
   const { id, here, username } = await somebody()
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const answer = await transaction(pool, async (db) => {
     await lockIdentity(db, id)
     const sent = here.post('/settings/password', change())
@@ -109,7 +109,7 @@ test('a current password that another sign-in hashes anew at the same moment is 
 
 test('a current password that is another one by the time of the change changes nothing', async () => {
   const { id, here, username } = await somebody()
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const other = 'a mill that grinds numbers all day'
   const answer = await transaction(pool, async (db) => {
     await lockIdentity(db, id)
@@ -132,7 +132,7 @@ test('of those who sign in at once with a hash that is too weak by now everybody
 /** Not asked in a transaction, which sees no connection that was opened after it looked first. */
 async function waitForLock(): Promise<void> {
   const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
-  while ((await server.portal.storage.pool.query(waiting)).rowCount === 0) await wait(10)
+  while ((await server.services.storage.pool.query(waiting)).rowCount === 0) await wait(10)
 }
 
 test('every other browser and every app is out, also the apps of this browser, and those that work offline', async () => {
@@ -142,7 +142,7 @@ test('every other browser and every app is out, also the apps of this browser, a
   const tokens = [
     (await notes.connect(elsewhere)).refresh_token,
     (await notes.connect(person.here)).refresh_token,
-    (await connect(server.portal, person.id, 'notes', { scope: 'openid offline_access' })).refreshToken,
+    (await connect(server.services, person.id, 'notes', { scope: 'openid offline_access' })).refreshToken,
   ]
   assert.equal((await person.here.post('/settings/password', change())).status, 303)
   assert.equal((await elsewhere.get('/dashboard')).status, 303)
@@ -164,20 +164,23 @@ test('the person is told by mail, pending links are void, and no other browser i
   const person = await somebody()
   await new Browser(server.url).signIn(person)
   const holder = { identityId: person.id, email: person.email }
-  const reset = await linkFor(server.portal, 'reset-password', holder)
-  const move = await linkFor(server.portal, 'change-address', { ...holder, email: 'evil@example.test' })
+  const reset = await linkFor(server.services, 'reset-password', holder)
+  const move = await linkFor(server.services, 'change-address', { ...holder, email: 'evil@example.test' })
   assert.equal((await person.here.post('/settings/password', change())).status, 303)
 
-  const mail = await lastMail(server.portal, 'password-changed')
-  assert.deepEqual([mail.identityId, mail.at, mail.place?.address], [person.id, clock().toISOString(), '127.0.0.1'])
+  const mail = await lastMail(server.services, 'password-changed')
+  assert.deepEqual(
+    [mail.identityId, mail.at, mail.clientInfo?.address],
+    [person.id, clock().toISOString(), '127.0.0.1'],
+  )
   assert.equal(
-    (await queuedMails(server.portal)).some(
+    (await queuedMails(server.services)).some(
       (each) => each.kind === 'unfamiliar-sign-in' && each.identityId === person.id,
     ),
     true,
   )
   for (const link of [reset, move]) assert.equal((await new Browser(server.url).get(link)).status, 404)
-  const { rows } = await server.portal.storage.pool.query('SELECT 1 FROM devices WHERE identity_id = $1', [person.id])
+  const { rows } = await server.services.storage.pool.query('SELECT 1 FROM devices WHERE identity_id = $1', [person.id])
   assert.equal(rows.length, 1)
 })
 

@@ -3,14 +3,14 @@ import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
 import { newPasswordLength } from '../../domain/accounts/new-passwords.ts'
 import { changePassword } from '../../domain/accounts/password-changes.ts'
 import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
-import { portalOf, signedInOf } from '../context.ts'
-import { logEvent, logSuspension } from '../event-log.ts'
+import { servicesOf, signedInOf } from '../context.ts'
+import { logEvent, logIpBlock } from '../event-log.ts'
 import { passwordField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyGuesses } from '../http-errors.ts'
+import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 import { enter } from './sessions.ts'
@@ -35,8 +35,8 @@ export async function createPasswordChange(req: Request, res: Response): Promise
   if (Object.keys(problems).length > 0) return show(req, res, problems)
 
   const act = async () => {
-    const typed = { current, password, place: req.place, deviceHash: deviceOf(req) }
-    const outcome = await changePassword(portalOf(req), signedIn, typed)
+    const typed = { current, password, clientInfo: req.clientInfo, deviceHash: deviceOf(req) }
+    const outcome = await changePassword(servicesOf(req), signedIn, typed)
     switch (outcome.kind) {
       case 'changed': {
         logEvent(req, 'password_changed')
@@ -46,9 +46,9 @@ export async function createPasswordChange(req: Request, res: Response): Promise
       case 'lapsed':
         return askToSignIn(req, res)
       case 'throttled':
-        throw new TooManyGuesses(outcome, portalOf(req).clock())
+        throw new TooManyAttempts(outcome, servicesOf(req).clock())
       case 'wrong-credentials':
-        logSuspension(req, outcome.suspension)
+        logIpBlock(req, outcome.suspension)
         logEvent(req, 'password_change_refused')
         return show(req, res, { current_password: 'That is not your password.' })
       case 'refused':
@@ -67,7 +67,7 @@ async function show(
 ): Promise<void> {
   if (Object.keys(problems).length > 0) res.status(422)
   const { username: owner, identityId } = signedInOf(req)
-  const minimumLength = await newPasswordLength(portalOf(req), identityId)
+  const minimumLength = await newPasswordLength(servicesOf(req), identityId)
   await render(
     req,
     res,

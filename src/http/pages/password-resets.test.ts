@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { disableIdentity, findIdentity, findIdentityByLogin } from '../../domain/identities/identities.ts'
-import { listOutbox } from '../../mail/mail-folder.ts'
+import { listMailFolder } from '../../mail/mail-folder.ts'
 import { problemIn } from '../../testing/portal/answers.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
 import { Authenticator } from '../../testing/browser/authenticator.ts'
@@ -100,11 +100,11 @@ test('nobody learns who has an account: the answer and the work are the same for
   const answers = []
   const queued = []
   for (const email of [person.email, 'nobody@example.test', person.username, 'nobody']) {
-    const before = (await queuedMails(server.portal)).length
+    const before = (await queuedMails(server.services)).length
     const response = await new Browser(server.url).post('/forgot-password', { email })
     const { date: _date, 'x-request-id': _id, etag: _etag, ...headers } = Object.fromEntries(response.headers)
     answers.push({ status: response.status, headers, body: await response.text() })
-    queued.push((await queuedMails(server.portal)).slice(before).map((mail) => ({ ...mail, email: '' })))
+    queued.push((await queuedMails(server.services)).slice(before).map((mail) => ({ ...mail, email: '' })))
   }
   for (const answer of answers) assert.deepEqual(answer, answers[0])
   assert.match(answers[0]?.body ?? '', /If an account has this name or address, a mail is on its way/)
@@ -117,7 +117,7 @@ test('nobody learns who has an account: the answer and the work are the same for
 
 test('one person gets so many mails in an hour, whoever asks for them, and the answer stays the same', async () => {
   const { email, username } = await somebody()
-  const before = (await queuedMails(server.portal)).length
+  const before = (await queuedMails(server.services)).length
   const bodies = new Set<string>()
   for (let asking = 0; asking < 10; asking++) {
     const response = await stranger.post(
@@ -129,7 +129,7 @@ test('one person gets so many mails in an hour, whoever asks for them, and the a
     bodies.add(await response.text())
   }
   assert.equal(bodies.size, 1)
-  assert.equal((await queuedMails(server.portal)).length, before + 3)
+  assert.equal((await queuedMails(server.services)).length, before + 3)
 })
 
 for (const [what, email, status] of [
@@ -143,12 +143,12 @@ for (const [what, email, status] of [
   test(`${what} is no address to send a link to, and no mail leaves`, async () => {
     await somebody()
     await forgotten(`forgetful${count}@example.test`)
-    const before = (await queuedMails(server.portal)).length
+    const before = (await queuedMails(server.services)).length
     const page = await readPage(await stranger.post('/forgot-password', { email }, fromAnywhere()))
     assert.equal(page.status, status)
     if (status === 422) assert.deepEqual(page.problems, ['Enter an address like name@example.com.'])
     assert.equal(page.html.includes('<script>'), false)
-    assert.equal((await queuedMails(server.portal)).length, before)
+    assert.equal((await queuedMails(server.services)).length, before)
   })
 }
 
@@ -175,7 +175,7 @@ test('a link comes for the user name, too, but not to an address that another ac
   await stranger.post('/forgot-password', { email: username }, fromAnywhere())
   // Mails are delivered in their order, so the one before this one would be there.
   await forgotten((await somebody()).email)
-  const letters = await listOutbox(server.outbox, Infinity)
+  const letters = await listMailFolder(server.outbox, Infinity)
   assert.equal(
     letters.some(({ text }) => text.includes(username) && text.includes('/reset-password/')),
     false,
@@ -197,9 +197,9 @@ test('a reset ends every browser, every app, every other link and every known de
   const elsewhere = new Browser(server.url)
   await elsewhere.signIn(person)
   const plain = await notes.connect(elsewhere)
-  const offline = await connect(server.portal, person.id, 'notes', { scope: 'openid offline_access' })
+  const offline = await connect(server.services, person.id, 'notes', { scope: 'openid offline_access' })
   const holder = { identityId: person.id, email: person.email }
-  const change = await linkFor(server.portal, 'change-address', { ...holder, email: 'evil@example.test' })
+  const change = await linkFor(server.services, 'change-address', { ...holder, email: 'evil@example.test' })
   const link = await forgotten(person.email)
   assert.equal((await stranger.post(link, twice(NEW))).status, 303)
 
@@ -209,13 +209,13 @@ test('a reset ends every browser, every app, every other link and every known de
     assert.deepEqual([status, error, reason], [400, 'invalid_grant', 'revoked'])
   }
   assert.equal((await stranger.post(change, {})).status, 404)
-  const { rows } = await server.portal.storage.pool.query(
+  const { rows } = await server.services.storage.pool.query(
     `SELECT (SELECT count(*)::int FROM devices WHERE identity_id = $1) AS devices,
        (SELECT count(*)::int FROM mail_links WHERE identity_id = $1) AS links`,
     [person.id],
   )
   assert.deepEqual(rows, [{ devices: 0, links: 0 }])
-  const mail = await lastMail(server.portal, 'password-changed')
+  const mail = await lastMail(server.services, 'password-changed')
   assert.equal(mail.identityId, person.id)
 
   await stranger.signIn({ ...person, password: NEW })
@@ -228,12 +228,12 @@ test('a reset ends every browser, every app, every other link and every known de
 test('looking at the link changes nothing, however often', async () => {
   const person = await somebody()
   const link = await forgotten(person.email)
-  const before = await dump(server.portal.storage.pool)
+  const before = await dump(server.services.storage.pool)
   for (let look = 0; look < 3; look++) {
     assert.equal((await stranger.get(link)).status, 200)
     assert.equal((await fetch(`${server.url}${link}`, { method: 'HEAD' })).status, 200)
   }
-  assert.deepEqual(await dump(server.portal.storage.pool), before)
+  assert.deepEqual(await dump(server.services.storage.pool), before)
   assert.equal((await stranger.post(link, twice(NEW))).status, 303)
 })
 
@@ -256,8 +256,8 @@ test('a link that is used, not the newest, too old, cut off, foreign or made up 
   const old = await forgotten(person.email)
   clock.advance(61 * 60)
   const holder = { identityId: person.id, email: person.email }
-  const verify = (await linkFor(server.portal, 'verify-address', holder)).replace('verify-email', 'reset-password')
-  const gone = await linkFor(server.portal, 'reset-password', { ...holder, email: 'before@example.test' })
+  const verify = (await linkFor(server.services, 'verify-address', holder)).replace('verify-email', 'reset-password')
+  const gone = await linkFor(server.services, 'reset-password', { ...holder, email: 'before@example.test' })
   const bad = [first, used, old, verify, gone, old.slice(0, -1), `${old}A`, '/reset-password/x', '/reset-password/%00']
   for (const link of bad) {
     for (const answer of [await stranger.get(link), await stranger.post(link, twice('yet another long password'))]) {
@@ -291,10 +291,10 @@ test('a password that will not do is refused in words, and the link still works'
 test('a disabled person may choose a new password, and stays disabled', async () => {
   const person = await somebody()
   const link = await forgotten(person.email)
-  await disableIdentity(server.portal, person.id)
+  await disableIdentity(server.services, person.id)
   assert.equal((await stranger.post(link, twice(NEW))).status, 303)
   assert.equal(await signsIn(person.username, NEW), false)
-  assert.notEqual((await findIdentity(server.portal.storage, person.id))?.disabledAt, null)
+  assert.notEqual((await findIdentity(server.services.storage, person.id))?.disabledAt, null)
 })
 
 test('whoever registered the address of somebody else is out once they reset the password', async () => {
@@ -308,7 +308,7 @@ test('whoever registered the address of somebody else is out once they reset the
   assert.equal((await mallory.get('/dashboard')).status, 303)
   assert.equal((await notes.refresh(tokens.refresh_token)).status, 400)
   assert.deepEqual([await signsIn(email, ada.password), await signsIn(email, NEW)], [false, true])
-  const identity = await findIdentityByLogin(server.portal, email)
+  const identity = await findIdentityByLogin(server.services, email)
   assert.deepEqual([identity?.username, identity?.emailVerified], ['mallory', true])
 })
 
@@ -338,7 +338,7 @@ test('a link for an address that somebody else has proved since is dead', async 
   const registration = { username: `owner${count}`, email: claimed.email, ...twice(ada.password) }
   assert.equal((await new Browser(server.url).post('/register', registration)).status, 303)
   assert.equal((await stranger.post(await linkInLast(server, 'verify-address'), {})).status, 303)
-  const again = await linkFor(server.portal, 'reset-password', { identityId: claimed.id, email: claimed.email })
+  const again = await linkFor(server.services, 'reset-password', { identityId: claimed.id, email: claimed.email })
   for (const each of [link, again]) assert.equal((await stranger.post(each, twice(NEW))).status, 404)
   assert.equal(await signsIn(claimed.username, claimed.password), true)
 })
@@ -357,8 +357,8 @@ test('no token of a link reaches the log, not even when everything is logged', a
     const browser = new Browser(talkative.url)
     const holder = { identityId: id, email: ada.email }
     const links = [
-      await linkFor(talkative.portal, 'reset-password', holder),
-      await linkFor(talkative.portal, 'verify-address', holder),
+      await linkFor(talkative.services, 'reset-password', holder),
+      await linkFor(talkative.services, 'verify-address', holder),
     ]
     for (const link of [...links, ...links.map((each) => each.replace(/^\/[a-z-]+/, (name) => name.toUpperCase()))]) {
       await browser.get(link)

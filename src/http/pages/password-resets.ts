@@ -8,12 +8,12 @@ import {
 } from '../../domain/accounts/password-resets.ts'
 import { admitRecovery } from '../../domain/limits/login-throttling.ts'
 import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
-import { portalOf } from '../context.ts'
+import { servicesOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { passwordField, pastedField } from '../form-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyGuesses } from '../http-errors.ts'
+import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
@@ -27,16 +27,16 @@ export async function newForgottenPassword(req: Request, res: Response): Promise
 /** POST /forgot-password: the same answer and the same work, whoever has this address. */
 export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
   const login = pastedField(req.body, 'email')
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const problem = recoveryProblem(login)
   if (problem !== null) {
     res.status(422)
     return showForgotten(req, res, login, { email: problem })
   }
   const act = async () => {
-    const admission = await admitRecovery(portal, req.place.address)
-    if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
-    await askForPasswordReset(portal, login, req.place)
+    const admission = await admitRecovery(services, req.clientInfo.address)
+    if (admission.kind === 'wait') throw new TooManyAttempts(admission, services.clock())
+    await askForPasswordReset(services, login, req.clientInfo)
     logEvent(req, 'password_reset_asked')
     return render(req, res, 'password-resets/asked', { title: 'Look into your mail', narrow: true }, {})
   }
@@ -56,13 +56,13 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
     return showReset(req, res, { password_confirmation: 'The two passwords are not the same.' })
   }
   const act = async () => {
-    const outcome = await resetPassword(portalOf(req), token, password, req.place)
+    const outcome = await resetPassword(servicesOf(req), token, password, req.clientInfo)
     switch (outcome.kind) {
       case 'reset':
         logEvent(req, 'password_reset', { identityId: outcome.identityId })
         return redirectWith(req, res, 'password-reset', '/login')
       case 'throttled':
-        throw new TooManyGuesses(outcome, portalOf(req).clock())
+        throw new TooManyAttempts(outcome, servicesOf(req).clock())
       case 'refused':
         return showReset(req, res, { password: outcome.problem }, outcome.verdict)
       case 'dead':
@@ -95,13 +95,15 @@ async function showReset(
   verdict: PasswordVerdict | null = null,
   wait: WaitWords | null = null,
 ): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const { token } = req.params
-  const owner = await lookAtPasswordReset(portal, token)
+  const owner = await lookAtPasswordReset(services, token)
   if (owner === null) return showDeadLink(req, res)
   if (Object.keys(problems).length > 0) res.status(422)
   // Second factors of an address that nobody has proved do not outlive the reset, so they do not make up for a short one.
-  const minimumLength = owner.emailVerified ? await newPasswordLength(portal, owner.id) : portal.policy.passwordLength
+  const minimumLength = owner.emailVerified
+    ? await newPasswordLength(services, owner.id)
+    : services.policy.passwordLength
   await render(
     req,
     res,

@@ -21,7 +21,7 @@ after(() => server.close())
 async function staleBrowser(): Promise<Browser> {
   const browser = new Browser(server.url)
   await browser.signIn(ada)
-  clock.advance(server.portal.lifetimes.freshSignIn + 1)
+  clock.advance(server.services.lifetimes.freshSignIn + 1)
   return browser
 }
 
@@ -67,11 +67,11 @@ test('an empty password is asked for, and is no attempt to sign in', async () =>
   const page = await readPage(await browser.post('/reauthentication', { password: '', return_to: PAGE }))
   assert.deepEqual([page.status, page.problems], [422, ['Enter your password.']])
   assert.equal(page.forms.find(({ action }) => action === '/reauthentication')?.fields['return_to'], PAGE)
-  const { rows } = await server.portal.storage.pool.query(
+  const { rows } = await server.services.storage.pool.query(
     "SELECT count(*)::int FROM audit_events WHERE kind IN ('sign_in_refused', 'confirmation_refused')",
   )
   await browser.post('/reauthentication', { password: '', return_to: PAGE })
-  const after = await server.portal.storage.pool.query(
+  const after = await server.services.storage.pool.query(
     "SELECT count(*)::int FROM audit_events WHERE kind IN ('sign_in_refused', 'confirmation_refused')",
   )
   assert.deepEqual(after.rows, rows)

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { optionalField, passwordField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../page.ts'
@@ -9,16 +9,16 @@ import { enterWithPassword, passkeyQuestion } from './sessions.ts'
 
 /** GET /reauthentication */
 export async function newReauthentication(req: Request, res: Response): Promise<void> {
-  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   await show(req, res, null, returnTo)
 }
 
 /** POST /reauthentication: the same person signs in again, in the same browser. */
 export async function createReauthentication(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const signedIn = signedInOf(req)
   const password = passwordField(req.body, 'password')
-  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
 
   if (password === '') {
     res.status(422)
@@ -45,6 +45,6 @@ async function show(
     res,
     'reauthentications/new',
     { title: 'Confirm that it is you', narrow: true },
-    { username, problem, wait, returnTo, passkeyOptions: passkeyQuestion(portalOf(req)) },
+    { username, problem, wait, returnTo, passkeyOptions: passkeyQuestion(servicesOf(req)) },
   )
 }

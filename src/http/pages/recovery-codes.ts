@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import { listSecondFactors, renewRecoveryCodes } from '../../domain/sign-in/second-factors.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
@@ -9,7 +9,7 @@ import { appNameOf } from './sessions.ts'
 
 /** GET /settings/second-factors/recovery-codes/new */
 export async function newRecoveryCodes(req: Request, res: Response): Promise<void> {
-  const { factors, recoveryCodesLeft } = await listSecondFactors(portalOf(req), signedInOf(req).identityId)
+  const { factors, recoveryCodesLeft } = await listSecondFactors(servicesOf(req), signedInOf(req).identityId)
   if (factors.length === 0) return res.redirect(303, '/settings/second-factors')
   await render(req, res, 'recovery-codes/new', { title: 'New recovery codes', narrow: true }, { recoveryCodesLeft })
 }
@@ -17,7 +17,7 @@ export async function newRecoveryCodes(req: Request, res: Response): Promise<voi
 /** POST /settings/second-factors/recovery-codes */
 export async function createRecoveryCodes(req: Request, res: Response): Promise<void> {
   const signedIn = signedInOf(req)
-  const codes = await renewRecoveryCodes(portalOf(req), signedIn, req.place)
+  const codes = await renewRecoveryCodes(servicesOf(req), signedIn, req.clientInfo)
   if (isLapsed(codes)) return askToSignIn(req, res)
   if (codes === null) return res.redirect(303, '/settings/second-factors')
   logEvent(req, 'recovery_codes_made', { identityId: signedIn.identityId })
@@ -31,7 +31,7 @@ export async function showRecoveryCodes(
   codes: string[],
   returnTo: string | null,
 ): Promise<void> {
-  const { host } = new URL(portalOf(req).publicUrl)
+  const { host } = new URL(servicesOf(req).publicUrl)
   await render(
     req,
     res,

@@ -27,7 +27,7 @@ function register(change: Record<string, string> = {}, browser = new Browser(ser
 }
 
 async function count(table: string): Promise<number> {
-  const result = await server.portal.storage.pool.query<{ count: number }>(`SELECT count(*)::int FROM ${table}`)
+  const result = await server.services.storage.pool.query<{ count: number }>(`SELECT count(*)::int FROM ${table}`)
   return result.rows[0]?.count as number
 }
 
@@ -143,7 +143,7 @@ test('an address at a host that only looks like another is shown in letters that
   const browser = new Browser(server.url)
   assert.equal((await register({ username: 'punycode', email }, browser)).status, 303)
   assert.ok((await readPage(await browser.get('/settings'))).text.includes(email))
-  assert.equal((await findIdentityByLogin(server.portal, ada.email))?.username, 'ada')
+  assert.equal((await findIdentityByLogin(server.services, ada.email))?.username, 'ada')
 })
 
 test('an address is one and the same in Unicode and in Punycode, shown in letters, and mail reaches it', async () => {
@@ -176,7 +176,7 @@ for (const email of [
   test(`an account can have the address ${JSON.stringify(email)}`, async () => {
     const username = `holder${email.charCodeAt(1)}`
     assert.equal((await register({ username, email })).status, 303)
-    assert.equal((await findIdentityByLogin(server.portal, email))?.username, username)
+    assert.equal((await findIdentityByLogin(server.services, email))?.username, username)
   })
 }
 
@@ -186,7 +186,7 @@ test('registering the address of somebody else answers like registering any, and
     ['free', 'free@example.test'],
     ['copy', 'Ada@EXAMPLE.test'],
   ] as const) {
-    const before = (await queuedMails(server.portal)).length
+    const before = (await queuedMails(server.services)).length
     const browser = new Browser(server.url)
     const response = await register({ username, email }, browser)
     const { date: _date, 'x-request-id': _id, 'set-cookie': _own, ...headers } = Object.fromEntries(response.headers)
@@ -199,13 +199,13 @@ test('registering the address of somebody else answers like registering any, and
       cookies,
       body: await response.text(),
       texts: texts.map((text) => text.replaceAll(email, 'ADDRESS').replaceAll(username, 'NAME')),
-      mails: (await queuedMails(server.portal)).slice(before).map(({ kind }) => kind),
+      mails: (await queuedMails(server.services)).slice(before).map(({ kind }) => kind),
     })
   }
   assert.deepEqual(answers[0], answers[1])
   assert.deepEqual(answers[0]?.mails, ['verify-address'])
 
-  assert.equal((await findIdentityByLogin(server.portal, ada.email))?.username, 'ada')
+  assert.equal((await findIdentityByLogin(server.services, ada.email))?.username, 'ada')
   await new Browser(server.url).signIn({ ...ada, username: ada.email })
   await new Browser(server.url).signIn({ username: 'copy', password: 'seven wet umbrellas in a row' })
 })
@@ -220,7 +220,7 @@ test('of ten who register one address at once exactly one holds it, and all are 
     answers.map(({ status, headers }) => [status, headers.get('location')]),
     answers.map(() => [303, '/dashboard']),
   )
-  const { rows } = await server.portal.storage.pool.query(
+  const { rows } = await server.services.storage.pool.query(
     "SELECT count(email_key)::int AS holders, count(*)::int AS everybody FROM identities WHERE lower(email) = 'crowd@example.test'",
   )
   assert.deepEqual(rows, [{ holders: 1, everybody: 10 }])
@@ -343,7 +343,7 @@ test('registering gives nobody a role or a verified address, whatever else is se
     id: '00000000-0000-4000-8000-000000000000',
     disabledAt: '',
   })
-  const { rows } = await server.portal.storage.pool.query<Record<string, unknown>>(
+  const { rows } = await server.services.storage.pool.query<Record<string, unknown>>(
     "SELECT id, roles, email_verified FROM identities WHERE username_key = 'mallory'",
   )
   assert.deepEqual(rows[0]?.['roles'], [])

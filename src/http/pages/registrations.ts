@@ -3,12 +3,12 @@ import { admitRegistration } from '../../domain/limits/login-throttling.ts'
 import { proofByPassword } from '../../domain/sign-in/identity-sessions.ts'
 import { examineRegistration, register, type RegistrationProblems } from '../../domain/identities/identities.ts'
 import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
-import { portalOf } from '../context.ts'
+import { servicesOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyGuesses } from '../http-errors.ts'
+import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { cancelActionOf, isInteraction, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
@@ -16,7 +16,7 @@ import { appNameOf, enter, withReturnTo } from './sessions.ts'
 
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
-  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   // In an interaction, who is signed in may be asked for another account.
   if (req.signedIn && !isInteraction(returnTo)) return res.redirect(303, returnTo ?? '/dashboard')
   await showRegistration(req, res, { returnTo })
@@ -33,27 +33,27 @@ export async function showRegistration(
 
 /** POST /register */
 export async function createRegistration(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const registration = {
     username: textField(req.body, 'username'),
     email: pastedField(req.body, 'email'),
     password: passwordField(req.body, 'password'),
   }
   const isConfirmed = registration.password === passwordField(req.body, 'password_confirmation')
-  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
   const form = { values: registration, returnTo }
 
   const act = async () => {
     // Every form counts, whatever comes of it, before anything that costs.
-    const admission = await admitRegistration(portal, req.place.address)
-    if (admission.kind === 'wait') throw new TooManyGuesses(admission, portal.clock())
+    const admission = await admitRegistration(services, req.clientInfo.address)
+    if (admission.kind === 'wait') throw new TooManyAttempts(admission, services.clock())
     if (!isConfirmed) {
-      const { problems, verdict } = await examineRegistration(portal, registration, req.place)
+      const { problems, verdict } = await examineRegistration(services, registration, req.clientInfo)
       const password_confirmation = 'The two passwords are not the same.'
       res.status(422)
       return show(req, res, { ...form, problems: { ...problems, password_confirmation }, verdict })
     }
-    const outcome = await register(portal, registration, req.place)
+    const outcome = await register(services, registration, req.clientInfo)
     if (outcome.kind === 'refused') {
       res.status(422)
       return show(req, res, { ...form, ...outcome })
@@ -95,7 +95,7 @@ async function show(
       appName: await appNameOf(req, returnTo),
       loginHref: loginHref ?? withReturnTo('/login', returnTo),
       cancelAction: cancelActionOf(returnTo),
-      minimumLength: portalOf(req).policy.passwordLength,
+      minimumLength: servicesOf(req).policy.passwordLength,
     },
   )
 }

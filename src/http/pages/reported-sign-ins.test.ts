@@ -43,7 +43,7 @@ beforeEach(async () => {
 })
 
 async function newestSessionId(): Promise<string> {
-  const { rows } = await server.portal.storage.pool.query<{ id: string }>(
+  const { rows } = await server.services.storage.pool.query<{ id: string }>(
     'SELECT id FROM identity_sessions WHERE browser = $1 ORDER BY created_at DESC, id LIMIT 1',
     [CURL],
   )
@@ -52,7 +52,7 @@ async function newestSessionId(): Promise<string> {
 
 async function linkTo(identitySessionId: string): Promise<string> {
   const holder = { identityId: adaId, email: ada.email, identitySessionId }
-  return transaction(server.portal.storage.pool, (db) => makeMailLink(server.portal, db, 'disown-sign-in', holder))
+  return transaction(server.services.storage.pool, (db) => makeMailLink(server.services, db, 'disown-sign-in', holder))
 }
 
 async function isSignedIn(browser: Browser): Promise<boolean> {
@@ -60,16 +60,16 @@ async function isSignedIn(browser: Browser): Promise<boolean> {
 }
 
 test('a sign-in from a browser that was not known queues a mail about that sign-in', async () => {
-  const mails = await queuedMails(server.portal, 'unfamiliar-sign-in')
+  const mails = await queuedMails(server.services, 'unfamiliar-sign-in')
   const last = mails.at(-1)
   assert.equal(last?.identityId, adaId)
-  assert.deepEqual(last?.place, { browser: CURL, address: '127.0.0.1' })
+  assert.deepEqual(last?.clientInfo, { browser: CURL, address: '127.0.0.1' })
 })
 
 test('the mail and its page say the same about the button, and the text of the mail has the link', async () => {
   const url = `${server.url}/not-me/${token}`
   const page = await readPage(await new Browser(server.url).get(url))
-  const facts = { username: 'ada', when: 'now', place: { browser: 'Unknown browser', address: '127.0.0.1' }, url }
+  const facts = { username: 'ada', when: 'now', client: { browser: 'Unknown browser', address: '127.0.0.1' }, url }
   const { text, html } = await compose(unfamiliarSignIn(facts))
   for (const words of [page.text, text.replace(/\s+/g, ' '), html]) {
     assert.match(words, /signs out every browser and every app, yours too, and lets you choose a new password/)
@@ -104,14 +104,14 @@ test('one press ends every browser and every app, forgets browsers, and leads to
   assert.equal(response.status, 303)
   assert.equal(response.headers.get('referrer-policy'), 'no-referrer')
   const [, reset] = /^\/reset-password\/([\w-]{48})$/.exec(response.headers.get('location') ?? '') ?? []
-  assert.equal((await lookAtMailLink(server.portal, 'reset-password', reset ?? ''))?.identityId, adaId)
+  assert.equal((await lookAtMailLink(server.services, 'reset-password', reset ?? ''))?.identityId, adaId)
 
   for (const browser of [home, thief, phone]) assert.equal(await isSignedIn(browser), false)
   assert.ok(await isSignedIn(stranger))
   const refusal = (await (await notes.refresh(kept.refresh_token)).json()) as Record<string, unknown>
   assert.equal(refusal['reason'], 'revoked')
   assert.equal((await notes.introspect(kept.access_token))['active'], false)
-  const { rows } = await server.portal.storage.pool.query('SELECT 1 FROM devices WHERE identity_id = $1', [adaId])
+  const { rows } = await server.services.storage.pool.query('SELECT 1 FROM devices WHERE identity_id = $1', [adaId])
   assert.equal(rows.length, 0)
 
   await home.signIn(ada)
@@ -121,12 +121,12 @@ test('one press ends every browser and every app, forgets browsers, and leads to
 })
 
 test('what the thief had asked for by mail is worth nothing either', async () => {
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   const holder = { identityId: adaId, email: 'thief@example.test' }
-  const change = await transaction(pool, (db) => makeMailLink(server.portal, db, 'change-address', holder))
+  const change = await transaction(pool, (db) => makeMailLink(server.services, db, 'change-address', holder))
   const older = await linkTo(await newestSessionId())
   await new Browser(server.url).post(`/not-me/${token}`, {})
-  assert.equal(await lookAtMailLink(server.portal, 'change-address', change), null)
+  assert.equal(await lookAtMailLink(server.services, 'change-address', change), null)
   assert.equal((await new Browser(server.url).post(`/not-me/${older}`, {})).status, 404)
 })
 
@@ -139,8 +139,8 @@ test('of ten who press at once one has pressed', async () => {
 })
 
 test('a link that is used, expired, cut off, changed or for something else is one page, and changes nothing', async () => {
-  const reset = await transaction(server.portal.storage.pool, (db) =>
-    makeMailLink(server.portal, db, 'reset-password', { identityId: adaId, email: ada.email }),
+  const reset = await transaction(server.services.storage.pool, (db) =>
+    makeMailLink(server.services, db, 'reset-password', { identityId: adaId, email: ada.email }),
   )
   const changed = `${token.slice(0, -2)}${token.endsWith('AA') ? 'BB' : 'AA'}`
   const worthless = [

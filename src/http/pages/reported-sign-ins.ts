@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/user-agents.ts'
-import { disownSignIn, findSignInToDisown } from '../../domain/accounts/reported-sign-ins.ts'
-import { addressInWords } from '../../domain/geoip.ts'
-import { portalOf } from '../context.ts'
+import { reportSignIn, findReportableSignIn } from '../../domain/accounts/reported-sign-ins.ts'
+import { ipInWords } from '../../domain/geoip.ts'
+import { servicesOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
@@ -10,28 +10,28 @@ import { timeInWords } from '../../domain/time-words.ts'
 type LinkRequest = Request<{ token: string }>
 
 /** GET /not-me/:token: only shows; whatever follows links in mails changes nothing. */
-export async function newDisownedSignIn(req: LinkRequest, res: Response): Promise<void> {
-  const portal = portalOf(req)
+export async function newReportedSignIn(req: LinkRequest, res: Response): Promise<void> {
+  const services = servicesOf(req)
   const { token } = req.params
-  const signIn = await findSignInToDisown(portal, token)
+  const signIn = await findReportableSignIn(services, token)
   if (signIn === null) return showLost(req, res)
   await render(
     req,
     res,
-    'disowned-sign-ins/new',
+    'reported-sign-ins/new',
     { title: 'Was this you?', narrow: true },
     {
       action: `/not-me/${token}`,
       browser: browserInWords(signIn.browser),
-      address: addressInWords(portal, signIn.address),
-      time: timeInWords(signIn.createdAt, portal.clock()),
+      address: ipInWords(services, signIn.address),
+      time: timeInWords(signIn.createdAt, services.clock()),
     },
   )
 }
 
 /** POST /not-me/:token: somebody knows the password, so what comes next is a new one. */
-export async function createDisownedSignIn(req: LinkRequest, res: Response): Promise<void> {
-  const token = await disownSignIn(portalOf(req), req.params.token, req.place)
+export async function createReportedSignIn(req: LinkRequest, res: Response): Promise<void> {
+  const token = await reportSignIn(servicesOf(req), req.params.token, req.clientInfo)
   if (token === null) return showLost(req, res)
   logEvent(req, 'sign_in_disowned')
   res.redirect(303, `/reset-password/${token}`)
@@ -43,7 +43,7 @@ async function showLost(req: LinkRequest, res: Response): Promise<void> {
   await render(
     req,
     res,
-    'disowned-sign-ins/lost',
+    'reported-sign-ins/lost',
     { title: 'This link is over', narrow: true },
     { reference: req.requestId },
   )

@@ -79,7 +79,7 @@ test('whoever adds a factor is signed in with two from then on, under a new sess
   await addTotp(browser, clock())
   assert.equal((await browser.get('/dashboard')).status, 200)
   assert.equal((await before.get('/dashboard')).status, 303)
-  const { rows } = await server.portal.storage.pool.query<{ amr: string[] }>(
+  const { rows } = await server.services.storage.pool.query<{ amr: string[] }>(
     `SELECT s.amr FROM identity_sessions s JOIN identities i ON i.id = s.identity_id WHERE i.username = $1 AND s.ended_at IS NULL`,
     [person.username],
   )
@@ -142,7 +142,7 @@ test('removing one of two says that the other stays', async () => {
 
 test('a password that is too short to stand alone keeps the last factor, and the page says what to do', async () => {
   await addTotp(browser, clock())
-  await server.portal.storage.pool.query('UPDATE identities SET password_stands_alone = false WHERE username = $1', [
+  await server.services.storage.pool.query('UPDATE identities SET password_stands_alone = false WHERE username = $1', [
     person.username,
   ])
   const [href = ''] = await hrefs()

@@ -14,11 +14,11 @@ import {
   type SecondFactor,
 } from '../../domain/sign-in/second-factors.ts'
 import { timeInWords } from '../../domain/time-words.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
-import { redirectWith, takeNotice } from '../flash-messages.ts'
+import { redirectWith, takeFlashWords } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
@@ -30,22 +30,22 @@ const PAGE = '/settings/second-factors'
 
 /** GET /settings/second-factors */
 export async function listFactors(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
-  const now = portal.clock()
+  const services = servicesOf(req)
+  const now = services.clock()
   const returnTo = returnToIn(req)
-  const { factors, recoveryCodesLeft } = await listSecondFactors(portal, signedInOf(req).identityId)
+  const { factors, recoveryCodesLeft } = await listSecondFactors(services, signedInOf(req).identityId)
   await render(
     req,
     res,
     'second-factors/index',
-    { title: 'Second factors', nav: 'settings', notice: takeNotice(req, res) },
+    { title: 'Second factors', nav: 'settings', notice: takeFlashWords(req, res) },
     {
       factors: factors.map((factor) => shapeFactor(factor, now)),
       recoveryCodesLeft,
       returnTo,
       appName: await appNameOf(req, returnTo),
       newAppHref: withReturnTo(`${PAGE}/totp/new`, returnTo),
-      newPasskeyHref: offersPasskeys(portal) ? withReturnTo(`${PAGE}/passkey/new`, returnTo) : null,
+      newPasskeyHref: offersPasskeys(services) ? withReturnTo(`${PAGE}/passkey/new`, returnTo) : null,
     },
   )
 }
@@ -66,7 +66,7 @@ export async function updateFactor(req: FactorRequest, res: Response): Promise<v
     res.status(422)
     return showFactor(req, res, { ...factor, name }, problem)
   }
-  const outcome = await renameSecondFactor(portalOf(req), signedInOf(req), factor.kind, factor.id, name)
+  const outcome = await renameSecondFactor(servicesOf(req), signedInOf(req), factor.kind, factor.id, name)
   if (isLapsed(outcome)) return askToSignIn(req, res)
   redirectWith(req, res, 'second-factor-renamed', PAGE)
 }
@@ -76,7 +76,7 @@ export async function destroyFactor(req: FactorRequest, res: Response): Promise<
   const factor = await factorOf(req)
   const signedIn = signedInOf(req)
   const { identityId } = signedIn
-  const outcome = await removeSecondFactor(portalOf(req), signedIn, factor.kind, factor.id, req.place)
+  const outcome = await removeSecondFactor(servicesOf(req), signedIn, factor.kind, factor.id, req.clientInfo)
   switch (outcome.kind) {
     case 'lapsed':
       return askToSignIn(req, res)
@@ -117,7 +117,7 @@ export async function leadOnFromAdding(
 /** Where somebody goes who was sent here to set a second factor up. */
 export function returnToIn(req: Request): string | null {
   const value = req.method === 'GET' ? req.query['return_to'] : optionalField(req.body, 'return_to', LONGEST_RETURN_TO)
-  return safeReturnTo(value, portalOf(req).publicUrl)
+  return safeReturnTo(value, servicesOf(req).publicUrl)
 }
 
 /** Why a factor that was proved was not added. */
@@ -130,7 +130,7 @@ async function factorOf(req: FactorRequest): Promise<SecondFactor & { isLast: bo
   const { kind, id } = req.params
   const isKind = FACTOR_KINDS.some((each) => each === kind)
   if (!isKind || !isUuid(id)) throw notFound()
-  const { factors } = await listSecondFactors(portalOf(req), signedInOf(req).identityId)
+  const { factors } = await listSecondFactors(servicesOf(req), signedInOf(req).identityId)
   const factor = factors.find((each) => each.kind === kind && each.id === id)
   if (factor === undefined) throw notFound()
   return { ...factor, isLast: factors.length === 1 }
@@ -142,18 +142,18 @@ async function showFactor(
   factor: SecondFactor & { isLast: boolean },
   problem: string | null,
 ): Promise<void> {
-  const portal = portalOf(req)
-  const identity = await findIdentity(portal.storage, signedInOf(req).identityId)
+  const services = servicesOf(req)
+  const identity = await findIdentity(services.storage, signedInOf(req).identityId)
   await render(
     req,
     res,
     'second-factors/edit',
     { title: factor.name, narrow: true },
     {
-      ...shapeFactor(factor, portal.clock()),
+      ...shapeFactor(factor, services.clock()),
       isLast: factor.isLast,
       passwordStandsAlone: identity?.passwordStandsAlone ?? false,
-      passwordLength: portal.policy.passwordLength,
+      passwordLength: services.policy.passwordLength,
       problem,
     },
   )

@@ -248,7 +248,7 @@ test('a passkey also confirms that it is the same person, before what protects t
 test('the passkey of somebody who was disabled opens nothing', async () => {
   const device = new Authenticator(server.url)
   await addPasskey(home, device)
-  await server.portal.storage.pool.query('UPDATE identities SET disabled_at = now() WHERE username = $1', [
+  await server.services.storage.pool.query('UPDATE identities SET disabled_at = now() WHERE username = $1', [
     person.username,
   ])
   const browser = new Browser(server.url)
@@ -258,7 +258,7 @@ test('the passkey of somebody who was disabled opens nothing', async () => {
 
 test('strangers leave nothing behind by looking at the sign-in page, nor by answering it with nonsense', async () => {
   const count = async () => {
-    const { rows } = await server.portal.storage.pool.query<{ n: number }>(
+    const { rows } = await server.services.storage.pool.query<{ n: number }>(
       'SELECT (SELECT count(*) FROM handshakes)::int + (SELECT count(*) FROM browser_sessions)::int AS n',
     )
     return rows[0]?.n
@@ -273,7 +273,7 @@ test('strangers leave nothing behind by looking at the sign-in page, nor by answ
 })
 
 async function countRows(table: string, kind: string): Promise<number> {
-  const { rows } = await server.portal.storage.pool.query<{ n: number }>(
+  const { rows } = await server.services.storage.pool.query<{ n: number }>(
     `SELECT count(*)::int AS n FROM ${table} WHERE kind = $1`,
     [kind],
   )

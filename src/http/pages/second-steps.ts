@@ -5,13 +5,13 @@ import type { Proof } from '../../domain/sign-in/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../../domain/sign-in/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../../domain/sign-in/second-factors.ts'
 import { isRecoveryCode } from '../../domain/sign-in/typed-codes.ts'
-import { portalOf } from '../context.ts'
-import { logEvent, logSuspension } from '../event-log.ts'
+import { servicesOf } from '../context.ts'
+import { logEvent, logIpBlock } from '../event-log.ts'
 import { optionalField, pastedField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyGuesses } from '../http-errors.ts'
+import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
@@ -19,7 +19,7 @@ import { appNameOf, enter, withReturnTo } from './sessions.ts'
 
 /** GET /login/second-factor */
 export async function newSecondStep(req: Request, res: Response): Promise<void> {
-  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
   const { identityId } = pending.proof
@@ -28,7 +28,7 @@ export async function newSecondStep(req: Request, res: Response): Promise<void> 
 
 /** POST /login/second-factor: with the password, which came before, it makes a sign-in. */
 export async function createSecondStep(req: Request, res: Response): Promise<void> {
-  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portalOf(req).publicUrl)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), servicesOf(req).publicUrl)
   const pending = pendingSignInOf(req)
   if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
   const { proof } = pending
@@ -55,15 +55,15 @@ export async function takeSecondStep(
   destination: string,
 ): Promise<string | null> {
   const { identityId } = first
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const attempt = {
     identityId,
     answer: answerIn(req),
-    place: req.place,
+    clientInfo: req.clientInfo,
     deviceHash: deviceOf(req),
     isSignedIn: first.identitySessionId !== undefined,
   }
-  const outcome = await proveSecondStep(portal, attempt)
+  const outcome = await proveSecondStep(services, attempt)
   switch (outcome.kind) {
     case 'proved': {
       const next = await enter(req, res, { ...first, amr: withSecondProof(first.amr, outcome.proof) }, destination)
@@ -71,9 +71,9 @@ export async function takeSecondStep(
       break
     }
     case 'throttled':
-      throw new TooManyGuesses(outcome, portal.clock())
+      throw new TooManyAttempts(outcome, services.clock())
     case 'refused':
-      logSuspension(req, outcome.suspension)
+      logIpBlock(req, outcome.suspension)
   }
   logEvent(req, 'second_factor_refused', { identityId })
   res.status(401)
@@ -98,12 +98,12 @@ export interface SecondStepPage {
 
 /** The one form for a second step, wherever it is needed. */
 export async function showSecondStep(req: Request, res: Response, page: SecondStepPage): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const { identityId, returnTo } = page
   const [identity, { factors }, options] = await Promise.all([
-    findIdentity(portal.storage, identityId),
-    listSecondFactors(portal, identityId),
-    passkeySecondStepOptions(portal, identityId),
+    findIdentity(services.storage, identityId),
+    listSecondFactors(services, identityId),
+    passkeySecondStepOptions(services, identityId),
   ])
   await render(
     req,

@@ -22,7 +22,7 @@ let backup: Client
 before(async () => {
   server = await startTestServer()
   for (const person of [ada, grace, zoe]) await server.addIdentity(person)
-  await disableIdentity(server.portal, await server.addIdentity(eve))
+  await disableIdentity(server.services, await server.addIdentity(eve))
   const callback = 'https://notes.example.test/callback'
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), callback)
   const offline = { ...notesApp, name: 'Backup', familyLifetime: 'offline' }
@@ -81,7 +81,7 @@ for (const [what, fields, problems] of [
 ] as const) {
   test(`${what} says what is missing, keeps the app, and is no guess`, async () => {
     const refusals = async () =>
-      (await server.portal.storage.pool.query("SELECT 1 FROM audit_events WHERE kind = 'sign_in_refused'")).rowCount
+      (await server.services.storage.pool.query("SELECT 1 FROM audit_events WHERE kind = 'sign_in_refused'")).rowCount
     const before = await refusals()
     const returnTo = '/oauth/authorize?client_id=notes'
     const response = await new Browser(server.url).post('/login', { ...fields, return_to: returnTo })
@@ -141,7 +141,7 @@ test('a weaker hash is replaced when its owner signs in, and only then', async (
     timeCost: 1,
     parallelism: 1,
   })
-  const { pool } = server.portal.storage
+  const { pool } = server.services.storage
   await pool.query("UPDATE identities SET password_hash = $1 WHERE username_key = 'grace'", [weak])
   const stored = async () =>
     (await pool.query<{ hash: string }>("SELECT password_hash AS hash FROM identities WHERE username_key = 'grace'"))

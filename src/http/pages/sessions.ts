@@ -4,35 +4,35 @@ import { findErasure } from '../../domain/accounts/deletions.ts'
 import type { EndChoice } from '../../domain/endings/endings.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../../domain/sign-in/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions } from '../../domain/sign-in/passkeys.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { signIn, signInByPasskey } from '../../domain/sign-in/sign-in.ts'
-import { portalOf } from '../context.ts'
+import { servicesOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
-import { logEvent, logSuspension } from '../event-log.ts'
+import { logEvent, logIpBlock } from '../event-log.ts'
 import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
 import { deviceOf, deviceToKeep, keepDevice } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession, startPendingSignIn, startSession } from '../middleware/session.ts'
 import { redirectWith, takeFlash } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyGuesses } from '../http-errors.ts'
+import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
 /** GET /login */
 export async function newSession(req: Request, res: Response): Promise<void> {
-  const returnTo = safeReturnTo(req.query['return_to'], portalOf(req).publicUrl)
+  const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   if (req.signedIn) return res.redirect(303, returnTo ?? '/dashboard')
   await showSignIn(req, res, { login: '', returnTo })
 }
 
 /** POST /login */
 export async function createSession(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const login = pastedField(req.body, 'login')
   const password = passwordField(req.body, 'password')
-  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
 
   const problems = {
     ...(login.trim() === '' && { login: 'Enter your user name or e-mail.' }),
@@ -63,10 +63,10 @@ export async function enterWithPassword(
   returnTo: string | null,
   base?: string,
 ): Promise<string | null> {
-  const outcome = await signIn(portalOf(req), {
+  const outcome = await signIn(servicesOf(req), {
     login,
     password,
-    place: req.place,
+    clientInfo: req.clientInfo,
     deviceHash: deviceOf(req),
     ...(base && { confirms: 'identity' }),
   })
@@ -85,9 +85,9 @@ export async function enterWithPassword(
       await startPendingSignIn(req, outcome.proof)
       return withReturnTo('/login/second-factor', returnTo)
     case 'throttled':
-      throw new TooManyGuesses(outcome, portalOf(req).clock())
+      throw new TooManyAttempts(outcome, servicesOf(req).clock())
     case 'wrong-credentials':
-      logSuspension(req, outcome.suspension)
+      logIpBlock(req, outcome.suspension)
   }
   logEvent(req, 'sign_in_refused')
   res.status(401)
@@ -96,9 +96,9 @@ export async function enterWithPassword(
 
 /** POST /login/passkey: a passkey as the only step. */
 export async function createPasskeySession(req: Request, res: Response): Promise<void> {
-  const portal = portalOf(req)
+  const services = servicesOf(req)
   const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
-  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), portal.publicUrl)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
 
   const act = async () => {
     const next = await enterWithPasskey(req, res, credential, returnTo ?? '/dashboard')
@@ -116,8 +116,8 @@ async function enterWithPasskey(
   credential: string,
   destination: string,
 ): Promise<string | null> {
-  const portal = portalOf(req)
-  const outcome = await signInByPasskey(portal, { credential, place: req.place, deviceHash: deviceOf(req) })
+  const services = servicesOf(req)
+  const outcome = await signInByPasskey(services, { credential, clientInfo: req.clientInfo, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
     case 'signed-in': {
       const next = await enter(req, res, outcome.proof, destination)
@@ -125,9 +125,9 @@ async function enterWithPasskey(
       break
     }
     case 'throttled':
-      throw new TooManyGuesses(outcome, portal.clock())
+      throw new TooManyAttempts(outcome, services.clock())
     case 'wrong-credentials':
-      logSuspension(req, outcome.suspension)
+      logIpBlock(req, outcome.suspension)
   }
   logEvent(req, 'sign_in_refused')
   res.status(401)
@@ -142,7 +142,7 @@ async function enterWithPasskey(
 export async function enter(req: Request, res: Response, proof: Proof, destination: string): Promise<string | null> {
   const { identityId } = proof
   const device = deviceToKeep(req)
-  const id = await openIdentitySession(portalOf(req), proof, req.place, req.signedIn ?? null, device.hash)
+  const id = await openIdentitySession(servicesOf(req), proof, req.clientInfo, req.signedIn ?? null, device.hash)
   if (id !== null) {
     keepDevice(req, res, device)
     await startSession(req, id)
@@ -153,7 +153,7 @@ export async function enter(req: Request, res: Response, proof: Proof, destinati
     req.signedIn = null
     return '/login'
   }
-  if ((await findErasure(portalOf(req), proof)) === null) return null
+  if ((await findErasure(servicesOf(req), proof)) === null) return null
   await startPendingSignIn(req, proof, 'restoration')
   return withReturnTo('/account-restoration', destination)
 }
@@ -186,14 +186,14 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       appName: await appNameOf(req, returnTo),
       registerHref: withReturnTo('/register', returnTo),
       cancelAction: cancelActionOf(returnTo),
-      passkeyOptions: passkeyQuestion(portalOf(req)),
+      passkeyOptions: passkeyQuestion(servicesOf(req)),
     },
   )
 }
 
 /** What a page asks the browser for when it offers a passkey as the only step; null where there can be none. */
-export function passkeyQuestion(portal: Portal): string | null {
-  return offersPasskeys(portal) ? JSON.stringify(passkeySignInOptions(portal)) : null
+export function passkeyQuestion(services: Services): string | null {
+  return offersPasskeys(services) ? JSON.stringify(passkeySignInOptions(services)) : null
 }
 
 /** GET /logout */
@@ -226,7 +226,7 @@ export async function signOut(
       cause === 'signed_out_everywhere'
         ? { sessions: { identityId }, families: 'all' }
         : { sessions: { identityId, id }, families: 'following' }
-    isDone = !isLapsed(await endWhileSignedIn(portalOf(req), req.signedIn, choice, cause, req.place))
+    isDone = !isLapsed(await endWhileSignedIn(servicesOf(req), req.signedIn, choice, cause, req.clientInfo))
   }
   await destroySession(req, res)
   if (isDone) logEvent(req, cause)
@@ -241,5 +241,5 @@ export function withReturnTo(path: string, returnTo: string | null): string {
 export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
   const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
   if (clientId === null || !/^[\x21-\x7e]{1,128}$/.test(clientId)) return null
-  return (await findApp(portalOf(req).storage, clientId))?.name ?? null
+  return (await findApp(servicesOf(req).storage, clientId))?.name ?? null
 }

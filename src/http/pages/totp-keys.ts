@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { addTotpKey, factorNameProblem } from '../../domain/sign-in/second-factors.ts'
 import { beginTotpEnrolment } from '../../domain/sign-in/totp.ts'
-import { portalOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf } from '../context.ts'
 import { pastedField, textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
@@ -24,7 +24,7 @@ export async function createTotpKey(req: Request, res: Response): Promise<void> 
 
   const nameProblem = factorNameProblem(name)
   if (nameProblem !== null) return refuse({ name: nameProblem })
-  const outcome = await addTotpKey(portalOf(req), signedInOf(req), name, code, req.place)
+  const outcome = await addTotpKey(servicesOf(req), signedInOf(req), name, code, req.clientInfo)
   switch (outcome.kind) {
     case 'wrong-code':
       return refuse({
@@ -53,7 +53,7 @@ async function show(
   res: Response,
   form: { name: string; problems: Problems; returnTo: string | null },
 ): Promise<void> {
-  const { key, uri } = await beginTotpEnrolment(portalOf(req), signedInOf(req))
+  const { key, uri } = await beginTotpEnrolment(servicesOf(req), signedInOf(req))
   // Few requests need it, and no start should.
   const { default: qrCode } = await import('qrcode')
   const svg = await qrCode.toString(uri, { type: 'svg', margin: 2 })

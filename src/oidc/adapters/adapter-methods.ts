@@ -1,4 +1,4 @@
 import type { Adapter } from 'oidc-provider'
 
 /** What an adapter here must answer; the library asks for no more of any model that we use. */
-export type Model = Pick<Adapter, 'find'> & Partial<Omit<Adapter, 'find'>>
+export type AdapterMethods = Pick<Adapter, 'find'> & Partial<Omit<Adapter, 'find'>>

@@ -1,16 +1,16 @@
 import type { Adapter, AdapterFactory } from 'oidc-provider'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { appAdapter } from './apps.ts'
 import { applicationTokenAdapter } from './application-tokens.ts'
 import { authorizationCodeAdapter } from './authorization-codes.ts'
 import { grantAdapter } from './grants.ts'
 import { interactionAdapter } from './interactions.ts'
-import type { Model } from './adapter-methods.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 import { pushedRequestAdapter } from './pushed-requests.ts'
 import { refreshTokenAdapter } from './refresh-tokens.ts'
 import { replayAdapter } from './replay-marks.ts'
 
-const MODELS: Record<string, (portal: Portal) => Model> = {
+const MODELS: Record<string, (services: Services) => AdapterMethods> = {
   Client: appAdapter,
   Grant: grantAdapter,
   RefreshToken: refreshTokenAdapter,
@@ -24,11 +24,11 @@ const MODELS: Record<string, (portal: Portal) => Model> = {
 }
 
 /** The only door between the protocol library and the stores: model name to one of the adapters beside this file. */
-export function createAdapter(portal: Portal): AdapterFactory {
+export function createAdapter(services: Services): AdapterFactory {
   return (name) => {
     const model = MODELS[name]
     if (model === undefined) throw new Error(`the portal keeps no ${name}`)
-    return { ...UNASKED, ...model(portal) }
+    return { ...UNASKED, ...model(services) }
   }
 }
 

@@ -1,8 +1,8 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
 import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
-import type { Model } from './adapter-methods.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 
 declare module 'oidc-provider' {
   interface Client {
@@ -12,11 +12,11 @@ declare module 'oidc-provider' {
 }
 
 /** Registered apps as the library's clients. A disabled app is unknown, except to its own refresh, which says why. */
-export function appAdapter(portal: Portal): Model {
+export function appAdapter(services: Services): AdapterMethods {
   return {
     async find(clientId) {
       if (!isClientId(clientId)) return undefined
-      const app = await findApp(portal.storage, clientId)
+      const app = await findApp(services.storage, clientId)
       if (app === null) return undefined
       if (app.disabledAt !== null && !isRefresh()) {
         if (Provider.ctx !== undefined) Provider.ctx.state['disabledApp'] = true

@@ -74,7 +74,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         assert.equal((await notes.refresh(tokens.refresh_token)).status, 400)
       }
     }
-    const { rows } = await server.portal.storage.pool.query(
+    const { rows } = await server.services.storage.pool.query(
       'SELECT count(*)::int AS n FROM families WHERE ended_at IS NULL',
     )
     assert.equal(rows[0].n, 0)

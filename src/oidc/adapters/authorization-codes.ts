@@ -1,7 +1,7 @@
 import Provider, { errors } from 'oidc-provider'
 import { CODE_KIND } from '../../domain/families/authorization-codes.ts'
-import type { Portal } from '../../domain/services.ts'
-import type { Model } from './adapter-methods.ts'
+import type { Services } from '../../domain/services.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 import { grantOf, pendingOf, rememberPending, type PendingFamily } from '../grants.ts'
 import { withdrawFamily } from '../withdrawn-families.ts'
 
@@ -12,8 +12,8 @@ export const CODE_LIFE = 60
  * A code carries the family it may become, so an authorization that nobody exchanges leaves nothing behind but one record
  * that expires with it.
  */
-export function authorizationCodeAdapter(portal: Portal): Model {
-  const { handshakes } = portal.storage
+export function authorizationCodeAdapter(services: Services): AdapterMethods {
+  const { protocolRecords: handshakes } = services.storage
 
   return {
     async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
@@ -40,7 +40,7 @@ export function authorizationCodeAdapter(portal: Portal): Model {
       // The library ends the family of a code it finds used; this caller found it unused and came second all the same.
       const { ctx } = Provider
       const familyId = pendingOf(ctx)?.grant.jti
-      if (familyId !== undefined) await withdrawFamily(portal, familyId, ctx?.req.place ?? null)
+      if (familyId !== undefined) await withdrawFamily(services, familyId, ctx?.req.clientInfo ?? null)
       throw new errors.InvalidGrant('authorization code already consumed')
     },
     async destroy(id) {

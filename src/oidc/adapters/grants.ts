@@ -1,19 +1,19 @@
 import Provider, { type AdapterPayload } from 'oidc-provider'
 import { type FamilyRow, findLivingFamily } from '../../domain/families/families.ts'
-import type { Portal } from '../../domain/services.ts'
-import type { Model } from './adapter-methods.ts'
+import type { Services } from '../../domain/services.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 import { pendingOf, presentedFamilyOf } from '../grants.ts'
 import { resourceOf } from '../resources.ts'
 import { epochSeconds } from '../../domain/time.ts'
 
 /** A family as the library's Grant: pending inside its code, then the row, for as long as it lives. */
-export function grantAdapter(portal: Portal): Model {
+export function grantAdapter(services: Services): AdapterMethods {
   return {
     async find(id) {
       const pending = pendingOf(Provider.ctx)
       if (pending?.grant.jti === id) return pending.grant
       const presented = presentedFamilyOf(Provider.ctx)
-      const family = presented?.id === id ? presented : await findLivingFamily(portal, id)
+      const family = presented?.id === id ? presented : await findLivingFamily(services, id)
       return family === null ? undefined : grantOfFamily(family)
     },
   }

@@ -1,29 +1,29 @@
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { type BegunInteraction, begin, openRefusal } from '../begun-interactions.ts'
-import { handshakeAdapter } from './protocol-records.ts'
-import type { Model } from './adapter-methods.ts'
+import { protocolRecordAdapter } from './protocol-records.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 
 const urls = new WeakMap<KoaContextWithOIDC, string>()
 
 /** The library saves an interaction as it begins one; what that means is decided here, and the answer is in the store later. */
-export function interactionAdapter(portal: Portal): Model {
-  const stored = handshakeAdapter(portal, 'Interaction')
+export function interactionAdapter(services: Services): AdapterMethods {
+  const stored = protocolRecordAdapter(services, 'Interaction')
   return {
     ...stored,
     async find(uid) {
       const { ctx } = Provider
       const sealed = ctx?.oidc.route === 'resume' ? new URLSearchParams(ctx.search).get('refusal') : null
-      const refusal = openRefusal(portal, uid, sealed)
+      const refusal = openRefusal(services, uid, sealed)
       if (refusal === null) return stored.find(uid)
-      const now = epochSeconds(portal.clock())
+      const now = epochSeconds(services.clock())
       return { ...refusal, kind: 'Interaction', jti: uid, uid, iat: now, exp: now + 60 }
     },
     async upsert(uid, { jti: _secret, session: _derived, ...payload }) {
       const { ctx } = Provider
       if (ctx === undefined) throw new Error('an interaction was begun outside of a request')
-      urls.set(ctx, await begin(portal, uid, payload as unknown as BegunInteraction, ctx.req.place.address))
+      urls.set(ctx, await begin(services, uid, payload as unknown as BegunInteraction, ctx.req.clientInfo.address))
     },
   }
 }

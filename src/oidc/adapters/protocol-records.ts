@@ -1,12 +1,15 @@
 import { errors } from 'oidc-provider'
-import type { Portal } from '../../domain/services.ts'
-import type { Model } from './adapter-methods.ts'
+import type { Services } from '../../domain/services.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 
 /**
  * Records the library makes and forgets. A payload holds the id itself, which is a secret and stays out of the store, and
  * an interaction's the session it began with, which is gone by the next request: the resume cookie binds it to its browser.
  */
-export function handshakeAdapter({ storage: { handshakes } }: Portal, kind: string): Model {
+export function protocolRecordAdapter(
+  { storage: { protocolRecords: handshakes } }: Services,
+  kind: string,
+): AdapterMethods {
   return {
     async upsert(id, { jti: _secret, session: _derived, ...payload }, expiresIn = 60) {
       await handshakes.put(kind, id, payload, expiresIn, payload.uid)

@@ -1,15 +1,15 @@
 import Provider, { errors } from 'oidc-provider'
 import { endFamilies } from '../../domain/endings/endings.ts'
 import { findFamilyOf, isLiving, openFamily } from '../../domain/families/families.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import type { PortalAccount } from '../account.ts'
-import type { Model } from './adapter-methods.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 import { pendingOf } from '../grants.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { isWithdrawn, withdrawFamily } from '../withdrawn-families.ts'
 
 /** The library's refresh tokens are families: the first token opens one, and ending the token ends it. */
-export function refreshTokenAdapter(portal: Portal): Model {
+export function refreshTokenAdapter(services: Services): AdapterMethods {
   return {
     async upsert(refreshToken, payload) {
       const { ctx } = Provider
@@ -21,7 +21,7 @@ export function refreshTokenAdapter(portal: Portal): Model {
       const id = payload.grantId as string
       const opened =
         pending.identitySessionId !== null &&
-        (await openFamily(portal, {
+        (await openFamily(services, {
           id,
           refreshToken,
           clientId: client.clientId,
@@ -32,7 +32,7 @@ export function refreshTokenAdapter(portal: Portal): Model {
           sid: payload.sid ?? null,
           acr: payload.acr ?? null,
           amr: payload.amr ?? [],
-          authTime: payload.authTime ?? epochSeconds(portal.clock()),
+          authTime: payload.authTime ?? epochSeconds(services.clock()),
           jkt: payload.jkt ?? null,
           claimsVersion: (ctx?.oidc.account as PortalAccount | undefined)?.identity.claimsVersion ?? 0,
           openedSilently: pending.openedSilently === true,
@@ -42,11 +42,12 @@ export function refreshTokenAdapter(portal: Portal): Model {
 
       // Somebody may have shown the same code again after ours was taken and before the family stood. Of all who race one is
       // answered, always; what it is given is over before anybody can use it a second time.
-      if (await isWithdrawn(portal, id)) await endFamilies(portal, { id }, 'code_reuse', ctx?.req.place ?? null)
+      if (await isWithdrawn(services, id))
+        await endFamilies(services, { id }, 'code_reuse', ctx?.req.clientInfo ?? null)
     },
     async find(refreshToken) {
-      const found = await findFamilyOf(portal, refreshToken)
-      if (found === null || !isLiving(found.family, portal.clock())) return undefined
+      const found = await findFamilyOf(services, refreshToken)
+      if (found === null || !isLiving(found.family, services.clock())) return undefined
       const { family, standing } = found
       const isAnswered = standing === 'current' || standing === 'excused'
       // An app that signs somebody out with a token it has replaced means what it says; nobody else can hold one.
@@ -66,10 +67,10 @@ export function refreshTokenAdapter(portal: Portal): Model {
     },
     async revokeByGrantId(familyId) {
       const { ctx } = Provider
-      const place = ctx?.req.place ?? null
+      const clientInfo = ctx?.req.clientInfo ?? null
       // At the token endpoint the library revokes for one reason: a code that was used before.
-      if (ctx?.oidc.route === 'token') await withdrawFamily(portal, familyId, place)
-      else await endFamilies(portal, { id: familyId }, 'revoked_by_app', place)
+      if (ctx?.oidc.route === 'token') await withdrawFamily(services, familyId, clientInfo)
+      else await endFamilies(services, { id: familyId }, 'revoked_by_app', clientInfo)
     },
   }
 }

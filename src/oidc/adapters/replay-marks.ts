@@ -1,9 +1,9 @@
 import { errors } from 'oidc-provider'
-import type { Portal } from '../../domain/services.ts'
-import type { Model } from './adapter-methods.ts'
+import type { Services } from '../../domain/services.ts'
+import type { AdapterMethods } from './adapter-methods.ts'
 
 /** Marks of proofs that were used (RFC 9449 §11.1). The library finds, then saves; saving once is the whole test. */
-export function replayAdapter({ storage: { handshakes } }: Portal): Model {
+export function replayAdapter({ storage: { protocolRecords: handshakes } }: Services): AdapterMethods {
   return {
     async find() {
       return undefined

@@ -50,7 +50,7 @@ interface Case {
   after?: () => Promise<unknown>
 }
 
-const appOf = async (id: string) => (await findApp(server.portal.storage, id)) as AppRow
+const appOf = async (id: string) => (await findApp(server.services.storage, id)) as AppRow
 
 const CASES: Case[] = [
   { what: 'everything as it is taught', status: 303 },
@@ -91,8 +91,8 @@ const CASES: Case[] = [
   {
     what: 'a disabled app',
     status: 400,
-    before: async () => disableApp(server.portal, await appOf('notes')),
-    after: async () => enableApp(server.portal, await appOf('notes')),
+    before: async () => disableApp(server.services, await appOf('notes')),
+    after: async () => enableApp(server.services, await appOf('notes')),
   },
   { what: 'nobody signed in', status: 303, before: () => browser.post('/logout', {}) },
 ]
@@ -129,7 +129,7 @@ async function ask({ change, client = () => notes, more = '', before, after }: C
 
 async function recordOf(code: string): Promise<unknown> {
   const id = `AuthorizationCode:${createHash('sha256').update(code).digest('base64url')}`
-  const { rows } = await server.portal.storage.pool.query('SELECT payload FROM handshakes WHERE id = $1', [id])
+  const { rows } = await server.services.storage.pool.query('SELECT payload FROM handshakes WHERE id = $1', [id])
   const { iat: _i, exp: _e, grantId, sessionUid: _made, authTime: _then, ...record } = JSON.parse(rows[0].payload)
   const { identitySessionId, grant, ...pending } = record.pending
   assert.equal(grant.jti, grantId)

@@ -5,7 +5,7 @@ import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../../domain/ap
 import { acrOf } from '../../domain/sign-in/authentication-context.ts'
 import { CODE_KIND, mintCode } from '../../domain/families/authorization-codes.ts'
 import type { SignedInRow } from '../../domain/sign-in/identity-sessions.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { CODE_LIFE } from '../adapters/authorization-codes.ts'
 import { isTooLong } from '../begun-interactions.ts'
@@ -20,20 +20,24 @@ import { resourceOf } from '../resources.ts'
  * @returns false when the request is left to the library
  */
 export async function answerPlainAuthorization(
-  portal: Portal,
+  services: Services,
   req: IncomingMessage,
   res: ServerResponse,
   findSignedIn: (req: IncomingMessage) => Promise<SignedInRow | null>,
 ): Promise<boolean> {
   const request = readRequest(req)
   if (request === null) return false
-  const [signedIn, app] = await Promise.all([findSignedIn(req), findApp(portal.storage, request.client_id)])
-  if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(portal, signedIn)) return false
+  const [signedIn, app] = await Promise.all([findSignedIn(req), findApp(services.storage, request.client_id)])
+  if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(services, signedIn)) return false
 
   const familyId = randomUUID()
-  const code = mintCode(familyId, portal.clock())
-  await portal.storage.handshakes.put(CODE_KIND, code, recordOf(app, signedIn, request, familyId), CODE_LIFE)
-  res.writeHead(303, { Location: locationOf(portal, request, code), 'Cache-Control': 'no-store', 'Content-Length': 0 })
+  const code = mintCode(familyId, services.clock())
+  await services.storage.protocolRecords.put(CODE_KIND, code, recordOf(app, signedIn, request, familyId), CODE_LIFE)
+  res.writeHead(303, {
+    Location: locationOf(services, request, code),
+    'Cache-Control': 'no-store',
+    'Content-Length': 0,
+  })
   res.end()
   return true
 }
@@ -125,6 +129,6 @@ function recordOf(
 }
 
 /** The answer names its issuer (RFC 9207 §2). */
-function locationOf(portal: Portal, { redirect_uri: redirectUri, state }: PlainRequest, code: string): string {
-  return withParameters(redirectUri, { code, ...(state === undefined ? {} : { state }), iss: portal.publicUrl })
+function locationOf(services: Services, { redirect_uri: redirectUri, state }: PlainRequest, code: string): string {
+  return withParameters(redirectUri, { code, ...(state === undefined ? {} : { state }), iss: services.publicUrl })
 }

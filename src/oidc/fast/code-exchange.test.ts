@@ -48,7 +48,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
   })
 
   const clientOf = (id: string) => clients[id] as Client
-  const appOf = async (id: string) => (await findApp(server.portal.storage, id)) as AppRow
+  const appOf = async (id: string) => (await findApp(server.services.storage, id)) as AppRow
   const basic = (id: string, secret: string | null) => ({
     authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
   })
@@ -115,25 +115,25 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       what: 'a secret that was replaced within the day',
       status: 200,
       client: 'other',
-      before: async () => rotateSecret(server.portal, await appOf('other')),
+      before: async () => rotateSecret(server.services, await appOf('other')),
       after: async () =>
-        server.portal.storage.pool.query(
+        server.services.storage.pool.query(
           "UPDATE apps SET secret_hash = previous_secret_hash WHERE client_id = 'other'",
         ),
     },
     {
       what: 'roles that have changed since',
       status: 200,
-      before: () => changeRoles(server.portal, adaId, ['admin']),
-      after: () => changeRoles(server.portal, adaId, ['editor']),
+      before: () => changeRoles(server.services, adaId, ['admin']),
+      after: () => changeRoles(server.services, adaId, ['editor']),
     },
     {
       what: 'a scope that the app has lost since',
       status: 200,
       client: 'other',
       asked: { scope: 'openid email notes:read' },
-      before: async () => changeApp(server.portal, await appOf('other'), { scope: 'openid email' }),
-      after: async () => changeApp(server.portal, await appOf('other'), { scope: SCOPE }),
+      before: async () => changeApp(server.services, await appOf('other'), { scope: 'openid email' }),
+      after: async () => changeApp(server.services, await appOf('other'), { scope: SCOPE }),
     },
     {
       what: 'no verifier for a code without a challenge',
@@ -146,8 +146,8 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       what: 'an audience that the app has lost since',
       status: 400,
       client: 'other',
-      before: async () => changeApp(server.portal, await appOf('other'), { audience: 'elsewhere' }),
-      after: async () => changeApp(server.portal, await appOf('other'), { audience: notesApp.audience }),
+      before: async () => changeApp(server.services, await appOf('other'), { audience: 'elsewhere' }),
+      after: async () => changeApp(server.services, await appOf('other'), { audience: notesApp.audience }),
     },
     {
       what: 'another address of the app',
@@ -190,14 +190,14 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     {
       what: 'a code that is gone',
       status: 400,
-      before: (code) => server.portal.storage.handshakes.delete(CODE_KIND, code),
+      before: (code) => server.services.storage.protocolRecords.delete(CODE_KIND, code),
     },
     { what: 'a sign-in that has ended', status: 400, before: () => browser.post('/logout', {}) },
     {
       what: 'a disabled identity',
       status: 400,
-      before: () => disableIdentity(server.portal, adaId),
-      after: () => enableIdentity(server.portal, adaId),
+      before: () => disableIdentity(server.services, adaId),
+      after: () => enableIdentity(server.services, adaId),
     },
     {
       what: 'a wrong secret',
@@ -221,8 +221,8 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     {
       what: 'a disabled app',
       status: 401,
-      before: async () => disableApp(server.portal, await appOf('notes')),
-      after: async () => enableApp(server.portal, await appOf('notes')),
+      before: async () => disableApp(server.services, await appOf('notes')),
+      after: async () => enableApp(server.services, await appOf('notes')),
     },
   ]
 
@@ -283,7 +283,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
   /** The family and what was written down of it, without what is new each time. */
   async function keptOf(tokens: Tokens): Promise<unknown> {
-    const { pool } = server.portal.storage
+    const { pool } = server.services.storage
     const id = claimsOf(tokens.access_token)['fam']
     const families = await pool.query(
       `SELECT client_id, identity_id, identity_session_id IS NOT NULL AS followed, generation, previous_hash, rotated_at, scope, claims, sid = id::text AS sid,
@@ -314,7 +314,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
   async function isAnsweredHere({ method = 'POST', headers, ...sent }: Sent): Promise<boolean> {
     const answer = async (req: IncomingMessage, res: ServerResponse) => {
       const form = await readPlainForm(req)
-      return form !== null && answerPlainCodeExchange(server.portal, createLogger('silent'), req, res, form)
+      return form !== null && answerPlainCodeExchange(server.services, createLogger('silent'), req, res, form)
     }
     return isAnswered(answer, {
       method,

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applicationTokenClaims, signApplicationToken } from '../../domain/families/application-tokens.ts'
 import { type Redeemed, redeemCode } from '../../domain/families/authorization-codes.ts'
 import { endFamilies } from '../../domain/endings/endings.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import type { Logger } from '../../logger.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
@@ -18,7 +18,7 @@ import { isWithdrawn } from '../withdrawn-families.ts'
  * @throws what makes `isUnavailable` true while a store is away
  */
 export async function answerPlainCodeExchange(
-  portal: Portal,
+  services: Services,
   logger: Logger,
   req: IncomingMessage,
   res: ServerResponse,
@@ -30,19 +30,20 @@ export async function answerPlainCodeExchange(
   const client = readPlainClient(form, req.headers.authorization)
   if (client === null || !hasOnly(form, 'grant_type', 'code', 'redirect_uri', 'code_verifier')) return false
 
-  const redeemed = await unlessItFails(redeemCode(portal, { code, redirectUri, verifier, ...client }))
+  const redeemed = await unlessItFails(redeemCode(services, { code, redirectUri, verifier, ...client }))
   if (redeemed === null) return false
   const { clientId } = client
   const { familyId: id, mayBeReused } = redeemed
   // The other one who presented it found no family to end.
-  if (mayBeReused && (await isWithdrawn(portal, id))) await endFamilies(portal, { id }, 'code_reuse', req.place)
+  if (mayBeReused && (await isWithdrawn(services, id)))
+    await endFamilies(services, { id }, 'code_reuse', req.clientInfo)
 
   logger.info({ requestId: req.requestId, event: grantType, clientId, familyId: id }, 'event')
-  answerPlainly(res, await tokensOf(portal, redeemed, clientId))
+  answerPlainly(res, await tokensOf(services, redeemed, clientId))
   return true
 }
 
-async function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): Promise<object> {
+async function tokensOf(services: Services, redeemed: Redeemed, clientId: string): Promise<object> {
   const record = redeemed.record as unknown as CodeRecord
   const { familyId, refreshToken, issuedAt, applicationTokenTtl, audience, roles, claimsVersion } = redeemed
   const { accountId: identityId, authTime, acr = null, amr = [] } = record
@@ -68,21 +69,21 @@ async function tokensOf(portal: Portal, redeemed: Redeemed, clientId: string): P
     amr,
     jkt: null,
   }
-  const claims = applicationTokenClaims(portal, subject, applicationTokenTtl, issuedAt)
+  const claims = applicationTokenClaims(services, subject, applicationTokenTtl, issuedAt)
   const granted = (openid?.scope ?? '').split(' ').filter((each) => asked.has(each))
   return {
-    access_token: signApplicationToken(portal, claims),
+    access_token: signApplicationToken(services, claims),
     expires_in: claims.exp - claims.iat,
-    ...(asked.has('openid') ? { id_token: await idTokenOf(portal, redeemed, clientId, granted) } : {}),
+    ...(asked.has('openid') ? { id_token: await idTokenOf(services, redeemed, clientId, granted) } : {}),
     refresh_token: refreshToken,
     scope,
     token_type: 'Bearer',
   }
 }
 
-async function idTokenOf(portal: Portal, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {
+async function idTokenOf(services: Services, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {
   const { acr, amr, authTime, nonce, sid, accountId: id } = redeemed.record as unknown as CodeRecord
   const signIn = { acr, amr, auth_time: authTime }
   const subject = { identity: { ...redeemed, id }, clientId, scopes, signIn, nonce, sid }
-  return signIdToken(portal, redeemed.idTokenAlg, subject, redeemed.issuedAt)
+  return signIdToken(services, redeemed.idTokenAlg, subject, redeemed.issuedAt)
 }

@@ -62,10 +62,10 @@ const byNobody = (id: string) => (token: string) => ({
     ['client_id', id],
   ] satisfies [string, string][],
 })
-const appOf = async (id: string) => (await findApp(server.portal.storage, id)) as AppRow
+const appOf = async (id: string) => (await findApp(server.services.storage, id)) as AppRow
 const update = (change: string) => async (tokens: Tokens) => {
   const id = claimsOf(tokens.access_token)['fam']
-  await server.portal.storage.pool.query(`UPDATE families SET ${change} WHERE id = $1`, [id])
+  await server.services.storage.pool.query(`UPDATE families SET ${change} WHERE id = $1`, [id])
 }
 
 interface Case {
@@ -111,9 +111,9 @@ const CASES: Case[] = [
     status: 200,
     isActive: true,
     asked: byBasic(() => api),
-    before: async () => rotateSecret(server.portal, await appOf('api')),
+    before: async () => rotateSecret(server.services, await appOf('api')),
     after: async () =>
-      server.portal.storage.pool.query("UPDATE apps SET secret_hash = previous_secret_hash WHERE client_id = 'api'"),
+      server.services.storage.pool.query("UPDATE apps SET secret_hash = previous_secret_hash WHERE client_id = 'api'"),
   },
   { what: 'a token of another audience', status: 200, asked: byBasic(() => papers) },
   {
@@ -168,9 +168,9 @@ const CASES: Case[] = [
     what: 'roles that have changed',
     status: 200,
     asked: NOTES,
-    before: () => changeRoles(server.portal, adaId, ['admin']),
+    before: () => changeRoles(server.services, adaId, ['admin']),
     after: async () => {
-      await changeRoles(server.portal, adaId, ['editor'])
+      await changeRoles(server.services, adaId, ['editor'])
       clock.advance(2)
     },
   },
@@ -178,16 +178,16 @@ const CASES: Case[] = [
     what: 'an audience that the API no longer has',
     status: 200,
     asked: byBasic(() => api),
-    before: async () => changeApp(server.portal, await appOf('api'), { audience: 'elsewhere' }),
-    after: async () => changeApp(server.portal, await appOf('api'), { audience: notesApp.audience }),
+    before: async () => changeApp(server.services, await appOf('api'), { audience: 'elsewhere' }),
+    after: async () => changeApp(server.services, await appOf('api'), { audience: notesApp.audience }),
   },
   {
     what: 'a disabled identity',
     status: 200,
     asked: NOTES,
-    before: () => disableIdentity(server.portal, adaId),
+    before: () => disableIdentity(server.services, adaId),
     after: async () => {
-      await enableIdentity(server.portal, adaId)
+      await enableIdentity(server.services, adaId)
       await browser.signIn(ada)
     },
   },
@@ -195,15 +195,15 @@ const CASES: Case[] = [
     what: 'a disabled app, asked by its API',
     status: 200,
     asked: byBasic(() => api),
-    before: async () => disableApp(server.portal, await appOf('notes')),
-    after: async () => enableApp(server.portal, await appOf('notes')),
+    before: async () => disableApp(server.services, await appOf('notes')),
+    after: async () => enableApp(server.services, await appOf('notes')),
   },
   {
     what: 'a disabled app that asks',
     status: 401,
     asked: byBasic(() => api),
-    before: async () => disableApp(server.portal, await appOf('api')),
-    after: async () => enableApp(server.portal, await appOf('api')),
+    before: async () => disableApp(server.services, await appOf('api')),
+    after: async () => enableApp(server.services, await appOf('api')),
   },
   {
     what: 'a wrong secret in the header',
@@ -252,7 +252,7 @@ for (const each of CASES) {
 }
 
 test('what nearly every API asks is answered without the library, and nothing else', async () => {
-  const answer = answerPlainIntrospection.bind(undefined, server.portal)
+  const answer = answerPlainIntrospection.bind(undefined, server.services)
   const { access_token: token } = await notes.connect(browser)
   const { fields, headers } = NOTES(token)
   const body = `${new URLSearchParams(fields)}`

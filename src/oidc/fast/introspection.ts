@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { introspectFor } from '../../domain/families/application-tokens.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { answerOf } from '../introspection.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, readPlainClient, readPlainForm } from './forms.ts'
@@ -12,7 +12,7 @@ import { hasOnly, readPlainClient, readPlainForm } from './forms.ts'
  * @throws what makes `isUnavailable` true while the store is away
  */
 export async function answerPlainIntrospection(
-  portal: Portal,
+  services: Services,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<boolean> {
@@ -22,7 +22,7 @@ export async function answerPlainIntrospection(
   const { token, token_type_hint: hint = 'access_token' } = form
   if (typeof token !== 'string' || hint !== 'access_token') return false
 
-  const claims = await unlessItFails(introspectFor(portal, token, client.clientId, client.proof))
+  const claims = await unlessItFails(introspectFor(services, token, client.clientId, client.proof))
   if (claims === null) return false
   answerPlainly(res, answerOf(claims))
   return true

@@ -61,11 +61,11 @@ const byPost = ({ refresh_token: token }: Tokens): Asked => ({
 const byNobody = ({ refresh_token: token }: Tokens): Asked => ({ fields: [...asked(token), ['client_id', 'photos']] })
 
 async function appOf(id: string): Promise<AppRow> {
-  return (await findApp(server.portal.storage, id)) as AppRow
+  return (await findApp(server.services.storage, id)) as AppRow
 }
 const familyOf = (tokens: Tokens) => claimsOf(tokens.access_token)['fam'] as string
 const update = (change: string) => async (tokens: Tokens) => {
-  await server.portal.storage.pool.query(`UPDATE families SET ${change} WHERE id = $1`, [familyOf(tokens)])
+  await server.services.storage.pool.query(`UPDATE families SET ${change} WHERE id = $1`, [familyOf(tokens)])
 }
 
 interface Case {
@@ -92,9 +92,11 @@ const CASES: Case[] = [
     status: 200,
     sent: (tokens) => ({ fields: asked(tokens.refresh_token), headers: basic('other', other.secret) }),
     client: () => other,
-    before: async () => rotateSecret(server.portal, await appOf('other')),
+    before: async () => rotateSecret(server.services, await appOf('other')),
     after: async () =>
-      server.portal.storage.pool.query("UPDATE apps SET secret_hash = previous_secret_hash WHERE client_id = 'other'"),
+      server.services.storage.pool.query(
+        "UPDATE apps SET secret_hash = previous_secret_hash WHERE client_id = 'other'",
+      ),
   },
   {
     what: 'the token before, within its grace',
@@ -227,15 +229,15 @@ const CASES: Case[] = [
     what: 'a disabled app',
     status: 400,
     sent: byBasic,
-    before: async () => disableApp(server.portal, await appOf('notes')),
-    after: async () => enableApp(server.portal, await appOf('notes')),
+    before: async () => disableApp(server.services, await appOf('notes')),
+    after: async () => enableApp(server.services, await appOf('notes')),
   },
   {
     what: 'a disabled identity',
     status: 400,
     sent: byBasic,
-    before: () => disableIdentity(server.portal, adaId),
-    after: () => enableIdentity(server.portal, adaId),
+    before: () => disableIdentity(server.services, adaId),
+    after: () => enableIdentity(server.services, adaId),
   },
 ]
 
@@ -294,7 +296,7 @@ for (const each of CASES) {
 async function isAnsweredHere({ method = 'POST', headers, ...sent }: Sent): Promise<boolean> {
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     const form = await readPlainForm(req)
-    return form !== null && answerPlainRefresh(server.portal, createLogger('silent'), req, res, form)
+    return form !== null && answerPlainRefresh(server.services, createLogger('silent'), req, res, form)
   }
   return isAnswered(answer, {
     method,

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { mintApplicationToken } from '../../domain/families/application-tokens.ts'
 import { type Rotated, rotateUnproved } from '../../domain/families/families.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import type { Logger } from '../../logger.ts'
 import { findIdentity } from '../../domain/identities/identities.ts'
 import { signIdToken } from '../id-tokens.ts'
@@ -16,7 +16,7 @@ import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
  * @throws what makes `isUnavailable` true while the store is away
  */
 export async function answerPlainRefresh(
-  portal: Portal,
+  services: Services,
   logger: Logger,
   req: IncomingMessage,
   res: ServerResponse,
@@ -28,16 +28,16 @@ export async function answerPlainRefresh(
   if (client === null || !hasOnly(form, 'grant_type', 'refresh_token')) return false
 
   const { clientId, proof } = client
-  const rotated = await unlessItFails(rotateUnproved(portal, refreshToken, clientId, proof, req.place))
+  const rotated = await unlessItFails(rotateUnproved(services, refreshToken, clientId, proof, req.clientInfo))
   if (rotated === null) return false
 
   const { family } = rotated
   logger.info({ requestId: req.requestId, event: 'refresh_token', clientId, familyId: family.id }, 'event')
-  const { token, expiresIn } = mintApplicationToken(portal, rotated, family.scope, null)
+  const { token, expiresIn } = mintApplicationToken(services, rotated, family.scope, null)
   answerPlainly(res, {
     access_token: token,
     expires_in: expiresIn,
-    ...(family.refreshIdToken ? await freshIdToken(portal, rotated) : {}),
+    ...(family.refreshIdToken ? await freshIdToken(services, rotated) : {}),
     refresh_token: rotated.refreshToken,
     scope: family.scope,
     token_type: 'Bearer',
@@ -46,12 +46,12 @@ export async function answerPlainRefresh(
 }
 
 /** For an app with `--refresh-id-token`, which alone pays for it: the person is read once more (OpenID Connect Core §12.2). */
-async function freshIdToken(portal: Portal, { family, issuedAt }: Rotated): Promise<{ id_token?: string }> {
+async function freshIdToken(services: Services, { family, issuedAt }: Rotated): Promise<{ id_token?: string }> {
   const scopes = family.scope.split(' ')
-  const identity = scopes.includes('openid') ? await findIdentity(portal.storage, family.identityId) : null
+  const identity = scopes.includes('openid') ? await findIdentity(services.storage, family.identityId) : null
   if (identity === null) return {}
   const { clientId, acr, amr, authTime, sid } = family
   const signIn = { acr: acr ?? undefined, amr, auth_time: authTime }
   const subject = { identity, clientId, scopes, signIn, sid: sid ?? undefined }
-  return { id_token: await signIdToken(portal, family.idTokenAlg, subject, issuedAt) }
+  return { id_token: await signIdToken(services, family.idTokenAlg, subject, issuedAt) }
 }

@@ -32,10 +32,10 @@ before(async () => {
 })
 after(() => server.close())
 
-const appOf = async (id: string) => (await findApp(server.portal.storage, id)) as AppRow
+const appOf = async (id: string) => (await findApp(server.services.storage, id)) as AppRow
 const update = (change: string) => async (tokens: Tokens) => {
   const id = claimsOf(tokens.access_token)['fam']
-  await server.portal.storage.pool.query(`UPDATE families SET ${change} WHERE id = $1`, [id])
+  await server.services.storage.pool.query(`UPDATE families SET ${change} WHERE id = $1`, [id])
 }
 const narrowed = (scope: string) => async (tokens: Tokens) =>
   (await tokensIn(await notes.refresh(tokens.refresh_token, { scope }))).access_token
@@ -90,26 +90,26 @@ const CASES: Case[] = [
   {
     what: 'roles that have changed',
     status: 401,
-    before: () => changeRoles(server.portal, adaId, ['admin']),
+    before: () => changeRoles(server.services, adaId, ['admin']),
     after: async () => {
-      await changeRoles(server.portal, adaId, ['editor'])
+      await changeRoles(server.services, adaId, ['editor'])
       clock.advance(2)
     },
   },
   {
     what: 'a disabled identity',
     status: 401,
-    before: () => disableIdentity(server.portal, adaId),
+    before: () => disableIdentity(server.services, adaId),
     after: async () => {
-      await enableIdentity(server.portal, adaId)
+      await enableIdentity(server.services, adaId)
       await browser.signIn(ada)
     },
   },
   {
     what: 'a disabled app',
     status: 401,
-    before: async () => disableApp(server.portal, await appOf('notes')),
-    after: async () => enableApp(server.portal, await appOf('notes')),
+    before: async () => disableApp(server.services, await appOf('notes')),
+    after: async () => enableApp(server.services, await appOf('notes')),
   },
 ]
 
@@ -137,7 +137,7 @@ for (const each of CASES) {
 }
 
 test('what nearly every app asks is answered without the library, and nothing else', async () => {
-  const answer = answerPlainUserinfo.bind(undefined, server.portal)
+  const answer = answerPlainUserinfo.bind(undefined, server.services)
   const { access_token: token, refresh_token: refreshToken } = await notes.connect(browser)
   const headers = { authorization: `Bearer ${token}` }
   // Once to verify the signature, once with it known.

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { findPerson } from '../../domain/families/application-tokens.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { userinfoOf } from '../account.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
 
@@ -10,9 +10,13 @@ import { answerPlainly, unlessItFails } from './answers.ts'
  * @returns false when the request, untouched, is left to the library
  * @throws what makes `isUnavailable` true while the store is away
  */
-export async function answerPlainUserinfo(portal: Portal, req: IncomingMessage, res: ServerResponse): Promise<boolean> {
+export async function answerPlainUserinfo(
+  services: Services,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<boolean> {
   const token = tokenOf(req)
-  const found = token === null ? null : await unlessItFails(findPerson(portal, token))
+  const found = token === null ? null : await unlessItFails(findPerson(services, token))
   if (found === null) return false
 
   const { claims, person } = found

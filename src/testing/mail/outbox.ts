@@ -1,17 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { listOutbox, type OutboxMail } from '../../mail/mail-folder.ts'
+import { listMailFolder, type FolderMail } from '../../mail/mail-folder.ts'
 import { linksIn } from './links.ts'
 
 const PATIENCE_MS = 15_000
 const BETWEEN_LOOKS_MS = 20
 
-export interface ReadMail extends OutboxMail {
+export interface ReadMail extends FolderMail {
   links: string[]
 }
 
 /** Every mail to this address in the outbox, newest first. */
 export async function mailsTo(folder: string, to: string): Promise<ReadMail[]> {
-  const mails = await listOutbox(folder, Infinity)
+  const mails = await listMailFolder(folder, Infinity)
   return mails.filter((mail) => mail.to === to).map((mail) => ({ ...mail, links: linksIn(mail.text) }))
 }
 

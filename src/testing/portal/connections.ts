@@ -12,13 +12,13 @@ import {
 } from '../../domain/families/families.ts'
 import { findIdentity } from '../../domain/identities/identities.ts'
 import { openIdentitySession } from '../../domain/sign-in/identity-sessions.ts'
-import type { Place } from '../../domain/client-info.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { ClientInfo } from '../../domain/client-info.ts'
+import type { Services } from '../../domain/services.ts'
 import { mintRefreshToken } from '../../domain/families/refresh-tokens.ts'
 
 /** Where the people of the tests sit, and where somebody else does. */
-export const home: Place = { browser: 'Firefox', address: '192.0.2.1' }
-export const elsewhere: Place = { browser: 'curl', address: '203.0.113.9' }
+export const home: ClientInfo = { browser: 'Firefox', address: '192.0.2.1' }
+export const elsewhere: ClientInfo = { browser: 'curl', address: '203.0.113.9' }
 
 export interface Connection {
   familyId: string
@@ -36,29 +36,30 @@ interface Terms {
 
 /** What a sign-in and a redeemed code leave behind: an identity session, and a family at generation 0. */
 export async function connect(
-  portal: Portal,
+  services: Services,
   identityId: string,
   clientId: string,
   terms: Terms = {},
 ): Promise<Connection> {
-  const { connection, opened } = await tryToConnect(portal, identityId, clientId, terms)
+  const { connection, opened } = await tryToConnect(services, identityId, clientId, terms)
   assert.equal(opened, true)
   return connection
 }
 
 /** The same, also when the family may be refused. */
 export async function tryToConnect(
-  portal: Portal,
+  services: Services,
   identityId: string,
   clientId: string,
   terms: Terms = {},
 ): Promise<{ connection: Connection; opened: boolean }> {
-  const app = (await findApp(portal.storage, clientId)) as AppRow
+  const app = (await findApp(services.storage, clientId)) as AppRow
   const identitySessionId =
-    terms.identitySessionId ?? ((await openIdentitySession(portal, { identityId, amr: ['pwd'] }, home, null)) as string)
+    terms.identitySessionId ??
+    ((await openIdentitySession(services, { identityId, amr: ['pwd'] }, home, null)) as string)
   const familyId = randomUUID()
-  const refreshToken = mintRefreshToken(familyId, portal.secrets)
-  const opened = await openFamily(portal, {
+  const refreshToken = mintRefreshToken(familyId, services.secrets)
+  const opened = await openFamily(services, {
     id: familyId,
     clientId,
     identityId,
@@ -69,18 +70,18 @@ export async function tryToConnect(
     sid: null,
     acr: null,
     amr: ['pwd'],
-    authTime: Math.floor(portal.clock().getTime() / 1000),
+    authTime: Math.floor(services.clock().getTime() / 1000),
     jkt: terms.jkt ?? null,
     openedSilently: terms.openedSilently ?? false,
-    claimsVersion: (await findIdentity(portal.storage, identityId))?.claimsVersion ?? 0,
+    claimsVersion: (await findIdentity(services.storage, identityId))?.claimsVersion ?? 0,
     app,
   })
   return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
 }
 
 /** Copies of one family, each with an id of its own. */
-export async function multiply(portal: Portal, { familyId }: Connection, count: number): Promise<void> {
-  await portal.storage.pool.query(
+export async function multiply(services: Services, { familyId }: Connection, count: number): Promise<void> {
+  await services.storage.pool.query(
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
        idle_expires_at, expires_at, review_at, lifetime, browser, address, ended_at, end_cause)
      SELECT gen_random_uuid(), client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
@@ -91,11 +92,11 @@ export async function multiply(portal: Portal, { familyId }: Connection, count: 
 
 /** The app presents its refresh token. */
 export async function refresh(
-  portal: Portal,
+  services: Services,
   { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
   rest: Partial<Presentation> = {},
 ): Promise<Rotation> {
-  return rotate(portal, { refreshToken, clientId, scopes: null, jkt: null, place: home, ...rest })
+  return rotate(services, { refreshToken, clientId, scopes: null, jkt: null, clientInfo: home, ...rest })
 }
 
 /**
@@ -103,14 +104,15 @@ export async function refresh(
  * not move goes the other way. A request that says anything more is not plain.
  */
 export async function refreshPlainly(
-  portal: Portal,
+  services: Services,
   { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
   rest: Partial<Presentation> = {},
 ): Promise<Rotation> {
-  const { place = home, ...more } = rest
-  const app = Object.keys(more).length > 0 ? null : await findApp(portal.storage, clientId)
-  const rotated = app && (await rotateUnproved(portal, refreshToken, clientId, { secretHash: app.secretHash }, place))
-  return rotated ?? refresh(portal, { clientId, refreshToken }, rest)
+  const { clientInfo = home, ...more } = rest
+  const app = Object.keys(more).length > 0 ? null : await findApp(services.storage, clientId)
+  const rotated =
+    app && (await rotateUnproved(services, refreshToken, clientId, { secretHash: app.secretHash }, clientInfo))
+  return rotated ?? refresh(services, { clientId, refreshToken }, rest)
 }
 
 /** Both ways a refresh token can be presented. */
@@ -128,8 +130,8 @@ export function refusalIn(rotation: Rotation): { reason: string; ended: boolean 
   return { reason: rotation.reason, ended: rotation.ended }
 }
 
-export async function familyRow(portal: Portal, { familyId }: Pick<Connection, 'familyId'>): Promise<FamilyRow> {
-  const family = await findFamily(portal, familyId)
+export async function familyRow(services: Services, { familyId }: Pick<Connection, 'familyId'>): Promise<FamilyRow> {
+  const family = await findFamily(services, familyId)
   assert.notEqual(family, null)
   return family as FamilyRow
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { keyOf } from '../../domain/limits/login-keys.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { skeletonsOf } from '../../domain/identities/user-names.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { insertIdentity } from '../../storage/identities.ts'
@@ -11,13 +11,13 @@ import type { ada } from './people.ts'
  * all the words of a language, which few tests are about. @returns the id
  */
 export async function addIdentity(
-  portal: Portal,
+  services: Services,
   { username, email, password }: typeof ada,
   { roles = [], emailVerified = false }: { roles?: string[]; emailVerified?: boolean } = {},
 ): Promise<string> {
-  const now = portal.clock()
+  const now = services.clock()
   const identity = await insertIdentity(
-    portal.storage.pool,
+    services.storage.pool,
     {
       id: randomUUID(),
       username,
@@ -26,7 +26,7 @@ export async function addIdentity(
       email,
       emailKey: keyOf(email),
       emailVerified,
-      passwordHash: await portal.hasher.hash(password, email),
+      passwordHash: await services.hasher.hash(password, email),
       passwordStandsAlone: true,
       roles,
       createdAt: now,
@@ -35,6 +35,6 @@ export async function addIdentity(
     false,
   )
   if (identity === null) throw new Error(`there is a ${username} already`)
-  await insertAuditEvents(portal.storage.pool, [{ kind: 'registered', identityId: identity.id }], now)
+  await insertAuditEvents(services.storage.pool, [{ kind: 'registered', identityId: identity.id }], now)
   return identity.id
 }

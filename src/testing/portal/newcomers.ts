@@ -4,15 +4,15 @@ import {
   openIdentitySession,
   type SignedInRow,
 } from '../../domain/sign-in/identity-sessions.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { home } from './connections.ts'
 import { addIdentity } from './identities.ts'
 import { ada } from './people.ts'
 
 /** Somebody nobody has seen before, with Ada's password, who has just signed in. */
-export async function newcomer(portal: Portal): Promise<SignedInRow> {
+export async function newcomer(services: Services): Promise<SignedInRow> {
   const username = `newcomer-${randomBytes(6).toString('hex')}`
-  const identityId = await addIdentity(portal, { ...ada, username, email: `${username}@example.test` })
-  const id = await openIdentitySession(portal, { identityId, amr: ['pwd'] }, home, null)
-  return (await findLivingIdentitySession(portal, id as string, home)) as SignedInRow
+  const identityId = await addIdentity(services, { ...ada, username, email: `${username}@example.test` })
+  const id = await openIdentitySession(services, { identityId, amr: ['pwd'] }, home, null)
+  return (await findLivingIdentitySession(services, id as string, home)) as SignedInRow
 }

@@ -1,6 +1,6 @@
-import { createPortal } from '../../main/services.ts'
+import { openServices } from '../../main/services.ts'
 import { type Config, readConfig } from '../../config.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { createLogger } from '../../logger.ts'
 import { createClock, type TestClock } from './clock.ts'
 import { createMigratedDatabase, type StorageKind, type TestDatabase } from './databases.ts'
@@ -31,7 +31,7 @@ export function testConfig(
   return { ...config, passwordCost: TEST_PASSWORD_COST }
 }
 
-export interface TestPortal extends Portal {
+export interface TestPortal extends Services {
   clock: TestClock
   /** Closes the stores and drops the database. */
   close(): Promise<void>
@@ -44,13 +44,13 @@ export async function openTestPortal(
 ): Promise<TestPortal> {
   const database = await createMigratedDatabase(kind)
   const clock = createClock()
-  const portal = await createPortal(testConfig(database, env), createLogger('silent'), clock)
+  const services = await openServices(testConfig(database, env), createLogger('silent'), clock)
   return {
-    ...portal,
+    ...services,
     clock,
     async close() {
-      await portal.passwords.close()
-      await portal.storage.close()
+      await services.passwords.close()
+      await services.storage.close()
       await database.drop()
     },
   }

@@ -12,7 +12,7 @@ export type Answering = (req: IncomingMessage, res: ServerResponse) => Promise<b
 export async function isAnswered(answer: Answering, sent: Sent): Promise<boolean> {
   let left: string | null = null
   const handle = async (req: IncomingMessage, res: ServerResponse) => {
-    req.place = home
+    req.clientInfo = home
     if (await answer(req, res)) return
     left = await text(req)
     res.writeHead(404).end()

@@ -1,9 +1,9 @@
 import { createLocalJWKSet, exportJWK, type JWTVerifyGetKey } from 'jose'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 
 /** The keys that a portal publishes now, as whoever verifies its tokens has them, without a server to ask. */
-export async function publishedKeys(portal: Portal): Promise<JWTVerifyGetKey> {
-  const keys = portal.keys.published().map(async ({ kid, alg, publicKey }) => ({
+export async function publishedKeys(services: Services): Promise<JWTVerifyGetKey> {
+  const keys = services.keys.published().map(async ({ kid, alg, publicKey }) => ({
     ...(await exportJWK(publicKey)),
     kid,
     alg,

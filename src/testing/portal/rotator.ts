@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { readConfig } from '../../config.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { deriveSecrets } from '../../domain/keys/secrets.ts'
 import { openPostgres } from '../../storage/postgres.ts'
 import { REFRESHES, successorIn } from './connections.ts'
@@ -20,14 +20,14 @@ const { databaseUrl, preparedStatements, secrets, lifetimes, policy } = readConf
 const patience = { connection: 15_000, query: 15_000 }
 const storage = openPostgres(databaseUrl as string, () => {}, patience, { preparedStatements })
 // All that a rotation stands on, so that a test need not wait for the rest.
-const portal = {
+const services = {
   storage,
   secrets: deriveSecrets(secrets),
   lifetimes,
   policy,
   clock: () => new Date(),
-} as unknown as Portal
-const rotateOnce = async (refreshToken: string) => REFRESHES[way](portal, { clientId, refreshToken })
+} as unknown as Services
+const rotateOnce = async (refreshToken: string) => REFRESHES[way](services, { clientId, refreshToken })
 
 console.log('ready')
 if (task === 'race') {

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { createApp as registerApp } from '../../domain/apps/apps.ts'
-import type { Portal } from '../../domain/services.ts'
+import type { Services } from '../../domain/services.ts'
 import { createLogger } from '../../logger.ts'
 import { startServer } from '../../main/server.ts'
-import { createPortal } from '../../main/services.ts'
+import { openServices } from '../../main/services.ts'
 import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { createMigratedDatabase, type StorageKind, type TestDatabase } from './databases.ts'
 import { addIdentity } from './identities.ts'
@@ -16,7 +16,7 @@ export interface TestServer {
   /** The issuer, and the origin of every page. */
   url: string
   /** The same rules on the same stores, for what an operator would do. */
-  portal: Portal
+  services: Services
   database: TestDatabase
   /** The folder its mails land in. */
   outbox: string
@@ -54,22 +54,22 @@ export async function startTestServer(
   const { passwordCost, ...usual } = testConfig(database, env)
   const config = options.hasUsualPasswordCost || passwordCost === undefined ? usual : { ...usual, passwordCost }
   const server = await startServer(config, createLogger(config.logLevel, destination), options.clock)
-  const portal = await createPortal(config, createLogger('silent'), options.clock)
+  const services = await openServices(config, createLogger('silent'), options.clock)
 
   return {
     url: config.publicUrl,
-    portal,
+    services,
     database,
     outbox: join(config.dataDir, 'outbox'),
     log: () => lines.join(''),
-    addIdentity: (person, extra) => addIdentity(portal, person, extra),
+    addIdentity: (person, extra) => addIdentity(services, person, extra),
     async addApp(clientId, settings) {
-      return (await registerApp(portal, clientId, settings)).secret
+      return (await registerApp(services, clientId, settings)).secret
     },
     async close() {
       await server.stop()
-      await portal.passwords.close()
-      await portal.storage.close()
+      await services.passwords.close()
+      await services.storage.close()
       await folder.remove()
       if (options.database === undefined) await database.drop()
     },

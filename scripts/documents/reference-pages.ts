@@ -1,0 +1,14 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { format } from 'prettier'
+import { createProgram } from '../../src/commands/program.ts'
+import { ROOT } from '../tool.ts'
+import { describeCommands } from './commands-page.ts'
+
+/** The pages of `docs/` that are made from the code: their content by their path. */
+export async function makeReferencePages(): Promise<Map<string, string>> {
+  const pages = new Map([['docs/commands.md', describeCommands(await createProgram())]])
+  const style = JSON.parse(await readFile(join(ROOT, '.prettierrc.json'), 'utf8')) as object
+  for (const [path, text] of pages) pages.set(path, await format(text, { ...style, parser: 'markdown' }))
+  return pages
+}

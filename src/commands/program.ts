@@ -1,0 +1,36 @@
+import { Command } from 'commander'
+import { addServeCommand } from './serve.ts'
+import { readVersion } from './version.ts'
+
+/** The command line with `serve` alone: the other commands load the rules and the stores, which `serve` loads only in processes that do serve. */
+export function createServeProgram(): Command {
+  const program = new Command('gatehouse')
+    .description('A self-hosted identity portal.')
+    .version(readVersion())
+    .showHelpAfterError()
+    .exitOverride()
+  addServeCommand(program)
+  return program
+}
+
+/** The command line with every command. */
+export async function createProgram(): Promise<Command> {
+  const program = createServeProgram()
+  const { addMigrateCommand } = await import('./migrate.ts')
+  const { addAppCommands } = await import('./app.ts')
+  const { addUserCommands } = await import('./user.ts')
+  const { addFamilyCommands } = await import('./family.ts')
+  const { addKeysCommands } = await import('./keys.ts')
+  const { addSuspensionCommands } = await import('./suspension.ts')
+  const { addNoticeCommands } = await import('./notice.ts')
+  const { addWorkerCommand } = await import('./worker.ts')
+  addMigrateCommand(program)
+  addAppCommands(program)
+  addUserCommands(program)
+  addFamilyCommands(program)
+  addKeysCommands(program)
+  addSuspensionCommands(program)
+  addNoticeCommands(program)
+  addWorkerCommand(program)
+  return program
+}

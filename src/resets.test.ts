@@ -32,6 +32,7 @@ for (const [workers, kind] of [
       `${line('GET /login')}\r\n`.repeat(5),
       `${line('GET /oauth/authorize?client_id=x')}\r\n`,
       `${line('POST /oauth/token')}${FORM}Content-Length: 5\r\n\r\na=b&c`,
+      `${line('POST /oauth/token')}${FORM}Content-Length: 5\r\n\r\na=b&c`.repeat(40),
       `${line('POST /login')}${FORM}Expect: 100-continue\r\nContent-Length: 10\r\n\r\n`,
       `${line('GET /login')}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
     ]

@@ -299,6 +299,17 @@ function logEvents(provider: Provider, services: Services, logger: Logger): void
     ctx.state['unavailable'] = isUnavailable(error)
     logger.error({ requestId: ctx.req.requestId, error }, 'the protocol failed')
   })
+  // What has no listener Koa prints on stderr, with its stack.
+  ;(provider as EventEmitter).on('error', (error: Error, ctx?: KoaContextWithOIDC) => {
+    const requestId = ctx?.req.requestId
+    if (isConnectionLost(error))
+      logger.debug({ requestId, error }, 'the client closed the connection before the answer')
+    else logger.error({ requestId, error }, 'the protocol failed')
+  })
+}
+
+function isConnectionLost(error: NodeJS.ErrnoException): boolean {
+  return ['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')
 }
 
 /** The library answers 500 to everything it did not throw itself; a store that is away for a moment is not a mistake. */

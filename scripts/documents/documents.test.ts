@@ -170,7 +170,7 @@ function faultsOfMention(words: string[]): string[] {
 const MISSING = 'an argument is missing'
 
 function npmFaults([verb = '', name = '']: string[]): string[] {
-  if (['ci', 'install', 'pack', 'prune'].includes(verb)) return []
+  if (['ci', 'install', 'pack', 'pkg', 'prune'].includes(verb)) return []
   const script = verb === 'run' ? name : verb
   return script in manifest.scripts ? [] : [`there is no npm script ${script}`]
 }

@@ -12,33 +12,39 @@ import type { NotificationJob } from '../domain/endings/notifications.ts'
 import type { Services } from '../domain/services.ts'
 import { addSeconds } from '../domain/time.ts'
 
-/** An app is told for so long (seconds); what it has not confirmed by then, an operator can send again. */
+/**
+ * Back-channel notifications are retried for this long (seconds). After it the notification is given up, and an operator can
+ * send it again.
+ */
 const NOTICE_PATIENCE = 3 * 86_400
-/** A notice that its app has refused, after so many attempts, lets those behind it pass. */
+/**
+ * After this many refused attempts, a notification moves to the dead-letter queue and no longer holds up those with its
+ * ordering key.
+ */
 const ATTEMPTS_IN_ORDER = 5
-/** It is then tried again after this (seconds), after twice this, … */
+/** From the dead-letter queue it is retried after this (seconds), then after twice this, and so on. */
 const ASIDE_SECONDS = 60
 
-/** What came of telling an app. `problem` is in words, without anything secret. */
+/** The result of one attempt to send a back-channel notification. `problem` is a sentence without secrets. */
 export type NotificationAnswer =
   | { kind: 'accepted' }
-  /** Somebody is there, but does not take it: there is something about this notice. */
+  /** The app answered, and did not accept this notification. */
   | { kind: 'refused'; problem: string }
-  /** Nobody is there to take any. */
+  /** The app could not be reached. */
   | { kind: 'unreachable'; problem: string }
 
-/** Null when there is nothing to tell the app any more, or nowhere. */
+/** Null when there is nothing left to send, or the app has no URI for it. */
 export type SendNotification = (notice: NotificationRow, app: AppRow) => Promise<NotificationAnswer | null>
 
 export type NotificationDelivery =
-  /** The app has it, now or before, or there is nothing to tell any more. */
+  /** The app has confirmed it, now or before, or there is nothing left to send. */
   | { kind: 'done' }
-  /** `waiting`: to be tried again, before those behind it. `aside`: it lets them pass. */
+  /** `waiting`: retry before the others of its ordering key. `aside`: retry from the dead-letter queue, the others pass. */
   | { kind: 'waiting' | 'aside' | 'given-up'; notice: NotificationRow; problem: string }
 
 /**
- * Tells an app what is queued for it and writes down what came of it; `isAside` says that the notice holds up no others.
- * Whoever dies in the middle has the app told again, under the same id.
+ * Sends one queued back-channel notification and stores the result. `isAside` says that it comes from the dead-letter queue.
+ * A worker that dies in the middle has the app notified again, under the same id (at-least-once delivery).
  */
 export async function deliverNotification(
   services: Services,
@@ -84,7 +90,7 @@ async function giveUp(
   return { kind: 'given-up', notice, problem: attempt.problem }
 }
 
-/** What is over about somebody who has been erased in the meantime is not kept. */
+/** The delivery status of an erased user's notification is not kept. */
 async function settleOrForget(services: Services, notice: NotificationRow, attempt: DeliveryAttempt): Promise<void> {
   if (!(await settleNotification(services.storage.pool, notice, attempt)))
     await deleteErasedNotification(services.storage.pool, notice.id)

@@ -7,37 +7,37 @@ import { promisify } from 'node:util'
 import { RequestFilteringHttpsAgent } from 'request-filtering-agent'
 import { isPublic, reachedIps } from './reached-ips.ts'
 
-/** What came of asking an app. `problem` is in words, without anything secret. */
+/** The result of one request to an app. `problem` is a sentence without secrets. */
 export type BackChannelOutcome =
   | { kind: 'accepted' }
-  /** The app answered, and not with what the specification calls success. */
+  /** The app answered with a status that the specification does not count as success. */
   | { kind: 'refused'; status: number; problem: string }
-  /** Nobody answered, or only to say that now is not the time (429, 503). */
+  /** The app did not answer, or asked for a retry later (429, 503). */
   | { kind: 'unreachable'; problem: string }
 
-/** The way from the portal to addresses that apps gave. */
+/** The HTTP client for URIs that apps registered, with its SSRF guard. */
 export interface BackChannelClient {
   /** Never rejects. @param accepted statuses that mean success */
   post(uri: string, body: { contentType: string; text: string }, accepted: number[]): Promise<BackChannelOutcome>
-  /** Whoever still waits for an answer is told that nobody gave one. */
+  /** Aborts every request; its caller gets `unreachable`. */
   close(): void
 }
 
 export interface BackChannelOptions {
-  /** CIDRs that may be reached although they are private, and without TLS. */
+  /** CIDRs that may be reached although they are private, and without TLS (ALLOWED_NETWORKS). */
   allowedNetworks: string[]
-  /** From looking its name up to the last byte of its answer. */
+  /** For the whole request, from the DNS lookup to the last byte of the answer. */
   timeoutMs?: number
-  /** Who knows the addresses of a name. */
+  /** The DNS resolver. */
   resolve?: (hostname: string) => Promise<LookupAddress[]>
 }
 
 const TIMEOUT_MS = 5000
 const LONGEST_ANSWER = 16 * 1024
-/** Connections kept open: few at one app, whoever it is, and not for long. */
+/** Keep-alive connections: few for one app, and not for long. */
 const KEPT = { keepAlive: true, maxFreeSockets: 4, maxTotalSockets: 256, timeout: 15_000 }
 
-/** SSRF guard: cloud metadata endpoints. No app is there, so they are refused even inside an allowed network. */
+/** SSRF guard: cloud metadata endpoints. No app runs there, so they are refused even inside an allowed network. */
 const METADATA = networks([
   '169.254.0.0/16',
   '100.100.100.200/32',
@@ -50,8 +50,8 @@ const METADATA = networks([
 ])
 
 /**
- * Opens the way to apps. An address is judged after its name has been looked up, and the connection goes to the very
- * address that was judged, so a name that changes its mind in between (DNS rebinding) gains nothing.
+ * Creates the HTTP client for back-channel requests, with its SSRF guard. The IP address is checked after the DNS lookup, and
+ * the connection goes to the very address that was checked. So DNS rebinding gains nothing.
  */
 export function createBackChannelClient(options: BackChannelOptions): BackChannelClient {
   const { timeoutMs = TIMEOUT_MS, resolve = resolveName } = options
@@ -60,7 +60,7 @@ export function createBackChannelClient(options: BackChannelOptions): BackChanne
   const agents = {
     'http:': new Agent(KEPT),
     'https:': new HttpsAgent(KEPT),
-    /** Refuses every address that is not a public one. */
+    /** Refuses every IP address that is not public. */
     public: new RequestFilteringHttpsAgent(KEPT),
   }
 
@@ -94,7 +94,10 @@ export function createBackChannelClient(options: BackChannelOptions): BackChanne
     return { agent: agents.public, lookup: always(addresses) }
   }
 
-  /** An address is judged as what it reaches: a wide network of IPv6 does not allow the private IPv4 that its addresses carry. */
+  /**
+   * An IP address is checked as what it reaches: an allowed IPv6 network does not allow the private IPv4 address inside an IPv6
+   * one.
+   */
   function isAllowed(address: string): boolean {
     const reached = reachedIps(address)
     const isNamed = isIn(allowed)(address) || reached.every(isIn(allowed))
@@ -128,7 +131,7 @@ const WORDS: Record<string, string> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
 }
 
-/** @param code one of Node.js, OpenSSL or the HTTP parser */
+/** The problem as a sentence. @param code an error code of Node.js, OpenSSL or the HTTP parser */
 function wordsOf(code: string): string {
   if (code.startsWith('HPE_')) return 'answered with something that is not HTTP, or too much of it'
   return (
@@ -137,7 +140,7 @@ function wordsOf(code: string): string {
   )
 }
 
-/** Sends, follows nothing, and resolves with the status line; what comes behind it is nobody's concern. */
+/** Sends the request, follows no redirect, and resolves with the status. The body is ignored. */
 async function send(
   url: URL,
   { contentType, text }: { contentType: string; text: string },
@@ -155,7 +158,7 @@ async function send(
     },
   })
   request.on('error', (error: NodeJS.ErrnoException) => {
-    // An app may close a kept connection at the very moment that it is used again.
+    // The app may close a kept connection at the moment it is reused, so the request is sent once more.
     if (request.reusedSocket && error.code === 'ECONNRESET') resolve(send(url, { contentType, text }, options))
     else reject(error)
   })
@@ -167,14 +170,14 @@ async function send(
   return promise
 }
 
-/** A short answer is read to its end, so that the connection can be used again. */
+/** Reads a short answer to its end, so that the connection can be reused. */
 function readAway(response: IncomingMessage): void {
   let length = 0
   response.on('data', (chunk: Buffer) => {
     length += chunk.length
     if (length > LONGEST_ANSWER) response.destroy()
   })
-  // Whoever stops in the middle of it has said what mattered.
+  // An error in the body does not matter: the status has been read.
   response.on('error', () => {})
 }
 
@@ -192,7 +195,7 @@ async function resolveName(hostname: string): Promise<LookupAddress[]> {
   return lookupAll(hostname, { all: true })
 }
 
-/** Answers every question for a name with these addresses. */
+/** A DNS lookup that answers every name with these IP addresses. */
 function always(addresses: LookupAddress[]): LookupFunction {
   return (_hostname, { all }, callback) => {
     const [{ address, family }] = addresses as [LookupAddress]
@@ -207,7 +210,7 @@ async function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Each family has a list of its own: Node.js would find every IPv4 address in a wide network of IPv6. */
+/** IPv4 and IPv6 have separate lists: Node.js would find every IPv4 address in a wide IPv6 network. */
 interface Networks {
   ipv4: BlockList
   ipv6: BlockList

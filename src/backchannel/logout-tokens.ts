@@ -5,15 +5,15 @@ import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 
-/** What a logout token is about: a family that has ended, and the id that every attempt to say so has. */
+/** What a logout token is about: an ended family, and the notification id that all attempts share. */
 export type EndedDelegation = Pick<NewNotification, 'id' | 'identityId' | 'familyId' | 'sid'>
 
-/** A logout token is good for this long (seconds); whoever gets it later gets a new one. */
+/** How long a logout token is valid (seconds). Every attempt signs a new one. */
 const TTL = 120
 
 /**
- * A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4), signed as the app's ID tokens are. Never with a nonce. `fam` is
- * ours: the family that its application tokens name, for an app that keeps no `sid`.
+ * A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4), signed with the app's ID token algorithm, and without a nonce.
+ * `fam` is our extension: the family id in its application tokens, for an app that stores no `sid`.
  */
 export async function signLogoutToken(services: Services, ended: EndedDelegation, app: AppRow): Promise<string> {
   const iat = epochSeconds(services.clock())

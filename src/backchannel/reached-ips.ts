@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js'
 
 /**
- * The addresses at which a packet to this address may arrive (SSRF guard). An IPv6 address that carries IPv4 addresses leads to
+ * SSRF guard: the IP addresses at which a packet to this one may arrive. An IPv6 address that carries IPv4 addresses leads to
  * those; any other leads to itself.
  */
 export function reachedIps(address: string): string[] {
@@ -12,19 +12,19 @@ export function reachedIps(address: string): string[] {
   return carried.length === 0 ? [bare] : carried.map((each) => each.join('.'))
 }
 
-/** Neither private nor reserved for anything. */
+/** True for an IP address that is neither private nor reserved. */
 export function isPublic(address: string): boolean {
   return ipaddr.parse(address).range() === 'unicast'
 }
 
-/** Each reads the IPv4 addresses out of the 16 bytes of one way to carry them. */
+/** Each reads the IPv4 addresses out of the 16 bytes of an IPv6 address, for one way to embed them. */
 const CARRIERS: ((bytes: number[]) => number[][])[] = [
   // IPv4-compatible (RFC 4291 §2.5.5.1), which leaves out :: and ::1.
   (bytes) => (begins(bytes, '000000000000000000000000') && (bytes[12] ?? 0) > 0 ? [bytes.slice(12)] : []),
   // IPv4-mapped (RFC 4291 §2.5.5.2) and IPv4-translated (RFC 7915).
   (bytes) => (begins(bytes, '00000000000000000000ffff') ? [bytes.slice(12)] : []),
   (bytes) => (begins(bytes, '0000000000000000ffff0000') ? [bytes.slice(12)] : []),
-  // NAT64 with the well-known prefix (RFC 6052 §2.1) and with one of a network's own (RFC 8215), whose length is not known.
+  // NAT64 with the well-known prefix (RFC 6052 §2.1) and with a local one (RFC 8215), whose length is unknown.
   (bytes) => (begins(bytes, '0064ff9b0000000000000000') ? [bytes.slice(12)] : []),
   (bytes) =>
     begins(bytes, '0064ff9b0001')
@@ -46,7 +46,7 @@ const LOCAL_NAT64 = [
   [12, 13, 14, 15],
 ]
 
-/** Nothing is at 0.0.0.0/8, so the address stands elsewhere. */
+/** 0.0.0.0/8 is not assigned, so the IPv4 address is embedded elsewhere. */
 function isAssigned([first = 0]: number[]): boolean {
   return first > 0
 }

@@ -6,18 +6,18 @@ import type { NotificationKind, NotificationRow } from '../domain/endings/notifi
 import type { Services } from '../domain/services.ts'
 import { signSessionRevoked, signTokenClaimsChange } from './security-events.ts'
 
-/** What an app is sent. */
+/** The HTTP request of one back-channel notification. */
 export interface BackChannelRequest {
   uri: string
   contentType: string
   text: string
-  /** The statuses with which an app confirms it. */
+  /** The statuses with which the app confirms it. */
   accepted: number[]
 }
 
 /**
- * A notice as it is sent now: signed now, and with the roles of now. Null when there is nothing to tell any more, because the app
- * has no such address, or the person, whose roles it was about, is gone.
+ * Makes the request of a notification when it is sent, so its token and roles are current. Null when there is nothing left to
+ * send: the app has no such URI, or the user whose roles changed is gone.
  */
 export async function requestOf(
   services: Services,
@@ -43,13 +43,13 @@ export async function requestOf(
   }
 }
 
-/** OpenID Connect Back-Channel Logout 1.0 §2.5; of §2.8's 200 some frameworks make a 204. */
+/** OpenID Connect Back-Channel Logout 1.0 §2.5 and §2.8: 200; some frameworks answer 204 instead. */
 function logoutRequest(uri: string, token: string): BackChannelRequest {
   const text = new URLSearchParams({ logout_token: token }).toString()
   return { uri, contentType: 'application/x-www-form-urlencoded', text, accepted: [200, 204] }
 }
 
-/** RFC 8935 §2.1 and §2.2: 202, or what says the same in other words. */
+/** Push delivery of security event tokens (RFC 8935 §2.1, §2.2): 202, or another success status. */
 function eventRequest(uri: string, token: string): BackChannelRequest {
   return { uri, contentType: 'application/secevent+jwt', text: token, accepted: [202, 200, 204] }
 }

@@ -6,12 +6,12 @@ import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 
-/** What happened to a family, and the id that every attempt to say so has. */
+/** What happened to a family, and the notification id that all attempts share. */
 export type FamilyEvent = Pick<NewNotification, 'id' | 'identityId' | 'familyId' | 'sid' | 'happenedAt'>
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 
-/** Says that a family has ended, by whom and why (CAEP 1.0 §3.1). */
+/** CAEP session revoked (CAEP 1.0 §3.1): a family has ended, by which initiator and for which reason. */
 export async function signSessionRevoked(
   services: Services,
   event: FamilyEvent,
@@ -25,7 +25,9 @@ export async function signSessionRevoked(
   })
 }
 
-/** Says what the next application token of a family will say (CAEP 1.0 §3.2), so that the app refreshes now. */
+/**
+ * CAEP token claims change (CAEP 1.0 §3.2): the claims of the family's next application token, so that the app refreshes now.
+ */
 export async function signTokenClaimsChange(
   services: Services,
   event: FamilyEvent,
@@ -36,8 +38,8 @@ export async function signTokenClaimsChange(
 }
 
 /**
- * A security event token (RFC 8417), signed as the app's ID tokens are. Its subject is in `sub_id` (RFC 9493) and nothing is in
- * `sub` or `exp`, so that no ID token has that shape (Shared Signals Framework 1.0). `fam` is ours.
+ * A security event token (RFC 8417), signed with the app's ID token algorithm. Its subject is in `sub_id` (RFC 9493), and it
+ * has no `sub` and no `exp`, so it cannot pass for an ID token (Shared Signals Framework 1.0). `fam` is our extension.
  */
 async function signEvent(
   services: Services,
@@ -54,7 +56,7 @@ async function signEvent(
     sub_id: {
       format: 'complex',
       user: { format: 'iss_sub', iss: services.publicUrl, sub: event.identityId },
-      // A person alone would mean all their sessions. An app that got no `sid` knows the family from its application tokens.
+      // The user alone would mean all their sessions. An app without a `sid` knows the family from its application tokens.
       session: { format: 'opaque', id: event.sid ?? event.familyId },
     },
     fam: event.familyId,
@@ -62,7 +64,7 @@ async function signEvent(
   })
 }
 
-/** CAEP 1.0 §2: somebody at a screen, an operator, a rule of the portal, or a program. */
+/** The initiating entity (CAEP 1.0 §2): the user, an operator, a rule of the portal, or a program. */
 const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   signed_out: 'user',
   signed_out_everywhere: 'user',

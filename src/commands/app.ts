@@ -51,7 +51,7 @@ export function addAppCommands(program: Command): void {
       if (options.name === undefined) throw new CommandRefused('an app needs a --name')
       const { app: created, secret } = await createApp(services, clientId, {
         name: options.name,
-        // An app on a device is in the hands of its user, who could read any secret out of it (RFC 8252 §8.5).
+        // A native app is a public client: its user could extract any secret from the device (RFC 8252 §8.5).
         isPublic: options.public === true || options.native === true,
         isNative: options.native === true,
         redirectUris: options.redirectUri ?? [],
@@ -94,7 +94,7 @@ export function addAppCommands(program: Command): void {
   )
 
   onPortal(
-    withSettings(app.command('update <client-id>').description('Change an app; what is not named stays.')),
+    withSettings(app.command('update <client-id>').description('Change an app; what no option names stays.')),
     async (services, id: string, options: AppOptions) => {
       const changed = await changeApp(services, await find(services, id), settingsOf(options))
       if (options.allowNoPkce) warn()
@@ -110,14 +110,14 @@ export function addAppCommands(program: Command): void {
   )
 
   onPortal(
-    app.command('enable <client-id>').description('Let a disabled app in again; ended families stay ended.'),
+    app.command('enable <client-id>').description('Enable a disabled app; ended families stay ended.'),
     async (services, id: string, { json }: AppOptions) => {
       print(describe(await enableApp(services, await find(services, id))), json)
     },
   )
 
   onPortal(
-    app.command('rotate-secret <client-id>').description('Make a new secret; the one before stays good for a day.'),
+    app.command('rotate-secret <client-id>').description('Make a new secret; the old one stays valid for a day.'),
     async (services, id: string, { json }: AppOptions) => {
       print({ client_id: id, client_secret: await rotateSecret(services, await find(services, id)) }, json)
     },
@@ -152,7 +152,7 @@ function withSettings(command: Command): Command {
     )
 }
 
-/** What was named, and nothing else. */
+/** The settings that the options name, and no others. */
 function settingsOf(options: AppOptions): Partial<AppSettings> {
   const named = {
     name: options.name,
@@ -177,7 +177,7 @@ function settingsOf(options: AppOptions): Partial<AppSettings> {
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
 }
 
-/** An empty word takes a setting away. */
+/** An empty value removes a setting. */
 function unlessEmpty(value: string | undefined): string | null | undefined {
   return value === '' ? null : value
 }

@@ -8,10 +8,10 @@ import { loadEnvironmentFile } from './environment-file.ts'
 import { createProgram, createServeProgram } from './program.ts'
 import { repeatOptions } from './repeated-options.ts'
 
-// Their message is for the operator as it is.
+// Errors whose message is for the operator.
 const EXPECTED = [ConfigError, AppRefused, CommandRefused, WorkerFailed]
 
-/** Runs one command. @returns the exit code; what went wrong has been said on standard error. */
+/** Runs one command. @returns the exit code; the error has been printed to standard error */
 export async function runCommandLine(argv: string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
   const program = argv[2] === 'serve' ? createServeProgram() : await createProgram()
@@ -21,7 +21,7 @@ export async function runCommandLine(argv: string[]): Promise<number> {
     await program.parseAsync(repeatOptions(argv))
     return 0
   } catch (error) {
-    // Commander has printed its own already.
+    // Commander has printed its own error already.
     if (error instanceof CommanderError) return error.exitCode
     const isExpected = EXPECTED.some((kind) => error instanceof kind)
     const problem = isExpected ? (error as Error).message : `gatehouse: ${describe(error)}`
@@ -31,7 +31,7 @@ export async function runCommandLine(argv: string[]): Promise<number> {
   }
 }
 
-/** Of `gatehouse family list | head`: what is left of the output is read by nothing, and the command has been carried out. */
+/** EPIPE, as in `gatehouse family list | head`: the reader has closed the pipe, and the command has been carried out. */
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error
 }

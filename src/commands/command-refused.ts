@@ -1,2 +1,2 @@
-/** A command that cannot be carried out; its message is for the operator. */
+/** A command cannot be carried out; the message is for the operator. */
 export class CommandRefused extends Error {}

@@ -1,6 +1,6 @@
 import { ConfigError } from '../config.ts'
 
-/** Adds the settings of `.env` in the current folder; what the environment has already wins. */
+/** Adds the settings of `.env` in the working directory. Environment variables win. */
 export function loadEnvironmentFile(): void {
   try {
     process.loadEnvFile()

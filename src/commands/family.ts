@@ -19,12 +19,12 @@ interface FamilyOptions {
 }
 
 export function addFamilyCommands(program: Command): void {
-  const family = program.command('family').description('Find out why somebody was signed out of an app.')
+  const family = program.command('family').description('Find out why a user was signed out of an app.')
 
   onPortal(
     family
       .command('list')
-      .description('List the families of a user, or the living ones of an app, newest first.')
+      .description('List the families of a user, or the active ones of an app, newest first.')
       .option('--user <login>', 'user name or e-mail address')
       .option('--app <client-id>', 'of this app only')
       .option('--limit <count>', 'at most so many', count, 50),
@@ -42,12 +42,14 @@ export function addFamilyCommands(program: Command): void {
   )
 
   onPortal(
-    family.command('show <id>').description('Tell the story of a family: the `fam` of its tokens, the id in the log.'),
+    family
+      .command('show <id>')
+      .description('Show the timeline of a family (its id is `fam` in its tokens, and in the log).'),
     async (services, id: string, { json }: FamilyOptions) => tell(services, await find(services, id), json),
   )
 
   onPortal(
-    family.command('end <id>').description('End a family; the person has to sign in to the app again.'),
+    family.command('end <id>').description('End a family; the user has to sign in to the app again.'),
     async (services, id: string, { json }: FamilyOptions) => {
       await find(services, id)
       await endFamilies(services, { id }, 'operator', null)

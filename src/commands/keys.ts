@@ -9,7 +9,7 @@ import { onPortal, print, printList } from './output.ts'
 const COLUMNS = ['kid', 'alg', 'state', 'signs_from']
 
 export function addKeysCommands(program: Command): void {
-  const keys = program.command('keys').description('Look after the keys that sign tokens.')
+  const keys = program.command('keys').description('Manage the signing keys.')
 
   onPortal(
     keys.command('list').description('List the published keys.'),
@@ -23,7 +23,7 @@ export function addKeysCommands(program: Command): void {
   )
 
   onPortal(
-    keys.command('rotate').description('Publish the next keys; they sign once every cache must know them.'),
+    keys.command('rotate').description('Publish the next keys; they sign once every cache has them.'),
     async (services, { json }: { json?: boolean }) => {
       const next = await services.keys.rotate(services.operator)
       printList(
@@ -37,19 +37,19 @@ export function addKeysCommands(program: Command): void {
   onPortal(
     keys
       .command('revoke <kid>')
-      .description('Revoke a key that others may have: what it signed holds no more, and a new key signs at once.'),
+      .description('Revoke a compromised key: its signatures become invalid, and a new key signs at once.'),
     async (services, kid: string, { json }: { json?: boolean }) => {
       const revocation = await services.keys.revoke(kid, services.operator)
       if (revocation.kind !== 'revoked')
         throw new CommandRefused(revocation.kind === 'unknown' ? `there is no key ${kid}` : `${kid} was revoked before`)
-      // From here on it is true of every process that reaches the database.
+      // From here on, every process that reaches the database has reloaded the keys.
       await sleep(KEYS_EVERY_MS + SLACK_MS)
       print({ kid, state: 'revoked', replaced_by: revocation.replacement, signs_from: revocation.signsFrom }, json)
     },
   )
 }
 
-/** What a process needs at most, after its interval, to have read the keys again (ms). */
+/** How long a process needs at most, after its interval, to reload the keys (ms). */
 const SLACK_MS = 500
 
 function describe(services: Services, key: SigningKey): Record<string, unknown> {

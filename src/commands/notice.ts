@@ -19,12 +19,14 @@ interface ListOptions {
 }
 
 export function addNoticeCommands(program: Command): void {
-  const notice = program.command('notice').description('See what apps were told, and tell them again.')
+  const notice = program
+    .command('notice')
+    .description('See the delivery status of back-channel notifications, and send them again.')
 
   onPortal(
     notice
       .command('list')
-      .description('List what apps were told, or are to be told, newest first.')
+      .description('List back-channel notifications, sent and queued, newest first.')
       .option('--app <client-id>', 'of this app')
       .addOption(new Option('--state <state>', 'how far it is').choices(NOTICE_STATES))
       .option('--family <id>', 'about this family', uuid)
@@ -38,7 +40,7 @@ export function addNoticeCommands(program: Command): void {
   onPortal(
     notice
       .command('resend')
-      .description('Send again what was given up: these, or everything of an app.')
+      .description('Send undelivered notifications again: these, or all of an app.')
       .argument('[id...]', 'notices', (value: string, before: string[]) => [...before, uuid(value)], [])
       .option('--app <client-id>', 'everything of this app'),
     async (services: Services, ids: string[], { app: clientId, json }: { app?: string; json?: boolean }) => {

@@ -6,19 +6,19 @@ import { createLogger } from '../logger.ts'
 import { OPERATOR_PATIENCE_MS } from '../storage/postgres.ts'
 import { readStartedConfig, sayPortal } from './started-portal.ts'
 
-/** Adds `--json` and runs `act` on the portal's rules and stores, which it may share with a portal that is running. */
+/** Adds `--json`, and runs `act` on the portal's rules and stores, beside a portal that may be running. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
 export function onPortal<A extends unknown[]>(
   command: Command,
   act: (services: Services, ...args: A) => Promise<void>,
 ): Command {
   return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
-    // Commands answer on standard output; what the stores have to say must not mix with it.
+    // Results go to standard output, so the log of the stores must not.
     const config = await readStartedConfig()
     sayPortal(config)
     const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
     try {
-      // Commander hands over the arguments, the options and the command itself, which no act needs.
+      // Commander passes the arguments, the options and the command itself, which no act needs.
       await act({ ...services, operator: operatorName() }, ...(args.slice(0, -1) as A))
     } finally {
       await services.storage.close()
@@ -26,7 +26,7 @@ export function onPortal<A extends unknown[]>(
   })
 }
 
-/** As the audit log names who ran a command; a container may know its user only by number. */
+/** The operator's name for the audit log. In a container the user may only have a number. */
 function operatorName(): string {
   try {
     return userInfo().username
@@ -35,14 +35,14 @@ function operatorName(): string {
   }
 }
 
-/** One thing: JSON, or a line for each of its fields. */
+/** Prints one object: as JSON, or as one line for each field. */
 export function print(thing: Record<string, unknown>, json: boolean | undefined): void {
   if (json) return write(JSON.stringify(thing))
   const width = Math.max(...Object.keys(thing).map((name) => name.length))
   for (const [name, value] of Object.entries(thing)) write(`${name.padEnd(width)}  ${inWords(value)}`)
 }
 
-/** Many things: a JSON array, or a table of the named columns. */
+/** Prints a list: as a JSON array, or as a table of the named columns. */
 export function printList(things: Record<string, unknown>[], columns: string[], json: boolean | undefined): void {
   if (json) return write(JSON.stringify(things))
   if (things.length === 0) return write('none')

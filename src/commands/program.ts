@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { addServeCommand } from './serve.ts'
 import { readVersion } from './version.ts'
 
-/** The command line with `serve` alone: the other commands load the rules and the stores, which `serve` loads only in processes that do serve. */
+/** The command line with `serve` alone, so that serving processes do not load the modules of the other commands. */
 export function createServeProgram(): Command {
   const program = new Command('gatehouse')
     .description('A self-hosted identity portal.')

@@ -1,9 +1,9 @@
-/** Options that take several URIs in a row. */
+/** Options that take several URIs. */
 const TAKE_URIS = new Set(['--redirect-uri', '--post-logout-redirect-uri'])
 
 /**
- * Gives each of several URIs behind one option an option of its own: `--redirect-uri A B id` becomes
- * `--redirect-uri A --redirect-uri B id`. Commander would take everything up to the next option, the client id as well.
+ * Repeats an option for each of its URIs: `--redirect-uri A B id` becomes `--redirect-uri A --redirect-uri B id`. Commander
+ * would take everything up to the next option as its values, the client id included.
  */
 export function repeatOptions(argv: string[]): string[] {
   const repeated: string[] = []
@@ -23,7 +23,7 @@ export function repeatOptions(argv: string[]): string[] {
   return repeated
 }
 
-/** Also what is no good URI, so that it is refused as one. */
+/** True for malformed URIs as well, so that the registry refuses them with its own message. */
 function isUri(word: string): boolean {
   return !word.startsWith('-') && !/^[\w.~-]+$/.test(word)
 }

@@ -19,7 +19,7 @@ export function addServeCommand(program: Command): void {
         : createLogger(config.logLevel)
       exitOnUncaught(logger)
       if (!cluster.isWorker) warnOfUnknownSettings(logger)
-      // Listened for before anything starts, so a signal during a slow start stops it cleanly too.
+      // Registered before anything starts, so that a signal during a slow start stops the process cleanly too.
       if (cluster.isWorker) {
         await serve(config, logger, stopOfWorker())
         await leaveAsWorker()
@@ -30,7 +30,7 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(config: Config, logger: Logger, stopping: Promise<void>, onReady = () => {}): Promise<void> {
-  // The process that watches over workers serves nobody, and need not be as large as they are.
+  // The primary process of workers answers no request, so its young generation may stay small.
   const letGrow = holdYoungGeneration()
   const { startServer } = await import('../main/server.ts')
   const server = await startServer(config, logger)
@@ -49,7 +49,7 @@ async function superviseWorkers(config: Config, logger: Logger, stopping: Promis
     sayReady(config)
     await stopping
   }
-  // One restart after the other, and none before the start is over.
+  // Restarts never overlap, and none begins before the start is complete.
   let restarted = started.catch(() => {})
   process.on('SIGHUP', () => {
     restarted = restarted.then(async () => workers.restart())

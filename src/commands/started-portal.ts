@@ -3,8 +3,8 @@ import { hasEmbedded } from '../storage/embedded/embedded.ts'
 import { CommandRefused } from './command-refused.ts'
 
 /**
- * The configuration of a portal that exists. Only `serve` makes one: a command in a shell without the portal's settings must
- * not work on a new and empty one.
+ * The configuration of an existing portal. Only `serve` creates one, so that a command run without the portal's settings cannot
+ * act on a new and empty database.
  */
 export async function readStartedConfig(): Promise<Config> {
   const config = readConfig(process.env, { makeSecret: false })
@@ -15,12 +15,12 @@ export async function readStartedConfig(): Promise<Config> {
   return config
 }
 
-/** Says on standard error which store and issuer a command works on. */
+/** Prints to standard error which store and issuer a command works on. */
 export function sayPortal(config: Config): void {
   process.stderr.write(`gatehouse: ${storeInWords(config)}, issuer ${config.publicUrl}\n`)
 }
 
-/** Where it is, and nothing of the credentials. */
+/** The location of the store, without credentials. */
 function storeInWords({ databaseUrl, dataDir }: Config): string {
   if (databaseUrl === null) return `embedded database in ${dataDir}`
   const { host, pathname, searchParams } = new URL(databaseUrl)

@@ -1,9 +1,10 @@
-/** How often a process that npm started looks whether its parent is still there (ms). */
+/** How often a process that npm started checks whether its parent is alive (ms). */
 const LOOK_EVERY_MS = 500
 
 /**
- * Resolves at the first signal; a second one must not cut short what the first one began. `npx gatehouse` runs the program
- * under a shell, and a signal ends npm and that shell alone: there, the end of the parent is the signal.
+ * Graceful shutdown: resolves at the first signal. A second signal must not interrupt it.
+ * `npx gatehouse` runs the program under a shell, and a signal ends only npm and that shell. There, the end of the parent is
+ * the signal.
  */
 export async function stopSignal(): Promise<void> {
   return new Promise((resolve) => {

@@ -10,10 +10,12 @@ interface Options {
 }
 
 export function addSuspensionCommands(program: Command): void {
-  const suspension = program.command('suspension').description('Look after addresses that guessed too often.')
+  const suspension = program
+    .command('suspension')
+    .description('Manage temporary IP blocks after too many failed sign-ins (brute force).')
 
   onPortal(
-    suspension.command('list').description('List the addresses that may not sign in for now.'),
+    suspension.command('list').description('List the IP addresses that are blocked now.'),
     async (services: Services, { json }: Options) => {
       printList(
         (await listIpBlocks(services)).map((each) => ({ ...each })),
@@ -26,7 +28,7 @@ export function addSuspensionCommands(program: Command): void {
   onPortal(
     suspension
       .command('lift <address>')
-      .description('Let an address sign in again at once; an IPv6 address stands for its /64.'),
+      .description('Lift the block of an IP address; an IPv6 address stands for its /64.'),
     async (services: Services, address: string, { json }: Options) => {
       if (!isIpAddress(address)) throw new CommandRefused(`${address} is not an IP address`)
       if (!(await liftIpBlock(services, address))) throw new CommandRefused(`${ipKey(address)} is not suspended`)

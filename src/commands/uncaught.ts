@@ -1,12 +1,12 @@
 import type { Logger } from '../logger.ts'
 
 /**
- * Writes what nothing caught into the log, and ends the process with 1: its state is unknown, and a worker is replaced.
- * Nothing that a client sends may come here.
+ * Logs an uncaught error and ends the process with 1: its state is unknown, and a worker is replaced. No request may cause
+ * this.
  */
 export function exitOnUncaught(logger: Logger): void {
   process.on('uncaughtException', (error, origin) => {
-    logger.fatal({ error, origin }, 'the process ends, because nothing caught this error')
+    logger.fatal({ error, origin }, 'uncaught error, the process exits')
     process.exit(1)
   })
 }

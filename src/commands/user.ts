@@ -30,7 +30,7 @@ interface UserOptions {
 }
 
 export function addUserCommands(program: Command): void {
-  const user = program.command('user').description('Create identities and look after them.')
+  const user = program.command('user').description('Create and manage identities.')
 
   onPortal(
     user
@@ -82,7 +82,7 @@ export function addUserCommands(program: Command): void {
   onPortal(
     user
       .command('delete <login>')
-      .description('End everything an identity has, and erase it when its owner has had time to keep it.')
+      .description('Delete an identity: sign it out everywhere now, and erase it after the grace period.')
       .option('--now', 'erase it at once'),
     async (services, login: string, { json, now }: UserOptions) => {
       const identity = await find(services, login)
@@ -100,7 +100,7 @@ export function addUserCommands(program: Command): void {
   onPortal(
     user
       .command('set-roles <login> [role...]')
-      .description('Give an identity these roles and no others; its apps get them with their next refresh.'),
+      .description('Set the roles of an identity; its apps get them with their next refresh.'),
     async (services, login: string, roles: string[], { json }: UserOptions) => {
       const identity = await find(services, login)
       await changeRoles(services, identity.id, readRoles(roles))
@@ -110,7 +110,7 @@ export function addUserCommands(program: Command): void {
   onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
 }
 
-/** Each once. */
+/** Without duplicates. */
 function readRoles(roles: string[] = []): string[] {
   if (roles.some((role) => !/^[\w.:-]{1,64}$/.test(role))) {
     throw new CommandRefused('a role has 1 to 64 letters, figures, dots, colons, dashes or underscores')

@@ -12,7 +12,9 @@ import { warnOfUnknownSettings } from './unknown-settings.ts'
 export function addWorkerCommand(program: Command): void {
   program
     .command('worker')
-    .description('Send what is queued and forget what has expired, for portals that do not (IN_PROCESS_WORKER=false).')
+    .description(
+      'Run the periodic jobs and send queued mails and notifications, beside portals with IN_PROCESS_WORKER=false.',
+    )
     .action(async () => {
       const config = await readStartedConfig()
       const logger = createLogger(config.logLevel)
@@ -24,7 +26,7 @@ export function addWorkerCommand(program: Command): void {
 }
 
 async function work(config: Config, logger: Logger, stopping: Promise<void>): Promise<void> {
-  // Loaded here, because every command passes by this file.
+  // Loaded lazily, because every command imports this file.
   const { startBackground } = await import('../main/background.ts')
   const services = await openServices(config, logger)
   const stopFollowing = repeat(() => services.keys.reload(), KEYS_EVERY_MS, logger)

@@ -30,12 +30,12 @@ import { openServices } from './services.ts'
 export interface App {
   services: Services
   protocol: Protocol
-  /** Answers one request. It never throws: what is unexpected is logged and answered with 500. */
+  /** Answers one request. Never throws: an unexpected error is logged and answered with 500. */
   handle(req: IncomingMessage, res: ServerResponse): void
   close(): Promise<void>
 }
 
-/** Everything, put together: the two transports on one set of rules. */
+/** Composition root: both transports (pages and protocol) on one set of rules. */
 export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
   const services = await openServices(config, logger, clock)
   const assets = await createAssets()
@@ -49,7 +49,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     pages: createProtocolPages(renderer),
     logger,
     forDevelopers: config.development,
-    // The logout of an app arrives through Express, which has put its session on these very objects.
+    // An app's logout arrives through Express, which has put its session on these objects.
     signOut: async (req, res) => void (await signOut(req as Request, res as Response, 'signed_out_by_app')),
     async findSignedIn(req) {
       const id = await findIdentitySessionId(services, req)
@@ -58,13 +58,13 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   })
 
   const pages = express()
-  // Its links open accounts, so a forgotten NODE_ENV must not put it before the world.
+  // The mail preview shows links that open accounts, so it exists only on a loopback host, even when NODE_ENV is forgotten.
   const outbox = isLoopback(hostname) ? config.outbox : null
   const context: HttpContext = { services, templates: renderer, logger, outbox, provider: protocol.provider }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
   pages.set('query parser', 'simple')
-  // What browsers see is decided by PUBLIC_URL, also behind a proxy that ends TLS.
+  // PUBLIC_URL decides what browsers see, also behind a proxy that terminates TLS.
   Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
   pages.use(pageHeaders())
   const failures = new WeakMap<IncomingMessage, unknown>()
@@ -94,11 +94,11 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     const target = readTarget(req.url ?? '', req.headers.host)
     if (target !== null) req.url = target.path
     const address = findAddress(req)
-    // The client has reset the connection, or the connection is being closed: there is no way to answer.
+    // The client has reset the connection, or the connection is closing: no answer is possible.
     if (address === null || !req.socket.writable) return
     logRequest(req, res, logger)
     setBaseHeaders(res, strictTransport)
-    // Upgrades are ignored, but Node loses what was pipelined behind one; so the client must send it again.
+    // Upgrades are ignored. Node.js loses requests pipelined behind one, so the client must send those again.
     if (req.headers.upgrade !== undefined) res.setHeader('Connection', 'close')
     req.clientInfo = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
     try {
@@ -113,10 +113,10 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     keepOpenerOnPath(res, path)
     if (path === '/healthz') return answerHealth(res)
     if (path === '/readyz') return answerReadiness(res, services.storage)
-    // Two names are a trick between a proxy and us (RFC 9112 §3.2).
+    // Two Host headers are request smuggling between a proxy and the server (RFC 9112 §3.2).
     if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
     if (target === null) return refuse(res, 400, 'A request asks for a path, or for an absolute http or https address.')
-    // The page that is shown for another host needs its style sheet from there.
+    // Host header attacks: a foreign host gets an error page only, and that page needs its style sheet from there.
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host
     if (isFormRequest(req.method, path) && !failures.has(req)) {
@@ -130,7 +130,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))
         return
     } catch (error) {
-      // The page for this error, without asking the same stores again first.
+      // The error page for this failure must not ask the same stores again.
       failures.set(req, error)
     }
     pages(req as Request, res as Response)
@@ -153,7 +153,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   }
 }
 
-/** `req.headers` keeps one of them, and `req.headersDistinct` makes lists of all headers to tell. */
+/** `req.headers` keeps only one Host, and `req.headersDistinct` would copy all headers. */
 function countHosts(rawHeaders: string[]): number {
   return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
 }
@@ -166,7 +166,7 @@ function refuse(res: ServerResponse, status: number, words: string): void {
   res.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' }).end(`${words}\n`)
 }
 
-/** For programs (RFC 6749 §5.2). */
+/** The answer for programs (RFC 6749 §5.2). */
 function refuseBody(res: ServerResponse): void {
   res.writeHead(413, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' })
   const words = `the request body is longer than ${LONGEST_BODY} bytes`

@@ -22,13 +22,16 @@ const PRUNE_EVERY_MS = 60_000
 const EXPIRE_EVERY_MS = 5000
 
 export interface Background {
-  /** Begins nothing more; what is in hand ends when the stores are closed. */
+  /** Starts no new round. Work in progress ends when the stores close. */
   stop(): void
-  /** Lets go of the mail server and of the apps, once the stores are closed. */
+  /** Closes the connections to the mail server and to apps, once the stores are closed. */
   release(): void
 }
 
-/** What nobody waits for: ending and forgetting what has expired, erasing who has left, and sending what is queued. */
+/**
+ * Periodic jobs (expiry and clean-up, erasing deleted accounts) and the delivery of queued mails and back-channel
+ * notifications.
+ */
 export async function startBackground(services: Services, config: Config, logger: Logger): Promise<Background> {
   const release = await startDeliveries(services, config, logger)
   const stopping = new AbortController()

@@ -2,25 +2,24 @@ import type { Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 
 /**
- * A connection on which nothing was asked for so long (ms) may be closed. To close one always races with a request that
- * its client is just sending, however long it has been open. A client that is talking to us asks again before this time
- * is over and reads in the answer that it must not do so again here; one that is silent is unlikely to break its silence
- * in the very milliseconds our end takes to reach it. So it is the silence that counts, also that before the stop, and
- * who has been silent for long is not waited for.
+ * Graceful shutdown: how long a connection must have been idle (ms) before it may be closed.
+ * Closing a connection races with a request that its client is just sending. A client in conversation asks again within this
+ * time, and the answer tells it to close the connection. A client that has been idle for longer is unlikely to send in the very
+ * milliseconds that our FIN needs. Idle time before the stop counts too, so long-idle connections are closed at once.
  */
 const SILENT_MS = 500
 const LOOK_EVERY_MS = 50
-/** After this long (ms) a stopping process waits for nobody any more. */
+/** After this long (ms) a stopping process closes every connection. */
 const DRAIN_LIMIT_MS = 10_000
 
 interface Connection {
-  /** What is being answered on it. */
+  /** The response in progress on it. */
   answer: ServerResponse | null
-  /** Since when nothing is, on the clock of `performance.now()`. */
+  /** Idle since this moment, on the clock of `performance.now()`. */
   silentSince: number
 }
 
-/** The connections of one server, followed from the start, so that it can stop without losing a request. */
+/** Graceful shutdown: tracks the connections of one server from the start, so that a stop loses no request. */
 export class Connections {
   readonly #server: Server
   readonly #open = new Map<Socket, Connection>()
@@ -32,18 +31,18 @@ export class Connections {
     server.prependListener('request', (req, res) => this.#answer(req.socket, res))
   }
 
-  /** What is being answered on a connection at this moment. */
+  /** The response in progress on a connection. */
   answerOn(socket: Socket): ServerResponse | null {
     return this.#open.get(socket)?.answer ?? null
   }
 
-  /** Takes no new connection, answers what still comes on those there are, and resolves when the last is closed. */
+  /** Accepts no new connection, answers what still arrives on open ones, and resolves when the last is closed. */
   async drain(): Promise<void> {
     this.#isDraining = true
     const closed = new Promise((resolve) => this.#server.once('close', resolve))
     for (const { answer } of this.#open.values()) if (answer?.headersSent === false) closeAfter(answer)
 
-    // The close of http.Server also cuts every connection that is idle at this moment.
+    // The close of http.Server would also cut every connection that is idle at this moment.
     NetServer.prototype.close.call(this.#server)
     this.#closeSilent()
     const look = setInterval(() => this.#closeSilent(), LOOK_EVERY_MS)
@@ -51,7 +50,7 @@ export class Connections {
     await closed
     clearInterval(look)
     clearTimeout(limit)
-    // It also stops the timer that looks for slow requests, which would keep the server in memory.
+    // Also stops the timer that looks for slow requests, which would keep the process alive.
     this.#server.close()
   }
 
@@ -66,7 +65,7 @@ export class Connections {
     connection.answer = answer
     if (this.#isDraining) closeAfter(answer)
     answer.once('close', () => {
-      // A client may ask again before it has its answer.
+      // A client may send its next request before it has the answer (pipelining).
       if (connection.answer !== answer) return
       connection.answer = null
       connection.silentSince = performance.now()

@@ -137,7 +137,7 @@ test('of ten apps one never answers, one fails and one is slow: the other seven 
   await until(() => server.log().includes(`"app":"${failing.clientId}"`))
   assert.match(
     server.log(),
-    /"problem":"answered 500 Internal Server Error","next":"waiting","msg":"an app was not told"/,
+    /"problem":"answered 500 Internal Server Error","next":"waiting","msg":"a back-channel notification failed"/,
   )
 })
 

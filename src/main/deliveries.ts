@@ -10,14 +10,18 @@ import { createMailer } from '../mail/mailer.ts'
 import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { requestOf } from '../backchannel/requests.ts'
 
-/** One mail after the other, because a newer link replaces an older one; all apps at once, because none waits for another. */
+/**
+ * Mails go one after the other, because a newer link replaces an older one. Apps are notified in parallel, because none waits
+ * for another.
+ */
 const MAILS = { everyMs: 500, atOnce: 1 }
 const NOTICES = { everyMs: 500, atOnce: 100 }
 const LATE_NOTICES = { everyMs: 2000, atOnce: 100 }
 
 /**
- * Sends what is queued, as long as the portal's stores are open; the queue tries again what failed.
- * @returns what lets the mail server and the apps go, to be called once the stores are closed
+ * Delivers from the transactional outbox, as long as the stores are open: queued mails and back-channel notifications. The
+ * queue retries what failed.
+ * @returns closes the mail server and app connections; call it once the stores are closed
  */
 export async function startDeliveries(services: Services, config: Config, logger: Logger): Promise<() => void> {
   const stopMails = await startMails(services, config, logger)
@@ -40,7 +44,7 @@ async function startMails(services: Services, config: Config, logger: Logger): P
       return 'done'
     } catch (error) {
       logger.warn({ mail: id, kind: mail.kind, refusal: (error as Error).message }, 'a mail was not sent')
-      // When whoever it is for cannot be reached by it, trying again does not help.
+      // A recipient that the mail server refuses will not accept a retry either.
       return error instanceof MailRefused ? 'done' : 'again'
     }
   })
@@ -54,8 +58,8 @@ async function startNotices(services: Services, config: Config, logger: Logger):
       const request = await requestOf(services, notice, app)
       return request && (await channel.post(request.uri, request, request.accepted))
     } catch (error) {
-      logger.error({ notice: notice.id, error }, 'a notice could not be written')
-      return { kind: 'refused', problem: 'was not asked, because the notice could not be written' }
+      logger.error({ notice: notice.id, error }, 'a back-channel notification could not be made')
+      return { kind: 'refused', problem: 'was not asked, because the notification could not be made' }
     }
   }
   const deliver = (isAside: boolean) => async (payload: unknown) => {
@@ -63,7 +67,7 @@ async function startNotices(services: Services, config: Config, logger: Logger):
     if (delivery.kind === 'done') return 'done'
     const { kind, problem } = delivery
     const { id, clientId: app, kind: about, familyId: family } = delivery.notice
-    logger.warn({ notice: id, about, app, family, problem, next: kind }, 'an app was not told')
+    logger.warn({ notice: id, about, app, family, problem, next: kind }, 'a back-channel notification failed')
     return kind === 'waiting' ? 'again' : 'done'
   }
 

@@ -1,19 +1,19 @@
 import type { Logger } from '../logger.ts'
 
-/** How often signing keys are read again (ms): for as long a key that was revoked may still be believed somewhere. */
+/** How often signing keys are reloaded (ms): a revoked key is accepted for at most this long. */
 export const KEYS_EVERY_MS = 1000
 
-/** Runs this again and again, whether or not it fails. @returns what stops it */
+/** Runs this periodically, also after a failure. @returns stops it */
 export function repeat(run: () => Promise<unknown>, everyMs: number, logger: Logger): () => void {
   let isRunning = false
   const runAlone = async () => {
-    // A database that is slow today is not asked by two rounds at once.
+    // Rounds never overlap: a slow database is not asked by two at once.
     if (isRunning) return
     isRunning = true
     try {
       await run()
     } catch (error) {
-      logger.warn({ error }, 'background work failed; it will be tried again')
+      logger.warn({ error }, 'a periodic job failed; it will be tried again')
     } finally {
       isRunning = false
     }

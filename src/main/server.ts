@@ -12,11 +12,11 @@ import { answerUnreadable } from './unreadable-requests.ts'
 
 export interface RunningServer {
   port: number
-  /** Finishes what is in flight, then closes the stores. */
+  /** Graceful shutdown: finishes requests in progress, then closes the stores. */
   stop(): Promise<void>
 }
 
-/** Opens the stores, then the door. Rejects when either fails. */
+/** Opens the stores, then the port. Rejects when either fails. */
 export async function startServer(config: Config, logger: Logger, clock?: () => Date): Promise<RunningServer> {
   const app = await createApp(config, logger, clock)
   const server = createServer(
@@ -36,13 +36,13 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     if (!announcesTooMuch(req)) res.writeContinue()
     server.emit('request', req, res)
   })
-  // An expectation we do not know is no reason to refuse (RFC 9110 §10.1.1).
+  // An unknown expectation is no reason to refuse (RFC 9110 §10.1.1).
   server.on('checkExpectation', (req, res) => server.emit('request', req, res))
   let background: Background | null = null
   try {
     server.listen(config.port, config.host)
     await once(server, 'listening')
-    // No request waits for this, so none waits for its modules either.
+    // No request waits for these modules, so they load after the port is open.
     if (config.inProcessWorker) {
       const { startBackground } = await import('./background.ts')
       background = await startBackground(app.services, config, logger)
@@ -53,7 +53,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     await app.close()
     throw error
   }
-  // Such as a connection that could not be accepted, for want of file descriptors; the next one may be.
+  // For example, a connection could not be accepted for want of file descriptors; the next one may be.
   server.on('error', (error) => logger.error({ error }, 'the server could not accept a connection'))
   const stopFollowing = repeat(() => app.protocol.followKeys(), KEYS_EVERY_MS, logger)
 

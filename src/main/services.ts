@@ -9,8 +9,8 @@ import type { Logger } from '../logger.ts'
 import { openStorage } from '../storage/storage.ts'
 
 /**
- * The rules with their stores, which is all that commands and the worker need: they load neither transport.
- * `queryPatience` is how long a query may take (ms).
+ * Opens the rules with their stores. Commands and the worker need only this: they load neither transport. `queryPatience` is
+ * the query timeout (ms).
  */
 export async function openServices(
   config: Config,

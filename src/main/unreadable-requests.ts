@@ -2,12 +2,12 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { lingerOn } from '../http/bodies.ts'
 
-/** Sockets whose last answer is decided: what else comes on them is unreadable too, and not worth another. */
+/** Sockets whose last answer is decided. Whatever else arrives on them is ignored. */
 const closing = new WeakSet<Socket>()
 
 /**
- * Answers bytes that are not HTTP, or too long or too slow for it, and closes the connection. They never become a request.
- * @param answer what the connection is being answered at this moment
+ * Answers bytes that are not HTTP, too long or too slow, and closes the connection. They never become a request.
+ * @param answer the response in progress on the connection
  */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket, answer: ServerResponse | null): void {
   if (closing.has(socket)) return
@@ -31,7 +31,7 @@ const UNREADABLE: Record<string, [string, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'That request took too long to arrive.'],
 }
 
-/** The request before the unreadable bytes was a proper one (pipelining, RFC 9112 §9.3.2), so it still has its answer. */
+/** The request before the unreadable bytes was valid (pipelining, RFC 9112 §9.3.2), so it still gets its answer. */
 function finish(answer: ServerResponse, socket: Socket): void {
   if (!answer.headersSent) answer.setHeader('Connection', 'close')
   answer.once('close', () => socket.destroySoon())

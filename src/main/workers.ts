@@ -3,26 +3,28 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../logger.ts'
 
-/** A worker that ends sooner than this after its start (ms) died young. */
+/** A worker process that ends sooner than this after its start (ms) died young. */
 const YOUNG_MS = 10_000
-/** The first that dies young is replaced at once, as any; its successors that do so too after this (ms), twice this, … */
+/**
+ * The first worker that dies young is replaced at once. Later ones are replaced after this (ms), then twice this, and so on.
+ */
 const FIRST_DELAY_MS = 1000
 const LONGEST_DELAY_MS = 30_000
-/** Longer than a worker takes to stop (ms); one that takes longer hangs. */
+/** A worker process that takes longer than this to stop (ms) hangs. */
 const STOP_LIMIT_MS = 15_000
-/** What was sent before a stop is with a worker after this long (ms). */
+/** After this long (ms) a worker has received everything sent to it before a stop. */
 const ARRIVAL_MS = 100
 
-/** A worker could not start; the message is its own. */
+/** A worker could not start; the message is that of its own error. */
 export class WorkerFailed extends Error {}
 
-/** One worker there should be; who holds the post changes. */
+/** One slot for a worker process; replacements take over the slot. */
 interface Post {
   worker: Worker
   youngDeaths: number
 }
 
-/** The processes that share the port, as the one sees them that opens it and hands each connection to one of them. */
+/** Worker processes that share the port (node:cluster), seen from the primary process, which hands connections to them. */
 export class Workers {
   readonly #logger: Logger
   readonly #posts: Post[] = []
@@ -32,10 +34,10 @@ export class Workers {
     this.#logger = logger
   }
 
-  /** Resolves when all are ready; when one is not to be had, there are none. @throws WorkerFailed */
+  /** Resolves when all workers are ready; when one cannot start, all are stopped. @throws WorkerFailed */
   async start(count: number): Promise<void> {
     try {
-      // The first one makes what is missing (the database, its tables, the keys), or finds out why nobody can.
+      // The first worker prepares the database, its tables and the keys, or reports why it cannot.
       await this.#open()
       await Promise.all(Array.from({ length: count - 1 }, async () => this.#open()))
     } catch (error) {
@@ -44,7 +46,7 @@ export class Workers {
     }
   }
 
-  /** Replaces one after the other, each by a new one that is ready before the old one drains. */
+  /** Rolling restart: replaces one worker after the other, each by a new one that is ready before the old one drains. */
   async restart(): Promise<void> {
     this.#logger.info('restarting every worker')
     for (const post of this.#posts) {
@@ -63,10 +65,10 @@ export class Workers {
     this.#logger.info('every worker has been restarted')
   }
 
-  /** Ends all of them, whatever they are at. */
+  /** Ends all workers, whatever they are doing. */
   async stop(): Promise<void> {
     this.#isStopping = true
-    // When the last worker closes its door, cluster cuts what none of them has taken in yet.
+    // When the last worker closes its listener, cluster cuts the connections that no worker has accepted yet.
     await sleep(ARRIVAL_MS)
     await Promise.all(Object.values(cluster.workers ?? {}).map(async (worker) => worker && end(worker)))
   }
@@ -89,7 +91,7 @@ export class Workers {
     const post = () => this.#posts.find((each) => each.worker === worker)
     const ended = (code: number | null, signal: string | null) => {
       const left = post()
-      // Who holds no post was not ready yet, or has been replaced.
+      // A worker without a slot was not ready yet, or has been replaced.
       if (left !== undefined && !this.#isStopping) this.#replace(left, code, signal, performance.now() - startedAt)
     }
 
@@ -98,7 +100,7 @@ export class Workers {
       if (post() !== undefined) this.#logger.error({ pid, problem }, 'a worker could not start')
     })
     worker.on('error', (error) => {
-      // Such as a connection that could not be handed over because the worker has just died.
+      // For example, a connection could not be handed over because the worker has just died.
       this.#logger.warn({ pid, error }, 'a worker is out of reach')
       if (pid === undefined) ended(null, null)
     })
@@ -111,51 +113,51 @@ export class Workers {
     const delay = delayAfter(post.youngDeaths)
     this.#logger.warn({ pid: dead.process.pid, code, signal, delay }, 'a worker ended and is replaced')
     setTimeout(() => {
-      // A restart may have been quicker.
+      // A restart may have replaced it already.
       if (post.worker === dead && !this.#isStopping) post.worker = this.#fork()
     }, delay)
   }
 }
 
-/** In a worker: resolves when it is to stop. */
+/** In a worker: resolves when it must stop. */
 export async function stopOfWorker(): Promise<void> {
   const worker = cluster.worker as Worker
-  // Both are for the first process alone, but a terminal sends them to all of its processes.
+  // Both signals are for the primary process, but a terminal sends them to all processes.
   process.on('SIGINT', () => {}).on('SIGHUP', () => {})
   return new Promise((resolve) => {
     process.on('SIGTERM', () => resolve())
     process.prependListener('disconnect', () => {
-      // The first process is gone. Left alone, cluster would end us here and now, in the middle of answers.
+      // The primary process is gone. By default, cluster would end the worker at once, in the middle of responses.
       worker.exitedAfterDisconnect = true
-      // Whoever was about to listen waits for the word of the first process, which never comes.
+      // A worker about to listen waits for the primary process, which never answers.
       setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref()
       resolve()
     })
   })
 }
 
-/** In a worker: resolves when every connection that was on its way here has been taken in, or handed to another. */
+/** In a worker: resolves when every connection on its way here has been accepted, or handed to another worker. */
 export async function leaveAsWorker(): Promise<void> {
   const worker = cluster.worker as Worker
   if (!worker.isConnected()) return
-  // Whoever just ends leaves behind, without an answer for ever, a connection that was handed over at this moment.
+  // A worker that just exits would leave a connection that was handed over at this moment without an answer.
   worker.disconnect()
   await once(worker, 'disconnect')
 }
 
-/** In a worker: leaves the words on what went wrong to the first process, and ends. */
+/** In a worker: reports the problem to the primary process, and exits. */
 export async function failAsWorker(problem: string): Promise<never> {
   await new Promise((resolve) => process.send?.(problem, resolve))
   process.exit(1)
 }
 
-/** @throws WorkerFailed with what the worker has said when it ends instead. */
+/** @throws WorkerFailed with the error of a worker that ends instead */
 async function untilReady(worker: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
     let problem = 'gatehouse: a worker ended before it was ready'
     worker.once('listening', () => resolve())
     worker.once('message', (words: string) => (problem = words))
-    // Unlike its exit, this comes after everything it has said.
+    // Unlike `exit`, `disconnect` comes after all messages of the worker.
     worker.once('disconnect', () => reject(new WorkerFailed(problem)))
     worker.once('error', (error) => reject(error))
   })
@@ -170,7 +172,7 @@ async function end(worker: Worker): Promise<void> {
   clearTimeout(limit)
 }
 
-/** How long a post that this many workers have left young, one after the other, stays empty (ms). */
+/** How long a slot stays empty after this many workers in a row died young (ms). */
 function delayAfter(youngDeaths: number): number {
   return youngDeaths < 2 ? 0 : Math.min(FIRST_DELAY_MS * 2 ** (youngDeaths - 2), LONGEST_DELAY_MS)
 }

@@ -143,6 +143,31 @@ test('only oidc runs the protocol library; others may name its types', () => {
   assert.deepEqual(violations.map(inWords), [])
 })
 
+test('one module imports private files of the protocol library', () => {
+  const files = globSync(['**/*.ts', '../bench/**/*.ts', '../examples/**/*.ts'], { cwd: SOURCES })
+  const violations = files
+    .filter((file) => !file.includes('node_modules') && !isLibraryInternals(file))
+    .flatMap(importsOf)
+    .filter(({ to }) => to.startsWith('oidc-provider/'))
+  assert.deepEqual(violations.map(inWords), [])
+})
+
+test('one module replaces members of the protocol library', () => {
+  const files = globSync('{oidc,http,main}/**/*.ts', { cwd: SOURCES })
+  const patches =
+    /\b(?:Client|Session|IdToken|RefreshToken|AuthorizationCode|AccessToken|Grant|Interaction|BaseToken|BaseModel)\.prototype\b|\bprovider(?:\.\w+)+ = |(?:definePropert\w+|assign|setPrototypeOf)\((?:provider|ctx|session|grant|client)\b(?!\.body)|\bSession\.get = /g
+  const violations = files
+    .filter((file) => !file.endsWith('.test.ts') && !isLibraryInternals(file))
+    .flatMap((file) =>
+      (readFileSync(join(SOURCES, file), 'utf8').match(patches) ?? []).map((text) => `${file}: ${text}`),
+    )
+  assert.deepEqual(violations, [])
+})
+
+function isLibraryInternals(file: string): boolean {
+  return ['oidc/library-internals.ts', 'oidc/library-internals.test.ts'].includes(file)
+}
+
 test('nothing outside the tests imports what is for tests', () => {
   const violations = imports.filter(
     ({ to, isOurs }) => isOurs && (to.startsWith('testing/') || to.endsWith('.test.ts')),

@@ -17,17 +17,6 @@ declare module 'oidc-provider/lib/helpers/grants.js' {
     clientId: string,
   ): Promise<void>
   export function checkDpopRequired(provider: Provider, ctx: KoaContextWithOIDC, proof: DpopProof | undefined): void
-  export function buildTokenResponse(
-    provider: Provider,
-    response: {
-      accessToken: string
-      expiresIn: number
-      idToken?: string | undefined
-      refreshToken: string
-      scope: string
-      tokenType: string
-    },
-  ): Record<string, unknown>
 }
 
 declare module 'oidc-provider/lib/helpers/grant_common.js' {

@@ -2,23 +2,17 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { decryptWithAny, encrypt } from '../domain/keys/encryption.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
+import { type LogoutQuestion, logoutQuestionOf } from './library-internals.ts'
 
 /** How long the question whether to sign out may stay unanswered (seconds). */
 const LOGOUT_LIFE = 3600
-
-/** What the library must know of a question when it is answered. */
-interface Question {
-  clientId?: string
-  state?: string
-  postLogoutRedirectUri?: string
-}
 
 /**
  * What the form of a logout page carries: the question, sealed. Nothing of it is stored, so any number of tabs can ask at once,
  * each with its own way home. It is the CSRF token as well, because it only answers for the identity session that was asked.
  */
 export function sealQuestion(services: Services, ctx: KoaContextWithOIDC): string {
-  const { clientId, state, postLogoutRedirectUri } = (ctx.oidc.session?.state ?? {}) as Question
+  const { clientId, state, postLogoutRedirectUri } = logoutQuestionOf(ctx)
   const question = { clientId, state, postLogoutRedirectUri }
   const sealed = { question, asked: ctx.req.signedIn?.id ?? null, until: epochSeconds(services.clock()) + LOGOUT_LIFE }
   return encrypt(JSON.stringify(sealed), SUBJECT, services.secrets[0].interactionEncryption)
@@ -28,7 +22,7 @@ export function sealQuestion(services: Services, ctx: KoaContextWithOIDC): strin
  * The question that this form answers; undefined when it has none. Where the sign-in has ended in another tab there is nothing left
  * to protect, and the browser still finds its way home.
  */
-export function openQuestion(services: Services, ctx: KoaContextWithOIDC): (Question & { secret: string }) | undefined {
+export function openQuestion(services: Services, ctx: KoaContextWithOIDC): LogoutQuestion | undefined {
   const secret = ctx.oidc.params?.['xsrf']
   if (typeof secret !== 'string' || !SEALED.test(secret)) return undefined
   const opened = decryptWithAny(
@@ -38,7 +32,7 @@ export function openQuestion(services: Services, ctx: KoaContextWithOIDC): (Ques
   )
   if (opened === null) return undefined
   const { question, asked, until } = JSON.parse(opened.plaintext) as {
-    question: Question
+    question: LogoutQuestion
     asked: string | null
     until: number
   }

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
+import { isRegisteredUri } from '../domain/apps/redirect-uris.ts'
 import { mintCode } from '../domain/families/authorization-codes.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
@@ -9,8 +10,10 @@ import { mintRefreshToken } from '../domain/families/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { ClientThrottling } from './client-throttling.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
-import { acceptOnlyIdTokensAsHints } from './id-token-hints.ts'
+import { readIdTokenHint } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
+import { isSessionDestroyed, replaceMembers } from './library-internals.ts'
+import { openQuestion } from './logout-questions.ts'
 import { OfferedKeys } from './offered-keys.ts'
 import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './fast/authorization.ts'
@@ -19,9 +22,9 @@ import { readPlainForm } from './fast/forms.ts'
 import { answerPlainIntrospection } from './fast/introspection.ts'
 import { answerPlainRefresh } from './fast/refresh.ts'
 import { answerPlainUserinfo } from './fast/userinfo.ts'
-import { followIdentitySession, isIdleLogout } from './protocol-session.ts'
+import { isIdleLogout, keepsSid, signInOf } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
-import { keepPostLogoutUri, keepRedirectUris, redirectTo, withParameters } from './redirects.ts'
+import { keepPostLogoutUri, redirectTo, withParameters } from './redirects.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { describeForDeveloper, refusalForLog } from './refusals.ts'
 import { revokeApplicationToken } from './revocation.ts'
@@ -148,13 +151,21 @@ function createProvider(
   offered: OfferedKeys,
 ): Provider {
   const provider = new Provider(services.publicUrl, createConfiguration(services, pages, logger, forDevelopers))
-  pinAddress(provider, services.publicUrl)
-  followIdentitySession(provider, services)
-  acceptOnlyIdTokensAsHints(provider, services)
-  keepRedirectUris(provider)
+  replaceMembers(provider, {
+    publicUrl: services.publicUrl,
+    signInOf,
+    openQuestion: (ctx) => openQuestion(services, ctx),
+    secretMatches: (app, secret) => guesses.secretMatches(app, secret),
+    keepsSid,
+    isRedirectUri: (app, uri) => isRegisteredUri(uri, app.redirectUris, app.isNative),
+    isPostLogoutUri: (app, uri) => isRegisteredUri(uri, app.postLogoutRedirectUris, app.isNative),
+    mintCode: (familyId) => mintCode(familyId, services.clock()),
+    mintRefreshToken: (familyId) => mintRefreshToken(familyId, services.secrets),
+    readIdTokenHint: (hint, clientId) => readIdTokenHint(services, hint, clientId),
+    redirectWithQuery: (ctx, uri, params) => redirectTo(ctx, withParameters(uri, params)),
+    redirectWithFragment: (ctx, uri, params) => redirectTo(ctx, `${uri}#${new URLSearchParams(params)}`),
+  })
   registerRefreshGrant(provider, services)
-  startFamilies(provider, services)
-  compareSecretsByHash(provider, guesses)
   logEvents(provider, services, logger)
 
   provider.use(async (ctx, next) => {
@@ -202,7 +213,7 @@ function createProvider(
         break
       case 'end_session_confirm':
         keepPostLogoutUri(ctx as KoaContextWithOIDC)
-        if ((oidc.session as { destroyed?: boolean } | undefined)?.destroyed === true) await signOut(ctx.req, ctx.res)
+        if (isSessionDestroyed(ctx as KoaContextWithOIDC)) await signOut(ctx.req, ctx.res)
         break
     }
   })
@@ -230,42 +241,6 @@ const UNSUPPORTED = 'unsupported_token_type'
 
 /** Where apps prove who they are. */
 const AUTHENTICATING = new Set(['token', 'introspection', 'revocation', 'pushed_authorization_request'])
-
-/** Every URL we publish is made from the issuer: nothing the client sends (Host, X-Forwarded-*, absolute URIs) has a say. */
-function pinAddress(provider: Provider, publicUrl: string): void {
-  const { protocol, host, origin } = new URL(publicUrl)
-  Object.defineProperties(provider.request, {
-    protocol: { get: () => protocol.slice(0, -1) },
-    secure: { get: () => protocol === 'https:' },
-    host: { get: () => host },
-    origin: { get: () => origin },
-    href: {
-      get(this: { originalUrl: string }) {
-        return origin + this.originalUrl
-      },
-    },
-  })
-}
-
-/** Codes and refresh tokens name their family, so they are made here instead of drawn. */
-function startFamilies(provider: Provider, services: Services): void {
-  Object.defineProperty(provider.AuthorizationCode.prototype, 'generateTokenId', {
-    value(this: { grantId: string }) {
-      return mintCode(this.grantId, services.clock())
-    },
-  })
-  Object.defineProperty(provider.RefreshToken.prototype, 'generateTokenId', {
-    value(this: { grantId: string }) {
-      return mintRefreshToken(this.grantId, services.secrets)
-    },
-  })
-}
-
-function compareSecretsByHash(provider: Provider, guesses: ClientThrottling): void {
-  provider.Client.prototype.compareClientSecret = function matches(secret) {
-    return guesses.secretMatches(this.app, secret)
-  }
-}
 
 /** Listeners run inside the request, so they only write a line. What an error says to the log is not what the app reads. */
 function logEvents(provider: Provider, services: Services, logger: Logger): void {

@@ -1,7 +1,5 @@
-import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import instance from 'oidc-provider/lib/helpers/weak_cache.js'
-import { isRegisteredUri } from '../domain/apps/redirect-uris.ts'
+import { logoutQuestionOf } from './library-internals.ts'
 
 /**
  * A redirect URI with the parameters of an answer. What the app has registered stays byte for byte, its query included (RFC 6749
@@ -20,32 +18,9 @@ function brings(pair: string, params: Record<string, string>): boolean {
   return [...new URLSearchParams(pair).keys()].some((name) => name in params)
 }
 
-/** The library judges and writes redirect URIs with a parser of URLs; here they are what the app has registered. */
-export function keepRedirectUris(provider: Provider): void {
-  const { Client } = provider
-  // The registry has judged them, and it knows more names of loopback.
-  const { Schema } = Client as unknown as { Schema: { prototype: object } }
-  Object.defineProperty(Schema.prototype, 'redirectUris', { value() {} })
-  Object.defineProperties(Client.prototype, {
-    redirectUriAllowed: {
-      value(this: InstanceType<typeof Client>, uri: string) {
-        return isRegisteredUri(uri, this.app.redirectUris, this.app.isNative)
-      },
-    },
-    postLogoutRedirectUriAllowed: {
-      value(this: InstanceType<typeof Client>, uri: string) {
-        return isRegisteredUri(uri, this.app.postLogoutRedirectUris, this.app.isNative)
-      },
-    },
-  })
-  const { responseModes } = instance(provider)
-  responseModes.set('query', (ctx, uri, params) => redirectTo(ctx, withParameters(uri, params)))
-  responseModes.set('fragment', (ctx, uri, params) => redirectTo(ctx, `${uri}#${new URLSearchParams(params)}`))
-}
-
 /** Where the confirmed logout of an app leads (RP-Initiated Logout 1.0 §3), in the words the app has registered. */
 export function keepPostLogoutUri(ctx: KoaContextWithOIDC): void {
-  const { state, postLogoutRedirectUri } = (ctx.oidc.session?.state ?? {}) as Record<string, string | undefined>
+  const { state, postLogoutRedirectUri } = logoutQuestionOf(ctx)
   if (ctx.status !== 303 || postLogoutRedirectUri === undefined) return
   ctx.set('Location', withParameters(postLogoutRedirectUri, state === undefined ? {} : { state }))
 }

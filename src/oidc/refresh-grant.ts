@@ -1,18 +1,13 @@
 import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { issueIdToken } from 'oidc-provider/lib/helpers/grant_common.js'
-import {
-  buildTokenResponse,
-  checkDpopReplay,
-  checkDpopRequired,
-  validateDpop,
-} from 'oidc-provider/lib/helpers/grants.js'
 import { mintApplicationToken } from '../domain/families/application-tokens.ts'
 import type { RefusalReason } from '../domain/endings/end-causes.ts'
 import { type RotatedFamily, type Rotated, type Rotation, rotate } from '../domain/families/families.ts'
 import { reuseAdvice } from '../domain/families/family-ends.ts'
 import type { Services } from '../domain/services.ts'
 import { findAccountWith } from './account.ts'
+import { checkDpopReplay, checkDpopRequired, issueIdToken, validateDpop } from './library-internals.ts'
 import { resourceOf } from './resources.ts'
+import { TOKEN_HEADERS, tokenResponse } from './token-response.ts'
 
 /**
  * Our refresh grant in place of the library's (RFC 6749 §6). Client authentication, CORS, limits and errors stay the
@@ -52,6 +47,7 @@ export function registerRefreshGrant(provider: Provider, services: Services): vo
         case 'wrong-proof':
           throw new errors.InvalidGrant('failed jkt verification')
         case 'rotated':
+          ctx.set(TOKEN_HEADERS)
           ctx.body = await respond(provider, services, ctx, rotation, scopes, jkt)
       }
     },
@@ -67,7 +63,7 @@ async function respond(
   rotated: Rotated,
   scopes: string[] | null,
   jkt: string | null,
-): Promise<Record<string, unknown>> {
+): Promise<object> {
   const { family, refreshToken } = rotated
   const scope = scopes === null ? family.scope : scopes.join(' ')
   const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, jkt)
@@ -75,14 +71,7 @@ async function respond(
   // its registration does.
   const idScopes = new Set(scopes ?? (family.refreshIdToken ? family.scope.split(' ') : []))
   const idToken = idScopes.has('openid') ? await freshIdToken(provider, services, ctx, family, idScopes) : undefined
-  return buildTokenResponse(provider, {
-    accessToken,
-    expiresIn,
-    idToken,
-    refreshToken,
-    scope,
-    tokenType: jkt === null ? 'Bearer' : 'DPoP',
-  })
+  return tokenResponse({ accessToken, expiresIn, idToken, refreshToken, scope, jkt })
 }
 
 async function freshIdToken(

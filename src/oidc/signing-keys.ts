@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { ExternalSigningKey } from 'oidc-provider'
+import { nameSigningKey } from './library-internals.ts'
 import { signInBackground, type SigningKey } from '../domain/keys/signing-keys.ts'
 
 /** Lets the library sign with a key it never sees; what it signs and what the refresh signs come out of one function. */
@@ -9,8 +10,7 @@ export class PortalSigningKey extends ExternalSigningKey {
   constructor(key: SigningKey) {
     super()
     this.#key = key
-    // Both have setters in the library, which its types leave out.
-    Object.assign(this, { kid: key.kid, alg: key.alg })
+    nameSigningKey(this, key)
   }
 
   override keyObject(): KeyObject {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { isUnavailable } from '../../domain/errors.ts'
+import { TOKEN_HEADERS } from '../token-response.ts'
 
 /** What a plain request came to, with the headers that the library sends. */
 export function answerPlainly(res: ServerResponse, body: object): void {
@@ -9,8 +10,7 @@ export function answerPlainly(res: ServerResponse, body: object): void {
 }
 
 const HEADERS = {
-  'Content-Type': 'application/json; charset=utf-8',
-  'Cache-Control': 'no-store',
+  ...TOKEN_HEADERS,
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers': 'WWW-Authenticate',
   Vary: 'Origin',

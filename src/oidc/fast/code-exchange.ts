@@ -8,6 +8,7 @@ import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
 import type { CodeRecord } from '../grants.ts'
 import { signIdToken } from '../id-tokens.ts'
+import { tokenResponse } from '../token-response.ts'
 import { isWithdrawn } from '../withdrawn-families.ts'
 
 /**
@@ -71,14 +72,14 @@ async function tokensOf(services: Services, redeemed: Redeemed, clientId: string
   }
   const claims = applicationTokenClaims(services, subject, applicationTokenTtl, issuedAt)
   const granted = (openid?.scope ?? '').split(' ').filter((each) => asked.has(each))
-  return {
-    access_token: signApplicationToken(services, claims),
-    expires_in: claims.exp - claims.iat,
-    ...(asked.has('openid') ? { id_token: await idTokenOf(services, redeemed, clientId, granted) } : {}),
-    refresh_token: refreshToken,
+  return tokenResponse({
+    accessToken: signApplicationToken(services, claims),
+    expiresIn: claims.exp - claims.iat,
+    idToken: asked.has('openid') ? await idTokenOf(services, redeemed, clientId, granted) : undefined,
+    refreshToken,
     scope,
-    token_type: 'Bearer',
-  }
+    jkt: null,
+  })
 }
 
 async function idTokenOf(services: Services, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {

@@ -5,6 +5,7 @@ import type { Services } from '../../domain/services.ts'
 import type { Logger } from '../../logger.ts'
 import { findIdentity } from '../../domain/identities/identities.ts'
 import { signIdToken } from '../id-tokens.ts'
+import { tokenResponse } from '../token-response.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
 
@@ -33,25 +34,21 @@ export async function answerPlainRefresh(
 
   const { family } = rotated
   logger.info({ requestId: req.requestId, event: 'refresh_token', clientId, familyId: family.id }, 'event')
-  const { token, expiresIn } = mintApplicationToken(services, rotated, family.scope, null)
-  answerPlainly(res, {
-    access_token: token,
-    expires_in: expiresIn,
-    ...(family.refreshIdToken ? await freshIdToken(services, rotated) : {}),
-    refresh_token: rotated.refreshToken,
-    scope: family.scope,
-    token_type: 'Bearer',
-  })
+  const { scope } = family
+  const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, null)
+  const idToken = family.refreshIdToken ? await freshIdToken(services, rotated) : undefined
+  const { refreshToken: successor } = rotated
+  answerPlainly(res, tokenResponse({ accessToken, expiresIn, idToken, refreshToken: successor, scope, jkt: null }))
   return true
 }
 
 /** For an app with `--refresh-id-token`, which alone pays for it: the person is read once more (OpenID Connect Core §12.2). */
-async function freshIdToken(services: Services, { family, issuedAt }: Rotated): Promise<{ id_token?: string }> {
+async function freshIdToken(services: Services, { family, issuedAt }: Rotated): Promise<string | undefined> {
   const scopes = family.scope.split(' ')
   const identity = scopes.includes('openid') ? await findIdentity(services.storage, family.identityId) : null
-  if (identity === null) return {}
+  if (identity === null) return undefined
   const { clientId, acr, amr, authTime, sid } = family
   const signIn = { acr: acr ?? undefined, amr, auth_time: authTime }
   const subject = { identity, clientId, scopes, signIn, sid: sid ?? undefined }
-  return { id_token: await signIdToken(services, family.idTokenAlg, subject, issuedAt) }
+  return signIdToken(services, family.idTokenAlg, subject, issuedAt)
 }

@@ -1,0 +1,227 @@
+import type Provider from 'oidc-provider'
+import type { Client, ExternalSigningKey, KoaContextWithOIDC, Session } from 'oidc-provider'
+import { issueIdToken } from 'oidc-provider/lib/helpers/grant_common.js'
+import { checkDpopReplay, checkDpopRequired, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
+import privateOf from 'oidc-provider/lib/helpers/weak_cache.js'
+import type { AppRow } from '../domain/apps/apps.ts'
+
+/*
+ * The only module that imports private files of oidc-provider or replaces members of its classes; `house.test.ts` refuses any other.
+ * oidc-provider promises none of this between versions.
+ *
+ * To upgrade oidc-provider:
+ * 1. Install the exact version, alone, and @types/oidc-provider with it. Read the library's changelog.
+ * 2. Run `library-internals.test.ts`. It pins the version, and the name and the parameters of everything used here.
+ * 3. For each line that differs, compare the function in node_modules/oidc-provider/lib with the one of the version before, then
+ *    change this file, `library-helpers.d.ts` and the pin.
+ * 4. Compare the callers of what is replaced: a member that the library no longer calls is a rule of ours that no longer applies.
+ * 5. Compare models/authorization_code.js: `recordOf` in `fast/authorization.ts` writes what it writes.
+ * 6. Compare what the fast paths answer instead of the library: `npm test -- unit` with the tests in `fast/`.
+ * 7. Compare shared/reject_structured_tokens.js: introspection and revocation of application tokens begin where it refuses.
+ */
+
+export { checkDpopReplay, checkDpopRequired, issueIdToken, validateDpop }
+
+/** Every member that is replaced, by its owner on a provider. */
+export const REPLACED = {
+  request: ['protocol', 'secure', 'host', 'origin', 'href'],
+  Session: ['get'],
+  'Session.prototype': ['authorizationFor', 'sidFor', 'loginAccount', 'destroy'],
+  'Client.prototype': ['compareClientSecret', 'includeSid', 'redirectUriAllowed', 'postLogoutRedirectUriAllowed'],
+  'Client.Schema.prototype': ['redirectUris'],
+  'AuthorizationCode.prototype': ['generateTokenId'],
+  'RefreshToken.prototype': ['generateTokenId'],
+  IdToken: ['validate'],
+} as const
+
+type Owner = keyof typeof REPLACED
+
+/** What the portal decides where the library has no option for it. */
+export interface Rules {
+  /** Every URL is made from this: nothing that a client sends (Host, X-Forwarded-*, absolute URIs) has a say. */
+  publicUrl: string
+  /** The sign-in of this request. */
+  signInOf(ctx: KoaContextWithOIDC): SessionSignIn
+  /** The logout question that this request answers. */
+  openQuestion(ctx: KoaContextWithOIDC): LogoutQuestion | undefined
+  secretMatches(app: AppRow, secret: string): Promise<boolean>
+  keepsSid(app: AppRow): boolean
+  isRedirectUri(app: AppRow, uri: string): boolean
+  isPostLogoutUri(app: AppRow, uri: string): boolean
+  mintCode(grantId: string): string
+  mintRefreshToken(grantId: string): string
+  /** The claims of an ID token of this app. @throws when the hint is anything else */
+  readIdTokenHint(hint: string, clientId: string): object
+  redirectWithQuery(ctx: KoaContextWithOIDC, uri: string, params: Record<string, string>): void
+  redirectWithFragment(ctx: KoaContextWithOIDC, uri: string, params: Record<string, string>): void
+}
+
+/** What a session of the library says of a sign-in. */
+export interface SessionSignIn {
+  accountId: string | undefined
+  /** Seconds since 1970. */
+  loginTs: number | undefined
+  amr: string[] | undefined
+  acr: string | undefined
+}
+
+/** What the library keeps of a logout question while it is asked (RP-Initiated Logout 1.0 §2). */
+export interface LogoutQuestion {
+  clientId?: string
+  state?: string
+  postLogoutRedirectUri?: string
+  /** The CSRF token of its form. */
+  secret?: string
+}
+
+/** Puts the portal's rules in place of the library's. @throws when the library has no such member any more */
+export function replaceMembers(provider: Provider, rules: Rules): void {
+  const { protocol, host, origin } = new URL(rules.publicUrl)
+  replace(provider, 'request', {
+    protocol: { get: () => protocol.slice(0, -1) },
+    secure: { get: () => protocol === 'https:' },
+    host: { get: () => host },
+    origin: { get: () => origin },
+    href: {
+      get(this: { originalUrl: string }) {
+        return origin + this.originalUrl
+      },
+    },
+  })
+  replaceSession(provider, rules)
+  replace(provider, 'Client.prototype', {
+    compareClientSecret: {
+      value(this: Client, secret: string) {
+        return rules.secretMatches(this.app, secret)
+      },
+    },
+    includeSid: {
+      value(this: Client) {
+        return rules.keepsSid(this.app)
+      },
+    },
+    redirectUriAllowed: {
+      value(this: Client, uri: string) {
+        return rules.isRedirectUri(this.app, uri)
+      },
+    },
+    postLogoutRedirectUriAllowed: {
+      value(this: Client, uri: string) {
+        return rules.isPostLogoutUri(this.app, uri)
+      },
+    },
+  })
+  // The registry has judged them, and it knows more names of loopback.
+  replace(provider, 'Client.Schema.prototype', { redirectUris: { value() {} } })
+  // Codes and refresh tokens name their family, so they are made here instead of drawn.
+  replace(provider, 'AuthorizationCode.prototype', {
+    generateTokenId: {
+      value(this: { grantId: string }) {
+        return rules.mintCode(this.grantId)
+      },
+    },
+  })
+  replace(provider, 'RefreshToken.prototype', {
+    generateTokenId: {
+      value(this: { grantId: string }) {
+        return rules.mintRefreshToken(this.grantId)
+      },
+    },
+  })
+  replace(provider, 'IdToken', {
+    validate: {
+      value: async (hint: string, client: Client) => ({
+        header: {},
+        payload: rules.readIdTokenHint(hint, client.clientId),
+      }),
+    },
+  })
+  // `registerResponseMode` replaces none of the library's own.
+  const { responseModes } = privateOf(provider)
+  responseModes.set('query', rules.redirectWithQuery)
+  responseModes.set('fragment', rules.redirectWithFragment)
+}
+
+type DerivedSession = Session & { authorizationsOf(clientId: string): { grantId?: string } }
+
+/** A session is made for each request from the sign-in of that request, and never stored. */
+function replaceSession(provider: Provider, rules: Rules): void {
+  replace(provider, 'Session', {
+    get: {
+      async value(this: typeof Session, ctx: KoaContextWithOIDC) {
+        const session = new this()
+        ctx.oidc.entity('Session', session)
+        // What is not touched is not stored, and the library touches it with whatever it writes.
+        if (ctx.oidc.route.startsWith('end_session'))
+          Object.defineProperty(session, 'touched', { get: () => false, set() {} })
+        // Its form is read after this.
+        if (ctx.oidc.route === 'end_session_confirm')
+          Object.defineProperty(session, 'state', { get: () => rules.openQuestion(ctx), set() {} })
+        Object.assign(session, rules.signInOf(ctx))
+        const authorizations = new Map<string, { grantId?: string }>()
+        Object.defineProperty(session, 'authorizationsOf', {
+          value(clientId: string) {
+            const known = authorizations.get(clientId) ?? {}
+            authorizations.set(clientId, known)
+            return known
+          },
+        })
+        return session
+      },
+    },
+  })
+  replace(provider, 'Session.prototype', {
+    authorizationFor: {
+      value(this: DerivedSession, clientId: string) {
+        return this.authorizationsOf(clientId)
+      },
+    },
+    // What an app calls its session (OpenID Connect Back-Channel Logout §2.1) is the family, because that is what ends: an app
+    // that was connected twice in one browser keeps the second when the first runs out.
+    sidFor: {
+      value(this: DerivedSession, clientId: string) {
+        return this.authorizationsOf(clientId).grantId
+      },
+    },
+    // Who is signed in is the portal's to say, here as everywhere; a page that was answered has changed nothing else.
+    loginAccount: { value() {} },
+    destroy: {
+      async value(this: { destroyed: boolean }) {
+        this.destroyed = true
+      },
+    },
+  })
+}
+
+/** Whether the library has ended the session of this request: its logout was confirmed. */
+export function isSessionDestroyed({ oidc }: KoaContextWithOIDC): boolean {
+  return (oidc.session as { destroyed?: boolean } | undefined)?.destroyed === true
+}
+
+/** What the library keeps of the logout question of this request. */
+export function logoutQuestionOf({ oidc }: KoaContextWithOIDC): LogoutQuestion {
+  return oidc.session?.state ?? {}
+}
+
+/** Names a signing key; the library's types leave these setters out. */
+export function nameSigningKey(key: ExternalSigningKey, { kid, alg }: { kid: string; alg: string }): void {
+  Object.assign(key, { kid, alg })
+}
+
+/** The object on a provider that has the members to replace. */
+export function ownerOf(provider: Provider, owner: Owner): object {
+  let part: unknown = provider
+  for (const name of owner.split('.')) part = (part as Record<string, unknown>)[name]
+  return part as object
+}
+
+function replace<O extends Owner>(
+  provider: Provider,
+  owner: O,
+  members: Record<(typeof REPLACED)[O][number], PropertyDescriptor>,
+): void {
+  const target = ownerOf(provider, owner)
+  const missing = Object.keys(members).filter((name) => !(name in target))
+  if (missing.length > 0) throw new Error(`oidc-provider has no ${owner}.${missing.join(', ')} any more`)
+  Object.defineProperties(target, members)
+}

@@ -1,5 +1,6 @@
 import { type AppProof, provesApp } from './apps.ts'
-import { type FamilyRow, followsLiving, type Moment } from './families.ts'
+import type { FamilyRow } from './families.ts'
+import { familyLives, followsLiving, type Moment } from './liveness.ts'
 import type { Queryable } from './postgres.ts'
 
 /** Which application tokens of a living family carry claims that are true. */
@@ -24,7 +25,7 @@ export async function findIntrospected(
   const result = await db.query<Freshness>({
     name: 'application-token-introspect',
     text: `SELECT ${FRESHNESS} FROM ${LIVING}, apps c
-           WHERE f.id = $1 AND ${lives('$2', '$3')} AND c.client_id = $4 AND c.disabled_at IS NULL AND ${provesApp('c', '$5', '$2')}
+           WHERE f.id = $1 AND ${LIVES} AND c.client_id = $4 AND c.disabled_at IS NULL AND ${provesApp('c', '$5', '$2')}
              AND (c.client_id = f.client_id OR (NOT c.is_public AND c.audience = $6))`,
     values: [familyId, now, seenSince, clientId, proof.secretHash, audience],
   })
@@ -53,7 +54,7 @@ export async function findPersonOf(
     name: 'application-token-person',
     text: `SELECT ${FRESHNESS}, f.scope, i.id, i.username, i.email, i.email_verified AS "emailVerified",
              i.updated_at AS "updatedAt", i.roles
-           FROM ${LIVING} WHERE f.id = $1 AND ${lives('$2', '$3')} AND f.claims IS NULL`,
+           FROM ${LIVING} WHERE f.id = $1 AND ${LIVES} AND f.claims IS NULL`,
     values: [familyId, now, seenSince],
   })
   return result.rows[0] ?? null
@@ -62,7 +63,4 @@ export async function findPersonOf(
 const FRESHNESS = 'f.stale_since AS "staleSince", f.claims_version AS "oldestValidVersion"'
 const LIVING = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 
-/** Whether the family, its identity and its app live; `now` and `seenSince` are parameters. */
-const lives = (now: string, seenSince: string) =>
-  `f.ended_at IS NULL AND f.idle_expires_at > ${now} AND f.expires_at > ${now} AND ${followsLiving(now, seenSince)}
-    AND i.disabled_at IS NULL AND i.erased_from IS NULL AND a.disabled_at IS NULL`
+const LIVES = familyLives('$2', followsLiving('$2', '$3'))

@@ -1,5 +1,6 @@
 import { type AppProof, provesApp } from './apps.ts'
 import { OPENING, ownSeconds, REPLACED } from './families.ts'
+import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
 import { type ProtocolRecords, keyOf } from './protocol-records.ts'
 import type { Queryable } from './postgres.ts'
 
@@ -129,10 +130,10 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
     LATERAL (SELECT least(t.idle, t.absolute, t.session) AS idle, least(t.absolute, t.session) AS absolute) e
   WHERE ${conditions} AND c."grantId" = $3 AND c."clientId" = $4 AND c."redirectUri" = $6 AND c."codeChallenge" = $7 AND c."codeChallengeMethod" = 'S256'
     AND c.claims IS NULL AND c."dpopJkt" IS NULL AND c."authTime" IS NOT NULL AND NOT string_to_array(c.scope, ' ') @> '{offline_access}'
-    AND a.client_id = $4 AND a.disabled_at IS NULL AND ${provesApp('a', '$5', '$2')}
+    AND a.client_id = $4 AND ${APP_LIVES} AND ${provesApp('a', '$5', '$2')}
     AND c.resource IN (a.audience, 'urn:gatehouse:audience:' || a.audience)
     AND s.id = (c.pending ->> 'identitySessionId')::uuid AND s.ended_at IS NULL AND s.expires_at > $2
-    AND i.id = s.identity_id AND i.id = c."accountId" AND i.disabled_at IS NULL AND i.erased_from IS NULL
+    AND i.id = s.identity_id AND i.id = c."accountId" AND ${IDENTITY_LIVES}
   FOR SHARE OF i, s, a${held})`
 
 const ANSWER = `payload, username, email, email_verified AS "emailVerified", updated_at AS "updatedAt", roles, claims_version AS "claimsVersion",

@@ -1,4 +1,5 @@
 import { type AppProof, provesApp } from './apps.ts'
+import { APP_LIVES, familyLives, followsLiving, IDENTITY_LIVES, type Moment, sessionLives } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 /** A family, with what its identity and its app say at this moment. */
@@ -67,27 +68,15 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   f.amr, f.auth_time AS "authTime", f.jkt, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
   f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.claims_version AS "oldestValidVersion", f.first_rotated_at AS "firstRotatedAt", f.seen,
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
-  i.disabled_at IS NOT NULL OR i.erased_from IS NOT NULL AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", a.disabled_at IS NOT NULL AS "appDisabled", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
+  NOT (${IDENTITY_LIVES}) AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", NOT (${APP_LIVES}) AS "appDisabled", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
   a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotices",
   a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg", a.rotation_grace AS "rotationGrace",
   a.rotation_grace_proven AS "rotationGraceProven"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 
-/** Whether an identity session lives, and whether a family that may follow one goes on; `now` and `seenSince` are parameters. */
-const sessionLives = (now: string, seenSince: string) =>
-  `s.ended_at IS NULL AND s.expires_at > ${now} AND s.last_seen_at > ${seenSince}`
-export const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
-  SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND ${sessionLives(now, seenSince)}))`
-
 /** Seconds that a family may last: its app's, or the portal's, which are not for what ends with its session. */
 export const ownSeconds = (column: 'family_idle' | 'family_max', preset: string) =>
   `make_interval(secs => coalesce(a.${column}, CASE WHEN f.lifetime <> 'session' THEN ${preset}::int END))`
-
-/** This moment, and the oldest sight of a browser that still counts. */
-export interface Moment {
-  now: Date
-  seenSince: Date
-}
 
 export interface NewFamily {
   id: string
@@ -163,8 +152,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
        FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
          LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
            least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
-       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND i.disabled_at IS NULL AND i.erased_from IS NULL
-         AND a.disabled_at IS NULL
+       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND ${IDENTITY_LIVES} AND ${APP_LIVES}
        FOR SHARE OF i, s, a),
      ${OPENING}
      SELECT ${REPLACED} FROM source`,
@@ -267,10 +255,9 @@ const advanceText = (follows: string) => `UPDATE families f
       seen = CASE WHEN f.seen[1] = $11 THEN f.seen ELSE (array_prepend($11, array_remove(f.seen, $11)))[1:${SEEN_KEPT}] END,
       idle_expires_at = least(f.expires_at, $5::timestamptz + ${ownSeconds('family_idle', '$8')})
   FROM identities i, apps a
-  WHERE f.id = $1 AND f.client_id = $2 AND f.current_hash = $3 AND f.ended_at IS NULL
-    AND f.idle_expires_at > $5 AND f.expires_at > $5 AND ${follows}
+  WHERE f.id = $1 AND f.client_id = $2 AND f.current_hash = $3 AND i.id = f.identity_id AND a.client_id = f.client_id
+    AND ${familyLives('$5', follows)}
     AND (f.jkt IS NULL OR f.jkt = $6) AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
-    AND i.id = f.identity_id AND i.disabled_at IS NULL AND i.erased_from IS NULL AND a.client_id = f.client_id AND a.disabled_at IS NULL
     AND (NOT $9::boolean OR (${provesApp('a', '$10', '$5')} AND NOT (a.refresh_id_token AND f.claims IS NOT NULL)))
   RETURNING f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr, f.auth_time AS "authTime", i.roles,
     i.claims_version AS "claimsVersion", f.claims_version AS "oldestValidVersion", a.audience,

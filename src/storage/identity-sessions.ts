@@ -1,4 +1,5 @@
 import { meetsTerms, type SignInTerms } from './identities.ts'
+import { IDENTITY_LIVES, sessionLives } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 export interface IdentitySessionRow {
@@ -20,8 +21,7 @@ export interface SignedInRow extends IdentitySessionRow {
 
 const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr,
   s.device_hash AS "deviceHash", s.browser, s.address`
-// Not ended, and neither older than its end nor unseen for too long ($1: now, $2: the oldest sight that still counts).
-const LIVING = 's.ended_at IS NULL AND s.expires_at > $1 AND s.last_seen_at > $2'
+const LIVING = sessionLives('$1', '$2')
 
 /** False when the identity was disabled or deleted in the meantime, or does not meet the terms of the sign-in any more. */
 export async function insertIdentitySession(
@@ -33,7 +33,7 @@ export async function insertIdentitySession(
     name: 'identity-session-insert',
     text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address, review_at)
      SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9, $11 FROM identities i
-     WHERE i.id = $2 AND i.disabled_at IS NULL AND i.erased_from IS NULL
+     WHERE i.id = $2 AND ${IDENTITY_LIVES}
        AND ${meetsTerms('$10', '$12')} FOR SHARE`,
     values: [
       session.id,
@@ -63,7 +63,7 @@ export async function findSignedIn(
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
     text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified" FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
-           WHERE s.id = $3 AND ${LIVING} AND i.disabled_at IS NULL AND i.erased_from IS NULL`,
+           WHERE s.id = $3 AND ${LIVING} AND ${IDENTITY_LIVES}`,
     values: [now, seenSince, id],
   })
   return result.rows[0] ?? null
@@ -143,7 +143,7 @@ export async function holdSignedIn(
   const result = await db.query({
     name: 'identity-session-hold',
     text: `SELECT FROM identities i JOIN identity_sessions s ON s.identity_id = i.id
-           WHERE s.id = $3 AND i.id = $4 AND ${LIVING} AND i.disabled_at IS NULL AND i.erased_from IS NULL
+           WHERE s.id = $3 AND i.id = $4 AND ${LIVING} AND ${IDENTITY_LIVES}
              AND ($5::timestamptz IS NULL OR s.created_at >= $5)
            FOR NO KEY UPDATE OF i FOR SHARE OF s`,
     values: [now, seenSince, id, identityId, signedInSince],

@@ -6,10 +6,10 @@ import {
   findFamily as findRow,
   insertFamily,
   listFamilies,
-  type Moment,
   type NewFamily,
   searchFamilies as searchRows,
 } from '../../storage/families.ts'
+import type { Moment } from '../../storage/liveness.ts'
 import type { AppProof, AppRow } from '../../storage/apps.ts'
 import { findIdentity } from '../../storage/identities.ts'
 import { ipKey } from '../limits/ip-keys.ts'
@@ -208,12 +208,13 @@ async function explain(
   if (family === null) return refused('unknown')
   // A family of another app is nobody's business but its own.
   if (family.clientId !== presentation.clientId) return refuse('refused_wrong_app', 'unknown')
-  if (family.endedAt !== null) return refuse('refused_ended', END_CAUSES[family.endCause as EndCause].reason)
-  if (family.identityDisabled) return refuse('refused_identity_disabled', 'identity_disabled')
-  if (family.appDisabled) return refuse('refused_app_disabled', 'app_disabled')
-  if (family.expiresAt <= now) return expire('expired')
-  if (family.idleExpiresAt <= now) return expire('idle_expired')
-  if (family.sessionOver) return expire('session_expired')
+  const over = endCauseOf(family, now)
+  if (over !== null) {
+    const { reason } = END_CAUSES[over]
+    if (family.endedAt !== null) return refuse('refused_ended', reason)
+    if (reason === 'expired') return expire(over)
+    return refuse(over === 'app_disabled' ? 'refused_app_disabled' : 'refused_identity_disabled', reason)
+  }
 
   const standing = standingOf(services, family, { generation, hash }, now)
   if (standing.kind === 'ahead') return refuse('refused_ahead', 'unknown')

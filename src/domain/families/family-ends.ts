@@ -5,7 +5,10 @@ import type { Services } from '../services.ts'
 import { replacementOf } from './reuse-detection.ts'
 import { secondsBetween } from '../time.ts'
 
-/** Why a family is over, also when nobody has written it down yet; null while it lives. */
+/**
+ * Why a family is over, also when that is not recorded yet; null while it lives. The only such rule outside of SQL, which
+ * gives the same verdict (`familyLives` in storage/liveness.ts).
+ */
 export function endCauseOf(family: FamilyRow, now: Date): EndCause | null {
   if (family.endedAt !== null) return family.endCause as EndCause
   if (family.identityDisabled) return 'identity_disabled'

@@ -1,0 +1,28 @@
+/**
+ * The SQL conditions of what lives. `f` is a family, `s` an identity session, `i` an identity, `a` an app; `now` and
+ * `seenSince` name the parameters of a `Moment`. `endCauseOf` in domain/families/family-ends.ts gives the same verdict on a
+ * row, with the cause.
+ */
+
+/** This moment, and the oldest sight of a browser that still counts. */
+export interface Moment {
+  now: Date
+  seenSince: Date
+}
+
+/** Neither disabled nor deleted by its owner. */
+export const IDENTITY_LIVES = 'i.disabled_at IS NULL AND i.erased_from IS NULL'
+
+export const APP_LIVES = 'a.disabled_at IS NULL'
+
+/** Not ended, and neither older than its end nor unseen for too long. */
+export const sessionLives = (now: string, seenSince: string) =>
+  `s.ended_at IS NULL AND s.expires_at > ${now} AND s.last_seen_at > ${seenSince}`
+
+/** Whether a family goes on as far as its identity session decides that: it follows none, or one that lives. */
+export const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
+  SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND ${sessionLives(now, seenSince)}))`
+
+/** The family itself, its identity and its app; `follows` is what its identity session says. */
+export const familyLives = (now: string, follows: string) =>
+  `f.ended_at IS NULL AND f.idle_expires_at > ${now} AND f.expires_at > ${now} AND ${follows} AND ${IDENTITY_LIVES} AND ${APP_LIVES}`

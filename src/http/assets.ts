@@ -8,22 +8,22 @@ import type { RequestHandler } from 'express'
 
 const PUBLIC = join(import.meta.dirname, '../../public')
 const A_YEAR = 'public, max-age=31536000, immutable'
-/** For a URL without the hash, or with that of another version, whose content is what it is today. */
+/** Cache life for a URL without the content hash, or with an older one. */
 const FIVE_MINUTES = 'public, max-age=300'
 
 type Encoding = 'br' | 'gzip' | 'identity'
 
 interface Asset {
   hash: string
-  /** Every content coding that makes the file smaller, and the file itself. */
+  /** The file in every content coding that makes it smaller, and as it is. */
   bodies: Map<string, Buffer>
 }
 
 /** The static files, read and compressed once. */
 export interface Assets {
-  /** The URL of a file, which changes with its content. @throws for a file that does not exist */
+  /** The URL of a file, with a content hash (cache busting). @throws for a file that does not exist */
   urlOf(name: string): string
-  /** Answers GET and HEAD of `/public/:name`; everything else goes on. */
+  /** Answers GET and HEAD of `/public/:name`; other requests pass. */
   serve: RequestHandler<{ name: string }>
 }
 
@@ -44,7 +44,7 @@ export async function createAssets(): Promise<Assets> {
       const encoding = chooseEncoding(accepts(req), asset)
       res.setHeader('Cache-Control', req.query['v'] === asset.hash ? A_YEAR : FIVE_MINUTES)
       res.setHeader('Vary', 'Accept-Encoding')
-      // Each representation has its own (RFC 9110 §8.8.3.3); `send` answers 304 to whoever has it.
+      // Each representation has its own ETag (RFC 9110 §8.8.3.3); `send` answers 304 to a client that has it.
       res.setHeader('ETag', `"${asset.hash}-${encoding}"`)
       if (encoding !== 'identity') res.setHeader('Content-Encoding', encoding)
       res.type(extname(name)).send(asset.bodies.get(encoding))

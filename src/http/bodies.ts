@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** The longest request body, for pages and for programs alike (bytes). It fits into the buffer of a request. */
+/** The longest request body, for pages and programs (bytes). It fits into the buffer of a request. */
 export const LONGEST_BODY = 32 * 1024
-/** For so long (ms), and up to so many bytes, a connection that is being closed is still read (RFC 9112 §9.6). */
+/** Lingering close: how long (ms) and how many bytes a closing connection is still read (RFC 9112 §9.6). */
 const LINGER_MS = 500
 const LINGER_BYTES = 1024 * 1024
 
@@ -23,9 +23,9 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Waits until the whole body is there, and leaves it where it is for the parser that reads it. Nothing is decided about a
- * request that may still be on its way for half a minute, and no answer leaves an unread body on a connection that is kept.
- * False when the client has gone, or was too slow. @throws BodyTooLong
+ * Waits for the complete body, and leaves it in the stream for its parser. So no decision is made about a request that may
+ * arrive for another half minute, and no response leaves an unread body on a kept connection. False when the client has gone,
+ * or was too slow. @throws BodyTooLong
  */
 export async function receiveBody(req: IncomingMessage): Promise<boolean> {
   if (announcesTooMuch(req)) throw new BodyTooLong()
@@ -42,7 +42,7 @@ export async function receiveBody(req: IncomingMessage): Promise<boolean> {
     const leave = (): void => settle(() => resolve(false))
     req.on('readable', look).on('close', leave)
   })
-  // An empty body in chunks is none. Its stream has ended, and a parser would read nothing from it.
+  // An empty chunked body counts as none. Its stream has ended, and a parser would read nothing from it.
   if (isThere && req.readableLength === 0) {
     delete req.headers['transfer-encoding']
     delete req.headers['content-type']
@@ -51,13 +51,13 @@ export async function receiveBody(req: IncomingMessage): Promise<boolean> {
 }
 
 /**
- * Closes the connection after this answer, although its request is not read to the end. It is still read for a moment: a
- * connection closed before that would be reset, and the client might never see the answer (RFC 9112 §9.6).
+ * Closes the connection after this response, although the request was not read to its end. It is still read for a moment
+ * (lingering close): a reset could lose the response (RFC 9112 §9.6).
  */
 export function closeUnread(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req
   res.setHeader('Connection', 'close')
-  // http.Server calls this when the answer has been written.
+  // http.Server calls this when the response has been written.
   socket.destroySoon = () => {
     socket.end()
     lingerOn(socket)
@@ -68,7 +68,7 @@ export function closeUnread(req: IncomingMessage, res: ServerResponse): void {
   }
 }
 
-/** Destroys a socket that has been ended, and is still read, after a moment. */
+/** Destroys a socket after a moment of lingering close. */
 export function lingerOn(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => clearTimeout(timer))

@@ -10,9 +10,9 @@ export interface HttpContext {
   services: Services
   templates: Templates
   logger: Logger
-  /** The folder of the mails that this portal shows instead of sending them; null where that page does not exist. */
+  /** The folder of the mail preview, which replaces sending in development; null where that page does not exist. */
   outbox: string | null
-  /** The protocol's instance of this moment; it changes with the signing keys. */
+  /** The current protocol library instance; it changes with the signing keys. */
   provider(): Provider
 }
 
@@ -24,7 +24,7 @@ export function servicesOf(req: Request): Services {
   return contextOf(req).services
 }
 
-/** Who is signed in; only for handlers that stand behind `requireIdentity`. */
+/** The signed-in user; only for handlers behind `requireIdentity`. */
 export function signedInOf(req: Request): SignedInRow {
   const { signedIn } = req
   if (signedIn === null || signedIn === undefined)

@@ -6,15 +6,15 @@ import { safeReturnTo } from './return-to.ts'
 const CHECK = '/login/cookie-check'
 
 /**
- * Where a sign-in leads that has just set its cookie: on to `next`; by way of the check for a browser that is on a page of ours
- * and has not sent back any cookie so far. Strangers get none, so only now does it show whether cookies are kept.
+ * Where a sign-in leads after it set its cookie: to `next`, or to the cookie check for a browser that has not sent back any
+ * cookie so far. Strangers get no cookie, so only now does it show whether the browser keeps them.
  */
 export function nextAfterCookie(req: Request, next: string): string {
   const isOnPage = URL.parse(req.get('referer') ?? '')?.origin === servicesOf(req).publicUrl
   return isOnPage && !sendsCookies(req) ? `${CHECK}?return_to=${encodeURIComponent(next)}` : next
 }
 
-/** GET /login/cookie-check: a browser that keeps no cookies would be asked to sign in again and again. */
+/** GET /login/cookie-check: a browser without cookies would be asked to sign in again and again. */
 export function showCookieCheck(req: Request, res: Response): void {
   const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   if (sendsCookies(req)) return res.redirect(303, returnTo ?? '/dashboard')

@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import type { IpBlock } from '../domain/limits/ip-blocks.ts'
 import { contextOf } from './context.ts'
 
-/** What somebody did, on a line of its own beside the request's: who, from where, with what outcome. Never a secret. */
+/** Writes an event line beside the request's: the user, the IP address and the outcome, never a secret. */
 export function logEvent(req: Request, event: string, fields: Record<string, unknown> = {}): void {
   contextOf(req).logger.info(
     {
@@ -16,7 +16,7 @@ export function logEvent(req: Request, event: string, fields: Record<string, unk
   )
 }
 
-/** What a wrong guess brought upon the address it came from, when it did. */
+/** Logs the temporary IP block that a failed attempt caused, if any. */
 export function logIpBlock(req: Request, suspension: IpBlock | null): void {
   if (suspension !== null) logEvent(req, 'address_suspended', { until: suspension.until })
 }

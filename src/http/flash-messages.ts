@@ -4,7 +4,7 @@ import type { CookieOptions, Request, Response } from 'express'
 import type { DerivedKeys } from '../domain/keys/secrets.ts'
 import { servicesOf } from './context.ts'
 
-/** What a page says about the act before it (a flash message). */
+/** The flash messages: what a page says about the act before it. */
 const MESSAGES = {
   'signed-out': 'You are signed out.',
   'sign-in-over': 'You had been signed out, so nothing was done. Sign in and try again.',
@@ -29,21 +29,21 @@ const MESSAGES = {
 
 export type FlashMessage = keyof typeof MESSAGES
 
-/** How long a message may be on its way from the act to the page that shows it (ms). */
+/** A message expires after this long between the act and the page that shows it (ms). */
 const LIFE_MS = 60_000
-/** Browsers keep 4096 bytes of a cookie, of which its encoding takes some. */
+/** Browsers keep at most 4096 bytes of a cookie, and the encoding needs some of them. */
 const LONGEST_BACK = 1000
 
-/** What a page says of the act before it, and the page to go back to from there. */
+/** A flash message, and the page to go back to from there. */
 interface Flash {
   words: string
   back: string | null
 }
 
 /**
- * Redirects after an act, and has the next page say what was done, once. The message travels in a signed cookie: no link and
- * no other site can make a page say it, a browser that has just been signed out has one too, and no session is written for it.
- * `back` is where the next sign-in leads, where that is asked for first.
+ * Redirects after an act with a flash message, which the next page shows once.
+ * It travels in a signed cookie. So no link and no other site can forge a message, a browser that was just signed out gets one
+ * too, and no session is written for it. `back` is where the next sign-in leads, where a sign-in is asked for first.
  */
 export function redirectWith(
   req: Request,
@@ -59,12 +59,12 @@ export function redirectWith(
   res.redirect(303, path)
 }
 
-/** What this page is to say; from then on the browser has no message any more. Null when there is none. */
+/** Takes the flash message for this page out of the cookie. Null when there is none. */
 export function takeFlashWords(req: Request, res: Response): string | null {
   return takeFlash(req, res)?.words ?? null
 }
 
-/** The same, with the page that a form was on which was sent without a sign-in. */
+/** The same, with the page of a form that was sent without a sign-in. */
 export function takeFlash(req: Request, res: Response): Flash | null {
   const { secrets, clock, publicUrl } = servicesOf(req)
   const cookie = parseCookie(req.headers.cookie ?? '')[flashCookie(req)]
@@ -77,12 +77,12 @@ export function takeFlash(req: Request, res: Response): Flash | null {
   return { words: MESSAGES[name as FlashMessage], back: back.length > 0 ? back.join('.') : null }
 }
 
-/** A portal on another port of this http host may have the same root secret, and its messages are not ours. */
+/** A portal on another port of this http host may have the same root secret, so the public URL is part of the key. */
 function keyFor({ cookies }: DerivedKeys, publicUrl: string): string {
   return `${cookies} ${publicUrl}`
 }
 
-/** The name of the cookie with that message. */
+/** The name of the flash message cookie. */
 export function flashCookie(req: Request): string {
   return servicesOf(req).publicUrl.startsWith('https:') ? '__Host-notice' : 'notice'
 }

@@ -1,8 +1,8 @@
 import { badRequest } from './http-errors.ts'
 
 /**
- * One field of a submitted form, as text. @throws RequestRefused (400) for a field that is missing, repeated, too long, or
- * holds what no form can send and no database keeps: NUL, other control characters, halves of characters.
+ * One field of a submitted form, as text. @throws RequestRefused (400) for a field that is missing, repeated or too long, or
+ * that holds what the database cannot store: NUL, other control characters, lone surrogates.
  */
 export function textField(body: unknown, name: string, maximum = 320): string {
   const value = fieldOf(body, name)
@@ -11,19 +11,19 @@ export function textField(body: unknown, name: string, maximum = 320): string {
   return value
 }
 
-/** A field that people paste into: tabs that came along are left out. @throws RequestRefused (400), as for any other field */
+/** A field that users paste into: tabs are removed. @throws RequestRefused (400), as for any other field */
 export function pastedField(body: unknown, name: string, maximum = 320): string {
   return textField({ [name]: fieldOf(body, name).replaceAll('\t', '') }, name, maximum)
 }
 
-/** A password may hold anything that can be typed; only its length is bounded before it costs anything. */
+/** A password may hold any character; its length is limited before it is hashed. */
 export function passwordField(body: unknown, name: string): string {
   const value = fieldOf(body, name)
   if (value.length > 4096) throw badRequest(`The field ${name} is too long.`)
   return value
 }
 
-/** A field that need not be there. */
+/** An optional field. */
 export function optionalField(body: unknown, name: string, maximum: number): string | null {
   const value = (body as Record<string, unknown> | undefined)?.[name]
   return value === undefined || value === '' ? null : textField(body, name, maximum)

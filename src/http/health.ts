@@ -6,7 +6,7 @@ export function answerHealth(res: ServerResponse): void {
   answer(res, 200, { status: 'up' })
 }
 
-/** GET /readyz: its stores answer. */
+/** GET /readyz: the stores answer. */
 export async function answerReadiness(res: ServerResponse, storage: Services['storage']): Promise<void> {
   await storage.ping().then(
     () => answer(res, 200, { status: 'ready' }),

@@ -1,7 +1,7 @@
 import type { Wait } from '../domain/limits/login-throttling.ts'
 import { waitInWords } from './too-many-attempts.ts'
 
-/** The link on the page for an error. */
+/** The link on the error page. */
 export interface WayOn {
   href: string
   label: string
@@ -9,7 +9,7 @@ export interface WayOn {
 
 export const TO_APPS: WayOn = { href: '/dashboard', label: 'Go to your apps' }
 
-/** A request that cannot be answered as it stands: what happened and what to do, in words for the person who sent it. */
+/** A request that is refused: what happened and what to do, in words for the user. */
 export class RequestRefused extends Error {
   readonly status: number
   readonly title: string
@@ -25,7 +25,7 @@ export class RequestRefused extends Error {
   }
 }
 
-/** Somebody has to wait before they may try again. */
+/** Too many attempts (429): the user has to wait. */
 export class TooManyAttempts extends RequestRefused {
   readonly wait: Omit<Wait, 'kind'>
 
@@ -40,7 +40,7 @@ export function badRequest(sentence: string): RequestRefused {
   return new RequestRefused(400, 'That did not work', sentence, 'Go back, reload the page and try once more.')
 }
 
-/** A form of an app that cannot be turned into an address. */
+/** A posted authorization request that cannot become a GET. */
 export function formRefused(kind: 'too-long' | 'not-a-form'): RequestRefused {
   return kind === 'too-long'
     ? new RequestRefused(

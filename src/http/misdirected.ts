@@ -9,13 +9,14 @@ interface MisdirectedOptions {
   publicUrl: string
   logger: Logger
   clock: () => Date
-  /** Answers with the page for an error. */
+  /** Renders the error page. */
   showPage(req: IncomingMessage, res: ServerResponse, error: RequestRefused): void
 }
 
 /**
- * Makes the answer to a request for another host (421, RFC 9110 §15.5.20): a page for browsers, JSON or a line of text for
- * programs. What came and what was expected is logged at most once a minute, because any client can cause it.
+ * Host header attacks: answers a request for another host with 421 (RFC 9110 §15.5.20), as a page for browsers, and as JSON or
+ * a line of text for programs. The received and expected hosts are logged at most once a minute, because any client can cause
+ * it.
  */
 export function createMisdirectedAnswer({ publicUrl, logger, clock, showPage }: MisdirectedOptions) {
   let warnedAt = -Infinity

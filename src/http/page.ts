@@ -4,7 +4,7 @@ import { contextOf } from './context.ts'
 import { formIdIn } from './middleware/repeated-forms.ts'
 import type { Page } from './templates.ts'
 
-/** Answers with a page, for whoever is signed in. A form that is shown once more keeps its id. */
+/** Renders a page for the user who is signed in. A form that is shown again keeps its id. */
 export async function render(req: Request, res: Response, view: string, page: Page, locals: object): Promise<void> {
   const html = await contextOf(req).templates.toString(
     view,

@@ -1,7 +1,7 @@
 import type { ProtocolPages, RequestMistake } from '../oidc/pages.ts'
 import type { Templates } from './templates.ts'
 
-/** The protocol's pages in the portal's clothes. */
+/** The protocol's pages in the portal's layout. */
 export function createProtocolPages(renderer: Templates): ProtocolPages {
   return {
     async error({ status, error, isHint, description, reference, mistake, forDevelopers }) {
@@ -16,7 +16,7 @@ export function createProtocolPages(renderer: Templates): ProtocolPages {
             status >= 500
               ? words.sentence
               : `${words.sentence}${safeWords(mistake)} (${error}${description === null ? '' : `: ${description}`})`,
-          // Strangers learn in production what they have sent at most.
+          // In production, strangers see at most their own input.
           mistake: forDevelopers && status < 500 && hasValues(mistake) ? mistake : null,
           reference,
           ...(isHint
@@ -38,7 +38,7 @@ export function createProtocolPages(renderer: Templates): ProtocolPages {
   }
 }
 
-/** Whether there is more to say than the error's name says. */
+/** Whether there is more to say than the error's name. */
 function hasValues({ clientId, uri, command }: RequestMistake): boolean {
   return uri !== null || command !== null || clientId !== null
 }
@@ -49,10 +49,7 @@ function wordsFor(error: string, status: number, { uri }: RequestMistake): typeo
   return WORDS[error] ?? REFUSED
 }
 
-/**
- * What was sent, as far as a link that somebody made up cannot use the page to speak: the host of an address or an id, never
- * free text.
- */
+/** What was sent, without letting a forged link put its own text on the page: the host of a URI or an id, never free text. */
 function safeWords({ uri, clientId, isKnown }: RequestMistake): string {
   const url = uri === null ? null : URL.parse(uri.requested)
   if (url !== null && /^https?:$/.test(url.protocol) && url.origin.length <= 100) return ` It asked for ${url.origin}.`

@@ -1,13 +1,13 @@
-/** Whom a request is for, and what it asks there. */
+/** The target of a request: its authority, path and query. */
 export interface RequestTarget {
-  /** Host and port as the client wrote them; null where it wrote none. */
+  /** Host and port as the client wrote them; null where it sent none. */
   authority: string | null
-  /** Path and query as they came, byte for byte. */
+  /** Path and query, byte for byte. */
   path: string
 }
 
 /**
- * Reads the request line and the Host header. The authority of an absolute URI, which clients send to proxies, wins over Host
+ * Parses the request line and the Host header. The authority of an absolute URI, which clients send to proxies, wins over Host
  * (RFC 9112 §3.2.2). Null for a target that is neither a path nor an absolute http(s) URI.
  */
 export function readTarget(target: string, host: string | undefined): RequestTarget | null {
@@ -20,7 +20,7 @@ export function readTarget(target: string, host: string | undefined): RequestTar
 const ABSOLUTE = /^https?:\/\/([^/?#\\]*)((?:[/?].*)?)$/is
 
 /**
- * Makes the function that tells the portal's own authority from others (RFC 9110 §4.2.3): case, the default port of its scheme,
+ * Makes the function that recognises the portal's own authority (RFC 9110 §4.2.3; Host header attacks). Case, the default port,
  * the dot after a complete name and the spelling of an IPv6 address make no difference.
  */
 export function recognizeHost(publicUrl: string): (authority: string | null) => boolean {
@@ -34,5 +34,5 @@ function normalize(protocol: string, authority: string): string | null {
   return URL.parse(`${protocol}//${authority}`)?.host.replace(/\.(?=:\d+$|$)/, '') ?? null
 }
 
-/** A name or an address, and perhaps a port; no user name (RFC 9110 §4.2.4). */
+/** A host name or IP address, and perhaps a port; no user name (RFC 9110 §4.2.4). */
 const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(?::\d*)?$/i

@@ -1,11 +1,11 @@
 import type { Request } from 'express'
 
-/** Longest path a person is led back to: that of an interaction, in whose URL an authorization request may travel. */
+/** The longest return path: that of an interaction, whose URL may carry an authorization request. */
 export const LONGEST_RETURN_TO = 14_000
-/** The same for every other page, of which none is that long. */
+/** The same for every other page. */
 const LONGEST_PAGE = 8000
 
-/** The place on this portal a person was on their way to, or null: no other origin can be named, however it is written. */
+/** Open redirect protection: the path that the user was on the way to, or null. No spelling can name another origin. */
 export function safeReturnTo(value: unknown, publicUrl: string): string | null {
   if (typeof value !== 'string' || value.length > LONGEST_RETURN_TO || !/^\/(?![/\\])[\x21-\x7e]*$/.test(value))
     return null
@@ -20,20 +20,20 @@ export function isInteraction(returnTo: string | null): boolean {
   return returnTo?.startsWith('/interaction/') ?? false
 }
 
-/** Whether this path is one of an authorization, which ends at its app. */
+/** Whether this path belongs to an authorization, which ends at its app. */
 export function leadsToApp(path: string): boolean {
   return /^\/(?:interaction\/|oauth\/authorize(?:[/?]|$))/i.test(path)
 }
 
-/** Where the form goes that gives up on the authorization this page leads back to; null when it leads to none. */
+/** The form action that cancels the authorization this page leads back to; null when there is none. */
 export function cancelActionOf(returnTo: string | null): string | null {
   const [, uid, query = ''] = /^\/interaction\/([\w-]+)(\?.*)?$/.exec(returnTo ?? '') ?? []
   return uid === undefined ? null : `/interaction/${uid}/cancellation${query}`
 }
 
 /**
- * The page of a form that was sent without a sign-in: the one the browser says it is on, or the nearest page above the path
- * of the form. Null when there is none.
+ * The page of a form that was sent without a sign-in: the Referer's, or the nearest page above the form's path. Null when there
+ * is none.
  */
 export function pageOfForm(req: Request, publicUrl: string): string | null {
   const from = URL.parse(req.get('referer') ?? '')
@@ -47,7 +47,10 @@ export function pageOfForm(req: Request, publicUrl: string): string | null {
 
 const PROTOCOL = /^\/(?:interaction\/[\w-]+|oauth\/authorize)$/
 
-/** Every page a person needs a sign-in for, and those in the middle of one, as Express reads paths: in any case, with a slash at the end. */
+/**
+ * Every page that needs a sign-in, and those in the middle of one, as Express matches paths: in any case, with a trailing
+ * slash.
+ */
 const PAGE = new RegExp(
   `^/(?:${[
     'dashboard',

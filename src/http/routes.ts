@@ -54,12 +54,12 @@ import {
 } from './pages/sessions.ts'
 import { showSettings } from './pages/settings.ts'
 
-/** True for what looks like a static file: it is the same for everybody, whatever host it is asked for on. */
+/** True for the path of a static file, which is the same for all users and hosts. */
 export function isPublicFile(path: string): boolean {
   return /^\/public\/[\w-][\w.-]*$/.test(path)
 }
 
-/** The table of contents of every URL people see; `protocol` answers the ones that belong to OAuth. */
+/** The table of every URL that users see; `protocol` answers those of OAuth. */
 export function createRoutes(
   staticFile: Assets['serve'],
   identityCookie: RequestHandler,
@@ -70,19 +70,19 @@ export function createRoutes(
 
   routes.get('/public/:name', staticFile)
 
-  // Whoever has the link of a mail may do what it says, signed in or not.
+  // The link of a mail authorizes its act, with or without a sign-in.
   routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepUrlSecret)
   routes.use(sameOrigin)
 
   const whoIsSignedIn = [identityCookie, findIdentity]
-  // The protocol reads its own bodies, so these stand before the parser of forms.
+  // The protocol parses its own bodies, so these routes come before the parser of forms.
   routes.all(
     ['/oauth/authorize', '/oauth/authorize/:uid', '/oauth/logout', '/oauth/logout/confirm', '/oauth/logout/success'],
     whoIsSignedIn,
     letFormsLeadOn,
     protocol,
   )
-  // A body may come half a minute after its headers, so who is signed in is only found out once all of it is there.
+  // A body may arrive half a minute after its headers, so the session is looked up only once the body is complete.
   routes.use(forms, keepOpenerOnWay, answerRepeatedForms, whoIsSignedIn)
 
   routes.get('/', (req, res) => res.redirect(303, req.signedIn ? '/dashboard' : '/login'))

@@ -1,22 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** What an answer sets, in the names that handlers know, also once its head has been made. */
+/** What a response sets, in the names that handlers know, also once its headers are written. */
 const written = new WeakMap<ServerResponse, string[]>()
-/** The names of cookies that a request shows and that its answer will not replace. */
+/** The names of cookies in a request that its response will not replace. */
 const lasting = new WeakMap<IncomingMessage, Set<string>>()
 
-/** What a portal writes behind the value of a cookie: `~` and its port. */
+/** The suffix of a cookie's value: `~` and the portal's port. */
 const MARK = /~\d+$/
-/** What express-session makes of an id (24 bytes) and its signature (32 bytes). */
+/** How express-session writes an id (24 bytes) and its signature (32 bytes). */
 const IDENTITY_COOKIE = /^s%3A[\w-]{32}\.[\w%]{43,}$/
 
 /**
- * Browsers share the cookies of one http host between its ports (RFC 6265 §8.5), so two portals there would sign each other's
- * users out. On http every cookie therefore ends in the port of its portal. One that has another port, or none, is never
- * overwritten or deleted: what would take its place is called `<name>-<port>`, and from then on that is the one that is read.
- * Where there is no such cookie the plain one is read, whatever it ends in: it may be from an earlier version or from before a
- * change of the port. Signatures and stores tell whether it is good. Everything behind this sees neither ports nor marks. On https
- * all cookies stay as they are.
+ * Browsers share the cookies of one http host between its ports (RFC 6265 §8.5), so two portals there would sign out each
+ * other's users.
+ * On http, the value of every cookie therefore ends in the port of its portal. A cookie with another port, or none, is never
+ * overwritten or deleted. What would replace it is called `<name>-<port>`, and from then on that one is read. Where there is no
+ * such cookie, the plain one is read, whatever its port: it may be from an earlier version, or from before the port changed.
+ * Signatures and stores decide whether it is valid. Handlers see neither ports nor suffixes. On https, cookies stay as they
+ * are.
  */
 export function separateCookies(publicUrl: string): (req: IncomingMessage, res: ServerResponse) => void {
   const { protocol, port } = new URL(publicUrl)
@@ -37,13 +38,13 @@ export function separateCookies(publicUrl: string): (req: IncomingMessage, res: 
   }
 }
 
-/** The Set-Cookie lines of an answer, in the names that handlers know; undefined when there are none. */
+/** The Set-Cookie headers of a response, in the names that handlers know; undefined when there are none. */
 export function cookiesSetBy(res: ServerResponse): string[] | undefined {
   const lines = res.getHeader('set-cookie')
   return written.get(res) ?? (lines === undefined ? undefined : [lines].flat().map(String))
 }
 
-/** Whether a cookie of this request is still in its browser when the answer has set another value of that name. */
+/** Whether a cookie of this request is still in its browser after the response has set another value of that name. */
 export function outlivesAnswer(req: IncomingMessage, name: string): boolean {
   return lasting.get(req)?.has(name) === true
 }
@@ -56,7 +57,7 @@ interface Shown {
   rename: (line: string) => string[]
 }
 
-/** The cookies of one request as the portal reads them, and the names and values that its answer gives to those it sets. */
+/** The cookies of one request as the portal reads them, and the names and values of those it sets. */
 function readCookies(header: string, port: string): Shown {
   const suffix = `-${port}`
   const mark = `~${port}`
@@ -81,13 +82,13 @@ function readCookies(header: string, port: string): Shown {
       const [name, value] = splitPair(pair)
       const write = (as: string) => [`${as}=${value === '' ? '' : value + mark}`, ...attributes].join(';')
       if (!separated.has(name)) return [write(kept.has(name) ? name + suffix : name)]
-      // What takes a cookie away takes all of it: the plain one would be read from then on.
+      // Deleting a cookie deletes both names: the plain one would be read from then on.
       return value === '' && ours.has(name) ? [write(name + suffix), write(name)] : [write(name + suffix)]
     },
   }
 }
 
-/** True for an identity cookie that no portal can have set: no sign-in is lost with it. */
+/** True for an identity cookie that no portal can have set, so overwriting it loses no sign-in. */
 function isImpossible(name: string, value: string): boolean {
   return name === 'identity' && !IDENTITY_COOKIE.test(value.replace(MARK, ''))
 }

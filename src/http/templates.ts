@@ -6,9 +6,9 @@ const VIEWS = join(import.meta.dirname, '../../views')
 
 export interface Page {
   title: string
-  /** The entry of the navigation this page belongs to. */
+  /** The navigation entry of this page. */
   nav?: 'dashboard' | 'sessions' | 'activity' | 'settings'
-  /** A single card, without the navigation of somebody who is signed in. */
+  /** A single card, without the navigation of a signed-in user. */
   narrow?: boolean
   username?: string | null
   notice?: string | null
@@ -18,7 +18,7 @@ export interface Templates {
   toString(view: string, page: Page, locals: object): Promise<string>
 }
 
-/** A view, then the layout around it. Views get exactly what they print, and `assetUrl` for the static files they load. */
+/** Renders a view inside the layout. Views get exactly what they print, and `assetUrl` for the static files they load. */
 export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>): Templates {
   const file = (view: string, locals: object): Promise<string> =>
     ejs.renderFile(join(VIEWS, `${view}.ejs`), { ...locals, assetUrl: urlOf }, { cache: true })

@@ -2,7 +2,7 @@ import type { Wait } from '../domain/limits/login-throttling.ts'
 import { secondsUntil } from '../domain/time.ts'
 import { timeInWords } from '../domain/time-words.ts'
 
-/** What somebody reads who has to wait: the same whether or not there is an account. */
+/** The words for a rate-limited user, the same with and without an account (no account enumeration). */
 export interface WaitWords {
   title: string
   sentence: string

@@ -3,14 +3,15 @@ import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 import proxyAddr from 'proxy-addr'
 import type { Logger } from '../../logger.ts'
 
-/** The value of `TRUST_PROXY`: every proxy, none, the last so many, or those with these addresses (with commas between). */
+/** The value of `TRUST_PROXY`: every proxy, none, the last n, or those with these IP addresses (comma-separated). */
 export type TrustProxy = boolean | number | string
 
 /**
- * Makes the function that says which IP address a request comes from, in one canonical form (`parseAddress`), so that every
- * limit counts it as the same. It is the peer's, or, behind a trusted proxy, the one X-Forwarded-For names; if that entry
- * is not an IP address, it is the peer's. `Forwarded` (RFC 7239) and X-Real-IP have no say. The function returns null when
- * the client has closed the connection already. Warnings are logged once, because any client can cause them.
+ * Makes the function that finds the client's IP address in canonical form (`parseAddress`), so that every rate limit counts it
+ * as the same.
+ * It is the TCP peer's, or, behind a trusted proxy, the one that X-Forwarded-For names. If that entry is no IP address, it is
+ * the peer's. `Forwarded` (RFC 7239) and X-Real-IP are ignored. The function returns null when the client has already closed
+ * the connection. Warnings are logged once, because any client can cause them.
  */
 export function createClientIpReader(trustProxy: TrustProxy, logger: Logger): (req: IncomingMessage) => string | null {
   const isTrusted = compileTrust(trustProxy)
@@ -33,7 +34,7 @@ export function createClientIpReader(trustProxy: TrustProxy, logger: Logger): (r
     }
 
     let address = peer
-    // From the proxy next to us to the client; what stands further left than a trusted proxy was written by anybody.
+    // From the nearest proxy to the client. Any client can write what stands left of the last trusted proxy.
     for (const [distance, entry] of [header].flat().join(',').split(',').toReversed().entries()) {
       if (!isTrusted(address, distance)) break
       const next = parseAddress(entry.replace(/^[ \t]+|[ \t]+$/g, ''))
@@ -51,15 +52,16 @@ export function createClientIpReader(trustProxy: TrustProxy, logger: Logger): (r
 }
 
 /**
- * An IPv4 or IPv6 address as gateways write it: alone, in brackets, with a zone, with a port. The answer is without port and
- * zone, in lower case and its shortest form (RFC 5952), and IPv4 where IPv6 only wraps it. Null for anything else.
+ * Parses an IPv4 or IPv6 address as gateways write it: alone, in brackets, with a zone, with a port.
+ * The result has no port and no zone. It is lower case, in its shortest form (RFC 5952), and IPv4 where the input is
+ * IPv4-mapped. Null for anything else.
  */
 export function parseAddress(text: string): string | null {
   const [, v4, bracketed, bare] = ADDRESS.exec(text) ?? []
   if (v4 !== undefined) return isIPv4(v4) ? v4 : null
   const v6 = bracketed ?? bare
   if (v6 === undefined || !isIPv6(v6)) return null
-  // SocketAddress writes it the canonical way.
+  // SocketAddress writes the canonical form.
   const { address } = new SocketAddress({ address: v6, family: 'ipv6' })
   return address.replace(/^::ffff:(?=[\d.]+$)/, '')
 }

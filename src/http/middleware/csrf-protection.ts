@@ -2,8 +2,9 @@ import type { Request, RequestHandler, Response } from 'express'
 import { RequestRefused } from '../http-errors.ts'
 
 /**
- * Refuses changes that another site asked a browser for. Browsers say where a request comes from: in Sec-Fetch-Site, or,
- * on plain http, in Origin. A request with neither carries no ambient cookies of a victim: it does not come from a browser.
+ * CSRF protection: refuses cross-site state-changing requests (Fetch Metadata, then Origin).
+ * Browsers send Sec-Fetch-Site, or, on plain http, Origin. A request with neither comes from a program, which carries no
+ * cookies of a victim.
  */
 export function csrfProtection(publicUrl: string): RequestHandler {
   return (req, res, next) => {
@@ -26,6 +27,7 @@ function isSameOrigin(req: Request, res: Response, publicUrl: string): boolean {
   if (origin !== undefined && origin !== 'null' && origin !== publicUrl) return false
   const site = req.get('sec-fetch-site')
   if (site !== undefined) return site === 'same-origin' || site === 'none'
-  // Where a page keeps its address secret, browsers do not say its origin either; nobody else knows such an address.
+  // Pages with a secret URL have Referrer-Policy no-referrer, so their forms send `Origin: null`. No other site knows such a
+  // URL.
   return origin !== 'null' || res.getHeader('Referrer-Policy') === 'no-referrer'
 }

@@ -3,22 +3,22 @@ import type { Request, Response } from 'express'
 import { hashDevice, makeDevice } from '../../domain/sign-in/devices.ts'
 import { servicesOf } from '../context.ts'
 
-/** As long as browsers keep any cookie (RFC 6265bis §5.5): 400 days. */
+/** The longest life that browsers allow a cookie (RFC 6265bis §5.5): 400 days. */
 const LIFE_MS = 400 * 86_400_000
 
-/** The device of this browser; null for one that nobody has signed in from. */
+/** The device of this browser; null for a browser without an earlier sign-in. */
 export function deviceOf(req: Request): Buffer | null {
   const services = servicesOf(req)
   return hashDevice(services, parseCookie(req.headers.cookie ?? '')[cookieName(services.publicUrl)])
 }
 
-/** A device, and the cookie that says so. */
+/** A device, and its cookie. */
 export interface Device {
   hash: Buffer
   cookie: string
 }
 
-/** What this browser will be known by when its sign-in succeeds: as before, or by something new. */
+/** The device id for a sign-in in this browser: the known one, or a new one. */
 export function deviceToKeep(req: Request): Device {
   const services = servicesOf(req)
   const known = parseCookie(req.headers.cookie ?? '')[cookieName(services.publicUrl)]
@@ -26,7 +26,7 @@ export function deviceToKeep(req: Request): Device {
   return { hash: hashDevice(services, cookie) as Buffer, cookie }
 }
 
-/** For somebody who has just signed in: a new browser gets its cookie, a known one keeps it longer. */
+/** After a sign-in: sets the device cookie in a new browser, and renews it in a known one. */
 export function keepDevice(req: Request, res: Response, { cookie }: Device): void {
   const { publicUrl } = servicesOf(req)
   const secure = publicUrl.startsWith('https:')

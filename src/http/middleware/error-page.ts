@@ -12,7 +12,7 @@ interface ErrorPage extends WaitWords {
   status: number
 }
 
-/** The one place that decides what a person sees of an error. What the log says is sharper. */
+/** The error page: the one place that decides what a user sees of an error. The log has the details. */
 export async function errorPage(error: unknown, req: Request, res: Response, next: NextFunction): Promise<void> {
   if (res.headersSent) return next(error)
   const page = beginRefusal(error, req, res)
@@ -23,8 +23,9 @@ export async function errorPage(error: unknown, req: Request, res: Response, nex
 }
 
 /**
- * Acts on a form. Where the portal is too busy (503) or the person has to wait (429), `show` answers with the same form, so
- * that they lose neither what they typed nor the app they are on the way to. While a store is away no form can be made.
+ * Runs the act of a form. When the portal is too busy (503) or the user has to wait (429), `show` renders the same form again.
+ * So the user loses neither the input nor the app they were signing in to. While a store is unavailable, no form can be
+ * rendered.
  */
 export async function keepForm(
   req: Request,
@@ -40,7 +41,7 @@ export async function keepForm(
   }
 }
 
-/** Sets the status and says when to come back, and writes the log. @returns the words for the page */
+/** Sets the status and Retry-After, and writes the log. @returns the words for the page */
 function beginRefusal(error: unknown, req: Request, res: Response): ErrorPage {
   const page = describe(error)
   const { logger } = contextOf(req)
@@ -55,11 +56,11 @@ function beginRefusal(error: unknown, req: Request, res: Response): ErrorPage {
   return page
 }
 
-/** Words for every failure; also for those of the protocol's pages. */
+/** The words for every failure, those of the protocol's pages included. */
 export function describe(error: unknown): ErrorPage {
   if (error instanceof RequestRefused)
     return { status: error.status, title: error.title, sentence: error.message, advice: error.advice }
-  // Before the stores are suspected: a browser that hung up in the middle of a form has a broken connection, too.
+  // Checked before the stores: a browser that hung up in the middle of a form leaves a broken connection, too.
   const status = (error as { status?: unknown } | null)?.status
   if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
   if (error instanceof Overloaded || isUnavailable(error)) {

@@ -2,7 +2,7 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import { hasBody, LONGEST_BODY } from '../bodies.ts'
 import { RequestRefused } from '../http-errors.ts'
 
-/** Forms only, and small ones; nested fields are not a thing here. */
+/** The parser of forms: small, without nested fields. */
 export const forms = [requireForm, express.urlencoded({ extended: false, limit: LONGEST_BODY, parameterLimit: 50 })]
 
 function requireForm(req: Request, _res: Response, next: NextFunction): void {

@@ -4,14 +4,14 @@ import { servicesOf } from '../context.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { pageOfForm } from '../return-to.ts'
 
-/** Finds out who is signed in, from the row, on every page: the cookie alone proves nothing. */
+/** Finds the signed-in user on every page, from the database: the cookie alone proves nothing. */
 export async function findIdentity(req: Request, _res: Response, next: NextFunction): Promise<void> {
   const id = req.session.identitySessionId
   req.signedIn = id === undefined ? null : await findLivingIdentitySession(servicesOf(req), id, req.clientInfo)
   next()
 }
 
-/** Sends strangers to the sign-in page, and from there back to where they were going. */
+/** Redirects a browser that is not signed in to the sign-in page, and from there back. */
 export function requireIdentity(req: Request, res: Response, next: NextFunction): void {
   if (req.signedIn) return next()
   if (req.method !== 'GET' && req.method !== 'HEAD') return askToSignIn(req, res)
@@ -19,8 +19,8 @@ export function requireIdentity(req: Request, res: Response, next: NextFunction)
 }
 
 /**
- * For a form whose sign-in was over when it was sent, or when it was to be acted on: nothing was stored. The sign-in page says
- * so, and leads back to the page of the form.
+ * For a form whose sign-in had ended when it was sent or acted on: nothing was stored. The sign-in page says so, and leads back
+ * to the page of the form.
  */
 export function askToSignIn(req: Request, res: Response): void {
   req.signedIn = null
@@ -28,8 +28,8 @@ export function askToSignIn(req: Request, res: Response): void {
 }
 
 /**
- * For what protects the account: lets through whoever has proved who they are a short while ago, and asks everybody else
- * to do it again. `page` is where they come back to, since what they sent is not kept.
+ * Requires a recent sign-in (step-up) for changes to what protects the account. A user who signed in long ago has to prove it
+ * again. `page` is where they come back to, since the form they sent is not kept.
  */
 export function requireFreshSignIn(page: string): RequestHandler {
   return (req, res, next) => {

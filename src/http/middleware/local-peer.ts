@@ -4,22 +4,22 @@ import type { NextFunction, Request, Response } from 'express'
 import { notFound } from '../http-errors.ts'
 
 /**
- * For pages of development, which open accounts: they exist for a browser on this machine and for no other. What counts is the
- * peer of the TCP connection. The Host header is chosen by the client, and so is X-Forwarded-For.
+ * For development pages that open accounts (the mail preview): they exist for a browser on this machine only. The peer of the
+ * TCP connection decides, because clients choose the Host header and X-Forwarded-For.
  */
 export function requireLocalPeer(req: Request, _res: Response, next: NextFunction): void {
   next(isLocalPeer(req) ? undefined : notFound())
 }
 
-/** True for a connection from a loopback address that no reverse proxy has said it forwards. */
+/** True for a connection from a loopback address that no reverse proxy forwards. */
 export function isLocalPeer({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): boolean {
-  // The address is gone once the client has reset the connection.
+  // The IP address is gone once the client has reset the connection.
   const { remoteAddress = '' } = socket
   const isForwarded = Object.keys(headers).some((name) => FORWARDED.test(name))
   return !isForwarded && LOOPBACK.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')
 }
 
-/** What reverse proxies and content delivery networks add to what they pass on (RFC 7239, RFC 9110 §7.6.3, and older habits). */
+/** Headers that reverse proxies and content delivery networks add (RFC 7239, RFC 9110 §7.6.3, and older ones). */
 const FORWARDED =
   /^(forwarded|via|x-forwarded(-.+)?|x-original-.+|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip)$/
 

@@ -9,33 +9,34 @@ import { flashCookie } from '../flash-messages.ts'
 import { cookiesSetBy, outlivesAnswer } from '../shared-cookies.ts'
 import { identityCookieName } from './session.ts'
 
-/** The hidden field that has a new value whenever a form is shown (`views/partials/form-id.ejs`). */
+/** The hidden field with a new value for every rendered form (`views/partials/form-id.ejs`). */
 const FORM_ID = 'form_id'
 
-/** Longer answers, such as downloads, are kept for no other request (bytes). */
+/** Longer responses, such as downloads, are not kept for a repeated request (bytes). */
 const LONGEST_ANSWER = 64 * 1024
 
-/** What makes the answer, and may differ between pages. */
+/** The function that makes the response; it may differ between pages. */
 const HEADERS = ['location', 'set-cookie', 'content-type', 'content-security-policy']
 const REDIRECT_HEADERS = HEADERS.slice(0, 2)
 
-/** Set by `actOnce`: this act cannot be done a second time, so the same request later is the same act. */
+/** Set by `actOnce`: the act cannot be done a second time, so the same request later is the same act. */
 const once = new WeakMap<Request, { byStranger: boolean }>()
 const earlier = new WeakMap<Request, Answer>()
 const acts = new WeakMap<Services, RepeatedActs>()
 
 /**
- * A form that is posted twice (a double click, the retry of a proxy) acts once, and both requests get the answer of the first.
- * Identical requests that come while the first is answered always do. A later one does, for a minute, when it cannot be a new
- * act: it shows a cookie that the first answer replaced, or the id of the same form, or `actOnce` stands on its route.
- * Refusals are not repeated: every wrong password is a guess. It stands behind the parser of forms.
+ * Idempotent forms: a form that is posted twice (a double click, the retry of a proxy) acts once, and both requests get the
+ * first response.
+ * Identical requests that arrive while the first is in progress always share it. A later one does for a minute, when it cannot
+ * be a new act: it shows a cookie that the first response replaced, or the id of the same form, or its route has `actOnce`.
+ * Refusals are not shared: every wrong password counts. It comes after the parser of forms.
  */
 export async function answerRepeatedForms(req: Request, res: Response, next: NextFunction): Promise<void> {
   if (req.method !== 'POST' || !isRecognizable(req)) return next()
   await join(req, res, next)
 }
 
-/** For a route whose act can be done only once, because of a link, a code or a name in it. It stands behind its guards. */
+/** For a route whose act can be done only once, because of a link, a code or a name in it. It comes after its guards. */
 export async function actOnce(req: Request, res: Response, next: NextFunction): Promise<void> {
   const answer = earlier.get(req)
   if (answer !== undefined) return repeat(req, res, answer)
@@ -45,8 +46,8 @@ export async function actOnce(req: Request, res: Response, next: NextFunction): 
 }
 
 /**
- * The same for a link from a mail, which works once: only a second half of the same form is the same act. A request with the link
- * alone reads that it has been used.
+ * The same for a link from a mail, which works once. Only a repeated form with the same id is the same act. A request with the
+ * link alone reads that it has been used.
  */
 export async function actOncePerForm(req: Request, res: Response, next: NextFunction): Promise<void> {
   if (formIdIn(req) === null) return next()
@@ -76,12 +77,12 @@ function actsOf(services: Services): RepeatedActs {
   return made
 }
 
-/** Requests without the id of a form and without a cookie may be of any two browsers that sign the same person in. */
+/** Requests without a form id and without a cookie may come from two browsers that sign in the same user. */
 function isRecognizable(req: Request): boolean {
   return isNamed(req) || Object.keys(cookiesOf(req)).length > 0
 }
 
-/** What an ended session leaves of an answer: an ending in between wins. */
+/** A session that ended in between wins over the kept response. */
 const TO_SIGN_IN: Pick<Answer, 'status' | 'headers' | 'body'> = {
   status: 303,
   headers: { location: '/login' },
@@ -102,8 +103,8 @@ function repeat(req: Request, res: Response, { status, headers, body }: Answer):
 }
 
 /**
- * All that makes two requests the same. A double click may come when the browser has the first answer's cookies already, so the
- * id of a form stands for them, and so does a user name, which can be registered only once.
+ * The key that makes two requests the same. On a double click the browser may already have the first response's cookies, so the
+ * form id stands for them, and so does a user name, which can be registered only once.
  */
 function nameOf(req: Request): string {
   const cookies = isNamed(req) ? [] : Object.entries(cookiesOf(req)).toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -115,15 +116,15 @@ function isNamed(req: Request): boolean {
   return formIdIn(req) !== null || req.path === '/register'
 }
 
-/** Without the message for the next page: it goes without an act. */
+/** Without the flash message, which changes by itself. */
 function cookiesOf(req: Request): Record<string, string | undefined> {
   const { [flashCookie(req)]: _notice, ...cookies } = parseCookie(req.headers.cookie ?? '')
   return cookies
 }
 
 /**
- * Holds a short answer until it is kept: a browser that has the first half of it, as express-session sends it, may ask for more.
- * Others, such as downloads, pass.
+ * Holds a short response back until it is kept: express-session sends the first half early, and a browser that has it may
+ * already send its next request. Others, such as downloads, pass through.
  */
 function watch(
   req: Request,
@@ -140,7 +141,7 @@ function watch(
   }
   const write = res.write.bind(res) as (...args: unknown[]) => boolean
   const end = res.end.bind(res) as (...args: unknown[]) => Response
-  // A download that was cut. A short answer is kept although its client has gone: the act is done.
+  // A download that was aborted is not kept. A short response is kept although its client has gone: the act is done.
   res.once('close', () => isPassing && void settleOnce(null, 'none'))
   res.write = (...args: unknown[]) => {
     if (isPassing) return write(...args)
@@ -156,7 +157,7 @@ function watch(
       return res
     }
     const body = Buffer.concat(held)
-    // The identity cookie is only added to the headers when they are made.
+    // The identity cookie is added only when the headers are written.
     if (!res.headersSent) res.writeHead(res.statusCode)
     const answer = answerOf(req, res, body.toString())
     void settleOnce(answer, audienceOf(req, answer)).then(() => end(body))
@@ -164,7 +165,7 @@ function watch(
   }
 }
 
-/** Adds what is written to what is held. */
+/** Appends what is written to what is held. */
 function hold(held: Buffer[], [chunk, encoding]: unknown[]): void {
   if (typeof chunk === 'string') held.push(Buffer.from(chunk, asEncoding(encoding)))
   else if (chunk instanceof Uint8Array) held.push(Buffer.from(chunk))
@@ -192,24 +193,24 @@ function answerOf(req: Request, res: Response, body: string): Answer {
   }
 }
 
-/** Who is only sent to sign in has done nothing, and leaves nothing in the stores. */
+/** A redirect to the sign-in page has done nothing, and leaves nothing in the stores. */
 function audienceOf(req: Request, { status, headers }: Answer): Audience {
   const sessionCookie = identityCookieName(servicesOf(req))
   const hasGiven = ({ name, value }: SetCookie) => value !== '' && (once.get(req)?.byStranger || name === sessionCookie)
-  // A page may show what no store should hold, such as recovery codes.
+  // A page may show what must not be stored, such as recovery codes.
   if (status === 200) return 'process'
   const hasActed = req.signedIn || cookiesIn(headers).some(hasGiven)
   if (!hasActed) return 'none'
   return once.has(req) || formIdIn(req) !== null || hasReplacedCookies(req, headers) ? 'later' : 'waiting'
 }
 
-/** The id of the form that was sent; null when it has none. */
+/** The id of the submitted form; null when it has none. */
 export function formIdIn(req: Request): string | null {
   const id = (req.body as Record<string, unknown> | undefined)?.[FORM_ID]
   return typeof id === 'string' && /^[\w-]{16,64}$/.test(id) ? id : null
 }
 
-/** A browser that has had this answer never shows these cookies again. */
+/** The cookies that a browser never sends again after this response. */
 function hasReplacedCookies(req: Request, headers: Answer['headers']): boolean {
   const shown = cookiesOf(req)
   return cookiesIn(headers).some(

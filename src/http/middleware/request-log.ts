@@ -4,12 +4,12 @@ import type { Logger } from '../../logger.ts'
 
 declare module 'node:http' {
   interface IncomingMessage {
-    /** It was answered like an identical one before it, and did nothing. */
+    /** The response repeats that of an identical earlier request, and nothing was done. */
     isRepeated?: boolean
   }
 }
 
-/** One line per request: never its query, headers or body, where codes, cookies and passwords travel. */
+/** One line per request, without its query, headers or body, which carry codes, cookies and passwords. */
 export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
   const start = performance.now()
   req.requestId = shortId()
@@ -32,7 +32,7 @@ export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Lo
   })
 }
 
-/** Short enough to be read over the telephone, without letters that look like others. */
+/** Short enough to read over the telephone, without letters that look alike. */
 function shortId(): string {
   let id = ''
   for (const byte of randomBytes(10)) id += ALPHABET[byte % ALPHABET.length]
@@ -41,7 +41,7 @@ function shortId(): string {
 
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'
 
-/** The id of an interaction is half of what it takes to answer it, and that of a mailed link all, so they are left out too. */
+/** The id of an interaction is half of what it takes to answer it, and a mailed link is a secret, so both are redacted. */
 function pathForLog(url: string): string {
   const [path = ''] = url.split('?', 1)
   return path

@@ -2,18 +2,18 @@ import type { ServerResponse } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
 import helmet from 'helmet'
 
-/** HSTS: browsers are told to come back over https for a year, or (null) nothing, because the portal is on http. */
+/** HSTS (Strict-Transport-Security): browsers use https for a year; null when the portal is on http. */
 export interface StrictTransport {
   includeSubDomains: boolean
 }
 
 const HSTS_SECONDS = 31_536_000
 
-/** What every answer carries, whoever makes it. */
+/** The security headers of every response. */
 export function setBaseHeaders(res: ServerResponse, strictTransport: StrictTransport | null): void {
   res.setHeader('X-Content-Type-Options', 'nosniff')
   res.setHeader('X-Frame-Options', 'DENY')
-  // Not no-referrer: browsers then send `Origin: null` with our own forms where they send no Sec-Fetch-Site.
+  // Not no-referrer: browsers without Sec-Fetch-Site would then send `Origin: null` with the portal's own forms.
   res.setHeader('Referrer-Policy', 'same-origin')
   res.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
   res.setHeader('Cross-Origin-Opener-Policy', 'same-origin')
@@ -23,12 +23,12 @@ export function setBaseHeaders(res: ServerResponse, strictTransport: StrictTrans
   res.setHeader('Strict-Transport-Security', `max-age=${HSTS_SECONDS}${includeSubDomains ? '; includeSubDomains' : ''}`)
 }
 
-/** What pages carry besides. Nothing inline, nothing foreign. */
+/** The security headers of pages: CSP without inline or foreign content, and no framing (clickjacking). */
 export function pageHeaders(): RequestHandler[] {
   return [
     helmet({
       contentSecurityPolicy: { useDefaults: false, directives: { ...DIRECTIVES, 'form-action': ["'self'"] } },
-      // With what every answer carries.
+      // With the headers of every response.
       strictTransportSecurity: false,
       crossOriginOpenerPolicy: false,
       referrerPolicy: { policy: 'same-origin' },
@@ -42,8 +42,8 @@ export function pageHeaders(): RequestHandler[] {
 }
 
 /**
- * Browsers hold `form-action` against every redirect a form leads through, and these forms lead on to an app, or to the
- * scheme of one. The pages are ours and have no other form.
+ * CSP `form-action` applies to every redirect that a form leads through, and these forms lead on to an app, or to its scheme.
+ * These pages belong to the portal and have no other form.
  */
 export function letFormsLeadOn(_req: Request, res: Response, next: () => void): void {
   res.setHeader(
@@ -55,7 +55,7 @@ export function letFormsLeadOn(_req: Request, res: Response, next: () => void): 
   next()
 }
 
-/** For pages whose address is a secret: no link and no form on them tells it to anybody, this portal included. */
+/** For pages whose URL is a secret: Referrer-Policy no-referrer, so no link and no form sends it on. */
 export function keepUrlSecret(_req: Request, res: Response, next: () => void): void {
   res.setHeader('Referrer-Policy', 'no-referrer')
   next()

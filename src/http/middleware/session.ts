@@ -14,10 +14,10 @@ declare module 'express-session' {
   }
 }
 
-/** A second factor; or, of somebody who has proved everything, the word that a deleted account be kept. */
+/** What a pending sign-in lacks: a second factor, or the user's decision to keep a deleted account. */
 export type Lack = 'second-factor' | 'restoration'
 
-/** A sign-in that lacks something. It is worth nothing but the question for that, and not for long. */
+/** A pending sign-in. It allows nothing but the missing step, and expires soon. */
 export interface PendingSignIn {
   proof: Proof
   lacks: Lack
@@ -27,7 +27,7 @@ export interface PendingSignIn {
 
 const PENDING_LIFE_MS = 600_000
 
-/** The identity cookie. Strangers get none; whoever signs in keeps one until its longest life is over. */
+/** The identity cookie. A browser gets one when it signs in, and keeps it until the longest life of the session is over. */
 export function identityCookie(services: Services): RequestHandler {
   const isHttps = services.publicUrl.startsWith('https:')
   return session({
@@ -46,7 +46,9 @@ export function identityCookie(services: Services): RequestHandler {
   })
 }
 
-/** What express-session would find, for a request that needs no session of its own. Null when the cookie names none. */
+/**
+ * Reads the session as express-session would, for a request that needs no session of its own. Null when the cookie names none.
+ */
 export async function findIdentitySessionId(services: Services, req: IncomingMessage): Promise<string | null> {
   const cookie = parseCookie(req.headers.cookie ?? '')[identityCookieName(services)]
   if (cookie?.startsWith('s:') !== true) return null
@@ -62,17 +64,20 @@ export async function findIdentitySessionId(services: Services, req: IncomingMes
   return found?.identitySessionId ?? null
 }
 
-/** A new identifier for whoever has just signed in, stored before the answer leaves. */
+/**
+ * Starts the session of a user who has just signed in, with a new identifier (session fixation), stored before the response is
+ * sent.
+ */
 export async function startSession(req: Request, identitySessionId: string): Promise<void> {
   await promised((done) => req.session.regenerate(done))
   req.session.identitySessionId = identitySessionId
   await promised((done) => req.session.save(done))
 }
 
-/** Remembers what has been proved so far; whoever is signed in in this browser still is. */
+/** Stores a pending sign-in. A user already signed in in this browser stays signed in. */
 export async function startPendingSignIn(req: Request, proof: Proof, lacks: Lack = 'second-factor'): Promise<void> {
   const { identitySessionId } = req.session
-  // Somebody who proves once more that it is them does so for as long as they are signed in.
+  // A user who signs in again (step-up) keeps this session.
   const base = req.signedIn?.identityId === proof.identityId ? { identitySessionId: req.signedIn.id } : {}
   await promised((done) => req.session.regenerate(done))
   if (identitySessionId !== undefined) req.session.identitySessionId = identitySessionId
@@ -80,7 +85,7 @@ export async function startPendingSignIn(req: Request, proof: Proof, lacks: Lack
   await promised((done) => req.session.save(done))
 }
 
-/** Null when no sign-in waits for this in this browser, it has waited too long, or the session it adds to is over. */
+/** Null when no sign-in is pending for this step in this browser, it has expired, or the session it belongs to is over. */
 export function pendingSignInOf(req: Request, lack: Lack = 'second-factor'): PendingSignIn | null {
   const { pending } = req.session
   if (pending === undefined || pending.lacks !== lack) return null
@@ -89,7 +94,7 @@ export function pendingSignInOf(req: Request, lack: Lack = 'second-factor'): Pen
   return servicesOf(req).clock().getTime() - pending.since < PENDING_LIFE_MS ? pending : null
 }
 
-/** Takes the identity cookie away, on both sides. */
+/** Deletes the session, in the store and in the browser. */
 export async function destroySession(req: Request, res: Response): Promise<void> {
   await promised((done) => req.session.destroy(done))
   const services = servicesOf(req)

@@ -9,7 +9,7 @@ import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { enter } from './sessions.ts'
 
-/** GET /account-restoration: for somebody who has proved that a deleted account is theirs. */
+/** GET /account-restoration: for a user who has signed in to an account in its deletion grace period. */
 export async function newAccountRestoration(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const pending = pendingSignInOf(req, 'restoration')
@@ -27,7 +27,7 @@ export async function newAccountRestoration(req: Request, res: Response): Promis
   )
 }
 
-/** POST /account-restoration: keeps it, and signs its owner in. */
+/** POST /account-restoration: keeps the account, and signs its owner in. */
 export async function createAccountRestoration(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)

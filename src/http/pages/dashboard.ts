@@ -30,7 +30,7 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
   )
 }
 
-/** Seconds during which an ending, and what its app says to it, is news. */
+/** How long an ending and its delivery status are shown as news (seconds). */
 const NEWS_AGE = 300
 const NEWS_SHOWN = 3
 

@@ -32,7 +32,7 @@ export async function createDeletion(req: Request, res: Response): Promise<void>
   logEvent(req, 'deletion_requested')
   await destroySession(req, res)
   req.signedIn = null
-  // Of two who pressed at once one has deleted it, and the other has nothing to say about it.
+  // Of two concurrent requests, one has deleted the account; the other has nothing to log.
   if (erasedFrom === null) return res.redirect(303, '/login')
   await render(
     req,
@@ -56,7 +56,7 @@ async function show(req: Request, res: Response, typed: string, problem: string 
   )
 }
 
-/** Null where people have no time to think it over. */
+/** Null where there is no grace period. */
 function endOfGrace(services: Services, erasedFrom: Date): TimeWords | null {
   const now = services.clock()
   return erasedFrom > now ? timeInWords(erasedFrom, now) : null

@@ -8,8 +8,8 @@ import { redirectWith } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 
 /**
- * POST /devices/:id/removal: a browser that was known is a stranger again. Its id is the hash of 128 random bits, from which
- * nobody gets back to the cookie.
+ * POST /devices/:id/removal: forgets a known browser. Its id is the hash of 128 random bits, from which the cookie cannot be
+ * computed.
  */
 export async function createDeviceRemoval(req: Request<{ id: string }>, res: Response): Promise<void> {
   const { id } = req.params

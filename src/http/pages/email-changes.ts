@@ -17,7 +17,7 @@ export async function newEmailChange(req: Request, res: Response): Promise<void>
   await show(req, res, '')
 }
 
-/** POST /settings/email: the same answer, whoever has the new address. */
+/** POST /settings/email: the same answer, whether or not the new e-mail address is taken (no account enumeration). */
 export async function createEmailChange(req: Request, res: Response): Promise<void> {
   const email = pastedField(req.body, 'email')
   const act = async () => {

@@ -35,7 +35,7 @@ export async function createVerificationMail(req: Request, res: Response): Promi
   redirectWith(req, res, 'verification-sent', withReturnTo('/verify-email', returnTo))
 }
 
-/** GET /verify-email/:token: asks, and does nothing, because mail scanners open links too. */
+/** GET /verify-email/:token: shows a form and changes nothing, because mail scanners open links too. */
 export async function newEmailVerification(req: ProofRequest, res: Response): Promise<void> {
   const proof = await lookAtEmailProof(servicesOf(req), req.params.token)
   if (proof === null) return showDeadLink(req, res)

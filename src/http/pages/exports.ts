@@ -13,7 +13,7 @@ export async function newExport(req: Request, res: Response): Promise<void> {
   await render(req, res, 'exports/new', { title: 'Download your data', narrow: true }, {})
 }
 
-/** POST /settings/export: a file of JSON, as it comes. */
+/** POST /settings/export: a JSON file, streamed. */
 export async function createExport(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const signedIn = signedInOf(req)
@@ -21,7 +21,7 @@ export async function createExport(req: Request, res: Response): Promise<void> {
   if (isLapsed(await beginExport(services, signedIn, req.clientInfo))) return askToSignIn(req, res)
   logEvent(req, 'data_exported')
   res.attachment(`gatehouse-${username}.json`).type('application/json')
-  // A client that has stopped reading asks for nothing, so its sign-in is looked at beside the download, too.
+  // A client that stops reading requests nothing more, so the sign-in is checked beside the download, too.
   const over = new AbortController()
   const timer = setInterval(() => {
     isStillSignedIn(services, signedIn).then(
@@ -34,7 +34,7 @@ export async function createExport(req: Request, res: Response): Promise<void> {
   } catch (error) {
     if (error instanceof SignInOver || over.signal.reason instanceof SignInOver)
       return logEvent(req, 'download_cut', { identityId })
-    // A client that stops a download, or has gone before it began, has not met a fault.
+    // A client that stops a download, or has gone before it began, is no fault.
     if (!GONE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
   } finally {
     clearInterval(timer)

@@ -35,7 +35,7 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
       here: family.identitySessionId === here,
       chapters,
       receipt,
-      // What follows its session has no end of its own.
+      // A family that follows its session has no expiry of its own.
       lastsUntil: timeInWords(family.idleExpiresAt, now),
       ...shapeEnd(services, family, now),
     },
@@ -48,7 +48,7 @@ export async function createFamilyRevocation(req: Request<{ id: string }>, res: 
   const signedIn = signedInOf(req)
   const { identityId } = signedIn
   const { id } = req.params
-  // One's own that has ended already answers as if it ended now.
+  // The user's own family that has ended already answers as if it ended now.
   await findOwn(services, id, identityId)
   const families = { id, identityId }
   const outcome = await endWhileSignedIn(services, signedIn, { families }, 'ended_by_person', req.clientInfo)
@@ -72,14 +72,14 @@ export async function createDisconnection(req: Request<{ clientId: string }>, re
   redirectWith(req, res, 'disconnected', '/dashboard')
 }
 
-/** Somebody else's family answers like one that does not exist. */
+/** Another user's family answers like one that does not exist. */
 async function findOwn(services: Services, id: string, identityId: string): Promise<FamilyRow> {
   const family = isUuid(id) ? await findFamilyFor(services, id, identityId) : null
   if (family === null) throw notFound()
   return family
 }
 
-/** In words, why a family is over and since when; nulls while it lives. */
+/** Why and since when a family has ended, in words; nulls while it lives. */
 export function shapeEnd(services: Services, family: FamilyRow, now: Date) {
   const cause = endCauseOf(family, now)
   const at = endTimeOf(family, now)

@@ -88,13 +88,13 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
       )
     }
     case 'lost':
-      // Somebody who is signed in needs no form: making the request again takes them where they were going.
+      // A signed-in user needs no form: the repeated request takes them on.
       if (req.signedIn && interaction.restart !== null) return res.redirect(303, interaction.restart)
       return showLost(req, res, interaction.appName, interaction.restart)
   }
 }
 
-/** POST /interaction/:uid/second-factor: one more proof, by whoever is signed in, for the app that asks for it. */
+/** POST /interaction/:uid/second-factor: step-up, one more factor of the signed-in user, for the app that asks for it. */
 export async function createStepUp(req: InteractionPageRequest, res: Response): Promise<void> {
   const here = addressOf(req)
   const interaction = await resolveInteraction(interactionContextOf(req), requestOf(req, res))
@@ -113,7 +113,7 @@ export async function createStepUp(req: InteractionPageRequest, res: Response): 
   await keepForm(req, res, act, (wait) => showStepUp(req, res, interaction, null, wait))
 }
 
-/** POST /interaction/:uid/account: the person goes on with the account that is signed in. */
+/** POST /interaction/:uid/account: the user continues with the account that is signed in. */
 export async function createAccountChoice(req: InteractionPageRequest, res: Response): Promise<void> {
   await leadOn(req, res, await keepAccount(interactionContextOf(req), requestOf(req, res)))
 }
@@ -128,7 +128,7 @@ export async function createCancellation(req: InteractionPageRequest, res: Respo
   await leadOn(req, res, await cancelInteraction(interactionContextOf(req), requestOf(req, res)))
 }
 
-/** Asks for the second factor, or says how to get one. */
+/** Asks for the second factor, or says how to set one up. */
 async function showStepUp(
   req: InteractionPageRequest,
   res: Response,
@@ -170,13 +170,13 @@ function requestOf(req: InteractionPageRequest, res: Response): InteractionReque
   return { req, res, uid: req.params.uid, search: searchOf(req) }
 }
 
-/** The page of this interaction, or where a form of it goes. The query comes along, because the request may travel in it. */
+/** The URL of this interaction's page or of one of its forms. The query is kept, because the request may travel in it. */
 function addressOf(req: InteractionPageRequest, act = ''): string {
   const search = searchOf(req)
   return `/interaction/${encodeURIComponent(req.params.uid)}${act}${search === '' ? '' : `?${search}`}`
 }
 
-/** The page of this interaction on which the person signs in with another account. */
+/** The page of this interaction on which the user signs in with another account. */
 function otherAccountHref(req: InteractionPageRequest): string {
   const here = addressOf(req)
   return `${here}${here.includes('?') ? '&' : '?'}${OTHER_ACCOUNT}=1`

@@ -52,7 +52,7 @@ function outboxOf(req: Request): string {
   return outbox
 }
 
-/** A line that is nothing but an address of this portal is a link; what else a mail says is not. */
+/** A line that is just a URL of this portal becomes a link; other URLs do not. */
 function linesOf(text: string, publicUrl: string): { words: string; isLink: boolean }[] {
   return text
     .trimEnd()

@@ -27,7 +27,7 @@ export async function createPasswordChange(req: Request, res: Response): Promise
   const password = passwordField(req.body, 'password')
   const confirmation = passwordField(req.body, 'password_confirmation')
   const problems = {
-    // Not a guess, so it is not counted as one.
+    // An empty field is not an attempt, so it is not counted.
     ...(current === '' && { current_password: 'Enter your current password.' }),
     ...(password === '' && { password: 'Enter a new password.' }),
     ...(password !== confirmation && { password_confirmation: 'The two passwords are not the same.' }),

@@ -24,7 +24,7 @@ export async function newForgottenPassword(req: Request, res: Response): Promise
   await showForgotten(req, res, '')
 }
 
-/** POST /forgot-password: the same answer and the same work, whoever has this address. */
+/** POST /forgot-password: the same answer and the same work, with and without an account (no account enumeration). */
 export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
   const login = pastedField(req.body, 'email')
   const services = servicesOf(req)
@@ -43,7 +43,7 @@ export async function createForgottenPassword(req: Request, res: Response): Prom
   await keepForm(req, res, act, (wait) => showForgotten(req, res, login, {}, wait))
 }
 
-/** GET /reset-password/:token: asks for the password, and does nothing. */
+/** GET /reset-password/:token: shows the form and changes nothing. */
 export async function newPasswordReset(req: ResetRequest, res: Response): Promise<void> {
   await showReset(req, res, {})
 }
@@ -100,7 +100,7 @@ async function showReset(
   const owner = await lookAtPasswordReset(services, token)
   if (owner === null) return showDeadLink(req, res)
   if (Object.keys(problems).length > 0) res.status(422)
-  // Second factors of an address that nobody has proved do not outlive the reset, so they do not make up for a short one.
+  // Second factors of an unconfirmed e-mail address do not outlive the reset, so they do not allow a shorter password.
   const minimumLength = owner.emailVerified
     ? await newPasswordLength(services, owner.id)
     : services.policy.passwordLength

@@ -13,7 +13,7 @@ export async function newReauthentication(req: Request, res: Response): Promise<
   await show(req, res, null, returnTo)
 }
 
-/** POST /reauthentication: the same person signs in again, in the same browser. */
+/** POST /reauthentication: the same user signs in again, in the same browser. */
 export async function createReauthentication(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const signedIn = signedInOf(req)

@@ -24,7 +24,7 @@ export async function createRecoveryCodes(req: Request, res: Response): Promise<
   await showRecoveryCodes(req, res, codes, null)
 }
 
-/** The only time anybody sees them. */
+/** The only time the codes are shown. */
 export async function showRecoveryCodes(
   req: Request,
   res: Response,

@@ -17,12 +17,12 @@ import { appNameOf, enter, withReturnTo } from './sessions.ts'
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
-  // In an interaction, who is signed in may be asked for another account.
+  // In an interaction, a signed-in user may be asked for another account.
   if (req.signedIn && !isInteraction(returnTo)) return res.redirect(303, returnTo ?? '/dashboard')
   await showRegistration(req, res, { returnTo })
 }
 
-/** The empty form. `loginHref` is for those who have an account. */
+/** The empty form. `loginHref` is for users who have an account. */
 export async function showRegistration(
   req: Request,
   res: Response,
@@ -44,7 +44,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
   const form = { values: registration, returnTo }
 
   const act = async () => {
-    // Every form counts, whatever comes of it, before anything that costs.
+    // Every form counts against the rate limit, before anything costly and whatever its outcome.
     const admission = await admitRegistration(services, req.clientInfo.address)
     if (admission.kind === 'wait') throw new TooManyAttempts(admission, services.clock())
     if (!isConfirmed) {
@@ -69,7 +69,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
 interface Form {
   values: { username: string; email: string }
   problems: RegistrationProblems & { password_confirmation?: string }
-  /** On the password that was sent, whatever is wrong. */
+  /** The verdict on the submitted password, whatever else is wrong. */
   verdict: PasswordVerdict | null
   returnTo: string | null
   loginHref?: string

@@ -9,7 +9,7 @@ import { timeInWords } from '../../domain/time-words.ts'
 
 type LinkRequest = Request<{ token: string }>
 
-/** GET /not-me/:token: only shows; whatever follows links in mails changes nothing. */
+/** GET /not-me/:token: the "this wasn't me" report. It only shows a form, because mail scanners open links too. */
 export async function newReportedSignIn(req: LinkRequest, res: Response): Promise<void> {
   const services = servicesOf(req)
   const { token } = req.params
@@ -29,7 +29,7 @@ export async function newReportedSignIn(req: LinkRequest, res: Response): Promis
   )
 }
 
-/** POST /not-me/:token: somebody knows the password, so what comes next is a new one. */
+/** POST /not-me/:token: an attacker knows the password, so the next step is a new one. */
 export async function createReportedSignIn(req: LinkRequest, res: Response): Promise<void> {
   const token = await reportSignIn(servicesOf(req), req.params.token, req.clientInfo)
   if (token === null) return showLost(req, res)
@@ -37,7 +37,7 @@ export async function createReportedSignIn(req: LinkRequest, res: Response): Pro
   res.redirect(303, `/reset-password/${token}`)
 }
 
-/** Used, expired, foreign or not whole: one answer, so nothing is learnt from it. */
+/** The same answer for a used, expired, foreign or malformed link, so that it reveals nothing. */
 async function showLost(req: LinkRequest, res: Response): Promise<void> {
   res.status(404)
   await render(

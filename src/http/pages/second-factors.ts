@@ -57,7 +57,7 @@ export async function editFactor(req: FactorRequest, res: Response): Promise<voi
   await showFactor(req, res, await factorOf(req), null)
 }
 
-/** POST /settings/second-factors/:kind/:id: a new name */
+/** POST /settings/second-factors/:kind/:id: renames it */
 export async function updateFactor(req: FactorRequest, res: Response): Promise<void> {
   const factor = await factorOf(req)
   const name = textField(req.body, 'name')
@@ -93,8 +93,8 @@ export async function destroyFactor(req: FactorRequest, res: Response): Promise<
 }
 
 /**
- * Goes on after a factor was added: whoever did that has proved to have it, so their sign-in is one with two factors from
- * now on. Recovery codes are shown at once, because nobody can later.
+ * Continues after a factor was added. The user has proved to have it, so this sign-in now has two factors. Recovery codes are
+ * shown at once, because they cannot be shown later.
  */
 export async function leadOnFromAdding(
   req: Request,
@@ -114,13 +114,13 @@ export async function leadOnFromAdding(
   redirectWith(req, res, 'second-factor-added', PAGE)
 }
 
-/** Where somebody goes who was sent here to set a second factor up. */
+/** Where a user goes on to who was sent here to set up a second factor. */
 export function returnToIn(req: Request): string | null {
   const value = req.method === 'GET' ? req.query['return_to'] : optionalField(req.body, 'return_to', LONGEST_RETURN_TO)
   return safeReturnTo(value, servicesOf(req).publicUrl)
 }
 
-/** Why a factor that was proved was not added. */
+/** Why a proved factor was not added. */
 export const ADDITION_PROBLEMS: Record<Exclude<Added['kind'], 'added'>, string> = {
   'too-many': 'You have as many second factors as can be. Remove one first.',
   taken: 'This passkey belongs to another account.',

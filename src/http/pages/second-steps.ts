@@ -26,7 +26,7 @@ export async function newSecondStep(req: Request, res: Response): Promise<void> 
   await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: null, wait: null, returnTo })
 }
 
-/** POST /login/second-factor: with the password, which came before, it makes a sign-in. */
+/** POST /login/second-factor: completes the sign-in that the password began. */
 export async function createSecondStep(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), servicesOf(req).publicUrl)
   const pending = pendingSignInOf(req)
@@ -47,7 +47,9 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
   await keepForm(req, res, act, (wait) => show(null, wait))
 }
 
-/** Signs in with one more proof than before, and says where to go next. Null, and 401, when it proves nothing. @throws TooManyGuesses */
+/**
+ * Signs in with one more factor than before, and says where to go next. Null, and 401, when it is wrong. @throws TooManyGuesses
+ */
 export async function takeSecondStep(
   req: Request,
   res: Response,
@@ -80,23 +82,23 @@ export async function takeSecondStep(
   return null
 }
 
-/** What the question is for, in words, and where its answer goes. */
+/** The texts of the question, and where its form goes. */
 const SIGN_IN = { action: '/login/second-factor', cancelHref: '/login', cancelAction: null, reason: null }
 
 export interface SecondStepPage {
   identityId: string
   action: string
-  /** Where somebody goes who cannot, or the form that takes them there. */
+  /** Where a user goes who has no second factor at hand, or the form that takes them there. */
   cancelHref: string | null
   cancelAction: string | null
-  /** Why somebody who is signed in is asked. */
+  /** Why a signed-in user is asked. */
   reason: string | null
   problem: string | null
   wait: WaitWords | null
   returnTo: string | null
 }
 
-/** The one form for a second step, wherever it is needed. */
+/** The one form for a second factor, wherever it is needed. */
 export async function showSecondStep(req: Request, res: Response, page: SecondStepPage): Promise<void> {
   const services = servicesOf(req)
   const { identityId, returnTo } = page
@@ -121,7 +123,7 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
   )
 }
 
-/** The words for a form without a code, which is no guess; null for any other. */
+/** The message for a form without a code, which is no attempt; null for any other. */
 export function missingCode(req: Request): string | null {
   const answer = answerIn(req)
   return 'code' in answer && answer.code.trim() === '' ? 'Enter the code.' : null

@@ -51,9 +51,9 @@ export async function createSession(req: Request, res: Response): Promise<void> 
 }
 
 /**
- * Signs in whoever has this password, and says where to go next: to where they wanted, or to what is still missing. Null, and
- * 401, when it is not the password. `base` is the identity session of somebody who proves once more that it is them.
- * @throws TooManyGuesses, Overloaded
+ * Signs in with a password, and says where to go next: to the page the user was going to, or to the missing step. Null, and
+ * 401, when it is wrong. `base` is the identity session of a user who signs in again (step-up). @throws TooManyGuesses,
+ * Overloaded
  */
 export async function enterWithPassword(
   req: Request,
@@ -94,7 +94,7 @@ export async function enterWithPassword(
   return null
 }
 
-/** POST /login/passkey: a passkey as the only step. */
+/** POST /login/passkey: a passkey as the only step (WebAuthn). */
 export async function createPasskeySession(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
@@ -109,7 +109,7 @@ export async function createPasskeySession(req: Request, res: Response): Promise
   await keepForm(req, res, act, (wait) => showSignIn(req, res, { login: '', returnTo, wait }))
 }
 
-/** Signs in whose passkey this is, and says where to go next. Null, and 401, for any other. @throws TooManyGuesses */
+/** Signs in the owner of this passkey, and says where to go next. Null, and 401, when it is wrong. @throws TooManyGuesses */
 async function enterWithPasskey(
   req: Request,
   res: Response,
@@ -135,9 +135,10 @@ async function enterWithPasskey(
 }
 
 /**
- * Signs somebody in who has proved who they are, in place of whoever was signed in in this browser. Somebody who has deleted
- * the account is asked first whether to keep it. @returns where they go next, which is where they wanted to unless they are
- * asked; null when they were disabled, or what they have proved does not count any more, and nothing has changed then
+ * Starts the session of a user who has completed sign-in, in place of any other user in this browser. A user who has deleted
+ * the account is asked first whether to keep it.
+ * @returns where they go next, which is where they wanted to go unless they are asked; null when the user was disabled, or the
+ * proof is no longer valid, and nothing has changed then
  */
 export async function enter(req: Request, res: Response, proof: Proof, destination: string): Promise<string | null> {
   const { identityId } = proof
@@ -191,7 +192,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
   )
 }
 
-/** What a page asks the browser for when it offers a passkey as the only step; null where there can be none. */
+/** The WebAuthn options of a page that offers a passkey as the only step; null where passkeys are unavailable. */
 export function passkeyQuestion(services: Services): string | null {
   return offersPasskeys(services) ? JSON.stringify(passkeySignInOptions(services)) : null
 }
@@ -202,7 +203,7 @@ export async function confirmDestroySession(req: Request, res: Response): Promis
   await render(req, res, 'sessions/destroy', { title: 'Sign out', narrow: true }, { username: req.signedIn.username })
 }
 
-/** POST /logout: this browser, or all there is. */
+/** POST /logout: this browser, or all browsers. */
 export async function destroyCurrentSession(req: Request, res: Response): Promise<void> {
   const isEverywhere = optionalField(req.body, 'everywhere', 3) === 'yes'
   const isDone = await signOut(req, res, isEverywhere ? 'signed_out_everywhere' : 'signed_out')
@@ -211,8 +212,8 @@ export async function destroyCurrentSession(req: Request, res: Response): Promis
 }
 
 /**
- * Ends what is to end, then takes the cookie of this browser: if the first fails, the person is still signed in. False for a
- * sign-in that is over: it has nothing to say about the others.
+ * Ends the sessions, then deletes this browser's cookie. If the first fails, the user is still signed in. False for a sign-in
+ * that has ended already: it may not end others.
  */
 export async function signOut(
   req: Request,
@@ -237,7 +238,7 @@ export function withReturnTo(path: string, returnTo: string | null): string {
   return returnTo === null ? path : `${path}?return_to=${encodeURIComponent(returnTo)}`
 }
 
-/** The app a person is on the way to, when there is one. */
+/** The name of the app that the user is signing in to, when there is one. */
 export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
   const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
   if (clientId === null || !/^[\x21-\x7e]{1,128}$/.test(clientId)) return null

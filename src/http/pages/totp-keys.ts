@@ -54,7 +54,7 @@ async function show(
   form: { name: string; problems: Problems; returnTo: string | null },
 ): Promise<void> {
   const { key, uri } = await beginTotpEnrolment(servicesOf(req), signedInOf(req))
-  // Few requests need it, and no start should.
+  // Loaded lazily: few requests need it.
   const { default: qrCode } = await import('qrcode')
   const svg = await qrCode.toString(uri, { type: 'svg', margin: 2 })
   const image = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`

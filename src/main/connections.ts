@@ -5,7 +5,7 @@ import { Server as NetServer, type Socket } from 'node:net'
  * Graceful shutdown: how long a connection must have been idle (ms) before it may be closed.
  * Closing a connection races with a request that its client is just sending. A client in conversation asks again within this
  * time, and the answer tells it to close the connection. A client that has been idle for longer is unlikely to send in the very
- * milliseconds that our FIN needs. Idle time before the stop counts too, so long-idle connections are closed at once.
+ * milliseconds that the server's FIN needs. Idle time before the stop counts too, so long-idle connections are closed at once.
  */
 const SILENT_MS = 500
 const LOOK_EVERY_MS = 50

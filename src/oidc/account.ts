@@ -5,7 +5,7 @@ import { epochSeconds } from '../domain/time.ts'
 
 export type PortalAccount = Account & { identity: IdentityRow }
 
-/** An identity as the library's account. Undefined for nobody, and for an identity that is disabled or deleted. */
+/** An identity as the library's account. Undefined for an unknown, disabled or deleted identity. */
 export function findAccountWith(services: Services) {
   return async (_ctx: KoaContextWithOIDC, id: string): Promise<PortalAccount | undefined> => {
     const identity = await findIdentity(services.storage, id)
@@ -22,20 +22,22 @@ export const SCOPE_CLAIMS = {
   roles: ['roles'],
 }
 
-/** How long an ID token is good for (seconds). */
+/** The life of an ID token (seconds). */
 export const ID_TOKEN_LIFE = 600
 
-/** What the identity, and in an ID token its sign-in, say under these scopes, as the library would pick it. */
+/** The claims of the identity, and in an ID token of its sign-in, for these scopes, as the library would select them. */
 export function userinfoOf(identity: Named, scopes: string[], signIn: object = {}): Record<string, unknown> {
   const claims: Record<string, unknown> = { ...claimsOf(identity), ...signIn }
   const names = scopes.flatMap((scope) => (SCOPE_CLAIMS as Record<string, string[]>)[scope] ?? [])
   return Object.fromEntries(names.filter((name) => name in claims).map((name) => [name, claims[name]]))
 }
 
-/** What claims are made of. */
+/** What the claims are made of. */
 export type Named = Pick<IdentityRow, 'id' | 'username' | 'email' | 'emailVerified' | 'updatedAt' | 'roles'>
 
-/** OpenID Connect Core §5.1; the library gives out what the scopes and the claims parameter asked for. */
+/**
+ * The standard claims (OpenID Connect Core §5.1); the library selects those that the scopes and the claims parameter asked for.
+ */
 function claimsOf(identity: Named): AccountClaims {
   return {
     sub: identity.id,

@@ -13,40 +13,41 @@ export interface BegunInteraction {
   parJti?: string
 }
 
-/** How long a page may stay open before its request has to be made again (seconds). */
+/** How long a page may stay open before its request must be made again (seconds). */
 export const INTERACTION_LIFE = 3600
 
 /**
- * Bytes of a request as it is kept. With a `state` of 8,000 characters it fits, sealed, beside the cookies into the 16 kB of
+ * The longest request (bytes). With a `state` of 8,000 characters it fits, sealed and beside the cookies, into the 16 kB of
  * headers that Node.js reads.
  */
 const LONGEST_REQUEST = 9500
 
 const KIND = 'Interaction'
-/** Between the answer on a page and the redirect that takes it (seconds). */
+/** How long after the page's answer its redirect may follow (seconds). */
 const ANSWER_LIFE = 60
 /**
- * Characters of a sealed request that may stand in a URL. Reverse proxies commonly give all headers of an answer one page of 4 kB.
+ * The longest sealed request that is put into a URL (characters). Reverse proxies commonly give all headers of a response one
+ * page of 4 kB.
  */
 const LONGEST_IN_URL = 2000
-/** Long requests that are kept for one IP address (IPv6: its /64), and for all, in an hour. */
+/** The most long requests stored in an hour for one IP address (IPv6: its /64), and for all. */
 const KEPT_PER_ADDRESS = 100
 const KEPT_PER_HOUR = 10_000
 
-/** True for the parameters of a request that no page could lead back to its app. */
+/** True for parameters so long that no page could lead back to the app. */
 export function isTooLong(params: object): boolean {
   return Buffer.byteLength(JSON.stringify(params)) > LONGEST_REQUEST
 }
 
-/** What its app is told. */
+/** The `error_description` for the app. */
 export const TOO_LONG = `the authorization request is longer than ${LONGEST_REQUEST} bytes`
 
 /**
- * Where a browser goes when a page is needed. Strangers begin requests at no cost, so the stores keep nothing for them: the
- * request travels in the URL, sealed for this interaction. Only a long one is kept, or one that the app had pushed to keep it
- * out of URLs, and its own URL holds no more than its id. Beyond so many of one IP address these travel in the URL as well:
- * strangers fill no store, and lock nobody out who shares their address. The client id stands beside it for the pages on the
- * way, which name the app.
+ * Where a browser goes when a page is needed. Strangers can begin requests at no cost, so nothing is stored for them: the
+ * request travels in the URL, sealed for this interaction.
+ * A long request is stored, and so is a pushed one (PAR), which the app wanted to keep out of URLs. Then the URL holds only its
+ * id. Beyond the limit of one IP address, these travel in the URL as well. So strangers fill no store, and lock out no user who
+ * shares their IP address. The client id stands beside it for the pages on the way, which name the app.
  */
 export async function begin(
   services: Services,
@@ -65,7 +66,7 @@ export async function begin(
   return `/interaction/${uid}${query.size === 0 ? '' : `?${query}`}`
 }
 
-/** The request of an interaction from its URL, or from the store. @returns null when it is in neither */
+/** Reads the request of an interaction from its URL or the store. @returns null when it is in neither */
 export async function findBegun(
   services: Services,
   uid: string,
@@ -77,7 +78,7 @@ export async function findBegun(
   return found === null ? null : { begun: found.payload as unknown as BegunInteraction, isExpired: false }
 }
 
-/** Keeps what came of the page for the redirect that follows at once. */
+/** Stores the answer of the page for the redirect that follows at once. */
 export async function keepAnswer(
   services: Services,
   uid: string,
@@ -88,8 +89,8 @@ export async function keepAnswer(
 }
 
 /**
- * An answer of somebody who is not signed in, for whom nothing is stored: it travels in the URL of the redirect that takes it.
- * It only ever says that the request is refused.
+ * Seals the answer of a user who is not signed in, for whom nothing is stored: it travels in the URL of the redirect. It can
+ * only refuse the request.
  */
 export function sealRefusal(
   services: Services,
@@ -102,13 +103,13 @@ export function sealRefusal(
   return encrypt(JSON.stringify({ until, begun: refusal }), refusalOf(uid), services.secrets[0].interactionEncryption)
 }
 
-/** Null for anything but what `sealRefusal` made, for this interaction, a moment ago. */
+/** Null for anything but a recent result of `sealRefusal` for this interaction. */
 export function openRefusal(services: Services, uid: string, sealed: string | null): object | null {
   const opened = open(services, refusalOf(uid), sealed)
   return opened === null || opened.isExpired ? null : opened.begun
 }
 
-/** A sealed request is no sealed refusal. */
+/** Another purpose than a sealed request, so the two cannot be confused. */
 const refusalOf = (uid: string) => `refusal ${uid}`
 
 function seal(services: Services, uid: string, begun: BegunInteraction): string {

@@ -6,19 +6,19 @@ import type { Services } from '../domain/services.ts'
 import { addSeconds, secondsUntil } from '../domain/time.ts'
 import type { Logger } from '../logger.ts'
 
-/** How long an address is watched after a failure (seconds), and how many are. */
+/** How long an IP address is watched after a failure (seconds), and how many at most. */
 const WATCHED_FOR = 3600
 const WATCHED_AT_MOST = 10_000
 
 /**
- * Limits guesses at the secrets of apps. Apps that are right cost no store anything: counters are asked about an address only
- * once this process has seen it fail, and from then on before each of its secrets is believed. A public app has no secret,
- * so nothing that others do in its name holds it back.
+ * Brute-force protection of client secrets (rate limiting per IP address and client). Successful clients cost no query: the
+ * counters are checked for an IP address only after this process has seen it fail, and from then on before each of its secrets
+ * is compared. Public clients have no secret to guess, so they are not throttled.
  */
 export class ClientThrottling {
   readonly #services: Services
   readonly #logger: Logger
-  /** Until when each address is watched. */
+  /** Until when each IP address is watched. */
   readonly #watched = new Map<string, Date>()
 
   constructor(services: Services, logger: Logger) {
@@ -26,7 +26,7 @@ export class ClientThrottling {
     this.#logger = logger
   }
 
-  /** Whether this is the app's secret. @throws an error of the protocol (429) when the guess may not be looked at */
+  /** Whether this is the app's secret. @throws an error of the protocol (429) when the attempt is throttled */
   async secretMatches(app: AppRow, secret: string): Promise<boolean> {
     const { ctx } = Provider
     const matches = secretMatches(app, secret, this.#services.clock())
@@ -36,10 +36,10 @@ export class ClientThrottling {
     return matches
   }
 
-  /** An app that is not known, or proves itself another way than it should, has failed before any secret was looked at. */
+  /** An unknown app, or one with another authentication method, has failed before any secret was compared. */
   async countRefusal(ctx: KoaContextWithOIDC): Promise<void> {
     if (ctx.state['isJudged'] === true) return
-    // All that are not known count as one.
+    // All unknown clients share one counter.
     const refusal = await this.#judge(ctx, ctx.oidc.client?.clientId ?? '', false)
     if (refusal === null) return
     ctx.status = refusal.statusCode
@@ -72,7 +72,7 @@ export class ClientThrottling {
     return null
   }
 
-  /** Whether a secret from this address must not be believed before the limits are asked. */
+  /** Whether the limits must be checked before a secret from this IP address is compared. */
   isWatched(address: string): boolean {
     const until = this.#watched.get(ipKey(address))
     return until !== undefined && until > this.#services.clock()
@@ -80,7 +80,7 @@ export class ClientThrottling {
 
   #watch(address: string): void {
     const key = ipKey(address)
-    // Put last again, so that the first is the one that failed longest ago.
+    // Reinserted at the end, so that the first is the one that failed longest ago.
     this.#watched.delete(key)
     this.#watched.set(key, addSeconds(this.#services.clock(), WATCHED_FOR))
     const [oldest] = this.#watched.keys()

@@ -54,12 +54,12 @@ export function createConfiguration(
     clientBasedCORS: (_ctx, origin, client) =>
       client.app.redirectUris.some((uri) => isOriginOf(uri, origin)) && client.app.isPublic,
     extraClientMetadata: { properties: ['app'] },
-    // No extra parameter, but where a parameter is looked at last.
+    // Not an extra parameter: this hook is the last look at a parameter.
     extraParams: { scope: settleScopeWith(logger) },
 
-    // Every authorization gives a family with a refresh token: that is what an app is here for.
+    // Every authorization opens a family with a refresh token.
     issueRefreshToken: async () => true,
-    // A family is ended by name, never by the library's session having moved on to the next one.
+    // A family ends explicitly, never because the library's session has moved on to the next one.
     expiresWithSession: async () => false,
     ttl: {
       AccessToken: (_ctx, _token, client) => client.app.applicationTokenTtl ?? services.lifetimes.applicationToken,
@@ -75,7 +75,7 @@ export function createConfiguration(
         jwt(ctx, token, parts) {
           const { client, account, entities } = ctx.oidc
           const identity = (account as PortalAccount | undefined)?.identity
-          // Only an exchange makes a token here: a refresh signs its own.
+          // Only a code exchange makes a token here: the refresh grant signs its own.
           const { authTime = 0, acr = null, amr = [] } = entities.AuthorizationCode ?? {}
           const claims = applicationTokenClaims(
             services,
@@ -99,7 +99,7 @@ export function createConfiguration(
       },
     },
 
-    // Nobody has registered a name for it.
+    // No registered metadata name exists for it.
     discovery: {
       revocation_feed_endpoint: `${services.publicUrl}${REVOCATION_FEED}`,
       // Initiating User Registration via OpenID Connect 1.0 §4.2.
@@ -145,7 +145,7 @@ export function createConfiguration(
   }
 }
 
-/** Only its own app ends a family. One that has proved who it is hears that this is not it (RFC 7009 §2.1). */
+/** Only its own app can revoke a family; another app gets an error (RFC 7009 §2.1). */
 async function isOwnerOf(
   _ctx: KoaContextWithOIDC,
   client: Client,

@@ -1,6 +1,6 @@
 import type { Services } from '../domain/services.ts'
 
-/** What all cookies of the protocol have in common; their paths and lives are their own. */
+/** The options that all protocol cookies share; their paths and lives differ. */
 export function protocolCookie({ publicUrl }: Services) {
   return { signed: true, httpOnly: true, sameSite: 'lax', secure: publicUrl.startsWith('https:') } as const
 }

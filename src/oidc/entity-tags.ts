@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-/** Whether the client names this version in `If-None-Match` (RFC 9110 §13.1.2), which compares weakly. */
+/** Whether `If-None-Match` names this version (RFC 9110 §13.1.2, weak comparison). */
 export function isKnownVersion({ headers }: IncomingMessage, tag: string): boolean {
   const field = headers['if-none-match']
   if (field === undefined) return false

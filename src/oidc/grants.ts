@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AdapterPayload, Grant, KoaContextWithOIDC } from 'oidc-provider'
 import type { FamilyRow } from '../domain/families/families.ts'
 
-/** What an authorization code holds for the family it may become. */
+/** What an authorization code holds for the family it may open. */
 export interface PendingFamily {
   grant: AdapterPayload
   identitySessionId: string | null
@@ -10,7 +10,7 @@ export interface PendingFamily {
   openedSilently?: true
 }
 
-/** The record of a code: what the library keeps of it, and the family it may become. */
+/** The record of a code: the library's own fields, and the family it may open. */
 export interface CodeRecord {
   accountId: string
   scope: string
@@ -26,13 +26,13 @@ export interface CodeRecord {
 const pendings = new WeakMap<KoaContextWithOIDC, PendingFamily>()
 
 /**
- * A fresh grant for every authorization: its id is the family's id. It is not saved: the code carries it, and the exchange
- * makes it a family. Apps are the company's own, so what they ask for within their registration is granted.
+ * A new grant for every authorization; its id is the family's id. It is not saved: the code carries it, and the exchange opens
+ * the family. Apps are first-party, so every scope within their registration is granted.
  */
 export async function loadExistingGrant(ctx: KoaContextWithOIDC): Promise<Grant> {
   const { provider, client, account, requestParamOIDCScopes, requestParamClaims, resourceServers } = ctx.oidc
   const grant = new provider.Grant({ accountId: account?.accountId as string, clientId: client?.clientId as string })
-  // Its typed constructor has no place for the id, its instance has.
+  // The typed constructor has no parameter for the id; the instance has the property.
   grant.jti = randomUUID()
   grant.addOIDCScope([...requestParamOIDCScopes].join(' '))
   grant.addOIDCClaims([...requestParamClaims])
@@ -50,14 +50,14 @@ export function grantOf(ctx: KoaContextWithOIDC | undefined): AdapterPayload {
   return { kind: 'Grant', jti, accountId, clientId, openid, resources }
 }
 
-/** What the code said stays with its request, where the grant and the refresh token of the same exchange ask for it. */
+/** Keeps the code's content on its request, where the grant and the refresh token of the same exchange read it. */
 export function rememberPending(ctx: KoaContextWithOIDC | undefined, pending: PendingFamily): void {
   if (ctx !== undefined) pendings.set(ctx, pending)
 }
 
 const presented = new WeakMap<KoaContextWithOIDC, FamilyRow>()
 
-/** The living family of the application token that this request shows, which the library asks for again as its grant. */
+/** The active family of this request's application token, which the library looks up again as its grant. */
 export function rememberFamily(ctx: KoaContextWithOIDC | undefined, family: FamilyRow): void {
   if (ctx !== undefined) presented.set(ctx, family)
 }

@@ -2,9 +2,9 @@ import { type JwtClaims, verifyJwt } from '../domain/keys/jwts.ts'
 import type { Services } from '../domain/services.ts'
 
 /**
- * An app shows an ID token as a hint of whom it means, at authorization and when it signs somebody out, and it may be months old
- * (RP-Initiated Logout 1.0 §2). The library forgives that it has expired, but knows no key that is not published any more, and
- * takes any other JWT of ours for an ID token: whoever sees an application token could sign its user out.
+ * The `id_token_hint` of an authorization or logout request may be months old (RP-Initiated Logout 1.0 §2). The library accepts
+ * an expired ID token, but not one whose key is no longer published. It also accepts any other JWT of the portal as an ID
+ * token: an API that sees an application token could sign out its user.
  * @throws when the hint is anything but an ID token of this app
  */
 export function readIdTokenHint(services: Services, hint: string, clientId: string): JwtClaims {
@@ -14,7 +14,7 @@ export function readIdTokenHint(services: Services, hint: string, clientId: stri
   return claims
 }
 
-/** What every ID token has (OpenID Connect Core §2). */
+/** The claims of every ID token (OpenID Connect Core §2). */
 const SHAPE = [
   ['sub', 'string'],
   ['iat', 'number'],

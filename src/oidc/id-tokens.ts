@@ -4,19 +4,19 @@ import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { ID_TOKEN_LIFE, type Named, userinfoOf } from './account.ts'
 
-/** What an ID token says (OpenID Connect Core §2). */
+/** What an ID token is made of (OpenID Connect Core §2). */
 export interface IdTokenSubject {
   identity: Named
   clientId: string
-  /** Those that were granted, of the portal's own. */
+  /** The granted scopes that the portal defines. */
   scopes: string[]
-  /** When the person signed in (seconds since 1970), and how. */
+  /** When the user signed in (seconds since 1970), and how. */
   signIn: { auth_time: number; acr: string | undefined; amr: string[] | undefined }
   nonce?: string | undefined
   sid?: string | undefined
 }
 
-/** An ID token as the library makes it, for an app that asked for no claims by name. */
+/** An ID token as the library makes it, for an app that requested no claims by name. */
 export async function signIdToken(
   services: Services,
   alg: string,

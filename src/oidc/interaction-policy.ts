@@ -7,44 +7,47 @@ import { isTooLong, TOO_LONG } from './begun-interactions.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
-/** The reason of a prompt that asks somebody who is signed in for one proof more. */
+/** The prompt reason that asks a signed-in user for one more factor (step-up). */
 export const STEP_UP = 'step_up'
-/** The page for somebody whose address must be confirmed before an app is connected. */
+/** The page for a user whose e-mail address must be confirmed before an app is connected. */
 export const ADDRESS_PROMPT = 'address'
-/** The page on which the person chooses the account (OpenID Connect Core §3.1.2.1). */
+/** The page on which the user chooses the account (OpenID Connect Core §3.1.2.1). */
 export const SELECT_ACCOUNT = 'select_account'
 /** The registration form (Initiating User Registration via OpenID Connect 1.0 §4.1). */
 export const CREATE = 'create'
 
-/** What apps may say in `prompt`. */
+/** The supported values of `prompt`. */
 export const PROMPT_VALUES = ['none', 'login', 'consent', SELECT_ACCOUNT, CREATE]
 
-/** What is kept of the yes on the confirmation page. */
+/** What is stored of a confirmation. */
 export interface Confirmation {
   identitySessionId: string | null
 }
 
-/** When the portal must show a page: nobody is signed in, an address is not confirmed, or the request, or a native app, asks for one. */
+/**
+ * When an authorization needs a page: no user is signed in, the e-mail address is not confirmed, or the request, or a native
+ * app, asks for one.
+ */
 export function createPolicy(services: Services): interactionPolicy.DefaultPolicy {
   const policy = base()
   const login = policy.get('login')
   if (login === undefined) throw new Error('the protocol library has no login prompt')
 
   login.checks.add(
-    new Check('identity_session', 'nobody is signed in at the portal', 'login_required', (ctx) => !isSameSignIn(ctx)),
+    new Check('identity_session', 'no user is signed in at the portal', 'login_required', (ctx) => !isSameSignIn(ctx)),
     0,
   )
   login.checks.add(new Check('too_long', TOO_LONG, 'invalid_request', refuseTooLong), 0)
-  // Ours knows that two factors are more than one, and gives up on what nobody here can reach.
+  // This check knows that two factors are more than one, and skips what no user here can reach.
   login.checks.remove('essential_acrs')
   login.checks.remove('essential_acr')
   login.checks.add(
     new Check(STEP_UP, 'a stronger sign-in is required', 'interaction_required', (ctx) => needsStepUp(ctx)),
   )
-  // A prompt that asks for a fresh sign-in is answered by a different identity session than the one that met it.
+  // A prompt for a fresh sign-in is answered by another identity session than the one that met it.
   const rememberSession = (ctx: KoaContextWithOIDC) => ({ identitySessionId: ctx.req.signedIn?.id ?? null })
   login.details = rememberSession
-  // Both come before the sign-in, which they make needless: who has just chosen an account or made one is signed in.
+  // Both come before the sign-in, which they replace: a user who has just chosen or created an account is signed in.
   policy.add(new Prompt({ name: SELECT_ACCOUNT, requestable: true }, rememberSession), 0)
   policy.add(new Prompt({ name: CREATE, requestable: true }, rememberSession), 0)
   policy
@@ -62,13 +65,13 @@ export function createPolicy(services: Services): interactionPolicy.DefaultPolic
   return policy
 }
 
-/** First of all, and whoever is signed in: what an app may send does not depend on whether a page is needed. */
+/** Comes first, signed in or not: what an app may send does not depend on whether a page is needed. */
 function refuseTooLong({ oidc }: KoaContextWithOIDC): boolean {
   if (isTooLong(oidc.params ?? {})) throw new errors.InvalidRequest(TOO_LONG)
   return false
 }
 
-/** The library's own session counts only while it speaks of the identity session that is alive at this moment. */
+/** The library's session counts only while it belongs to the browser's current identity session. */
 function isSameSignIn(ctx: KoaContextWithOIDC): boolean {
   const { signedIn } = ctx.req
   const { session, account } = ctx.oidc
@@ -81,15 +84,15 @@ function isSameSignIn(ctx: KoaContextWithOIDC): boolean {
   )
 }
 
-/** A confirmation belongs to the identity session that gave it; the next person to sign in here is asked, too. */
+/** A confirmation belongs to one identity session; the next user to sign in here is asked, too. */
 function isConfirmedByAnother({ req, oidc }: KoaContextWithOIDC): boolean {
   const confirmation = oidc.result?.['consent'] as Confirmation | undefined
   return confirmation !== undefined && confirmation.identitySessionId !== req.signedIn?.id
 }
 
 /**
- * An app asks for a context class with `acr_values` or the `claims` parameter (OpenID Connect Core §3.1.2.1, §5.5.1.1). What
- * can be reached is asked for even when it is voluntary; what cannot is left out, or refused when it is essential.
+ * An app requests a context class with `acr_values` or the `claims` parameter (OpenID Connect Core §3.1.2.1, §5.5.1.1). A
+ * reachable class is asked for even when it is voluntary. An unreachable one is ignored, or refused when it is essential.
  */
 function needsStepUp({ req, oidc }: KoaContextWithOIDC): boolean {
   const { signedIn } = req
@@ -100,7 +103,7 @@ function needsStepUp({ req, oidc }: KoaContextWithOIDC): boolean {
   const reachable = wanted.filter(isAcr)
   if (reachable.length === 0 && essential === true)
     throw new errors.UnmetAuthenticationRequirements('none of the requested ACRs can be obtained here')
-  // Nobody signed in is another check's to see.
+  // Without a sign-in, another check decides.
   if (signedIn === null || signedIn === undefined || reachable.length === 0) return false
   return !reachable.some((each) => satisfies(acrOf(signedIn.amr), each))
 }

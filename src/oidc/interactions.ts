@@ -10,7 +10,7 @@ import { protocolCookie } from './cookies.ts'
 import { ADDRESS_PROMPT, type Confirmation, CREATE, SELECT_ACCOUNT, STEP_UP } from './interaction-policy.ts'
 
 declare module 'node:http' {
-  // What the room that serves people has found out about a request before the protocol sees it.
+  // What `http/` has found out about a request before the protocol sees it.
   interface IncomingMessage {
     requestId: string
     clientInfo: ClientInfo
@@ -21,21 +21,24 @@ declare module 'node:http' {
 
 /** The page an authorization request needs before it can go on. */
 export type Interaction =
-  /** Everything the request needs is there: the protocol takes it from here. */
+  /** Nothing is missing: the protocol continues from here. */
   | { kind: 'continue'; url: string }
   | { kind: 'sign-in'; appName: string; loginHint: string }
-  /** Whoever is signed in lacks one proof that the app asks for. */
+  /** The signed-in user lacks one factor that the app asks for (step-up). */
   | { kind: 'step-up'; appName: string; signedIn: SignedInRow }
-  /** The person chooses the account: the one that is signed in, or another. */
+  /** The user chooses the account: the one that is signed in, or another. */
   | { kind: 'select-account'; appName: string; signedIn: SignedInRow }
   | { kind: 'register' }
   | { kind: 'confirm'; appName: string; destination: string }
-  /** The address of whoever is signed in must be confirmed first. */
+  /** The signed-in user must confirm the e-mail address first. */
   | { kind: 'address'; appName: string; email: string }
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
 
-/** Finds out what the person must do next, and does it when that is nothing. `request` is the one for the page, or its form. */
+/**
+ * Finds the next step of the interaction, and completes it when no step is left. `request` is the one for the page, or its
+ * form.
+ */
 export async function resolveInteraction(
   context: InteractionContext,
   request: InteractionRequest,
@@ -76,21 +79,21 @@ export async function resolveInteraction(
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
 }
 
-/** In the query of an interaction: the person wants to sign in with another account, or with one they have. */
+/** In the query of an interaction: the user wants to sign in with another account, or with an existing one. */
 export const OTHER_ACCOUNT = 'other_account'
 
-/** The sign-in of now, as the protocol library takes it. */
+/** The current sign-in, in the library's format. */
 function loginOf({ identityId, createdAt, amr }: SignedInRow): Record<string, unknown> {
   return { accountId: identityId, ts: epochSeconds(createdAt), amr, acr: acrOf(amr) }
 }
 
-/** The person goes on with the account that is signed in. Null when the interaction is lost. */
+/** The user continues with the account that is signed in. Null when the interaction is lost. */
 export async function keepAccount(context: InteractionContext, request: InteractionRequest): Promise<string | null> {
   const details = await findDetails(context, request)
   return details?.prompt.name === SELECT_ACCOUNT ? answer(context, request, details, { [SELECT_ACCOUNT]: {} }) : null
 }
 
-/** The person said yes on the confirmation page. Null when the interaction is lost. */
+/** The user confirmed on the confirmation page. Null when the interaction is lost. */
 export async function confirmInteraction(
   context: InteractionContext,
   request: InteractionRequest,
@@ -102,8 +105,9 @@ export async function confirmInteraction(
 }
 
 /**
- * The person said no: the app hears `access_denied`, or, when it asked for more proof than it gets, that (OpenID Connect Core
- * Unmet Authentication Requirements §2). Null when the interaction is lost.
+ * The user cancelled. The app gets `access_denied`, or, when it asked for more factors than it gets,
+ * `unmet_authentication_requirements` (OpenID Connect Core Unmet Authentication Requirements §2). Null when the interaction is
+ * lost.
  */
 export async function cancelInteraction(
   context: InteractionContext,
@@ -121,7 +125,7 @@ export async function cancelInteraction(
   })
 }
 
-/** Who answers an interaction: the rules, and the protocol's instance of this moment. */
+/** What answering an interaction needs: the rules, and the current library instance. */
 export interface InteractionContext {
   services: Services
   provider: Provider
@@ -138,7 +142,7 @@ export interface InteractionRequest {
 
 type Details = BegunInteraction
 
-/** Keeps the answer, so that the protocol finds it. @returns where it does */
+/** Stores the answer for the protocol. @returns the URL at which the protocol continues */
 async function answer(
   { services, provider }: InteractionContext,
   { req, res, uid, search }: InteractionRequest,
@@ -152,18 +156,18 @@ async function answer(
     : `${details.returnTo}?refusal=${sealRefusal(services, uid, details, result)}`
   if (req.signedIn)
     await keepAnswer(services, uid, details, 'error' in result ? result : { ...details.lastSubmission, ...result })
-  // An interaction is answered once: its page then leads on to a new one.
+  // An interaction is answered once. Afterwards its page leads on to a new one.
   const { cookies } = provider.createContext(req, res)
   cookies.set(provider.cookieName('interaction'), null, { ...protocolCookie(services), path: `/interaction/${uid}` })
   return leadsTo
 }
 
-/** Nothing is missing but one more proof by whoever is signed in. */
+/** The only missing step is one more factor of the signed-in user. */
 function isStepUp({ prompt }: Details): boolean {
   return prompt.name === 'login' && prompt.reasons.every((reason) => reason === STEP_UP)
 }
 
-/** Null for another browser than the one that began the request, which alone has the cookie, and once it has expired. */
+/** Null once it has expired, and for any browser but the one that began the request, which alone has the cookie. */
 async function findDetails(
   { services, provider }: InteractionContext,
   { req, res, uid, search }: InteractionRequest,
@@ -174,7 +178,7 @@ async function findDetails(
   return found === null || found.isExpired ? null : found.begun
 }
 
-/** True while a prompt that wants a fresh sign-in, or a certain person, has not been answered by a new identity session. */
+/** True while a prompt for a fresh sign-in, or for a certain user, has not been answered by a new identity session. */
 function asksAgain(details: Details, signedIn: SignedInRow): boolean {
   const { reasons } = details.prompt
   const answeredByAnother = isAnsweredByAnother(details, signedIn)
@@ -183,12 +187,12 @@ function asksAgain(details: Details, signedIn: SignedInRow): boolean {
   return !(onlyNobodyWasThere || answeredByAnother) || (wantsSomebodyElse && !answeredByAnother)
 }
 
-/** Whether the sign-in of now is another than the one that met the prompt. */
+/** Whether the current sign-in differs from the one that met the prompt. */
 function isAnsweredByAnother({ prompt }: Details, signedIn: SignedInRow): boolean {
   return (prompt.details['identitySessionId'] as string | null) !== signedIn.id
 }
 
-/** The same request can be made again, unless the app had pushed it: that one stays out of sight. */
+/** The same request can be made again, unless the app pushed it (PAR) to keep it out of URLs. */
 async function lost(
   { services, provider }: InteractionContext,
   { uid, search }: InteractionRequest,
@@ -198,7 +202,7 @@ async function lost(
   const given = Object.entries(found.begun.params).filter(([, value]) => typeof value === 'string')
   const params = new URLSearchParams(given as [string, string][])
   const client = await provider.Client.find(params.get('client_id') ?? '')
-  // The name is only shown for a request that would be accepted.
+  // The name is shown only for a valid request.
   if (client === undefined || !client.redirectUriAllowed(params.get('redirect_uri') ?? ''))
     return { kind: 'lost', appName: null, restart: null }
   return {
@@ -208,7 +212,7 @@ async function lost(
   }
 }
 
-/** How a person recognises where an answer goes: the host, or the scheme of an app on their device. */
+/** How a user recognises where the response goes: the host, or the scheme of an app on their device. */
 function destinationOf(redirectUri: string): string {
   const url = new URL(redirectUri)
   return url.protocol === 'https:' || url.protocol === 'http:' ? url.host : url.protocol.slice(0, -1)

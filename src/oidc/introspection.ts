@@ -3,9 +3,9 @@ import { type ApplicationTokenClaims, findApplicationToken } from '../domain/fam
 import type { Services } from '../domain/services.ts'
 
 /**
- * What an authenticated app learns of an application token (RFC 7662 §2.2): everything of its own and of those made for
- * its audience; of any other, nothing but `active: false`. A token of a family that has ended is inactive at once, and so is one
- * whose claims are not true any more: whoever asks would believe them.
+ * What an authenticated app learns about an application token (RFC 7662 §2.2): everything about its own and those for its
+ * audience; about any other, only `active: false`. A token is inactive at once when its family ends, and when its claims (such
+ * as roles) are out of date, because the caller would trust them.
  */
 export async function introspectApplicationToken(
   services: Services,
@@ -22,7 +22,7 @@ export async function introspectApplicationToken(
   return isEntitled ? answerOf(claims) : { active: false }
 }
 
-/** Of a token that is active. */
+/** The response for an active token. */
 export function answerOf(claims: ApplicationTokenClaims): Record<string, unknown> {
   return { active: true, ...claims, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
 }

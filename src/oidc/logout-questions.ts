@@ -4,12 +4,12 @@ import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { type LogoutQuestion, logoutQuestionOf } from './library-internals.ts'
 
-/** How long the question whether to sign out may stay unanswered (seconds). */
+/** How long the logout question may stay unanswered (seconds). */
 const LOGOUT_LIFE = 3600
 
 /**
- * What the form of a logout page carries: the question, sealed. Nothing of it is stored, so any number of tabs can ask at once,
- * each with its own way home. It is the CSRF token as well, because it only answers for the identity session that was asked.
+ * The logout form carries its question, sealed. Nothing is stored, so any number of tabs can ask at once, each with its own
+ * return URI. It is the CSRF token as well, because it is valid only for the identity session that was asked.
  */
 export function sealQuestion(services: Services, ctx: KoaContextWithOIDC): string {
   const { clientId, state, postLogoutRedirectUri } = logoutQuestionOf(ctx)
@@ -19,8 +19,8 @@ export function sealQuestion(services: Services, ctx: KoaContextWithOIDC): strin
 }
 
 /**
- * The question that this form answers; undefined when it has none. Where the sign-in has ended in another tab there is nothing left
- * to protect, and the browser still finds its way home.
+ * The question that this form answers; undefined when it has none. Where the sign-in has ended in another tab, nothing is left
+ * to protect, and the browser still returns to its app.
  */
 export function openQuestion(services: Services, ctx: KoaContextWithOIDC): LogoutQuestion | undefined {
   const secret = ctx.oidc.params?.['xsrf']
@@ -41,6 +41,6 @@ export function openQuestion(services: Services, ctx: KoaContextWithOIDC): Logou
   return isTheirs && until > epochSeconds(services.clock()) ? { ...question, secret } : undefined
 }
 
-/** No interaction has this id, so a sealed request is never a question. */
+/** No interaction has this id, so a sealed request is never accepted as a question. */
 const SUBJECT = 'logout question'
 const SEALED = /^[\w-]{16}\.[\w-]{22}\.[\w-]+$/

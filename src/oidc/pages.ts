@@ -6,12 +6,12 @@ import { mistakeIn, type RequestMistake } from './refusals.ts'
 
 export type { RequestMistake }
 
-/** How the protocol's few pages look is not its business; whoever serves people hands these in. */
+/** The protocol's few pages; `http/` provides their HTML. */
 export interface ProtocolPages {
   error(page: {
     status: number
     error: string
-    /** An app asks to sign somebody out, and its `id_token_hint` is wrong. */
+    /** An app asks for a logout, and its `id_token_hint` is wrong. */
     isHint: boolean
     description: string | null
     reference: string
@@ -28,12 +28,12 @@ export interface ProtocolPages {
   signedOut(): Promise<string>
 }
 
-/** The library's words for a hint of a logout that is none, or none of this app. */
+/** The library's messages for an invalid logout hint, and for one of another app. */
 const HINT_FAULTS = /id_token_hint/
 
 export function renderError(pages: ProtocolPages, forDevelopers: boolean) {
   return async (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): Promise<void> => {
-    // Only these two are opened by people; every other endpoint answers programs, whatever they say they accept.
+    // Browsers open only these two endpoints; every other answers programs, whatever their Accept header says.
     if (!/^(authorization|resume|end_session)/.test(ctx.oidc.route)) {
       ctx.body = out
       return
@@ -59,7 +59,7 @@ export function logoutSource(services: Services, pages: ProtocolPages) {
       appName: client?.clientName ?? null,
       action: ctx.oidc.urlFor('end_session_confirm'),
       xsrf: sealQuestion(services, ctx),
-      // An app that shows the ID token of this very person need not make them confirm (RP-Initiated Logout 1.0 §2).
+      // An app that sends this user's ID token need not make them confirm (RP-Initiated Logout 1.0 §2).
       autoSubmit: hint?.payload?.sub !== undefined && hint.payload.sub === session?.accountId,
       username: ctx.req.signedIn?.username ?? null,
     })

@@ -5,9 +5,9 @@ import { epochSeconds } from '../domain/time.ts'
 import type { SessionSignIn } from './library-internals.ts'
 
 /**
- * The protocol library keeps a session of its own. Here it is made anew for every request and says what the identity
- * session says, so an app's first silent request needs no detour, signing out of the portal ends single sign-on at that
- * instant, and nothing reads or writes a second session. A logout is remembered by its page (`logout-questions.ts`).
+ * The protocol library wants a session of its own. Here it is derived from the identity session on every request. So an app's
+ * first silent request needs no detour, signing out of the portal ends single sign-on at once, and no second session is read or
+ * written. A logout is remembered by its page (`logout-questions.ts`).
  */
 export function signInOf({ req: { signedIn } }: KoaContextWithOIDC): SessionSignIn {
   return {
@@ -18,7 +18,7 @@ export function signInOf({ req: { signedIn } }: KoaContextWithOIDC): SessionSign
   }
 }
 
-/** An app asks to sign somebody out where nobody is signed in: there is no question to remember. */
+/** An app asks for a logout where no user is signed in: there is no question to remember. */
 export function isIdleLogout({ req, oidc }: KoaContextWithOIDC): boolean {
   return oidc.route === 'end_session' && !req.signedIn
 }

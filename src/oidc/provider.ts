@@ -33,27 +33,29 @@ import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-
 export interface ProtocolOptions {
   pages: ProtocolPages
   logger: Logger
-  /** Whether answers name the reasons and the values that production keeps to the log. */
+  /** Whether answers name the reasons and values that production only logs. */
   forDevelopers: boolean
-  /** Ends the identity session of this request and takes its cookie away; called when an app's logout was confirmed. */
+  /** Ends the identity session of this request and deletes its cookie; called when an app's logout was confirmed. */
   signOut(req: IncomingMessage, res: ServerResponse): Promise<void>
-  /** Who is signed in where this request comes from; asked only for requests that need nothing else of the browser. */
+  /** Finds the signed-in user of a request that needs nothing else of the browser's session. */
   findSignedIn(req: IncomingMessage): Promise<SignedInRow | null>
 }
 
-/** The protocol side of the portal. */
+/** The OAuth and OpenID Connect side of the portal. */
 export interface Protocol {
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>
-  /** Answers an authorization that needs no page. False when the request is one for pages. @throws when a store is away */
+  /**
+   * Answers an authorization that needs no page. False when the request is one for pages. @throws when a store is unavailable
+   */
   authorizeSilently(req: IncomingMessage, res: ServerResponse): Promise<boolean>
   provider(): Provider
-  /** Answers whoever waits for something to be revoked, and lets nobody wait any more. */
+  /** Answers the requests that wait for news of the revocation feed, and lets no new one wait. */
   stopWaiting(): void
-  /** Takes up keys that were added or have begun to sign. */
+  /** Reloads the signing keys that were added, have begun to sign or were revoked. */
   followKeys(): Promise<void>
 }
 
-// The library's keys are fixed when it is made, so another set of keys means another instance; all state is in the stores.
+// The library's keys are fixed when it is created, so a new set of keys means a new instance; all state is in the stores.
 export function createProtocol(services: Services, options: ProtocolOptions): Protocol {
   const guesses = new ClientThrottling(services, options.logger)
   const feed = new RevocationFeed(services)
@@ -76,7 +78,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
         res.end(JSON.stringify(UNAVAILABLE))
         return
       }
-      // The client has gone, and so has its body.
+      // The client has gone, and its body is incomplete.
       if (req.socket.destroyed) return
       await handle(req, res)
     },
@@ -95,7 +97,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
   }
 }
 
-/** What nearly every app sends is answered in front of the library. False when the request, untouched, is left to it. */
+/** The fast paths: answers the common requests in front of the library. False when the request, untouched, is left to it. */
 async function answerPlainRequest(
   services: Services,
   logger: Logger,
@@ -103,7 +105,7 @@ async function answerPlainRequest(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<boolean> {
-  // Before a secret from there is believed, the library has the limits on guesses asked.
+  // After a failure of this IP address, the library checks the throttling before it compares a secret.
   const isWatched = guesses.isWatched(req.clientInfo.address)
   switch (req.url) {
     case ROUTES.token: {
@@ -121,12 +123,12 @@ async function answerPlainRequest(
   }
 }
 
-/** Where browsers come for a code; most of them need no page. */
+/** The authorization endpoint; most of its requests need no page. */
 export function isAuthorization(method: string | undefined, path: string): boolean {
   return method === 'GET' && path === ROUTES.authorization
 }
 
-/** Endpoints that programs call: they are answered before sessions, cookies and pages come into it. */
+/** Endpoints that programs call, answered before sessions, cookies and pages. */
 export function isMachineEndpoint(path: string): boolean {
   return MACHINE_ENDPOINTS.has(path)
 }
@@ -184,23 +186,23 @@ function createProvider(
         ctx.respond = !documents.answer(ctx.req, ctx.res)
         break
       case 'introspection':
-        // The library refuses structured tokens, after it has authenticated the client; from here on they are ours.
+        // The library refuses JWTs, after it has authenticated the client; the portal answers for them.
         if (errorOf(ctx.body) === UNSUPPORTED) {
           ctx.status = 200
           ctx.body = await introspectApplicationToken(services, ctx as KoaContextWithOIDC)
         }
         break
       case 'revocation':
-        // As with introspection.
+        // As for introspection.
         if (errorOf(ctx.body) === UNSUPPORTED) {
           await revokeApplicationToken(services, ctx as KoaContextWithOIDC)
           ctx.status = 200
           ctx.body = ''
         }
         if (ctx.status !== 200) break
-        // Clients ignore the content of this answer (RFC 7009 §2.2). Some that ask for JSON alone fail without any.
+        // Clients ignore this body (RFC 7009 §2.2). Some that accept only JSON fail without one.
         if (ctx.get('Accept') === 'application/json') ctx.body = {}
-        // Without content there is no type.
+        // Without a body there is no type.
         else ctx.remove('Content-Type')
         break
       case 'token':
@@ -220,7 +222,7 @@ function createProvider(
   return provider
 }
 
-/** Says to programs why they were refused. */
+/** Adds the reason of a refusal to a program's response, in development. */
 function explain(services: Services, ctx: KoaContextWithOIDC): void {
   const error: unknown = ctx.state['refusedWith']
   const words = error instanceof Error ? describeForDeveloper(services, ctx, error) : null
@@ -228,7 +230,7 @@ function explain(services: Services, ctx: KoaContextWithOIDC): void {
   if (words !== null && (error as Error).message === body.error) ctx.body = { ...body, error_description: words }
 }
 
-/** Where the answer to the question would lead (RP-Initiated Logout 1.0 §3). */
+/** Where the response to the logout leads (RP-Initiated Logout 1.0 §3). */
 function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
   const { post_logout_redirect_uri: home, state } = ctx.oidc.params ?? {}
   const isHome = typeof home === 'string'
@@ -236,13 +238,13 @@ function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
   redirectTo(ctx, withParameters(isHome ? home : ctx.oidc.urlFor('end_session_success'), added))
 }
 
-/** How the library refuses a JWT at endpoints that take any token. */
+/** The library's error for a JWT at endpoints that take any token. */
 const UNSUPPORTED = 'unsupported_token_type'
 
-/** Where apps prove who they are. */
+/** The endpoints that authenticate clients. */
 const AUTHENTICATING = new Set(['token', 'introspection', 'revocation', 'pushed_authorization_request'])
 
-/** Listeners run inside the request, so they only write a line. What an error says to the log is not what the app reads. */
+/** Listeners run inside the request, so they only log. The log has more than the error that the app reads. */
 function logEvents(provider: Provider, services: Services, logger: Logger): void {
   const events: EventEmitter = provider
   for (const event of [
@@ -256,7 +258,7 @@ function logEvents(provider: Provider, services: Services, logger: Logger): void
     'end_session_confirm.error',
   ]) {
     events.on(event, (ctx: KoaContextWithOIDC, error: Error) => {
-      // It is answered all the same.
+      // The portal answers this one itself.
       if (error.message === UNSUPPORTED) return
       ctx.state['refusedWith'] = error
       logger.info({ requestId: ctx.req.requestId, event, ...refusalForLog(services, ctx, error) }, 'refused')
@@ -274,7 +276,7 @@ function logEvents(provider: Provider, services: Services, logger: Logger): void
     ctx.state['unavailable'] = isUnavailable(error)
     logger.error({ requestId: ctx.req.requestId, error }, 'the protocol failed')
   })
-  // What has no listener Koa prints on stderr, with its stack.
+  // Without a listener, Koa prints errors on stderr, with their stacks.
   ;(provider as EventEmitter).on('error', (error: Error, ctx?: KoaContextWithOIDC) => {
     const requestId = ctx?.req.requestId
     if (isConnectionLost(error))
@@ -287,7 +289,7 @@ function isConnectionLost(error: NodeJS.ErrnoException): boolean {
   return ['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')
 }
 
-/** The library answers 500 to everything it did not throw itself; a store that is away for a moment is not a mistake. */
+/** The library answers 500 to every error it did not throw itself; an unavailable store is answered with 503. */
 function sayNotNow(ctx: KoaContextWithOIDC): void {
   ctx.status = 503
   ctx.set(LATER)

@@ -10,8 +10,9 @@ import { resourceOf } from './resources.ts'
 import { TOKEN_HEADERS, tokenResponse } from './token-response.ts'
 
 /**
- * Our refresh grant in place of the library's (RFC 6749 §6). Client authentication, CORS, limits and errors stay the
- * library's; everything that can fail without the family is checked before it moves, and the signature comes after.
+ * The portal's refresh grant, in place of the library's (refresh token rotation, RFC 6749 §6). Client authentication, CORS,
+ * limits and errors stay the library's. Everything that can fail without the family is checked before the token rotates, and
+ * the signature comes after.
  */
 export function registerRefreshGrant(provider: Provider, services: Services): void {
   provider.registerGrantType(
@@ -67,8 +68,8 @@ async function respond(
   const { family, refreshToken } = rotated
   const scope = scopes === null ? family.scope : scopes.join(' ')
   const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, jkt)
-  // Naming `openid` in the request is how an app asks for a new ID token (OpenID Connect Core §12.2 leaves it open), unless
-  // its registration does.
+  // An app requests a new ID token by naming `openid` in the request (OpenID Connect Core §12.2 leaves it open), or by its
+  // registration.
   const idScopes = new Set(scopes ?? (family.refreshIdToken ? family.scope.split(' ') : []))
   const idToken = idScopes.has('openid') ? await freshIdToken(provider, services, ctx, family, idScopes) : undefined
   return tokenResponse({ accessToken, expiresIn, idToken, refreshToken, scope, jkt })
@@ -96,7 +97,10 @@ async function freshIdToken(
   return issueIdToken(provider, ctx, source, { aud: family.audience }, grant, scopes)
 }
 
-/** What each reason says to whoever reads the app's log; the reason itself goes out beside it, for the app's code, and the family's id. */
+/**
+ * Each reason as a sentence for the app's log. The response also has the reason itself, for the app's code, and the family's
+ * id.
+ */
 const REFUSALS: Record<RefusalReason, string> = {
   unknown: 'the refresh token is not one of this app',
   expired: 'the family has expired; the person must sign in again',
@@ -126,7 +130,7 @@ function requiredParameter(ctx: KoaContextWithOIDC, name: string): string {
   return value
 }
 
-/** Null when the app names none. Only well-formed words (RFC 6749 §3.3) reach a store. */
+/** Null when the app requests none. Only well-formed scopes (RFC 6749 §3.3) reach a store. */
 function requestedScopes(ctx: KoaContextWithOIDC): string[] | null {
   const value = ctx.oidc.params?.['scope']
   if (value === undefined) return null

@@ -4,28 +4,30 @@ import { saysOlderThan } from '../domain/families/authorization-codes.ts'
 import type { Services } from '../domain/services.ts'
 import { CODE_LIFE } from './adapters/authorization-codes.ts'
 
-/** Characters of a value that a client sent, at most, in a log or an answer. */
+/** The most characters of a client's value that a log or a response contains. */
 const LONGEST = 300
 
-/** An address that an app asked for and has not registered. */
+/** A URI that an app sent and has not registered. */
 export interface UnregisteredUri {
   kind: 'redirect-uri' | 'post-logout-redirect-uri'
   requested: string
   registered: string[]
 }
 
-/** What a developer needs to find the mistake in an authorization or logout request. Every text is bounded, none is escaped. */
+/**
+ * What a developer needs to find the mistake in an authorization or logout request. Every text is truncated, none is escaped.
+ */
 export interface RequestMistake {
   clientId: string | null
   isKnown: boolean
   /** An app of this id exists, and is disabled. */
   isDisabled: boolean
   uri: UnregisteredUri | null
-  /** The command that makes the request right, if there is one. */
+  /** The command that registers what the request needs, if there is one. */
   command: string | null
 }
 
-/** What the log says about a refused request: the values, and the reason. Never a query, a code, a token or a secret. */
+/** The log fields of a refused request: its values, and the reason. Never a query, a code, a token or a secret. */
 export function refusalForLog(services: Services, ctx: KoaContextWithOIDC, error: Refused): Record<string, unknown> {
   const uri = unregisteredUri(ctx)
   const codeUri = error.error_detail === CODE_URI_MISMATCH ? codeRedirectUriOf(ctx) : null
@@ -50,9 +52,9 @@ interface Refused extends Error {
 }
 
 /**
- * The reason a program's request was refused, as an `error_description` (RFC 6749 §5.2: printable ASCII without quotes and
- * backslashes). Null where the library's own description says as much. Only for development: elsewhere all refusals of a code,
- * and all of a client's credentials, read the same.
+ * The reason of a refused request, as an `error_description` (RFC 6749 §5.2: printable ASCII without quotes and backslashes).
+ * Null where the library's own description says as much. Only for development: in production, all errors of a code read the
+ * same, and so do all errors of client authentication.
  */
 export function describeForDeveloper(services: Services, ctx: KoaContextWithOIDC, error: Refused): string | null {
   const uri = unregisteredUri(ctx)
@@ -63,7 +65,7 @@ export function describeForDeveloper(services: Services, ctx: KoaContextWithOIDC
   return words === undefined ? null : words.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?').slice(0, 3 * LONGEST)
 }
 
-/** What is wrong with a request that a browser brought, for the page. */
+/** The mistake in a request that a browser sent, for the error page. */
 export function mistakeIn(ctx: KoaContextWithOIDC): RequestMistake {
   const clientId = requestedClientId(ctx)
   const isDisabled = ctx.state['disabledApp'] === true
@@ -88,17 +90,17 @@ function commandFor(
     return `npx gatehouse app create ${id} --name ${id} --redirect-uri ${quoted(asked)}`
   }
   if (uri === null || !isAcceptable(uri.requested, client.app.isNative)) return null
-  // The option names the whole list.
+  // The option sets the whole list.
   const list = [...uri.registered, uri.requested].map(quoted).join(' ')
   return `npx gatehouse app update ${id} --${uri.kind} ${list}`
 }
 
-/** Whether the registry would take it. */
+/** Whether the registry would accept it. */
 function isAcceptable(uri: string, isNative: boolean): boolean {
   return uri.length < LONGEST && [...redirectFaults(uri, isNative), ...reservedNameFaults([uri])].length === 0
 }
 
-/** As a POSIX shell reads it back. */
+/** Quoted for a POSIX shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
@@ -121,7 +123,7 @@ function unregisteredUri(ctx: KoaContextWithOIDC): UnregisteredUri | null {
   }
 }
 
-/** The app's id, or what was sent as one. */
+/** The client id, or what was sent as one. */
 function requestedClientId(ctx: KoaContextWithOIDC): string | null {
   const { client, params } = ctx.oidc
   if (client !== undefined) return client.clientId
@@ -144,7 +146,7 @@ function basicUser(header: string | undefined): string | null {
 
 const CODE_URI_MISMATCH = 'authorization code redirect_uri mismatch'
 
-/** A name for the log, and words for the developer, of each reason that answers do not tell apart. */
+/** A name for the log, and a sentence for the developer, for each reason that production responses do not distinguish. */
 function reasonOf(
   services: Services,
   ctx: KoaContextWithOIDC,
@@ -204,7 +206,7 @@ function reasonOf(
   }
 }
 
-/** The redirect URI that the code in this request was requested with. */
+/** The redirect URI of the authorization that issued this request's code. */
 function codeRedirectUriOf(ctx: KoaContextWithOIDC): string | null {
   const uri: unknown = ctx.state['codeRedirectUri']
   return typeof uri === 'string' ? uri : null
@@ -218,7 +220,7 @@ function bounded(text: string): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
 }
 
-/** What comes after an address, or before its host, may be a secret. */
+/** A query, a fragment or credentials in a URI may be secret. */
 function withoutQuery(uri: string): string {
   return bounded((uri.split(/[?#]/, 1)[0] as string).replace(/^([^/]*\/\/)[^/]*@/, '$1'))
 }

@@ -1,11 +1,11 @@
 import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider'
 
-/** The resource indicator (RFC 8707) of an audience, which need not be a URI itself. */
+/** The resource indicator (RFC 8707) of an audience, which need not be a URI. */
 export function resourceOf(audience: string): string {
   return URL.canParse(audience) ? audience : `urn:gatehouse:audience:${encodeURIComponent(audience)}`
 }
 
-/** Every app has one audience, so every application token is a JWT for it whether the app names a resource or not. */
+/** Every app has one audience, so every application token is a JWT for it, whether or not the app names a resource. */
 export function defaultResource(_ctx: KoaContextWithOIDC, client: Client, oneOf?: readonly string[]): string {
   return oneOf?.[0] ?? resourceOf(client.app.audience)
 }

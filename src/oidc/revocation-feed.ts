@@ -7,22 +7,23 @@ import { isKnownVersion } from './entity-tags.ts'
 
 export const REVOCATION_FEED = '/oauth/revocations'
 
-/** @param url as it stands in the request line */
+/** @param url the target of the request line */
 export function isRevocationFeed(url: string | undefined): boolean {
   return url?.split('?', 1)[0] === REVOCATION_FEED
 }
 
-/** As long as anybody may wait in one request (seconds); proxies tend to give up after it. */
+/** The longest wait of one request (seconds); proxies tend to time out after it. */
 const LONGEST_WAIT = 60
 
 /**
- * The revocation feed: a signed document (JWS, RFC 7515) of what an API that verifies application tokens offline cannot see
- * in them, for everybody to read, like the keys. It names nobody: a family's id is random, and in every token of it.
+ * The revocation feed: a signed, public document (JWS, RFC 7515) for APIs that verify application tokens (OAuth access tokens)
+ * offline. It lists what such an API cannot see in a token, like a certificate revocation list. It names no user: a family's id
+ * is random, and in every token of the family.
  */
 export class RevocationFeed {
   readonly #services: Services
   readonly #revocations: Revocations
-  /** What was signed in this second, by when its news begin: many who waited for the same are told the same. */
+  /** The documents signed in this second, by `since`: requests that waited for the same news share one signature. */
   readonly #signed = new Map<number, string>()
   #signedFor = ''
 
@@ -31,12 +32,12 @@ export class RevocationFeed {
     this.#revocations = new Revocations(services)
   }
 
-  /** Answers whoever waits, and lets nobody wait any more. */
+  /** Answers the requests that wait, and lets no new one wait. */
   stop(): void {
     this.#revocations.stop()
   }
 
-  /** @throws when the database is away */
+  /** @throws when the database is unavailable */
   async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     for (const [name, value] of CORS) res.setHeader(name, value)
     if (req.method === 'OPTIONS') return void res.writeHead(204, PREFLIGHT).end()
@@ -73,8 +74,8 @@ export class RevocationFeed {
   }
 
   /**
-   * Whether the client has named the present version. It is that of the whole feed, so it holds whatever
-   * part of it a client asks for with `since`.
+   * Whether the client has the current version (ETag). It is the version of the whole feed, so it holds whatever `since` the
+   * client asks for.
    */
   #isKnown(req: IncomingMessage): boolean {
     return isKnownVersion(req, this.#tag)
@@ -112,7 +113,7 @@ const PREFLIGHT = {
   'Access-Control-Max-Age': '3600',
 }
 
-/** Seconds since 1970; null when it is not given, undefined when it is not to be understood. */
+/** Seconds since 1970; null when absent, undefined when malformed. */
 function readSince(url: string): number | null | undefined {
   const values = new URLSearchParams(url.slice(REVOCATION_FEED.length)).getAll('since')
   if (values.length === 0) return null
@@ -120,7 +121,7 @@ function readSince(url: string): number | null | undefined {
   return values.length === 1 && /^\d{1,10}$/.test(value) ? Number(value) : undefined
 }
 
-/** How long the client would wait for news (seconds, RFC 7240 §4.3), as far as it may; what is not understood counts as nothing. */
+/** How long the client wants to wait for news (seconds, `Prefer: wait`, RFC 7240 §4.3), within the limit; 0 when malformed. */
 function waitOf({ headers }: IncomingMessage): number {
   const preferences = [headers['prefer'] ?? ''].flat().join(',').split(',')
   const waits = preferences.map((preference) => /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(;|$)/i.exec(preference)?.[1])

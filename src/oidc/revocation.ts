@@ -4,8 +4,8 @@ import { endFamilies } from '../domain/endings/endings.ts'
 import type { Services } from '../domain/services.ts'
 
 /**
- * Revokes an application token (RFC 7009 §2.1) for the app that has just been authenticated. Nothing is stored of the token, so
- * its family ends, as with the refresh token. A token of another app, or one that is over, changes nothing and is answered alike.
+ * Revokes an application token (RFC 7009 §2.1) for the authenticated app. Application tokens are not stored, so its family
+ * ends, as with the refresh token. A token of another app, or an expired one, changes nothing and gets the same response.
  */
 export async function revokeApplicationToken(services: Services, ctx: KoaContextWithOIDC): Promise<void> {
   const token = ctx.oidc.params?.['token']

@@ -1,14 +1,14 @@
 import type { Client, KoaContextWithOIDC } from 'oidc-provider'
 import type { Logger } from '../logger.ts'
 
-/** What an app gets that asks for no scope (RFC 6749 §3.3): to know who signed in. */
+/** The scope of a request that names none (RFC 6749 §3.3): to know who signed in. */
 const DEFAULT_SCOPE = 'openid'
 
 /**
- * Settles the scope of an authorization request after the library has looked at it, at the authorization endpoint and where
- * requests are pushed. The library drops `offline_access` without `prompt=consent` (OpenID Connect Core §11), where other
- * conditions may hold instead: an app that is registered for it is the company's own, and nobody is asked. What an app does
- * not get is named in the log, and is missing in the `scope` of its tokens.
+ * Settles the scope of an authorization request after the library has checked it, at the authorization endpoint and for pushed
+ * requests. The library drops `offline_access` without `prompt=consent` (OpenID Connect Core §11), where other conditions may
+ * hold instead: an app registered for it is first-party and needs no consent. Refused scopes are logged, and are missing in the
+ * `scope` of the tokens.
  */
 export function settleScopeWith(logger: Logger) {
   return async function settleScope(ctx: KoaContextWithOIDC, _value: unknown, client: Client): Promise<void> {
@@ -27,7 +27,7 @@ export function settleScopeWith(logger: Logger) {
   }
 }
 
-/** The scopes that the app named, before the library dropped any. A pushed request is settled twice, the first time when it is pushed. */
+/** The scopes of the request, before the library dropped any. A pushed request is settled twice, first when it is pushed. */
 function askedScopes(ctx: KoaContextWithOIDC): string[] {
   const pushed = ctx.oidc.entities.PushedAuthorizationRequest as { request?: string } | undefined
   const payload = pushed?.request?.split('.')[1]

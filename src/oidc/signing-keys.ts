@@ -3,7 +3,7 @@ import { ExternalSigningKey } from 'oidc-provider'
 import { nameSigningKey } from './library-internals.ts'
 import { signInBackground, type SigningKey } from '../domain/keys/signing-keys.ts'
 
-/** Lets the library sign with a key it never sees; what it signs and what the refresh signs come out of one function. */
+/** Lets the library sign with a key it never sees, so that one function makes all signatures. */
 export class PortalSigningKey extends ExternalSigningKey {
   readonly #key: SigningKey
 

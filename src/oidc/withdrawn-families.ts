@@ -3,10 +3,12 @@ import type { ClientInfo } from '../domain/client-info.ts'
 import type { Services } from '../domain/services.ts'
 
 const KIND = 'Withdrawn'
-/** How long a code may still be in an exchange after it was seen twice (seconds). */
+/** How long a code may still be in an exchange after it was used twice (seconds). */
 const REPLAY_MEMORY = 120
 
-/** A code was shown twice: the family it opened ends, and one it is just about to open will not stand (RFC 6749 §4.1.2). */
+/**
+ * A code was used twice: the family it opened ends, and one it is about to open will be revoked (RFC 6749 §4.1.2, code replay).
+ */
 export async function withdrawFamily(
   services: Services,
   familyId: string,

@@ -1,4 +1,4 @@
 import type { Adapter } from 'oidc-provider'
 
-/** What an adapter here must answer; the library asks for no more of any model that we use. */
+/** What an adapter here must implement; the library calls no other method of these models. */
 export type AdapterMethods = Pick<Adapter, 'find'> & Partial<Omit<Adapter, 'find'>>

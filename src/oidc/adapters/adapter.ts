@@ -17,13 +17,13 @@ const MODELS: Record<string, (services: Services) => AdapterMethods> = {
   AccessToken: applicationTokenAdapter,
   AuthorizationCode: authorizationCodeAdapter,
   ReplayDetection: replayAdapter,
-  // Derived from the identity session, and never kept.
+  // Derived from the identity session, and never stored.
   Session: () => UNASKED,
   Interaction: interactionAdapter,
   PushedAuthorizationRequest: pushedRequestAdapter,
 }
 
-/** The only door between the protocol library and the stores: model name to one of the adapters beside this file. */
+/** The only door between the protocol library and the stores: a table from model name to adapter. */
 export function createAdapter(services: Services): AdapterFactory {
   return (name) => {
     const model = MODELS[name]

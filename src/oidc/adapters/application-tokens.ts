@@ -5,9 +5,9 @@ import { rememberFamily } from '../grants.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
 /**
- * Application tokens are computed, so there is nothing to store; they are found by verifying them and looking at their
- * family. The audience is left out on purpose: the library's userinfo refuses tokens that have one, and the portal, which
- * issued this one, is entitled to read it for the person it names.
+ * Application tokens (the OAuth access tokens, RFC 9068 JWTs) are computed, so they are not stored. They are found by verifying
+ * them and reading their family. The audience is left out on purpose: the library's userinfo refuses tokens that have one, and
+ * the portal, which issued the token, may read it for its user.
  */
 export function applicationTokenAdapter(services: Services): AdapterMethods {
   return {

@@ -6,12 +6,12 @@ import type { AdapterMethods } from './adapter-methods.ts'
 
 declare module 'oidc-provider' {
   interface Client {
-    /** The app itself, beside the metadata the protocol knows. */
+    /** The app itself, beside the metadata that the library knows. */
     app: AppRow
   }
 }
 
-/** Registered apps as the library's clients. A disabled app is unknown, except to its own refresh, which says why. */
+/** Registered apps as the library's clients. A disabled app is unknown, except to its own refresh, whose error says why. */
 export function appAdapter(services: Services): AdapterMethods {
   return {
     async find(clientId) {
@@ -40,7 +40,7 @@ function metadataOf(app: AppRow): ClientMetadata {
     client_name: app.name,
     application_type: app.isNative ? 'native' : 'web',
     token_endpoint_auth_method: app.isPublic ? 'none' : 'client_secret_basic',
-    // Never the secret, which is kept nowhere; comparing goes through the app's hashes.
+    // The hash, because the secret is not stored; the comparison uses the app's hashes.
     ...(app.secretHash === null ? {} : { client_secret: app.secretHash }),
     redirect_uris: app.redirectUris,
     post_logout_redirect_uris: app.postLogoutRedirectUris,

@@ -5,12 +5,11 @@ import type { AdapterMethods } from './adapter-methods.ts'
 import { grantOf, pendingOf, rememberPending, type PendingFamily } from '../grants.ts'
 import { withdrawFamily } from '../withdrawn-families.ts'
 
-/** Seconds; a browser needs one redirect. */
+/** The life of a code (seconds); a browser needs one redirect. */
 export const CODE_LIFE = 60
 
 /**
- * A code carries the family it may become, so an authorization that nobody exchanges leaves nothing behind but one record
- * that expires with it.
+ * A code carries the family it may open, so an authorization without an exchange leaves nothing but one record, which expires.
  */
 export function authorizationCodeAdapter(services: Services): AdapterMethods {
   const { protocolRecords: handshakes } = services.storage
@@ -30,14 +29,14 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
       if (found === null) return undefined
       const { pending, ...payload } = found.payload as { pending: PendingFamily; redirectUri?: string }
       rememberPending(Provider.ctx, pending)
-      // The library says that another one was sent, not which.
+      // The library's error says that the redirect URI differs, not from which.
       if (Provider.ctx !== undefined) Provider.ctx.state['codeRedirectUri'] = payload.redirectUri
       return { ...payload, jti: id, ...(found.consumed ? { consumed: true } : {}) }
     },
     async consume(id) {
-      // One compare-and-set: of any number of racing exchanges one passes (RFC 9700 §4.5).
+      // One compare-and-set: of any number of concurrent exchanges, one succeeds (RFC 9700 §4.5).
       if (await handshakes.consume(CODE_KIND, id)) return
-      // The library ends the family of a code it finds used; this caller found it unused and came second all the same.
+      // The library ends the family of a code that it finds used. This caller found the code unused and still lost the race.
       const { ctx } = Provider
       const familyId = pendingOf(ctx)?.grant.jti
       if (familyId !== undefined) await withdrawFamily(services, familyId, ctx?.req.clientInfo ?? null)

@@ -6,7 +6,7 @@ import { pendingOf, presentedFamilyOf } from '../grants.ts'
 import { resourceOf } from '../resources.ts'
 import { epochSeconds } from '../../domain/time.ts'
 
-/** A family as the library's Grant: pending inside its code, then the row, for as long as it lives. */
+/** A family as the library's Grant: pending inside its code, then the row, for as long as the family is active. */
 export function grantAdapter(services: Services): AdapterMethods {
   return {
     async find(id) {

@@ -7,7 +7,10 @@ import type { AdapterMethods } from './adapter-methods.ts'
 
 const urls = new WeakMap<KoaContextWithOIDC, string>()
 
-/** The library saves an interaction as it begins one; what that means is decided here, and the answer is in the store later. */
+/**
+ * The library saves an interaction when it begins. The request is kept in the URL or the store, and its answer later in the
+ * store.
+ */
 export function interactionAdapter(services: Services): AdapterMethods {
   const stored = protocolRecordAdapter(services, 'Interaction')
   return {
@@ -28,7 +31,7 @@ export function interactionAdapter(services: Services): AdapterMethods {
   }
 }
 
-/** Where the browser goes for the interaction that this request has begun. */
+/** Where the browser goes for the interaction that this request began. */
 export function interactionUrl(ctx: KoaContextWithOIDC): string {
   return urls.get(ctx) as string
 }

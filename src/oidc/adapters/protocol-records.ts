@@ -3,8 +3,9 @@ import type { Services } from '../../domain/services.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
 /**
- * Records the library makes and forgets. A payload holds the id itself, which is a secret and stays out of the store, and
- * an interaction's the session it began with, which is gone by the next request: the resume cookie binds it to its browser.
+ * Protocol records (codes, interactions, PAR requests, replay marks) that the library creates and forgets.
+ * Two things of a payload are not stored: the id, which is a secret, and an interaction's session, which is gone by the next
+ * request. The resume cookie binds the interaction to its browser.
  */
 export function protocolRecordAdapter(
   { storage: { protocolRecords: handshakes } }: Services,
@@ -23,7 +24,7 @@ export function protocolRecordAdapter(
       return found === null ? undefined : found.payload
     },
     async consume(id) {
-      // The library checks and marks in two steps; only the mark decides who was first.
+      // The library checks and marks in two steps; only the mark decides the race.
       if (!(await handshakes.consume(kind, id))) throw new errors.InvalidRequestUri('request_uri was already used')
     },
     async destroy(id) {

@@ -10,13 +10,13 @@ import type { AdapterMethods } from './adapter-methods.ts'
 
 const KIND = 'PushedAuthorizationRequest'
 const PLACE_KIND = 'PushedRequestPlace'
-/** Living requests of one public client from one IP address (IPv6: its /64). */
+/** The most PAR requests of one public client that are stored for one IP address (IPv6: its /64). */
 const LIVING_AT_MOST = 100
 
 /**
- * Pushed authorization requests (RFC 9126). A public client proves nothing, so anybody can push in its name: each request then
- * takes the place of an older one from the same IP address. The oldest gives way, because a browser uses its own at once, and
- * a neighbour behind the same address is not refused.
+ * Pushed authorization requests (PAR, RFC 9126). A public client has no secret, so anyone can push in its name. Beyond the
+ * limit, each request replaces the oldest from the same IP address. A browser uses its own at once, and a neighbour behind the
+ * same address is not refused.
  */
 export function pushedRequestAdapter(services: Services): AdapterMethods {
   const adapter = protocolRecordAdapter(services, KIND)
@@ -40,7 +40,7 @@ async function takePlace(services: Services, clientId: string, address: string, 
   const { points } = await counters.add(name, seconds)
   const place = `${name}:${points % free}`
   const before = await handshakes.find(PLACE_KIND, place)
-  // Ids are secrets, and only hashes of them are kept elsewhere.
+  // Ids are secrets, and only their hashes are stored elsewhere.
   const keys = services.secrets.map((each) => each.interactionEncryption)
   const displaced = before === null ? null : decryptWithAny(before.payload['id'] as string, place, keys)
   if (displaced !== null) await handshakes.delete(KIND, displaced.plaintext)

@@ -8,7 +8,7 @@ import { pendingOf } from '../grants.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { isWithdrawn, withdrawFamily } from '../withdrawn-families.ts'
 
-/** The library's refresh tokens are families: the first token opens one, and ending the token ends it. */
+/** The library's refresh tokens are families: the first token opens one, and revoking the token ends it. */
 export function refreshTokenAdapter(services: Services): AdapterMethods {
   return {
     async upsert(refreshToken, payload) {
@@ -40,8 +40,8 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
         }))
       if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')
 
-      // Somebody may have shown the same code again after ours was taken and before the family stood. Of all who race one is
-      // answered, always; what it is given is over before anybody can use it a second time.
+      // Another exchange may have shown the same code after this one took it and before the family existed. Exactly one of them
+      // is always answered, and its tokens are revoked before they can be used a second time.
       if (await isWithdrawn(services, id))
         await endFamilies(services, { id }, 'code_reuse', ctx?.req.clientInfo ?? null)
     },
@@ -50,7 +50,7 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
       if (found === null || !isLiving(found.family, services.clock())) return undefined
       const { family, standing } = found
       const isAnswered = standing === 'current' || standing === 'excused'
-      // An app that signs somebody out with a token it has replaced means what it says; nobody else can hold one.
+      // A replaced token may still revoke its family (RFC 7009): only the app can hold one.
       if (!isAnswered && Provider.ctx?.oidc.route !== 'revocation') return undefined
       return {
         kind: 'RefreshToken',
@@ -68,7 +68,7 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
     async revokeByGrantId(familyId) {
       const { ctx } = Provider
       const clientInfo = ctx?.req.clientInfo ?? null
-      // At the token endpoint the library revokes for one reason: a code that was used before.
+      // At the token endpoint, the library revokes for one reason: a code that was used before.
       if (ctx?.oidc.route === 'token') await withdrawFamily(services, familyId, clientInfo)
       else await endFamilies(services, { id: familyId }, 'revoked_by_app', clientInfo)
     },

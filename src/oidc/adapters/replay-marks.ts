@@ -2,14 +2,14 @@ import { errors } from 'oidc-provider'
 import type { Services } from '../../domain/services.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
-/** Marks of proofs that were used (RFC 9449 §11.1). The library finds, then saves; saving once is the whole test. */
+/** Replay marks of DPoP proofs (RFC 9449 §11.1). The library finds, then saves; saving once is the whole test. */
 export function replayAdapter({ storage: { protocolRecords: handshakes } }: Services): AdapterMethods {
   return {
     async find() {
       return undefined
     },
     async upsert(id, _payload, expiresIn = 300) {
-      // A proof may be dated as far ahead as back, so one that is used early stays good for twice as long.
+      // A proof may be dated as far ahead as back, so an early one stays valid for twice as long.
       const first = await handshakes.putOnce('ReplayDetection', id, {}, 2 * expiresIn)
       if (!first) throw new errors.InvalidDpopProof('the proof was used before')
     },

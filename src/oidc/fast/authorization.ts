@@ -14,9 +14,8 @@ import { withParameters } from '../redirects.ts'
 import { resourceOf } from '../resources.ts'
 
 /**
- * The authorization nearly every app asks for (RFC 6749 §4.1.1, RFC 7636): somebody who is signed in, a code, PKCE, and
- * nothing that needs a page or a closer look. It is answered with two reads and one write; everything else, and everything
- * that is not right, is the library's to look at.
+ * Fast path of the authorization that nearly every app requests (RFC 6749 §4.1.1, RFC 7636): a signed-in user, a code, PKCE,
+ * and no page. It takes two reads and one write. Everything else, errors included, is left to the library.
  * @returns false when the request is left to the library
  */
 export async function answerPlainAuthorization(
@@ -55,7 +54,7 @@ interface PlainRequest {
 const NEEDED = ['client_id', 'redirect_uri', 'scope', 'code_challenge', 'response_type', 'code_challenge_method']
 const KNOWN = new Set([...NEEDED, 'state', 'nonce', 'prompt'])
 
-/** Null for a request with anything but these parameters, each of them once and with something in it. */
+/** Null for a request with any other parameter, or with an empty or repeated one. */
 function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
   const params: Record<string, string> = {}
   for (const [name, value] of new URLSearchParams(url.slice(url.indexOf('?')))) {
@@ -73,7 +72,7 @@ function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
   return isPlain ? (params as unknown as PlainRequest) : null
 }
 
-/** A native app makes the person confirm, and `offline_access` asks them (OpenID Connect Core §11): both need a page. */
+/** A native app makes the user confirm, and `offline_access` asks for consent (OpenID Connect Core §11): both need a page. */
 function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest): boolean {
   const asked = scope.split(' ')
   const own = app.scope.split(' ')
@@ -88,7 +87,10 @@ function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest
   )
 }
 
-/** What the library would have kept, which reads it at the exchange; but for its times, because the store knows when it ends. */
+/**
+ * The code record that the library would store and reads at the exchange, without its times, because the store knows when it
+ * expires.
+ */
 function recordOf(
   app: AppRow,
   signedIn: SignedInRow,
@@ -128,7 +130,7 @@ function recordOf(
   }
 }
 
-/** The answer names its issuer (RFC 9207 §2). */
+/** The response names its issuer (RFC 9207 §2). */
 function locationOf(services: Services, { redirect_uri: redirectUri, state }: PlainRequest, code: string): string {
   return withParameters(redirectUri, { code, ...(state === undefined ? {} : { state }), iss: services.publicUrl })
 }

@@ -12,11 +12,11 @@ import { tokenResponse } from '../token-response.ts'
 import { isWithdrawn } from '../withdrawn-families.ts'
 
 /**
- * The exchange of a code that nearly every app sends (RFC 6749 §4.1.3, RFC 7636 §4.5), answered with one statement, which
- * takes the code, checks everything and opens the family, and with two signatures. Only its success is answered here; the
- * rest is left to the library, for which the code is as good as before.
+ * Fast path of the code exchange that nearly every app sends (RFC 6749 §4.1.3, RFC 7636 §4.5). One statement takes the code,
+ * checks everything and opens the family; two signatures follow. Only success is answered here. Everything else is left to the
+ * library, and the code is still unused.
  * @returns false when the request, untouched, is left to the library
- * @throws what makes `isUnavailable` true while a store is away
+ * @throws what makes `isUnavailable` true while a store is unavailable
  */
 export async function answerPlainCodeExchange(
   services: Services,
@@ -35,7 +35,7 @@ export async function answerPlainCodeExchange(
   if (redeemed === null) return false
   const { clientId } = client
   const { familyId: id, mayBeReused } = redeemed
-  // The other one who presented it found no family to end.
+  // The other caller who presented the code found no family to end.
   if (mayBeReused && (await isWithdrawn(services, id)))
     await endFamilies(services, { id }, 'code_reuse', req.clientInfo)
 
@@ -50,7 +50,7 @@ async function tokensOf(services: Services, redeemed: Redeemed, clientId: string
   const { accountId: identityId, authTime, acr = null, amr = [] } = record
   const asked = new Set(record.scope.split(' '))
   const { openid, resources } = record.pending.grant
-  // What the app may have may have changed since it was asked for.
+  // The app's registration may have changed since the authorization.
   const appScopes = new Set(redeemed.appScope.split(' '))
   const scope = (resources?.[record.resource] ?? '')
     .split(' ')

@@ -4,12 +4,12 @@ import { type AppProof, hashSecret } from '../../domain/apps/apps.ts'
 
 export type PlainForm = ParsedUrlQuery
 
-/** A form that is longer has something in it that is not plain (bytes). */
+/** A longer form holds something that the fast path does not handle (bytes). */
 const LONGEST = 2048
 
 /**
- * The fields of a short form that came in one piece, without a proof of possession (RFC 9449) and from no page of another
- * origin; null for any other. Either way the body stays where it is, for the library to read.
+ * The fields of a short form that arrived in one piece, without a DPoP proof (RFC 9449) and not cross-origin; null for any
+ * other. Either way the body stays in the stream for the library to read.
  */
 export async function readPlainForm(req: IncomingMessage): Promise<PlainForm | null> {
   const body = isPlain(req) ? await peekBody(req) : null
@@ -31,7 +31,7 @@ function isPlain(req: IncomingMessage): boolean {
   )
 }
 
-/** The body, which stays where it is for whoever reads it next. Null when it has not come in one piece. */
+/** The body, which stays in the stream for the next reader. Null when it has not arrived in one piece. */
 async function peekBody(req: IncomingMessage): Promise<string | null> {
   return new Promise((resolve) => {
     req.once('readable', () => {
@@ -42,21 +42,21 @@ async function peekBody(req: IncomingMessage): Promise<string | null> {
   })
 }
 
-/** What an app says of itself at every endpoint. */
+/** The client credentials of a form. */
 const CLIENT_FIELDS = ['client_id', 'client_secret']
 
-/** Whether a form has no field but these and those by which an app says who it is. */
+/** Whether a form has only these fields and the client credentials. */
 export function hasOnly(form: PlainForm, ...fields: string[]): boolean {
   return Object.keys(form).every((name) => fields.includes(name) || CLIENT_FIELDS.includes(name))
 }
 
-/** An app that has yet to prove who it is. */
+/** A client that is not authenticated yet. */
 export interface PlainClient {
   clientId: string
   proof: AppProof
 }
 
-/** Null for everything but one way for the app to say who it is (RFC 6749 §2.3.1). */
+/** Null unless the client authenticates in exactly one way (RFC 6749 §2.3.1). */
 export function readPlainClient(
   { client_id: id, client_secret: secret }: PlainForm,
   authorization: string | undefined,
@@ -70,7 +70,7 @@ export function readPlainClient(
   return { clientId: id, proof: { secretHash: secret === undefined ? null : hashSecret(secret) } }
 }
 
-/** Ids and secrets of ours are of letters that no encoding changes; anything that needs decoding is not plain. */
+/** The portal's ids and secrets need no percent-encoding, so anything encoded is left to the library. */
 function readBasic(authorization: string): PlainClient | null {
   const encoded = /^Basic ([A-Za-z0-9+/]+={0,2})$/.exec(authorization)?.[1]
   if (encoded === undefined) return null

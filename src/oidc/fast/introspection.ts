@@ -6,10 +6,10 @@ import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, readPlainClient, readPlainForm } from './forms.ts'
 
 /**
- * The introspection that nearly every API sends (RFC 7662 §2.1), answered with one statement: an application token and the
- * app's secret or id. Only that the token is active is said here; the rest is left to the library.
+ * Fast path of the introspection that nearly every API sends (RFC 7662 §2.1): an application token, and the app's secret or id.
+ * One statement answers it. Only active tokens are answered here; everything else is left to the library.
  * @returns false when the request, untouched, is left to the library
- * @throws what makes `isUnavailable` true while the store is away
+ * @throws what makes `isUnavailable` true while the store is unavailable
  */
 export async function answerPlainIntrospection(
   services: Services,

@@ -10,11 +10,11 @@ import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
 
 /**
- * The refresh that nearly every app sends, answered with one statement and one signature: a form with a refresh token and
- * the app's secret or id, and nothing else that the protocol knows. Only its success is answered here. Whatever is
- * different, and whatever is in the way, is the library's to look at: nothing has moved yet, and it finds out why.
+ * Fast path of the refresh that nearly every app sends (refresh token rotation, RFC 6749 §6): a form with a refresh token and
+ * the app's secret or id, and nothing else. It takes one statement and one signature. Only success is answered here. In every
+ * other case nothing has changed yet, and the library finds out why.
  * @returns false when the request, untouched, is left to the library
- * @throws what makes `isUnavailable` true while the store is away
+ * @throws what makes `isUnavailable` true while the store is unavailable
  */
 export async function answerPlainRefresh(
   services: Services,
@@ -42,7 +42,7 @@ export async function answerPlainRefresh(
   return true
 }
 
-/** For an app with `--refresh-id-token`, which alone pays for it: the person is read once more (OpenID Connect Core §12.2). */
+/** For an app with `--refresh-id-token`, which alone pays for it: the user is read once more (OpenID Connect Core §12.2). */
 async function freshIdToken(services: Services, { family, issuedAt }: Rotated): Promise<string | undefined> {
   const scopes = family.scope.split(' ')
   const identity = scopes.includes('openid') ? await findIdentity(services.storage, family.identityId) : null

@@ -5,10 +5,10 @@ import { userinfoOf } from '../account.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
 
 /**
- * The userinfo request that nearly every app sends (OpenID Connect Core §5.3.1), answered with one statement: a GET with
- * a bearer token. Only its success is answered here; the rest is left to the library.
+ * Fast path of the userinfo request that nearly every app sends (OpenID Connect Core §5.3.1): a GET with a bearer token. One
+ * statement answers it. Only success is answered here; everything else is left to the library.
  * @returns false when the request, untouched, is left to the library
- * @throws what makes `isUnavailable` true while the store is away
+ * @throws what makes `isUnavailable` true while the store is unavailable
  */
 export async function answerPlainUserinfo(
   services: Services,
@@ -27,7 +27,7 @@ export async function answerPlainUserinfo(
   return true
 }
 
-/** The token of a request that has nothing else in it: no body, no proof of possession, no page of another origin. */
+/** The token of a request with nothing else in it: no body, no DPoP proof, not cross-origin. */
 function tokenOf({ method, headers }: IncomingMessage): string | null {
   const isPlain =
     method === 'GET' &&

@@ -14,7 +14,14 @@ export function banner({ portal, notes, photos }: Addresses, { username, passwor
     User name  ${username}
     Password   ${password}
 
-  Open Notes first, then Photos: the second needs no sign-in.
+  Try this:
+
+    1. Open Notes and sign in. Then open Photos: it needs no sign-in.
+    2. Look at "What happens here" on their pages: it leads to the lines of code.
+    3. Disconnect Notes on the dashboard, and reload Notes. It knows already, and says why.
+    4. Disconnect Photos too, and choose "Refresh now" there. It finds out now.
+    5. Connect an app of your own by copying one file: docs/connect-an-app.md
+
   Ctrl-C stops everything.
 `
 }

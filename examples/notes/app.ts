@@ -16,6 +16,8 @@ import {
   signOutEverywhere,
 } from './visit.ts'
 import { settings } from './settings.ts'
+import { excerptPages } from '../source/excerpt-pages.ts'
+import { source } from './source.ts'
 
 /** Every URL of Notes. */
 export const app = express()
@@ -34,6 +36,7 @@ app.post('/sign-out', requireSameOrigin, destroySession)
 app.post('/sign-out-everywhere', requireSameOrigin, signOutEverywhere)
 app.get('/api/notes', showNotes)
 app.post('/backchannel-logout', express.urlencoded({ extended: false, limit: '16kb' }), createBackchannelLogout)
+app.use(excerptPages(Object.values(source).flat()))
 app.use((_req, res) => void res.status(404).send(problemPage('There is no such page', 'Go back to the start page.')))
 app.use(showProblem)
 

@@ -1,8 +1,10 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Connection, End, EndReason } from './connection.ts'
-import { html } from './html.ts'
-import type { Html } from './html.ts'
+import { type Excerpt, linkTo, placeOf } from '../source/excerpts.ts'
+import { html } from '../source/html.ts'
+import type { Html } from '../source/html.ts'
 import { settings } from './settings.ts'
+import { source } from './source.ts'
 
 const END_WORDS: Record<EndReason, string> = {
   unknown: 'Gatehouse does not know this connection any more.',
@@ -17,10 +19,11 @@ export function signedOutPage(): string {
   return page(
     'Notes',
     html`<section class="hero">
-      <h1>Notes</h1>
-      <p>A server-rendered app. Its tokens never reach the browser.</p>
-      ${button('/sign-in', 'Sign in with Gatehouse', 'primary')}
-    </section>`,
+        <h1>Notes</h1>
+        <p>A server-rendered app. Its tokens never reach the browser.</p>
+        ${button('/sign-in', 'Sign in with Gatehouse', 'primary')}
+      </section>
+      ${codeBehind(source.signedOut)}`,
   )
 }
 
@@ -79,7 +82,8 @@ export function homePage(
       <section class="row">
         ${button('/sign-out', 'Sign out of Notes')} ${button('/sign-out-everywhere', 'Sign out of all apps')}
         <a href="${new URL('/dashboard', settings.issuer).href}">Your dashboard at Gatehouse</a>
-      </section>`,
+      </section>
+      ${codeBehind(source.signedIn)}`,
   )
 }
 
@@ -87,15 +91,16 @@ export function disconnectedPage({ reason, family }: End): string {
   return page(
     'Notes was disconnected',
     html`<section class="hero">
-      <h1>Notes was disconnected</h1>
-      ${
-        reason === null
-          ? html`<p>Gatehouse ended this connection, and told Notes at once.</p>`
-          : html`<p>${END_WORDS[reason]}</p>
-              <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>`
-      }
-      ${family === null ? '' : reference(family)} ${button('/sign-in', 'Sign in again', 'primary')}
-    </section>`,
+        <h1>Notes was disconnected</h1>
+        ${
+          reason === null
+            ? html`<p>Gatehouse ended this connection, and told Notes at once.</p>`
+            : html`<p>${END_WORDS[reason]}</p>
+                <p class="hint">Reason: <code data-testid="reason">${reason}</code></p>`
+        }
+        ${family === null ? '' : reference(family)} ${button('/sign-in', 'Sign in again', 'primary')}
+      </section>
+      ${codeBehind(source.disconnected)}`,
   )
 }
 
@@ -136,6 +141,17 @@ function page(title: string, body: Html): string {
 
 function button(action: string, name: string, kind = 'quiet'): Html {
   return html`<form method="post" action="${action}"><button class="${kind}">${name}</button></form>`
+}
+
+/** Links to the lines that do what the page shows. */
+function codeBehind(excerpts: Excerpt[]): Html {
+  const items = excerpts.map((each) => html`<li>${each.does}: <a href="${linkTo(each)}">${placeOf(each)}</a></li>`)
+  return html`<section>
+    <h2>What happens here</h2>
+    <ul>
+      ${items}
+    </ul>
+  </section>`
 }
 
 function claimsTable(caption: string, claims: object): Html {

@@ -4,7 +4,10 @@ import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
+import { excerptPages } from '../source/excerpt-pages.ts'
+import { linkTo, placeOf } from '../source/excerpts.ts'
 import { settings } from './settings.ts'
+import { source } from './source.ts'
 
 const browserFolder = fileURLToPath(new URL('browser', import.meta.url))
 
@@ -42,6 +45,10 @@ app.use((_req, res, next) => {
 })
 
 app.get('/config.json', (_req, res) => void res.json({ issuer: settings.issuer.href, client_id: settings.appId }))
+app.get('/source.json', (_req, res) => {
+  res.json(source.map((each) => ({ does: each.does, place: placeOf(each), href: linkTo(each) })))
+})
+app.use(excerptPages(source))
 app.use(express.static(browserFolder))
 
 // The libraries as they come from npm, found where openid-client itself finds them; index.html maps their names to here.

@@ -1,7 +1,7 @@
 import { connection, endConnection, keepFresh, refresh, restoreConnection } from './connection.js'
 import { explain, fetchProfile, revoke } from './portal.js'
 import { beginSignIn, completeSignIn, isAnswer, signOutUrl } from './sign-in.js'
-import { showConnection, showEnded, showNotice, showProfile, showSignedOut, showTimeLeft } from './view.js'
+import { showConnection, showEnded, showNotice, showProfile, showSignedOut, showSource, showTimeLeft } from './view.js'
 
 const acts = {
   async signIn() {
@@ -46,6 +46,7 @@ for (const button of document.querySelectorAll('[data-act]')) {
 }
 
 await perform(start)
+await perform(async () => showSource(await (await fetch('/source.json')).json()))
 setInterval(() => perform(tick), 1000)
 
 async function start() {

@@ -46,6 +46,11 @@ export function showProfile(profile) {
   hook('api-result').hidden = false
 }
 
+/** Links to the lines that do what the page shows. */
+export function showSource(excerpts) {
+  byId('source').replaceChildren(...excerpts.map(excerptItem))
+}
+
 /** A sentence above everything else; empty takes it away. */
 export function showNotice(sentence) {
   byId('notice').textContent = sentence
@@ -67,6 +72,15 @@ function claimRow([name, value]) {
   cell.textContent = typeof value === 'string' ? value : JSON.stringify(value)
   row.append(head, cell)
   return row
+}
+
+function excerptItem({ does, place, href }) {
+  const link = document.createElement('a')
+  link.href = href
+  link.textContent = place
+  const item = document.createElement('li')
+  item.append(`${does}: `, link)
+  return item
 }
 
 function byId(id) {

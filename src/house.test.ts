@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 
 const SOURCES = import.meta.dirname
+const README = readFileSync(join(SOURCES, 'README.md'), 'utf8')
 
 interface Import {
   /** The file that imports, as a path in src. */
@@ -179,6 +180,18 @@ test('there is no drawer for odds and ends', () => {
   const drawers = /(^|\/)(utils?|lib|helpers?|shared|common|misc)(\/|\.ts$)/
   assert.deepEqual(
     globSync('**/*.ts', { cwd: SOURCES }).filter((file) => drawers.test(file)),
+    [],
+  )
+})
+
+test('every file and folder that the README of the house names exists', () => {
+  const names = [...README.matchAll(/`((?:[\w.-]+\/)*[\w.-]+(?:\/|\.(?:ts|ejs|prisma|example)))`/g)].map(
+    ([, name]) => name,
+  )
+  assert.ok(names.length > 80)
+  const places = ['.', '..', 'http', 'domain'].map((folder) => join(SOURCES, folder))
+  assert.deepEqual(
+    names.filter((name) => !places.some((place) => existsSync(join(place, name as string)))),
     [],
   )
 })

@@ -7,7 +7,7 @@ import { timeInWords } from '../../domain/time-words.ts'
 
 const PAGE_LENGTH = 100
 
-/** GET /dev/outbox */
+/** GET /dev/outbox: the mail preview, the mails that are not sent in development. */
 export async function listMailPreviews(req: Request, res: Response): Promise<void> {
   const mails = await listOutbox(outboxOf(req), PAGE_LENGTH)
   const now = contextOf(req).services.clock()

@@ -9,7 +9,7 @@ import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
 
-/** GET /settings/second-factors/passkey/new */
+/** GET /settings/second-factors/passkey/new: asks the browser for a passkey (WebAuthn registration). */
 export async function newPasskey(req: Request, res: Response): Promise<void> {
   if (!offersPasskeys(servicesOf(req))) throw notFound()
   const name = browserInWords(req.clientInfo.browser).slice(0, LONGEST_FACTOR_NAME)

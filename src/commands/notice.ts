@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import {
   listNotifications,
   type Notification,
-  NOTICE_STATES,
-  type NoticeState,
+  NOTIFICATION_STATES,
+  type NotificationState,
   resendNotifications,
 } from '../domain/endings/notifications.ts'
 import type { Services } from '../domain/services.ts'
@@ -13,7 +13,7 @@ import { onPortal, print, printList } from './output.ts'
 interface ListOptions {
   json?: boolean
   app?: string
-  state?: NoticeState
+  state?: NotificationState
   family?: string
   limit: number
 }
@@ -28,7 +28,7 @@ export function addNoticeCommands(program: Command): void {
       .command('list')
       .description('List back-channel notifications, sent and queued, newest first.')
       .option('--app <client-id>', 'of this app')
-      .addOption(new Option('--state <state>', 'how far it is').choices(NOTICE_STATES))
+      .addOption(new Option('--state <state>', 'how far it is').choices(NOTIFICATION_STATES))
       .option('--family <id>', 'about this family', uuid)
       .option('--limit <count>', 'so many at most', count, 200),
     async (services: Services, { app: clientId, family: familyId, state, limit, json }: ListOptions) => {

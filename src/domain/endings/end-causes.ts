@@ -24,7 +24,7 @@ export const END_CAUSES = {
     reason: 'reused',
     alarming: true,
   },
-  // The app proved itself, from where it has refreshed before: its own old copy, and no sign of a thief.
+  // The app authenticated from an IP address it has refreshed from before: it used an old copy of its own, which is no theft.
   own_reuse: {
     words: 'the app used an old key of its own again, which is a fault in the app',
     reason: 'reused',

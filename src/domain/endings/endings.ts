@@ -1,3 +1,9 @@
+// endings/: the one way in which identity sessions and families end, its causes, and expiry.
+//
+// It owns what ends with what, the causes and their words, and the queueing of back-channel notifications and mails in the same
+// transaction (transactional outbox).
+// It leaves the decision that something ends to its callers, and the sending to `backchannel/` and `accounts/mail-delivery.ts`.
+
 import type { FamilyLifetime } from '../../config.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/families.ts'
@@ -23,7 +29,7 @@ export type EndChoice =
       families: 'following' | 'elsewhere' | 'all'
     }
 
-/** Why, and from where; null when nobody was there, as with time and operators. */
+/** Why, and from which client. `clientInfo` is null for what time or an operator ends. */
 export interface Ending {
   cause: EndCause
   clientInfo: ClientInfo | null
@@ -38,9 +44,11 @@ export interface Ended {
 }
 
 /**
- * The one way in which anything ends, but for families that are replaced as another one is opened (`OPENING` in
- * storage/families.ts), of which no app is told then. One transaction marks what ends, writes down why, and queues what the apps
- * and the person are told; of however many race, one ends each.
+ * The one way in which anything ends. One transaction marks what ends, writes the audit events, and queues the back-channel
+ * notifications to the apps and the mails to the user (transactional outbox). Of callers that race, one ends each.
+ *
+ * The exception are families that are replaced as another one is opened (`OPENING` in storage/families.ts): their apps are not
+ * notified then.
  */
 export async function end(services: Services, choice: EndChoice, ending: Ending): Promise<Ended> {
   return transaction(services.storage.pool, (db) => endIn(services, db, choice, ending, services.clock()))
@@ -56,7 +64,7 @@ export async function endFamilies(
   return (await end(services, { families }, { cause, clientInfo })).families
 }
 
-/** The log lines of families that ended by giving their place to a new one, in the very statement that opened it. */
+/** Logs families that a new family has replaced, in the statement that opened it. */
 export function logReplaced(
   { logger }: Services,
   owner: Pick<EndedFamily, 'clientId' | 'identityId'>,
@@ -68,7 +76,7 @@ export function logReplaced(
   }
 }
 
-/** Ends signed-in browsers, and the families that follow them. @returns how many browsers this call ended */
+/** Ends identity sessions (signed-in browsers), and the families that follow them. @returns how many this call ended */
 export async function endIdentitySessions(
   services: Services,
   sessions: IdentitySessionChoice,
@@ -79,8 +87,8 @@ export async function endIdentitySessions(
 }
 
 /**
- * Ends every signed-in browser of an identity and every family, whatever it follows, inside the caller's transaction.
- * `except` is an identity session that stays; its families do not.
+ * Ends every identity session of an identity and every family, whatever it follows, inside the caller's transaction.
+ * `except` is an identity session that stays; its families end.
  */
 export async function endEverythingIn(
   services: Services,
@@ -95,9 +103,9 @@ export async function endEverythingIn(
 }
 
 /**
- * `end`, inside a transaction that does more. What ends more than single sessions also ends every sign-in that is half done.
- * A change of the address that waits for its confirmation ends with the browser it was asked for in: a thief who was signed
- * in for a minute must not get the account a day later.
+ * `end`, inside a transaction of the caller. An ending of more than single sessions also ends every sign-in that is half done.
+ * A pending e-mail change ends with the identity session that asked for it: a thief who was signed in for a minute must not get
+ * the account a day later.
  */
 export async function endIn(
   services: Services,
@@ -112,7 +120,7 @@ export async function endIn(
   const { sessions, families } = choice
   if (families !== 'following') await countSignOut(db, sessions.identityId)
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
-  await writeSessionsDown(services, db, sessions.identityId, ended.length, ending, now)
+  await insertSessionEvents(services, db, sessions.identityId, ended.length, ending, now)
   if (!LEAVES_PENDING.has(ending.cause)) await deleteLeftAddressChanges(db, sessions.identityId)
   return {
     sessions: ended.length,
@@ -128,8 +136,8 @@ export async function endIn(
 }
 
 /**
- * Endings by time, or by the person in that very browser, who may open the link in their mail afterwards. Every other ending
- * of a session is by its owner elsewhere, or by an operator, who take from it whatever it has begun.
+ * Causes that leave a pending e-mail change: time, or the user in that same browser, who may open the link in the mail
+ * afterwards. Every other ending comes from the user in another browser or from an operator, and cancels what the session began.
  */
 const LEAVES_PENDING: ReadonlySet<EndCause> = new Set<EndCause>([
   'signed_out',
@@ -139,12 +147,12 @@ const LEAVES_PENDING: ReadonlySet<EndCause> = new Set<EndCause>([
   'idle_expired',
 ])
 
-/** A session that merely runs out takes with it only what was to last exactly as long. */
+/** An expired session ends only the families whose lifetime is `session`. */
 function followersOf(cause: EndCause): FamilyLifetime[] {
   return END_CAUSES[cause].reason === 'expired' ? ['session'] : ['session', 'browser']
 }
 
-/** A family did not do by itself what its session did. */
+/** The ending of a family whose identity session ended: its cause says that the session did. */
 function followingOf(ending: Ending): Ending {
   const cause = FOLLOWING[ending.cause]
   return cause === undefined ? ending : { ...ending, cause }
@@ -156,7 +164,7 @@ const FOLLOWING: Partial<Record<EndCause, EndCause>> = {
   idle_expired: 'session_expired',
 }
 
-async function writeSessionsDown(
+async function insertSessionEvents(
   services: Services,
   db: Queryable,
   identityId: string,
@@ -164,7 +172,7 @@ async function writeSessionsDown(
   { cause, clientInfo }: Ending,
   now: Date,
 ): Promise<void> {
-  // The sign-in that takes over from the one before is written down itself.
+  // The new sign-in has an audit event of its own.
   if (cause === 'signed_in_again') return
   const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
   const event = { kind, identityId, cause, actor: services.operator, ...clientInfo }
@@ -180,19 +188,25 @@ async function endFamiliesIn(
   now: Date,
 ): Promise<EndedFamily[]> {
   const browser = clientInfo?.browser ?? null
-  const address = clientInfo?.address ?? null
-  const ended = await markFamiliesEnded(db, choice, { cause, browser, address, generation: generation ?? null }, now)
+  const ipAddress = clientInfo?.address ?? null
+  const ended = await markFamiliesEnded(
+    db,
+    choice,
+    { cause, browser, address: ipAddress, generation: generation ?? null },
+    now,
+  )
   await insertAuditEvents(
     db,
     ended.map(({ id: familyId, identityId, clientId }) => {
-      return { kind: 'family_ended', identityId, clientId, familyId, cause, browser, address, actor: services.operator }
+      const from = { browser, address: ipAddress }
+      return { kind: 'family_ended', identityId, clientId, familyId, cause, ...from, actor: services.operator }
     }),
     now,
   )
   await announceEnded(services, db, ended, cause, now)
   afterCommit(db, () => {
     for (const { id: familyId, identityId, clientId } of ended)
-      services.logger.info({ event: 'ended', familyId, clientId, identityId, cause, address }, 'event')
+      services.logger.info({ event: 'ended', familyId, clientId, identityId, cause, address: ipAddress }, 'event')
   })
   if (END_CAUSES[cause].reason === 'reused' && clientInfo !== null) {
     for (const { id } of ended) {

@@ -66,7 +66,7 @@ async function reviewAt(table: 'families' | 'identity_sessions', id: string): Pr
   return rows[0]?.at
 }
 
-test('a family that nobody uses is ended when its time has come, not a second earlier, and its app is told', async () => {
+test('an idle family is ended when its idle time is over, not a second earlier, and its app is notified', async () => {
   const notes = await connect(portal, adaId, 'notes')
   portal.clock.advance(30 * DAY - 1)
   assert.equal(await expireFamilies(portal), 0)
@@ -131,7 +131,7 @@ test('a family in the middle of a rotation is left alone, and goes on', async ()
       jkt: null,
       defaultIdleSeconds: 30 * DAY,
       defaultGraceSeconds: 30,
-      seen: 'somebody',
+      seen: '192.0.2.1 test',
     }
     assert.notEqual(await advanceFamily(db, advance, { now, seenSince: now }, false), null)
     assert.equal(await expireFamilies(portal), 0)
@@ -232,7 +232,7 @@ test('any number of browsers are signed out, each by one of several processes', 
   )
 })
 
-test('whoever is told to stop does not begin another batch', async () => {
+test('an aborted round does not begin another batch', async () => {
   await connect(portal, adaId, 'notes')
   portal.clock.advance(30 * DAY)
   const signal = AbortSignal.abort()

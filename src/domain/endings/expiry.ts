@@ -5,10 +5,10 @@ import { inBatches } from '../batches.ts'
 import { endIn } from './endings.ts'
 import type { Services } from '../services.ts'
 
-/** Smaller than where rows are only deleted: each that ends is written down, and its app is to be told. */
+/** Smaller batches than for plain deletions: each ending has an audit event and may queue a notification. */
 const PACE = { size: 100, pauseMs: 20 }
 
-/** Ends families whose time has come, so that their apps are told although nobody asks for them. @returns how many. */
+/** Ends families that have expired, so that their apps are notified without a request for them. @returns how many. */
 export async function expireFamilies(services: Services, signal?: AbortSignal): Promise<number> {
   return endInBatches(services, signal, async (db, limit) => {
     const now = services.clock()
@@ -34,7 +34,7 @@ export async function expireIdentitySessions(services: Services, signal?: AbortS
   })
 }
 
-/** What is looked at fills a batch, whether it ends or not. @returns how many ended */
+/** A batch counts the rows that are examined, whether they end or not. @returns how many ended */
 async function endInBatches(
   services: Services,
   signal: AbortSignal | undefined,

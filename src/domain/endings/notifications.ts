@@ -19,28 +19,23 @@ import type { Services } from '../services.ts'
 /** `logout`: a logout token (OpenID Connect Back-Channel Logout). The others: events of CAEP, as RFC 8417 tokens. */
 export type NotificationKind = 'logout' | 'session-revoked' | 'token-claims-change'
 
-export {
-  NOTIFICATION_STATES as NOTICE_STATES,
-  type NotificationChoice as NoticeChoice,
-  type NotificationRow,
-  type NotificationState as NoticeState,
-}
+export { NOTIFICATION_STATES, type NotificationChoice, type NotificationRow, type NotificationState }
 export type Notification = NotificationRow & { state: NotificationState }
 
-/** A job of the queues `notices` and `late-notices`. */
+/** A job of the queue `notices`, or of its retry queue `late-notices`. */
 export interface NotificationJob {
-  /** Its id. */
+  /** The id of the notification. */
   notice: string
-  /** When an operator had it sent again, ISO 8601; without it, it is told since it happened. */
+  /** When an operator resent it, ISO 8601. Without it, retries count from when it happened. */
   since?: string
 }
 
-/** Of those that are sent again, in one transaction. */
+/** Notifications that one transaction resends. */
 const BATCH = 500
 
 /**
- * Queues what each app is told of families that have just ended, in the transaction that ends them. With them it is told of
- * those whose place they had taken: a session of the app may still go by the `sid` of such a one.
+ * Queues the back-channel notifications about families that have just ended, in the transaction that ends them (transactional
+ * outbox). The families that they had replaced are announced, too: a session of the app may still use the `sid` of one.
  */
 export async function announceEnded(
   services: Services,
@@ -54,24 +49,29 @@ export async function announceEnded(
     db,
     told.map(({ id }) => id),
   )
-  await queueNotices(
+  await queueNotifications(
     services,
     db,
     [...replaced, ...told].flatMap((family) => [
-      ...(family.takesLogouts ? [newNotice(family, 'logout', cause, now)] : []),
-      ...(family.takesEvents ? [newNotice(family, 'session-revoked', cause, now)] : []),
+      ...(family.takesLogouts ? [newNotification(family, 'logout', cause, now)] : []),
+      ...(family.takesEvents ? [newNotification(family, 'session-revoked', cause, now)] : []),
     ]),
   )
 }
 
-/** Queues what each app is told of families whose tokens are not true any more, in the transaction that makes them so. */
+/** Queues the events about families whose application tokens have become stale, in the transaction that makes them so. */
 export async function announceStale(services: Services, db: Queryable, stale: StaleFamily[], now: Date): Promise<void> {
   const told = stale.filter(({ takesEvents }) => takesEvents)
-  const notices = told.map((family) => newNotice(family, 'token-claims-change', null, now))
-  await queueNotices(services, db, notices)
+  const notifications = told.map((family) => newNotification(family, 'token-claims-change', null, now))
+  await queueNotifications(services, db, notifications)
 }
 
-function newNotice(family: StaleFamily, kind: NotificationKind, cause: EndCause | null, now: Date): NewNotification {
+function newNotification(
+  family: StaleFamily,
+  kind: NotificationKind,
+  cause: EndCause | null,
+  now: Date,
+): NewNotification {
   return {
     id: randomUUID(),
     kind,
@@ -84,55 +84,55 @@ function newNotice(family: StaleFamily, kind: NotificationKind, cause: EndCause 
   }
 }
 
-async function queueNotices(services: Services, db: Queryable, notices: NewNotification[]): Promise<void> {
-  if (notices.length === 0) return
-  await insertNotifications(db, notices)
-  await putInLanes(services, db, notices)
+async function queueNotifications(services: Services, db: Queryable, notifications: NewNotification[]): Promise<void> {
+  if (notifications.length === 0) return
+  await insertNotifications(db, notifications)
+  await enqueue(services, db, notifications)
 }
 
-async function putInLanes(
+async function enqueue(
   services: Services,
   db: Queryable,
-  notices: Pick<NotificationRow, 'id' | 'clientId' | 'kind'>[],
+  notifications: Pick<NotificationRow, 'id' | 'clientId' | 'kind'>[],
   since?: Date,
 ): Promise<void> {
-  const jobs = notices.map(({ id, clientId, kind }) => {
+  const jobs = notifications.map(({ id, clientId, kind }) => {
     const payload: NotificationJob = { notice: id, ...(since && { since: since.toISOString() }) }
-    return { payload, key: laneOf(clientId, kind) }
+    return { payload, key: orderingKey(clientId, kind) }
   })
   await services.storage.jobs.putAll('notices', jobs, db)
 }
 
-/** What is told in order: everything one address of an app gets. */
-function laneOf(clientId: string, kind: string): string {
+/** The ordering key: what one URI of an app receives is sent in order. */
+function orderingKey(clientId: string, kind: string): string {
   return `${clientId} ${kind === 'logout' ? 'logouts' : 'events'}`
 }
 
-/** What apps were told, or are to be told; the newest, `limit` at most. */
+/** The newest notifications, sent or not, `limit` at most. */
 export async function listNotifications(
   services: Services,
   choice: NotificationChoice,
   limit: number,
 ): Promise<Notification[]> {
   const rows = await listRows(services.storage, choice, limit)
-  return rows.map(noticeOf)
+  return rows.map(notificationOf)
 }
 
-/** What apps were told of the end of these families; of each, the logout first. */
+/** The notifications about the end of these families; of each family, the logout first. */
 export async function listNotificationsOfEnds(services: Services, familyIds: string[]): Promise<Notification[]> {
   const rows = await listRowsOfEnds(services.storage.pool, familyIds)
-  return rows.map(noticeOf)
+  return rows.map(notificationOf)
 }
 
-function noticeOf(row: NotificationRow): Notification {
+function notificationOf(row: NotificationRow): Notification {
   const { confirmedAt, givenUpAt } = row
   const state = confirmedAt !== null ? 'confirmed' : givenUpAt === null ? 'waiting' : 'given-up'
   return { ...row, state }
 }
 
 /**
- * Sends notices that were given up once more, as patiently as the first time: these, or all of an app.
- * @returns the ids of those that were given up
+ * Resends dead letters (notifications that were given up), with a full set of retries: these, or all of an app.
+ * @returns the ids of those that are sent again
  */
 export async function resendNotifications(
   services: Services,
@@ -142,14 +142,14 @@ export async function resendNotifications(
   let reopened
   do {
     reopened = await transaction(services.storage.pool, async (db) => {
-      const notices = await reopenNotifications(db, choice, BATCH)
+      const notifications = await reopenNotifications(db, choice, BATCH)
       const now = services.clock()
-      await putInLanes(services, db, notices, now)
-      const events = [...Map.groupBy(notices, ({ clientId }) => clientId)].map(([clientId, { length }]) => {
+      await enqueue(services, db, notifications, now)
+      const events = [...Map.groupBy(notifications, ({ clientId }) => clientId)].map(([clientId, { length }]) => {
         return { kind: 'notices_resent', clientId, detail: String(length), actor: services.operator }
       })
       await insertAuditEvents(db, events, now)
-      return notices
+      return notifications
     })
     sent.push(...reopened.map(({ id }) => id))
   } while (reopened.length === BATCH)

@@ -10,7 +10,10 @@ import { VerifiedTokens } from '../keys/verified-tokens.ts'
 
 export type { Person }
 
-/** The claims of an application token (RFC 9068 §2.2), with the roles of the identity and the family it belongs to. */
+/**
+ * The claims of an application token: the OAuth access token, an RFC 9068 JWT. They add the roles of the identity and the
+ * family it belongs to.
+ */
 export interface ApplicationTokenClaims {
   iss: string
   sub: string
@@ -97,13 +100,13 @@ export function signApplicationToken(services: Services, claims: ApplicationToke
 export interface FoundApplicationToken {
   claims: ApplicationTokenClaims
   family: FamilyRow
-  /** Its claims are not true any more; the family's next token has the ones that are. */
+  /** Its claims have changed since it was signed; the next token of the family has the current ones. */
   isStale: boolean
 }
 
 /**
- * What the portal itself says of an application token: its claims and its family, or null when the signature, the time
- * or the family does not hold. APIs verify offline; this is stronger, because it sees a family that has just ended.
+ * Verifies an application token with the database: its claims and its family, or null when the signature is wrong, the token
+ * has expired or the family has ended. APIs verify offline; this also sees a family that has just ended.
  */
 export async function findApplicationToken(services: Services, token: string): Promise<FoundApplicationToken | null> {
   const claims = currentClaims(services, token)
@@ -112,8 +115,8 @@ export async function findApplicationToken(services: Services, token: string): P
 }
 
 /**
- * The claims of a token that holds, for the app that this proof proves, which must be its own or one of its audience; of the
- * family only what that needs is read. Null when anything is in the way: `findApplicationToken` says more.
+ * Token introspection (RFC 7662) for an app that `proof` authenticates, which must be the token's own app or its audience. It
+ * reads only what it needs of the family. Null when any condition fails: `findApplicationToken` says more.
  */
 export async function introspectFor(
   services: Services,
@@ -128,7 +131,7 @@ export async function introspectFor(
   return freshness === null || isStale(claims, freshness) ? null : claims
 }
 
-/** The person that a token which holds is about, read as narrowly. Null also for a family whose app asked for claims by name. */
+/** The user of a valid token, for UserInfo, in one narrow read. Null also for a family whose app asked for claims by name. */
 export async function findPerson(
   services: Services,
   token: string,
@@ -141,11 +144,11 @@ export async function findPerson(
 function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersion }: Freshness): boolean {
   const version = claims.claims_version as number | undefined
   if (version !== undefined) return version < oldestValidVersion
-  // From before there were versions: everything from up to the second of the change.
+  // A token without a version is stale when it was issued up to the second of the change.
   return staleSince !== null && claims.iat <= epochSeconds(staleSince)
 }
 
-/** Null when the signature or the time does not hold. */
+/** Null when the signature is wrong or the token has expired. */
 function currentClaims(services: Services, token: string): ApplicationTokenClaims | null {
   const now = epochSeconds(services.clock())
   const known = verified.get(services.keys) ?? new VerifiedTokens()
@@ -154,5 +157,5 @@ function currentClaims(services: Services, token: string): ApplicationTokenClaim
   return claims !== null && claims.exp > now ? claims : null
 }
 
-/** Of each portal. */
+/** The cache of verified tokens of each key ring. */
 const verified = new WeakMap<KeyRing, VerifiedTokens<JwtClaims>>()

@@ -11,7 +11,7 @@ export { CODE_KIND }
 
 const RANDOM_BYTES = 28
 const LENGTH = 64
-/** Seconds. A time before that is the chance of something that is no code. */
+/** Seconds. An older time stands in random bytes, not in a code. */
 const REMEMBERED = 30 * 24 * 3600
 
 /**
@@ -24,13 +24,13 @@ export function mintCode(familyId: string, now: Date): string {
   return Buffer.concat([bytesOfUuid(familyId), time, randomBytes(RANDOM_BYTES)]).toString('base64url')
 }
 
-/** Whether it says of itself that it is older than this (seconds). Nothing proves it, so nothing but words may depend on it. */
+/** Whether the time in the code is older than this (seconds). It is not authenticated, so only error messages may depend on it. */
 export function saysOlderThan(code: string, seconds: number, now: Date): boolean {
   const age = epochSeconds(now) - (bytesIn(code)?.readUInt32BE(16) ?? Infinity)
   return age >= seconds && age < REMEMBERED
 }
 
-/** Null for what is no code of ours. */
+/** Null for what this portal has not minted. */
 function familyIdIn(code: string): string | null {
   const bytes = bytesIn(code)
   return bytes && uuidOf(bytes.subarray(0, 16))
@@ -41,7 +41,7 @@ function bytesIn(code: string): Buffer | null {
   return bytes?.toString('base64url') === code ? bytes : null
 }
 
-/** What an app that has yet to prove who it is presents (RFC 6749 §4.1.3, RFC 7636 §4.5). */
+/** A token request of an app that is not authenticated yet (RFC 6749 §4.1.3, RFC 7636 §4.5). */
 export interface PresentedCode {
   code: string
   clientId: string
@@ -58,7 +58,7 @@ export interface Redeemed extends RedeemedCode {
   mayBeReused: boolean
 }
 
-/** Takes the code and opens its family. Null when anything at all is in the way. */
+/** Redeems the code and opens its family, in one statement. Null when any condition fails. */
 export async function redeemCode(
   services: Services,
   { code, verifier, ...presented }: PresentedCode,

@@ -39,12 +39,12 @@ async function ended(clientId: string, cause: EndCause = 'ended_by_person'): Pro
   return familyId
 }
 
-async function receiptOf(familyId: string): Promise<DeliveryStatus> {
-  const receipts = await findDeliveryStatuses(portal, [await familyRow(portal, { familyId })])
-  return receipts.get(familyId) as DeliveryStatus
+async function statusOf(familyId: string): Promise<DeliveryStatus> {
+  const statuses = await findDeliveryStatuses(portal, [await familyRow(portal, { familyId })])
+  return statuses.get(familyId) as DeliveryStatus
 }
 
-/** What delivery would have written down about the notices of a family. */
+/** What delivery would have recorded about the notifications of a family. */
 async function note(familyId: string, set: string, kind = 'logout'): Promise<void> {
   const text = `UPDATE notices SET ${set} WHERE family_id = $1 AND kind = $2`
   assert.equal((await portal.storage.pool.query(text, [familyId, kind])).rowCount, 1)
@@ -53,87 +53,87 @@ async function note(familyId: string, set: string, kind = 'logout'): Promise<voi
 const CONFIRMED = "attempts = 1, last_attempt_at = '2026-03-04T12:01:02Z', confirmed_at = '2026-03-04T12:01:03Z'"
 const FAILED = "attempts = 3, last_attempt_at = '2026-03-04T12:01:02Z', problem = 'it answered 500'"
 
-test('an app that confirmed is said to, to the second', async () => {
+test('the status names the second in which the app confirmed', async () => {
   const family = await ended('notes')
   await note(family, CONFIRMED)
-  const receipt = await receiptOf(family)
-  assert.equal(receipt.sentence, 'Notes confirmed at 12:01:03 UTC.')
-  assert.equal(receipt.state, 'confirmed')
+  const status = await statusOf(family)
+  assert.equal(status.sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal(status.state, 'confirmed')
   portal.clock.advance(86_400)
-  assert.equal((await receiptOf(family)).sentence, 'Notes confirmed on 4 Mar 2026 at 12:01:03 UTC.')
+  assert.equal((await statusOf(family)).sentence, 'Notes confirmed on 4 Mar 2026 at 12:01:03 UTC.')
 })
 
 test('until it answers, the last token is what counts', async () => {
   const family = await ended('notes')
   assert.equal(
-    (await receiptOf(family)).sentence,
+    (await statusOf(family)).sentence,
     'Notes has not answered; its last token stops working at 12:05:00 UTC.',
   )
   portal.clock.advance(299)
-  assert.match((await receiptOf(family)).sentence, /stops working at 12:05:00 UTC\.$/)
+  assert.match((await statusOf(family)).sentence, /stops working at 12:05:00 UTC\.$/)
   portal.clock.advance(1)
-  const receipt = await receiptOf(family)
-  assert.equal(receipt.sentence, 'Notes has not answered; its last token stopped working at 12:05:00 UTC.')
-  assert.equal(receipt.state, 'waiting')
+  const status = await statusOf(family)
+  assert.equal(status.sentence, 'Notes has not answered; its last token stopped working at 12:05:00 UTC.')
+  assert.equal(status.state, 'waiting')
 })
 
-test('what failed is said with how often it was tried', async () => {
+test('after failed attempts the status says how many there were', async () => {
   const family = await ended('notes')
   await note(family, FAILED)
   assert.equal(
-    (await receiptOf(family)).sentence,
+    (await statusOf(family)).sentence,
     'Notes has not answered; its last token stops working at 12:05:00 UTC (3 tries so far).',
   )
   await note(family, 'attempts = 1')
-  assert.match((await receiptOf(family)).sentence, /\(1 try so far\)\.$/)
+  assert.match((await statusOf(family)).sentence, /\(1 try so far\)\.$/)
 })
 
-test('an app that could not be told is said so, and after a resend that confirms it is not', async () => {
+test('the status says that an app could not be told, until a resend is confirmed', async () => {
   const family = await ended('notes')
   await note(family, `${FAILED}, given_up_at = '2026-03-07T12:00:00Z'`)
   portal.clock.advance(3 * 86_400)
-  const receipt = await receiptOf(family)
+  const status = await statusOf(family)
   assert.equal(
-    receipt.sentence,
+    status.sentence,
     'Notes could not be told (given up after 3 tries); its last token stopped working on 4 Mar 2026 at 12:05:00 UTC.',
   )
-  assert.equal(receipt.state, 'given-up')
-  assert.equal(receipt.ways[0]?.notice.problem, 'it answered 500')
+  assert.equal(status.state, 'given-up')
+  assert.equal(status.ways[0]?.notice.problem, 'it answered 500')
   await note(family, CONFIRMED)
-  assert.equal((await receiptOf(family)).state, 'confirmed')
+  assert.equal((await statusOf(family)).state, 'confirmed')
 })
 
-test('an app whose address was taken away before it was told was not tried', async () => {
+test('an app whose URI was removed before the notification was sent was not tried', async () => {
   const family = await ended('notes')
   await note(family, "given_up_at = '2026-03-04T12:00:01Z', problem = 'takes no such notices any more'")
-  assert.match((await receiptOf(family)).sentence, /^Notes could not be told; its last token stops working/)
+  assert.match((await statusOf(family)).sentence, /^Notes could not be told; its last token stops working/)
 })
 
-test('an app without an address takes no notices, and its token goes on until its own end', async () => {
+test('an app without a URI takes no notifications, and its token is valid until it expires', async () => {
   const family = await ended('photos')
-  const receipt = await receiptOf(family)
-  assert.equal(receipt.sentence, 'Photos takes no notices; its last token stops working at 12:05:00 UTC.')
-  assert.equal(receipt.state, 'silent')
-  assert.deepEqual(receipt.ways, [])
+  const status = await statusOf(family)
+  assert.equal(status.sentence, 'Photos takes no notices; its last token stops working at 12:05:00 UTC.')
+  assert.equal(status.state, 'silent')
+  assert.deepEqual(status.ways, [])
   portal.clock.advance(86_400)
-  assert.match((await receiptOf(family)).sentence, /; its last token stopped working on 4 Mar 2026 at 12:05:00 UTC\.$/)
+  assert.match((await statusOf(family)).sentence, /; its last token stopped working on 4 Mar 2026 at 12:05:00 UTC\.$/)
 })
 
 test('a family that its app ended needs no answer, and whose record is gone is not said to take none', async () => {
   const byApp = await ended('notes', 'revoked_by_app')
-  assert.match((await receiptOf(byApp)).sentence, /^Notes ended it itself; its last token stops working at/)
+  assert.match((await statusOf(byApp)).sentence, /^Notes ended it itself; its last token stops working at/)
   await note(byApp, CONFIRMED)
-  assert.equal((await receiptOf(byApp)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal((await statusOf(byApp)).sentence, 'Notes confirmed at 12:01:03 UTC.')
 
   const old = await ended('notes')
   await portal.storage.pool.query('DELETE FROM notices WHERE family_id = $1', [old])
-  assert.match((await receiptOf(old)).sentence, /^There is no record that Notes was told; its last token stops/)
+  assert.match((await statusOf(old)).sentence, /^There is no record that Notes was told; its last token stops/)
 })
 
-test('of two ways to tell an app the logout decides, whatever came of the event', async () => {
+test('of a logout token and an event the logout token decides', async () => {
   const family = await ended('both')
   await note(family, CONFIRMED, 'session-revoked')
-  const waiting = await receiptOf(family)
+  const waiting = await statusOf(family)
   assert.match(waiting.sentence, /^Notes has not answered/)
   assert.deepEqual(
     waiting.ways.map(({ notice, words }) => [notice.kind, words]),
@@ -143,16 +143,16 @@ test('of two ways to tell an app the logout decides, whatever came of the event'
     ],
   )
   await note(family, CONFIRMED)
-  assert.match((await receiptOf(family)).sentence, /^Notes confirmed/)
+  assert.match((await statusOf(family)).sentence, /^Notes confirmed/)
 
   const byEvent = await ended('events')
   await note(byEvent, CONFIRMED, 'session-revoked')
-  assert.equal((await receiptOf(byEvent)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal((await statusOf(byEvent)).sentence, 'Notes confirmed at 12:01:03 UTC.')
 })
 
 test('the last token is as young as the last refresh and its grace allow, and never younger than the end', async () => {
   const connection = await connect(portal, adaId, 'photos')
-  const tokensUntil = async () => (await receiptOf(connection.familyId)).tokensUntil.toISOString()
+  const tokensUntil = async () => (await statusOf(connection.familyId)).tokensUntil.toISOString()
   portal.clock.advance(600)
   await refresh(portal, connection)
   portal.clock.advance(10)
@@ -173,36 +173,36 @@ test('the last token is as young as the last refresh and its grace allow, and ne
 test('midnight is between the end and the last token', async () => {
   setClock('2026-03-04T23:58:30Z')
   const family = await ended('photos')
-  assert.match((await receiptOf(family)).sentence, /stops working on 5 Mar 2026 at 00:03:30 UTC\.$/)
+  assert.match((await statusOf(family)).sentence, /stops working on 5 Mar 2026 at 00:03:30 UTC\.$/)
   setClock('2026-03-05T00:00:00Z')
-  assert.match((await receiptOf(family)).sentence, /stops working at 00:03:30 UTC\.$/)
+  assert.match((await statusOf(family)).sentence, /stops working at 00:03:30 UTC\.$/)
 })
 
 test('an app is called by the name it has now', async () => {
   const family = await ended('notes')
   const app = (await findApp(portal.storage, 'notes')) as AppRow
   await changeApp(portal, app, { name: 'Letters' })
-  assert.match((await receiptOf(family)).sentence, /^Letters has not answered/)
+  assert.match((await statusOf(family)).sentence, /^Letters has not answered/)
   await changeApp(portal, app, { name: 'Notes' })
 })
 
-test('a family that lives, or has run out unseen, has no receipt; once that is written down it has', async () => {
+test('a living family has no delivery status; an expired one has it once its end is recorded', async () => {
   const { familyId } = await connect(portal, adaId, 'notes')
-  const receipts = async () => findDeliveryStatuses(portal, [await familyRow(portal, { familyId })])
-  assert.equal((await receipts()).size, 0)
+  const statuses = async () => findDeliveryStatuses(portal, [await familyRow(portal, { familyId })])
+  assert.equal((await statuses()).size, 0)
   portal.clock.advance(31 * 86_400)
-  assert.equal((await receipts()).size, 0)
+  assert.equal((await statuses()).size, 0)
   assert.ok((await expireFamilies(portal)) >= 1)
-  assert.match((await receiptOf(familyId)).sentence, /^Notes has not answered; its last token stopped working on 4 Mar/)
+  assert.match((await statusOf(familyId)).sentence, /^Notes has not answered; its last token stopped working on 4 Mar/)
 })
 
-test('every family gets its own receipt from one question', async () => {
+test('one query gives every family its own delivery status', async () => {
   const [first, second, third] = [await ended('notes'), await ended('photos'), await ended('both')]
   await note(first, CONFIRMED)
   const families = await Promise.all([third, first, second].map((familyId) => familyRow(portal, { familyId })))
-  const receipts = await findDeliveryStatuses(portal, families)
+  const statuses = await findDeliveryStatuses(portal, families)
   assert.deepEqual(
-    [first, second, third].map((id) => receipts.get(id)?.state),
+    [first, second, third].map((id) => statuses.get(id)?.state),
     ['confirmed', 'silent', 'waiting'],
   )
 })

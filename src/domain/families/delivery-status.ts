@@ -5,18 +5,18 @@ import { gracesOf } from './reuse-detection.ts'
 import { addSeconds } from '../time.ts'
 import { secondInWords } from '../time-words.ts'
 
-/** Whether the app of a family that has ended has heard of that. */
+/** The delivery status of the notifications about the end of a family: whether its app has confirmed. */
 export interface DeliveryStatus {
   sentence: string
   /** `silent`: nothing was sent. */
   state: Notification['state'] | 'silent'
-  /** Each way the app is told; the first decides. */
+  /** One for each notification; the first decides. */
   ways: { notice: Notification; words: string }[]
-  /** From then on no application token of the family works, wherever it is. */
+  /** From then on no application token of the family is valid. */
   tokensUntil: Date
 }
 
-/** By family, of those that have ended; one that ran out a moment ago, which is not written down yet, has none. */
+/** By id of the family. A family has none while it lives, or when its row does not record its expiry yet. */
 export async function findDeliveryStatuses(
   services: Services,
   families: FamilyRow[],
@@ -24,25 +24,27 @@ export async function findDeliveryStatuses(
   const ended = families.filter((family): family is FamilyWithEnd => family.endedAt !== null)
   if (ended.length === 0) return new Map()
   const ids = ended.map((family) => family.id)
-  const notices = Map.groupBy(await listNotificationsOfEnds(services, ids), (notice) => notice.familyId)
-  return new Map(ended.map((family) => [family.id, deliveryStatusOf(services, family, notices.get(family.id) ?? [])]))
+  const notifications = Map.groupBy(await listNotificationsOfEnds(services, ids), ({ familyId }) => familyId)
+  return new Map(
+    ended.map((family) => [family.id, deliveryStatusOf(services, family, notifications.get(family.id) ?? [])]),
+  )
 }
 
 type FamilyWithEnd = FamilyRow & { endedAt: Date }
 
-function deliveryStatusOf(services: Services, family: FamilyWithEnd, notices: Notification[]): DeliveryStatus {
-  const [deciding = null] = notices
+function deliveryStatusOf(services: Services, family: FamilyWithEnd, notifications: Notification[]): DeliveryStatus {
+  const [deciding = null] = notifications
   const tokensUntil = lastTokenExpiry(services, family)
   const now = services.clock()
   return {
     sentence: deliveryStatusInWords(family, deciding, tokensUntil, now),
     state: deciding?.state ?? 'silent',
-    ways: notices.map((notice) => ({ notice, words: wayInWords(notice, now) })),
+    ways: notifications.map((notice) => ({ notice, words: wayInWords(notice, now) })),
     tokensUntil,
   }
 }
 
-/** A refresh token that was replaced and is excused gets one more application token. */
+/** A replaced refresh token in its grace period gets one more application token. */
 function lastTokenExpiry(services: Services, family: FamilyWithEnd): Date {
   const { window, proven } = gracesOf(services, family)
   const grace = family.generation === 0 ? 0 : Math.max(window, proven)
@@ -65,11 +67,11 @@ function deliveryStatusInWords(
   if (notice === null && family.endCause === 'replaced')
     return `${appName} asked for the newer one itself; ${lastToken}.`
   if (notice === null) {
-    // Without a notice though it takes some: it had no address then, or the record has been pruned.
+    // The app takes notifications and there is none: it had no URI then, or the row has been pruned.
     const untold = family.takesNotices ? `There is no record that ${appName} was told` : `${appName} takes no notices`
     return `${untold}; ${lastToken}.`
   }
-  // Nobody tries an app whose address was taken away.
+  // An app whose URI was removed is not tried.
   const tries = notice.problem === null || notice.attempts === 0 ? null : triesInWords(notice)
   if (notice.state === 'given-up') {
     return `${appName} could not be told${tries === null ? '' : ` (given up after ${tries})`}; ${lastToken}.`

@@ -54,7 +54,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       database = await createDatabase(kind)
       clock = createClock()
       services = await openPortal()
-      // As in a portal that runs, the queue is open before anybody races.
+      // As in a portal that runs, the queue is open before the callers race.
       await services.storage.jobs.work('mail', { everyMs: 500, atOnce: 1 }, async () => 'done')
       adaId = await addPerson(ada.username)
       await createApp(services, 'notes', notesApp)
@@ -185,7 +185,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       })
     }
 
-    test('a reuse is written down with the place it came from', async () => {
+    test('a reuse is recorded with the client it came from', async () => {
       const photos = await connect(services, adaId, 'photos')
       successorIn(await refresh(services, photos))
       clock.advance(31)
@@ -197,7 +197,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       assert.deepEqual(result.rows, [{ ...elsewhere, identity_id: adaId, client_id: 'photos' }])
     })
 
-    test('nobody is mailed of a family that ended in any other way, or of a token inside the window', async () => {
+    test('no mail is sent for a family that ended in any other way, or for a token inside the window', async () => {
       const [notes, photos] = [await connect(services, adaId, 'notes'), await connect(services, adaId, 'photos')]
       successorIn(await refresh(services, notes))
       successorIn(await refresh(services, notes, { clientInfo: elsewhere }))
@@ -283,7 +283,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       assert.equal(successorIn(await refresh(services, notes)), second)
     })
 
-    test('a lost answer costs nothing: whoever asks again gets the same successor, a hundred times over', async () => {
+    test('a lost answer costs nothing: a client that asks again gets the same successor, a hundred times over', async () => {
       const notes = await connect(services, adaId, 'notes')
       let { refreshToken } = notes
       for (let round = 0; round < 100; round++) {
@@ -574,7 +574,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       assert.equal((await findLivingFamily(services, other.familyId))?.id, other.familyId)
     })
 
-    test("nobody ends somebody else's family", async () => {
+    test('a user cannot end a family of another user', async () => {
       const notes = await connect(services, adaId, 'notes')
       const choice = { id: notes.familyId, identityId: randomUUID() }
       assert.deepEqual(await endFamilies(services, choice, 'ended_by_person', home), [])
@@ -637,7 +637,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       }
     })
 
-    test('a family is opened on the browser and at the address of its sign-in', async () => {
+    test('a family is opened with the browser and the IP address of its sign-in', async () => {
       const family = await familyRow(services, await connect(services, adaId, 'notes'))
       assert.equal(family.browser, home.browser)
       assert.equal(family.address, home.address)
@@ -672,7 +672,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       assert.equal((await tryToConnect(services, adaId, 'notes', { identitySessionId })).opened, false)
     })
 
-    test("no family is opened from somebody else's sign-in", async () => {
+    test("no family is opened from another user's sign-in", async () => {
       const identitySessionId = (await openIdentitySession(
         services,
         { identityId: adaId, amr: ['pwd'] },
@@ -805,7 +805,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       )
     })
 
-    test('a family that nobody has used for too long is listed as ended', async () => {
+    test('a family that was not used for too long is listed as ended', async () => {
       const person = await addPerson('seven')
       await connect(services, person, 'notes')
       clock.advance(30 * DAY)

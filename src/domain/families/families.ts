@@ -1,3 +1,10 @@
+// families/: families, refresh token rotation and reuse detection, application tokens, the revocation feed, family timelines.
+//
+// It owns what a family is (the tokens of one connection of a user's browser with an app), what a refresh answers, and what is
+// recorded of it.
+// It leaves how a family ends, and the notifications about that, to `endings/`; the sign-in that it follows to `sign-in/`; the
+// registry of apps to `apps/`; the OAuth protocol to `oidc/`.
+
 import {
   type AdvancedFamily,
   advanceFamily,
@@ -27,7 +34,7 @@ import { addSeconds, secondsBetween } from '../time.ts'
 
 export type { FamilyRow }
 
-/** What an answer to the app is made of. */
+/** What a token response needs of the family. */
 export type RotatedFamily = Omit<AdvancedFamily, 'followedSessionId'> & Pick<FamilyRow, 'id' | 'clientId'>
 
 export type OpeningFamily = Omit<
@@ -38,12 +45,12 @@ export type OpeningFamily = Omit<
   app: Pick<AppRow, 'familyIdle' | 'familyMax' | 'familyLifetime'>
 }
 
-/** Opens the family its first refresh token names. False when its sign-in, its identity or its app has ended. */
+/** Opens the family that its first refresh token names. False when its sign-in has ended, or its identity or app is disabled. */
 export async function openFamily(services: Services, opening: OpeningFamily): Promise<boolean> {
   const { refreshToken, app, ...family } = opening
   const now = services.clock()
   const lifetime = lifetimeOf(services, app, family.scope)
-  // What follows its session ends with it, and before only where its app wants that.
+  // A family that follows its session ends with it; it ends earlier only where its app says so.
   const preset = lifetime === 'session' ? { familyIdle: null, familyMax: null } : services.lifetimes
   const after = (seconds: number | null) => (seconds === null ? null : addSeconds(now, seconds))
 
@@ -87,7 +94,7 @@ export type Rotation =
       kind: 'refused'
       reason: RefusalReason
       familyId: string | null
-      /** Whether the family is one of the app that asks, which may then hear its id. */
+      /** Whether the family belongs to the app that asks, which may then be told its id. */
       isOwn: boolean
       ended: boolean
       /** With the reason `reused`, of a family that has ended. */
@@ -96,9 +103,9 @@ export type Rotation =
   | { kind: 'scope-exceeded' | 'wrong-proof'; familyId: string }
 
 /**
- * Exchanges a refresh token for its successor, for an app that has proved who it is, if it can. A token that was replaced is
- * answered with the current one as long as `standingOf` excuses it, so a lost answer, a second tab or a crowd of calls signs
- * nobody out; otherwise using it is reuse and ends the family (RFC 9700 §4.14.2).
+ * Refresh token rotation: exchanges a refresh token for its successor, for an app that is authenticated if it is confidential.
+ * A replaced token is answered with the current one as long as `standingOf` excuses it, so a lost answer, a second tab or
+ * concurrent calls do not sign the user out. Otherwise it is reuse, and ends the family (RFC 9700 §4.14.2).
  */
 export async function rotate(services: Services, presentation: Presentation): Promise<Rotation> {
   const token = parseRefreshToken(presentation.refreshToken, services.secrets)
@@ -107,8 +114,8 @@ export async function rotate(services: Services, presentation: Presentation): Pr
 }
 
 /**
- * The same for an app that has yet to prove who it is: its proof is one more condition of the one statement. Null when
- * anything at all is in the way; nothing has moved then, and `rotate`, once the app is known, says what.
+ * The same for an app that is not authenticated yet: its proof is one more condition of the one statement. Null when any
+ * condition fails. Nothing has changed then, and `rotate` says why once the app is authenticated.
  */
 export async function rotateUnproved(
   services: Services,
@@ -145,15 +152,15 @@ async function advance(
     (await advanceFamily(pool, asked, moment, true))
   if (advanced === null) return null
   const { followedSessionId, ...family } = advanced
-  // Whoever uses an app uses the portal's sign-in, where both live and end together.
+  // Using an app counts as using the identity session that its family follows.
   if (followedSessionId !== null) await noteSessionUsed(services, followedSessionId)
   const claims = await readClaims(services, { ...family, id, clientId: conditions.clientId }, moment.now)
   return { kind: 'rotated', ...claims, refreshToken: successor }
 }
 
 /**
- * The family with roles that are of its version of the claims. A statement that waited for a change of them has the family
- * from after it, and the identity from before; only then is the identity read once more.
+ * The family with the roles of its version of the claims. A statement that waited for a change of roles returns the family
+ * from after it, and the identity from before. Only then the identity is read again.
  */
 async function readClaims(
   services: Services,
@@ -166,7 +173,7 @@ async function readClaims(
   return { family: { ...family, roles, claimsVersion }, issuedAt: now }
 }
 
-/** Who refreshed, as the ledger keeps it: an address, and the beginning of what the program says it is. */
+/** The client that refreshed, as the family's row keeps it: the IP address and the beginning of the User-Agent header. */
 function seenOf({ address, browser }: ClientInfo): string {
   return `${address} ${browser.slice(0, SEEN_PROGRAM)}`
 }
@@ -178,7 +185,7 @@ export function momentOf(services: Services): Moment {
   return { now, seenSince: addSeconds(now, -services.lifetimes.identitySessionIdle) }
 }
 
-/** No row moved; this finds out why, what to do about it, and writes that down. */
+/** The rotation changed no row: finds out why, ends the family where that is due, and records it in the timeline. */
 async function explain(
   services: Services,
   token: RefreshToken,
@@ -206,7 +213,7 @@ async function explain(
   }
 
   if (family === null) return refused('unknown')
-  // A family of another app is nobody's business but its own.
+  // The app learns nothing about a family of another app.
   if (family.clientId !== presentation.clientId) return refuse('refused_wrong_app', 'unknown')
   const over = endCauseOf(family, now)
   if (over !== null) {
@@ -247,14 +254,14 @@ async function explain(
   }
   switch (standing.kind) {
     case 'current': {
-      // Every condition holds now though the update found one that did not: the clock, an operator or a new sign-in, which has
-      // taken the family over while the update waited for it, has just changed it. Or another caller is faster once more.
+      // Every condition holds now, although one did not during the update. The clock or an operator has changed it, or a new
+      // sign-in has adopted the family while the update waited, or another caller was faster again.
       const rotated = await advance(services, token, presentation)
       if (rotated !== null) return rotated
       return triesLeft > 1 ? explain(services, token, presentation, triesLeft - 1) : refuse('refused_raced', 'unknown')
     }
     case 'excused': {
-      // Every answer is proved against the row's hash: never an older token, never a second living one.
+      // The answer is compared with the row's hash: never an older token, never a second current one.
       const current = descendantOf(token, family.generation - generation, family.currentHash, services.secrets)
       if (current === null) return refuse('refused_secret_lost', 'unknown')
       await record(standing.because === 'window' ? 'grace_hit' : 'proven_hit')
@@ -267,23 +274,23 @@ async function explain(
   }
 }
 
-/** Whether the holder proved itself, from where the family has been refreshed before. */
+/** Whether the holder authenticated, from an IP address that the family has been refreshed from before. */
 function isOfItsApp(family: FamilyRow, { jkt, clientInfo }: Presentation): boolean {
   const isProved = !family.appIsPublic || (family.jkt !== null && family.jkt === jkt)
   const known = family.seen.map((each) => ipKey(each.split(' ')[0] as string))
   return isProved && known.includes(ipKey(clientInfo.address))
 }
 
-/** The developer of the app reads here what it did wrong; of a possible theft, the operator what is known. */
+/** Logs the reuse: for the developer, what the app did wrong; for the operator, what is known of a possible theft. */
 function logReuse({ logger }: Services, { id: familyId, clientId }: FamilyRow, reuse: Reuse): void {
   const advice = reuse.by === 'app' ? { advice: reuseAdvice(reuse) } : {}
   logger.warn({ event: 'refresh_token_reused', familyId, clientId, ...reuse, ...advice }, 'event')
 }
 
-/** How often a token that is current, and yet does not move, is looked at. */
+/** How often a rotation of a current token is tried again. */
 const TRIES = 3
 
-/** The family a genuine refresh token belongs to, whatever its state; null for anything else. */
+/** The family that a genuine refresh token belongs to, living or not. Null for anything else. */
 export async function findFamilyOf(
   services: Services,
   refreshToken: string,
@@ -297,7 +304,7 @@ export async function findFamilyOf(
   return { family, standing: standingOf(services, family, presented, services.clock()).kind }
 }
 
-/** Any family, whatever its state. */
+/** A family, living or not. Null when there is none with this id. */
 export async function findFamily(services: Services, id: string): Promise<FamilyRow | null> {
   return findRow(services.storage.pool, id, momentOf(services))
 }
@@ -308,13 +315,13 @@ export async function findLivingFamily(services: Services, id: string): Promise<
   return family !== null && isLiving(family, services.clock()) ? family : null
 }
 
-/** A family of this identity, living or not; null when there is none such, or it is somebody else's. */
+/** A family of this identity, living or not. Null when there is none, or it belongs to another identity. */
 export async function findFamilyFor(services: Services, id: string, identityId: string): Promise<FamilyRow | null> {
   const family = await findFamily(services, id)
   return family?.identityId === identityId ? family : null
 }
 
-/** Newest first: all of an identity, of one app where it is named; or of an app alone those that have not ended. */
+/** Newest first: all families of an identity (of one app, if given), or the ones of an app that have not ended. */
 export async function searchFamilies(
   services: Services,
   identityId: string | null,
@@ -328,13 +335,13 @@ export function isLiving(family: FamilyRow, now: Date): boolean {
   return endCauseOf(family, now) === null
 }
 
-/** An app with what it has of this identity. */
+/** An app with its families of one identity. */
 export interface ConnectedApp {
   clientId: string
   name: string
   living: FamilyRow[]
   ended: FamilyRow[]
-  /** How many more have ended than are listed. */
+  /** How many ended families are not listed. */
   endedMore: number
 }
 

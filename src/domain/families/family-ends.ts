@@ -6,7 +6,7 @@ import { replacementOf } from './reuse-detection.ts'
 import { secondsBetween } from '../time.ts'
 
 /**
- * Why a family is over, also when that is not recorded yet; null while it lives. The only such rule outside of SQL, which
+ * Why a family is over, also when its row does not record the end yet. Null while it lives. The only such rule outside of SQL, which
  * gives the same verdict (`familyLives` in storage/liveness.ts).
  */
 export function endCauseOf(family: FamilyRow, now: Date): EndCause | null {
@@ -24,7 +24,7 @@ export function endTimeOf(family: FamilyRow, now: Date): Date | null {
   return family.idleExpiresAt <= now ? family.idleExpiresAt : null
 }
 
-/** From where a family was ended, and with which refresh token; all null where nobody was there. */
+/** From which client a family was ended, and with which refresh token. All null for what time or an operator ended. */
 export type RecordedEnd = Pick<FamilyRow, 'generation' | 'endBrowser' | 'endAddress' | 'endGeneration'>
 
 /**
@@ -46,7 +46,7 @@ export interface Reuse {
   /** How long ago it had been replaced, at least (seconds). */
   lateSeconds: number
   address: string | null
-  /** `app`: the app proved itself, from where it has refreshed before. `unknown`: it may have been a thief. */
+  /** `app`: the app authenticated, from an IP address it has refreshed from before. `unknown`: it may have been a thief. */
   by: 'app' | 'unknown'
 }
 

@@ -153,7 +153,7 @@ const WAYS: Record<TimelineKind, () => Promise<Connection>> = {
   },
   async refused_raced() {
     const notes = await connect(portal, adaId, 'notes')
-    // Each time it tries to advance the family, somebody sees to it that it cannot; when it looks why, nothing is wrong.
+    // Another caller makes each try to advance the family fail; when `explain` reads the family, every condition holds.
     let looks = 0
     const clock = () => ([1, 4, 7, 10].includes(++looks) ? new Date('2200-01-01') : portal.clock())
     await refresh({ ...portal, clock }, notes, { clientInfo: elsewhere })
@@ -162,7 +162,7 @@ const WAYS: Record<TimelineKind, () => Promise<Connection>> = {
 }
 
 for (const [kind, act] of Object.entries(WAYS)) {
-  test(`the ledger says ${kind}, from where and with which token`, async () => {
+  test(`the timeline says ${kind}, from which client and with which token`, async () => {
     const connection = await act()
     const [entry, ...more] = await entriesOf(connection)
     assert.deepEqual(more, [])
@@ -176,18 +176,18 @@ for (const [kind, act] of Object.entries(WAYS)) {
       ...elsewhere,
     })
     const family = await familyRow(portal, connection)
-    const chapter = (await familyTimeline(portal, family)).find((each) => each.kind === kind)
-    assert.ok(chapter?.sentence.includes(TIMELINE_KINDS[kind as TimelineKind].words))
-    assert.deepEqual(chapter?.places, ['curl, 203.0.113.9'])
+    const told = (await familyTimeline(portal, family)).find((each) => each.kind === kind)
+    assert.ok(told?.sentence.includes(TIMELINE_KINDS[kind as TimelineKind].words))
+    assert.deepEqual(told?.places, ['curl, 203.0.113.9'])
   })
 }
 
-test('what simply rotates leaves nothing but the rotation', async () => {
+test('a plain rotation adds no entry but the rotation', async () => {
   const notes = await connectAndRefresh()
   assert.deepEqual(await entriesOf(notes), [])
 })
 
-test('of fifty refusals at once all are counted, in one row, with the place of the last and the time of the first', async () => {
+test('of fifty refusals at once all are counted, in one row, with the client of the last and the time of the first', async () => {
   const notes = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: notes.familyId }, 'ended_by_person', home)
   const firstAt = portal.clock()
@@ -217,7 +217,7 @@ test('a flood of one kind is written on one connection', async () => {
   assert.equal((await entriesOf(notes))[0]?.count, 500)
 })
 
-test('a family that is there no more makes no error, and what it had is gone with it', async () => {
+test('a deleted family causes no error, and its timeline is deleted with it', async () => {
   const linus = { username: 'linus', email: 'linus@example.test', password: 'a kernel under a blanket' }
   const linusId = await addIdentity(portal, linus)
   const notes = await connect(portal, linusId, 'notes')
@@ -230,7 +230,7 @@ test('a family that is there no more makes no error, and what it had is gone wit
   assert.deepEqual(await entriesOf(notes), [])
 })
 
-test('whoever asked has an answer, also when the ledger cannot be written', async () => {
+test('the client gets its answer, also when the timeline cannot be written', async () => {
   const notes = await connectAndRefresh()
   const { pool } = portal.storage
   await pool.query('ALTER TABLE ledger_entries RENAME TO lost')
@@ -240,7 +240,7 @@ test('whoever asked has an answer, also when the ledger cannot be written', asyn
   assert.deepEqual(await entriesOf(notes), [])
 })
 
-test('the story is told in order: connected, refreshed, asked for twice, refused, ended, and refused again', async () => {
+test('the timeline is in order: connected, refreshed, asked for twice, refused, ended, and refused again', async () => {
   const notes = await connect(portal, adaId, 'notes')
   portal.clock.advance(60)
   const second = successorIn(
@@ -255,9 +255,9 @@ test('the story is told in order: connected, refreshed, asked for twice, refused
   portal.clock.advance(60)
   for (let time = 0; time < 2; time++) await refresh(portal, { ...notes, refreshToken: third })
 
-  const chapters = await familyTimeline(portal, await familyRow(portal, notes))
+  const entries = await familyTimeline(portal, await familyRow(portal, notes))
   assert.deepEqual(
-    chapters.map(({ sentence, places }) => [sentence, ...places]),
+    entries.map(({ sentence, places }) => [sentence, ...places]),
     [
       ['Notes was connected.', 'Firefox, 192.0.2.1'],
       ['It was refreshed twice.', 'curl, 203.0.113.9', 'openid-client/v6.8.1, 192.0.2.7'],
@@ -272,7 +272,7 @@ test('the story is told in order: connected, refreshed, asked for twice, refused
   )
 })
 
-test('every cause has its words, with the place where there was one', async () => {
+test('every cause has its words, with the client where there was one', async () => {
   const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
   for (const cause of Object.keys(END_CAUSES) as EndCause[]) {
     const { words, reason } = END_CAUSES[cause]

@@ -12,7 +12,10 @@ import { clientInWords } from '../geoip.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 
-/** Everything that can come of a genuine refresh token but the plain rotation. The list is closed: one row each, for ever. */
+/**
+ * The kinds of timeline entries: every outcome of a genuine refresh token but the plain rotation. A family has one row of each
+ * kind at most, however often it happens.
+ */
 export const TIMELINE_KINDS = {
   grace_hit: { words: 'an answer was lost, or two tabs asked at once', alarming: false },
   proven_hit: { words: 'the app had not received the answer before', alarming: false },
@@ -45,7 +48,7 @@ interface Presented {
   at: Date
 }
 
-/** Counts what came of a refresh token. It never fails: whoever asked has an answer, written down or not. */
+/** Counts an outcome in the family's timeline. Never throws: a failed write of the timeline must not fail the request. */
 export async function recordInTimeline(
   services: Services,
   kind: TimelineKind,
@@ -71,13 +74,13 @@ export async function recordInTimeline(
     try {
       await upsertTimelineRow(pool, batch.entry)
     } catch (error) {
-      services.logger.warn({ error, familyId, kind }, 'the ledger was not written')
+      services.logger.warn({ error, familyId, kind }, 'the family timeline was not written')
     }
     if (lines.get(key) === batch) lines.delete(key)
   }
 }
 
-/** Of one family and kind, what one statement writes. */
+/** The outcomes of one family and kind that one statement writes. */
 interface Batch {
   entry: NewTimelineRow
   hasBegun: boolean
@@ -85,8 +88,8 @@ interface Batch {
 }
 
 /**
- * What is being written and what waits for that. All that comes while a row is being written goes into it at once, so a
- * flood of one kind holds one connection and not all of them.
+ * The batches that are being written, or wait. Outcomes that come while a row is being written share the next statement, so a
+ * flood of one kind holds one connection.
  */
 const allLines = new WeakMap<Queryable, Map<string, Batch>>()
 
@@ -96,7 +99,7 @@ function linesOf(db: Queryable): Map<string, Batch> {
   return lines
 }
 
-/** A part of what happened to a family, as its owner reads it. */
+/** One entry of a family's timeline, as the user reads it. */
 export interface TimelineEntry {
   kind: 'connected' | 'refreshed' | 'ended' | TimelineKind
   sentence: string
@@ -104,23 +107,23 @@ export interface TimelineEntry {
   firstAt: Date | null
   lastAt: Date | null
   generation: number | null
-  /** From where, the last one first. */
+  /** The clients in words (program, IP address, GeoIP location), the last one first. */
   places: string[]
   tone: 'plain' | 'good' | 'warning'
 }
 
-/** What happened to a family, in the order in which each thing happened first. */
+/** The timeline of a family, in the order in which each kind happened first. */
 export async function familyTimeline(services: Services, family: FamilyRow): Promise<TimelineEntry[]> {
-  const entries = await listTimelineRows(services.storage.pool, family.id)
-  const chapters = [
+  const rows = await listTimelineRows(services.storage.pool, family.id)
+  const entries = [
     connected(services, family),
     ...refreshed(services, family),
-    ...entries.map((entry) => chapterOf(services, entry)),
+    ...rows.map((row) => entryOf(services, row)),
     ...ended(services, family),
   ]
-  // What has no time yet is what has happened just now.
+  // An entry without a time has happened just now.
   const timeOf = ({ firstAt }: TimelineEntry) => firstAt?.getTime() ?? Infinity
-  return chapters.toSorted((a, b) => (timeOf(a) === timeOf(b) ? 0 : timeOf(a) - timeOf(b)))
+  return entries.toSorted((a, b) => (timeOf(a) === timeOf(b) ? 0 : timeOf(a) - timeOf(b)))
 }
 
 function connected(services: Services, family: FamilyRow): TimelineEntry {
@@ -149,9 +152,9 @@ function refreshed(services: Services, { generation, firstRotatedAt, rotatedAt, 
   ]
 }
 
-function chapterOf(
+function entryOf(
   services: Services,
-  { kind, count, firstAt, lastAt, generation, ...place }: TimelineRow,
+  { kind, count, firstAt, lastAt, generation, ...clientInfo }: TimelineRow,
 ): TimelineEntry {
   const { words, alarming } = TIMELINE_KINDS[kind as TimelineKind]
   const what =
@@ -163,7 +166,7 @@ function chapterOf(
     firstAt,
     lastAt,
     generation,
-    places: [clientInWords(services, place)],
+    places: [clientInWords(services, clientInfo)],
     tone: alarming ? 'warning' : 'plain',
   }
 }

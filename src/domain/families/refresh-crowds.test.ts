@@ -76,7 +76,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       }
     }
 
-    /** One living chain: the row is at the newest token that anybody was given, and that token works. */
+    /** One living chain: the row is at the newest token that a caller was given, and that token works. */
     async function assertOneChain(connection: Connection, tokens: string[]): Promise<void> {
       const family = await familyRow(services, connection)
       assert.equal(family.endedAt, null)
@@ -161,7 +161,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       })
     }
 
-    test('a database that breaks connections in the middle leaves one chain, and nobody is refused', async () => {
+    test('a database that breaks connections in the middle leaves one chain, and no caller is refused', async () => {
       const connection = await connect(services, adaId, 'photos')
       const chain = createChain(connection.refreshToken)
       let [asking, broken] = [true, 0]
@@ -192,7 +192,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       const current = successorIn(await refresh(services, connection))
       chain.add(current)
       assert.equal((await familyRow(services, connection)).generation, generationOf(current))
-      // Broken connections may have kept answers from everybody, but there is one token a generation.
+      // Broken connections may have kept answers from every caller, but there is one token a generation.
       assert.ok(chain.tokens.length - 1 === generationOf(current) && broken < 48, `${broken} of 48 were broken`)
     })
 

@@ -41,7 +41,7 @@ test('every family id there can be survives the way through a token', () => {
   }
 })
 
-test('whoever holds the key and the token computes the same successor', () => {
+test('every process with the key computes the same successor of a token', () => {
   const token = parse(mintRefreshToken(familyId, secrets))
   assert.equal(successorOf(token, secrets[0]), successorOf(token, secrets[0]))
   assert.equal(
@@ -150,7 +150,7 @@ test('a token is known under any of the secrets and its successor is of the firs
   assert.equal(parseRefreshToken(successor, others), null)
 })
 
-test('one flipped bit anywhere makes a token a stranger', () => {
+test('a token with one flipped bit is refused', () => {
   const bytes = Buffer.from(mintRefreshToken(familyId, secrets), 'base64url')
   assert.equal(bytes.length, 68)
   for (let bit = 0; bit < bytes.length * 8; bit++) {
@@ -160,7 +160,7 @@ test('one flipped bit anywhere makes a token a stranger', () => {
   }
 })
 
-test('one other character anywhere makes a token a stranger', () => {
+test('a token with one other character is refused', () => {
   const token = mintRefreshToken(familyId, secrets)
   for (let place = 0; place < token.length; place++) {
     for (const character of `${ALPHABET}+/=. \0é`) {

@@ -2,7 +2,10 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import type { DerivedKeys, Secrets } from '../keys/secrets.ts'
 import { uuidOf } from '../uuid.ts'
 
-/** `family id (16) | generation (4) | random (32) | tag (16)`, base64url: computed, never looked up. */
+/**
+ * A refresh token: `family id (16) | generation (4) | random (32) | tag (16)`, base64url. The tag is an HMAC, and each token is
+ * computed from the one before (refresh token rotation), so a token is verified before any store is asked.
+ */
 export interface RefreshToken {
   familyId: string
   generation: number
@@ -17,7 +20,7 @@ export function mintRefreshToken(familyId: string, secrets: Secrets): string {
   return encode({ familyId, generation: 0, random: randomBytes(32) }, secrets[0])
 }
 
-/** Null for anything that no key of ours has tagged; no store is asked, so garbage can neither cost nor end anything. */
+/** Null for anything that this portal has not tagged. No store is asked, so a forged token costs no query and ends no family. */
 export function parseRefreshToken(value: string, secrets: Secrets): RefreshToken | null {
   if (value.length !== LENGTH) return null
   const bytes = Buffer.from(value, 'base64url')
@@ -29,7 +32,7 @@ export function parseRefreshToken(value: string, secrets: Secrets): RefreshToken
   return { familyId: uuidOf(body.subarray(0, 16)), generation: body.readUInt32BE(16), random: body.subarray(20) }
 }
 
-/** The one token that may follow this one; whoever holds the key and the token computes the same. */
+/** The one token that may follow this one. Every process with the key computes the same from the token. */
 export function successorOf(token: RefreshToken, keys: DerivedKeys): string {
   const random = nextRandom(token.random, keys)
   return encode({ familyId: token.familyId, generation: token.generation + 1, random }, keys)
@@ -42,7 +45,7 @@ function nextRandom(random: Buffer, keys: DerivedKeys): Buffer {
 /**
  * The token of this chain, `steps` rotations later, that has this hash. A change of secret in between leaves a chain that was
  * made with more than one key, so chains with few changes are tried first, and a bounded number of others.
- * @returns null when no chain of our keys leads there
+ * @returns null when no chain of these keys leads there
  */
 export function descendantOf(token: RefreshToken, steps: number, hash: Buffer, secrets: Secrets): string | null {
   const generation = token.generation + steps
@@ -78,7 +81,7 @@ export function descendantOf(token: RefreshToken, steps: number, hash: Buffer, s
 /** Steps, some microseconds each: enough for one change of two secrets, or several changes of a short chain. */
 const MOST_TRIES = 10_000
 
-/** What the family's row keeps of a token. */
+/** The hash of a refresh token, which the family's row keeps in its place. */
 export function hashRefreshToken(value: string): Buffer {
   return createHash('sha256').update(value).digest()
 }

@@ -43,7 +43,7 @@ for (const [what, row, behind, kind] of [
     'excused',
   ],
   ['an app that wants no such term', family([31], { ...proven, rotationGraceProven: 0 }), 1, 'reused'],
-  ['a public app whose term nobody can use', family([31], { rotationGraceProven: DAY }), 1, 'reused'],
+  ['a public app, which cannot use its proven grace', family([31], { rotationGraceProven: DAY }), 1, 'reused'],
   ['no window, a double click', family([1.999], { rotationGrace: 0 }), 1, 'duplicate'],
   ['no window, a triple click', family([0, 1], { rotationGrace: 0 }), 2, 'duplicate'],
   ['no window, after two seconds', family([2], { rotationGrace: 0 }), 1, 'reused'],

@@ -2,7 +2,7 @@ import { EARLIER_ROTATIONS_KEPT, type FamilyRow, RACE_SECONDS } from '../../stor
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
-/** What the rule for replaced refresh tokens says of a genuine one. */
+/** What reuse detection says of a genuine refresh token. */
 export type Standing =
   | { kind: 'current' }
   /** Of a generation that the row has not reached, as after a restored backup. */
@@ -17,9 +17,10 @@ export type Standing =
   | { kind: 'reused'; replacedBy: Date }
 
 /**
- * The rule. A token that was replaced within the grace window, of whatever generation, is excused. The immediate predecessor is
- * excused for longer when its holder can prove itself: the answer was lost, and a thief without the proof gains nothing. That
- * ends when the current token is presented, because the predecessor is then two generations old.
+ * The rule of refresh token reuse detection (RFC 9700 §4.14.2). A token that was replaced within the grace window, of any
+ * generation, is excused. The immediate predecessor is excused for longer when its holder proves itself (client authentication
+ * or DPoP): the answer was lost, and a thief without the proof gains nothing. That ends when the current token is presented,
+ * because the predecessor is then two generations old.
  */
 export function standingOf(
   services: Pick<Services, 'lifetimes'>,
@@ -45,7 +46,7 @@ export function standingOf(
   return { kind: 'reused', replacedBy: replacedAt }
 }
 
-/** When the token so many generations `behind` was replaced, as far as is remembered; else it was that moment or before. */
+/** When the token `behind` generations ago was replaced. Not exact: it was replaced at that moment or before. */
 export function replacementOf(last: Date, earlier: Date[], behind: number): { at: Date; isExact: boolean } {
   const newestFirst = [last, ...earlier.toReversed()]
   const known = newestFirst[behind - 1]
@@ -56,7 +57,7 @@ export function replacementOf(last: Date, earlier: Date[], behind: number): { at
 export function gracesOf(services: Pick<Services, 'lifetimes'>, family: FamilyRow): { window: number; proven: number } {
   const window = family.rotationGrace ?? services.lifetimes.rotationGrace
   if (!provesItself(family)) return { window, proven: 0 }
-  // An app that wants no window of its own wants no other either, unless it names one.
+  // An app that sets its window to 0 has no proven grace either, unless it sets one.
   const preset = family.rotationGrace === 0 ? 0 : services.lifetimes.rotationGraceProven
   return { window, proven: family.rotationGraceProven ?? preset }
 }

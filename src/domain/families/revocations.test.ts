@@ -48,7 +48,7 @@ after(async () => {
 // Nothing of a test before is listed any more.
 beforeEach(() => clock.advance(3600))
 
-/** Reads the database now, whoever has just done so. */
+/** Reads the database now, also when that has just been done. */
 async function look(revocations: Revocations): Promise<Revocations> {
   await sleep(5)
   await revocations.look()
@@ -162,7 +162,7 @@ for (const [what, seconds] of [
   })
 }
 
-test('whoever was told something hears only what is new since', async () => {
+test('a client that was answered before gets only what is new since', async () => {
   const watching = watch()
   const old = await endOne()
   await look(watching)
@@ -172,7 +172,7 @@ test('whoever was told something hears only what is new since', async () => {
   await look(watching)
   assert.deepEqual(Object.keys(watching.list(watching.newsFrom(told)).ended), [fresh])
   assert.deepEqual(Object.keys(watching.list(watching.newsFrom(null)).ended).toSorted(), [old, fresh].toSorted())
-  // Whoever is behind by more than is remembered is told everything, and whoever is ahead what is new at most.
+  // A client that is further behind than entries are kept gets everything, and one that is ahead the newest entries at most.
   assert.equal(watching.newsFrom(told - 3600), 0)
   assert.deepEqual(Object.keys(watching.list(watching.newsFrom(told + 3600)).ended), [fresh])
 })
@@ -205,7 +205,7 @@ test('a change of roles lists the living families with the new version, and by t
   assert.notEqual(watching.version, version)
 })
 
-test('whoever waits hears of an ending, and one who is gone is not waited for', async () => {
+test('a waiting request is answered when a family ends, and an aborted one is not waited for', async () => {
   const revocations = await look(new Revocations(services, 20))
   const gone = new AbortController()
   const { version } = revocations
@@ -231,7 +231,7 @@ test('without news a wait ends when its time is over, and at once when the porta
   assert.equal(await revocations.waitForChange(version, 20_000, signal), false)
 })
 
-test('so many may wait, and the next one is not kept', async () => {
+test('a bounded number of requests may wait, and the next one is answered at once', async () => {
   const revocations = await look(new Revocations(services, 20))
   const { signal } = new AbortController()
   const { version } = revocations

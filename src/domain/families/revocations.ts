@@ -6,13 +6,13 @@ import type { Services } from '../services.ts'
 import { LONGEST_TOKEN } from '../keys/signing-keys.ts'
 import { addSeconds, epochSeconds } from '../time.ts'
 
-/** Who waits in one process at once; whoever comes after is answered without. */
+/** Requests that wait for a change in one process; further requests are answered at once. */
 export const MOST_WAITING = 1000
-/** For how much longer than any token lives a family is listed (seconds): clocks differ, and so do ways to read `exp`. */
+/** A family is listed this much longer than any token lives (seconds), because clocks differ. */
 const MARGIN = 60
 /**
- * How far back each look goes (seconds). When a family ended is written before its transaction commits, and transactions do
- * not commit in the order of what they wrote; a look that went on from the newest it knows would never see the late ones.
+ * How far back each read goes (seconds). The time of an ending is written before its transaction commits, and transactions do
+ * not commit in the order of their times. A read from the newest known time on would miss the late ones.
  */
 const OVERLAP = 120
 /** How long (seconds) something may be known to one process and not yet to another that is asked next. */
@@ -22,20 +22,20 @@ export const LONGEST_LISTED = LONGEST_TOKEN + MARGIN + 60
 
 /** What has been revoked; times are seconds since 1970. */
 export interface Listing {
-  /** How long (seconds) to remember each of it. */
+  /** How long (seconds) a client must remember each entry. */
   window: number
   /** Families whose last application token may still be alive, and when they ended. */
   ended: Record<string, number>
-  /** Families whose claims have changed, and from which version of them on their tokens hold. */
+  /** Families whose claims have changed, and the oldest version of the claims that is valid. */
   claims_version: Record<string, number>
-  /** The same families, for tokens that have no version: none issued before then holds. */
+  /** The same families, for tokens that have no version: those issued before this time are stale. */
   stale: Record<string, number>
-  /** Ids of keys that were revoked: nothing that they signed holds, whoever still has them. */
+  /** Ids of revoked keys: no token that they signed is valid. */
   revoked_keys: readonly string[]
 }
 
 interface Entry extends Omit<RevocationRow, 'at'> {
-  /** Seconds since 1970, as is `learnedAt`: when this process heard of it. */
+  /** Seconds since 1970, as is `learnedAt`: when this process read it. */
   at: number
   learnedAt: number
 }
@@ -46,39 +46,39 @@ interface Waiter {
 }
 
 /**
- * What whoever verifies application tokens offline must know beside the keys, as this process has read it from the
- * database. Nothing announces a change: a look at two indexes a few times a second costs less than being told.
+ * The revocation feed: what an API that verifies application tokens offline must know beside the keys (like a CRL), as this
+ * process has read it from the database. It polls: reading two indexes a few times a second costs less than notifications.
  */
 export class Revocations {
   readonly #services: Services
   readonly #lookEvery: number
   readonly #entries = new Map<string, Entry>()
   readonly #waiting = new Set<Waiter>()
-  /** Of all entries, in whatever order they came. */
+  /** Of all entries; their order makes no difference. */
   readonly #digest = Buffer.alloc(16)
   #window = 0
-  /** The version after the last look. */
+  /** The version after the last read. */
   #seen = ''
-  /** The last minute that everything was read in and the oldest forgotten, in seconds since 1970. */
+  /** The last minute in which everything was read and the oldest entries were dropped, in seconds since 1970. */
   #minute = 0
   #look: Promise<void> | null = null
   #isFollowing = false
   #isStopped = false
 
-  /** One process asks the database at most every so often (ms), however many ask it. */
+  /** One process reads the database at most once in `lookEvery` ms, for any number of requests. */
   constructor(services: Services, lookEvery = 250) {
     this.#services = services
     this.#lookEvery = lookEvery
   }
 
-  /** The same in every process that knows the same, and another one after every change. */
+  /** The same in every process with the same entries; it changes with every change. */
   get version(): string {
     return `${this.#window}.${this.#services.keys.revoked().length}.${this.#digest.toString('base64url')}`
   }
 
   /**
-   * From when on (seconds since 1970) something may be news to whoever was told at `since`, the same for everybody who was
-   * told in the same minute; 0 where everything may.
+   * From when on (seconds since 1970) an entry may be new to a client that was answered at `since`. It is the same for all
+   * clients of one minute, so that their answers are the same; 0 where every entry may be new.
    */
   newsFrom(since: number | null): number {
     const from = since === null ? 0 : Math.min(since - (since % 60), this.#minute) - SLACK
@@ -86,8 +86,8 @@ export class Revocations {
   }
 
   /**
-   * What this process has heard of from then on. That it is not about when it happened makes news of a transaction that
-   * commits late.
+   * The entries that this process has read from then on. The time of reading counts, not of the ending, so a transaction that
+   * commits late is new.
    */
   list(from: number): Listing {
     const listing: Listing = {
@@ -105,7 +105,7 @@ export class Revocations {
     return listing
   }
 
-  /** Reads from the database, unless that has just been done. @throws when it is away */
+  /** Reads from the database, unless that has just been done. @throws when the database is unavailable */
   async look(): Promise<void> {
     if (this.#look === null) {
       const forget = () => void (this.#look = null)
@@ -116,8 +116,8 @@ export class Revocations {
   }
 
   /**
-   * Waits until the version is another one, the time (ms) is over, the signal comes or the portal stops. False when nobody
-   * may wait any more. @throws when the database is away
+   * Waits until the version changes, the time (ms) is over, the signal aborts or the portal stops. False when no further
+   * request may wait. @throws when the database is unavailable
    */
   async waitForChange(version: string, ms: number, signal: AbortSignal): Promise<boolean> {
     if (this.#isStopped || this.#waiting.size >= MOST_WAITING) return false
@@ -137,13 +137,13 @@ export class Revocations {
     }
   }
 
-  /** Lets everybody go who waits, and nobody wait any more. */
+  /** Answers all requests that wait; no request waits from then on. */
   stop(): void {
     this.#isStopped = true
     for (const { resolve } of this.#waiting) resolve()
   }
 
-  /** Looks for as long as somebody waits. */
+  /** Reads the database for as long as a request waits. */
   async #follow(): Promise<void> {
     if (this.#isFollowing) return
     this.#isFollowing = true
@@ -163,8 +163,8 @@ export class Revocations {
     const now = epochSeconds(clock())
     const minute = now - (now % 60)
     const isNewMinute = minute !== this.#minute
-    // The oldest is forgotten once a minute, everywhere in the same, so that forgetting wakes nobody more often than that.
-    // Whatever came later than any overlap is found then, too.
+    // Every process drops the oldest entries at the start of a minute, so that this wakes waiting requests once a minute at
+    // most. Transactions that committed later than the overlap are found then, too.
     if (isNewMinute) {
       const reach = { since: addSeconds(clock(), -LONGEST_TOKEN), most: LONGEST_TOKEN }
       this.#window = MARGIN + (await findLongestTokenLife(storage, lifetimes.applicationToken, reach))
@@ -174,13 +174,13 @@ export class Revocations {
     const rows = await listRevocations(storage.pool, new Date(from * 1000))
 
     for (const { at, ...row } of rows) {
-      // In the second of a change there may have been tokens before it and after it.
+      // In the second of a change there may be tokens from before it and from after it.
       const second = epochSeconds(at) + (row.kind === 'stale' ? 1 : 0)
       this.#learn({ ...row, at: second, learnedAt: now })
     }
     if (isNewMinute) this.#forgetBefore(oldest)
     this.#minute = minute
-    // The keys may have changed since the last look, too.
+    // The keys may have changed since the last read, too.
     if (this.version !== this.#seen) for (const { resolve } of this.#waiting) resolve()
     this.#seen = this.version
   }
@@ -202,7 +202,7 @@ export class Revocations {
     }
   }
 
-  /** Puts an entry into the digest, or takes it out: a sum that no order matters to, and that changes as cheaply as the list. */
+  /** Adds an entry to the digest, or removes it: the XOR of all hashes, which does not depend on their order. */
   #toggle({ kind, id, at, version }: Entry): void {
     const hash = createHash('sha256').update(`${kind} ${id} ${at} ${version}`).digest()
     for (let index = 0; index < this.#digest.length; index++)

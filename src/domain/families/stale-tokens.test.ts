@@ -117,7 +117,7 @@ test('a refresh that meets a change under way does not make a token with old rol
     if (repeats) await refresh(portal, notes)
     let refreshing: Promise<Rotation> | undefined
     await transaction(portal.storage.pool, async (db) => {
-      // As changeRoles does it, with somebody who refreshes in the middle.
+      // As changeRoles does it, with a refresh in the middle.
       await lockIdentity(db, person)
       await db.query('SELECT FROM families WHERE identity_id = $1 FOR NO KEY UPDATE', [person])
       await db.query('UPDATE identities SET roles = $2, claims_version = 1 WHERE id = $1', [person, ['auditor']])
@@ -246,7 +246,7 @@ test('a family that opens while roles change is stale from the start, because it
   assert.deepEqual([since, oldestValidVersion], [portal.clock(), 1])
 })
 
-test('roles, families, the word to the person and the notices to the apps change together, and the same roles change nothing', async () => {
+test('roles, families, the audit event and the notifications to the apps change together, and the same roles change nothing', async () => {
   const person = await addPerson(['editor'])
   const [silent, listening] = [await connect(portal, person, 'notes'), await connect(portal, person, 'events')]
   await changeRoles(portal, person, ['editor'])

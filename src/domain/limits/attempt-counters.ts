@@ -3,22 +3,25 @@ import { ipKey } from './ip-keys.ts'
 import { keyOf } from './login-keys.ts'
 import type { Services } from '../services.ts'
 
-/** One thing that guesses are counted by: so many are free, and after them comes one at a time, each after a longer wait. */
+/**
+ * One counter of attempts against brute force. `free` attempts pass without delay. After them one passes at a time, and each
+ * waits twice as long as the one before.
+ */
 export interface AttemptCounter {
   name: string
   free: number
-  /** How long guesses are remembered, from the first one on. */
+  /** How long attempts are counted (seconds), from the first one on. */
   seconds: number
 }
 
 const HOUR = 3600
 const DAY = 86_400
-/** How many free guesses an account has, whoever makes them, and an address, at whomever, for each of a pair. */
+/** An account, and an IP address, allow a multiple of the free attempts that a pair of the two allows. */
 const PER_ACCOUNT = 4
-const PER_ADDRESS = 20
+const PER_IP = 20
 
-export function pairCounter(services: Services, kind: string, account: string, address: string): AttemptCounter {
-  return counterOf(services, ['pair', kind, keyOf(account), ipKey(address)], services.policy.freeGuesses, DAY)
+export function pairCounter(services: Services, kind: string, account: string, ipAddress: string): AttemptCounter {
+  return counterOf(services, ['pair', kind, keyOf(account), ipKey(ipAddress)], services.policy.freeGuesses, DAY)
 }
 
 export function accountCounter(services: Services, kind: string, account: string): AttemptCounter {
@@ -29,42 +32,42 @@ export function deviceCounter(services: Services, kind: string, account: string,
   return counterOf(services, ['device', kind, keyOf(account), device], services.policy.freeGuesses, DAY)
 }
 
-/** Failures of every kind. */
-export function ipCounter(services: Services, address: string): AttemptCounter {
-  return counterOf(services, ['address', ipKey(address)], PER_ADDRESS * services.policy.freeGuesses, HOUR)
+/** Counts the failures of one IP address (IPv6: its /64), of every kind and at every account. */
+export function ipCounter(services: Services, ipAddress: string): AttemptCounter {
+  return counterOf(services, ['address', ipKey(ipAddress)], PER_IP * services.policy.freeGuesses, HOUR)
 }
 
-/** What may be done so often in an hour, whatever comes of it. */
+/** A plain rate limit: how often something may be done in an hour, whether it succeeds or not. */
 export function hourlyCounter(services: Services, act: string, whose: string, free: number): AttemptCounter {
   return counterOf(services, [act, whose], free, HOUR)
 }
 
-/** `passed` are the tallies whose one place a guess took. */
-export type Passage = { kind: 'entered'; passed: AttemptCounter[] } | { kind: 'held'; forMs: number }
+/** `passed` are the full counters whose next delay this attempt has started. */
+export type Admission = { kind: 'entered'; passed: AttemptCounter[] } | { kind: 'held'; forMs: number }
 
 /**
- * Lets a guess in, or says how long (ms) it has to wait; what has to wait is not counted, so nobody lengthens the wait by
- * asking. `counted` are counted now, in their order and before the guess is looked at, so that guesses at the same moment
- * cannot all be the first; `watched` only hold it back.
+ * Admits an attempt, or says how long (ms) it has to wait. An attempt that has to wait is not counted, so asking again does not
+ * lengthen the delay. The counters in `counted` are increased now, in their order and before the secret is checked, so that
+ * attempts at the same moment cannot all be the first. Those in `watched` only delay it.
  */
 export async function enter(
   services: Services,
   counted: AttemptCounter[],
   watched: AttemptCounter[],
-): Promise<Passage> {
+): Promise<Admission> {
   const { counters } = services.storage
-  const tallies = [...watched, ...counted]
-  const before = await Promise.all(tallies.map(({ name }) => counters.read(name)))
-  const isFull = (index: number) => (before[index] as number) >= (tallies[index] as AttemptCounter).free
+  const all = [...watched, ...counted]
+  const before = await Promise.all(all.map(({ name }) => counters.read(name)))
+  const isFull = (index: number) => (before[index] as number) >= (all[index] as AttemptCounter).free
 
-  const full = tallies.filter((_, index) => isFull(index))
-  const passage = await pass(services, full)
-  if (passage.kind === 'held') return passage
+  const full = all.filter((_, index) => isFull(index))
+  const admission = await pass(services, full)
+  if (admission.kind === 'held') return admission
 
-  const { passed } = passage
+  const { passed } = admission
   for (const [index, each] of counted.entries()) {
     const { points } = await counters.add(each.name, each.seconds)
-    // Others were let in since it was read.
+    // Other attempts were admitted since it was read.
     const isOvertaken = points > each.free && !full.includes(each)
     const second = isOvertaken ? await pass(services, [each]) : { kind: 'entered' as const, passed: [] }
     if (second.kind === 'held') {
@@ -77,46 +80,48 @@ export async function enter(
   return { kind: 'entered', passed }
 }
 
-/** Frees the places a guess took, for the next one. */
+/** Ends the delays that an attempt has started, so that the next attempt need not wait for them. */
 export async function release(services: Services, passed: AttemptCounter[]): Promise<void> {
   const { counters } = services.storage
-  await Promise.all(passed.flatMap((each) => [counters.reset(gateOf(each)), counters.takeBack(passagesOf(each))]))
+  await Promise.all(
+    passed.flatMap((each) => [counters.reset(delayName(each)), counters.takeBack(delayCountName(each))]),
+  )
 }
 
-/** Begins to count anew, without any wait. */
-export async function reset(services: Services, tallies: AttemptCounter[]): Promise<void> {
+/** Sets counters to zero and ends their delays. */
+export async function reset(services: Services, attemptCounters: AttemptCounter[]): Promise<void> {
   const { counters } = services.storage
-  const names = tallies.flatMap((each) => [each.name, gateOf(each), passagesOf(each)])
+  const names = attemptCounters.flatMap((each) => [each.name, delayName(each), delayCountName(each)])
   await Promise.all(names.map((name) => counters.reset(name)))
 }
 
-/** One caller gets through each gate, which then stays shut, twice as long for each who has passed before. */
-async function pass(services: Services, tallies: AttemptCounter[]): Promise<Passage> {
+/** Admits one caller for each full counter and starts its next delay, twice as long as the one before. */
+async function pass(services: Services, full: AttemptCounter[]): Promise<Admission> {
   const { counters } = services.storage
   const { firstGuessDelay, longestGuessDelay } = services.policy
   const passed: AttemptCounter[] = []
-  for (const each of tallies) {
-    const before = await counters.read(passagesOf(each))
-    const gate = await counters.add(gateOf(each), Math.min(longestGuessDelay, firstGuessDelay * 2 ** before))
-    if (gate.points > 1) {
+  for (const each of full) {
+    const before = await counters.read(delayCountName(each))
+    const delay = await counters.add(delayName(each), Math.min(longestGuessDelay, firstGuessDelay * 2 ** before))
+    if (delay.points > 1) {
       await release(services, passed)
-      return { kind: 'held', forMs: gate.endsInMs }
+      return { kind: 'held', forMs: delay.endsInMs }
     }
-    await counters.add(passagesOf(each), each.seconds)
+    await counters.add(delayCountName(each), each.seconds)
     passed.push(each)
   }
   return { kind: 'entered', passed }
 }
 
-function gateOf({ name }: AttemptCounter): string {
+function delayName({ name }: AttemptCounter): string {
   return `${name}:gate`
 }
 
-function passagesOf({ name }: AttemptCounter): string {
+function delayCountName({ name }: AttemptCounter): string {
   return `${name}:passages`
 }
 
-/** No name and no address lies in a store of counters, and none can be guessed from what does. */
+/** The name is an HMAC: the store of counters holds no user name and no IP address, and none can be computed from it. */
 function counterOf(services: Services, parts: string[], free: number, seconds: number): AttemptCounter {
   const name = createHmac('sha256', services.secrets[0].counterNames).update(JSON.stringify(parts)).digest('base64url')
   return { name, free, seconds }

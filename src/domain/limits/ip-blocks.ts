@@ -14,35 +14,38 @@ import { addSeconds } from '../time.ts'
 
 export type IpBlock = IpBlockRow
 
-/** Refuses an address for a while. Null when it was refused already. What was counted of it is forgotten, so that it starts anew. */
-export async function blockIp(services: Services, address: string, failures: number): Promise<IpBlock | null> {
+/**
+ * Blocks an IP address (IPv6: its /64) for a while, and sets its counter to zero, so that it starts anew afterwards. Null when
+ * it was blocked already.
+ */
+export async function blockIp(services: Services, ipAddress: string, failures: number): Promise<IpBlock | null> {
   const since = services.clock()
-  const suspension = {
-    address: ipKey(address),
+  const ipBlock = {
+    address: ipKey(ipAddress),
     since,
     until: addSeconds(since, services.policy.suspension),
     failures,
   }
-  const isNew = await insertIpBlock(services.storage.pool, suspension)
-  await reset(services, [ipCounter(services, address)])
-  return isNew ? suspension : null
+  const isNew = await insertIpBlock(services.storage.pool, ipBlock)
+  await reset(services, [ipCounter(services, ipAddress)])
+  return isNew ? ipBlock : null
 }
 
-/** The suspension of this address, or of the /64 it lies in. */
-export async function findIpBlock(services: Services, address: string): Promise<IpBlock | null> {
-  return findRow(services.storage.pool, ipKey(address), services.clock())
+/** The block of this IP address, or of its /64. Null when there is none. */
+export async function findIpBlock(services: Services, ipAddress: string): Promise<IpBlock | null> {
+  return findRow(services.storage.pool, ipKey(ipAddress), services.clock())
 }
 
-/** Those that are not over, the oldest first. */
+/** The IP blocks that are not over, the oldest first. */
 export async function listIpBlocks(services: Services): Promise<IpBlock[]> {
   return listRows(services.storage.pool, services.clock())
 }
 
-/** Lets an address guess again at once, in every process. False when it was not suspended. */
-export async function liftIpBlock(services: Services, address: string): Promise<boolean> {
+/** Lifts the block of an IP address at once, in every process. False when it was not blocked. */
+export async function liftIpBlock(services: Services, ipAddress: string): Promise<boolean> {
   const now = services.clock()
-  const key = ipKey(address)
-  await reset(services, [ipCounter(services, address)])
+  const key = ipKey(ipAddress)
+  await reset(services, [ipCounter(services, ipAddress)])
   return transaction(services.storage.pool, async (db) => {
     const lifted = await deleteIpBlock(db, key, now)
     const event = { kind: 'suspension_lifted', address: key, actor: services.operator }

@@ -1,8 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
 /**
- * What makes two addresses the same guesser: an IPv4 address, also when it is written as IPv6, or the /64 that one customer has
- * of IPv6, as its first address and `/64`. Anything else is itself.
+ * The key under which attempts from an IP address are counted and blocked. An IPv4 address is its own key, also when it is
+ * written as IPv6. An IPv6 address counts as its /64, which one customer has: the key is its first address and `/64`. Any other
+ * text is its own key.
  */
 export function ipKey(address: string): string {
   const bare = address.trim().replace(/%.*$/, '').replace(/\/64$/, '')
@@ -18,7 +19,7 @@ export function ipKey(address: string): string {
   return `${canonical(`${network.join(':')}::`)}/64`
 }
 
-/** True for what `addressKey` can make a guesser of. */
+/** True for an IP address, and for an IPv6 network that `ipKey` has made. */
 export function isIpAddress(text: string): boolean {
   const key = ipKey(text)
   return isIPv4(key) || key.endsWith('/64')

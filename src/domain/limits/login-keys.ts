@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url'
 
-/** What makes two spellings of a user name or an address the same one. What cannot be seen in them makes no difference. */
+/** The key under which spellings of a user name or e-mail address are the same one. Invisible characters make no difference. */
 export function keyOf(login: string): string {
   return keyWithInvisible(withoutInvisible(login))
 }

@@ -21,11 +21,11 @@ const HERE = '192.0.2.1'
 const FREE = 3
 
 for (const kind of ['postgres', 'postgres+redis'] as const) {
-  describe(`guesses counted in ${kind}`, () => {
+  describe(`attempts counted in ${kind}`, () => {
     let database: TestDatabase
     let services: Services
     let other: Services
-    /** Everybody is somebody new in each test; counters live longer than it. */
+    /** Each test has an account of its own, because counters live longer than a test. */
     let round = 0
     let account: string
 
@@ -48,7 +48,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     const address = (host = 1) => `198.51.${round}.${host}`
-    const guess = (change: Partial<ThrottledAttempt> = {}): ThrottledAttempt => ({
+    const attempt = (change: Partial<ThrottledAttempt> = {}): ThrottledAttempt => ({
       kind: 'sign-in',
       account,
       ipAddress: address(),
@@ -56,9 +56,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       ...change,
     })
 
-    /** A wrong guess; true when it was looked at. */
+    /** A failed attempt. True when it was admitted. */
     async function fail(change: Partial<ThrottledAttempt> = {}, at = services): Promise<boolean> {
-      const begun = await beginAttempt(at, guess(change))
+      const begun = await beginAttempt(at, attempt(change))
       if (begun.kind === 'go') await begun.failed()
       return begun.kind === 'go'
     }
@@ -70,12 +70,12 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     }
 
     async function waiting(change: Partial<ThrottledAttempt> = {}, at = services): Promise<Wait> {
-      const begun = await beginAttempt(at, guess(change))
+      const begun = await beginAttempt(at, attempt(change))
       return begun.kind === 'wait' ? begun : assert.fail('it may be looked at')
     }
 
     async function going(change: Partial<ThrottledAttempt> = {}, at = services): Promise<AdmittedAttempt> {
-      const begun = await beginAttempt(at, guess(change))
+      const begun = await beginAttempt(at, attempt(change))
       return begun.kind === 'go' ? begun : assert.fail(`it has to wait: ${JSON.stringify(begun)}`)
     }
 
@@ -84,7 +84,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       while (!(await fail(change))) await sleep(50)
     }
 
-    test('the first few wrong guesses cost no waiting, and each of the next twice as much as the one before', async () => {
+    test('the first failed attempts are not delayed, and each of the next waits twice as long as the one before', async () => {
       assert.equal(await failOften(FREE + 1), FREE + 1)
       for (const seconds of [1, 2]) {
         const { retryAt, ipBlocked } = await waiting()
@@ -97,7 +97,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       assert.ok(ms > 3000 && ms <= 4000, String(ms))
     })
 
-    test('asking again and again does not lengthen the wait', async () => {
+    test('asking again and again does not lengthen the delay', async () => {
       const patient = await open({ FIRST_GUESS_DELAY: '3600' })
       try {
         for (let turn = 0; turn <= FREE; turn++) assert.equal(await fail({}, patient), true)
@@ -109,7 +109,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('no wait is longer than the longest', async () => {
+    test('no delay is longer than LONGEST_GUESS_DELAY', async () => {
       const brief = await open({ FREE_GUESSES: '1', LONGEST_GUESS_DELAY: '1' })
       try {
         await fail({}, brief)
@@ -123,12 +123,12 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('of a hundred guesses at the same moment, at two processes, only the free ones and one more are looked at', async () => {
+    test('of a hundred attempts at the same moment, at two processes, only the free ones and one more are admitted', async () => {
       // No wait is over before the last of them has come, however slow the machine is.
       const patient = await Promise.all([1, 2].map(async () => open({ FIRST_GUESS_DELAY: '3600' })))
       try {
         const begun = await Promise.all(
-          Array.from({ length: 100 }, (_, turn) => beginAttempt(patient[turn % 2] as Services, guess())),
+          Array.from({ length: 100 }, (_, turn) => beginAttempt(patient[turn % 2] as Services, attempt())),
         )
         assert.equal(begun.filter((each) => each.kind === 'go').length, FREE + 1)
         await Promise.all(begun.map(async (each) => (each.kind === 'go' ? each.failed() : null)))
@@ -141,12 +141,12 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('of many who come when a wait is over one is looked at', async () => {
+    test('of many attempts when a delay is over one is admitted', async () => {
       await failOften(FREE + 1)
       const { retryAt } = await waiting()
       while (services.clock() < new Date(retryAt.getTime() + 100)) await sleep(20)
       const begun = await Promise.all(
-        Array.from({ length: 40 }, (_, turn) => beginAttempt(turn % 2 === 0 ? services : other, guess())),
+        Array.from({ length: 40 }, (_, turn) => beginAttempt(turn % 2 === 0 ? services : other, attempt())),
       )
       assert.equal(begun.filter((each) => each.kind === 'go').length, 1)
     })
@@ -163,11 +163,11 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('success forgets what was counted of this account, and of no other', async () => {
+    test('a success resets the counters of this account, and of no other', async () => {
       const neighbour = `${account}-neighbour`
       await failOften(FREE)
       await failOften(FREE + 1, { account: neighbour })
-      const right = await beginAttempt(services, guess({ ipAddress: address(2) }))
+      const right = await beginAttempt(services, attempt({ ipAddress: address(2) }))
       assert.equal(right.kind, 'go')
       await (await going({ ipAddress: address(2) })).succeeded()
       await fail()
@@ -185,13 +185,13 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       for (let turn = 0; turn < 10 * FREE; turn++) await (await going()).succeeded()
     })
 
-    test('what was not looked at after all was never counted', async () => {
+    test('a withdrawn attempt does not count', async () => {
       await failOften(FREE - 1)
       for (let turn = 0; turn < 5; turn++) await (await going()).withdraw()
       assert.equal(await failOften(FREE), 2)
     })
 
-    test('many addresses at one account are held back together, and the person comes in from a device they have used', async () => {
+    test('many IP addresses at one account are delayed together, and a known device of the user is not', async () => {
       const spread = await Promise.all(Array.from({ length: 60 }, (_, host) => fail({ ipAddress: address(host + 2) })))
       assert.ok(spread.filter(Boolean).length <= 4 * FREE + 1, String(spread.filter(Boolean).length))
       await waiting({ ipAddress: address(99) })
@@ -200,7 +200,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       await waiting({ ipAddress: address(99) })
     })
 
-    test('guesses from a known device are held back among themselves', async () => {
+    test('attempts from a known device are delayed by that device alone', async () => {
       const device = { knownDevice: 'stolen laptop' }
       assert.equal(await failOften(FREE + 5, device), FREE + 1)
       await waiting({ ...device, ipAddress: address(77) })
@@ -215,11 +215,11 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       await fail({ account: `  ${account}fi ` })
       await fail({ account: `${account}ＦＩ` })
       await waiting({ account: `${account}fi` })
-      // A dot makes another name, which signs nobody else in.
+      // A dot makes another name, with which this account does not sign in.
       await going({ account: `${account}fi.` })
     })
 
-    test('a network of IPv6 is one guesser, and an IPv4 address is one in both spellings', async () => {
+    test('an IPv6 /64 counts as one IP address, and an IPv4 address is one in both spellings', async () => {
       for (let host = 1; host <= FREE + 1; host++) await fail({ ipAddress: `2001:db8:${round}:1::${host}` })
       await waiting({ ipAddress: `2001:db8:${round}:1:ffff::` })
       await going({ ipAddress: `2001:db8:${round}:2::1` })
@@ -234,14 +234,14 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       await waiting(factor)
     })
 
-    test('an app is not held back by what others send in its name from elsewhere', async () => {
+    test('a client is not delayed by attempts in its name from other IP addresses', async () => {
       const app = { kind: 'client' as const, account: `app-${round}` }
       for (let host = 2; host < 40; host++) await fail({ ...app, ipAddress: address(host) })
       await going(app)
       assert.equal(await failOften(FREE + 3, { ...app, ipAddress: address(50) }), FREE + 1)
     })
 
-    test('an address that fails at everybody is suspended, in every process, and starts anew afterwards', async () => {
+    test('an IP address that fails at many accounts is blocked, in every process, and starts anew afterwards', async () => {
       const strict = await open({ SUSPENSION_AFTER: '10', SUSPENSION: '2' })
       try {
         await strict.storage.ping()
@@ -249,8 +249,8 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         const kinds = ['sign-in', 'second-factor', 'client'] as const
         for (const [number, name] of names.entries()) {
           const begun = await going({ account: name, kind: kinds[number % 3] as ThrottledAttempt['kind'] }, strict)
-          const suspension = await begun.failed()
-          assert.equal(suspension !== null, number === 9)
+          const ipBlock = await begun.failed()
+          assert.equal(ipBlock !== null, number === 9)
         }
         const { retryAt, ipBlocked } = await waiting({}, other)
         assert.equal(ipBlocked, true)
@@ -271,7 +271,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('a suspension is lifted at once, in every process', async () => {
+    test('an IP block is lifted at once, in every process', async () => {
       const strict = await open({ SUSPENSION_AFTER: '5' })
       try {
         await strict.storage.ping()
@@ -288,7 +288,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('a thousand names from one network get nowhere, also when no address is ever suspended', async () => {
+    test('attempts at many names from one network are delayed, also when IP addresses are never blocked', async () => {
       const lenient = await open({ FREE_GUESSES: '1', SUSPENSION_AFTER: '0' })
       try {
         await lenient.storage.ping()
@@ -304,7 +304,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('so many accounts are made from an address in an hour, and no more', async () => {
+    test('registrations per IP address are limited to so many in an hour', async () => {
       const brief = await open({ REGISTRATIONS_PER_HOUR: '3' })
       try {
         await brief.storage.ping()
@@ -320,7 +320,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('of fifty forgotten passwords three are mailed, however the address is written', async () => {
+    test('of fifty password recoveries three are mailed, however the e-mail address is written', async () => {
       const spellings = [`${account}@example.test`, `${account.toUpperCase()}@EXAMPLE.test`]
       const sent = await Promise.all(
         Array.from({ length: 50 }, (_, turn) =>
@@ -330,7 +330,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       assert.equal(sent.filter(Boolean).length, 3)
     })
 
-    test('no name, address or device lies among the counters', async () => {
+    test('the store of counters holds no user name, IP address or device', async () => {
       await failOften(FREE + 1, { account: 'canary', knownDevice: 'canary-device' })
       await failOften(FREE + 1, { account: 'canary' })
       await mayMail(services, 'canary@example.test')
@@ -341,7 +341,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
   })
 }
 
-test('guesses from nowhere are counted, too', async () => {
+test('attempts without an IP address are counted, too', async () => {
   const database = await createDatabase()
   const services = await openServices(testConfig(database, { FREE_GUESSES: '1' }), createLogger('silent'))
   try {

@@ -1,3 +1,9 @@
+// limits/: login throttling (brute-force protection), rate limits and IP blocks.
+//
+// It owns the attempt counters, the progressive delay per account, IP address and pair of both, the temporary block of an IP
+// address, and the keys under which logins and IP addresses are counted.
+// It leaves the words for 429 to `http/`, the check of the secret itself to the caller, and the counters' storage to `storage/`.
+
 import type { Services } from '../services.ts'
 import { findIpBlock, blockIp, type IpBlock } from './ip-blocks.ts'
 import {
@@ -7,7 +13,7 @@ import {
   enter,
   hourlyCounter,
   pairCounter,
-  type Passage,
+  type Admission,
   release,
   reset,
   type AttemptCounter,
@@ -20,82 +26,87 @@ export type AttemptKind = 'sign-in' | 'passkey' | 'second-factor' | 'client'
 
 export interface ThrottledAttempt {
   kind: AttemptKind
-  /** The user name or address as it was typed; the client id of an app; the id of the identity. */
+  /** The user name or e-mail address as it was typed; the client id of an app; the id of the identity. */
   account: string
   ipAddress: string
   /** A device that has signed in to this very account before; null for every other. */
   knownDevice: string | null
 }
 
-/** Not now. */
+/** The attempt has to wait. */
 export interface Wait {
   kind: 'wait'
   retryAt: Date
-  /** True when the whole address has to wait. */
+  /** True when the IP address is blocked, for every account. */
   ipBlocked: boolean
 }
 
-/** A guess that may be looked at, once. It is counted already; what comes of it must be said. */
+/** An attempt whose secret may be checked, once. It is counted already; the caller must report its result. */
 export interface AdmittedAttempt {
   kind: 'go'
-  /** Forgets the failures of this account, and of nobody else. */
+  /** Resets the failures of this account, and of no other. */
   succeeded(): Promise<void>
-  /** @returns the suspension that this very failure caused */
+  /** @returns the IP block that this failure caused */
   failed(): Promise<IpBlock | null>
-  /** It was not looked at after all. */
+  /** The secret was not checked, so the attempt does not count. */
   withdraw(): Promise<void>
 }
 
-/** Recoveries that may be asked for from one address, and mails that one person may be sent for it, in an hour. */
+/** Password recoveries that one IP address may ask for in an hour, and recovery mails that one e-mail address is sent. */
 const RECOVERIES_PER_HOUR = 20
 const MAILS_PER_HOUR = 3
-/** New passwords that may be tried for one identity, and new addresses that may be mailed for it, in an hour. */
+/** New passwords that may be tried for one identity in an hour, and new e-mail addresses that may be mailed for it. */
 const NEW_PASSWORDS_PER_HOUR = 30
-const ADDRESS_CHANGES_PER_HOUR = 10
+const EMAIL_CHANGES_PER_HOUR = 10
 
 /**
- * Asks whether a secret that somebody presents may be looked at. Whoever else guesses at the account, and from whichever
- * address: a device that the person has signed in from before is held back by its own failures alone, so nobody can lock
- * them out. An app, or a passkey, is never held back by what others send in its name from elsewhere, for the same reason.
+ * Login throttling (brute-force protection): asks whether a presented secret may be checked now. Failures are counted per
+ * account, per IP address, and per pair of both.
+ *
+ * A device that has signed in to the account before is delayed by its own failures alone, so an attacker cannot lock the user
+ * out. A client or a passkey is never delayed by attempts in its name from other IP addresses, for the same reason.
  */
-export async function beginAttempt(services: Services, guess: ThrottledAttempt): Promise<AdmittedAttempt | Wait> {
-  const { kind, account, ipAddress: address, knownDevice } = guess
+export async function beginAttempt(services: Services, attempt: ThrottledAttempt): Promise<AdmittedAttempt | Wait> {
+  const { kind, account, ipAddress, knownDevice } = attempt
   if (knownDevice !== null) {
     const counted = [deviceCounter(services, kind, account, knownDevice)]
     return open(services, await enter(services, counted, []), counted, async () => null)
   }
 
-  const suspension = await findIpBlock(services, address)
-  if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, ipBlocked: true }
+  const ipBlock = await findIpBlock(services, ipAddress)
+  if (ipBlock !== null) return { kind: 'wait', retryAt: ipBlock.until, ipBlocked: true }
   const counted = [
-    pairCounter(services, kind, account, address),
+    pairCounter(services, kind, account, ipAddress),
     ...(kind === 'client' || kind === 'passkey' ? [] : [accountCounter(services, kind, account)]),
   ]
-  const entry = await enter(services, counted, [ipCounter(services, address)])
-  return open(services, entry, counted, () => noteFailure(services, address))
+  const admission = await enter(services, counted, [ipCounter(services, ipAddress)])
+  return open(services, admission, counted, () => noteFailure(services, ipAddress))
 }
 
-/** Asks whether an account may be made from this address; it counts whatever comes of it. */
-export async function admitRegistration(services: Services, address: string): Promise<{ kind: 'go' } | Wait> {
-  return admit(services, 'registration', address, services.policy.registrationsPerHour)
+/** Rate limit of registrations per IP address. Every call counts. */
+export async function admitRegistration(services: Services, ipAddress: string): Promise<{ kind: 'go' } | Wait> {
+  return admit(services, 'registration', ipAddress, services.policy.registrationsPerHour)
 }
 
-/** Asks whether one more new password may be tried for an identity; it counts whatever comes of it. */
+/** Rate limit of new passwords per identity. Every call counts. */
 export async function admitNewPassword(services: Services, identityId: string): Promise<{ kind: 'go' } | Wait> {
   return count(services, 'new-password', identityId, NEW_PASSWORDS_PER_HOUR)
 }
 
-/** Asks whether one more new address may be mailed for an identity; it counts whatever comes of it. */
+/** Rate limit of e-mail changes per identity. Every call counts. */
 export async function admitEmailChange(services: Services, identityId: string): Promise<{ kind: 'go' } | Wait> {
-  return count(services, 'address-change', identityId, ADDRESS_CHANGES_PER_HOUR)
+  return count(services, 'address-change', identityId, EMAIL_CHANGES_PER_HOUR)
 }
 
-/** Asks whether a forgotten password may be reported from this address; it counts whatever comes of it. */
-export async function admitRecovery(services: Services, address: string): Promise<{ kind: 'go' } | Wait> {
-  return admit(services, 'recovery', address, RECOVERIES_PER_HOUR)
+/** Rate limit of password recoveries per IP address. Every call counts. */
+export async function admitRecovery(services: Services, ipAddress: string): Promise<{ kind: 'go' } | Wait> {
+  return admit(services, 'recovery', ipAddress, RECOVERIES_PER_HOUR)
 }
 
-/** Whether one more mail may go to somebody that anybody can have sent to them. What a page answers must not depend on it. */
+/**
+ * Rate limit of mails that strangers can have sent to an e-mail address. The answer of a page must not depend on it: that would
+ * allow account enumeration.
+ */
 export async function mayMail(services: Services, email: string): Promise<boolean> {
   const { name, free, seconds } = hourlyCounter(services, 'mail', keyOf(email), MAILS_PER_HOUR)
   return (await services.storage.counters.add(name, seconds)).points <= free
@@ -103,41 +114,41 @@ export async function mayMail(services: Services, email: string): Promise<boolea
 
 function open(
   services: Services,
-  entry: Passage,
+  admission: Admission,
   counted: AttemptCounter[],
   failed: () => Promise<IpBlock | null>,
 ): AdmittedAttempt | Wait {
-  if (entry.kind === 'held') return { kind: 'wait', retryAt: inMs(services, entry.forMs), ipBlocked: false }
+  if (admission.kind === 'held') return { kind: 'wait', retryAt: inMs(services, admission.forMs), ipBlocked: false }
   const { counters } = services.storage
   return {
     kind: 'go',
     failed,
     async succeeded() {
-      const others = entry.passed.filter((each) => !counted.includes(each))
+      const others = admission.passed.filter((each) => !counted.includes(each))
       await Promise.all([reset(services, counted), release(services, others)])
     },
     async withdraw() {
-      await Promise.all([...counted.map(({ name }) => counters.takeBack(name)), release(services, entry.passed)])
+      await Promise.all([...counted.map(({ name }) => counters.takeBack(name)), release(services, admission.passed)])
     },
   }
 }
 
-async function noteFailure(services: Services, address: string): Promise<IpBlock | null> {
-  const { name, seconds } = ipCounter(services, address)
+async function noteFailure(services: Services, ipAddress: string): Promise<IpBlock | null> {
+  const { name, seconds } = ipCounter(services, ipAddress)
   const { points } = await services.storage.counters.add(name, seconds)
   const { suspensionAfter } = services.policy
-  return suspensionAfter > 0 && points >= suspensionAfter ? blockIp(services, address, points) : null
+  return suspensionAfter > 0 && points >= suspensionAfter ? blockIp(services, ipAddress, points) : null
 }
 
 async function admit(
   services: Services,
   act: string,
-  address: string,
+  ipAddress: string,
   perHour: number,
 ): Promise<{ kind: 'go' } | Wait> {
-  const suspension = await findIpBlock(services, address)
-  if (suspension !== null) return { kind: 'wait', retryAt: suspension.until, ipBlocked: true }
-  return count(services, act, ipKey(address), perHour)
+  const ipBlock = await findIpBlock(services, ipAddress)
+  if (ipBlock !== null) return { kind: 'wait', retryAt: ipBlock.until, ipBlocked: true }
+  return count(services, act, ipKey(ipAddress), perHour)
 }
 
 async function count(services: Services, act: string, whose: string, perHour: number): Promise<{ kind: 'go' } | Wait> {

@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { decodeJwt } from 'jose'
 import { notesApp } from '../../src/testing/portal/apps.ts'
 import { Browser } from '../../src/testing/browser/browser.ts'
 import { Client } from '../../src/testing/browser/client.ts'
@@ -26,7 +28,7 @@ after(async () => {
 })
 
 /** Runs an example as it is printed. */
-async function run(file: string, env: Record<string, string>): Promise<void> {
+async function run(file: string, env: Record<string, string>): Promise<Readable> {
   const child = spawn(process.execPath, [join(import.meta.dirname, file)], {
     env: { PATH: process.env['PATH'] ?? '', ISSUER: server.url, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -34,6 +36,7 @@ async function run(file: string, env: Record<string, string>): Promise<void> {
   children.push(child)
   await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
   assert.equal(child.exitCode, null, `${file} ended`)
+  return child.stdout
 }
 
 /** Follows every redirect, the portal's and the app's, as a browser does. */
@@ -95,11 +98,38 @@ test('the API takes the application tokens of its audience, and no other token',
     assert.equal((await ask(wrong)).status, 401)
 })
 
+test('the app that is notified hears which family has ended, and takes nothing but a logout token', async () => {
+  const port = String(await findFreePort())
+  const backchannelLogoutUri = `http://127.0.0.1:${port}/backchannel-logout`
+  const secret = await server.addApp('notified', { ...notesApp, backchannelLogoutUri })
+  const output = await run('logout.ts', { PORT: port, CLIENT_ID: 'notified' })
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  const [callback] = notesApp.redirectUris as [string]
+  const tokens = await new Client(server.url, 'notified', secret, callback).connect(browser)
+
+  for (const wrong of [tokens.id_token, tokens.access_token, 'x', '']) {
+    const body = new URLSearchParams({ logout_token: wrong })
+    assert.equal((await fetch(backchannelLogoutUri, { method: 'POST', body })).status, 400)
+  }
+  assert.equal((await fetch(backchannelLogoutUri, { method: 'POST' })).status, 400)
+
+  const heard = once(output, 'data')
+  await browser.post('/apps/notified/disconnection', {})
+  const { fam } = decodeJwt(tokens.access_token)
+  const { sid } = decodeJwt(tokens.id_token)
+  assert.match(
+    String(await heard),
+    new RegExp(`family ${String(fam)}, ID token session ${String(sid)}, user ${adasId}`),
+  )
+})
+
 for (const [page, file, language] of [
   ['README.md', 'server.ts', 'ts'],
   ['docs/connect-an-app.md', 'server.ts', 'ts'],
   ['docs/connect-an-app.md', 'api.ts', 'ts'],
   ['docs/connect-an-app.md', 'browser.html', 'html'],
+  ['docs/notifications.md', 'logout.ts', 'ts'],
 ] as const) {
   test(`${page} prints ${file} as it runs, in at most 40 lines`, async () => {
     const text = await readFile(join(import.meta.dirname, file), 'utf8')

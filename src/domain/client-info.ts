@@ -3,4 +3,6 @@ export interface ClientInfo {
   /** The User-Agent header. */
   browser: string
   address: string
+  /** Of the request in the log. */
+  requestId?: string
 }

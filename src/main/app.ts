@@ -100,7 +100,11 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     setBaseHeaders(res, strictTransport)
     // Upgrades are ignored. Node.js loses requests pipelined behind one, so the client must send those again.
     if (req.headers.upgrade !== undefined) res.setHeader('Connection', 'close')
-    req.clientInfo = { browser: (req.headers['user-agent'] ?? '').slice(0, 400), address }
+    req.clientInfo = {
+      browser: (req.headers['user-agent'] ?? '').slice(0, 400),
+      address,
+      requestId: req.requestId,
+    }
     try {
       if (hasBody(req) && !(await receiveBody(req))) return
     } catch (error) {

@@ -143,7 +143,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         const line = server
           .log()
           .split('\n')
-          .find((each) => each.includes('"event":"ended"') && each.includes(familyOf(first)))
+          .find((each) => each.includes('"event":"family_ended"') && each.includes(familyOf(first)))
         assert.match(line ?? '', /"cause":"replaced"/)
 
         assert.deepEqual(await reasonOf(await notes.refresh(first.refresh_token)), [400, 'invalid_grant', 'revoked'])

@@ -72,7 +72,10 @@ export function logReplaced(
 ): void {
   const { clientId, identityId } = owner
   for (const familyId of familyIds) {
-    logger.info({ event: 'ended', familyId, clientId, identityId, cause: 'replaced' satisfies EndCause }, 'event')
+    logger.info(
+      { event: 'family_ended', familyId, clientId, identityId, cause: 'replaced' satisfies EndCause },
+      'event',
+    )
   }
 }
 
@@ -120,7 +123,7 @@ export async function endIn(
   const { sessions, families } = choice
   if (families !== 'following') await countSignOut(db, sessions.identityId)
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
-  await insertSessionEvents(services, db, sessions.identityId, ended.length, ending, now)
+  await insertSessionEvents(services, db, sessions.identityId, ended, ending, now)
   if (!LEAVES_PENDING.has(ending.cause)) await deleteLeftAddressChanges(db, sessions.identityId)
   return {
     sessions: ended.length,
@@ -168,7 +171,7 @@ async function insertSessionEvents(
   services: Services,
   db: Queryable,
   identityId: string,
-  count: number,
+  sessionIds: string[],
   { cause, clientInfo }: Ending,
   now: Date,
 ): Promise<void> {
@@ -176,8 +179,15 @@ async function insertSessionEvents(
   if (cause === 'signed_in_again') return
   const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
   const event = { kind, identityId, cause, actor: services.operator, ...clientInfo }
-  const events = Array.from({ length: count }, () => event)
-  await insertAuditEvents(db, events, now)
+  await insertAuditEvents(
+    db,
+    sessionIds.map(() => event),
+    now,
+  )
+  afterCommit(db, () => {
+    for (const sessionId of sessionIds)
+      logEnding(services, { event: kind, sessionId, identityId }, { cause, clientInfo })
+  })
 }
 
 async function endFamiliesIn(
@@ -206,7 +216,7 @@ async function endFamiliesIn(
   await announceEnded(services, db, ended, cause, now)
   afterCommit(db, () => {
     for (const { id: familyId, identityId, clientId } of ended)
-      services.logger.info({ event: 'ended', familyId, clientId, identityId, cause, address: ipAddress }, 'event')
+      logEnding(services, { event: 'family_ended', familyId, clientId, identityId }, { cause, clientInfo })
   })
   if (END_CAUSES[cause].reason === 'reused' && clientInfo !== null) {
     for (const { id } of ended) {
@@ -214,4 +224,10 @@ async function endFamiliesIn(
     }
   }
   return ended
+}
+
+/** The one line in the log of each session and family that ends, with its cause and the request it ended in. */
+function logEnding({ logger }: Services, what: Record<string, string>, { cause, clientInfo }: Ending): void {
+  const { requestId, address } = clientInfo ?? {}
+  logger.info({ ...(requestId !== undefined && { requestId }), ...what, cause, address: address ?? null }, 'event')
 }

@@ -239,7 +239,7 @@ async function explain(
     const ended = await endNow(services, { families: { id: familyId } }, { cause, clientInfo, generation })
     await record(by === 'app' ? 'refused_own_reuse' : 'refused_reused')
     const isFirst = ended.families.length > 0
-    if (isFirst) logReuse(services, family, reuse)
+    if (isFirst) logReuse(services, family, reuse, clientInfo)
     return refused('reused', isFirst, reuse)
   }
 
@@ -282,9 +282,24 @@ function isOfItsApp(family: FamilyRow, { jkt, clientInfo }: Presentation): boole
 }
 
 /** Logs the reuse: for the developer, what the app did wrong; for the operator, what is known of a possible theft. */
-function logReuse({ logger }: Services, { id: familyId, clientId }: FamilyRow, reuse: Reuse): void {
+function logReuse(
+  { logger }: Services,
+  { id: familyId, clientId }: FamilyRow,
+  reuse: Reuse,
+  { requestId }: ClientInfo,
+): void {
   const advice = reuse.by === 'app' ? { advice: reuseAdvice(reuse) } : {}
-  logger.warn({ event: 'refresh_token_reused', familyId, clientId, ...reuse, ...advice }, 'event')
+  logger.warn(
+    {
+      ...(requestId !== undefined && { requestId }),
+      event: 'refresh_token_reused',
+      familyId,
+      clientId,
+      ...reuse,
+      ...advice,
+    },
+    'event',
+  )
 }
 
 /** How often a rotation of a current token is tried again. */

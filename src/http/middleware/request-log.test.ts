@@ -98,22 +98,31 @@ test('what somebody did has a line with who, where from, how it ended, and the i
   const signedIn = await browser.post('/login', { login: 'ada', password: ada.password })
   const { access_token: token } = await notes.connect(browser)
   const ended = await browser.post(`/families/${claimsOf(token)['fam'] as string}/revocation`, {})
+  await notes.connect(browser)
+  const disconnected = await browser.post('/apps/notes/disconnection', {})
+  const others = new Browser(server.url)
+  await others.signIn(ada)
+  const elsewhere = await browser.post('/sessions/revocation', {})
   const signedOut = await browser.post('/logout', {})
 
   const all = await lines()
-  for (const [response, event, status] of [
+  for (const [response, event, status, cause] of [
     [refused, 'sign_in_refused', 401],
     [signedIn, 'signed_in', 303],
-    [ended, 'family_ended', 303],
-    [signedOut, 'signed_out', 303],
+    [ended, 'family_ended', 303, 'ended_by_person'],
+    [disconnected, 'family_ended', 303, 'disconnected'],
+    [elsewhere, 'session_ended', 303, 'other_sign_ins_ended'],
+    [signedOut, 'signed_out', 303, 'signed_out'],
   ] as const) {
     const requestId = response.headers.get('x-request-id')
     const own = all.filter((line) => line['requestId'] === requestId)
     const request = own.find((line) => line['msg'] === 'request')
-    const happened = own.find((line) => line['event'] === event)
+    const [happened, ...more] = own.filter((line) => line !== request)
     assert.equal(request?.['status'], status)
     assert.match(String(request?.['time']), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
-    assert.ok(happened, `${event} is missing`)
+    assert.equal(happened?.['event'], event)
+    assert.equal(happened['cause'], cause)
+    assert.deepEqual(more, [], 'one act is one line')
     assert.equal(happened['address'], request?.['address'])
     if (event !== 'sign_in_refused') assert.equal(happened['identityId'], identityId)
   }

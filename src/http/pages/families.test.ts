@@ -88,10 +88,10 @@ test('the same id is in the token, the log, the refusal and on the page, and not
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>)
   const own = lines.filter(({ familyId }) => familyId === fam)
-  const ending = own.filter(({ event }) => event === 'ended')
+  const ending = own.filter(({ event }) => String(event).includes('ended'))
   assert.deepEqual(
-    ending.map(({ cause, clientId, address }) => [cause, clientId, address]),
-    [['ended_by_person', 'notes', '127.0.0.1']],
+    ending.map(({ event, cause, clientId, address }) => [event, cause, clientId, address]),
+    [['family_ended', 'ended_by_person', 'notes', '127.0.0.1']],
   )
   const [opened, refreshed, refused] = ['authorization_code', 'refresh_token', 'grant.error'].map((event) =>
     own.filter((line) => line['event'] === event),

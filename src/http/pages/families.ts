@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { isClientId } from '../../domain/apps/apps.ts'
 import { type FamilyRow, findFamilyFor, listConnectedApps } from '../../domain/families/families.ts'
 import { endCauseOf, endInWords, endTimeOf } from '../../domain/families/family-ends.ts'
 import { type TimelineEntry, familyTimeline } from '../../domain/families/family-timeline.ts'
@@ -7,7 +8,6 @@ import type { Services } from '../../domain/services.ts'
 import { findDeliveryStatuses } from '../../domain/families/delivery-status.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { servicesOf, signedInOf } from '../context.ts'
-import { logEvent } from '../event-log.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
@@ -48,12 +48,12 @@ export async function createFamilyRevocation(req: Request<{ id: string }>, res: 
   const signedIn = signedInOf(req)
   const { identityId } = signedIn
   const { id } = req.params
-  // The user's own family that has ended already answers as if it ended now.
-  await findOwn(services, id, identityId)
+  if (!isUuid(id)) throw notFound()
   const families = { id, identityId }
   const outcome = await endWhileSignedIn(services, signedIn, { families }, 'ended_by_person', req.clientInfo)
   if (isLapsed(outcome)) return askToSignIn(req, res)
-  logEvent(req, 'family_ended', { familyId: id })
+  // The user's own family that had ended already answers as if it ended now.
+  if (outcome.families.length === 0) await findOwn(services, id, identityId)
   redirectWith(req, res, 'family-ended', '/dashboard')
 }
 
@@ -63,12 +63,14 @@ export async function createDisconnection(req: Request<{ clientId: string }>, re
   const signedIn = signedInOf(req)
   const { identityId } = signedIn
   const { clientId } = req.params
-  const connected = await listConnectedApps(services, identityId)
-  if (!connected.some((app) => app.clientId === clientId)) throw notFound()
+  if (!isClientId(clientId)) throw notFound()
   const families = { identityId, clientId }
   const outcome = await endWhileSignedIn(services, signedIn, { families }, 'disconnected', req.clientInfo)
   if (isLapsed(outcome)) return askToSignIn(req, res)
-  logEvent(req, 'app_disconnected', { clientId })
+  if (outcome.families.length === 0) {
+    const connected = await listConnectedApps(services, identityId)
+    if (!connected.some((app) => app.clientId === clientId)) throw notFound()
+  }
   redirectWith(req, res, 'disconnected', '/dashboard')
 }
 

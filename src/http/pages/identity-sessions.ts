@@ -4,7 +4,6 @@ import { listKnownDevices } from '../../domain/sign-in/devices.ts'
 import { endWhileSignedIn, isLapsed, listIdentitySessions } from '../../domain/sign-in/identity-sessions.ts'
 import { ipInWords } from '../../domain/geoip.ts'
 import { servicesOf, signedInOf } from '../context.ts'
-import { logEvent } from '../event-log.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession } from '../middleware/session.ts'
@@ -61,13 +60,10 @@ export async function createSessionRevocation(req: Request<{ id: string }>, res:
   const { id: current, identityId } = signedIn
   const { id } = req.params
   if (!isUuid(id)) throw notFound()
-
-  const living = await listIdentitySessions(services, identityId)
-  if (!living.some((session) => session.id === id)) throw notFound()
   const choice = { sessions: { id, identityId }, families: 'following' } as const
-  if (isLapsed(await endWhileSignedIn(services, signedIn, choice, 'ended_by_person', req.clientInfo)))
-    return askToSignIn(req, res)
-  logEvent(req, 'session_ended', { sessionId: id })
+  const outcome = await endWhileSignedIn(services, signedIn, choice, 'ended_by_person', req.clientInfo)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
+  if (outcome.sessions === 0) throw notFound()
   if (id !== current) return redirectWith(req, res, 'session-ended', '/sessions')
   await destroySession(req, res)
   redirectWith(req, res, 'signed-out', '/login')
@@ -86,6 +82,5 @@ export async function createOtherSessionsRevocation(req: Request, res: Response)
     req.clientInfo,
   )
   if (isLapsed(outcome)) return askToSignIn(req, res)
-  logEvent(req, 'other_sessions_ended')
   redirectWith(req, res, 'others-ended', '/sessions')
 }

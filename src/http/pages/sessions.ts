@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { findApp } from '../../domain/apps/apps.ts'
+import { findApp, isClientId } from '../../domain/apps/apps.ts'
 import { findErasure } from '../../domain/accounts/deletions.ts'
 import type { EndChoice } from '../../domain/endings/endings.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../../domain/sign-in/identity-sessions.ts'
@@ -230,7 +230,6 @@ export async function signOut(
     isDone = !isLapsed(await endWhileSignedIn(servicesOf(req), req.signedIn, choice, cause, req.clientInfo))
   }
   await destroySession(req, res)
-  if (isDone) logEvent(req, cause)
   return isDone
 }
 
@@ -241,6 +240,6 @@ export function withReturnTo(path: string, returnTo: string | null): string {
 /** The name of the app that the user is signing in to, when there is one. */
 export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
   const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
-  if (clientId === null || !/^[\x21-\x7e]{1,128}$/.test(clientId)) return null
+  if (clientId === null || !isClientId(clientId)) return null
   return (await findApp(servicesOf(req).storage, clientId))?.name ?? null
 }

@@ -19,7 +19,7 @@ const UNLIMITED = {
   REGISTRATIONS_PER_HOUR: '1000000',
 }
 
-/** Whether the time of an answer tells who has an account. Answers with the exit code. */
+/** Account enumeration: whether the time of an answer tells if an account exists. Answers with the exit code. */
 export async function runEnumeration(options: Options): Promise<number> {
   const cores = pinCores(options.cores ?? 'pin')
   const samples = options.rounds ?? (options.quick ? 100 : 500)
@@ -53,29 +53,29 @@ async function registerMany(portal: Subject, count: number): Promise<string[]> {
   const connection = await Connection.open(portal.port)
   const addresses = Array.from({ length: count }, freshAddress)
   try {
-    for (const address of addresses) await timeAnswer(connection, registration(portal, address), 'somebody')
+    for (const address of addresses) await timeAnswer(connection, registration(portal, address), 'known')
   } finally {
     connection.close()
   }
   return addresses
 }
 
-/** Asks about somebody and about nobody, in an order nobody can foresee, so that whatever drifts touches both alike. */
+/** Asks about accounts that exist and that do not, in a random order, so that drift touches both alike. */
 async function measure(portal: Subject, question: Question, samples: number): Promise<EnumerationResult> {
   const connection = await Connection.open(portal.port)
-  const times = { somebody: [] as number[], nobody: [] as number[] }
+  const times = { known: [] as number[], unknown: [] as number[] }
   const ask = async (whom: Whom) => timeAnswer(connection, question, whom)
   try {
     for (let round = 0; round < WARM_UP; round++) {
-      await ask('somebody')
-      await ask('nobody')
+      await ask('known')
+      await ask('unknown')
     }
     for (let round = 0; round < samples; round++) {
-      const order = Math.random() < 0.5 ? (['somebody', 'nobody'] as const) : (['nobody', 'somebody'] as const)
+      const order = Math.random() < 0.5 ? (['known', 'unknown'] as const) : (['unknown', 'known'] as const)
       for (const whom of order) times[whom].push(await ask(whom))
     }
   } finally {
     connection.close()
   }
-  return compareTimes(question.name, times.somebody, times.nobody)
+  return compareTimes(question.name, times.known, times.unknown)
 }

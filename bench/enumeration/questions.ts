@@ -12,9 +12,9 @@ export interface Question {
   request(whom: Whom): string
 }
 
-export type Whom = 'somebody' | 'nobody'
+export type Whom = 'known' | 'unknown'
 
-const PASSWORD = 'a password that nobody here uses'
+const PASSWORD = 'a password that no account here has'
 
 /** A stranger who has not asked before: makes an account for this address. */
 export function registration(subject: Subject, address: string): Question {
@@ -33,7 +33,7 @@ export function freshAddress(): string {
 export function questions(subject: Subject, known: string[]): Question[] {
   const { people } = subject
   let turn = 0
-  const somebody = () => people[turn++ % people.length] as Subject['people'][number]
+  const person = () => people[turn++ % people.length] as Subject['people'][number]
   const takeTurns = () => {
     let next = 0
     return () => known[next++] as string
@@ -45,22 +45,22 @@ export function questions(subject: Subject, known: string[]): Question[] {
     {
       name: 'sign in with a user name',
       status: 401,
-      request: (whom) => signIn(whom === 'somebody' ? somebody().username : freshName()),
+      request: (whom) => signIn(whom === 'known' ? person().username : freshName()),
     },
     {
       name: 'sign in with an address',
       status: 401,
-      request: (whom) => signIn(whom === 'somebody' ? somebody().email : freshAddress()),
+      request: (whom) => signIn(whom === 'known' ? person().email : freshAddress()),
     },
     {
       name: 'forgotten password',
       status: 200,
-      request: (whom) => post(subject, '/forgot-password', { email: whom === 'somebody' ? asked() : freshAddress() }),
+      request: (whom) => post(subject, '/forgot-password', { email: whom === 'known' ? asked() : freshAddress() }),
     },
     {
       name: 'registration',
       status: 303,
-      request: (whom) => register(subject, whom === 'somebody' ? taken() : freshAddress()),
+      request: (whom) => register(subject, whom === 'known' ? taken() : freshAddress()),
     },
   ]
 }

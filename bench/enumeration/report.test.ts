@@ -10,11 +10,11 @@ test('times that are the same tell nothing', () => {
 })
 
 test('a leak is seen in its ranks, far below the difference that is allowed', () => {
-  const nobody = Array.from({ length: 200 }, (_, index) => 30 + (index % 20) / 10)
+  const unknown = Array.from({ length: 200 }, (_, index) => 30 + (index % 20) / 10)
   const result = compareTimes(
     'leaking',
-    nobody.map((time) => time + 2),
-    nobody,
+    unknown.map((time) => time + 2),
+    unknown,
   )
   assert.equal(result.difference_ms, 2)
   assert.equal(result.told_apart, 1)

@@ -4,8 +4,8 @@ import { exact, table } from '../markdown.ts'
 
 export interface EnumerationResult {
   name: string
-  somebody_p50_ms: number
-  nobody_p50_ms: number
+  known_p50_ms: number
+  unknown_p50_ms: number
   difference_ms: number
   /** How often an attacker who may time one of each says right which is which; 0.5 is a coin. */
   told_apart: number
@@ -23,19 +23,19 @@ export function holds({ difference_ms: difference, told_apart: toldApart }: Enum
 }
 
 /** The rank-sum test of Mann and Whitney: it assumes nothing of how the times are distributed. */
-export function compareTimes(name: string, somebody: number[], nobody: number[]): EnumerationResult {
-  const pairs = somebody.length * nobody.length
-  const wins = somebody.reduce(
-    (sum, time) => sum + nobody.reduce((won, other) => won + (time > other ? 1 : time === other ? 0.5 : 0), 0),
+export function compareTimes(name: string, known: number[], unknown: number[]): EnumerationResult {
+  const pairs = known.length * unknown.length
+  const wins = known.reduce(
+    (sum, time) => sum + unknown.reduce((won, other) => won + (time > other ? 1 : time === other ? 0.5 : 0), 0),
     0,
   )
-  const spread = Math.sqrt((pairs * (somebody.length + nobody.length + 1)) / 12)
+  const spread = Math.sqrt((pairs * (known.length + unknown.length + 1)) / 12)
   const z = Math.abs(wins - pairs / 2) / spread
   return {
     name,
-    somebody_p50_ms: rounded(median(somebody), 2),
-    nobody_p50_ms: rounded(median(nobody), 2),
-    difference_ms: rounded(median(somebody) - median(nobody), 2),
+    known_p50_ms: rounded(median(known), 2),
+    unknown_p50_ms: rounded(median(unknown), 2),
+    difference_ms: rounded(median(known) - median(unknown), 2),
     told_apart: rounded(Math.max(wins / pairs, 1 - wins / pairs), 3),
     p_value: rounded(2 * upperTail(z), 4),
   }
@@ -52,16 +52,16 @@ function upperTail(z: number): number {
 export function describeEnumeration(machine: MachineWords, results: EnumerationResult[], samples: number): string {
   const rows = results.map((result) => [
     result.name,
-    exact(result.somebody_p50_ms),
-    exact(result.nobody_p50_ms),
+    exact(result.known_p50_ms),
+    exact(result.unknown_p50_ms),
     exact(result.difference_ms),
     result.told_apart.toFixed(3),
     result.p_value.toFixed(4),
   ])
   return `${introduceMachine(machine)}
 ${samples} requests about people who have an account and as many about people who have none, in a random order on one connection to an idle portal, its limits on guessing out of the way.
-"Told apart" is how often somebody who may time one of each is right about which is which (0.5 is a coin); p is the chance of that when there is nothing to tell.
+"Told apart" is how often known who may time one of each is right about which is which (0.5 is a coin); p is the chance of that when there is nothing to tell.
 Goal: medians less than ${DIFFERENCE_GOAL_MS} ms apart, and told apart at most ${TOLD_APART_GOAL} of the time.
 
-${table(['asked', 'somebody, ms', 'nobody, ms', 'apart, ms', 'told apart', 'p'], rows)}`
+${table(['asked', 'account, ms', 'no account, ms', 'apart, ms', 'told apart', 'p'], rows)}`
 }

@@ -1,4 +1,5 @@
-// The helpers the library's own grant handlers are given. They are not in its typings; a grant of our own needs the same.
+// Types of the helpers that the library gives its own grant handlers. Its typings leave them out; the portal's grant needs
+// them.
 
 declare module 'oidc-provider/lib/helpers/grants.js' {
   import type Provider from 'oidc-provider'
@@ -37,7 +38,7 @@ declare module 'oidc-provider/lib/helpers/weak_cache.js' {
   import type Provider from 'oidc-provider'
   import type { KoaContextWithOIDC } from 'oidc-provider'
 
-  /** What an instance keeps to itself; `registerResponseMode` replaces none of its own. */
+  /** The private state of an instance; `registerResponseMode` cannot replace the library's own modes. */
   export default function instance(provider: Provider): {
     responseModes: Map<string, (ctx: KoaContextWithOIDC, uri: string, params: Record<string, string>) => void>
   }

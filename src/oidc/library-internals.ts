@@ -36,9 +36,9 @@ export const REPLACED = {
 
 type Owner = keyof typeof REPLACED
 
-/** What the portal decides where the library has no option for it. */
+/** The portal's rules where the library has no option for them. */
 export interface Rules {
-  /** Every URL is made from this: nothing that a client sends (Host, X-Forwarded-*, absolute URIs) has a say. */
+  /** Host header attacks: every URL is made from this. The client's Host, X-Forwarded-* and absolute URIs are ignored. */
   publicUrl: string
   /** The sign-in of this request. */
   signInOf(ctx: KoaContextWithOIDC): SessionSignIn
@@ -56,7 +56,7 @@ export interface Rules {
   redirectWithFragment(ctx: KoaContextWithOIDC, uri: string, params: Record<string, string>): void
 }
 
-/** What a session of the library says of a sign-in. */
+/** What a session of the library holds about a sign-in. */
 export interface SessionSignIn {
   accountId: string | undefined
   /** Seconds since 1970. */
@@ -65,7 +65,7 @@ export interface SessionSignIn {
   acr: string | undefined
 }
 
-/** What the library keeps of a logout question while it is asked (RP-Initiated Logout 1.0 §2). */
+/** What the library keeps of a logout question (RP-Initiated Logout 1.0 §2). */
 export interface LogoutQuestion {
   clientId?: string
   state?: string
@@ -74,7 +74,7 @@ export interface LogoutQuestion {
   secret?: string
 }
 
-/** Puts the portal's rules in place of the library's. @throws when the library has no such member any more */
+/** Replaces members of the library by the portal's rules. @throws when the library no longer has such a member */
 export function replaceMembers(provider: Provider, rules: Rules): void {
   const { protocol, host, origin } = new URL(rules.publicUrl)
   replace(provider, 'request', {
@@ -111,9 +111,9 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
       },
     },
   })
-  // The registry has judged them, and it knows more names of loopback.
+  // The registry has checked them, and it accepts more loopback names.
   replace(provider, 'Client.Schema.prototype', { redirectUris: { value() {} } })
-  // Codes and refresh tokens name their family, so they are made here instead of drawn.
+  // Codes and refresh tokens contain the id of their family, so they are made here instead of drawn at random.
   replace(provider, 'AuthorizationCode.prototype', {
     generateTokenId: {
       value(this: { grantId: string }) {
@@ -136,7 +136,7 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
       }),
     },
   })
-  // `registerResponseMode` replaces none of the library's own.
+  // `registerResponseMode` cannot replace the library's own modes.
   const { responseModes } = privateOf(provider)
   responseModes.set('query', rules.redirectWithQuery)
   responseModes.set('fragment', rules.redirectWithFragment)
@@ -144,17 +144,17 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
 
 type DerivedSession = Session & { authorizationsOf(clientId: string): { grantId?: string } }
 
-/** A session is made for each request from the sign-in of that request, and never stored. */
+/** A session is derived from the sign-in of each request, and never stored. */
 function replaceSession(provider: Provider, rules: Rules): void {
   replace(provider, 'Session', {
     get: {
       async value(this: typeof Session, ctx: KoaContextWithOIDC) {
         const session = new this()
         ctx.oidc.entity('Session', session)
-        // What is not touched is not stored, and the library touches it with whatever it writes.
+        // An untouched session is not stored, and the library touches it with every change.
         if (ctx.oidc.route.startsWith('end_session'))
           Object.defineProperty(session, 'touched', { get: () => false, set() {} })
-        // Its form is read after this.
+        // The form is read after this.
         if (ctx.oidc.route === 'end_session_confirm')
           Object.defineProperty(session, 'state', { get: () => rules.openQuestion(ctx), set() {} })
         Object.assign(session, rules.signInOf(ctx))
@@ -176,14 +176,14 @@ function replaceSession(provider: Provider, rules: Rules): void {
         return this.authorizationsOf(clientId)
       },
     },
-    // What an app calls its session (OpenID Connect Back-Channel Logout §2.1) is the family, because that is what ends: an app
-    // that was connected twice in one browser keeps the second when the first runs out.
+    // The `sid` of an app (OpenID Connect Back-Channel Logout §2.1) is the family, because that is what ends. An app that was
+    // connected twice in one browser keeps the second family when the first expires.
     sidFor: {
       value(this: DerivedSession, clientId: string) {
         return this.authorizationsOf(clientId).grantId
       },
     },
-    // Who is signed in is the portal's to say, here as everywhere; a page that was answered has changed nothing else.
+    // The portal decides who is signed in; an answered page has changed nothing else.
     loginAccount: { value() {} },
     destroy: {
       async value(this: { destroyed: boolean }) {
@@ -203,12 +203,12 @@ export function logoutQuestionOf({ oidc }: KoaContextWithOIDC): LogoutQuestion {
   return oidc.session?.state ?? {}
 }
 
-/** Names a signing key; the library's types leave these setters out. */
+/** Sets the id and algorithm of a signing key; the library's types leave these setters out. */
 export function nameSigningKey(key: ExternalSigningKey, { kid, alg }: { kid: string; alg: string }): void {
   Object.assign(key, { kid, alg })
 }
 
-/** The object on a provider that has the members to replace. */
+/** The object of a provider whose members are replaced. */
 export function ownerOf(provider: Provider, owner: Owner): object {
   let part: unknown = provider
   for (const name of owner.split('.')) part = (part as Record<string, unknown>)[name]

@@ -24,8 +24,8 @@ export function isIdleLogout({ req, oidc }: KoaContextWithOIDC): boolean {
 }
 
 /**
- * Whether an app hears of endings, and so must be able to tell its sessions apart. The library never learns where apps want to be
- * told, so it tells nobody; the transactional outbox does, and keeps no browser waiting.
+ * Whether an app gets back-channel notifications, and so needs a `sid` to tell its sessions apart. The library gets no
+ * back-channel logout URIs, so it sends nothing. The transactional outbox delivers, and no browser waits.
  */
 export function keepsSid(app: AppRow): boolean {
   return app.backchannelLogoutUri !== null || app.eventReceiverUri !== null

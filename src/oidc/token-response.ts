@@ -1,4 +1,4 @@
-/** What an exchange or a refresh gives to an app. */
+/** The tokens that a code exchange or a refresh gives to an app. */
 export interface IssuedTokens {
   accessToken: string
   /** Seconds. */
@@ -10,10 +10,10 @@ export interface IssuedTokens {
   jkt: string | null
 }
 
-/** The headers of every answer with tokens (RFC 6749 §5.1), beside those of CORS. */
+/** The headers of every token response (RFC 6749 §5.1), beside those of CORS. */
 export const TOKEN_HEADERS = { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' }
 
-/** The body of a successful answer (RFC 6749 §5.1), the same from a fast path and from the library's. */
+/** The body of a token response (RFC 6749 §5.1), the same from a fast path and from the library. */
 export function tokenResponse({ accessToken, expiresIn, idToken, refreshToken, scope, jkt }: IssuedTokens): object {
   return {
     access_token: accessToken,

@@ -4,7 +4,7 @@ import type {
   PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server'
 
-/** What one ceremony says that is not so; everything that is left out is as it should be. */
+/** The false statements of one WebAuthn ceremony; everything left out is correct. */
 export interface Lies {
   origin?: string
   rpId?: string
@@ -28,21 +28,21 @@ interface Credential {
   counter: number
 }
 
-/** An authenticator of WebAuthn §6 in software, and the browser before it: P-256, no attestation, able to lie. */
+/** A software authenticator (WebAuthn §6), and the browser in front of it: P-256, no attestation, able to lie. */
 export class Authenticator {
   readonly #origin: string
   readonly #counts: boolean
   readonly #isSynchronised: boolean
   readonly #credentials: Credential[] = []
 
-  /** One that is `synchronised` keeps a copy of its passkeys elsewhere; one that does not count leaves its counter at 0. */
+  /** A `synchronised` one has a backup of its passkeys; one that does not count leaves its signature counter at 0. */
   constructor(origin: string, { counts = true, synchronised = false } = {}) {
     this.#origin = origin
     this.#counts = counts
     this.#isSynchronised = synchronised
   }
 
-  /** Makes a passkey. @returns the browser's answer, in JSON */
+  /** Creates a passkey. @returns the browser's answer, in JSON */
   create(options: PublicKeyCredentialCreationOptionsJSON, lies: Lies = {}): string {
     if (options.excludeCredentials?.some(({ id }) => this.#find(id) !== undefined))
       throw new Error('InvalidStateError: this authenticator has a passkey of this account')
@@ -81,7 +81,7 @@ export class Authenticator {
     })
   }
 
-  /** Signs in with a passkey it has for this site. @returns the browser's answer, in JSON */
+  /** Signs in with a passkey for this site. @returns the browser's answer, in JSON */
   get(options: PublicKeyCredentialRequestOptionsJSON, lies: Lies = {}): string {
     const allowed = options.allowCredentials?.map(({ id }) => id)
     const credential = this.#credentials.find(({ id }) => allowed === undefined || allowed.includes(id))

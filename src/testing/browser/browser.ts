@@ -1,6 +1,6 @@
 import { CookieJar } from 'tough-cookie'
 
-/** A browser without a screen: it keeps cookies by their rules, and follows a redirect only when it is told to. */
+/** A headless HTTP browser: it stores cookies by their rules, and follows a redirect only on request. */
 export class Browser {
   readonly jar: CookieJar
   readonly #url: string
@@ -14,12 +14,12 @@ export class Browser {
     return this.#send('GET', path, null, headers)
   }
 
-  /** Sends a form the way a page of the portal would. */
+  /** Sends a form as a page of the portal would. */
   async post(path: string, fields: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> {
     return this.#send('POST', path, new URLSearchParams(fields), { origin: this.#url, ...headers })
   }
 
-  /** Goes on from an answer through redirects, as long as they stay on the portal. The last URL may be an app's. */
+  /** Follows redirects, as long as they stay on the portal. The last URL may be an app's. */
   async follow(response: Response): Promise<{ url: string; response: Response }> {
     let url = response.url
     for (let hops = 0; hops < 10; hops++) {
@@ -40,7 +40,7 @@ export class Browser {
     }
   }
 
-  /** The same cookies in another browser: what a thief of the jar would have. */
+  /** The same cookies in another browser, as after cookie theft. */
   async copy(): Promise<Browser> {
     return new Browser(this.#url, await this.jar.clone())
   }

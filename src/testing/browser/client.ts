@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Browser } from './browser.ts'
 
-/** An app's own side of OAuth, written by hand so that a test can send what no library would. */
+/** An OAuth client, written by hand so that a test can send what no library would. */
 export class Client {
   readonly id: string
   readonly secret: string | null
@@ -16,7 +16,7 @@ export class Client {
     this.redirectUri = redirectUri
   }
 
-  /** An authorization request that is right in everything but what `change` names; null leaves a parameter out. */
+  /** A valid authorization request but for what `change` names; null leaves a parameter out. */
   authorizeUrl(change: Record<string, string | null> = {}): string {
     const params = {
       client_id: this.id,
@@ -33,7 +33,7 @@ export class Client {
     return `${this.#issuer}/oauth/authorize?${new URLSearchParams(given)}`
   }
 
-  /** The code somebody who is signed in in this browser brings back, without a page. */
+  /** The code of a signed-in browser, without a page. */
   async code(browser: Browser, change: Record<string, string | null> = {}): Promise<string> {
     const { url } = await browser.follow(await browser.get(this.authorizeUrl(change)))
     const code = new URL(url).searchParams.get('code')
@@ -84,7 +84,7 @@ export class Client {
     })
   }
 
-  /** A POST of a form with this app's way to authenticate: Basic, or only its id. */
+  /** POSTs a form with this client's authentication: Basic, or only its id. */
   async send(
     path: string,
     fields: Record<string, string | null>,

@@ -1,13 +1,13 @@
-/** A page as a person reads it: what it says, what is wrong, what can be pressed. Only for pages of our own. */
+/** A page as a user reads it: its text, its errors, its buttons. Only for pages of the portal. */
 export interface Page {
   status: number
   html: string
   title: string
   heading: string
-  /** Everything that can be read in the middle of it, as one line. */
+  /** Its main text, as one line. */
   text: string
   notice: string | null
-  /** What the summary at the top of a form complains about. */
+  /** The error summary at the top of a form. */
   problems: string[]
   forms: Form[]
 }
@@ -15,9 +15,9 @@ export interface Page {
 export interface Form {
   method: string
   action: string
-  /** The words on its buttons, those for screen readers included. */
+  /** The labels of its buttons, those for screen readers included. */
   buttons: string[]
-  /** Names and what they are filled with, but for `form_id`. */
+  /** Names and values, without `form_id`. */
   fields: Record<string, string>
 }
 
@@ -51,21 +51,21 @@ export async function readPage(response: Response): Promise<Page> {
   }
 }
 
-/** What tells a form from the same one that is shown again. Of the first form with one. */
+/** The form id of the first form that has one: new whenever a form is rendered. */
 export function formIdOf({ html }: Page): string {
   const id = / name="form_id" value="([^"]*)"/.exec(html)?.[1]
   if (id === undefined) throw new Error('there is no form with an id')
   return id
 }
 
-/** Where the button with these words leads. */
+/** Where the button with this label leads. */
 export function actionOf(page: Page, button: string): string {
   const form = page.forms.find(({ buttons }) => buttons.includes(button))
   if (form === undefined) throw new Error(`there is no button ${button} among ${JSON.stringify(page.forms)}`)
   return form.action
 }
 
-/** Every element the browser would make, by name: what hostile text must not be able to add to. */
+/** Every element the browser would make, by name: hostile text must not add to them. */
 export function elementsOf(html: string): string[] {
   return all(html, /<([a-z][a-z0-9]*)/gi)
     .map((match) => (match[1] ?? '').toLowerCase())

@@ -8,39 +8,39 @@ import { linksIn } from './links.ts'
 
 /** A mail as it arrived. */
 export interface ParsedMail {
-  /** Whom the server was told to give it to, whatever its headers say. */
+  /** The envelope recipient, whatever the headers say. */
   recipients: string[]
-  /** By name in small letters; of several of one name the last. */
+  /** By lower-case name; the last one of a repeated header. */
   headers: Record<string, string>
-  /** The names of all its headers in small letters, as often as they come. */
+  /** The lower-case names of all headers, repeated ones included. */
   headerNames: string[]
   subject: string
   text: string
   html: string
   links: string[]
   raw: string
-  /** Who signed in to the server, null when nobody did. */
+  /** The user of SMTP authentication, null without one. */
   user: string | null
   isEncrypted: boolean
 }
 
-/** A mail server of the tests: whatever it accepts can be read here. */
+/** A mail server for tests, whose accepted mails can be read. */
 export interface Mailbox {
   url: string
   mails(): ParsedMail[]
-  /** The first mail of which this is true, there or still to come. */
+  /** The first mail that matches, received or yet to come. */
   waitFor(predicate: (mail: ParsedMail) => boolean): Promise<ParsedMail>
-  /** From now on every recipient is answered with this code; null is welcome again. */
+  /** Rejects every recipient with this code from now on; null accepts them again. */
   refuse(code: number | null): void
-  /** Nobody answers any more at its port; what it has received can still be read. */
+  /** Closes its port; received mails can still be read. */
   stop(): Promise<void>
   start(): Promise<void>
 }
 
 export interface MailboxOptions {
-  /** Asks for these; they are in the URL. */
+  /** Requires these credentials; they are in the URL. */
   credentials?: { user: string; password: string }
-  /** Offers STARTTLS, with a certificate that nobody has signed. */
+  /** Offers STARTTLS, with a self-signed certificate. */
   offersTls?: boolean
 }
 
@@ -62,12 +62,12 @@ export async function startMailbox({ credentials, offersTls = false }: MailboxOp
     allowInsecureAuth: true,
     hideSTARTTLS: !offersTls,
     disableReverseLookup: true,
-    // It would warn of the certificate that comes with it.
+    // It would warn of its built-in certificate.
     logger: false,
     closeTimeout: 1,
     onAuth({ username, password }, _session, done) {
       if (username === credentials?.user && password === credentials?.password) return done(null, { user: username })
-      // As impolite as a server can be.
+      // Hangs up without an answer.
       done(new Error(`Invalid login of ${username} with ${password}`))
     },
     onRcptTo({ address }, _session, done) {
@@ -82,7 +82,7 @@ export async function startMailbox({ credentials, offersTls = false }: MailboxOp
   const start = async () => {
     if (server !== null) return
     server = new SMTPServer(options)
-    // Clients that go away in the middle are part of the tests.
+    // Clients that disconnect early are part of the tests.
     server.on('error', () => {})
     server.listen(port, '127.0.0.1')
     await once(server.server, 'listening')

@@ -11,7 +11,7 @@ import type { TestServer } from '../portal/server.ts'
 const PATIENCE_MS = 15_000
 const BETWEEN_LOOKS_MS = 20
 
-/** Every mail, of this kind if one is named, that was queued, oldest first, sent or not. */
+/** Every queued mail (of this kind, if given), oldest first, delivered or not. */
 export async function queuedMails<K extends MailJob['kind']>(
   services: Services,
   kind?: K,
@@ -28,7 +28,7 @@ export async function lastMail<K extends MailJob['kind']>(
   return (await lastJob(services, kind)).data as Extract<MailJob, { kind: K }>
 }
 
-/** The path of the first link in the newest mail of a kind, once that has been delivered. */
+/** The path of the first link in the newest mail of a kind, once it has been delivered. */
 export async function linkInLast({ services, outbox }: TestServer, kind: MailJob['kind']): Promise<string> {
   const { id } = await lastJob(services, kind)
   for (const start = performance.now(); performance.now() - start < PATIENCE_MS; await wait(BETWEEN_LOOKS_MS)) {
@@ -38,7 +38,7 @@ export async function linkInLast({ services, outbox }: TestServer, kind: MailJob
   throw new Error(`the last ${kind} was not delivered`)
 }
 
-/** The path of a link that no mail has: the one a mail of this purpose would have. */
+/** The path of a link that no mail has, for this purpose. */
 export async function linkFor(services: Services, purpose: LinkPurpose, holder: LinkHolder): Promise<string> {
   const token = await transaction(services.storage.pool, async (db) => makeMailLink(services, db, purpose, holder))
   return `/${purpose === 'reset-password' ? 'reset-password' : 'verify-email'}/${token}`
@@ -50,7 +50,7 @@ interface QueuedMail {
 }
 
 async function listJobs({ storage: { pool } }: Services): Promise<QueuedMail[]> {
-  // The queue is made when something is first put there.
+  // The queue is created by its first job.
   const { rows: made } = await pool.query(`SELECT 1 WHERE to_regclass('queue.job') IS NOT NULL`)
   if (made.length === 0) return []
   const { rows } = await pool.query<QueuedMail>(

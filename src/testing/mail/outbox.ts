@@ -9,13 +9,13 @@ export interface ReadMail extends FolderMail {
   links: string[]
 }
 
-/** Every mail to this address in the outbox, newest first. */
+/** Every mail to this e-mail address in the mail preview folder, newest first. */
 export async function mailsTo(folder: string, to: string): Promise<ReadMail[]> {
   const mails = await listMailFolder(folder, Infinity)
   return mails.filter((mail) => mail.to === to).map((mail) => ({ ...mail, links: linksIn(mail.text) }))
 }
 
-/** Waits until `count` mails to this address say this in their subject, and answers the newest of them. */
+/** Waits until `count` mails to this e-mail address have this in their subject. @returns the newest of them */
 export async function waitForMail(folder: string, to: string, subjectPart: string, count = 1): Promise<ReadMail> {
   const start = performance.now()
   for (;;) {

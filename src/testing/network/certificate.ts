@@ -1,4 +1,4 @@
-/** Of notes.example.test, until 2126, signed by itself: whoever verifies certificates refuses it. */
+/** A self-signed certificate of notes.example.test, valid until 2126: verifying clients reject it. */
 export const selfSigned = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgNO/IzN0jNSs1TdYf

@@ -1,6 +1,6 @@
 /**
- * Sends requests from so many connections at once, each `times` in a row, and counts the answers by their status.
- * @throws for a request that is not answered
+ * Sends `times` requests in a row on each of several connections at once, and counts the responses by status. @throws for a
+ * request without a response
  */
 export async function flood(
   connections: number,

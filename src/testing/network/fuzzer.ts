@@ -1,14 +1,14 @@
 import type { Endpoint } from '../portal/endpoints.ts'
 import type { Random } from '../portal/random.ts'
 
-/** In every hostile value; a page that holds it unescaped reflects what it was sent. */
+/** Part of every hostile value; a page that holds it unescaped reflects its input. */
 export const MARK = '<x-fuzz'
 
-/** What a request may hold besides nonsense, so that it gets further than the first check. */
+/** What a request may hold besides nonsense, so that it passes the first checks. */
 export interface Sense {
-  /** Values per form field or query parameter. */
+  /** Values for each form field or query parameter. */
   fields: Record<string, string[]>
-  /** Lines of a header, such as a cookie of a person who is signed in. */
+  /** Lines of a header, such as the cookie of a signed-in user. */
   cookies: string[]
   authorizations: string[]
   host: string
@@ -51,7 +51,7 @@ const NONSENSE = [
   'eyJhbGciOiJub25lIn0.e30.',
 ]
 
-/** No percent-encoding makes these, so they stand as they are. */
+/** Percent-encoding never produces these, so they stay as they are. */
 const BROKEN = ['%', '%zz', '%00', '%ff%fe', '%ed%a0%80', '%c0%af', '&&==&', '[]', '+']
 
 const NAMES = ['__proto__', 'constructor', 'a[b]', 'a[]', '', 'request', 'claims', 'max_age', 'ui_locales', 'display']
@@ -108,7 +108,7 @@ const HEADERS: Record<string, string[]> = {
   Date: ['x'],
 }
 
-/** Makes requests from a seed: each is framed the right way, and anything in it may be wrong. */
+/** Generates requests from a seed: each is framed correctly, and everything in it may be wrong. */
 export class Fuzzer {
   readonly #random: Random
   readonly #endpoints: Endpoint[]
@@ -122,7 +122,7 @@ export class Fuzzer {
     this.#names = Object.keys(sense.fields)
   }
 
-  /** A request whose body is as long as it says, so that the next one on its connection begins where it ends. */
+  /** A request whose body is as long as it says, so that the next one on its connection starts at its end. */
   request(): string {
     const random = this.#random
     const endpoint = random.pick(this.#endpoints)
@@ -130,12 +130,12 @@ export class Fuzzer {
     const body = method === 'POST' || random.is(0.05) ? this.#fields() : null
     const query = random.is(method === 'GET' ? 0.5 : 0.1) ? `?${this.#fields()}` : ''
     const target = `${this.#path(endpoint.path)}${query}`
-    // What a request line cannot hold would end the connection here, and with it the requests behind.
+    // What a request line cannot hold would end the connection, and the requests after it.
     const line = `${method} ${target.replaceAll(/[\0-\x20\x7f]/g, '%20')} HTTP/1.1`
     return `${[line, ...this.#headers(body !== null)].join('\r\n')}\r\n${this.#framed(body)}`
   }
 
-  /** Bytes that are no request, or not a whole one, or more than one to a proxy and one to us. */
+  /** Bytes that are no request, half a request, or request smuggling between a proxy and the server. */
   garbage(): string {
     const random = this.#random
     const request = this.request()
@@ -190,7 +190,7 @@ export class Fuzzer {
     return chosen.map((name) => `${encodeURIComponent(name)}=${this.#value(name)}`).join('&')
   }
 
-  /** As it travels: percent-encoded, or broken. */
+  /** As transmitted: percent-encoded, or broken. */
   #value(name: string): string {
     const random = this.#random
     if (random.is(0.05)) return random.pick(BROKEN)
@@ -224,7 +224,7 @@ export class Fuzzer {
     ])
   }
 
-  /** The rest of the headers and the body, with a length or in chunks. */
+  /** The remaining headers and the body, with a length or chunked. */
   #framed(body: string | null): string {
     if (body === null) return '\r\n'
     if (this.#random.is(0.8)) return `Content-Length: ${body.length}\r\n\r\n${body}`

@@ -1,21 +1,21 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** What came back on a connection, and how it ended. */
+/** What was received on a connection, and how it ended. */
 export interface Outcome {
   received: string
-  /** False for a connection that was still open when the time was over. */
+  /** False for a connection still open at the time limit. */
   isClosed: boolean
 }
 
-/** A connection whose other side is never surprised: an error on it is an end like any other. */
+/** A connection on which an error is an end like any other. */
 export async function open(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1').on('error', () => {})
   await once(socket, 'connect')
   return socket
 }
 
-/** Sends these bytes and resets the connection (TCP RST): at once, or with the first byte of an answer. */
+/** Sends these bytes and resets the connection (TCP RST): at once, or with the first byte of a response. */
 export async function reset(port: number, bytes: string, when: 'at once' | 'in the answer' = 'at once'): Promise<void> {
   const socket = await open(port)
   const closed = closeOf(socket)
@@ -25,7 +25,7 @@ export async function reset(port: number, bytes: string, when: 'at once' | 'in t
   await closed
 }
 
-/** Sends these pieces, one in each turn of the event loop, and reads until the other side closes, for at most so long (ms). */
+/** Sends these pieces, one in each turn of the event loop, and reads until the peer closes, up to a time limit (ms). */
 export async function drip(port: number, pieces: Iterable<string>, patience: number): Promise<Outcome> {
   const socket = await open(port)
   const ended = watch(socket, patience)
@@ -37,7 +37,7 @@ export async function drip(port: number, pieces: Iterable<string>, patience: num
   return ended
 }
 
-/** Reads what comes until the other side closes, for at most so long (ms). */
+/** Reads until the peer closes, up to a time limit (ms). */
 export async function watch(socket: Socket, patience: number): Promise<Outcome> {
   const outcome: Outcome = { received: '', isClosed: false }
   socket.setEncoding('latin1').on('data', (text: string) => (outcome.received += text))
@@ -48,12 +48,12 @@ export async function watch(socket: Socket, patience: number): Promise<Outcome> 
   return outcome
 }
 
-/** Unlike `once`, this does not reject when the connection is reset. */
+/** Unlike `once`, this does not reject on a connection reset. */
 async function closeOf(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()))
 }
 
-/** Does this so many times, so many at once. */
+/** Runs this `times` times, `atOnce` in parallel. */
 export async function flood(count: number, atOnce: number, act: (turn: number) => Promise<unknown>): Promise<void> {
   let next = 0
   const loop = async (): Promise<void> => {

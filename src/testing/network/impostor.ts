@@ -4,14 +4,14 @@ import { stopBeforeExit } from '../services/shutdown.ts'
 
 export interface Impostor {
   port: number
-  /** Everything that clients have sent it. */
+  /** Everything that clients have sent. */
   heard(): string
   close(): Promise<void>
 }
 
 /**
- * A program that listens where a PostgreSQL should. It takes the startup message, and answers that and what comes next with
- * these packets, the last of them again and again.
+ * A program that listens in place of PostgreSQL. It answers the startup message, and each later one, with the next of these
+ * packets; the last one repeats.
  */
 export async function startImpostor(packets: ((heard: string) => Buffer)[], port = 0): Promise<Impostor> {
   const sockets = new Set<Socket>()
@@ -39,7 +39,7 @@ export async function startImpostor(packets: ((heard: string) => Buffer)[], port
   }
 }
 
-/** A message of the server (PostgreSQL, "Message Formats"). */
+/** A server message (PostgreSQL, "Message Formats"). */
 export function message(type: string, body: Buffer): Buffer {
   const header = Buffer.alloc(5)
   header.write(type)
@@ -47,7 +47,7 @@ export function message(type: string, body: Buffer): Buffer {
   return Buffer.concat([header, body])
 }
 
-/** `Authentication…` with this code and what follows it. */
+/** `Authentication…` with this code and data. */
 export function authentication(code: number, rest: string | Buffer = ''): Buffer {
   const body = Buffer.alloc(4)
   body.writeUInt32BE(code)

@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
-/** A store that can go away and come back, without anybody stopping it: everything to it passes through here. */
+/** A proxy in front of a store, to simulate an outage without stopping the store. */
 export interface Outage {
-  /** The URL of the store by this way. */
+  /** The URL of the store through this proxy. */
   url: string
-  /** From now on it refuses connections, and those there were are broken. */
+  /** Refuses connections from now on, and breaks the open ones. */
   cut(): Promise<void>
-  /** From now on nothing passes, and nothing is refused either. */
+  /** Hangs from now on: nothing passes, and nothing is refused. */
   hang(): void
-  /** How many pieces of questions were swallowed since it hangs. */
+  /** How many chunks were swallowed since it hangs. */
   swallowed(): number
   restore(): Promise<void>
   close(): Promise<void>
@@ -64,7 +64,7 @@ export async function standBefore(url: string): Promise<Outage> {
     },
     swallowed: () => swallowed,
     async restore() {
-      // What was swallowed is lost, so no connection of that time can be trusted any more.
+      // Swallowed bytes are lost, so the connections of that time are broken.
       if (isHanging) for (const socket of sockets) socket.destroy()
       isHanging = false
       if (!server.listening) await listen(port)

@@ -20,7 +20,7 @@ export interface EventClaims extends JWTPayload {
   events: Record<string, Record<string, unknown>>
 }
 
-/** One request, whatever came of it. `fault` says what the specification has against it; null means nothing. */
+/** One request and its outcome. `fault` is the violation of the specification; null means none. */
 export interface Attempt {
   kind: 'logout' | 'event'
   claims: JWTPayload
@@ -28,26 +28,26 @@ export interface Attempt {
 }
 
 /**
- * `right`: 200 or 202 for what is right, 400 for what is not. Anything else is how an app should not be: it never answers, it
- * hangs up, or it answers with this, after a while.
+ * `right`: 200 or 202 for a valid request, 400 for an invalid one. The others are misbehaviour: it never answers, hangs up, or
+ * answers with this status after a delay.
  */
 export type ReceiverAnswer =
   'right' | 'never' | 'hang up' | { status?: number; headers?: Record<string, string>; body?: string; afterMs?: number }
 
-/** An app that is told things: a real server, as strict as the specifications want a receiver to be. */
+/** An app's receiver of back-channel notifications: a real server, as strict as the specifications. */
 export interface Receiver {
   /** For `backchannelLogoutUri`. */
   uri: string
   /** For `eventReceiverUri`. */
   eventsUri: string
-  /** What it took, in the order in which it came; the same `jti` twice when it was told twice. */
+  /** The accepted tokens, in the order of arrival; a repeated notification has the same `jti` twice. */
   logouts: LogoutClaims[]
   events: EventClaims[]
-  /** What it was asked, also what it did not take. */
+  /** Every request, the rejected ones included. */
   attempts: Attempt[]
   /** How it answers from now on. */
   answer: ReceiverAnswer
-  /** Resolve with what has come as soon as there is so much of it. @throws after ten seconds, with what came instead */
+  /** Resolve with what has arrived as soon as it is this much. @throws after ten seconds, with what has arrived */
   waitForLogouts(count: number): Promise<LogoutClaims[]>
   waitForEvents(count: number): Promise<EventClaims[]>
   waitForAttempts(count: number): Promise<Attempt[]>
@@ -57,13 +57,13 @@ export interface Receiver {
 export interface ReceiverOptions {
   issuer: string
   clientId: string
-  /** What the app's ID tokens are signed with. */
+  /** The algorithm of the app's ID tokens. */
   alg?: SigningAlg
-  /** Default: what the issuer publishes at /oauth/jwks. */
+  /** Default: the issuer's /oauth/jwks. */
   keys?: JWTVerifyGetKey
-  /** The portal's time, where a test moves it. */
+  /** The portal's clock, where a test moves it. */
   clock?: () => Date
-  /** Default: any that is free. An app that comes back comes back on the same. */
+  /** Default: any free port. A restarted app listens on its old one. */
   port?: number
 }
 
@@ -200,7 +200,7 @@ function tokenInBody(req: IncomingMessage, body: string): string {
   return body
 }
 
-/** OpenID Connect Back-Channel Logout 1.0 §2.6, with all that is only recommended there. */
+/** OpenID Connect Back-Channel Logout 1.0 §2.6, with everything that is only recommended there. */
 function checkLogout({ iat = 0, exp = Infinity, ...claims }: JWTPayload): void {
   assert.ok(exp - iat <= 120, 'it is good for more than two minutes')
   assert.deepEqual(claims['events'], { 'http://schemas.openid.net/event/backchannel-logout': {} })
@@ -221,7 +221,7 @@ function checkEvent(claims: JWTPayload): void {
   }
   assert.equal(subject.format, 'complex')
   assert.deepEqual({ ...subject.user, sub: '' }, { format: 'iss_sub', iss: claims.iss, sub: '' })
-  assert.ok(isText(subject.user['sub']), 'it names nobody')
+  assert.ok(isText(subject.user['sub']), 'it names no user')
   assert.deepEqual({ ...subject.session, id: '' }, { format: 'opaque', id: '' })
   assert.ok(isText(subject.session['id']), 'it names no session')
 
@@ -230,10 +230,10 @@ function checkEvent(claims: JWTPayload): void {
   const [[type, event]] = events as [(typeof events)[number]]
   const name =
     /^https:\/\/schemas\.openid\.net\/secevent\/caep\/event-type\/(session-revoked|token-claims-change)$/.exec(type)
-  assert.notEqual(name, null, `nobody knows the event ${type}`)
+  assert.notEqual(name, null, `the event ${type} is unknown`)
   const { event_timestamp: happened, initiating_entity: by, reason_admin: admin, reason_user: user, ...rest } = event
   assert.ok(Number.isInteger(happened) && (happened as number) <= (claims.iat ?? 0), 'it happened in the future')
-  assert.ok(['user', 'admin', 'policy', 'system'].includes(by as string), `nobody knows who ${String(by)} is`)
+  assert.ok(['user', 'admin', 'policy', 'system'].includes(by as string), `the initiator ${String(by)} is unknown`)
   for (const reason of [admin, user]) assert.ok(reason === undefined || isText((reason as { en?: unknown }).en))
   assert.deepEqual(Object.keys(rest), name?.[1] === 'token-claims-change' ? ['claims'] : [])
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 
-/** What PostgreSQL sends after its `ReadyForQuery`: an `ErrorResponse`, FATAL, SQLSTATE 57P01 (admin_shutdown). */
+/** What PostgreSQL sends after `ReadyForQuery`: an `ErrorResponse`, FATAL, SQLSTATE 57P01 (admin_shutdown). */
 const SHUTDOWN = Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0')
 const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
 
@@ -11,8 +11,8 @@ export interface Terminating {
 }
 
 /**
- * A way to PostgreSQL on which every connection is terminated as soon as it is ready for its first query: both messages
- * come in one packet, as they do now and then when a server is stopped under load.
+ * A proxy in front of PostgreSQL that terminates every connection as soon as it is ready for its first query. Both messages
+ * arrive in one packet, as sometimes when a server is stopped under load.
  */
 export async function terminateWhenReady(databaseUrl: string): Promise<Terminating> {
   const target = new URL(databaseUrl)

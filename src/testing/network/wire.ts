@@ -8,7 +8,7 @@ export interface Answer {
   headers: Record<string, string>
   cookies: string[]
   body: string
-  /** The same as it was sent, which may be compressed. */
+  /** The body as it was sent, which may be compressed. */
   bytes: Buffer
 }
 
@@ -20,14 +20,14 @@ export interface Sent {
   body?: string | Buffer
 }
 
-/** Sends what no fetch would: another Host, an absolute address, a path that is not one, a body of any kind. */
+/** Sends what `fetch` cannot: another Host, an absolute URI, a malformed path, any body. */
 export async function send(
   port: number,
   { method = 'GET', path = '/', headers = {}, body }: Sent,
   address = '127.0.0.1',
 ): Promise<Answer> {
   const sent = request({ host: address, port, method, path, headers, agent: false })
-  // A server may answer and hang up before it has read everything.
+  // A server may answer and close before it has read everything.
   sent.on('error', () => {})
   sent.end(body)
   const [response] = (await Promise.race([
@@ -48,7 +48,7 @@ export async function send(
   }
 }
 
-/** Writes these bytes on a connection and reads until the other side closes it. */
+/** Writes these bytes to a connection and reads until the server closes it. */
 export async function sendBytes(port: number, bytes: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   socket.write(bytes, 'latin1')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Tokens } from '../browser/client.ts'
 
-/** What a refused request says in JSON. */
+/** The JSON of a refused request. */
 export interface Problem {
   status: number
   error: string
@@ -10,7 +10,7 @@ export interface Problem {
   fam?: string
 }
 
-/** What the address a browser is sent to tells the app; empty when the browser is sent nowhere, or to a page of ours. */
+/** The parameters of a redirect to an app; empty without a redirect, or with one to a page of the portal. */
 export function answerIn(response: Response, redirectUri: string): Record<string, string> {
   const location = response.headers.get('location')
   if (location === null || !location.startsWith(`${redirectUri}?`)) return {}

@@ -29,7 +29,7 @@ export const notesApp: AppSettings = {
   audience: 'notes',
 }
 
-/** A public app in the browser. */
+/** A public client in the browser. */
 export const photosApp: AppSettings = {
   ...plain,
   name: 'Photos',
@@ -38,7 +38,7 @@ export const photosApp: AppSettings = {
   audience: 'https://photos.example.test/api',
 }
 
-/** A public app on a device. */
+/** A native app. */
 export const deskApp: AppSettings = {
   ...plain,
   name: 'Desk',

@@ -7,14 +7,14 @@ const HOST = join(import.meta.dirname, 'command-host.ts')
 const idle: ChildProcess[] = []
 
 /**
- * Runs `gatehouse …` with this environment and nothing else, as `gatehouse` of gatehouse.ts does, in a process that goes on
- * to the next command: starting one takes most of the time. Not for `serve` and `worker`, nor where the process, its input
- * or its folder are the subject.
+ * Runs `gatehouse …` with this environment and nothing else, as gatehouse.ts does, in a process that is reused for the next
+ * command: starting one takes most of the time. Not for `serve` and `worker`, nor where the process, its input or its working
+ * directory are the subject.
  */
 export async function runCommand(args: string[], env: Record<string, string>): Promise<Finished> {
   const host = idle.pop() ?? startHost()
   const aborted = new AbortController()
-  // It keeps this process running only while it is at work.
+  // It keeps this process alive only while it works.
   host.ref()
   host.channel?.ref()
   host.send({ args, env })
@@ -37,7 +37,7 @@ function startHost(): ChildProcess {
     cwd: import.meta.dirname,
     env: { PATH: process.env['PATH'] ?? '' },
     execArgv: [],
-    // What a command prints comes in its answer; only a crash is printed.
+    // The output of a command is in its result; only a crash is printed.
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
 }

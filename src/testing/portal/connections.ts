@@ -16,7 +16,7 @@ import type { ClientInfo } from '../../domain/client-info.ts'
 import type { Services } from '../../domain/services.ts'
 import { mintRefreshToken } from '../../domain/families/refresh-tokens.ts'
 
-/** Where the people of the tests sit, and where somebody else does. */
+/** The IP address of the users in tests, and that of an attacker. */
 export const home: ClientInfo = { browser: 'Firefox', address: '192.0.2.1' }
 export const elsewhere: ClientInfo = { browser: 'curl', address: '203.0.113.9' }
 
@@ -34,7 +34,7 @@ interface Terms {
   openedSilently?: boolean
 }
 
-/** What a sign-in and a redeemed code leave behind: an identity session, and a family at generation 0. */
+/** What a sign-in and a code exchange leave behind: an identity session, and a family at generation 0. */
 export async function connect(
   services: Services,
   identityId: string,
@@ -46,7 +46,7 @@ export async function connect(
   return connection
 }
 
-/** The same, also when the family may be refused. */
+/** The same, where the family may be refused. */
 export async function tryToConnect(
   services: Services,
   identityId: string,
@@ -79,7 +79,7 @@ export async function tryToConnect(
   return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
 }
 
-/** Copies of one family, each with an id of its own. */
+/** Copies of one family, each with a new id. */
 export async function multiply(services: Services, { familyId }: Connection, count: number): Promise<void> {
   await services.storage.pool.query(
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time, created_at, last_used_at,
@@ -100,8 +100,8 @@ export async function refresh(
 }
 
 /**
- * The same, the way a plain request goes (oidc/plain-refresh.ts): the app's proof is in the statement, and what that does
- * not move goes the other way. A request that says anything more is not plain.
+ * The same through the fast path (oidc/fast/refresh.ts): the app's credentials are in the statement, and what that does not
+ * rotate goes the slow way. A request with other parameters does not take the fast path.
  */
 export async function refreshPlainly(
   services: Services,
@@ -115,16 +115,16 @@ export async function refreshPlainly(
   return rotated ?? refresh(services, { clientId, refreshToken }, rest)
 }
 
-/** Both ways a refresh token can be presented. */
+/** Both ways to present a refresh token. */
 export const REFRESHES = { library: refresh, plain: refreshPlainly }
 
-/** The refresh token that a rotation gave. */
+/** The refresh token of a rotation. */
 export function successorIn(rotation: Rotation): string {
   assert.equal(rotation.kind, 'rotated', JSON.stringify(rotation))
   return rotation.refreshToken
 }
 
-/** Why a rotation was refused, and whether that very call ended the family. */
+/** Why a rotation was refused, and whether it ended the family. */
 export function refusalIn(rotation: Rotation): { reason: string; ended: boolean } {
   assert.equal(rotation.kind, 'refused', JSON.stringify(rotation))
   return { reason: rotation.reason, ended: rotation.ended }

@@ -1,16 +1,16 @@
 import type { Queryable } from '../../storage/postgres.ts'
 
 export interface Crowd {
-  /** How many, and from which number on; each person has five, in two browsers. */
+  /** How many people, and from which number on; each has five families, in two browsers. */
   families: { from: number; count: number }
   people: number
-  /** Registered apps; the families spread over them. */
+  /** Registered apps; the families are spread over them. */
   clientIds: string[]
-  /** Of a hundred families, how many have ended, in the last eighty days. */
+  /** How many of a hundred families have ended, in the last eighty days. */
   endedPercent: number
 }
 
-/** How many people and browsers go with so many families. */
+/** How many people and browsers belong to this many families. */
 const FAMILIES_EACH = 5
 const BROWSERS_EACH = 2
 
@@ -18,7 +18,7 @@ export function peopleOf(families: number): number {
   return Math.ceil(families / FAMILIES_EACH)
 }
 
-/** Person, browser and family number n have ids that anybody can compute, and that lie as far apart as random ones. */
+/** Person, browser and family number n have computable ids, which lie as far apart as random ones. */
 export function idOf(noun: 'identity' | 'session' | 'family', number: string): string {
   return `md5('${noun} ' || (${number}))::uuid`
 }
@@ -26,7 +26,7 @@ export function idOf(noun: 'identity' | 'session' | 'family', number: string): s
 const BROWSER =
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36'
 
-/** People of an installation that has run for a while, with their browsers, as wide as real rows are. */
+/** People of a long-running installation, with their browsers, as wide as real rows. */
 export async function addPeople(db: Queryable, people: number, now: Date): Promise<void> {
   await db.query(
     `INSERT INTO identities (id, username, username_key, email, email_key, email_verified, password_hash, roles, created_at, updated_at)
@@ -44,7 +44,7 @@ export async function addPeople(db: Queryable, people: number, now: Date): Promi
   )
 }
 
-/** Their families. No token opens them: somebody who wants to refresh one puts the hash of a token there. */
+/** Their families. No token opens them; a test that refreshes one stores the hash of its token there. */
 export async function addFamilies(db: Queryable, crowd: Crowd, now: Date): Promise<void> {
   await db.query(
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, generation, current_hash, previous_hash, rotated_at, scope, sid, amr,

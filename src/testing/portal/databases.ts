@@ -7,7 +7,7 @@ import { administer, copyTemplate } from './template-database.ts'
 export interface TestDatabase {
   databaseUrl: string
   redisUrl: string | null
-  /** What a portal must be told besides. */
+  /** Further settings of the portal. */
   env?: Record<string, string>
   drop(): Promise<void>
 }
@@ -18,12 +18,12 @@ export const STORAGES = ['embedded', 'postgres', 'postgres+redis'] as const
 /** The same, and PostgreSQL behind PgBouncer in transaction mode. */
 export type StorageKind = (typeof STORAGES)[number] | 'pgbouncer'
 
-/** An empty database of this test's own, on the servers the test command has brought up. */
+/** An empty database for one test, on the servers of the test command. */
 export async function createDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
   return create(kind, (name, server) => administer(server, `CREATE DATABASE ${name}`))
 }
 
-/** The same with all tables, and nothing in them. A copy takes a third of the time of the migrations. */
+/** The same with all tables, empty. A copy takes a third of the time of the migrations. */
 export async function createMigratedDatabase(kind: StorageKind = 'postgres'): Promise<TestDatabase> {
   return kind === 'embedded' ? createDatabase(kind) : create(kind, async (name, server) => copyTemplate(name, server))
 }
@@ -40,7 +40,7 @@ async function create(kind: StorageKind, make: (name: string, server: string) =>
   return {
     databaseUrl: pooler?.url ?? url.href,
     ...(pooler === null ? {} : { env: { PREPARED_STATEMENTS: 'off' } }),
-    // One Redis serves every test; the same people guess from the same address in all of them.
+    // One Redis serves every test, and in all of them the same people make attempts from the same IP address.
     redisUrl: kind === 'postgres+redis' ? `${serviceAddress('TEST_REDIS_URL')}?keyPrefix=${name}:` : null,
     async drop() {
       await pooler?.stop()

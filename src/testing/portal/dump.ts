@@ -1,6 +1,6 @@
 import type { Queryable } from '../../storage/postgres.ts'
 
-/** Every row of the portal, by table, to compare with what there is later. */
+/** Every row of the portal, by table, to compare with later ones. */
 export async function dump(db: Queryable): Promise<Record<string, string[]>> {
   const tables = await db.query<{ name: string }>(
     `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
@@ -8,7 +8,7 @@ export async function dump(db: Queryable): Promise<Record<string, string[]>> {
   )
   const dumped: Record<string, string[]> = {}
   for (const { name } of tables.rows) {
-    // How far a job has come is not what anybody asked for.
+    // The progress of a job is left out.
     const row = name === 'queue.job' ? 't.data' : 't'
     const { rows } = await db.query<{ row: string }>(`SELECT ${row}::text AS row FROM ${name} t ORDER BY 1`)
     dumped[name] = rows.map(({ row }) => row)

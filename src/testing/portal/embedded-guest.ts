@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import pg from 'pg'
 import { startEmbedded } from '../../storage/embedded/embedded.ts'
 
-// A process of its own on the embedded database of a folder: embedded-guest.ts <folder> [count up]
-// Prints the database's URL, then, if asked to, every number that a row has been acknowledged for; leaves when told to.
+// A separate process on the embedded database of a folder: embedded-guest.ts <folder> [count up]. It prints the database's URL,
+// then, on request, every number whose row was acknowledged; it ends on request.
 const [folder, task] = process.argv.slice(2) as [string, string | undefined]
 const embedded = await startEmbedded(folder)
 console.log(embedded.ownerUrl)

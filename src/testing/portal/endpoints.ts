@@ -5,7 +5,7 @@ import { REVOCATION_FEED } from '../../oidc/revocation-feed.ts'
 
 export interface Endpoint {
   method: string
-  /** Parameters stand in it as `:name`. */
+  /** Parameters are written as `:name`. */
   path: string
 }
 
@@ -24,13 +24,13 @@ const MACHINE_ENDPOINTS: Endpoint[] = [
   { method: 'GET', path: '/readyz' },
 ]
 
-/** Every endpoint of the portal; those of people come from the table of routes itself, so none is missing. */
+/** Every endpoint of the portal; those of pages come from the table of routes itself, so none is missing. */
 export function listEndpoints(): Endpoint[] {
   const pass: RequestHandler = (_req, _res, next) => next()
   const pages = createRoutes(pass, pass, pass, pass).stack.flatMap(({ route }) => {
     if (route === undefined) return []
     const methods = route.stack.map(({ method }: { method?: string }) => method?.toUpperCase())
-    // What takes any method takes these.
+    // Routes for any method take these.
     const named = methods.includes(undefined) ? ['GET', 'POST'] : new Set(methods)
     return [route.path].flat().flatMap((path) => [...named].map((method) => ({ method: method as string, path })))
   })

@@ -10,7 +10,7 @@ import { codeOf } from './totp.ts'
 
 const FACTORS = '/settings/second-factors'
 
-/** Adds an authenticator app through the pages. @returns its key, and the recovery codes the page showed */
+/** Sets up an authenticator app through the pages. @returns its key, and the recovery codes of the page */
 export async function addTotp(browser: Browser, at: Date, name = 'Phone'): Promise<{ key: string; codes: string[] }> {
   const key = keyOn(await readPage(await browser.get(`${FACTORS}/totp/new`)))
   const response = await browser.post(`${FACTORS}/totp`, { name, code: codeOf(key, at) })
@@ -19,14 +19,14 @@ export async function addTotp(browser: Browser, at: Date, name = 'Phone'): Promi
   return { key, codes }
 }
 
-/** Adds a passkey the way the page's script does. @returns the recovery codes the page showed */
+/** Sets up a passkey as the page's script does. @returns the recovery codes of the page */
 export async function addPasskey(browser: Browser, authenticator: Authenticator, lies?: Lies): Promise<Response> {
   const page = await readPage(await browser.get(`${FACTORS}/passkey/new`))
   const credential = authenticator.create(optionsOn<PublicKeyCredentialCreationOptionsJSON>(page), lies)
   return browser.post(`${FACTORS}/passkey`, { name: 'Laptop', credential })
 }
 
-/** What a passkey answers to the question on a page. */
+/** The answer of a passkey to the question on a page. */
 export function answerTo(page: Page, authenticator: Authenticator, lies?: Lies): string {
   return authenticator.get(optionsOn<PublicKeyCredentialRequestOptionsJSON>(page), lies)
 }
@@ -39,7 +39,7 @@ export function recoveryCodesOn(page: Page): string[] {
   return [...page.html.matchAll(/<code>((?:[0-9a-z]{4}-){3}[0-9a-z]{4})<\/code>/g)].map(([, code]) => code as string)
 }
 
-/** What the page tells the browser about the passkey it asks for. */
+/** The WebAuthn options on the page. */
 export function optionsOn<T>({ html }: Page): T {
   const options = / data-options="([^"]*)"/.exec(html)?.[1] ?? assert.fail('no options on the page')
   return JSON.parse(options.replaceAll('&#34;', '"').replaceAll('&amp;', '&')) as T

@@ -8,7 +8,7 @@ const PROGRAM = join(import.meta.dirname, '../../gatehouse.ts')
 export interface Finished {
   code: number | null
   stdout: string
-  /** Without the line that says which portal it works on. */
+  /** Without the line that names the portal it works on. */
   stderr: string
 }
 
@@ -25,13 +25,13 @@ export async function gatehouse(
 export interface Running {
   child: ChildProcess
   finished: Promise<Finished>
-  /** What it has printed so far. */
+  /** Its standard output so far. */
   printed(): string
-  /** Every word of its standard error so far. */
+  /** Its standard error so far. */
   complained(): string
   /** Waits until it has printed this. */
   says(words: string): Promise<void>
-  /** Ends it for good, whatever state it is in. */
+  /** Ends it, whatever its state. */
   kill(): Promise<void>
 }
 
@@ -75,12 +75,12 @@ export function startGatehouse(
   }
 }
 
-/** What was said on standard error, without the line that says which portal a command works on. */
+/** Standard error, without the line that names the portal a command works on. */
 export function withoutIntroduction(stderr: string): string {
   return stderr.replace(/^gatehouse: .+, issuer .+\n/m, '')
 }
 
-/** What a command printed with `--json`. */
+/** The output of a command with `--json`. */
 export function printed<T = Record<string, unknown>>({ code, stdout, stderr }: Finished): T {
   if (code !== 0) throw new Error(`it ended with ${code}: ${stderr}`)
   return JSON.parse(stdout) as T

@@ -6,13 +6,13 @@ export interface PlaceNames {
   country?: string
 }
 
-/** A node of the tree: for the next bit 0 and 1, another node, the offset of a place, or nothing. */
+/** A node of the tree: for the next bit 0 and 1, another node, the offset of a location, or nothing. */
 type Node = [Branch, Branch]
 type Branch = Node | number | null
 
 /**
- * Writes a MaxMind DB file (format 2.0) that says where networks are, each as an address and the length of its prefix:
- * `203.0.113.0/24`, `2001:db8::/32`. Only a tree for IPv6 holds both kinds.
+ * Writes a MaxMind DB file (format 2.0, GeoIP) with the locations of networks, each as an IP address and a prefix length:
+ * `203.0.113.0/24`, `2001:db8::/32`. Only an IPv6 tree holds both kinds.
  */
 export function writePlaceDatabase(
   path: string,
@@ -51,10 +51,10 @@ export function writePlaceDatabase(
   writeFileSync(path, Buffer.concat([...encodeTree(nodes, recordSize), separator, ...places, marker, encode(metadata)]))
 }
 
-/** Zeros between the tree and the places. */
+/** Zeros between the tree and the locations. */
 const SEPARATOR = 16
 
-/** IPv4 lies at `::/96` of a tree for IPv6. */
+/** IPv4 is at `::/96` of an IPv6 tree. */
 function bitsOf(address: string, ipVersion: 4 | 6): string {
   if (isIPv4(address)) {
     const bits = address.split('.').map((part) => Number(part).toString(2).padStart(8, '0'))
@@ -97,7 +97,7 @@ function encodeTree(nodes: Node[], recordSize: 24 | 28 | 32): Buffer[] {
         .toString(16)
         .padStart(recordSize / 4, '0'),
     ) as [string, string]
-    // Of 28 bits the first four of both stand in the byte in the middle.
+    // Of 28 bits, the first four of both are in the byte in the middle.
     const [left, right] = hex
     return Buffer.from(recordSize === 28 ? left.slice(1) + left[0] + right : left + right, 'hex')
   })
@@ -105,7 +105,7 @@ function encodeTree(nodes: Node[], recordSize: 24 | 28 | 32): Buffer[] {
 
 type Value = string | number | Value[] | { [name: string]: Value }
 
-/** The few types that are needed: text (2), a number of four bytes (6), a map (7), a list (11). */
+/** The needed types: string (2), uint32 (6), map (7), array (11). */
 function encode(value: Value): Buffer {
   if (typeof value === 'number') {
     const bytes = Buffer.alloc(4)
@@ -121,7 +121,7 @@ function encode(value: Value): Buffer {
   return Buffer.concat([control(7, entries.length), ...entries.flatMap(([name, each]) => [encode(name), encode(each)])])
 }
 
-/** A type and a size in one byte; sizes from 29 on and types from 8 on take one more. */
+/** Type and size in one byte; sizes from 29 and types from 8 take one more. */
 function control(type: number, size: number): Buffer {
   if (size >= 29 + 256) throw new Error('nothing in a test is that long')
   const first = Math.min(size, 29)

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { FIREFOX } from '../browser/browser.ts'
 
-/** What came back for a request whose body was held. */
+/** The response to a request whose body was held back. */
 export interface HeldAnswer {
   status: number
   location: string | null
@@ -11,7 +11,7 @@ export interface HeldAnswer {
   body: string
 }
 
-/** A form of which the headers and the first byte have been sent, as a browser's that the network keeps waiting. */
+/** A form whose headers and first byte have been sent, as on a slow network. */
 export class HeldRequest {
   readonly #socket: Socket
   readonly #rest: string
@@ -41,7 +41,7 @@ export class HeldRequest {
     return new HeldRequest(socket, body.slice(1))
   }
 
-  /** Sends the rest, and reads the answer. */
+  /** Sends the rest, and reads the response. */
   async release(): Promise<HeldAnswer> {
     this.#socket.write(this.#rest)
     const [head = '', ...body] = (await buffer(this.#socket)).toString().split('\r\n\r\n')

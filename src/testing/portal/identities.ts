@@ -7,8 +7,8 @@ import { insertIdentity } from '../../storage/identities.ts'
 import type { ada } from './people.ts'
 
 /**
- * Puts somebody into the database as a registration would, whose password nobody judges: to judge one starts a thread with
- * all the words of a language, which few tests are about. @returns the id
+ * Stores an identity as a registration would, without judging the password: that would start a thread with all the words of a
+ * language, which few tests are about. @returns the id
  */
 export async function addIdentity(
   services: Services,

@@ -9,7 +9,7 @@ import { home } from './connections.ts'
 import { addIdentity } from './identities.ts'
 import { ada } from './people.ts'
 
-/** Somebody nobody has seen before, with Ada's password, who has just signed in. */
+/** A new user with Ada's password, who has just signed in. */
 export async function newcomer(services: Services): Promise<SignedInRow> {
   const username = `newcomer-${randomBytes(6).toString('hex')}`
   const identityId = await addIdentity(services, { ...ada, username, email: `${username}@example.test` })

@@ -7,7 +7,7 @@ import { createMigratedDatabase, type StorageKind, type TestDatabase } from './d
 
 export const TEST_SECRET = 'a root secret for tests of 32 bytes or more'
 
-/** A password is hashed for every sign-in, which costs most tests more than what they are about. */
+/** Every sign-in hashes a password, which would cost most tests more than their subject. */
 export const TEST_PASSWORD_COST = { memoryCost: 64, timeCost: 2 }
 
 export function testConfig(
@@ -19,10 +19,10 @@ export function testConfig(
     GATEHOUSE_SECRET: TEST_SECRET,
     DATABASE_URL: database.databaseUrl,
     LOG_LEVEL: 'silent',
-    // All tests guess from one address; how that is limited is asked where it is the subject.
+    // All tests make attempts from one IP address; the tests of throttling set these.
     FREE_GUESSES: '100',
     SUSPENSION_AFTER: '0',
-    // A machine that tests at full load is not a store that is away; that one is asked for where it is the subject.
+    // A fully loaded test machine is not an unavailable store; the tests of outages set this.
     STORE_PATIENCE: '15000',
     ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
     ...database.env,
@@ -37,7 +37,7 @@ export interface TestPortal extends Services {
   close(): Promise<void>
 }
 
-/** The rules on a database of their own, at a time that stands still. */
+/** The rules on a database of their own, with a clock that stands still. */
 export async function openTestPortal(
   kind: StorageKind = 'postgres',
   env: Record<string, string> = {},

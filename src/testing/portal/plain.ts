@@ -5,10 +5,10 @@ import { text } from 'node:stream/consumers'
 import { home } from './connections.ts'
 import { type Sent, send } from '../network/wire.ts'
 
-/** What answers a plain request in front of the library. False when the request is left to the library. */
+/** A fast path. False when the request is left to the library. */
 export type Answering = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>
 
-/** Whether a request is answered in front of the library; what is not must still be there for the library to read. */
+/** Whether the fast path answers a request; the library must still be able to read one that it does not. */
 export async function isAnswered(answer: Answering, sent: Sent): Promise<boolean> {
   let left: string | null = null
   const handle = async (req: IncomingMessage, res: ServerResponse) => {
@@ -26,7 +26,7 @@ export async function isAnswered(answer: Answering, sent: Sent): Promise<boolean
   return status === 200
 }
 
-/** The headers of an answer, without those that are new each time. */
+/** The headers of a response, without those that are new each time. */
 export function headersOf({ headers }: Response): [string, string][] {
   return [...headers].filter(([name]) => !CHANGING.includes(name))
 }

@@ -1,4 +1,4 @@
-/** Pseudo-random choices that a seed repeats (mulberry32). Not for secrets. */
+/** Pseudo-random choices from a seed (mulberry32). Not for secrets. */
 export class Random {
   #state: number
 
@@ -14,12 +14,12 @@ export class Random {
     return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** True with this chance. */
+  /** True with this probability. */
   is(chance: number): boolean {
     return this.next() < chance
   }
 
-  /** A whole number from 0 to below this. */
+  /** An integer from 0 to below this. */
   below(limit: number): number {
     return Math.floor(this.next() * limit)
   }
@@ -28,7 +28,7 @@ export class Random {
     return choices[this.below(choices.length)] as T
   }
 
-  /** Any of these, each with this chance. */
+  /** Any of these, each with this probability. */
   some<T>(choices: readonly T[], chance: number): T[] {
     return choices.filter(() => this.is(chance))
   }

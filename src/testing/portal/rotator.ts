@@ -19,7 +19,7 @@ const [task, way, clientId, first, callers] = process.argv.slice(2) as [
 const { databaseUrl, preparedStatements, secrets, lifetimes, policy } = readConfig()
 const patience = { connection: 15_000, query: 15_000 }
 const storage = openPostgres(databaseUrl as string, () => {}, patience, { preparedStatements })
-// All that a rotation stands on, so that a test need not wait for the rest.
+// Loads only what a rotation needs, so that a test waits for nothing else.
 const services = {
   storage,
   secrets: deriveSecrets(secrets),

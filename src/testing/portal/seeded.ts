@@ -1,8 +1,8 @@
-/** Numbers that look random and are the same for the same seed (mulberry32), so that a test that fails can be run again. */
+/** Pseudo-random numbers from a seed (mulberry32), so that a failed test can be repeated. */
 export interface Seeded {
-  /** A whole number from 0 up to, and without, the limit. */
+  /** An integer from 0 to below the limit. */
   below(limit: number): number
-  /** True so many times in a hundred. */
+  /** True in this percentage of calls. */
   chance(percent: number): boolean
   pick<T>(choices: readonly T[]): T
 }

@@ -18,7 +18,7 @@ export interface TestServer {
   /** The same rules on the same stores, for what an operator would do. */
   services: Services
   database: TestDatabase
-  /** The folder its mails land in. */
+  /** The folder of the mail preview. */
   outbox: string
   /** Every line the portal has logged so far. */
   log(): string
@@ -28,19 +28,19 @@ export interface TestServer {
   close(): Promise<void>
 }
 
-/** The portal over real HTTP on a port and a database of its own. */
+/** The portal over real HTTP, on a port and a database of its own. */
 export async function startTestServer(
   options: {
     kind?: StorageKind
     env?: Record<string, string>
     database?: TestDatabase
     clock?: () => Date
-    /** Passwords cost what they do in operation. */
+    /** Password hashing costs as much as in production. */
     hasUsualPasswordCost?: boolean
   } = {},
 ): Promise<TestServer> {
   const database = options.database ?? (await createMigratedDatabase(options.kind))
-  // It is part of the issuer, so it must be known before the portal starts.
+  // The port is part of the issuer, so it must be known before the portal starts.
   const port = await findFreePort()
   const lines: string[] = []
   const destination = new Writable({

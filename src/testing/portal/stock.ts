@@ -2,13 +2,13 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { TestDatabase } from './databases.ts'
 
-/** What lies in the stores: rows and keys, and their bytes. */
+/** How much the stores hold: rows and keys, and their bytes. */
 export interface Stock {
   records: number
   bytes: number
 }
 
-/** Counts every row of every table and every key of Redis that belongs to this database. */
+/** Counts every row of every table, and every Redis key of this database. */
 export async function countStock({ databaseUrl, redisUrl }: TestDatabase): Promise<Stock> {
   const [rows, keys] = await Promise.all([countRows(databaseUrl), redisUrl === null ? NOTHING : countKeys(redisUrl)])
   return { records: rows.records + keys.records, bytes: rows.bytes + keys.bytes }

@@ -6,12 +6,12 @@ import { migrate } from '../../storage/migrations.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const PREFIX = 'gatehouse_template_'
-/** Of an advisory lock: one process makes the template, the others wait. */
+/** The key of an advisory lock: one process makes the template, the others wait. */
 const LOCK = 72_707_370
-/** SQLSTATE of a database that does not exist. */
+/** SQLSTATE of a missing database. */
 const UNDEFINED_DATABASE = '3D000'
 
-/** Makes a database by copying one that is migrated, which is made when it is first needed on a server. */
+/** Creates a database as a copy of a migrated template, which is made when a server first needs it. */
 export async function copyTemplate(name: string, server: string, template = templateName()): Promise<void> {
   const statement = `CREATE DATABASE ${name} TEMPLATE ${template}`
   try {
@@ -23,7 +23,7 @@ export async function copyTemplate(name: string, server: string, template = temp
   }
 }
 
-/** What `copyTemplate` has made on a server. */
+/** The templates on a server. */
 export async function dropTemplates(server: string): Promise<void> {
   await withClient(server, async (client) => {
     const { rows } = await client.query<{ name: string }>(
@@ -38,7 +38,7 @@ export async function administer(server: string, statement: string): Promise<voi
   await withClient(server, async (client) => client.query(statement))
 }
 
-/** Other migrations, or another version of the job queue, are another template. */
+/** Other migrations, or another version of the job queue, need another template. */
 function templateName(): string {
   const hash = createHash('sha256').update(readFileSync(join(ROOT, 'package.json')))
   for (const file of globSync('prisma/migrations/*/migration.sql', { cwd: ROOT }).toSorted())
@@ -51,7 +51,7 @@ async function makeTemplate(template: string, server: string): Promise<void> {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK])
     const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [template])
     if (found.rowCount !== 0) return
-    // Under another name, so that nothing is copied before it is complete.
+    // Under another name, so that only a complete template is copied.
     const unfinished = `${template}_unfinished`
     await client.query(`DROP DATABASE IF EXISTS ${unfinished}`)
     await client.query(`CREATE DATABASE ${unfinished}`)

@@ -11,8 +11,8 @@ const PID = 'TEST_SERVICES_PID'
 export type ServiceAddress = 'TEST_DATABASE_URL' | 'TEST_REDIS_URL' | 'TEST_EMBEDDED_DIR'
 
 /**
- * Where a server of the tests is: from the environment, as `npm test` passes it on, or from the file of `npm run test:services`.
- * Without either, the test file ends here, with one sentence: no test of it could run.
+ * The address of a test server: from the environment of `npm test`, or from the file of `npm run test:services`.
+ * Without either, the test file ends here with one sentence, because none of its tests could run.
  */
 export function serviceAddress(name: ServiceAddress, file = FILE): string {
   const address = process.env[name] ?? readAddresses(file)[name]
@@ -22,8 +22,8 @@ export function serviceAddress(name: ServiceAddress, file = FILE): string {
 }
 
 /**
- * Writes the addresses where `serviceAddress` finds them, for as long as this process runs.
- * @throws Error while another process does the same.
+ * Writes the addresses for `serviceAddress`, for as long as this process runs. @throws Error while another process does the
+ * same.
  */
 export async function publishAddresses(addresses: Record<ServiceAddress, string>, file = FILE): Promise<void> {
   const other = readAddresses(file)[PID]
@@ -34,7 +34,7 @@ export async function publishAddresses(addresses: Record<ServiceAddress, string>
   stopBeforeExit(() => rm(file, { force: true }))
 }
 
-/** Nothing when the process that wrote the file has ended, or there is no file. */
+/** Nothing when the process that wrote the file has ended, or without a file. */
 function readAddresses(file: string): Partial<Record<string, string>> {
   try {
     const addresses = parseEnv(readFileSync(file, 'utf8'))

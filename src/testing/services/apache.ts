@@ -10,7 +10,7 @@ import type { Service } from './service.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 
 const MODULES = '/usr/lib/apache2/modules'
-// Debian's build has the others inside.
+// Debian's build has the others built in.
 const NEEDED = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'headers', 'include', 'auth_openidc']
 
 export interface Apache {
@@ -41,7 +41,7 @@ function moduleFile(name: string): string {
 }
 
 /**
- * An Apache with a configuration of its own, which has nothing to do with the one of the system.
+ * An Apache with its own configuration, independent of the system's.
  * @param page is served at every path, with server-side includes
  * @param directives get the URL of the server, because the redirect URI is one of them
  */
@@ -64,7 +64,7 @@ export async function startApache(
     `ErrorLog ${log}`,
     'StartServers 1',
     ...NEEDED.map((name) => `LoadModule ${name}_module ${moduleFile(name)}`),
-    // Only root may and must say as which user requests are served.
+    // Only root may and must name the user that serves requests.
     ...(process.getuid?.() === 0 ? ['User www-data', 'Group www-data'] : []),
     `DocumentRoot ${folder.path}`,
     ...(await directives(url)),

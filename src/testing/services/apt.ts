@@ -8,7 +8,7 @@ const OPTIONS = ['-qq', '-o', 'Acquire::Retries=3', '-o', 'DPkg::Lock::Timeout=3
 
 const updates = new WeakMap<Machine, Promise<unknown>>()
 
-/** Installs Debian packages without starting the services they bring: the tests start their own. */
+/** Installs Debian packages without starting their services: the tests start their own. */
 export async function installPackages(machine: Machine, ...packages: string[]): Promise<void> {
   const aptGet = findProgram(machine, 'apt-get')
   if (aptGet === null) throw new Error('apt-get is not on this machine')
@@ -32,7 +32,7 @@ function apt(machine: Machine, aptGet: string, args: string[], limit: number): P
   return run(aptGet, [...OPTIONS, ...args], { env, limit, mustFinish: true })
 }
 
-// Exit code 101 means "no service may start". Where a policy is in place already it is left alone.
+// Exit code 101 means "no service may start". An existing policy is left alone.
 async function withoutServiceStart(machine: Machine, install: () => Promise<unknown>): Promise<void> {
   const isOurs = await writeFile(machine.servicePolicy, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' }).then(
     () => true,

@@ -54,7 +54,7 @@ async function installAndFind(machine: Machine): Promise<string> {
   return findInstalled(machine)
 }
 
-// A file with the right name may still be a stub that asks for a snap, or lack its libraries.
+// A file with the right name may still be a stub for a snap, or lack its libraries.
 async function running(path: string): Promise<string> {
   await run(path, ['--version'], { limit: VERSION_LIMIT })
   return path

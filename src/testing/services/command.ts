@@ -6,21 +6,21 @@ import { refuseAfterSignal, stopBeforeExit } from './shutdown.ts'
 export interface CommandOptions extends Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | 'gid' | 'stdio'> {
   /** Milliseconds after which it is ended. */
   limit: number
-  /** Hears what the program sends over an `ipc` channel. */
+  /** Gets the messages of an `ipc` channel. */
   onMessage?: (message: unknown) => void
-  /** Not to be broken off, a package manager in the middle of its work: whoever ends us waits for it. */
+  /** Must not be interrupted, such as a package manager: a signal to this process waits for it. */
   mustFinish?: boolean
-  /** Part of the cleaning up, and therefore allowed after the signal that ends us. */
+  /** Part of the clean-up, and therefore allowed after the signal that ends this process. */
   cleansUp?: boolean
 }
 
-/** How long a program that was asked to end may take before it is killed. */
+/** How long a program may take to stop before it is killed. */
 const GRACE = 10_000
 const KEPT_OUTPUT = 20_000
 
 /**
- * Runs a program to its end and gives what it printed (nothing where `stdio` sends it elsewhere).
- * It has a process group of its own, so that ending it ends whatever it started, too.
+ * Runs a program to its end and returns its output (nothing where `stdio` sends it elsewhere). It has a process group of its
+ * own, so that its children end with it.
  * @throws Error with the end of its output, unless it exits with 0 within the limit.
  */
 export async function run(program: string, args: string[], options: CommandOptions): Promise<string> {
@@ -69,7 +69,7 @@ function ending(child: ChildProcess): Promise<number | string> {
   })
 }
 
-/** Ends a process and everything in its group, the polite way first. */
+/** Ends a process and its group, with SIGTERM first. */
 async function endGroup(child: ChildProcess): Promise<void> {
   const deadline = Date.now() + GRACE
   let isThere = signalGroup(child, 'SIGTERM')
@@ -80,7 +80,7 @@ async function endGroup(child: ChildProcess): Promise<void> {
   if (isThere) signalGroup(child, 'SIGKILL')
 }
 
-/** False when nobody of the group is left. */
+/** False when no process of the group is left. */
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals | 0): boolean {
   if (child.pid === undefined) return false
   try {
@@ -90,7 +90,7 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** The end of an output, as an error message shows it. */
+/** The end of an output, for an error message. */
 export function quote(output: string): string {
   const lines = output.trim().split('\n').slice(-15)
   return lines.join('') === '' ? '' : `:\n${lines.map((line) => `      ${line}`).join('\n')}`

@@ -6,9 +6,9 @@ import { stopBeforeExit } from './shutdown.ts'
 
 export interface ContainerOptions {
   image: string
-  /** The port inside; outside it gets a free one of the loopback address. */
+  /** The port inside; outside, it gets a free port on loopback. */
   port: number
-  /** Reaches the container by environment, so that no secret is on a command line. */
+  /** Passed in the environment, so that no secret is on a command line. */
   env: Record<string, string>
   command?: string[]
 }
@@ -23,7 +23,7 @@ const INFO_LIMIT = 20_000
 const RUN_LIMIT = 5 * 60_000
 const START_LIMIT = 60_000
 
-/** Starts a container that is removed by `stop`, or when this process is told to end. */
+/** Starts a container that is removed by `stop`, or when this process ends. */
 export async function startContainer(machine: Machine, options: ContainerOptions): Promise<Container> {
   const program = findProgram(machine, 'docker')
   if (program === null) throw new Error('docker is not on this machine')

@@ -1,13 +1,13 @@
 import { accessSync, constants, globSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** What the bring-up may look at and use. A test hands in a poorer one to see what happens without. */
+/** The parts of the machine that the bring-up may use. A test passes a poorer one. */
 export interface Machine {
   env: NodeJS.ProcessEnv
-  /** Where programs may be; a `*` stands for any version and the newest comes first. */
+  /** Where programs may be; a `*` matches any version, the newest first. */
   programFolders: string[]
   isRoot: boolean
-  /** Debian asks this file whether a freshly installed service may start. */
+  /** Debian asks this file whether a newly installed service may start. */
   servicePolicy: string
   say: (line: string) => void
 }
@@ -32,7 +32,7 @@ export const thisMachine: Machine = {
   say: (line) => console.log(line),
 }
 
-/** The first of these programs that is installed, as a path. The folders are read anew: a package may have come. */
+/** The first of these programs that is installed, as a path. The folders are read again: a package may have been installed. */
 export function findProgram(machine: Machine, ...names: string[]): string | null {
   const paths = names.flatMap((name) => expand(machine.programFolders).map((folder) => join(folder, name)))
   return paths.find(isExecutable) ?? null

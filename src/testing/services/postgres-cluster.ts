@@ -15,7 +15,7 @@ export interface Cluster extends ServerProcess {
 export const MAX_CONNECTIONS = 200
 const INITDB_LIMIT = 120_000
 
-/** A cluster of our own in a fresh folder, on the loopback address only. It is durable, as in production. */
+/** A PostgreSQL cluster in a new folder, on loopback only. It is durable, as in production. */
 export async function startCluster(machine: Machine, password: string): Promise<Cluster> {
   const programs = findFolderOf(machine, 'initdb', 'postgres')
   if (programs === null) throw new Error('there is no folder with initdb and postgres in PATH or the usual places')

@@ -10,8 +10,8 @@ import { firstThatWorks } from './ways.ts'
 const IMAGE = 'postgres:17-alpine'
 
 /**
- * A PostgreSQL server with a role that may create databases: the one of DATABASE_URL, or one of our own.
- * @throws Error that says everything that was tried.
+ * A PostgreSQL server with a role that may create databases: that of DATABASE_URL, or a new one. @throws Error that lists
+ * everything that was tried.
  */
 export async function startPostgres(machine: Machine = thisMachine): Promise<Service> {
   const given = machine.env['DATABASE_URL']

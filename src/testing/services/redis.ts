@@ -12,8 +12,8 @@ import { firstThatWorks } from './ways.ts'
 const IMAGE = 'redis:7-alpine'
 
 /**
- * A Redis server that asks for a password: the one of REDIS_URL, or one of our own that writes nothing to disk.
- * @throws Error that says everything that was tried.
+ * A Redis server with a password: that of REDIS_URL, or a new one that writes nothing to disk. @throws Error that lists
+ * everything that was tried.
  */
 export async function startRedis(machine: Machine = thisMachine): Promise<Service> {
   const given = machine.env['REDIS_URL']
@@ -40,7 +40,7 @@ async function startInstalled(machine: Machine): Promise<Service> {
   const password = randomBytes(16).toString('hex')
   const port = await findFreePort()
   const folder = await makeTemporaryFolder('redis')
-  // Its settings come on standard input, because every user of the machine may read command lines.
+  // Its settings come on standard input, because every user of the machine can read command lines.
   const server = launch(program, ['-'], {
     folder: folder.path,
     endSignal: 'SIGTERM',

@@ -7,10 +7,10 @@ import { refuseAfterSignal, stopBeforeExit } from './shutdown.ts'
 
 export interface ServerOptions {
   folder: string
-  /** Asks for a quick but clean end; what follows if it is not heeded. */
+  /** Asks for a fast, clean stop; what follows if it is ignored. */
   endSignal: NodeJS.Signals
   killSignal: NodeJS.Signals
-  /** What it reads from its standard input. */
+  /** Its standard input. */
   input?: string
   user?: User | null
 }
@@ -21,7 +21,7 @@ export interface User {
 }
 
 export interface ServerProcess {
-  /** Waits until `ask` succeeds, and gives its answer; rejects once the server has ended or half a minute is over. */
+  /** Waits until `ask` succeeds, and returns its answer; rejects once the server has ended or after half a minute. */
   ready: <Answer>(ask: () => Promise<Answer>) => Promise<Answer>
   stop: () => Promise<void>
 }
@@ -30,13 +30,13 @@ const START_LIMIT = 30_000
 const STOP_LIMIT = 10_000
 const KEPT_OUTPUT = 20_000
 
-/** Starts a server that lives until `stop`, and never longer than this process when that is told to end. */
+/** Starts a server that lives until `stop`, and never longer than this process. */
 export function launch(program: string, args: string[], options: ServerOptions): ServerProcess {
   refuseAfterSignal()
   const child = spawn(program, args, {
     cwd: options.folder,
     stdio: ['pipe', 'pipe', 'pipe'],
-    // A group of its own, or Ctrl-C would end the server under the tests that still close their connections.
+    // A process group of its own: Ctrl-C must not end the server before the tests have closed their connections.
     detached: true,
     ...(options.user ? { uid: options.user.uid, gid: options.user.gid } : {}),
   })

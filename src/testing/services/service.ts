@@ -1,9 +1,9 @@
-/** A server that the tests may use. */
+/** A server for the tests. */
 export interface Service {
   /** With the credentials of an administrator. */
   url: string
   /** What it is and where it came from, in words. */
   origin: string
-  /** Leaves nothing behind; does nothing to a server that was there before us. */
+  /** Leaves nothing behind; a server that existed before is not touched. */
   stop: () => Promise<void>
 }

@@ -8,12 +8,12 @@ const pending = new Set<Stop>()
 let isListening = false
 let isEnding = false
 
-/** @throws Error once a signal has come: what starts now would outlive us. */
+/** @throws Error once a signal has arrived: what starts now would outlive this process. */
 export function refuseAfterSignal(): void {
   if (isEnding) throw new Error('interrupted')
 }
 
-/** Promises that `stop` runs exactly once: when the answer is called, or before a signal ends this process. */
+/** `stop` runs exactly once: when the returned function is called, or before a signal ends this process. */
 export function stopBeforeExit(stop: Stop): Stop {
   let stopping: Promise<void> | undefined
   const once = () => (stopping ??= stop().finally(() => pending.delete(once)))
@@ -23,7 +23,7 @@ export function stopBeforeExit(stop: Stop): Stop {
   return once
 }
 
-/** For a process that npm started: told to end, npm ends the shell in between, and we would go on unseen. */
+/** For a process that npm started: a signal to npm ends only the shell in between. */
 export function endWithParent(): void {
   const parent = process.ppid
   setInterval(() => {
@@ -37,12 +37,12 @@ function listen(): void {
   for (const signal of SIGNALS) process.on(signal, () => void end(signal))
 }
 
-// npm passes Ctrl-C on to a child that the terminal has told already, so a second signal is no sign of impatience.
+// npm forwards Ctrl-C to a child that has it from the terminal already, so a second signal is ignored.
 async function end(signal: (typeof SIGNALS)[number]): Promise<void> {
   if (isEnding) return
   isEnding = true
 
-  // What came last may lean on what came first: tests on their servers, a server on its folder.
+  // In reverse order: tests depend on their servers, a server on its folder.
   for (let stop = [...pending].at(-1); stop !== undefined; stop = [...pending].at(-1)) {
     await stop().catch((error: unknown) => console.error(error))
   }

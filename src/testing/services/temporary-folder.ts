@@ -8,7 +8,7 @@ export interface TemporaryFolder {
   remove: () => Promise<void>
 }
 
-/** A fresh folder that any user of the machine may pass through; it goes away with this process at the latest. */
+/** A new folder that every user of the machine can enter; it is deleted with this process at the latest. */
 export async function makeTemporaryFolder(name: string): Promise<TemporaryFolder> {
   const path = await mkdtemp(join(await openFolder(), `gatehouse-${name}-`))
   await chmod(path, 0o755)
@@ -16,7 +16,7 @@ export async function makeTemporaryFolder(name: string): Promise<TemporaryFolder
   return { path, remove }
 }
 
-// A private TMPDIR would shut out the unprivileged user that a database must run as under root.
+// A private TMPDIR would lock out the unprivileged user that a database needs under root.
 async function openFolder(): Promise<string> {
   const usual = tmpdir()
   const { mode } = await stat(usual)

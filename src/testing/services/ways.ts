@@ -1,13 +1,10 @@
-/** One way to come by something: it succeeds, or rejects with the reason why it cannot. */
+/** One way to get something: it succeeds, or rejects with the reason. */
 export interface Way<Thing> {
   name: string
   take: () => Promise<Thing>
 }
 
-/**
- * Takes the ways in order until one succeeds.
- * @throws one error that names every way and why it failed.
- */
+/** Tries the ways in order until one succeeds. @throws one error that lists every way and why it failed. */
 export async function firstThatWorks<Thing>(wanted: string, advice: string, ways: Way<Thing>[]): Promise<Thing> {
   const reasons: string[] = []
   for (const way of ways) {

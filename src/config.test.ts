@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { type Config, ConfigError, isLoopback, findMisspelt, readConfig } from './config.ts'
+import { type Config, ConfigError, isLoopback, readConfig } from './config.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from './testing/services/temporary-folder.ts'
 
 const DAY = 86_400
@@ -132,7 +132,6 @@ for (const [variable, value] of [
   ['SMTP_URL', 'smtp://user:password@mail.example.test:587'],
   ['SMTP_URL', 'smtps://mail.example.test'],
   ['MAIL_FROM', 'Gatehouse <id@example.test>'],
-  ['METRICS_TOKEN', 'a token of sixteen characters'],
   ['REDIS_URL', 'redis+sentinel://u:p@one:26379,two:26379/mymaster'],
   ['REDIS_URL', 'redis+cluster://one:6379,two:6379'],
   ['REDIS_URL', 'redis+cluster://one:6379,redis+cluster://two:6379'],
@@ -180,7 +179,6 @@ for (const [variable, value, fault] of [
   ['WORKERS', '0', 'must be a number of processes or auto'],
   ['WORKERS', 'many', 'must be a number of processes or auto'],
   ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
-  ['METRICS_TOKEN', 'short', 'must have at least 16 characters'],
   ['APPLICATION_TOKEN_TTL', '5m', 'must be a whole number of seconds'],
   ['APPLICATION_TOKEN_TTL', '9', 'must be between 10 and 3600 seconds'],
   ['APPLICATION_TOKEN_TTL', '3601', 'must be between 10 and 3600 seconds'],
@@ -221,7 +219,6 @@ test('every fault is in one message, one a line, and no value is', () => {
     TRUST_PROXY: 'v-proxy',
     WORKERS: 'v-workers',
     LOG_LEVEL: 'v-level',
-    METRICS_TOKEN: 'v-metrics',
     APPLICATION_TOKEN_TTL: 'v-ttl',
     FAMILY_IDLE: 'v-idle',
     FAMILY_MAX: 'v-max',
@@ -242,35 +239,6 @@ test('every fault is in one message, one a line, and no value is', () => {
     lines.some((line) => /\bv-/.test(line)),
     false,
   )
-})
-
-test('only what resembles a setting is taken for a misspelt one', () => {
-  const found = (name: string) => findMisspelt({ [name]: 'x' })[0]?.[1]
-  for (const [given, meant] of [
-    ['SMTP_URI', 'SMTP_URL'],
-    ['APPLICATION_TOKEN_TLL', 'APPLICATION_TOKEN_TTL'],
-    ['DATABSE_URL', 'DATABASE_URL'],
-    ['REDIS_URL_FIEL', 'REDIS_URL_FILE'],
-    ['public_url', 'PUBLIC_URL'],
-    ['GATEHOUSE_SMTP_URL', 'SMTP_URL'],
-    ['TRUSTPROXY', 'TRUST_PROXY'],
-  ] as const)
-    assert.equal(found(given), meant)
-  for (const other of [
-    'PATH',
-    'HOME',
-    'HOSTNAME',
-    'PGHOST',
-    'XDG_DATA_DIRS',
-    'npm_config_yes',
-    'LOGNAME',
-    'NODE_OPTIONS',
-    'NODE_PATH',
-    'MAIL',
-    'SMTP_URL',
-    'DATABASE_URL_FILE',
-  ])
-    assert.equal(found(other), undefined, other)
 })
 
 for (const from of [
@@ -359,7 +327,6 @@ for (const [name, value, read] of [
   ['DATABASE_URL', 'postgresql://u:p@h/d', (config) => config.databaseUrl],
   ['REDIS_URL', 'redis://:p@h', (config) => config.redisUrl],
   ['SMTP_URL', 'smtp://u:p@h', () => 'smtp://u:p@h'],
-  ['METRICS_TOKEN', 'a token of sixteen characters', () => 'a token of sixteen characters'],
 ] satisfies [string, string, (config: Config) => unknown][]) {
   test(`${name} may come as a file`, async () => {
     const path = join(root.path, name)

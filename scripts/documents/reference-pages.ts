@@ -4,11 +4,16 @@ import { format } from 'prettier'
 import { createProgram } from '../../src/commands/program.ts'
 import { ROOT } from '../tool.ts'
 import { describeCommands } from './commands-page.ts'
+import { describeSettings } from './configuration-page.ts'
+import { exampleSettings } from './environment-example.ts'
 
-/** The pages of `docs/` that are made from the code: their content by their path. */
+/** What is made from the code, the pages of `docs/` and `.env.example`: their content by their path. */
 export async function makeReferencePages(): Promise<Map<string, string>> {
-  const pages = new Map([['docs/commands.md', describeCommands(await createProgram())]])
+  const pages = new Map([
+    ['docs/commands.md', describeCommands(await createProgram())],
+    ['docs/configuration.md', describeSettings()],
+  ])
   const style = JSON.parse(await readFile(join(ROOT, '.prettierrc.json'), 'utf8')) as object
   for (const [path, text] of pages) pages.set(path, await format(text, { ...style, parser: 'markdown' }))
-  return pages
+  return pages.set('.env.example', exampleSettings())
 }

@@ -3,8 +3,8 @@ import { CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
 import { AppRefused } from '../domain/apps/app-refused.ts'
 import { failAsWorker, WorkerFailed } from '../main/workers.ts'
+import { ignoresUsualFile, loadEnvironmentFile } from '../settings/environment-file.ts'
 import { CommandRefused } from './command-refused.ts'
-import { loadEnvironmentFile } from './environment-file.ts'
 import { createProgram, createServeProgram } from './program.ts'
 import { repeatOptions } from './repeated-options.ts'
 
@@ -17,6 +17,8 @@ export async function runCommandLine(argv: string[]): Promise<number> {
   const program = argv[2] === 'serve' ? createServeProgram() : await createProgram()
 
   try {
+    if (ignoresUsualFile() && !cluster.isWorker)
+      process.stderr.write('gatehouse: .env is not read in production; to have it read, set ENV_FILE=.env\n')
     loadEnvironmentFile()
     await program.parseAsync(repeatOptions(argv))
     return 0

@@ -1,5 +1,5 @@
-import { findMisspelt } from '../config.ts'
 import type { Logger } from '../logger.ts'
+import { findMisspelt } from '../settings/misspelt.ts'
 
 /** Warns of environment variables that look like a misspelt setting: they have no effect. */
 export function warnOfUnknownSettings(logger: Logger): void {

@@ -83,12 +83,12 @@ test('a file with a hole in it keeps nobody from a page', async () => {
 })
 
 test('the portal does not start with such a file, and says why on two lines', async () => {
-  const env = { GATEHOUSE_SECRET: TEST_SECRET, PLACE_DATABASE: file('nowhere.mmdb'), DATA_DIR: folder }
+  const env = { GATEHOUSE_SECRET: TEST_SECRET, GEOIP_DATABASE: file('nowhere.mmdb'), DATA_DIR: folder }
   const { code, stdout, stderr } = await gatehouse(['serve'], env)
   assert.deepEqual([code, stdout], [1, ''])
-  assert.equal(stderr, 'Gatehouse cannot start: one setting is wrong.\n  PLACE_DATABASE: the file cannot be read\n')
+  assert.equal(stderr, 'Gatehouse cannot start: one setting is wrong.\n  GEOIP_DATABASE: the file cannot be read\n')
 })
 
 function isWrongSetting(error: unknown, words: RegExp): boolean {
-  return error instanceof ConfigError && /PLACE_DATABASE/.test(error.message) && words.test(error.message)
+  return error instanceof ConfigError && /GEOIP_DATABASE/.test(error.message) && words.test(error.message)
 }

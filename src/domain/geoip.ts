@@ -50,7 +50,7 @@ async function openDatabase(path: string) {
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code !== undefined
     const fault = isMissing ? 'the file cannot be read' : 'the file is not a MaxMind DB database'
-    throw new ConfigError(`Gatehouse cannot start: one setting is wrong.\n  PLACE_DATABASE: ${fault}`)
+    throw new ConfigError(`Gatehouse cannot start: one setting is wrong.\n  GEOIP_DATABASE: ${fault}`)
   }
 }
 

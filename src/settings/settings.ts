@@ -1,0 +1,373 @@
+import { FAMILY_LIFETIMES, FAMILY_RENEWALS } from './family-policies.ts'
+import { networks, trustedProxies } from './networks.ts'
+import { rootSecrets } from './root-secrets.ts'
+import { sender } from './sender.ts'
+import { setting } from './setting.ts'
+import { origin, redisUrls, urlWithPassword, webUrl } from './urls.ts'
+import { choice, count, flag, milliseconds, port, seconds, text } from './value-types.ts'
+import { workerCount } from './worker-count.ts'
+
+const DAY = 86_400
+const TEN_YEARS = 3650 * DAY
+
+const basics = {
+  NODE_ENV: setting({
+    type: choice('production', 'development', 'test'),
+    default: 'development',
+    meaning:
+      '`production` switches off every development convenience. It must be set where `PUBLIC_URL` is an https address that others can reach; the portal refuses to start there without it.',
+    example: 'production',
+  }),
+  PUBLIC_URL: setting({
+    type: origin(),
+    default: null,
+    defaultInWords: '`http://localhost` and `PORT`; must be set in production, with https',
+    meaning: 'The address that people type. It is the issuer of all tokens. Requests for another host are refused.',
+    example: 'https://id.example.com',
+  }),
+  GATEHOUSE_SECRET: setting({
+    type: rootSecrets(),
+    default: null,
+    defaultInWords: 'made once and kept in `DATA_DIR`; must be set in production',
+    meaning:
+      'The root secret, from which every key is derived. Make one with `openssl rand -base64 48`. To rotate it, set `new,old`: the first secret signs, all of them verify.',
+    example: '',
+    isSecret: true,
+  }),
+  HOST: setting({
+    type: text('an IP address or a host name'),
+    default: null,
+    defaultInWords: '`127.0.0.1`; `0.0.0.0` in production',
+    meaning: 'The address on which the portal listens.',
+    example: '0.0.0.0',
+  }),
+  PORT: setting({
+    type: port(),
+    default: '3000',
+    meaning: 'The port on which the portal listens.',
+    example: '8080',
+  }),
+  DATA_DIR: setting({
+    type: text('a folder'),
+    default: './data',
+    meaning: 'The folder of the embedded database, of the root secret of development, and of mails in development.',
+    example: '/var/lib/gatehouse',
+  }),
+  ENV_FILE: setting({
+    type: text('the path of a file'),
+    default: null,
+    defaultInWords: 'in development `.env` in the current folder, where there is one; else none',
+    meaning:
+      'A file of settings that `gatehouse` reads before anything else. Set it in the environment itself. What the environment says takes precedence over the file.',
+    example: '/etc/gatehouse.env',
+  }),
+  LOG_LEVEL: setting({
+    type: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    default: 'info',
+    meaning: 'The least severe level that is logged. Logs are JSON lines on standard output.',
+    example: 'warn',
+  }),
+}
+
+const network = {
+  TRUST_PROXY: setting({
+    type: trustedProxies(),
+    default: 'false',
+    meaning:
+      'The proxies whose `X-Forwarded-For` is believed (Express’ “trust proxy”). Behind a proxy it must be right, or all clients count as one IP address.',
+    example: '1',
+  }),
+  KEEP_ALIVE_TIMEOUT: setting({
+    type: seconds(1, DAY),
+    // Longer than any common proxy keeps an idle connection (Google Cloud: 600 s), or it reuses one that is just being closed.
+    default: '620',
+    meaning:
+      'How long a connection may be idle before the portal closes it. It must be longer than the proxy in front keeps idle connections.',
+    example: '75',
+  }),
+  HSTS_INCLUDE_SUBDOMAINS: setting({
+    type: flag(),
+    default: 'false',
+    meaning:
+      '`true`: with https, browsers also use https for every subdomain of the host of `PUBLIC_URL` (HSTS, RFC 6797).',
+    example: 'true',
+  }),
+  ALLOWED_NETWORKS: setting({
+    type: networks(),
+    default: null,
+    defaultInWords: 'none; loopback addresses outside production',
+    meaning:
+      'Private networks to which back-channel notifications may be sent, also without TLS. The SSRF guard refuses all other private addresses.',
+    example: '10.0.0.0/8,fd00::/8',
+  }),
+}
+
+const stores = {
+  DATABASE_URL: setting({
+    type: urlWithPassword('postgresql', 'postgres'),
+    default: null,
+    defaultInWords: 'an embedded PostgreSQL in `DATA_DIR`',
+    meaning: 'The database: PostgreSQL 15 or newer.',
+    example: 'postgresql://gatehouse:password@db.example.com/gatehouse',
+    isSecret: true,
+  }),
+  DATABASE_MIGRATION_URL: setting({
+    type: urlWithPassword('postgresql', 'postgres'),
+    default: null,
+    defaultInWords: 'migrations run with `DATABASE_URL`',
+    meaning:
+      'The same database for the owner of its tables. Migrations run as this role. Set it where the role of `DATABASE_URL` may change neither the tables nor the audit log.',
+    example: 'postgresql://gatehouse_owner:password@db.example.com/gatehouse',
+    isSecret: true,
+  }),
+  PREPARED_STATEMENTS: setting({
+    type: choice('on', 'off'),
+    default: 'on',
+    meaning:
+      '`off` is for a connection pooler in transaction mode that loses prepared statements, such as PgBouncer before 1.21.',
+    example: 'off',
+  }),
+  REDIS_URL: setting({
+    type: redisUrls(),
+    default: null,
+    defaultInWords: 'short-lived records and counters are in PostgreSQL',
+    meaning: 'Redis for browser sessions, protocol records and counters of attempts.',
+    example: 'redis://localhost:6379',
+    isSecret: true,
+  }),
+  STORE_TIMEOUT_MS: setting({
+    type: milliseconds(100, 600_000),
+    default: '1500',
+    meaning:
+      'How long the database may take for a connection or a query. After that the answer is 503 with `Retry-After`.',
+    example: '3000',
+    aliases: ['STORE_PATIENCE'],
+  }),
+}
+
+const processes = {
+  WORKERS: setting({
+    type: workerCount(),
+    default: '1',
+    meaning: 'How many processes share the port. Each may hold ten database connections.',
+    example: 'auto',
+  }),
+  IN_PROCESS_WORKER: setting({
+    type: flag(),
+    default: 'true',
+    meaning:
+      '`false`: processes that serve requests run no periodic jobs and send neither mail nor back-channel notifications. `gatehouse worker` must then run beside them.',
+    example: 'false',
+  }),
+}
+
+const mail = {
+  SMTP_URL: setting({
+    type: urlWithPassword('smtp', 'smtps'),
+    default: null,
+    defaultInWords:
+      'in development, mails are files in `DATA_DIR/outbox`, which browsers on the same machine read at `/dev/outbox`; in production no mail is sent',
+    meaning: 'The server that takes outgoing mail. `smtp://` on port 587 uses STARTTLS.',
+    example: 'smtps://user:password@mail.example.com',
+    isSecret: true,
+  }),
+  MAIL_FROM: setting({
+    type: sender(),
+    default: null,
+    defaultInWords: '`Gatehouse <no-reply@…>` at the host of `PUBLIC_URL`',
+    meaning: 'The sender of outgoing mail.',
+    example: 'Gatehouse <no-reply@example.com>',
+  }),
+}
+
+const lifetimes = {
+  APPLICATION_TOKEN_TTL: setting({
+    type: seconds(10, 3600),
+    default: '300',
+    meaning:
+      'How long an application token (the OAuth access token, an RFC 9068 JWT) is valid. It can be set for one app: `app create|update --application-token-ttl`.',
+    example: '600',
+  }),
+  FAMILY_IDLE: setting({
+    type: seconds(10, TEN_YEARS),
+    default: String(30 * DAY),
+    meaning: 'How long a family may go without a refresh before it expires. It can be set for one app.',
+    example: '604800',
+  }),
+  FAMILY_MAX: setting({
+    type: seconds(10, TEN_YEARS),
+    default: String(90 * DAY),
+    meaning: 'How long a family lasts at most, however often it is refreshed. It can be set for one app.',
+    example: '2592000',
+  }),
+  FAMILY_LIFETIME: setting({
+    type: choice(...FAMILY_LIFETIMES),
+    default: 'browser',
+    meaning:
+      'What a family follows. `session`: the sign-in of its browser, so that they expire together. `browser`: signing out of the browser ends it. `offline`: it outlasts both. It can be set for one app. There is a [table](sessions-and-families.md#how-long-a-family-lasts) of what ends which.',
+    example: 'session',
+  }),
+  FAMILY_RENEWAL: setting({
+    type: choice(...FAMILY_RENEWALS),
+    default: 'never',
+    meaning:
+      '`sign-in`: a sign-in in the same browser extends the expiry of its families. It can be set for one app. Families that follow `session` are always extended.',
+    example: 'sign-in',
+  }),
+  FAMILY_HISTORY: setting({
+    type: seconds(3600, TEN_YEARS),
+    default: String(90 * DAY),
+    meaning:
+      'How long a family that has ended is kept and listed on the dashboard. The activity page keeps its events for longer.',
+    example: '2592000',
+  }),
+  ROTATION_GRACE: setting({
+    type: seconds(0, 300),
+    default: '30',
+    meaning:
+      'How long a refresh token that was replaced still gets the current one, counted from its own replacement. After that, using it is reuse and ends the family. It can be set for one app.',
+    example: '10',
+  }),
+  ROTATION_GRACE_PROVEN: setting({
+    type: seconds(0, 90 * DAY),
+    default: null,
+    defaultInWords: '604800; 0 where `ROTATION_GRACE` is 0',
+    meaning:
+      'The same for the immediate predecessor of a refresh token that was never used, from an app that authenticates or that proves possession of a key (DPoP, RFC 9449). It can be set for one app.',
+    example: '86400',
+  }),
+  IDENTITY_SESSION_IDLE: setting({
+    type: seconds(10, 400 * DAY),
+    default: String(14 * DAY),
+    meaning: 'How long a browser stays signed in without being used.',
+    example: '604800',
+  }),
+  IDENTITY_SESSION_MAX: setting({
+    type: seconds(10, 400 * DAY),
+    default: String(90 * DAY),
+    meaning: 'How long a browser stays signed in at most.',
+    example: '2592000',
+  }),
+}
+
+const accounts = {
+  EMAIL_VERIFICATION: setting({
+    type: choice('optional', 'required'),
+    default: 'optional',
+    meaning: '`required`: people must confirm their e-mail address before they can connect an app.',
+    example: 'required',
+  }),
+  PASSWORD_LENGTH: setting({
+    type: count(8, 64),
+    default: '15',
+    meaning: 'How many characters a password must have where it is the only factor.',
+    example: '12',
+  }),
+  PASSWORD_LENGTH_WITH_SECOND_FACTOR: setting({
+    type: count(8, 64),
+    default: '8',
+    meaning: 'How many characters a password must have where the account has a second factor.',
+    example: '10',
+  }),
+  PASSWORD_RANGE_URL: setting({
+    type: webUrl(),
+    default: null,
+    defaultInWords: 'only the list of breached passwords that comes with the portal',
+    meaning:
+      'A service of breached passwords with the range API of Have I Been Pwned. It is sent the first five of the forty hexadecimal digits of the SHA-1 of a new password.',
+    example: 'https://api.pwnedpasswords.com/range',
+  }),
+  FRESH_SIGN_IN: setting({
+    type: seconds(10, DAY),
+    default: '600',
+    meaning:
+      'How recently a person must have proved who they are to change what protects the account. After that the page asks for the password or a passkey again.',
+    example: '300',
+  }),
+  DELETION_GRACE: setting({
+    type: seconds(0, 365 * DAY),
+    default: String(14 * DAY),
+    meaning: 'How long a deleted account can be kept by signing in again. Then it is erased.',
+    example: '604800',
+  }),
+  REGISTRATIONS_PER_HOUR: setting({
+    type: count(1, 1_000_000),
+    default: '60',
+    meaning: 'How many accounts can be registered from one IP address (IPv6: its /64) in an hour.',
+    example: '10',
+  }),
+  GEOIP_DATABASE: setting({
+    type: text('the path of a file'),
+    default: null,
+    defaultInWords: 'none; pages and mails name IP addresses without a place',
+    meaning:
+      'A MaxMind DB file (`.mmdb`) of cities or countries. Pages and mails then say roughly where an IP address is. Each process reads the whole file into memory when it starts, and sends nothing over the network.',
+    example: '/var/lib/gatehouse/city.mmdb',
+    aliases: ['PLACE_DATABASE'],
+  }),
+}
+
+const throttling = {
+  LOGIN_ATTEMPTS_BEFORE_DELAY: setting({
+    type: count(1, 100),
+    default: '5',
+    meaning:
+      'How many attempts at one account from one IP address may fail without a delay. Four times as many may fail at one account from all IP addresses together, and twenty times as many from one IP address at all accounts together.',
+    example: '3',
+    aliases: ['FREE_GUESSES'],
+  }),
+  LOGIN_DELAY_MIN: setting({
+    type: seconds(1, DAY),
+    default: '1',
+    meaning: 'The delay before the first attempt that has to wait. It doubles with each further attempt.',
+    example: '5',
+    aliases: ['FIRST_GUESS_DELAY'],
+  }),
+  LOGIN_DELAY_MAX: setting({
+    type: seconds(1, DAY),
+    default: '900',
+    meaning: 'The longest delay before an attempt.',
+    example: '3600',
+    aliases: ['LONGEST_GUESS_DELAY'],
+  }),
+  IP_BLOCK_AFTER: setting({
+    type: count(0, 1_000_000),
+    default: '100',
+    meaning: 'How many failed attempts within an hour block an IP address (IPv6: its /64). 0: never.',
+    example: '50',
+    aliases: ['SUSPENSION_AFTER'],
+  }),
+  IP_BLOCK_DURATION: setting({
+    type: seconds(1, 30 * DAY),
+    default: '900',
+    meaning: 'How long an IP address stays blocked.',
+    example: '3600',
+    aliases: ['SUSPENSION'],
+  }),
+}
+
+/** Every setting there is. What reads an environment, `.env.example` and `docs/configuration.md` are made from this table. */
+export const SETTINGS = {
+  ...basics,
+  ...network,
+  ...stores,
+  ...processes,
+  ...mail,
+  ...lifetimes,
+  ...accounts,
+  ...throttling,
+}
+
+export type SettingName = keyof typeof SETTINGS
+
+/** The same settings under the headings of `docs/configuration.md`. */
+export const SECTIONS = {
+  Basics: basics,
+  Network: network,
+  Stores: stores,
+  Processes: processes,
+  Mail: mail,
+  Lifetimes: lifetimes,
+  Accounts: accounts,
+  'Login throttling': throttling,
+}

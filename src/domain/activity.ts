@@ -10,7 +10,7 @@ const CONFIRMATION_WORDS: Record<Confirmation, string> = {
   'second-factor': 'A wrong second factor was entered to confirm that it was you.',
 }
 
-/** One thing that happened, as the person reads it. */
+/** One audit event, as the user reads it on the activity page. */
 export interface ActivityEntry {
   id: string
   at: Date
@@ -21,7 +21,7 @@ export interface ActivityEntry {
   familyId: string | null
 }
 
-/** What happened to this identity, newest first, `limit` at most; `before` is the id to go on from. */
+/** The audit events of this identity, newest first, `limit` at most; `before` is the id to go on from. */
 export async function listActivityEntries(
   services: Services,
   identityId: string,

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** In one round, so that it ends: with 250 rows in each, 100,000, or 1,600 a second for those who start one every minute. */
+/** Batches in one round, so that it ends: with 250 rows in each, 100,000 rows a round. */
 const MOST = 400
 
 export interface BatchPace {
   /** Rows in one batch, which is a transaction of its own. */
   size: number
-  /** Between two batches, so that the database is everybody else's as well. */
+  /** Between two batches, so that the database also serves requests. */
   pauseMs: number
   signal: AbortSignal | undefined
 }
 
-/** Until a batch comes back short, the round is full, or somebody wants to stop. @returns how many rows all batches had */
+/** Runs batches until one comes back short, the round is full, or the signal aborts. @returns how many rows all batches had */
 export async function inBatches(
   runBatch: (limit: number) => Promise<number>,
   { size, pauseMs, signal }: BatchPace,

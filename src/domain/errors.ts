@@ -1,2 +1,2 @@
-// What the stores say of themselves, for the rooms that answer: those do not know the stores.
+// Errors of the stores, for `http/` and `oidc/`, which do not import `storage/`.
 export { isUnavailable } from '../storage/postgres.ts'

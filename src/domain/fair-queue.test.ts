@@ -71,7 +71,7 @@ test('no more jobs run at once than are allowed, and one that fails makes room, 
 })
 
 test('a job that has waited too long is refused, and those that came later go on', async () => {
-  const queue = open({ patience: 3000 })
+  const queue = open({ timeout: 3000 })
   queue.send('ada', 'runs')
   queue.send('ada', 'waits')
   queue.send('ada', 'waits too')
@@ -84,7 +84,7 @@ test('a job that has waited too long is refused, and those that came later go on
 })
 
 test('a job that waits is refused in time while the one before it goes on and on', async () => {
-  const queue = open({ patience: 20 })
+  const queue = open({ timeout: 20 })
   queue.send('ada', 'runs')
   queue.send('grace', 'waits')
   while (queue.refused.length === 0) await new Promise(setImmediate)

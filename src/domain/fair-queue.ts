@@ -1,13 +1,13 @@
-/** More is asked of the portal than can be done soon; the same request may succeed a little later. */
+/** The portal is overloaded (503): the same request may succeed a little later. */
 export class Overloaded extends Error {}
 
 export interface QueueLimits {
   /** How many jobs run at once. */
   atOnce?: number
-  /** How many more may wait for their turn, whoever sent them. */
+  /** How many more jobs may wait for their turn, from all sources together. */
   waiting?: number
   /** How long one may wait (ms). */
-  patience?: number
+  timeout?: number
   clock?: () => Date
 }
 
@@ -20,8 +20,8 @@ interface Turn {
 }
 
 /**
- * Runs costly jobs a few at a time. Sources take turns, however many jobs each of them sends, so one that floods the queue
- * waits behind itself. What would wait longer than a person does is refused instead.
+ * Fair queuing of costly jobs, a few at a time. Sources take turns, however many jobs each of them sends, so a source that floods
+ * the queue delays only itself. A job that would wait longer than the timeout is refused (load shedding).
  */
 export class FairQueue {
   readonly #limits: Required<QueueLimits>
@@ -30,8 +30,8 @@ export class FairQueue {
   #running = 0
   #waiting = 0
 
-  constructor({ atOnce = 1, waiting = 500, patience = 3000, clock = () => new Date() }: QueueLimits = {}) {
-    this.#limits = { atOnce, waiting, patience, clock }
+  constructor({ atOnce = 1, waiting = 500, timeout = 3000, clock = () => new Date() }: QueueLimits = {}) {
+    this.#limits = { atOnce, waiting, timeout, clock }
   }
 
   /** `source` is whose share of the queue the job takes: an IP address (IPv6: its /64), say. @throws Overloaded */
@@ -55,7 +55,7 @@ export class FairQueue {
     const turn: Turn = {
       source,
       since: this.#limits.clock(),
-      timer: setTimeout(() => this.#refuse(turn), this.#limits.patience),
+      timer: setTimeout(() => this.#refuse(turn), this.#limits.timeout),
       start: resolve,
       refuse: () => reject(overloaded()),
     }
@@ -87,10 +87,10 @@ export class FairQueue {
   }
 
   #hasWaitedTooLong({ since }: Turn): boolean {
-    return this.#limits.clock().getTime() - since.getTime() >= this.#limits.patience
+    return this.#limits.clock().getTime() - since.getTime() >= this.#limits.timeout
   }
 
-  /** Takes the newest place of the source that holds the most, if that is more than this one would hold. */
+  /** Refuses the newest job of the source with the most waiting jobs, if that has more than this source would have. */
   #makeRoomFor(source: string): boolean {
     const longest = [...this.#turns.values()].reduce((a, b) => (b.length > a.length ? b : a), [])
     const newest = longest.at(-1)

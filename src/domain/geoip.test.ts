@@ -22,7 +22,7 @@ const NETWORKS = {
 const NETWORKS_6 = { '2001:db8::/32': { city: 'Zürich', country: 'Switzerland' }, '2001:db9:1::7/128': {} }
 
 for (const recordSize of [24, 28, 32] as const) {
-  test(`addresses have places, from a file with records of ${recordSize} bits`, async () => {
+  test(`IP addresses have locations, from a file with records of ${recordSize} bits`, async () => {
     writePlaceDatabase(file('places.mmdb'), { ...NETWORKS, ...NETWORKS_6 }, { recordSize })
     const { locationOf: placeOf } = await openGeoIp(file('places.mmdb'))
     assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
@@ -35,7 +35,7 @@ for (const recordSize of [24, 28, 32] as const) {
   })
 }
 
-test('a file that knows only IPv4 says nothing of IPv6, and nothing is made of what is no address', async () => {
+test('a database of IPv4 has no location of IPv6, and text that is no IP address has none', async () => {
   writePlaceDatabase(file('ipv4.mmdb'), NETWORKS, { ipVersion: 4 })
   const { locationOf: placeOf } = await openGeoIp(file('ipv4.mmdb'))
   assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
@@ -44,7 +44,7 @@ test('a file that knows only IPv4 says nothing of IPv6, and nothing is made of w
   }
 })
 
-test('a place stands behind its address, and without a file nothing does', async () => {
+test('the location stands behind its IP address, and without a database there is none', async () => {
   writePlaceDatabase(file('words.mmdb'), NETWORKS)
   const geoip = await openGeoIp(file('words.mmdb'))
   assert.equal(ipInWords({ geoip }, '203.0.113.7'), '203.0.113.7 (Berlin, Germany)')
@@ -71,7 +71,7 @@ test('a file that is missing, cut off, packed or something else is a wrong setti
   }
 })
 
-test('a file with a hole in it keeps nobody from a page', async () => {
+test('a damaged record gives no location and no error', async () => {
   writePlaceDatabase(file('hole.mmdb'), NETWORKS)
   const bytes = readFileSync(file('hole.mmdb'))
   const at = bytes.indexOf('Berlin') - 1

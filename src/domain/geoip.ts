@@ -3,37 +3,37 @@ import { ConfigError } from '../config.ts'
 import { programInWords } from './user-agents.ts'
 import type { ClientInfo } from './client-info.ts'
 
-/** Roughly where addresses are, from a file on this machine; nobody else is asked. */
+/** GeoIP: the rough location of an IP address, from a MaxMind database file on this machine. No other service is asked. */
 export interface GeoIp {
-  /** "Berlin, Germany", or only the country; null for an address nobody knows the place of. */
-  locationOf(address: string): string | null
+  /** "Berlin, Germany", or only the country; null for an IP address that the database does not know. */
+  locationOf(ipAddress: string): string | null
 }
 
 /**
- * Reads a MaxMind DB file of cities or countries, whole, into memory; a newer file counts from the next start on. Without
- * one nobody knows where anything is. @throws ConfigError for a file that is missing or no such database
+ * Reads a MaxMind DB file of cities or countries, whole, into memory; a newer file counts from the next start on. Without a file
+ * no location is known. @throws ConfigError when the file is missing or not a MaxMind database
  */
 export async function openGeoIp(path: string | null): Promise<GeoIp> {
   if (path === null) return { locationOf: () => null }
   const reader = await openDatabase(path)
   const knowsIpv6 = reader.metadata.ipVersion === 6
   return {
-    locationOf(address) {
-      if (!validate(address) || (address.includes(':') && !knowsIpv6)) return null
+    locationOf(ipAddress) {
+      if (!validate(ipAddress) || (ipAddress.includes(':') && !knowsIpv6)) return null
       try {
-        return inWords(reader.get(address))
+        return inWords(reader.get(ipAddress))
       } catch {
-        // A file that is damaged here and there; that is no reason to keep a page from anybody.
+        // A damaged record of the file must not fail the page.
         return null
       }
     },
   }
 }
 
-/** "203.0.113.7 (Berlin, Germany)", or the address alone. */
-export function ipInWords({ geoip }: { geoip: GeoIp }, address: string): string {
-  const place = geoip.locationOf(address)
-  return place === null ? address : `${address} (${place})`
+/** "203.0.113.7 (Berlin, Germany)", or the IP address alone. */
+export function ipInWords({ geoip }: { geoip: GeoIp }, ipAddress: string): string {
+  const location = geoip.locationOf(ipAddress)
+  return location === null ? ipAddress : `${ipAddress} (${location})`
 }
 
 /** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; a program that does not say what it is goes without a name. */
@@ -44,7 +44,7 @@ export function clientInWords(portal: { geoip: GeoIp }, { browser, address }: Cl
 async function openDatabase(path: string) {
   try {
     const reader = await open<CityResponse>(path)
-    // What is not whole is found out now, and not when somebody wants to see a page.
+    // A broken file fails the start, not the first page.
     reader.get('192.0.2.1')
     return reader
   } catch (error) {
@@ -54,7 +54,7 @@ async function openDatabase(path: string) {
   }
 }
 
-/** Some states are one city, and are named once. Whoever makes such files may leave anything out. */
+/** A city state is named once. Every part of a record may be missing. */
 function inWords(found: CityResponse | null): string | null {
   const names = [found?.city?.names?.en, found?.country?.names?.en ?? found?.registered_country?.names?.en]
   const words = new Set(names.filter((name) => typeof name === 'string' && name !== ''))

@@ -2,11 +2,11 @@ import type { Queryable } from '../storage/postgres.ts'
 import type { ClientInfo } from './client-info.ts'
 import type { Services } from './services.ts'
 
-/** What people are told by mail. Who gets it, and with which link, is found out when it is sent; times are ISO 8601. */
+/** A queued mail. Its recipient and its link are found when it is sent; times are ISO 8601. */
 export type MailJob =
-  /** To the address of an identity; or to whoever had that address before, that somebody else wants it. */
+  /** To the e-mail address of an identity. When the address belongs to another account, to tell its owner of the attempt. */
   | { kind: 'verify-address'; identityId: string }
-  /** To whoever has this address, if anybody has. */
+  /** To the account with this e-mail address, if there is one. */
   | { kind: 'reset-password'; email: string; clientInfo: ClientInfo }
   | { kind: 'password-changed'; identityId: string; clientInfo: ClientInfo | null; at: string }
   /** To the new address. */
@@ -26,7 +26,7 @@ export type MailJob =
   | { kind: 'deletion-requested'; identityId: string; erasedFrom: string; clientInfo: ClientInfo | null }
   | { kind: 'erased'; email: string; username: string; at: string }
 
-/** Queues a mail. Inside a transaction it leaves when, and only when, that commits. */
+/** Queues a mail (transactional outbox). Inside a transaction `db` it is sent if, and only if, that commits. */
 export async function queueMail(services: Services, mail: MailJob, db?: Queryable): Promise<void> {
   await services.storage.jobs.put('mail', mail, db)
 }

@@ -91,7 +91,7 @@ test('a family that lives stays, however long ago another of the same app and pe
   successorIn(await refresh(portal, living))
 })
 
-test('a family that nobody ended is remembered from when its time was found to have come', async () => {
+test('an expired family is remembered from when its end was recorded', async () => {
   const notes = await connect(portal, adaId, 'notes')
   portal.clock.advance(31 * DAY)
   const [app] = await listConnectedApps(portal, adaId)
@@ -199,7 +199,7 @@ test('two who prune at once share the work: every family goes once', async () =>
   assert.equal(await countFamilies(), 0)
 })
 
-test('whoever prunes waits for nobody, and what somebody holds goes the next time', async () => {
+test('pruning skips locked rows, and deletes them the next time', async () => {
   const ended = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
   await multiply(portal, ended, 9)
@@ -212,7 +212,7 @@ test('whoever prunes waits for nobody, and what somebody holds goes the next tim
   assert.equal(await prune(), 1)
 })
 
-test('whoever is told to stop does not begin another batch', async () => {
+test('an aborted round does not begin another batch', async () => {
   const ended = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
   await multiply(portal, ended, 999)
@@ -250,7 +250,7 @@ test('protocol records go in batches to the last one that has expired, and none 
   assert.notEqual(await handshakes.find('AuthorizationCode', id), null)
 })
 
-test('what apps were told goes with its families, and what they are still to be told stays', async () => {
+test('sent notifications are pruned with their families, and waiting ones stay', async () => {
   await createApp(portal, 'letters', { ...notesApp, backchannelLogoutUri: 'https://letters.example.test/logout' })
   const end = async () => {
     const { familyId } = await connect(portal, adaId, 'letters')
@@ -275,7 +275,7 @@ test('what apps were told goes with its families, and what they are still to be 
   )
 })
 
-test('suspensions go when they are over, and not a second before', async () => {
+test('IP blocks are pruned when they are over, and not a second before', async () => {
   await blockIp(portal, '192.0.2.1', 100)
   portal.clock.advance(60)
   await blockIp(portal, '192.0.2.2', 100)

@@ -9,7 +9,7 @@ import type { Services } from './services.ts'
 import { LONGEST_LISTED } from './families/revocations.ts'
 import { addSeconds } from './time.ts'
 
-/** Rows in one statement: a few milliseconds of work, so the database is everybody else's again before they notice. */
+/** Rows in one statement: a few milliseconds of work, so that requests hardly wait for it. */
 const SIZE = 250
 const PAUSE_MS = 40
 
@@ -23,7 +23,7 @@ export async function pruneFamilies(services: Services, signal?: AbortSignal, pa
   })
 }
 
-/** Forgets families of erased accounts that no token can be alive of. @returns how many. */
+/** Forgets families of erased accounts once their last token must have expired. @returns how many. */
 export async function pruneErasedFamilies(
   services: Services,
   signal?: AbortSignal,
@@ -38,7 +38,7 @@ export async function pruneErasedFamilies(
 }
 
 /**
- * Forgets signed-in browsers that ended longer ago than families are remembered, and than a mail may still ask about them.
+ * Forgets identity sessions that ended longer ago than families are remembered, and than a "this wasn't me" link is valid.
  * @returns how many.
  */
 export async function pruneIdentitySessions(
@@ -55,7 +55,7 @@ export async function pruneIdentitySessions(
   })
 }
 
-/** Forgets what apps were told of such families, unless they are still to be told. @returns how many. */
+/** Forgets notifications about such families, unless they still wait to be sent. @returns how many. */
 export async function pruneNotifications(
   services: Services,
   signal?: AbortSignal,
@@ -78,12 +78,12 @@ export async function pruneProtocolRecords(
   return inBatches((limit) => services.storage.protocolRecords.prune(limit), { size: SIZE, pauseMs, signal })
 }
 
-/** Forgets counters of guesses that have ended. @returns how many. */
+/** Forgets attempt counters whose time is over. @returns how many. */
 export async function pruneCounters(services: Services, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   return inBatches((limit) => services.storage.counters.prune(limit), { size: SIZE, pauseMs, signal })
 }
 
-/** Forgets suspensions that are over. @returns how many. */
+/** Forgets IP blocks that are over. @returns how many. */
 export async function pruneIpBlocks(services: Services, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const now = services.clock()
   return inBatches((limit) => deletePastIpBlocks(services.storage.pool, now, limit), { size: SIZE, pauseMs, signal })

@@ -5,20 +5,20 @@ import { isUnavailable } from './errors.ts'
 import { Overloaded } from './fair-queue.ts'
 import type { Services } from './services.ts'
 
-/** What the first of several identical requests was answered, for the others. */
+/** The answer to the first of several identical requests, for the others (idempotent forms). */
 export interface Answer {
   status: number
   headers: Record<string, string | string[]>
   body: string
-  /** The identity session that a browser with this answer has. Null when there is none. */
+  /** The identity session that a browser has after this answer. Null when there is none. */
   identitySessionId: string | null
-  /** The request did not lose its sign-in by this answer, so a repeated one needs it still. */
+  /** The answer did not end the request's sign-in, so a repeated request must still be signed in. */
   needsGuards: boolean
 }
 
 /**
- * For whom an answer is kept: for requests to this process that came while the first was being answered, for such requests to
- * any process, or also for later ones. A refusal is kept for none of them: each acts for itself.
+ * For which repeated requests an answer is kept: for those to this process while the first was being answered, for those to any
+ * process, or also for later ones. A refusal is not kept: each request acts for itself.
  */
 export type Audience = 'none' | 'process' | 'waiting' | 'later'
 
@@ -34,15 +34,15 @@ export type Act =
 
 /** A double click and the retry of a proxy come within this time (seconds). */
 const KEPT_SECONDS = 60
-/** For the other processes that have seen the first one's claim (seconds). */
+/** How long the answer is kept for other processes that have seen the first one's claim (seconds). */
 const HANDED_OVER_SECONDS = 5
 /** After this time another process takes over from one that has died (seconds). */
 const CLAIM_SECONDS = 5
 /** How long a request waits for the answer to an identical one (ms). */
-const PATIENCE_MS = 8000
+const TIMEOUT_MS = 8000
 /** How often a request asks for the answer of another process (ms). */
 const POLL_MS = 50
-/** After the stores did not answer they are not asked for so long (ms). */
+/** After the stores failed to answer they are not asked for so long (ms). */
 const AWAY_MS = 1000
 /** An act that has not been settled for so long never will be (ms). */
 const LONGEST_ACT_MS = 60_000
@@ -52,8 +52,8 @@ const KIND = 'RepeatedAct'
 type Found = Omit<Extract<Act, { kind: 'repeated' }>, 'kind'>
 
 /**
- * Has one of several identical requests act, in all processes, and the others get its answer. Within a process requests wait
- * for each other in memory, so that no crowd polls the stores; a claim in the stores is for the other processes.
+ * Idempotency: of several identical requests one acts, in all processes, and the others get its answer. Within a process
+ * requests wait for each other in memory, so that they do not all poll the stores; a claim in the stores is for other processes.
  */
 export class RepeatedActs {
   readonly #running = new Map<string, Promise<Found | null>>()
@@ -63,11 +63,11 @@ export class RepeatedActs {
   /** `name` is all that makes two requests the same; it may hold secrets. @throws Overloaded after a long wait */
   async begin(services: Services, name: string): Promise<Act> {
     const id = createHmac('sha256', services.secrets[0].repeatedActNames).update(name).digest('base64url')
-    const giveUpAt = performance.now() + PATIENCE_MS
+    const giveUpAt = performance.now() + TIMEOUT_MS
     const running = this.#running.get(id)
     if (running === undefined) return this.#lead(services, id, giveUpAt)
     const found = await orGiveUp(running, giveUpAt)
-    // A refusal is for one request. A crowd of guesses that waited for one does not go on one by one.
+    // A refusal is for one request. The requests that waited for it act at once, not one by one.
     return found === null ? { kind: 'first', async settle() {} } : { kind: 'repeated', ...found }
   }
 
@@ -105,7 +105,7 @@ export class RepeatedActs {
     }
   }
 
-  /** While the stores are away a process looks after its own requests: what does not need them goes on, such as a refusal. */
+  /** While the stores are unavailable a process finds repeats among its own requests only, so that refusals still work. */
   async #ask(services: Services, question: () => Promise<Found | 'claimed'>): Promise<Found | 'claimed' | 'away'> {
     if (performance.now() < this.#awayUntil) return 'away'
     try {
@@ -113,7 +113,7 @@ export class RepeatedActs {
     } catch (error) {
       if (!isUnavailable(error)) throw error
       this.#awayUntil = performance.now() + AWAY_MS
-      services.logger.warn({ error }, 'the stores do not answer; repeated requests are told within this process only')
+      services.logger.warn({ error }, 'the stores do not answer; repeated requests are found within this process only')
       return 'away'
     }
   }
@@ -136,16 +136,16 @@ async function claimOrFind(
   claim: string,
   giveUpAt: number,
 ): Promise<Found | 'claimed'> {
-  const { protocolRecords: handshakes } = services.storage
+  const { protocolRecords: records } = services.storage
   /** The claim of another process that this request has waited for. */
   let awaited: string | null = null
   for (;;) {
     if (awaited !== null) {
-      const answer = open(services, id, (await handshakes.find(KIND, awaited))?.payload)
+      const answer = open(services, id, (await records.find(KIND, awaited))?.payload)
       if (answer !== null) return { answer, isLate: false }
     }
-    if (await handshakes.putOnce(KIND, id, { claim }, CLAIM_SECONDS)) return 'claimed'
-    const payload = (await handshakes.find(KIND, id))?.payload
+    if (await records.putOnce(KIND, id, { claim }, CLAIM_SECONDS)) return 'claimed'
+    const payload = (await records.find(KIND, id))?.payload
     const answer = open(services, id, payload)
     if (answer !== null) return { answer, isLate: awaited === null }
     if (typeof payload?.['claim'] === 'string') awaited = payload['claim']
@@ -155,13 +155,13 @@ async function claimOrFind(
 }
 
 async function leave(services: Services, id: string, claim: string, answer: Answer | null, audience: Audience) {
-  const { protocolRecords: handshakes } = services.storage
+  const { protocolRecords: records } = services.storage
   const sealed = answer && {
     answer: encrypt(JSON.stringify(answer), id, services.secrets[0].repeatedActEncryption),
   }
-  if (sealed !== null && audience === 'later') return handshakes.put(KIND, id, sealed, KEPT_SECONDS)
-  if (sealed !== null && audience === 'waiting') await handshakes.put(KIND, claim, sealed, HANDED_OVER_SECONDS)
-  await handshakes.delete(KIND, id)
+  if (sealed !== null && audience === 'later') return records.put(KIND, id, sealed, KEPT_SECONDS)
+  if (sealed !== null && audience === 'waiting') await records.put(KIND, claim, sealed, HANDED_OVER_SECONDS)
+  await records.delete(KIND, id)
 }
 
 function open(services: Services, id: string, payload: Record<string, unknown> | undefined): Answer | null {

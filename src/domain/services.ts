@@ -7,10 +7,10 @@ import type { GeoIp } from './geoip.ts'
 import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
 
-/** What every rule stands on. Time comes only from `clock`. */
+/** What every rule takes as its first argument: stores, keys, settings. Time comes only from `clock`. */
 export interface Services {
   storage: Storage
-  /** For what happens whoever asked for it, such as an ending; what a request came to is logged where it is answered. */
+  /** For events that no single request stands for, such as endings. The outcome of a request is logged where it is answered. */
   logger: Logger
   secrets: Secrets
   keys: KeyRing
@@ -22,6 +22,6 @@ export interface Services {
   /** The issuer. */
   publicUrl: string
   clock: () => Date
-  /** Who runs a command, for the audit log; null in a portal that serves requests. */
+  /** The operator who runs a command, for the audit log; null in a portal that serves requests. */
   operator: string | null
 }

@@ -8,7 +8,7 @@ export function browserInWords(userAgent: string | null): string {
   return parts.length === 0 ? 'Unknown browser' : parts.join(' on ')
 }
 
-/** The same of a program that may be no browser: "openid-client/v6.8.1". Null of one that does not say. */
+/** The same for a program that may be no browser: "openid-client/v6.8.1". Null when the header does not say. */
 export function programInWords(userAgent: string): string | null {
   const browser = browserInWords(userAgent)
   if (/^[\w .+-]+ on [\w .]+$/.test(browser)) return browser

@@ -17,6 +17,6 @@ export function logEvent(req: Request, event: string, fields: Record<string, unk
 }
 
 /** Logs the temporary IP block that a failed attempt caused, if any. */
-export function logIpBlock(req: Request, suspension: IpBlock | null): void {
-  if (suspension !== null) logEvent(req, 'address_suspended', { until: suspension.until })
+export function logIpBlock(req: Request, ipBlock: IpBlock | null): void {
+  if (ipBlock !== null) logEvent(req, 'address_suspended', { until: ipBlock.until })
 }

@@ -55,20 +55,20 @@ export class ClientThrottling {
 
     ctx.state['isJudged'] = true
     if (!matches) this.#watch(address)
-    const guess = await beginAttempt(this.#services, {
+    const attempt = await beginAttempt(this.#services, {
       kind: 'client',
       account: clientId,
       ipAddress: address,
       knownDevice: null,
     })
-    if (guess.kind === 'wait') {
-      log('too_many_guesses', { suspended: guess.ipBlocked })
-      const seconds = secondsUntil(guess.retryAt, this.#services.clock())
+    if (attempt.kind === 'wait') {
+      log('too_many_guesses', { suspended: attempt.ipBlocked })
+      const seconds = secondsUntil(attempt.retryAt, this.#services.clock())
       ctx.set({ 'Retry-After': String(seconds), 'Cache-Control': 'no-store' })
-      return new TooManyGuesses(guess.ipBlocked)
+      return new TooManyGuesses(attempt.ipBlocked)
     }
-    const suspension = matches ? await guess.succeeded() : await guess.failed()
-    if (suspension) log('address_suspended', { until: suspension.until })
+    const ipBlock = matches ? await attempt.succeeded() : await attempt.failed()
+    if (ipBlock) log('address_suspended', { until: ipBlock.until })
     return null
   }
 

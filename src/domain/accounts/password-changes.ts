@@ -72,7 +72,7 @@ export async function changePassword(
   while (outcome.kind === 'outdated') {
     const { passwordHash } = outcome
     if (!(await services.hasher.matches(passwordHash, current, source)))
-      return { kind: 'wrong-credentials', suspension: null }
+      return { kind: 'wrong-credentials', ipBlock: null }
     outcome = await change(passwordHash)
   }
   return outcome

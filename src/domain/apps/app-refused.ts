@@ -1,2 +1,2 @@
-/** What an operator asked for cannot be; the message says why, one fault a line. */
+/** The operator's change of an app is invalid. The message lists the faults, one a line. */
 export class AppRefused extends Error {}

@@ -121,7 +121,7 @@ test('an app is disabled and enabled', async () => {
   assert.equal((await enableApp(portal, app)).disabledAt, null)
 })
 
-test('what an app still has because whoever disabled it was interrupted is ended later, and nothing else', async () => {
+test('families that an interrupted disabling left are ended later, and no others', async () => {
   const identityId = await addIdentity(portal, ada)
   const [disabled, enabled, kept] = [someId(), someId(), someId()]
   for (const id of [disabled, enabled, kept])

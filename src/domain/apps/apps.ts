@@ -1,3 +1,8 @@
+// apps/: the registry of apps (OAuth clients), their secrets and their redirect URIs.
+//
+// It owns what settings an app may have, and the rotation of its client secret.
+// It leaves client authentication and every other step of the protocol to `oidc/`, and the families of an app to `families/`.
+
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
 import {
@@ -24,18 +29,18 @@ import { addSeconds } from '../time.ts'
 export type { AppProof, AppRow }
 export { findApp, isIdTokenAlgUsed, listApps }
 
-/** OpenID Connect Core §5.4, but for `address` and `phone`, which no account has: an app may ask for them and learns nothing. */
+/** OpenID Connect Core §5.4 without `address` and `phone`, which no account has: an app that asks for them gets no such claims. */
 export const OPENID_SCOPES = ['openid', 'profile', 'email', 'roles', 'offline_access'] as const
 
-/** False for what no store need be asked about. */
+/** False for what cannot be a client id, so that the store need not be asked. */
 export function isClientId(value: string): boolean {
   return /^[\x21-\x7e]{1,128}$/.test(value)
 }
 
-/** After a rotation the secret before stays good for this long (seconds), so a deployment can follow. */
+/** After a rotation the previous secret stays valid for this long (seconds), so that a deployment can follow. */
 const SECRET_OVERLAP = 24 * 3600
 
-/** What an operator decides about an app. */
+/** The settings of an app, which an operator decides. */
 export type AppSettings = Pick<
   AppRow,
   | 'name'
@@ -61,7 +66,7 @@ export type AppSettings = Pick<
 >
 
 /**
- * Registers an app. @returns the secret of a confidential app, which is kept nowhere. @throws AppRefused
+ * Registers an app. @returns the client secret of a confidential app, of which only the hash is stored. @throws AppRefused
  *
  * Its application tokens have an `aud` of their own unless it is given one. The client id is the `aud` of its ID tokens, and an
  * API that checks nothing else would take those for application tokens (RFC 9068 §2.2).
@@ -104,7 +109,7 @@ export async function createApp(
   return { app, secret }
 }
 
-/** What kind of app it is stays: a secret cannot be given to, or taken from, those who hold it. @throws AppRefused */
+/** Changes settings of an app. Public or confidential, and native or not, cannot change. @throws AppRefused */
 export async function changeApp(
   services: Services,
   app: AppRow,
@@ -114,7 +119,7 @@ export async function changeApp(
   return alter(services, app.clientId, change, 'app_changed', Object.keys(change).join(', '))
 }
 
-/** Changes an app and writes that down, in one transaction. */
+/** Changes an app and inserts the audit event, in one transaction. */
 async function alter(
   services: Services,
   clientId: string,
@@ -140,7 +145,7 @@ async function writeDown(
   await insertAuditEvents(db, [{ kind, clientId, detail, actor }], now)
 }
 
-/** A new secret; the one before stays good for a day. @throws AppRefused for a public app */
+/** A new client secret; the previous one stays valid for a day. @throws AppRefused for a public app */
 export async function rotateSecret(services: Services, app: AppRow): Promise<string> {
   if (app.isPublic) throw new AppRefused(`${app.clientId} is a public app and has no secret`)
   const secret = makeSecret()
@@ -150,17 +155,17 @@ export async function rotateSecret(services: Services, app: AppRow): Promise<str
   return secret
 }
 
-/** Families that one transaction ends: few enough to keep nobody waiting, however many there are. */
+/** Families that one transaction ends: few enough that other transactions hardly wait. */
 const ENDED_AT_ONCE = 250
 
-/** A disabled app gets nothing any more, from the first moment, and every family it had is over. */
+/** Disables an app: it is refused from this moment on, and all its families end. */
 export async function disableApp(services: Services, app: AppRow): Promise<AppRow> {
   const disabled = await alter(services, app.clientId, { disabledAt: services.clock() }, 'app_disabled')
   await endFamiliesOfApp(services, app.clientId)
   return disabled
 }
 
-/** Ends what disabled apps still have because whoever disabled them was interrupted. @returns how many families. */
+/** Ends the families that disabled apps still have, because the command that disabled them was interrupted. @returns how many. */
 export async function endFamiliesOfDisabledApps(services: Services, signal?: AbortSignal): Promise<number> {
   let count = 0
   for (const clientId of await listDisabledClientIds(services.storage.pool)) {
@@ -187,7 +192,7 @@ export async function enableApp(services: Services, app: AppRow): Promise<AppRow
   return alter(services, app.clientId, { disabledAt: null }, 'app_enabled')
 }
 
-/** A secret is 256 random bits, so one plain hash keeps it; what slow hashes are for is missing here. */
+/** A client secret is 256 random bits, so a plain SHA-256 protects it; a slow hash is for what people choose. */
 export function secretMatches(app: AppRow, secret: string, now: Date): boolean {
   const hash = Buffer.from(hashSecret(secret))
   const valid = [
@@ -201,7 +206,7 @@ function makeSecret(): string {
   return randomBytes(32).toString('base64url')
 }
 
-/** What the app's row keeps of its secret. */
+/** The hash of a client secret, which the app's row keeps in its place. */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url')
 }
@@ -251,8 +256,8 @@ function choiceFault(name: string, value: string | null, choices: readonly strin
 }
 
 /**
- * Where an app listens for the portal: https, or http on loopback or for an app that keeps a secret (OpenID Connect Back-Channel
- * Logout §2.2). Which networks are reached is decided when something is sent.
+ * Checks a URI that back-channel requests go to: https, or http on loopback or for a confidential app (OpenID Connect
+ * Back-Channel Logout §2.2). Which networks may be reached is decided when a request is sent (SSRF guard).
  */
 function listenerFaults(name: string, uri: string | null, isPublic: boolean): string[] {
   if (uri === null) return []

@@ -1,6 +1,6 @@
 import { isLoopback } from '../../config.ts'
 
-/** What the portal, or another issuer, adds to a redirect URI (IANA's OAuth parameters of an authorization response). */
+/** Parameters of an authorization response, which the portal adds to a redirect URI (IANA's registry of OAuth parameters). */
 const ANSWER_PARAMETERS = new Set([
   'code',
   'state',
@@ -32,7 +32,7 @@ export function redirectFaults(uri: string, isNative: boolean): string[] {
   return refused(isNative ? 'a scheme of an app contains a dot, like com.example.app' : 'must begin with https://')
 }
 
-/** A name that an answer brings as well would be there twice, and an app may read either (RFC 6749 §3.1). */
+/** A parameter of the authorization response in the registered query would be sent twice (RFC 6749 §3.1). */
 export function reservedNameFaults(uris: string[]): string[] {
   return uris.flatMap((uri) =>
     [...new URLSearchParams(uri.split('?').slice(1).join('?')).keys()]
@@ -51,7 +51,7 @@ export function isRegisteredUri(uri: string, registered: string[], isNative: boo
   return portless !== null && registered.some((each) => withoutLoopbackPort(each) === portless)
 }
 
-/** The URL, or what is wrong with one that two programs might read in two ways. */
+/** The URL, or what is wrong with one that programs may parse in different ways. */
 export function plainUrl(uri: string): URL | string {
   const url = URL.parse(uri)
   if (url === null || !/^[\x21-\x7e]{1,2000}$/.test(uri)) return 'is not an absolute URI'

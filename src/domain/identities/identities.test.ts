@@ -32,7 +32,7 @@ before(async () => {
 })
 after(() => portal.close())
 
-test('who registers has an account with no roles, at an address nobody has confirmed', async () => {
+test('a registration makes an account with no roles and an unconfirmed e-mail address', async () => {
   const identity = await findIdentity(portal.storage, adaId)
   assert.equal(identity?.username, 'ada')
   assert.equal(identity.email, ada.email)
@@ -42,7 +42,7 @@ test('who registers has an account with no roles, at an address nobody has confi
   assert.equal(identity.passwordHash.includes(ada.password), false)
 })
 
-test('an operator may give roles and vouch for the address', async () => {
+test('an operator may give roles and vouch for the e-mail address', async () => {
   const extra = { roles: ['admin', 'editor'], emailVerified: true }
   const outcome = await register(portal, person('operated'), null, extra)
   assert.equal(outcome.kind, 'registered')
@@ -52,7 +52,7 @@ test('an operator may give roles and vouch for the address', async () => {
   assert.ok((await listIdentities(portal.storage)).some(({ username }) => username === 'operated'))
 })
 
-test('a registration is written down with its place, and without one when an operator does it', async () => {
+test('a registration is audited with its client, and without one when an operator does it', async () => {
   const here = await registered(person('placed'), home)
   assert.deepEqual(await audit(here), [{ kind: 'registered', browser: home.browser, address: home.address }])
   const operated = await registered(person('unplaced'))
@@ -78,7 +78,7 @@ test('of those who register names that look alike at once exactly one gets it', 
   assert.equal(outcomes.filter(({ kind }) => kind === 'registered').length, 1)
 })
 
-test('names that only differ in i and l where everybody sees the difference are names of two people', async () => {
+test('names that visibly differ in i and l are names of two users', async () => {
   for (const username of ['Neil', 'Nell', 'Elia', 'Ella', 'Delia', 'Della']) await registered(person(username))
   for (const [index, username] of ['NeiI', 'nei1', 'NELL', 'DeIia', 'ıan', 'Ian'].entries()) {
     const outcome = await register(portal, { ...person(`imitator${index}`), username }, home)
@@ -114,7 +114,7 @@ test('names that looked alike before go on, and no new one joins them', async ()
   assert.equal(third.kind, 'refused')
 })
 
-test('an account is found by its user name and by its address, however they are spelled', async () => {
+test('an account is found by its user name and by its e-mail address, in any spelling', async () => {
   for (const login of ['ada', 'ADA', ' Ada ', 'ａｄａ', ada.email, 'ADA@Example.TEST', `\t${ada.email}\n`]) {
     assert.equal((await findIdentityByLogin(portal, login))?.id, adaId, login)
   }
@@ -148,14 +148,14 @@ for (const [what, change, field] of [
   ['the same address', { email: ada.email }, 'email'],
   ['the same address in capitals', { email: ada.email.toUpperCase() }, 'email'],
 ] as const) {
-  test(`nobody else gets ${what} from an operator`, async () => {
+  test(`an operator cannot give another user ${what}`, async () => {
     const outcome = await register(portal, { ...person('somebody'), ...change }, null)
     const words = { username: 'This user name is taken.', email: 'There is an account with this address already.' }
     assert.deepEqual('problems' in outcome && outcome.problems, { [field]: words[field] })
   })
 }
 
-test('of ten who register one name at once exactly one gets it, and the others are told', async () => {
+test('of ten registrations of one name at once exactly one gets it, and the others are told', async () => {
   const outcomes = await Promise.all(
     Array.from({ length: 10 }, async (_, index) =>
       register(portal, { ...person('wanted'), email: `wanted${index}@example.test` }, null),
@@ -167,7 +167,7 @@ test('of ten who register one name at once exactly one gets it, and the others a
   }
 })
 
-test('somebody who registers an address that is taken gets an account, and the address stays', async () => {
+test('registering an e-mail address of another account gives an account, and the address stays (no account enumeration)', async () => {
   const id = await registered({ ...person('second'), email: ada.email.toUpperCase() }, home)
   const identity = await findIdentity(portal.storage, id)
   assert.deepEqual(
@@ -179,7 +179,7 @@ test('somebody who registers an address that is taken gets an account, and the a
   assert.equal((await findLivingIdentitySession(portal, session as string, home))?.email, ada.email.toUpperCase())
 })
 
-test('of those who register one address at once exactly one holds it, and each has an account', async () => {
+test('of registrations of one e-mail address at once exactly one holds it, and each has an account', async () => {
   const ids = await Promise.all(
     Array.from({ length: 10 }, async (_, index) =>
       registered({ ...person(`rival${index}`), email: 'rivals@example.test' }, home),
@@ -190,7 +190,7 @@ test('of those who register one address at once exactly one holds it, and each h
   assert.equal(rivals.filter((rival) => rival?.emailKey === null).length, 9)
 })
 
-test('a mail asks everybody who registers to confirm; for whom an operator adds, none does', async () => {
+test('a mail asks a user who registers to confirm; a user that an operator adds gets none', async () => {
   const id = await registered(person('mailed'), home)
   const operated = await registered(person('unmailed'))
   const asked = (await queuedMails(portal)).flatMap((mail) => ('identityId' in mail ? [mail.identityId] : []))
@@ -233,7 +233,7 @@ for (const [index, username] of ['al', 'Åsa', 'x-1.y_z', '李小龍', 'ñandú'
   })
 }
 
-test('the right password signs in, by user name or address; anything else does not, and does not say why', async () => {
+test('the right password signs in, by user name or e-mail address; anything else does not, and does not say why', async () => {
   for (const login of ['ada', ' ADA ', ada.email]) {
     const outcome = await signIn(portal, { login: login, password: ada.password, clientInfo: home, deviceHash: null })
     assert.equal(outcome.kind, 'signed-in')
@@ -248,7 +248,7 @@ test('the right password signs in, by user name or address; anything else does n
   ] as const) {
     assert.deepEqual(await signIn(portal, { login: login, password: password, clientInfo: home, deviceHash: null }), {
       kind: 'wrong-credentials',
-      suspension: null,
+      ipBlock: null,
     })
   }
 })
@@ -287,7 +287,7 @@ test('a disabled person is out everywhere at once, cannot sign in, and comes bac
     await signIn(portal, { login: 'disabled', password: ada.password, clientInfo: home, deviceHash: null }),
     {
       kind: 'wrong-credentials',
-      suspension: null,
+      ipBlock: null,
     },
   )
   assert.equal(await findLivingIdentitySession(portal, notes.identitySessionId, home), null)

@@ -1,3 +1,9 @@
+// identities/: who has an account: identities, user names, e-mail addresses, and the links in mails.
+//
+// It owns registration, roles, disabling, the canonical form and homograph protection of user names and e-mail addresses, and
+// the signed single-use links.
+// It leaves what users change themselves to `accounts/`, and proving who they are to `sign-in/`.
+
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { insertAuditEvents } from '../../storage/audit.ts'
@@ -38,7 +44,7 @@ export interface Registration {
 
 export type RegistrationProblems = Partial<Record<keyof Registration, string>>
 
-/** What keeps a registration from being made, all of it. */
+/** Every problem of a registration. */
 export interface Examination {
   problems: RegistrationProblems
   verdict: PasswordVerdict
@@ -47,8 +53,8 @@ export interface Examination {
 export type RegistrationOutcome = { kind: 'registered'; identity: IdentityRow } | ({ kind: 'refused' } & Examination)
 
 /**
- * Looks at a registration without making it. What costs little is looked at first, and a person is told of everything at once;
- * whether an address has an account is no problem, because they must not learn it. `place` is null for an operator.
+ * Validates a registration without making it, and finds all problems at once. That the e-mail address has an account already is
+ * no problem here, because it would allow account enumeration. `clientInfo` is null for an operator.
  */
 export async function examineRegistration(
   services: Services,
@@ -73,9 +79,9 @@ export async function examineRegistration(
 }
 
 /**
- * Creates an identity. Whoever registers an address that somebody has does not learn that: they get an account like
- * everybody, the mail that goes to the address says what there is to say, and the address is theirs once they prove it.
- * An operator, for whom `place` is null, is told. @throws Overloaded
+ * Creates an identity. No account enumeration: a user who registers an e-mail address that has an account gets an account like
+ * any other, and the mail to that address tells its owner. The address is theirs once they prove it. An operator, for whom
+ * `clientInfo` is null, is told at once. @throws Overloaded
  */
 export async function register(
   services: Services,
@@ -104,7 +110,7 @@ export async function register(
     createdAt: now,
     updatedAt: now,
   }
-  // An address must not be drowned in mail by those who register it again and again.
+  // Rate limit: strangers who register an e-mail address again and again must not flood it with mail.
   const isTold = clientInfo !== null && (await mayMail(services, email))
   for (;;) {
     const registered = await insertRegistration(services, identity, clientInfo, isTold)
@@ -113,7 +119,7 @@ export async function register(
     if (taken !== null) return { kind: 'refused', problems: { username: taken }, verdict }
     if (clientInfo === null)
       return { kind: 'refused', problems: { email: 'There is an account with this address already.' }, verdict }
-    // Somebody registered the address between the look at it and the write, so from now on the look finds it.
+    // Another user registered the e-mail address between the check and the insert, so the next check finds it.
   }
 }
 
@@ -134,13 +140,13 @@ async function insertRegistration(
     if (isTold) await queueMail(services, { kind: 'verify-address', identityId: identity.id }, db)
     return registered
   }).catch((error: unknown) => {
-    // Somebody registered a name that looks like this one between the look at it and the write.
+    // Another user registered a name that looks like this one between the check and the insert.
     if (isUniqueViolation(error)) return null
     throw error
   })
 }
 
-/** Null when nobody has this user name or address. */
+/** The identity with this user name or e-mail address; null when there is none. */
 export async function findIdentityByLogin(services: Services, login: string): Promise<IdentityRow | null> {
   const [key, keyBefore] = [keyOf(login), keyWithInvisible(login)]
   const identity = await findIdentityByKey(services.storage, key)
@@ -155,7 +161,7 @@ export async function changeRoles(services: Services, id: string, roles: string[
   await transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
     if (identity === null || isDeepStrictEqual(identity.roles, roles)) return
-    // The clock is read when nobody can get a token with the roles there were: not by a refresh, nor by a new family.
+    // The clock is read under the lock: from then on neither a refresh nor a new family gets a token with the old roles.
     await lockFamiliesOf(db, id)
     const now = services.clock()
     const version = await updateRoles(db, id, roles, now)
@@ -204,7 +210,7 @@ async function takenProblem(services: Services, username: string): Promise<strin
   return isAlike ? 'This user name looks like one that is taken. Choose another.' : null
 }
 
-/** Operators share one turn in the queues of costly work. */
+/** The key of the caller in the fair queues of costly work. Operators share one. */
 function sourceOf(clientInfo: ClientInfo | null): string {
   return clientInfo === null ? 'operator' : ipKey(clientInfo.address)
 }

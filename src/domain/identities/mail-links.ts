@@ -25,7 +25,7 @@ export const LINK_LIVES = {
 
 export type LinkPurpose = keyof typeof LINK_LIVES
 
-/** Whose link it is, and the one address it is sent to. */
+/** The identity a link belongs to, and the e-mail address it is sent to. */
 export interface LinkHolder {
   identityId: string
   email: string
@@ -33,9 +33,9 @@ export interface LinkHolder {
 }
 
 /**
- * Makes a link, and makes those before it for the same purpose worthless: the newest mail is the one that counts. Of
- * sign-ins each has its own. The row keeps an id; the token is that and a tag that only the portal's secret can make.
- * `db` is a transaction, or two that race could both leave theirs.
+ * Makes a link, and deletes the earlier ones for the same purpose: only the newest mail counts. Each sign-in has its own "this
+ * wasn't me" link. The row keeps an id; the token is the id with an HMAC tag. `db` must be a transaction, or two callers that
+ * race could both keep theirs.
  */
 export async function makeMailLink(
   services: Services,
@@ -62,7 +62,7 @@ export async function makeMailLink(
   return Buffer.concat([raw, tagOf(services.secrets[0].mailLink, purpose, raw)]).toString('base64url')
 }
 
-/** What the link would do; looking does not use it up. Null for one that is used, expired, foreign or not whole. */
+/** What the link would do; this does not use it up. Null for one that is used, expired, forged or incomplete. */
 export async function lookAtMailLink(
   services: Services,
   purpose: LinkPurpose,
@@ -72,7 +72,7 @@ export async function lookAtMailLink(
   return id === null ? null : findMailLink(services.storage.pool, purpose, id, services.clock())
 }
 
-/** Uses the link up, inside the transaction of what it does: exactly one of all who race gets it. */
+/** Uses the link up, inside the transaction of what it does: exactly one of the callers that race gets it. */
 export async function useMailLink(
   services: Services,
   db: Queryable,

@@ -29,7 +29,7 @@ export function isOfOneScript(text: string): boolean {
 /**
  * What a name has in common with names that people take for it (UTS 39 §4): the skeleton of the name as it is shown, and that of
  * its case-folded form, because names are compared whatever their case. Two names look alike when they share one. A capital I
- * looks like l and is the capital of i, so one skeleton for all would make Neil and Nell one name. They are shown to nobody.
+ * looks like l and is the capital of i, so one skeleton for all would make Neil and Nell one name. Skeletons are never shown.
  */
 export function skeletonsOf(name: string): string[] {
   return [...new Set([comparable(confusableSkeleton(name)), comparable(caseFolded(name))])]

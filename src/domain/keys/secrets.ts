@@ -1,3 +1,8 @@
+// keys/: the root secret and the keys derived from it (HKDF), encryption at rest, signing keys (JWKS), JWTs.
+//
+// It owns key rotation and revocation, and how a JWT is signed and verified.
+// It leaves the claims of a token to the room that issues it: `families/` and `backchannel/`.
+
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 
 /** Keys for one purpose each, derived from one root secret. */

@@ -93,7 +93,7 @@ test('a process whose clock is a little behind signs with the first keys all the
   assert.equal(behind.signer('ES256').alg, 'ES256')
 })
 
-test('the next key is published before it signs, for as long as anybody may cache the keys', async () => {
+test('the next key is published before it signs, for as long as clients may cache the JWKS', async () => {
   const ring = await openRing()
   const first = ring.signer('ES256').kid
   const next = (await ring.rotate()).find(({ alg }) => alg === 'ES256')?.kid as string

@@ -36,7 +36,7 @@ export interface SigningKey extends VerificationKey {
   signsFrom: Date
 }
 
-/** A new key is published this long before it signs, longer than anybody should cache the published keys (seconds). */
+/** A new key is published this long before it signs (seconds), longer than clients may cache the JWKS. */
 const PUBLISHED_BEFORE = 900
 /** No token of ours lives longer than this (seconds); a replaced key stays published until then. */
 export const LONGEST_TOKEN = 3600
@@ -157,7 +157,7 @@ export class KeyRing {
     return this.#revoked
   }
 
-  /** Every key of ours, also those that are not published any more. They must not let anybody in. */
+  /** Every key, also those that are no longer published. For hints only: no token that authenticates may be verified with them. */
   remembered(): VerificationKey[] {
     return [...this.#keys, ...this.#retired]
   }

@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto'
 
-/** Of how many tokens it is remembered that their signature holds; some 4 MB. */
+/** Verified tokens in the cache; some 4 MB. */
 const KEPT = 4096
-/** How many are looked at, whether they have expired, each time that one is added. */
+/** Cached tokens that are checked for expiry each time one is added. */
 const LOOKED_AT = 2
 
 /**
- * Tokens whose signature has been verified, by their hash, until they expire. A signature does not change, so it need not be
- * verified twice. Whether its key and its family still hold is asked each time, and not here.
+ * A cache of tokens whose signature has been verified, by their hash, until they expire. A signature does not change, so it need
+ * not be verified twice. The caller checks each time that the key is not revoked and the family lives.
  */
 export class VerifiedTokens<Claims extends { exp: number }> {
   /** Those that were verified first come first. */

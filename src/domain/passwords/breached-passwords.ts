@@ -26,7 +26,7 @@ export function packBreachedPasswords(passwords: string[]): Buffer {
   return packed
 }
 
-/** What makes two spellings of a password the same guess. */
+/** The form that all spellings of a password share, which an attacker tries as one. */
 export function foldPassword(password: string): string {
   return password.normalize('NFKC').toLowerCase()
 }

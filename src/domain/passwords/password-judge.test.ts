@@ -122,7 +122,7 @@ test('a weak password comes with advice that does not repeat itself or the passw
   assert.deepEqual(advice, ['Add a word or two that are less common.'])
 })
 
-test('while strength cannot be estimated the other rules go on, and nobody is refused for it', async () => {
+test('while the estimator fails the other rules apply, and no password is refused for it', async () => {
   failures.length = 0
   const blind = open({}, new URL('data:text/javascript,throw new Error()'))
   assert.deepEqual(await blind.judge(ada.password, personal, false, 'home'), {

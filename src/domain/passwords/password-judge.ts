@@ -8,7 +8,7 @@ import { characterCount, isTooLong, MAXIMUM_PASSWORD_LENGTH } from './passwords.
 export interface PasswordVerdict {
   /** The sentence the person reads; null when the password will do. */
   problem: string | null
-  /** Of one that is refused never more than goes with the refusal. Null when nobody could say in time, and for none. */
+  /** A refused password scores no more than its refusal allows. Null for no password, and when the estimator did not answer. */
   score: Score | null
   /** Sentences on how to choose a better one. */
   advice: string[]
@@ -18,8 +18,8 @@ export interface PasswordVerdict {
 
 export interface PasswordJudge {
   /**
-   * Judges a password that a person wants to have from now on. `personal` is their user name and their address, `source` whose
-   * share of the queue of estimates it takes.
+   * Judges a new password. `personal` is the user name and the e-mail address, `source` the key of the caller in the fair queue
+   * of estimates.
    */
   judge(password: string, personal: string[], hasSecondFactor: boolean, source: string): Promise<PasswordVerdict>
   close(): Promise<void>
@@ -28,7 +28,7 @@ export interface PasswordJudge {
 export interface JudgeSettings {
   policy: Pick<Policy, 'passwordLength' | 'passwordLengthWithSecondFactor' | 'passwordRangeUrl'>
   publicUrl: string
-  /** Hears of whoever could not be asked; the password is then judged without them. */
+  /** Called when the estimator or the stolen-password service fails; the password is then judged without it. */
   onError: (error: Error) => void
   limits?: EstimatorLimits
 }
@@ -82,7 +82,7 @@ function refusalOfLength(password: string, minimum: number): Refusal | null {
   return null
 }
 
-/** What the estimator is not asked for, so that it is refused even when that is out of reach. */
+/** Refuses the most likely passwords without the estimator, so also when that fails. */
 function refusalOfFirstGuess(password: string, words: string[]): Refusal | null {
   const folded = foldPassword(password)
   const telling = words.filter(isTelling).map(foldPassword)
@@ -92,7 +92,7 @@ function refusalOfFirstGuess(password: string, words: string[]): Refusal | null 
   return null
 }
 
-// What people type to fill fifteen places: a run, or one of the most used passwords with figures behind it.
+// What people type to fill fifteen characters: a run, or one of the most used passwords with digits behind it.
 const COMMON =
   /^(?:(?:password|passwort|qwerty|letmein|welcome|iloveyou|admin)\W*\d*)+$|^(?:0?123456789\d*|abcdefghijklm\w*)$/
 

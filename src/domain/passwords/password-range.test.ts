@@ -35,7 +35,7 @@ function ask(password: string, address = url): Promise<boolean> {
   return createPasswordRange(address, (error) => failures.push(error))(password)
 }
 
-test('a stolen password is found, by five figures of its digest', async () => {
+test('a stolen password is found, by five hex digits of its SHA-1', async () => {
   answer = (res) => res.end(`0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n${REST}:52256179\r\n`)
   assert.equal(await ask(KNOWN), true)
   assert.deepEqual([requests[0]?.method, requests[0]?.url], ['GET', '/range/5BAA6'])
@@ -52,7 +52,7 @@ test('one password is asked for however a keyboard composed its accents', async 
 })
 
 for (const [name, lines] of [
-  ['one that nobody knows', '0018A45C4D1DEF81644B54AB7F969B88D65:1\n'],
+  ['one that the service does not know', '0018A45C4D1DEF81644B54AB7F969B88D65:1\n'],
   ['one that is only there as padding', `${REST}:0\n`],
   ['nothing', ''],
   ['something else', '<!doctype html><title>Hello</title>\n'],
@@ -72,7 +72,7 @@ for (const [name, misbehave, cause] of [
   ['fails', (res) => res.writeHead(500).end(`${REST}:1`), /status 500/],
   ['hangs up', (res) => res.destroy(), /fetch failed/],
 ] satisfies [string, (res: ServerResponse) => void, RegExp][]) {
-  test(`a service that ${name} is reported once and stands in nobody's way`, async () => {
+  test(`a service that ${name} is reported once and refuses no password`, async () => {
     answer = misbehave
     assert.equal(await ask(KNOWN), false)
     assert.equal(requests.length, 1)

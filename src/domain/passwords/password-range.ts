@@ -7,9 +7,9 @@ const LONGEST_ANSWER = 200_000
 export type PasswordRange = (password: string) => Promise<boolean>
 
 /**
- * Asks a service that speaks the protocol of Have I Been Pwned. It learns the first five of the forty figures of the
- * password's SHA-1, and not which of the thousand passwords with the same beginning was meant. Whoever does not answer, in
- * time and in these words, is reported to `onError` and knows nothing.
+ * Asks a service with the API of Have I Been Pwned (k-anonymity). It learns the first five of the forty hex digits of the
+ * password's SHA-1, and not which of about a thousand passwords with that prefix was meant. A service that does not answer in
+ * time, or not in this format, is reported to `onError`, and the password counts as not stolen.
  */
 export function createPasswordRange(url: string, onError: (error: Error) => void): PasswordRange {
   return async (password) => {

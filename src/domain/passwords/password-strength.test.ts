@@ -30,7 +30,7 @@ function program(code: string): URL {
   )
 }
 
-test('a sentence is strong, and what everybody types is weak and comes with advice', async () => {
+test('a sentence is strong, and a common password is weak and comes with advice', async () => {
   const estimator = open()
   assert.deepEqual(await estimator.estimate(ada.password, [], 'home'), { score: 4, advice: [] })
   const weak = await estimator.estimate('qwertyuiopasdfgh', [], 'home')
@@ -80,7 +80,7 @@ test('a password that would wait behind too many others is judged by the rest, a
 })
 
 test('an estimate that does not come to an end is ended, and the next one is made by another worker', async () => {
-  const estimator = open({ patience: 300, program: moody })
+  const estimator = open({ timeout: 300, program: moody })
   failures.length = 0
   const [before, lost, next] = await Promise.all(
     ['first', 'ponder', 'next'].map(async (password) => estimator.estimate(password, [], 'home')),
@@ -97,7 +97,7 @@ test('a worker that fails is replaced, and what is said of it does not quote the
   assert.deepEqual(failures, ['the strength of a password could not be estimated: Error'])
 })
 
-test('a worker is kept between two questions, and let go when nobody has asked for a while', async () => {
+test('a worker is kept between two questions, and ended when it is idle', async () => {
   const kept = open({ program: moody })
   assert.deepEqual([(await kept.estimate('', [], 'home'))?.score, (await kept.estimate('', [], 'home'))?.score], [1, 2])
 
@@ -109,7 +109,7 @@ test('a worker is kept between two questions, and let go when nobody has asked f
 })
 
 test('a worker that never gets ready is ended, and the password is judged by the rest', async () => {
-  const asleep = open({ startPatience: 300, program: program('setInterval(() => {}, 1000)') })
+  const asleep = open({ startTimeout: 300, program: program('setInterval(() => {}, 1000)') })
   failures.length = 0
   assert.equal(await asleep.estimate('', [], 'home'), null)
   assert.deepEqual(failures, ['the strength of a password could not be estimated: ABORT_ERR'])

@@ -14,12 +14,12 @@ export interface Strength {
 /** What the worker is asked. */
 export interface Question {
   password: string
-  /** What somebody who knows the person would try first. */
+  /** What an attacker who knows the user would try first. */
   words: string[]
 }
 
 export interface StrengthEstimator {
-  /** Null when there is no answer, or none in time. `source` is whose share of the queue it takes. */
+  /** Null when there is no answer in time. `source` is the key of the caller in the fair queue. */
   estimate(password: string, words: string[], source: string): Promise<Strength | null>
   /** Ends the worker at once. */
   close(): Promise<void>
@@ -27,9 +27,9 @@ export interface StrengthEstimator {
 
 export interface EstimatorLimits extends Pick<QueueLimits, 'waiting' | 'clock'> {
   /** How long one estimate may take (ms); one that takes longer is ended with its worker. */
-  patience?: number
+  timeout?: number
   /** How long a worker may take to start (ms). */
-  startPatience?: number
+  startTimeout?: number
   /** How long a worker without a question is kept (ms). */
   idle?: number
   /** What the worker runs: it posts one message when it is ready, then one for each question. */
@@ -37,14 +37,14 @@ export interface EstimatorLimits extends Pick<QueueLimits, 'waiting' | 'clock'> 
 }
 
 /**
- * Estimates with zxcvbn, one password at a time, in a worker: here it would hold up everybody else for up to a second, and
- * its dictionaries are let go when nobody has asked for a while. `onError` hears of every worker that failed.
+ * Estimates with zxcvbn, one password at a time, in a worker thread: an estimate takes up to a second, which would block all
+ * other requests. An idle worker is ended, which frees its dictionaries. `onError` is called for every worker that failed.
  */
 export function createStrengthEstimator(
   onError: (error: Error) => void,
   {
-    patience = 2000,
-    startPatience = 10_000,
+    timeout = 2000,
+    startTimeout = 10_000,
     idle = 60_000,
     program = new URL('./password-strength-worker.ts', import.meta.url),
     ...queueLimits
@@ -62,7 +62,7 @@ export function createStrengthEstimator(
 
   /** A worker that is ready; null when it cannot be had in time. */
   const findHelper = async (): Promise<Helper | null> => {
-    const helper = (current ??= startHelper(program, startPatience))
+    const helper = (current ??= startHelper(program, startTimeout))
     return helper.ready.then(
       () => helper,
       (error: unknown) => giveUp(helper, error),
@@ -78,7 +78,7 @@ export function createStrengthEstimator(
   const ask = async (worker: Worker, question: Question): Promise<Strength> => {
     clearTimeout(leaving)
     worker.ref()
-    const answered = messageOf(worker, patience)
+    const answered = messageOf(worker, timeout)
     worker.postMessage(question)
     const strength = (await answered) as Strength
     worker.unref()
@@ -89,7 +89,7 @@ export function createStrengthEstimator(
   return {
     async estimate(password, words, source) {
       const question = { password: bounded(password), words: words.map(bounded) }
-      // While a worker starts everybody waits for that together. Only then does the time begin in which turns must come.
+      // All questions wait together while a worker starts. Their time in the queue begins after that.
       if ((await findHelper()) === null) return null
       const job = async () => {
         const helper = await findHelper()
@@ -118,16 +118,16 @@ function bounded(text: string): string {
   return text.slice(0, 48)
 }
 
-function startHelper(program: URL, patience: number): Helper {
+function startHelper(program: URL, timeout: number): Helper {
   // It sees none of our settings; an estimate that wants more memory than this fails, and the portal goes on.
   const worker = new Worker(program, { env: {}, resourceLimits: { maxOldGenerationSizeMb: 384 } })
   // The error reaches the question that waits; without a listener one between two questions would end the process.
   worker.on('error', () => {})
-  return { worker, ready: messageOf(worker, patience) }
+  return { worker, ready: messageOf(worker, timeout) }
 }
 
-async function messageOf(worker: Worker, patience: number): Promise<unknown> {
-  const [message] = (await once(worker, 'message', { signal: AbortSignal.timeout(patience) })) as [unknown]
+async function messageOf(worker: Worker, timeout: number): Promise<unknown> {
+  const [message] = (await once(worker, 'message', { signal: AbortSignal.timeout(timeout) })) as [unknown]
   return message
 }
 

@@ -1,3 +1,8 @@
+// passwords/: password hashing (Argon2id), strength, rules, and lists of stolen passwords.
+//
+// It owns whether a password is acceptable and what its hash costs, in a fair queue.
+// It leaves the change of a password to `accounts/`, and how often one may be tried to `limits/`.
+
 import { availableParallelism } from 'node:os'
 import argon2 from 'argon2'
 import { FairQueue, type QueueLimits } from '../fair-queue.ts'
@@ -13,7 +18,7 @@ export interface PasswordCost {
 /** OWASP's floor for argon2id with one lane. */
 const USUAL_COST: PasswordCost = { memoryCost: 19_456, timeCost: 2 }
 
-/** `source` is whose share of the queue it takes, in the words of `FairQueue`. */
+/** Argon2id. `source` is the key of the caller in the fair queue. */
 export interface PasswordHasher {
   /** @throws Overloaded */
   hash(password: string, source: string): Promise<string>
@@ -22,7 +27,7 @@ export interface PasswordHasher {
   needsRehash(hash: string): boolean
 }
 
-/** A hash that no password has, of the same cost: what is compared when an account does not exist. */
+/** A hash of the same cost that no password matches, compared when an account does not exist (no account enumeration by time). */
 function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
   const parameters = `m=${memoryCost},p=1,t=${timeCost}`
   return `$argon2id$v=19$${parameters}$UOkZ6ECO/ByODaYthNMUwg$xFi6QnBTcI/aFRjfb87jCs/KvGQiQA5pb8lKPAbNTBs`
@@ -56,7 +61,7 @@ export function characterCount(password: string): number {
   return [...normalize(password)].length
 }
 
-/** Nobody has such a password, so it is not worth hashing. */
+/** No account has such a password, so it is refused without hashing. */
 export function isTooLong(password: string): boolean {
   return characterCount(password) > MAXIMUM_PASSWORD_LENGTH
 }

@@ -8,15 +8,15 @@ import type { Services } from '../services.ts'
 export type { DeviceRow }
 
 /**
- * A device is a browser that keeps a long-lived cookie: 128 random bits and a tag, so that strangers cannot make one up
- * and cost a query. It proves nothing but that this browser was here before; who signed in from it is in the database.
+ * A device is a browser that keeps a long-lived cookie: 128 random bits and an HMAC tag, so that a forged one costs no query.
+ * It proves only that this browser was here before; which users signed in from it is in the database.
  */
 export function makeDevice(services: Services): string {
   const id = randomBytes(ID_BYTES)
   return Buffer.concat([id, tagOf(services.secrets[0].device, id)]).toString('base64url')
 }
 
-/** What the store keeps of a device; null for a cookie that is not one of ours. */
+/** The hash under which the database keeps a device; null for a cookie that this portal has not made. */
 export function hashDevice(services: Services, cookie: string | undefined): Buffer | null {
   if (cookie === undefined || !/^[\w-]{43}$/.test(cookie)) return null
   const bytes = Buffer.from(cookie, 'base64url')
@@ -36,8 +36,8 @@ export async function listKnownDevices(services: Services, identityId: string): 
 }
 
 /**
- * The next sign-in from it is one from a browser that is not known; who is signed in there stays so. False when it is not
- * known anyway.
+ * Forgets a known browser: the next sign-in from it is one from an unknown browser. A user who is signed in there stays signed
+ * in. False when it was not known.
  */
 export async function forgetDevice(
   services: Services,

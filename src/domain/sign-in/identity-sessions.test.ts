@@ -74,7 +74,7 @@ test('a sign-in with a password that has been changed since opens nothing', asyn
   assert.notEqual(await openWith(null), null)
 })
 
-test('nobody is signed in with a session that never was', async () => {
+test('an unknown session signs no user in', async () => {
   assert.equal(await find(randomUUID()), null)
 })
 
@@ -139,7 +139,7 @@ test('an app that follows its sign-in writes down that it was used at most once 
   assert.deepEqual(await lastSeen(app.identitySessionId), { at: portal.clock(), address: home.address })
 })
 
-test('a person sees their signed-in browsers, the one seen last first, and none of anybody else', async () => {
+test('a person sees their signed-in browsers, the one seen last first, and none of another user', async () => {
   const id = await addPerson()
   const first = await open(id)
   portal.clock.advance(60)
@@ -191,7 +191,7 @@ test('everywhere else means everywhere but here', async () => {
   assert.notEqual(await find(ofSomebodyElse), null)
 })
 
-test("nobody ends somebody else's browser", async () => {
+test("a user cannot end another user's session", async () => {
   const session = await open(await addPerson())
   const stranger = await addPerson()
   assert.equal(await endIdentitySessions(portal, { identityId: stranger, id: session }, 'ended_by_person', home), 0)
@@ -241,7 +241,7 @@ test('who comes back to a browser in which they were signed in goes on with what
   assert.equal((await familyRow(portal, onPhone)).identitySessionId, onPhone.identitySessionId)
   assert.equal((await familyRow(portal, others)).identitySessionId, others.identitySessionId)
 
-  // A sign-in that comes before anybody has looked whether the one before has expired finds the same.
+  // A sign-in that comes before the expired session is ended finds the same.
   portal.clock.advance(14 * DAY)
   const third = await open(id, laptop)
   assert.equal((await familyRow(portal, notes)).identitySessionId, third)
@@ -387,7 +387,7 @@ test('an app that refreshes while its person signs in again goes on', async () =
   assert.equal((await rotation.refreshing).kind, 'rotated')
 })
 
-test('who signs in where somebody else was signed in ends what that person had opened there', async () => {
+test('a sign-in in a browser where another user was signed in ends what that user had opened there', async () => {
   const [first, second] = [await addPerson(), await addPerson()]
   const notes = await connect(portal, first, 'notes')
   const otherBrowser = await connect(portal, first, 'photos')
@@ -416,7 +416,7 @@ test('a disabled person is signed in nowhere even before anything has ended thei
   assert.equal(await find(session), null)
 })
 
-test('somebody who was disabled while signing in is not signed in', async () => {
+test('an identity that is disabled during its sign-in is not signed in', async () => {
   const id = await addPerson()
   await disableIdentity(portal, id)
   assert.equal(await openIdentitySession(portal, { identityId: id, amr: ['pwd'] }, home, null), null)
@@ -435,7 +435,7 @@ async function find(id: string, clientInfo = home): Promise<SignedInRow | null> 
   return findLivingIdentitySession(portal, id, clientInfo)
 }
 
-/** How many wait for what somebody else holds. */
+/** How many transactions wait for a lock of another. */
 async function waiting(): Promise<number> {
   const { rows } = await portal.storage.pool.query<{ count: number }>(
     `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,

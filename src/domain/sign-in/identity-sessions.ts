@@ -26,17 +26,17 @@ import { addSeconds } from '../time.ts'
 export type { IdentitySessionRow, SignedInRow }
 
 /**
- * How far behind it may be when a browser was last seen (seconds), so that reading pages does not write rows. Where a session
- * may idle for a few minutes only, it must not be far enough to end one that is used.
+ * The precision of `lastSeenAt` (seconds), so that not every page view writes a row. Where the idle time is a few minutes only,
+ * the precision is finer, or a session in use would end.
  */
 const SEEN_PRECISION = 60
 const SEEN_PRECISION_OF_IDLE = 1 / 10
 
-/** Who somebody has proved to be, and how; what it rests on must still hold when a session is opened. */
+/** Which identity a user has proved to be, and how. Its conditions must still hold when a session is opened. */
 export interface Proof {
   identityId: string
   amr: string[]
-  /** Of the password that was right. */
+  /** Of the password that matched. */
   passwordMark?: string
   /** How often the identity had been signed out everywhere. */
   signOuts?: number
@@ -44,7 +44,7 @@ export interface Proof {
   identitySessionId?: string
 }
 
-/** The proof of somebody who has just given the password of this identity. */
+/** The proof of a user who has just entered the password of this identity. */
 export function proofByPassword({ id, passwordHash, signOuts }: IdentityRow): Proof {
   return { identityId: id, amr: ['pwd'], passwordMark: passwordMarkOf(passwordHash), signOuts }
 }
@@ -54,16 +54,16 @@ export function proofOf({ identityId, id, amr }: SignedInRow): Proof {
   return { identityId, amr, identitySessionId: id }
 }
 
-/** What tells a password from the one before it: of its hash, and worth nothing by itself. */
+/** Tells a password from an earlier one: a hash of its stored hash, which reveals nothing about it. */
 export function passwordMarkOf(passwordHash: string): string {
   return createHash('sha256').update(passwordHash).digest('hex')
 }
 
 /**
- * Opens the identity session of a sign-in. The one the same browser had before ends; what another person had opened in it
- * ends too. What the same person had opened in this browser (by its device) goes on under the new one, also when the one it
- * was opened in is over. The person is told of a browser they have not used before, unless it is their first. Null when what the
- * proof rests on is over, and when the identity was disabled or deleted in the meantime.
+ * Opens the identity session of a sign-in, and ends the one that the browser had before. Families that another user had opened
+ * in that one end, too. Families that the same user had opened in this browser (by its device) follow the new session, also when
+ * their old one is over. The user gets a mail about an unknown browser, unless it is their first. Null when the conditions of
+ * the proof no longer hold, or the identity was disabled or deleted in the meantime.
  */
 export async function openIdentitySession(
   services: Services,
@@ -123,11 +123,11 @@ export async function openIdentitySession(
   })
 }
 
-/** What the audit event of a sign-in says of a browser that was not known. */
+/** The detail of the audit event of a sign-in from an unknown browser. */
 export const UNFAMILIAR = 'unfamiliar'
 
 /**
- * Null when nobody is signed in with this session any more: ended, expired, unseen for too long, identity disabled or
+ * The session, while it lives. Null when it has ended or expired or was idle for too long, and when its identity is disabled or
  * deleted.
  */
 export async function findLivingIdentitySession(
@@ -143,7 +143,7 @@ export async function findLivingIdentitySession(
   return session
 }
 
-/** What an act answers when the sign-in it was asked with is over, or no longer fresh: nothing was stored. */
+/** The outcome of an act whose sign-in is over, or no longer fresh. Nothing was stored. */
 export interface Lapsed {
   kind: 'lapsed'
 }
@@ -154,12 +154,12 @@ export function isLapsed(outcome: unknown): outcome is Lapsed {
   return outcome === LAPSED
 }
 
-/** An identity session and whose it is. */
+/** An identity session with its identity. */
 export type SignIn = Pick<SignedInRow, 'id' | 'identityId'>
 
 /**
- * Runs `work` in a transaction that holds the sign-in it is done with. Who asks was found out when the request came; an
- * ending since then wins, and one that comes now waits. `need` is `fresh` for what protects the account.
+ * Runs `work` in a transaction that locks the sign-in it is done with. The session was read when the request came: an ending
+ * since then wins, and one that comes now waits. `need` is `fresh` for what protects the account.
  */
 export async function whileSignedIn<T>(
   services: Services,
@@ -178,7 +178,7 @@ export async function isStillSignedIn(services: Services, { id }: SignIn): Promi
   return (await findSignedIn(services.storage, id, now, seenSince(services, now))) !== null
 }
 
-/** Ends what somebody who is signed in wants ended. */
+/** Ends what a signed-in user asks to end. */
 export async function endWhileSignedIn(
   services: Services,
   signIn: SignIn,
@@ -191,7 +191,7 @@ export async function endWhileSignedIn(
   )
 }
 
-/** Whoever uses an app that follows an identity session uses that session. */
+/** Using an app that follows an identity session counts as using that session. */
 export async function noteSessionUsed(services: Services, id: string): Promise<void> {
   const now = services.clock()
   await updateFollowed(services.storage, id, now, seenBefore(services, now))
@@ -202,7 +202,7 @@ export async function listIdentitySessions(services: Services, identityId: strin
   return listLivingIdentitySessions(services.storage, identityId, now, seenSince(services, now))
 }
 
-/** Holds a sign-in until the end of this transaction. False when it is over, or no longer fresh where it must be. */
+/** Locks a sign-in until the end of this transaction. False when it is over, or no longer fresh where it must be. */
 export async function holdSignIn(
   services: Services,
   db: Queryable,
@@ -214,7 +214,7 @@ export async function holdSignIn(
   return holdSignedIn(db, signIn, { now, seenSince: seenSince(services, now), signedInSince })
 }
 
-/** Whether nothing has happened to the identity since that makes a proof void. */
+/** Whether a proof is still valid: no new password, and not signed out everywhere since. */
 export function stillCounts({ passwordMark, signOuts }: Proof, identity: IdentityRow): boolean {
   return (
     (passwordMark === undefined || passwordMark === passwordMarkOf(identity.passwordHash)) &&
@@ -222,7 +222,7 @@ export function stillCounts({ passwordMark, signOuts }: Proof, identity: Identit
   )
 }
 
-/** What the identity must still be like for a proof to count. */
+/** What must still be true of the identity for a proof to be valid. */
 export function termsOf({ passwordMark, signOuts }: Proof): SignInTerms {
   return { passwordMark: passwordMark ?? null, signOuts: signOuts ?? null }
 }
@@ -231,7 +231,7 @@ function seenSince(services: Services, now: Date): Date {
   return addSeconds(now, -services.lifetimes.identitySessionIdle)
 }
 
-/** A session that was seen after this moment need not be written down as seen again. */
+/** A session that was seen after this moment need not be updated. */
 function seenBefore(services: Services, now: Date): Date {
   return addSeconds(now, -Math.min(SEEN_PRECISION, services.lifetimes.identitySessionIdle * SEEN_PRECISION_OF_IDLE))
 }

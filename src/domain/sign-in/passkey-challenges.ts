@@ -3,7 +3,7 @@ import type { Services } from '../services.ts'
 import type { DerivedKeys } from '../keys/secrets.ts'
 import { epochSeconds } from '../time.ts'
 
-/** How long a challenge may wait for its answer (seconds). */
+/** How long a WebAuthn challenge may be answered (seconds). */
 export const CHALLENGE_LIFE = 300
 const USED_KIND = 'PasskeyChallenge'
 const RANDOM_BYTES = 24
@@ -11,8 +11,8 @@ const TAG_BYTES = 16
 const BYTES = RANDOM_BYTES + 4 + TAG_BYTES
 
 /**
- * `random (24) | end (4) | tag (16)`, base64url (WebAuthn §13.4.3). It is computed and kept nowhere, so a stranger who only
- * looks at the sign-in page costs no store anything. `subject` says who may answer it, and to what.
+ * `random (24) | end (4) | tag (16)`, base64url (WebAuthn §13.4.3). It is not stored, so a stranger who only loads the sign-in
+ * page writes nothing. `subject` says who may answer it, and for what.
  */
 export function issueChallenge(services: Services, subject: string): string {
   const body = Buffer.alloc(RANDOM_BYTES + 4)
@@ -21,7 +21,7 @@ export function issueChallenge(services: Services, subject: string): string {
   return Buffer.concat([body, tagOf(body, subject, services.secrets[0])]).toString('base64url')
 }
 
-/** Whether we issued this challenge, for this subject, not long ago. It may have been answered since. */
+/** Whether this portal issued the challenge for this subject, and it has not expired. It may have been answered already. */
 export function isLivingChallenge(services: Services, challenge: string, subject: string): boolean {
   const bytes = Buffer.from(challenge, 'base64url')
   if (bytes.length !== BYTES || bytes.toString('base64url') !== challenge) return false
@@ -33,7 +33,7 @@ export function isLivingChallenge(services: Services, challenge: string, subject
   )
 }
 
-/** True for the first answer to a challenge, on whatever process. */
+/** True for the first answer to a challenge, in any process (replay protection). */
 export async function markChallengeAnswered(services: Services, challenge: string): Promise<boolean> {
   return services.storage.protocolRecords.putOnce(USED_KIND, challenge, {}, CHALLENGE_LIFE)
 }

@@ -75,7 +75,7 @@ test('one device holds one passkey of an account', async () => {
   assert.throws(() => device.create(options), /InvalidStateError/)
 })
 
-test('a passkey is the only step for whoever proved to it who they are', async () => {
+test('a passkey with user verification signs in without another step', async () => {
   await enrol()
   const proved = await signInWithPasskey(portal, device.get(passkeySignInOptions(portal)), home)
   assert.deepEqual(proved, { identityId: signedIn.identityId, proof: ['hwk', 'user'], signOuts: 0 })
@@ -113,8 +113,8 @@ const LIES: Record<string, Lies> = {
   'another ceremony': { type: 'webauthn.create' },
   'nobody present': { userPresent: false },
   'a signature of another key': { forged: true },
-  'somebody else’s handle': { userHandle: Buffer.alloc(16, 1).toString('base64url') },
-  'a credential nobody has': { credentialId: Buffer.alloc(32, 1).toString('base64url') },
+  'the handle of another user': { userHandle: Buffer.alloc(16, 1).toString('base64url') },
+  'an unknown credential': { credentialId: Buffer.alloc(32, 1).toString('base64url') },
 }
 
 for (const [what, lies] of Object.entries(LIES)) {
@@ -188,14 +188,14 @@ test('a challenge is worth nothing after five minutes, nor for anything it was n
   assert.equal(await signInWithPasskey(portal, late, home), null)
 })
 
-test('the passkey of somebody else is no second step', async () => {
+test('the passkey of another user is no second step', async () => {
   await enrol()
   const stranger = await newcomer(portal)
   const strangersDevice = new Authenticator(ORIGIN)
   await enrol(stranger, strangersDevice)
   const options = await passkeySecondStepOptions(portal, signedIn.identityId)
-  const { allowCredentials: _, ...anybody } = options as NonNullable<typeof options>
-  assert.equal(await provePasskey(portal, signedIn.identityId, strangersDevice.get(anybody), home), null)
+  const { allowCredentials: _, ...unrestricted } = options as NonNullable<typeof options>
+  assert.equal(await provePasskey(portal, signedIn.identityId, strangersDevice.get(unrestricted), home), null)
 })
 
 test('a credential that another account has cannot be registered again', async () => {

@@ -22,16 +22,16 @@ import { CHALLENGE_LIFE, isLivingChallenge, issueChallenge, markChallengeAnswere
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 
-/** Ed25519, P-256, RSA (RFC 9053, RFC 8812): what authenticators have. */
+/** WebAuthn signatures of authenticators: Ed25519, P-256, RSA (RFC 9053, RFC 8812). */
 const ALGORITHMS = [-8, -7, -257]
-/** The longest answer of a browser that is looked at; those of real ones are far shorter. */
+/** The longest answer of a browser that is parsed (characters); real ones are far shorter. */
 export const LONGEST_CREDENTIAL = 16_000
 
 /** Browsers have passkeys only for a host that has a name, over https or on this very machine. */
 export function offersPasskeys({ publicUrl }: Services): boolean {
   const { protocol, hostname } = new URL(publicUrl)
-  const isAddress = /^[\d.]+$|^\[/.test(hostname)
-  return !isAddress && (protocol === 'https:' || isLoopback(hostname))
+  const isIpAddress = /^[\d.]+$|^\[/.test(hostname)
+  return !isIpAddress && (protocol === 'https:' || isLoopback(hostname))
 }
 
 /**
@@ -61,7 +61,7 @@ export function passkeySignInOptions(services: Services): PublicKeyCredentialReq
   return requestOptions(services, SIGN_IN, 'required')
 }
 
-/** The same for a second step, by somebody whose first one is done. Null when they have no passkey. */
+/** The same for a second step, after the password. Null when the user has no passkey. */
 export async function passkeySecondStepOptions(
   services: Services,
   identityId: string,
@@ -109,8 +109,8 @@ export async function provePasskeyEnrolment(
 }
 
 /**
- * Whose passkey an answer claims to be of, before anything about it is proved; the id is null for a passkey that is not known
- * here. Null for what is no answer of a browser at all.
+ * The owner of the passkey that an answer names, before the answer is verified. The id is null for an unknown passkey. Null for
+ * what is not an answer of a browser.
  */
 export async function findPasskeyOwner(
   services: Services,
@@ -122,7 +122,7 @@ export async function findPasskeyOwner(
   return { identityId: passkey?.identityId ?? null }
 }
 
-/** Whose passkey answered `passkeySignInOptions`, after its owner proved to it who they are; null for anything else. */
+/** Verifies an answer to `passkeySignInOptions`, with user verification. @returns the owner; null when anything is wrong */
 export async function signInWithPasskey(
   services: Services,
   credential: string,
@@ -131,7 +131,7 @@ export async function signInWithPasskey(
   return prove(services, { subject: SIGN_IN, identityId: null }, credential, clientInfo)
 }
 
-/** How one of this person's passkeys answered `passkeySecondStepOptions`; null for anything else. */
+/** Verifies an answer of this user's passkey to `passkeySecondStepOptions`. Null when anything is wrong. */
 export async function provePasskey(
   services: Services,
   identityId: string,
@@ -142,7 +142,7 @@ export async function provePasskey(
   return proved?.proof ?? null
 }
 
-/** `identityId` is whose passkey it must be; null asks the passkey, which must then have made sure of its owner. */
+/** `identityId` must own the passkey. When it is null the passkey names its owner, and user verification is required. */
 async function prove(
   services: Services,
   { subject, identityId }: { subject: string; identityId: string | null },
@@ -193,7 +193,7 @@ function isRightPerson(passkey: PasskeyRow, identityId: string | null, userHandl
   return userHandle === null ? identityId !== null : userHandle === userHandleOf(passkey.identityId)
 }
 
-/** An answer that verifies and is the first one to its challenge. What a stranger makes up is refused before any store is written. */
+/** Verifies an answer that must be the first one to its challenge. A forged answer is refused before anything is stored. */
 async function answered<T extends { verified: boolean }>(
   services: Services,
   subject: string,
@@ -271,7 +271,7 @@ const registration = publicKeyCredential.extend({
   response: z.object({
     clientDataJSON: base64url,
     attestationObject: base64url,
-    // A way to reach the authenticator that nobody here knows is of no use later.
+    // Unknown transports are dropped.
     transports: z
       .array(z.string())
       .max(20)

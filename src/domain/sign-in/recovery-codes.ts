@@ -7,11 +7,11 @@ import type { DerivedKeys } from '../keys/secrets.ts'
 export { countRecoveryCodes }
 
 export const RECOVERY_CODES = 10
-/** Crockford's Base32: no letter that could be read as a figure, and 80 bits in sixteen of them. */
+/** Crockford's Base32: no letter that could be read as a digit, and 80 bits in sixteen of them. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const LETTERS = 16
 
-/** Makes a new set, in the caller's transaction; what was left of the old one is worthless. Only their hashes are kept. */
+/** Makes a new set, in the caller's transaction; the old set no longer works. Only their hashes are stored. */
 export async function makeRecoveryCodesIn(db: Queryable, services: Services, identityId: string): Promise<string[]> {
   const codes = Array.from({ length: RECOVERY_CODES }, () =>
     [...randomBytes(LETTERS)].map((byte) => ALPHABET[byte % ALPHABET.length]).join(''),
@@ -21,7 +21,7 @@ export async function makeRecoveryCodesIn(db: Queryable, services: Services, ide
   return codes.map((code) => (code.match(/.{4}/g) ?? []).join('-'))
 }
 
-/** True once for each code, in whatever spelling somebody copies it from paper. */
+/** True once for each code, in any spelling a user may copy from paper. */
 export async function useRecoveryCodeIn(
   db: Queryable,
   services: Services,

@@ -64,7 +64,7 @@ async function addApp(name = 'Phone', seconds = 60): Promise<{ key: string; reco
   return { key, recoveryCodes: (added as { recoveryCodes: string[] | null }).recoveryCodes }
 }
 
-/** What somebody typed as their second step. */
+/** A typed code as second step. */
 async function proveCode(
   at: Services,
   identityId: string,
@@ -136,7 +136,7 @@ test('the code that proved a key is used up by that', async () => {
   assert.equal(await proveCode(services, signedIn.identityId, code, home), null)
 })
 
-test('a password alone signs nobody in who has a second factor', async () => {
+test('a password alone does not sign in a user with a second factor', async () => {
   const attempt = { login: signedIn.username, password: ada.password, clientInfo: home, deviceHash: null }
   assert.equal((await signIn(services, attempt)).kind, 'signed-in')
   await addApp()
@@ -195,7 +195,7 @@ test('wrong codes have to wait after a few, and a right one does not help before
   assert.equal(await guess(codeOf(key, clock())), 'throttled')
 })
 
-test('each of two apps has its own codes, and somebody else’s are worth nothing', async () => {
+test('each of two authenticator apps has its own codes, and those of another user are refused', async () => {
   const phone = await addApp('Phone')
   const tablet = await addApp('Tablet')
   const stranger = await newcomer(services)
@@ -253,7 +253,7 @@ test('a new set of recovery codes makes the old one worthless', async () => {
   assert.equal((await listSecondFactors(services, signedIn.identityId)).recoveryCodesLeft, 9)
 })
 
-test('whoever has no second factor gets no recovery codes', async () => {
+test('a user without a second factor gets no recovery codes', async () => {
   assert.equal(await renewRecoveryCodes(services, signedIn, home), null)
 })
 
@@ -289,7 +289,7 @@ test('a password that is too short to stand alone keeps the last factor, also wh
   assert.equal((await listSecondFactors(services, signedIn.identityId)).factors.length, 1)
 })
 
-test('nobody removes or renames what is somebody else’s, or what is not there', async () => {
+test('a user cannot remove or rename a factor of another user, or one that does not exist', async () => {
   await addApp('Phone')
   const [factor] = (await listSecondFactors(services, signedIn.identityId)).factors
   const stranger = await newcomer(services)
@@ -304,7 +304,7 @@ test('nobody removes or renames what is somebody else’s, or what is not there'
   )
 })
 
-test('twenty factors are enough for anybody', async () => {
+test('a user has twenty factors at most', async () => {
   for (let count = 0; count < 20; count++) await addApp(`Phone ${count}`, 30)
   const { key } = await beginTotpEnrolment(services, signedIn)
   assert.deepEqual(await addTotpKey(services, signedIn, 'One more', codeOf(key, clock()), home), { kind: 'too-many' })
@@ -360,7 +360,7 @@ test('codes made under an older secret work beside a newer one, and the key move
   assert.equal(await proveCode(newer, signedIn.identityId, recoveryCodes?.[1] as string, home), null)
 })
 
-test('a key that was copied to somebody else’s row opens nothing there', async () => {
+test('an encrypted key that was copied to the row of another user does not decrypt', async () => {
   const { key } = await addApp()
   const thief = await newcomer(services)
   const { pool } = services.storage

@@ -27,7 +27,7 @@ import { plainCode } from './typed-codes.ts'
 
 export { FACTOR_KINDS, type FactorKind }
 
-/** More than anybody has devices. */
+/** Per identity: more than a user has devices. */
 const MOST_FACTORS = 20
 export const LONGEST_FACTOR_NAME = 40
 /** In RFC 8176's words. A recovery code is a one-time password, too, only written down before. */
@@ -68,15 +68,15 @@ export async function listSecondFactors(services: Services, identityId: string):
   return { factors, recoveryCodesLeft }
 }
 
-/** What somebody answers when they are asked for their second factor: something typed, or a browser's answer in JSON. */
+/** The second step of a sign-in: a typed code (TOTP or recovery code), or a browser's WebAuthn answer in JSON. */
 export type SecondStepAnswer = { code: string } | { credential: string }
 
-/** Where a second step comes from. */
+/** A second step, and the client it comes from. */
 export interface SecondStepAttempt {
   identityId: string
   answer: SecondStepAnswer
   clientInfo: ClientInfo
-  /** The device of the browser, whoever used it before. */
+  /** The device of the browser, known to this identity or not. */
   deviceHash: Buffer | null
   /** True for a person who is signed in and proves once more that it is them. */
   isSignedIn?: boolean
@@ -84,26 +84,26 @@ export interface SecondStepAttempt {
 
 export type SecondStepOutcome =
   | { kind: 'proved'; proof: SecondProof }
-  /** `suspension` is what this very guess brought upon its address. */
-  | { kind: 'refused'; suspension: IpBlock | null }
+  /** `ipBlock` is the block of the IP address that this failure caused. */
+  | { kind: 'refused'; ipBlock: IpBlock | null }
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
 
 /**
- * Checks a second step, whichever it is. Codes can be guessed. What a passkey signs cannot, but every wrong answer of it costs
- * work and an audit event, too, so it counts in the same way.
+ * Checks a second step of either kind, under login throttling. A passkey cannot be brute-forced, but each wrong answer costs work
+ * and an audit event, so it counts in the same way.
  */
 export async function proveSecondStep(
   services: Services,
   { identityId, answer, clientInfo, deviceHash, isSignedIn = false }: SecondStepAttempt,
 ): Promise<SecondStepOutcome> {
   const isKnown = await isKnownDevice(services, identityId, deviceHash)
-  const guess = await beginAttempt(services, {
+  const attempt = await beginAttempt(services, {
     kind: 'second-factor',
     account: identityId,
     ipAddress: clientInfo.address,
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
-  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, ipBlocked: guess.ipBlocked }
+  if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   const proof =
     'code' in answer
       ? await proveCode(services, identityId, answer.code, clientInfo)
@@ -113,13 +113,13 @@ export async function proveSecondStep(
       ? (['confirmation_refused', 'second-factor'] as const)
       : (['second_factor_refused', null] as const)
     await writeDown(services.storage.pool, services, kind, identityId, detail, clientInfo)
-    return { kind: 'refused', suspension: await guess.failed() }
+    return { kind: 'refused', ipBlock: await attempt.failed() }
   }
-  await guess.succeeded()
+  await attempt.succeeded()
   return { kind: 'proved', proof }
 }
 
-/** The words a person reads when a name will not do; null when it will. */
+/** The sentence a user reads when a name is not accepted; null when it is. */
 export function factorNameProblem(name: string): string | null {
   const length = [...name.trim()].length
   if (length === 0) return 'Give it a name, so that you know it again.'
@@ -128,8 +128,7 @@ export function factorNameProblem(name: string): string | null {
 
 export type Added =
   /**
-   * Whoever added it has also proved to have it. `recoveryCodes` were made because this is the first one; nobody can show
-   * them again.
+   * The user has also proved to have it. `recoveryCodes` were made because this is the first one; they cannot be shown again.
    */
   { kind: 'added'; proof: SecondProof; recoveryCodes: string[] | null } | { kind: 'too-many' } | { kind: 'taken' }
 
@@ -209,7 +208,7 @@ export async function removeSecondFactor(
   })
 }
 
-/** Removes all of them, for somebody who has lost them and asked an operator. From then on the password is enough. */
+/** Removes all of them, by an operator for a user who has lost them. From then on the password is enough. */
 export async function resetSecondFactors(services: Services, identityId: string): Promise<void> {
   await transaction(services.storage.pool, async (db) => {
     await lockIdentity(db, identityId)
@@ -219,8 +218,8 @@ export async function resetSecondFactors(services: Services, identityId: string)
 }
 
 /**
- * The same in the caller's transaction, which holds the identity. It is also for an account whose address is proved for the
- * first time by whoever resets its password: until then anybody could have put them there, and they would still be theirs.
+ * The same in the caller's transaction, which locks the identity. It is also for a password reset that proves the e-mail address
+ * for the first time: until then a stranger may have registered it, and added second factors of their own.
  */
 export async function removeEverySecondFactorIn(
   services: Services,
@@ -249,7 +248,7 @@ export async function renewRecoveryCodes(
   })
 }
 
-/** What somebody typed as a second step: the figures of an app, or a recovery code. Null when it is neither, or was used. */
+/** Checks a typed code: 6 digits of an authenticator app (TOTP), or a recovery code. Null when it is neither, or was used. */
 async function proveCode(
   services: Services,
   identityId: string,
@@ -314,7 +313,7 @@ async function add(
   })
 }
 
-/** In the person's history, and by mail. */
+/** Tells the user, on the activity page and by mail. */
 async function tell(
   services: Services,
   db: Queryable,

@@ -1,3 +1,10 @@
+// sign-in/: sign-in by password, passkey (WebAuthn) and second factor, identity sessions, known devices.
+//
+// It owns what proves a user (password, TOTP, WebAuthn, recovery codes), the identity session that a proof opens, and the lock
+// under which a signed-in user acts (`whileSignedIn`).
+// It leaves how often a secret may be tried to `limits/`, password hashing to `passwords/`, what ends with a session to
+// `endings/`, and cookies to `http/`.
+
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { findIdentity, type IdentityRow, updatePasswordHash } from '../../storage/identities.ts'
 import { ipKey } from '../limits/ip-keys.ts'
@@ -15,108 +22,108 @@ import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
 
-/** What somebody typed, and where. */
+/** A login and a password as they were typed, and the client they come from. */
 export interface SignInAttempt {
   login: string
   password: string
   clientInfo: ClientInfo
-  /** The device of the browser, whoever used it before. */
+  /** The device of the browser, known to this identity or not. */
   deviceHash: Buffer | null
-  /** What is confirmed by somebody who is signed in; left out for a sign-in. */
+  /** What a signed-in user confirms with the password; left out for a sign-in. */
   confirms?: Confirmation
 }
 
-/** A disabled identity is answered like a wrong password: whoever asks learns nothing about who has an account. */
+/** A disabled identity is answered like a wrong password (no account enumeration). */
 export type SignInOutcome =
   | { kind: 'signed-in'; identity: IdentityRow; proof: Proof }
-  /** The password is right, and not enough. */
+  /** The password matches, and a second factor is required. */
   | { kind: 'second-factor'; identity: IdentityRow; proof: Proof }
-  /** `suspension` is what this very guess brought upon its address. */
-  | { kind: 'wrong-credentials'; suspension: IpBlock | null }
+  /** `ipBlock` is the block of the IP address that this failure caused. */
+  | { kind: 'wrong-credentials'; ipBlock: IpBlock | null }
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
 
-/** Checks a user name or address with its password. @throws Overloaded */
+/** Checks a user name or e-mail address with its password, under login throttling. @throws Overloaded */
 export async function signIn(
   services: Services,
   { login, password, clientInfo, deviceHash, confirms }: SignInAttempt,
 ): Promise<SignInOutcome> {
-  if (isTooLong(password)) return { kind: 'wrong-credentials', suspension: null }
+  if (isTooLong(password)) return { kind: 'wrong-credentials', ipBlock: null }
   const identity = await findIdentityByLogin(services, login)
   const isKnown = identity !== null && (await isKnownDevice(services, identity.id, deviceHash))
   const knownDevice = isKnown ? (deviceHash as Buffer).toString('base64url') : null
-  const guess = await beginAttempt(services, {
+  const attempt = await beginAttempt(services, {
     kind: 'sign-in',
-    // As it was typed: if a name and an address shared their counters, that would tell that they belong together.
+    // As it was typed: if a user name and an e-mail address shared counters, a stranger could see that they are one account.
     account: login,
     ipAddress: clientInfo.address,
     knownDevice,
   })
-  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, ipBlocked: guess.ipBlocked }
+  if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
 
-  // A browser that the person has used before does not share its turns with strangers behind the same address.
+  // A known device has its own turns in the queue, apart from strangers with the same IP address.
   const source = knownDevice ?? ipKey(clientInfo.address)
   // An unknown login pays for one hash too, so timing does not tell who has an account.
   const matches = await services.hasher
     .matches(identity?.passwordHash ?? null, password, source)
     .catch(async (error: unknown) => {
-      if (error instanceof Overloaded) await guess.withdraw()
+      if (error instanceof Overloaded) await attempt.withdraw()
       throw error
     })
 
   const now = services.clock()
   if (identity === null || !matches || identity.disabledAt !== null) {
-    const suspension = await guess.failed()
-    // For nobody, too: whoever waits for the answer must not hear what else was done.
+    const ipBlock = await attempt.failed()
+    // Also without an identity, so that the time of the answer does not allow account enumeration.
     const refusal = confirms ? { kind: 'confirmation_refused', detail: confirms } : { kind: 'sign_in_refused' }
     const event = { ...refusal, identityId: identity?.id ?? null, ...clientInfo }
     await insertAuditEvents(services.storage.pool, [event], now)
-    return { kind: 'wrong-credentials', suspension }
+    return { kind: 'wrong-credentials', ipBlock }
   }
-  await guess.succeeded()
+  await attempt.succeeded()
   const passwordHash = await renewHash(services, identity, password, source)
   const kind = (await hasSecondFactor(services, identity.id)) ? 'second-factor' : 'signed-in'
   const current = { ...identity, passwordHash }
   return { kind, identity: current, proof: proofByPassword(current) }
 }
 
-/** What a browser answered when it was asked for a passkey as the only step, and where. */
+/** A browser's answer to a sign-in by passkey alone, and the client it comes from. */
 export interface PasskeyAttempt {
   credential: string
   clientInfo: ClientInfo
-  /** The device of the browser, whoever used it before. */
+  /** The device of the browser, known to this identity or not. */
   deviceHash: Buffer | null
 }
 
 /**
- * Checks a passkey that signs in by itself. Nobody can guess what it signs, but strangers can send answers: those that are wrong
- * are counted like wrong passwords, and in one tally where they name no passkey that is known here.
+ * Checks a sign-in by passkey alone (WebAuthn). Its signature cannot be brute-forced, but strangers can send answers: failures
+ * are counted like wrong passwords, and in one common counter when they name an unknown passkey.
  */
 export async function signInByPasskey(
   services: Services,
   { credential, clientInfo, deviceHash }: PasskeyAttempt,
 ): Promise<Extract<SignInOutcome, { kind: 'wrong-credentials' | 'throttled' }> | { kind: 'signed-in'; proof: Proof }> {
   const owner = await findPasskeyOwner(services, credential)
-  // Nothing is stored, nor looked for, because of such nonsense.
-  if (owner === null) return { kind: 'wrong-credentials', suspension: null }
+  // Malformed: nothing is read or stored for it.
+  if (owner === null) return { kind: 'wrong-credentials', ipBlock: null }
   const { identityId: ownerId } = owner
   const isKnown = ownerId !== null && (await isKnownDevice(services, ownerId, deviceHash))
-  const guess = await beginAttempt(services, {
+  const attempt = await beginAttempt(services, {
     kind: 'passkey',
     account: ownerId ?? 'unknown',
     ipAddress: clientInfo.address,
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
-  if (guess.kind === 'wait') return { kind: 'throttled', retryAt: guess.retryAt, ipBlocked: guess.ipBlocked }
+  if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   const proved = ownerId === null ? null : await signInWithPasskey(services, credential, clientInfo)
-  if (proved === null) return { kind: 'wrong-credentials', suspension: await guess.failed() }
-  await guess.succeeded()
+  if (proved === null) return { kind: 'wrong-credentials', ipBlock: await attempt.failed() }
+  await attempt.succeeded()
   const { identityId, signOuts } = proved
   return { kind: 'signed-in', proof: { identityId, amr: withSecondProof([], proved.proof), signOuts } }
 }
 
 /**
- * The hash of a password that was right, made anew if its parameters are too weak by now. A busy portal does that next time.
- * Of sign-ins at the same moment one replaces it, and the others rest on the hash that this one has made.
+ * The hash of a password that matched, made anew if its parameters are too weak by now. An overloaded portal leaves that to the
+ * next sign-in. Of sign-ins at the same moment one replaces the hash, and the others use the new one.
  */
 async function renewHash(services: Services, identity: IdentityRow, password: string, source: string): Promise<string> {
   const { id, passwordHash: from, passwordStandsAlone: standsAlone } = identity

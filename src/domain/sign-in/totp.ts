@@ -6,7 +6,7 @@ import type { SignedInRow } from './identity-sessions.ts'
 import type { Services } from '../services.ts'
 import { epochSeconds } from '../time.ts'
 
-/** Six figures that change every thirty seconds, by SHA-1: what every authenticator app knows (RFC 6238). */
+/** TOTP (RFC 6238): six digits that change every thirty seconds, by SHA-1, which every authenticator app supports. */
 const ALGORITHM = { algorithm: 'sha1', digits: 6, period: 30 } as const
 const KEY_BYTES = 20
 const BASE32 = new ScureBase32Plugin()
@@ -26,8 +26,8 @@ export interface TotpEnrolment {
 }
 
 /**
- * A key for somebody to put into their app. It is computed from their sign-in, so it is one and the same however often the
- * page is read, and is kept nowhere before a code has proved it; the next sign-in has another.
+ * The key that a user puts into their authenticator app. It is computed from the identity session, so every load of the page
+ * shows the same, and it is not stored before a code has proved it. The next sign-in has another.
  */
 export async function beginTotpEnrolment(services: Services, signedIn: SignedInRow): Promise<TotpEnrolment> {
   const { secret } = await findUnproved(services, signedIn)
@@ -42,10 +42,10 @@ export async function beginTotpEnrolment(services: Services, signedIn: SignedInR
 export type TotpProof =
   | { kind: 'proved'; key: Omit<TotpKeyRow, 'name' | 'lastUsedAt'> }
   | { kind: 'wrong-code' }
-  /** The same key has just been proved by somebody who was faster. */
+  /** A faster request has just proved the same key. */
   | { kind: 'lost' }
 
-/** Checks the first code of a key. The code is used up by it, and of callers that race one gets the key. */
+/** Checks the first code of a key, and uses it up. Of requests that race, one gets the key. */
 export async function proveTotpEnrolment(services: Services, signedIn: SignedInRow, code: string): Promise<TotpProof> {
   const { secret, name } = await findUnproved(services, signedIn)
   const lastStep = stepOf(services, secret, code)
@@ -60,7 +60,7 @@ export async function proveTotpEnrolment(services: Services, signedIn: SignedInR
   }
 }
 
-/** Uses up the step of a code, and every earlier one with it: true once, on whatever process, for one of the person's keys. */
+/** Accepts a code of one of the user's keys once, in all processes: it uses up its time step and every earlier one. */
 export async function acceptTotpCode(services: Services, identityId: string, code: string): Promise<boolean> {
   const { pool } = services.storage
   for (const key of await listTotpKeys(pool, identityId)) {

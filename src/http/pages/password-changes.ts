@@ -48,7 +48,7 @@ export async function createPasswordChange(req: Request, res: Response): Promise
       case 'throttled':
         throw new TooManyAttempts(outcome, servicesOf(req).clock())
       case 'wrong-credentials':
-        logIpBlock(req, outcome.suspension)
+        logIpBlock(req, outcome.ipBlock)
         logEvent(req, 'password_change_refused')
         return show(req, res, { current_password: 'That is not your password.' })
       case 'refused':

@@ -75,7 +75,7 @@ export async function takeSecondStep(
     case 'throttled':
       throw new TooManyAttempts(outcome, services.clock())
     case 'refused':
-      logIpBlock(req, outcome.suspension)
+      logIpBlock(req, outcome.ipBlock)
   }
   logEvent(req, 'second_factor_refused', { identityId })
   res.status(401)

@@ -87,7 +87,7 @@ export async function enterWithPassword(
     case 'throttled':
       throw new TooManyAttempts(outcome, servicesOf(req).clock())
     case 'wrong-credentials':
-      logIpBlock(req, outcome.suspension)
+      logIpBlock(req, outcome.ipBlock)
   }
   logEvent(req, 'sign_in_refused')
   res.status(401)
@@ -127,7 +127,7 @@ async function enterWithPasskey(
     case 'throttled':
       throw new TooManyAttempts(outcome, services.clock())
     case 'wrong-credentials':
-      logIpBlock(req, outcome.suspension)
+      logIpBlock(req, outcome.ipBlock)
   }
   logEvent(req, 'sign_in_refused')
   res.status(401)

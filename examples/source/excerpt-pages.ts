@@ -25,7 +25,7 @@ function excerptPage(excerpt: Excerpt): string {
       </head>
       <body>
         <header><a href="/">Back</a> <span>${path}</span></header>
-        <main>
+        <main class="source">
           <h1>${does}</h1>
           <p class="hint">${placeOf(excerpt)}</p>
           ${code(before)}

@@ -11,7 +11,7 @@ export interface Composition {
   html: string
 }
 
-/** The two forms of a message, made of one structure so that both say the same. */
+/** The text and the HTML of a mail, made of one structure so that both say the same. */
 export async function compose(message: MailContent): Promise<Composition> {
   const { subject, heading, paragraphs, facts = [], buttons = [], closing = [] } = message
   return {

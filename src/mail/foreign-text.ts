@@ -3,8 +3,8 @@ const DIRECTIONS = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
 const WORD_JOINER = '\u2060'
 
 /**
- * What somebody else wrote, as data: one line of at most 80 characters, that turns no text around and that mail programs
- * make no link of. So nobody can have us send their advertisement by registering as `cheap-pills.example`.
+ * Text that another person chose, made safe for a mail: one line of at most 80 characters, without bidirectional controls, that
+ * mail programs do not turn into a link. So a stranger cannot send advertisements by registering as `cheap-pills.example`.
  */
 export function foreign(text: string): string {
   const line = text
@@ -13,12 +13,12 @@ export function foreign(text: string): string {
     .trim()
   const characters = [...line]
   const short = characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : line
-  // A dot in a version or an address of figures makes no link, and those are what people copy.
+  // A dot between digits, as in a version or an IP address, makes no link, and users copy those.
   return short.replace(/[.:@](?=\p{L}{2}|\/\/)/gu, `$&${WORD_JOINER}`)
 }
 
-/** An address that is not the reader's: enough to know one's own by. */
-export function masked(address: string): string {
-  const at = address.lastIndexOf('@')
-  return foreign(`${[...address][0] ?? ''}•••${at < 1 ? '' : address.slice(at)}`)
+/** An e-mail address, masked: its user recognizes it, and other readers learn only its first letter and its domain. */
+export function masked(email: string): string {
+  const at = email.lastIndexOf('@')
+  return foreign(`${[...email][0] ?? ''}•••${at < 1 ? '' : email.slice(at)}`)
 }

@@ -1,6 +1,6 @@
-/** What a mail says, in the order it is read; `compose` makes the text and the HTML of it. */
+/** The content of a mail, in the order it is read; `compose` makes its text and its HTML. */
 export interface MailContent {
-  /** Never has words of other people in it: who reads only the subject cannot tell them from ours. */
+  /** Never contains text that other people chose: in a subject it would look like the portal's own words. */
   subject: string
   heading: string
   paragraphs: string[]
@@ -8,7 +8,7 @@ export interface MailContent {
   facts?: [label: string, value: string][]
   /** What can be done about it. The words of one end in no stop, and its URL is shown. */
   buttons?: Button[]
-  /** What is read last: what to do if it was somebody else. */
+  /** What is read last, such as what to do if it was not the user. */
   closing?: string[]
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createTransport } from 'nodemailer'
 import { type Carrier, type OutgoingMail, mimeOf } from './outgoing-mail.ts'
 
-/** A mail that was written instead of being sent. */
+/** A mail in the mail preview folder. */
 export interface FolderMail {
   name: string
   from: string
@@ -15,7 +15,10 @@ export interface FolderMail {
 
 const NAME = /^\d{8}T\d{9}Z-[\w.-]{1,80}$/
 
-/** A folder that mails land in while none leaves: each as a program would get it, and what a page shows of it beside. */
+/**
+ * The mail preview of development: mails become files in a folder and are not sent. Each has its MIME form (`.eml`) and the
+ * fields that a page shows (`.json`).
+ */
 export function openMailFolder(folder: string): Carrier {
   const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows' })
 
@@ -43,7 +46,7 @@ export async function listMailFolder(folder: string, limit: number): Promise<Fol
   return mails.filter((mail) => mail !== null)
 }
 
-/** Null when there is no mail of this name, or when it is no name at all. */
+/** Null when there is no mail of this name, or the name is invalid. */
 export async function findInMailFolder(folder: string, name: string): Promise<FolderMail | null> {
   const written = await readPart(folder, name, 'json')
   if (written === null) return null
@@ -51,7 +54,7 @@ export async function findInMailFolder(folder: string, name: string): Promise<Fo
   return { ...mail, name, at: new Date(mail.at) }
 }
 
-/** The mail as a program would get it (RFC 5322); null as above. */
+/** The MIME form of the mail (RFC 5322); null as above. */
 export async function findMimeInMailFolder(folder: string, name: string): Promise<Buffer | null> {
   return readPart(folder, name, 'eml')
 }
@@ -80,7 +83,7 @@ function nameOf({ at, id }: OutgoingMail): string {
   return `${at.toISOString().replace(/[-:.]/g, '')}-${id}`
 }
 
-/** Nobody who looks finds half a file. */
+/** Writes a file atomically: readers never see half of it. */
 async function writeWhole(folder: string, file: string, content: Buffer | string): Promise<void> {
   const draft = join(folder, `.${file}.${process.pid}`)
   await writeFile(draft, content, { mode: 0o600 })

@@ -1,2 +1,2 @@
-/** A mail that will not arrive however often it is tried. The message says why, and names no person. */
+/** A permanent failure: retries of this mail would fail, too. The message says why, and contains no personal data. */
 export class MailRefused extends Error {}

@@ -23,8 +23,8 @@ const message: MailContent = {
   buttons: [{ label: 'Choose a new password', url: LINK }],
   closing: ['If it was not you, ignore this message.'],
 }
-const impatient = { connection: 300, greeting: 300, silence: 300, mail: 5000 }
-const patientButForTheWhole = { connection: 60_000, greeting: 60_000, silence: 60_000, mail: 400 }
+const short = { connection: 300, greeting: 300, silence: 300, mail: 5000 }
+const shortForTheWhole = { connection: 60_000, greeting: 60_000, silence: 60_000, mail: 400 }
 
 let mailbox: Mailbox
 let folder: TemporaryFolder
@@ -45,7 +45,7 @@ after(async () => {
 })
 
 function mailerFor(settings: Partial<MailerSettings>): Mailer {
-  const mailer = createMailer({ smtpUrl: null, from: FROM, outbox: null, ...settings })
+  const mailer = createMailer({ smtpUrl: null, from: FROM, previewFolder: null, ...settings })
   open.push(mailer)
   return mailer
 }
@@ -167,7 +167,7 @@ for (const to of [
 ]) {
   test(`${JSON.stringify(to.slice(0, 40))} is no address that mail goes to`, async () => {
     const { length } = mailbox.mails()
-    for (const settings of [{ smtpUrl: mailbox.url }, { outbox: join(folder.path, 'refused') }]) {
+    for (const settings of [{ smtpUrl: mailbox.url }, { previewFolder: join(folder.path, 'refused') }]) {
       const error = await failureOf(mailerFor(settings).send(to, message, 'hostile'))
       assert.ok(error instanceof MailRefused)
       assert.equal(error.message, 'the address is not one that mail goes to')
@@ -178,7 +178,7 @@ for (const to of [
 }
 
 test('an id that could be a path or a header is a mistake of ours', async () => {
-  const mailer = mailerFor({ outbox: join(folder.path, 'ids') })
+  const mailer = mailerFor({ previewFolder: join(folder.path, 'ids') })
   for (const id of ['../../x', 'a/b', 'a\r\nBcc: eve@example.test', '', 'x>y'])
     await assert.rejects(mailer.send(ada.email, message, id), /the id of a mail/)
 })
@@ -217,7 +217,7 @@ test('a password goes over an encrypted connection, unless the URL says otherwis
   }
 })
 
-test('a server whose certificate nobody has signed gets no mail', async () => {
+test('a server with a self-signed certificate gets no mail', async () => {
   const encrypted = await startMailbox({ offersTls: true })
   try {
     const error = await failureOf(mailerFor({ smtpUrl: encrypted.url }).send(ada.email, message, 'certificate'))
@@ -268,7 +268,7 @@ test('a server that accepts connections and says nothing is not waited for', asy
   const outage = await standBefore(mailbox.url)
   outage.hang()
   try {
-    const mailer = mailerFor({ smtpUrl: outage.url, patience: impatient })
+    const mailer = mailerFor({ smtpUrl: outage.url, timeouts: short })
     const error = await failureOf(mailer.send(ada.email, message, 'hanging'))
     assert.equal(error instanceof MailRefused, false)
     assert.match(error.message, /^the mail server was not reached \(ETIMEDOUT\)$/)
@@ -283,7 +283,7 @@ test('more mails than connections to a hanging server all come back in time', as
   const outage = await standBefore(mailbox.url)
   outage.hang()
   try {
-    const mailer = mailerFor({ smtpUrl: outage.url, patience: patientButForTheWhole })
+    const mailer = mailerFor({ smtpUrl: outage.url, timeouts: shortForTheWhole })
     const sent = Array.from({ length: 12 }, async (_, n) => failureOf(mailer.send(ada.email, message, `many-${n}`)))
     for (const error of await Promise.all(sent)) {
       assert.equal(error instanceof MailRefused, false)
@@ -333,7 +333,7 @@ test('the URL cannot make conversations with the server visible', async (t) => {
 test('without a server, mails land in a folder that only the owner of the process can read', async () => {
   const outbox = join(folder.path, 'data/outbox')
   const clock = createClock(new Date('2026-11-21T15:25:44.123Z'))
-  const mailer = mailerFor({ outbox, clock })
+  const mailer = mailerFor({ previewFolder: outbox, clock })
   await mailer.send(ada.email, message, 'landed')
   const name = '20261121T152544123Z-landed'
 
@@ -352,7 +352,7 @@ test('without a server, mails land in a folder that only the owner of the proces
 test('a test finds the newest of the mails to a person', async () => {
   const outbox = join(folder.path, 'waiting')
   const clock = createClock()
-  const mailer = mailerFor({ outbox, clock })
+  const mailer = mailerFor({ previewFolder: outbox, clock })
   const waiting = waitForMail(outbox, ada.email, 'new password', 2)
   await mailer.send(ada.email, message, 'z-older')
   await mailer.send(grace.email, message, 'other')

@@ -3,26 +3,26 @@ import type { Carrier } from './outgoing-mail.ts'
 import { MailRefused } from './mail-refused.ts'
 import type { MailContent } from './mail-content.ts'
 import { openMailFolder } from './mail-folder.ts'
-import { openSmtp, type Patience } from './smtp.ts'
+import { openSmtp, type Timeouts } from './smtp.ts'
 
 export interface MailerSettings {
-  /** `smtp:` or `smtps:` with credentials and nodemailer's options in it; null when no mail leaves. */
+  /** `smtp:` or `smtps:` with credentials and nodemailer's options in it; null when no mail is sent. */
   smtpUrl: string | null
-  /** An address, or a name and an address in angle brackets. */
+  /** An e-mail address, or a name and an e-mail address in angle brackets. */
   from: string
-  /** The folder that mails land in while none leaves; null outside development. */
-  outbox: string | null
+  /** The mail preview folder, for mails that are not sent; null outside development. */
+  previewFolder: string | null
   clock?: () => Date
-  patience?: Patience
+  timeouts?: Timeouts
 }
 
 export interface Mailer {
   /**
-   * Hands a message over to the mail server. The same `id` again is the same mail, for programs that drop doubles.
-   * @throws MailRefused when another attempt would end the same way; another Error when it may not.
+   * Hands a message over to the mail server. A retry has the same `id`, by which mail programs drop duplicates.
+   * @throws MailRefused for a permanent failure; another Error when a retry may succeed.
    */
   send(to: string, message: MailContent, id: string): Promise<void>
-  /** Lets the connections go; what is on its way may still arrive. */
+  /** Closes the connections; mails in flight may still arrive. */
   close(): void
 }
 
@@ -41,19 +41,19 @@ export function createMailer(settings: MailerSettings): Mailer {
   }
 }
 
-function openCarrier({ smtpUrl, outbox, patience }: MailerSettings): Carrier {
-  if (smtpUrl !== null) return openSmtp(smtpUrl, patience)
-  if (outbox !== null) return openMailFolder(outbox)
+function openCarrier({ smtpUrl, previewFolder, timeouts }: MailerSettings): Carrier {
+  if (smtpUrl !== null) return openSmtp(smtpUrl, timeouts)
+  if (previewFolder !== null) return openMailFolder(previewFolder)
   return {
     carry: () => Promise.reject(new MailRefused('SMTP_URL is not set, so no mail leaves')),
     close: () => {},
   }
 }
 
-// No quoted local part (RFC 5321 §4.1.2): nobody has one, and what it may hold means something to mail programs.
+// No quoted local part (RFC 5321 §4.1.2): they are hardly used, and their characters have a meaning to mail programs.
 const ADDRESS = /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~.-]{1,64}@[\p{L}\p{M}\p{N}.-]+$/u
 
-/** True for exactly one address, with nothing in it that could become a second one or a header. */
+/** True for exactly one e-mail address, without characters that could add a second one or a header (header injection). */
 function isAddress(to: string): boolean {
   return to.length <= 254 && ADDRESS.test(to)
 }

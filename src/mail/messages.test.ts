@@ -22,7 +22,7 @@ import {
   verifyEmail,
 } from './messages.ts'
 
-/** What somebody else may have chosen. */
+/** Text that another person may have chosen. */
 interface Names {
   username: string
   typed: string

@@ -1,17 +1,17 @@
 import { foreign, masked } from './foreign-text.ts'
 import type { MailContent } from './mail-content.ts'
 
-// Every word that is not ours goes through `foreign`, and none of them into a subject.
+// Text that other people chose (user names, app names) goes through `foreign`, and never into a subject.
 
-/** Where somebody was, in words: "Firefox on Linux", an IP address, and roughly where that is if anybody knows. */
+/** A client in words: "Firefox on Linux", an IP address, and its GeoIP location if known. */
 export interface MailClient {
   browser: string
-  /** Null for an operator at the command line, who is nowhere. */
+  /** The IP address; null for an operator at the command line. */
   address: string | null
   region?: string | null
 }
 
-/** To an address that has just been given for an account. */
+/** To an e-mail address that was just registered for an account. */
 export function verifyEmail(facts: { username: string; url: string; hours: number }): MailContent {
   return {
     subject: 'Confirm your address for Gatehouse',
@@ -28,7 +28,7 @@ export function verifyEmail(facts: { username: string; url: string; hours: numbe
   }
 }
 
-/** To the owner of an address that somebody has registered once more. */
+/** To the owner of an e-mail address that was registered again. */
 export function accountExists(facts: {
   username: string
   typedUsername: string
@@ -50,7 +50,7 @@ export function accountExists(facts: {
   }
 }
 
-/** To whoever owns an account whose password somebody has forgotten. */
+/** To the user of an account, after a password recovery was asked for. */
 export function resetPassword(facts: {
   username: string
   url: string
@@ -91,7 +91,7 @@ export function passwordChanged(facts: {
   }
 }
 
-/** To the address an account shall have from now on. */
+/** To the new e-mail address, to confirm a change. */
 export function confirmNewEmail(facts: { username: string; url: string; hours: number }): MailContent {
   return {
     subject: 'Confirm your new address for Gatehouse',
@@ -108,7 +108,7 @@ export function confirmNewEmail(facts: { username: string; url: string; hours: n
   }
 }
 
-/** To the address an account had until now. */
+/** To the old e-mail address, after a change. */
 export function emailChangedToOld(facts: EmailChange): MailContent {
   return {
     subject: 'The address of your Gatehouse account was changed',
@@ -127,7 +127,7 @@ export function emailChangedToOld(facts: EmailChange): MailContent {
   }
 }
 
-/** To the address an account has from now on. */
+/** To the new e-mail address, after a change. */
 export function emailChangedToNew(facts: EmailChange): MailContent {
   return {
     subject: 'This is now the address of your Gatehouse account',
@@ -153,7 +153,7 @@ export interface EmailChange {
   client: MailClient
 }
 
-/** After a sign-in from a browser that this person has not used before. */
+/** After a sign-in from an unknown browser. */
 export function unfamiliarSignIn(facts: {
   username: string
   when: string
@@ -173,7 +173,7 @@ export function unfamiliarSignIn(facts: {
   }
 }
 
-/** After a refresh token that had been replaced was used once more: one of the two places is a thief's. */
+/** After refresh token reuse: one of the two clients may be a thief's. */
 export function familyEndedForReuse(facts: {
   username: string
   app: string
@@ -203,7 +203,7 @@ export function familyEndedForReuse(facts: {
   }
 }
 
-/** After an app that proved itself used an old key of its own again: no thief is in sight, so this raises no alarm. */
+/** After an authenticated app reused an old refresh token of its own: a fault of the app, not a theft. */
 export function familyEndedForFault(facts: {
   username: string
   app: string
@@ -272,7 +272,7 @@ function factorDetails(label: string, { username, factor, when, client, url }: S
   } satisfies Pick<MailContent, 'facts' | 'buttons'>
 }
 
-/** After somebody asked for an account to be deleted, while it can still be kept. */
+/** After an account was deleted, while it can still be kept. */
 export function erasureAhead(facts: { username: string; date: string; client: MailClient; url: string }): MailContent {
   return {
     subject: 'Your Gatehouse account will be erased',
@@ -289,7 +289,7 @@ export function erasureAhead(facts: { username: string; date: string; client: Ma
   }
 }
 
-/** The last message to a person. */
+/** The last mail to a user, after erasure. */
 export function accountErased(facts: { username: string; date: string }): MailContent {
   return {
     subject: 'Your Gatehouse account was erased',

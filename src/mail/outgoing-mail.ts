@@ -1,9 +1,9 @@
 import type { SendMailOptions } from 'nodemailer'
 import { parseSender } from './sender.ts'
 
-/** A composed message with an address on it. */
+/** A composed mail with its recipient. */
 export interface OutgoingMail {
-  /** Stays the same however often the mail is tried. */
+  /** Every retry has the same. */
   id: string
   from: string
   to: string
@@ -13,7 +13,7 @@ export interface OutgoingMail {
   at: Date
 }
 
-/** What carries mails away, wherever to. */
+/** A transport of mails: SMTP, or the mail preview folder. */
 export interface Carrier {
   carry(mail: OutgoingMail): Promise<void>
   close(): void

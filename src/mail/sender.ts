@@ -7,7 +7,7 @@ export interface Sender {
 }
 
 /**
- * Reads `MAIL_FROM`: an address, or a name and an address in angle brackets. The name may be quoted and hold anything: as one
+ * Parses `MAIL_FROM`: an e-mail address, or a name and an e-mail address in angle brackets. The name may be quoted and hold anything: as one
  * string a colon in it would begin a group (RFC 5322 §3.4).
  */
 export function parseSender(from: string): Sender {

@@ -2,41 +2,41 @@ import { createTransport, type NodemailerError } from 'nodemailer'
 import { type Carrier, mimeOf } from './outgoing-mail.ts'
 import { MailRefused } from './mail-refused.ts'
 
-/** How long each step may take, and a mail altogether (ms). */
-export interface Patience {
+/** Timeouts of each step, and of a mail as a whole (ms). */
+export interface Timeouts {
   connection: number
   greeting: number
-  /** Silence in the middle of a conversation. */
+  /** Without any data on the connection. */
   silence: number
-  /** A server that says one word at a time is never silent. */
+  /** The whole mail: a slow server that sends single bytes is never silent. */
   mail: number
 }
 
-const PATIENCE: Patience = { connection: 10_000, greeting: 10_000, silence: 20_000, mail: 60_000 }
-/** Options that would write conversations, and the mails in them, to standard output. */
+const TIMEOUTS: Timeouts = { connection: 10_000, greeting: 10_000, silence: 20_000, mail: 60_000 }
+/** Options that would log SMTP conversations, and the mails in them, to standard output. */
 const TALKATIVE = ['logger', 'debug', 'transactionLog']
 
-/** A pool of connections to a mail server. What the URL says in its query wins over what is said here. */
-export function openSmtp(smtpUrl: string, patience: Patience = PATIENCE): Carrier {
+/** A pool of connections to a mail server. Options in the query of the URL win over those here. */
+export function openSmtp(smtpUrl: string, timeouts: Timeouts = TIMEOUTS): Carrier {
   const url = new URL(smtpUrl)
   for (const option of TALKATIVE) url.searchParams.delete(option)
   const transport = createTransport({
     pool: true,
     url: url.href,
-    // Whoever stands in between could strike STARTTLS from what the server offers, and would be told the password.
+    // STARTTLS stripping: a man in the middle could remove STARTTLS from the server's offers and read the password.
     requireTLS: url.password !== '',
-    connectionTimeout: patience.connection,
-    greetingTimeout: patience.greeting,
-    socketTimeout: patience.silence,
-    dnsTimeout: patience.connection,
-    // Trying again is the queue's business, but for a connection that the server had closed meanwhile.
+    connectionTimeout: timeouts.connection,
+    greetingTimeout: timeouts.greeting,
+    socketTimeout: timeouts.silence,
+    dnsTimeout: timeouts.connection,
+    // Retries are the queue's task, except for a connection that the server has closed meanwhile.
     maxRequeues: 1,
   })
 
   return {
     async carry(mail) {
       try {
-        await transport.sendMail({ ...mimeOf(mail), signal: AbortSignal.timeout(patience.mail) })
+        await transport.sendMail({ ...mimeOf(mail), signal: AbortSignal.timeout(timeouts.mail) })
       } catch (error) {
         throw describe(error as NodemailerError)
       }
@@ -45,11 +45,11 @@ export function openSmtp(smtpUrl: string, patience: Patience = PATIENCE): Carrie
   }
 }
 
-/** Not the error itself: servers repeat in their answers what they were sent. */
+/** A new error without the server's text, which may repeat parts of the mail. */
 function describe({ code, originalCode, responseCode, permanent, command }: NodemailerError): Error {
   if (responseCode === undefined)
     return new Error(`the mail server was not reached (${originalCode ?? code ?? 'unknown'})`)
   const words = `the mail server answered ${responseCode}${command === undefined ? '' : ` to ${command}`}`
-  // What it has against the recipient or the mail, it will have again. What it has against us, an operator can mend.
+  // A permanent refusal of the recipient or the mail stays. One of the connection or the sender an operator can fix.
   return permanent === true && (command === 'RCPT TO' || command === 'DATA') ? new MailRefused(words) : new Error(words)
 }

@@ -19,9 +19,9 @@ import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
 /**
- * Deletes an account: everything it had is over at once, nobody is signed in with it any more, and it can be kept until it
- * is erased. This is the act of its owner.
- * @returns when it will be erased; null when it was deleted before, and would have been kept no longer
+ * Deletes an account, by its user: every identity session and family ends at once, and the account can be kept until it is
+ * erased.
+ * @returns when it will be erased; null when it was deleted before and will be erased no later
  */
 export async function deleteOwnAccount(
   services: Services,
@@ -34,7 +34,7 @@ export async function deleteOwnAccount(
   )
 }
 
-/** The same by an operator, for whom `place` is null; `grace` is how long it can be kept (seconds). */
+/** The same by an operator, for whom `clientInfo` is null; `grace` is how long the account can be kept (seconds). */
 export async function deleteAccount(
   services: Services,
   identityId: string,
@@ -70,8 +70,8 @@ async function deleteIn(
 }
 
 /**
- * When the deleted account that was proved to be somebody's will be erased; null for one that is not deleted, that nobody can
- * keep any more, or that is disabled, and when what was proved does not count any more.
+ * When the deleted account of this proof will be erased. Null for one that is not deleted, can no longer be kept or is disabled,
+ * and when the proof is no longer valid.
  */
 export async function findErasure(services: Services, proof: Proof): Promise<Date | null> {
   const identity = await findIdentity(services.storage, proof.identityId)
@@ -81,8 +81,8 @@ export async function findErasure(services: Services, proof: Proof): Promise<Dat
 }
 
 /**
- * Keeps a deleted account for somebody who has proved that it is theirs; what ended stays ended. False when there is
- * nothing to keep, when an operator has disabled it, and when what was proved does not count any more.
+ * Keeps a deleted account, by a user who has proved that it is theirs; what ended stays ended. False when there is nothing to
+ * keep, when an operator has disabled it, and when the proof is no longer valid.
  */
 export async function keepAccount(services: Services, proof: Proof, clientInfo: ClientInfo): Promise<boolean> {
   const now = services.clock()

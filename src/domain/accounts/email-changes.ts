@@ -14,8 +14,9 @@ export type EmailChangeOutcome =
   { kind: 'asked' } | { kind: 'refused'; problem: string } | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
 
 /**
- * Asks the new address whether it is theirs; until that is confirmed the old one stays. Whether somebody else has it plays
- * no part. The change is pending from now on, under a link that nobody gets: the one in the mail takes its place.
+ * Sends a confirmation mail to the new e-mail address; the old one stays until that is confirmed. Whether another account has
+ * the new one makes no difference (no account enumeration). The change is pending from now on, under a link that is never sent:
+ * the link in the mail replaces it.
  */
 export async function askForEmailChange(
   services: Services,
@@ -40,12 +41,12 @@ export async function askForEmailChange(
 }
 
 /**
- * Makes the link that confirms a pending change, in place of the one there is. Null for a change that is not pending any more:
- * it was withdrawn, another has replaced it, or the sign-in it was asked for with was ended.
+ * Makes the link that confirms a pending change, in place of the current one. Null for a change that is no longer pending: it
+ * was withdrawn, another has replaced it, or the identity session that asked for it has ended.
  */
 export async function linkEmailChange(services: Services, identityId: string, email: string): Promise<string | null> {
   return transaction(services.storage.pool, async (db) => {
-    // Whoever ends a sign-in, or withdraws the change, holds the identity, too.
+    // Transactions that end a session or withdraw the change lock the identity, too.
     await lockIdentity(db, identityId)
     const pending = await findMailLinkOf(db, identityId, 'change-address', services.clock())
     if (pending?.email !== email) return null
@@ -55,12 +56,12 @@ export async function linkEmailChange(services: Services, identityId: string, em
   })
 }
 
-/** Null when none waits for its confirmation. */
+/** The change that waits for its confirmation; null when there is none. */
 export async function findPendingEmailChange(services: Services, identityId: string): Promise<MailLinkRow | null> {
   return findMailLinkOf(services.storage.pool, identityId, 'change-address', services.clock())
 }
 
-/** Keeps the address; the link that was sent to the new one is worth nothing. */
+/** Keeps the e-mail address; the link that was sent to the new one no longer works. */
 export async function withdrawEmailChange(
   services: Services,
   signedIn: SignIn,

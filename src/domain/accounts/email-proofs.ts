@@ -10,7 +10,7 @@ import { queueMail } from '../mail-jobs.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 
-/** What a link that proves an address would do, for the page that asks. */
+/** What a confirmation link of an e-mail address would do, for the page that asks. */
 export interface EmailProof {
   kind: 'confirmation' | 'change'
   username: string
@@ -19,15 +19,15 @@ export interface EmailProof {
 
 export type EmailProofOutcome =
   | { kind: 'confirmed' | 'changed'; identityId: string }
-  /** Somebody else has proved that the address is theirs. */
+  /** Another account has proved that the e-mail address is its own. */
   | { kind: 'taken' }
-  /** The link is used, expired, foreign, not whole, or of an address that is not the one any more. */
+  /** The link is used, expired, forged or incomplete, or the account has another e-mail address now. */
   | { kind: 'dead' }
 
-/** The purposes of the links that prove an address. */
+/** The purposes of links that prove an e-mail address. */
 const PROOFS = ['verify-address', 'change-address'] as const
 
-/** Sends the mail that asks somebody to confirm their address, once more; the link before is worth nothing then. */
+/** Sends the confirmation mail of an e-mail address once more; the previous link stops working. */
 export async function askForEmailProof(services: Services, signedIn: SignedInRow): Promise<void | Lapsed> {
   const { identityId, email, emailVerified } = signedIn
   if (emailVerified || !(await mayMail(services, email))) return
@@ -36,7 +36,7 @@ export async function askForEmailProof(services: Services, signedIn: SignedInRow
   )
 }
 
-/** Looking does not use the link up, however often mail scanners look. Null for a dead one. */
+/** What the link would do; this does not use it up, because mail scanners follow links, too. Null for a dead one. */
 export async function lookAtEmailProof(services: Services, token: string): Promise<EmailProof | null> {
   for (const purpose of PROOFS) {
     const link = await lookAtMailLink(services, purpose, token)
@@ -48,7 +48,7 @@ export async function lookAtEmailProof(services: Services, token: string): Promi
   return null
 }
 
-/** The person has pressed the button: the address is theirs, and nobody's who has not proved as much. */
+/** Confirms an e-mail address: it is this account's from now on, and an account that only claimed it loses it. */
 export async function proveEmail(
   services: Services,
   token: string,
@@ -69,7 +69,7 @@ async function useProof(
   clientInfo: ClientInfo,
 ): Promise<EmailProofOutcome> {
   return transaction(services.storage.pool, async (db) => {
-    // In this order: whoever makes a link holds the identity, too, when the links before are deleted.
+    // In this order: a transaction that makes a link locks the identity first, too, before it deletes earlier links.
     const before = await lockIdentity(db, identityId)
     const link = await useMailLink(services, db, purpose, token)
     if (before === null || link === null || !speaksOf(link, before)) return { kind: 'dead' } as const
@@ -93,7 +93,7 @@ async function followProof(
     return { kind: 'confirmed', identityId }
   }
 
-  // They were sent to the address before, which is somebody else's from now on.
+  // These links were sent to the old e-mail address, which no longer belongs to this account.
   await deleteMailLinks(db, identityId, ['verify-address', 'reset-password'])
   await insertAuditEvents(db, [{ kind: 'address_changed', identityId, ...clientInfo }], now)
   const at = now.toISOString()
@@ -102,8 +102,8 @@ async function followProof(
 }
 
 /**
- * Gives an address to the identity that has proved it. Whoever only claimed it loses it; whoever has proved it keeps it, and
- * the answer is false. @throws a unique violation when two prove it at once
+ * Gives an e-mail address to the identity that has proved it. Another identity that only claimed it loses it. False when another
+ * identity has proved it. @throws a unique violation when two prove it at once
  */
 export async function takeEmailIn(db: Queryable, identityId: string, email: string, now: Date): Promise<boolean> {
   const key = keyOf(email)
@@ -115,7 +115,7 @@ export async function takeEmailIn(db: Queryable, identityId: string, email: stri
   return assignAddress(db, identityId, { email, key }, now)
 }
 
-/** A link proves the one address it was sent to, and that must be the one the identity has; or wants to have. */
+/** A link proves the e-mail address it was sent to, which must be the identity's current one, or the wanted one of a change. */
 function speaksOf(link: MailLinkRow, identity: { email: string }): boolean {
   return link.purpose === 'change-address' || link.email === identity.email
 }

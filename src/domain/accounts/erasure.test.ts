@@ -48,7 +48,7 @@ async function dump(): Promise<string> {
   return dumped.join('\n')
 }
 
-test('nothing says any more that there was this person, but that something happened, when, and to which app', async () => {
+test('after erasure no personal data remains, but what happened, when, and to which app does', async () => {
   const id = await addPerson('vanisher')
   const other = await addPerson('remainer')
   const session = (await openIdentitySession(
@@ -133,7 +133,7 @@ test('a disabled person who had deleted the account is erased all the same', asy
   assert.equal(await eraseDeletedAccounts(portal), 1)
 })
 
-test('of many who erase at once each account is erased by one, and heard of once', async () => {
+test('of processes that erase at once each account is erased by one, with one mail', async () => {
   const ids = await Promise.all(Array.from({ length: 6 }, async (_, number) => addPerson(`crowd${number}`)))
   for (const id of ids) await deleteAccount(portal, id, home)
   portal.clock.advance(14 * DAY)
@@ -149,7 +149,7 @@ test('of many who erase at once each account is erased by one, and heard of once
   )
 })
 
-test('whoever erases waits for nobody, and what somebody holds goes the next time', async () => {
+test('erasure skips locked accounts, and erases them the next time', async () => {
   const id = await addPerson('held')
   await deleteAccount(portal, id, home)
   portal.clock.advance(14 * DAY)
@@ -214,7 +214,7 @@ test('a portal that runs erases by itself, every minute', async () => {
   }
 })
 
-test('what an app has not been told of somebody who is erased it still is, and then nothing is kept of it', async () => {
+test('waiting notifications about an erased user are still sent, and then deleted', async () => {
   await createApp(portal, 'letters', { ...notesApp, backchannelLogoutUri: 'https://letters.example.test/logout' })
   const id = await addPerson('sender')
   const told: string[] = []
@@ -243,7 +243,7 @@ test('what an app has not been told of somebody who is erased it still is, and t
   assert.equal(told.length, 3)
 })
 
-test('an app that answers while somebody is being erased leaves nothing behind', async () => {
+test('an app that answers while an account is being erased leaves nothing behind', async () => {
   const id = await addPerson('hurried')
   const { familyId } = await connect(portal, id, 'letters')
   await endFamilies(portal, { id: familyId }, 'signed_out', home)

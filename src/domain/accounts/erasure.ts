@@ -10,7 +10,7 @@ import { addSeconds } from '../time.ts'
 
 /** Identities in one round. */
 const ROUND = 100
-/** Rows in one statement: of a person whose apps authorize every few minutes there are hundreds of thousands. */
+/** Rows in one statement: a user whose apps authorize every few minutes has hundreds of thousands. */
 const BATCH = 2000
 
 /**
@@ -33,8 +33,8 @@ export async function eraseDeletedAccounts(services: Services, signal?: AbortSig
 }
 
 /**
- * Erases a deleted account whose grace is over: nothing says any more that there was this person, and the name and the
- * address are free. They hear of it, once. False when it is not over, or somebody else is at it.
+ * Erases a deleted account whose grace is over: no personal data remains, and its user name and e-mail address are free. The
+ * user gets one mail. False when the grace is not over, or another process is erasing it.
  */
 export async function eraseAccount(services: Services, id: string): Promise<boolean> {
   return transaction(services.storage.pool, async (db) => {
@@ -42,7 +42,7 @@ export async function eraseAccount(services: Services, id: string): Promise<bool
     const identity = await lockErasable(db, id, now)
     if (identity === null) return false
     await anonymizeAll(db, id)
-    // What an app has not been told yet it still is; that is forgotten when it has been.
+    // Notifications that wait are still sent, and deleted after that.
     await inBatches((limit) => deleteNotificationsOf(db, id, limit))
     await inBatches((limit) => eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), limit))
     await deleteIdentity(db, id)

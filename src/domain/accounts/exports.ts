@@ -15,10 +15,10 @@ import { isStillSignedIn, type Lapsed, type SignIn, whileSignedIn } from '../sig
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 
-/** Rows in memory at a time of what grows without end. */
+/** Rows in memory at a time, of lists without a bound. */
 const PAGE = 1000
 
-/** Writes down that a person takes away what is held about them, before anything leaves. */
+/** Inserts the audit event of a data export, before any data is sent. */
 export async function beginExport(
   services: Services,
   signedIn: SignIn,
@@ -29,8 +29,8 @@ export async function beginExport(
 }
 
 /**
- * Everything held about a person, as pieces of one JSON text. The next piece is asked of the database when it is wanted, so
- * a long history costs no memory, and a slow reader holds no connection. Hashes and secrets stay where they are. It breaks off when the sign-in ends.
+ * Everything held about a user, as pieces of one JSON text. Each piece is read from the database when it is needed, so a long
+ * history costs no memory, and a slow client holds no connection. Hashes and secrets are left out. It stops when the sign-in ends.
  * @throws SignInOver
  */
 export async function* exportAccount(services: Services, signedIn: SignIn): AsyncGenerator<string> {
@@ -40,7 +40,7 @@ export async function* exportAccount(services: Services, signedIn: SignIn): Asyn
   }
 }
 
-/** The sign-in of a download is over before its end. */
+/** The sign-in of a download ended before the download did. */
 export class SignInOver extends Error {
   constructor() {
     super('the sign-in ended during the download')

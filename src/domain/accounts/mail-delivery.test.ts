@@ -87,7 +87,7 @@ test('a mail leaves when the change it is about commits, and not when that fails
   assert.equal(mailbox.mails().filter(({ recipients }) => recipients.includes(ada.email)).length, 0)
 })
 
-test('a forgotten password is answered with a link that works, to the address as the account has it', async () => {
+test('a password recovery sends a link that works, to the e-mail address as the account has it', async () => {
   await queueMail(server.services, { kind: 'reset-password', email: 'ADA@Example.test', clientInfo: home })
   const mail = await mailbox.waitFor(({ subject }) => subject.includes('Choose a new'))
   assert.deepEqual(mail.recipients, [ada.email])
@@ -99,7 +99,7 @@ test('a forgotten password is answered with a link that works, to the address as
   assert.equal(await lookAtMailLink(server.services, purpose, token.slice(0, -1)), null)
 })
 
-test('nothing is sent to an address that nobody here has, and the job is done', async () => {
+test('no mail is sent to an e-mail address without an account, and the job is done', async () => {
   const before = mailbox.mails().length
   await queueMail(server.services, { kind: 'reset-password', email: 'nobody@example.test', clientInfo: home })
   await until(async () => Object.keys(await states()).every((state) => state === 'completed'))
@@ -146,7 +146,7 @@ test('while the mail server is away nothing is lost, not even by a restart, and 
   assert.equal(arrived.length, browsers.length)
 })
 
-test('an address that the mail server does not know is not asked for again', async () => {
+test('a mail whose recipient the server refuses is not tried again', async () => {
   mailbox.refuse(550)
   await changed(graceId)
   await until(async () => server.log().includes('the mail server answered 550'))

@@ -14,14 +14,15 @@ import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { timeInWords } from '../time-words.ts'
 
-interface Letter {
+/** A mail with its recipient. */
+interface AddressedMail {
   to: string
   message: MailContent
 }
 
 /**
- * Writes a queued mail with what is true now, and hands it over. Nothing leaves when there is nobody to tell any more.
- * The link in it is made here, so no queue ever holds one; a mail that is tried again gets a new one, and the newest counts.
+ * Composes a queued mail from the current data, and hands it to the mailer. No mail is sent when its recipient no longer exists.
+ * Its link is made here, so the queue never holds one. A retry makes a new link, and only the newest works.
  * @throws MailRefused when another attempt would end the same way; another Error when it may not.
  */
 export async function deliverMail(services: Services, mailer: Mailer, mail: MailJob, id: string): Promise<void> {
@@ -30,7 +31,7 @@ export async function deliverMail(services: Services, mailer: Mailer, mail: Mail
   }
 }
 
-async function write(services: Services, mail: MailJob): Promise<Letter[]> {
+async function write(services: Services, mail: MailJob): Promise<AddressedMail[]> {
   switch (mail.kind) {
     case 'verify-address':
       return forIdentity(services, mail.identityId, (identity) => writeVerification(services, identity))
@@ -47,7 +48,7 @@ async function write(services: Services, mail: MailJob): Promise<Letter[]> {
         }),
       }))
     case 'change-address':
-      return writeAddressChange(services, mail.identityId, mail.email)
+      return writeEmailChange(services, mail.identityId, mail.email)
     case 'address-changed': {
       const { from, to, at, clientInfo } = mail
       const identity = await findIdentity(services.storage, mail.identityId)
@@ -112,14 +113,14 @@ async function write(services: Services, mail: MailJob): Promise<Letter[]> {
 async function forIdentity(
   services: Services,
   identityId: string,
-  compose: (identity: IdentityRow) => Letter | Promise<Letter>,
-): Promise<Letter[]> {
+  compose: (identity: IdentityRow) => AddressedMail | Promise<AddressedMail>,
+): Promise<AddressedMail[]> {
   const identity = await findIdentity(services.storage, identityId)
   return identity === null ? [] : [await compose(identity)]
 }
 
-/** To whoever has proved the address already, that they have an account; to everybody else, the link to prove it. */
-async function writeVerification(services: Services, { id, username, email }: IdentityRow): Promise<Letter> {
+/** The confirmation link; or, when another account has proved the e-mail address already, the news that there is an account. */
+async function writeVerification(services: Services, { id, username, email }: IdentityRow): Promise<AddressedMail> {
   const holder = await findIdentityByKey(services.storage, keyOf(email))
   if (holder !== null && holder.id !== id && holder.emailVerified) {
     const message = messages.accountExists({
@@ -134,8 +135,8 @@ async function writeVerification(services: Services, { id, username, email }: Id
   return { to: email, message: messages.verifyEmail({ username, url, hours: LINK_LIVES['verify-address'] / 3600 }) }
 }
 
-/** Nothing for a change that is not pending any more. */
-async function writeAddressChange(services: Services, identityId: string, email: string): Promise<Letter[]> {
+/** No mail for a change that is no longer pending. */
+async function writeEmailChange(services: Services, identityId: string, email: string): Promise<AddressedMail[]> {
   const token = await linkEmailChange(services, identityId, email)
   if (token === null) return []
   const url = `${services.publicUrl}/verify-email/${token}`
@@ -146,9 +147,9 @@ async function writeAddressChange(services: Services, identityId: string, email:
   }))
 }
 
-async function writeReset(services: Services, email: string, clientInfo: ClientInfo): Promise<Letter[]> {
+async function writeReset(services: Services, email: string, clientInfo: ClientInfo): Promise<AddressedMail[]> {
   const identity = await findIdentityByKey(services.storage, keyOf(email))
-  // An account without a key for its address must not have a mail sent there: another account holds that address.
+  // An account without a key for its e-mail address must not have a mail sent there: the address belongs to another account.
   if (identity === null || identity.emailKey === null) return []
   const message = messages.resetPassword({
     username: identity.username,
@@ -159,7 +160,10 @@ async function writeReset(services: Services, email: string, clientInfo: ClientI
   return [{ to: identity.email, message }]
 }
 
-async function writeReuse(services: Services, mail: Extract<MailJob, { kind: 'family-reuse' }>): Promise<Letter[]> {
+async function writeReuse(
+  services: Services,
+  mail: Extract<MailJob, { kind: 'family-reuse' }>,
+): Promise<AddressedMail[]> {
   const family = await findFamily(services, mail.familyId)
   if (family === null) return []
   return forIdentity(services, family.identityId, ({ username, email }) => {
@@ -174,7 +178,7 @@ async function writeReuse(services: Services, mail: Extract<MailJob, { kind: 'fa
   })
 }
 
-/** Where the button of a mail leads; the token is part of the path, which browsers keep to themselves. */
+/** The URL of the button of a mail. The token is in the path, and pages send no Referer. */
 async function link(
   services: Services,
   purpose: LinkPurpose,

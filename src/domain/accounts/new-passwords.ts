@@ -11,7 +11,7 @@ interface Owner {
   email: string
 }
 
-/** Judges a password that somebody with an account wants to have from now on. */
+/** Judges the new password of an existing account. */
 export async function judgeNewPassword(
   services: Services,
   { id, username, email }: Owner,

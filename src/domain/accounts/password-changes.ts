@@ -1,3 +1,9 @@
+// accounts/: what users do with their accounts: change of password and e-mail address, recovery, export, deletion, erasure,
+// "this wasn't me" reports.
+//
+// It owns what each of them ends, and the composition of queued mails (`mail-delivery.ts`).
+// It leaves signing in to `sign-in/`, what a password must be to `passwords/`, and the sending of mail to `mail/`.
+
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { deleteDevices } from '../../storage/devices.ts'
 import { lockIdentity, updatePasswordHash } from '../../storage/identities.ts'
@@ -14,7 +20,7 @@ import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { signIn, type SignInOutcome } from '../sign-in/sign-in.ts'
 
-/** What somebody typed who is signed in, and where. */
+/** The current and the new password of a signed-in user, and the client they come from. */
 export interface PasswordChange {
   current: string
   password: string
@@ -26,12 +32,12 @@ export interface PasswordChange {
 export type PasswordChangeOutcome =
   | { kind: 'changed' }
   | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
-  /** The current password is not the one that was typed, or may not be looked at now. */
+  /** The typed current password is wrong, or may not be checked now (login throttling). */
   | Extract<SignInOutcome, { kind: 'wrong-credentials' | 'throttled' }>
 
 /**
- * Changes the password of somebody who knows the one they have. Every other browser is signed out, and every app, in this
- * browser too, whose own identity session is left for the caller to replace. @throws Overloaded
+ * Changes the password of a user who knows the current one. Every other identity session ends, and every family, also in this
+ * browser. The identity session of this browser is left for the caller to replace. @throws Overloaded
  */
 export async function changePassword(
   services: Services,
@@ -68,7 +74,7 @@ export async function changePassword(
     })
 
   let outcome = await change(identity.passwordHash)
-  // A sign-in has hashed the same password anew, or a reset or another change has come first: then it is not the current one.
+  // Either a sign-in has hashed the same password anew, or a reset or another change came first and the typed one is now wrong.
   while (outcome.kind === 'outdated') {
     const { passwordHash } = outcome
     if (!(await services.hasher.matches(passwordHash, current, source)))

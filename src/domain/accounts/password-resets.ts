@@ -23,10 +23,10 @@ export type PasswordResetOutcome =
   | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
   /** Too many were tried for this identity. */
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
-  /** The link is used, expired, foreign or not whole, or the address is not the one any more. */
+  /** The link is used, expired, forged or incomplete, or the account has another e-mail address now. */
   | { kind: 'dead' }
 
-/** The words a person reads who entered what no account can have; null for what one can. */
+/** The sentence for a login that no account can have; null for one that an account can have. */
 export function recoveryProblem(typed: string): string | null {
   const login = canonicalEmail(typed)
   if (login === '') return 'Enter your user name or e-mail.'
@@ -35,17 +35,17 @@ export function recoveryProblem(typed: string): string | null {
 }
 
 /**
- * A person has forgotten their password and names the account as at sign-in. Whether there is such an account changes neither
- * the answer nor the work, and the name and the address of one account share its mails of an hour.
+ * Queues the mail for a forgotten password of the account with this login. No account enumeration: whether there is such an
+ * account changes neither the answer nor its time. The user name and the e-mail address of one account share one rate limit.
  */
 export async function askForPasswordReset(services: Services, typed: string, clientInfo: ClientInfo): Promise<void> {
   const owner = await findIdentityByLogin(services, typed)
-  // The mail looks an account up by the key of its address. An account without one has an address that another account holds.
+  // The mail finds its account by the key of the e-mail address. Without a key, the address belongs to another account.
   const email = owner?.emailKey ?? keyOf(typed)
   if (await mayMail(services, email)) await queueMail(services, { kind: 'reset-password', email, clientInfo })
 }
 
-/** Whose password the link would reset; looking does not use it up. Null for a dead one. */
+/** The identity whose password the link would reset; this does not use it up. Null for a dead link. */
 export async function lookAtPasswordReset(services: Services, token: string): Promise<IdentityRow | null> {
   const link = await lookAtMailLink(services, 'reset-password', token)
   const identity = link && (await findIdentity(services.storage, link.identityId))
@@ -53,9 +53,8 @@ export async function lookAtPasswordReset(services: Services, token: string): Pr
 }
 
 /**
- * Sets a new password with a link. Whoever knew the old one, or was signed in, is out everywhere, and the address is proved.
- * A second factor is still asked for, unless the address had never been proved before, and a disabled identity stays
- * disabled. @throws Overloaded
+ * Sets a new password with a link. Every identity session and family ends, and the e-mail address is proved. Second factors
+ * stay, unless the address is proved for the first time, and a disabled identity stays disabled. @throws Overloaded
  */
 export async function resetPassword(
   services: Services,
@@ -77,7 +76,7 @@ export async function resetPassword(
   return transaction(services.storage.pool, (db) =>
     reset(services, db, owner.id, token, replacement, clientInfo),
   ).catch((error: unknown) => {
-    // Somebody else proved the address at this very moment.
+    // Another account proved the e-mail address at the same moment.
     if (isUniqueViolation(error)) return { kind: 'dead' } as const
     throw error
   })
@@ -92,7 +91,7 @@ async function reset(
   clientInfo: ClientInfo,
 ): Promise<PasswordResetOutcome> {
   const now = services.clock()
-  // In this order: whoever makes a link holds the identity, too, when the links before are deleted.
+  // In this order: a transaction that makes a link locks the identity first, too, before it deletes earlier links.
   const identity = await lockIdentity(db, identityId)
   const link = await useMailLink(services, db, 'reset-password', token)
   if (identity === null || link === null || identity.email !== link.email) return { kind: 'dead' }

@@ -9,22 +9,22 @@ import { LINK_LIVES, lookAtMailLink, makeMailLink, useMailLink } from '../identi
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 
-/** The sign-in a link of a mail is about; looking changes nothing. Null for a link that is worth nothing. */
+/** The sign-in that a "this wasn't me" link is about; this changes nothing. Null for a link that does not work. */
 export async function findReportableSignIn(services: Services, token: string): Promise<IdentitySessionRow | null> {
   const link = await lookAtMailLink(services, 'disown-sign-in', token)
   return link?.identitySessionId ? findIdentitySession(services.storage.pool, link.identitySessionId) : null
 }
 
 /**
- * Whoever got the mail says that a sign-in was not theirs. Somebody else knows the password, then, and may have been busy:
- * every browser and every app is signed out, no browser is known any more, and no link that was asked for before is worth
- * anything. @returns the token of a link that sets a new password; null for a link that is worth nothing
+ * The "this wasn't me" report: the user says that a sign-in was not theirs, so an attacker knows the password. Every identity
+ * session and family ends, all known browsers are forgotten, and all earlier links stop working.
+ * @returns the token of a link that sets a new password; null for a link that does not work
  */
 export async function reportSignIn(services: Services, token: string, clientInfo: ClientInfo): Promise<string | null> {
   const seen = await lookAtMailLink(services, 'disown-sign-in', token)
   if (seen === null) return null
   return transaction(services.storage.pool, async (db) => {
-    // In this order: whoever acts with a session of it holds the identity, too, before the session.
+    // In this order: a transaction that acts with a session of the identity locks the identity first, too.
     await lockIdentity(db, seen.identityId)
     const link = await useMailLink(services, db, 'disown-sign-in', token)
     if (link === null) return null

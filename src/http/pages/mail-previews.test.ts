@@ -36,7 +36,7 @@ after(async () => {
 
 async function write(to: string, id: string, rest: Partial<MailContent> = {}): Promise<string> {
   const outbox = join(folder.path, 'outbox')
-  const mailer = createMailer({ smtpUrl: null, from: 'Gatehouse <no-reply@localhost>', outbox, clock })
+  const mailer = createMailer({ smtpUrl: null, from: 'Gatehouse <no-reply@localhost>', previewFolder: outbox, clock })
   const subject = 'Choose a new password'
   const buttons = [{ label: 'Choose a new password', url: link }]
   await mailer.send(to, { subject, heading: subject, paragraphs: ['Good day.'], buttons, ...rest }, id)

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { findInOutbox, findMimeInOutbox, listOutbox } from '../../domain/accounts/mail-preview.ts'
+import { findInMailFolder, findMimeInMailFolder, listMailFolder } from '../../domain/accounts/mail-preview.ts'
 import { contextOf } from '../context.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
@@ -9,7 +9,7 @@ const PAGE_LENGTH = 100
 
 /** GET /dev/outbox: the mail preview, the mails that are not sent in development. */
 export async function listMailPreviews(req: Request, res: Response): Promise<void> {
-  const mails = await listOutbox(outboxOf(req), PAGE_LENGTH)
+  const mails = await listMailFolder(outboxOf(req), PAGE_LENGTH)
   const now = contextOf(req).services.clock()
   await render(
     req,
@@ -25,7 +25,7 @@ export async function listMailPreviews(req: Request, res: Response): Promise<voi
 
 /** GET /dev/outbox/:name */
 export async function showMailPreview(req: Request<{ name: string }>, res: Response): Promise<void> {
-  const mail = await findInOutbox(outboxOf(req), req.params.name)
+  const mail = await findInMailFolder(outboxOf(req), req.params.name)
   if (mail === null) throw notFound()
   const { name, from, to, subject, text, at } = mail
   const { publicUrl, clock } = contextOf(req).services
@@ -41,7 +41,7 @@ export async function showMailPreview(req: Request<{ name: string }>, res: Respo
 /** GET /dev/outbox/:name/eml */
 export async function showMailPreviewMime(req: Request<{ name: string }>, res: Response): Promise<void> {
   const { name } = req.params
-  const mime = await findMimeInOutbox(outboxOf(req), name)
+  const mime = await findMimeInMailFolder(outboxOf(req), name)
   if (mime === null) throw notFound()
   res.attachment(`${name}.eml`).type('message/rfc822').send(mime)
 }

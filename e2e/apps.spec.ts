@@ -50,7 +50,7 @@ test('a reload and a second tab go on in the same family of Photos', async ({ pa
   await expect(page.getByTestId('fam')).toHaveText(family)
   await expect(page.getByTestId('refreshes')).toHaveText('1')
 
-  // A duplicated tab begins with a copy of the storage of the first.
+  // A duplicated tab starts with a copy of the first one's storage.
   const stored = await page.evaluate(() => JSON.stringify(sessionStorage))
   const duplicate = await context.newPage()
   await duplicate.addInitScript((copy) => {
@@ -91,10 +91,10 @@ test('ending one sign-in to Notes leaves the other browser and Photos alone', as
   await page.goto(demo.notes)
   await refresh(page)
   await page.goto(demo.photos)
-  // It refreshes by itself when its page loads; what is counted from must not be a moment before that.
+  // It refreshes when its page loads; the count must start after that.
   await expect(page.getByTestId('refreshes')).toHaveText('1')
   await refresh(page)
-  // The browser itself is still signed in, so the app gets a new family without a question.
+  // The browser is still signed in, so the app gets a new family without a page.
   await connectAgain(firefox, demo, person)
   await firefox.context().close()
 })
@@ -171,7 +171,7 @@ test('signing out at the portal ends single sign-on and the families of this bro
   await fillSignIn(page, person)
   await expectConnected(page, demo.photos, person)
 
-  // The other browser was not asked to leave.
+  // The other browser stays signed in.
   await refresh(firefox)
   await firefox.context().close()
 })

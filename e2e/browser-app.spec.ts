@@ -9,7 +9,7 @@ import { fillSignIn } from './steps.ts'
 const ROOT = join(import.meta.dirname, '..')
 const LIBRARY = '/node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js'
 
-/** An app in the browser with oidc-client-ts: the page comes from a server of its own, and its app is registered. */
+/** A browser app with oidc-client-ts: its page comes from a server of its own, and it is registered. */
 function appWith(pageFor: (portal: string, clientId: string) => Promise<string>) {
   return test.extend<{ app: string }>({
     app: async ({ demo }, use) => {
@@ -33,7 +33,7 @@ function appWith(pageFor: (portal: string, clientId: string) => Promise<string>)
   })
 }
 
-/** The printed app, with another address of the portal and an id of its own. */
+/** The app from the documentation, with another portal URL and client id. */
 const printed = appWith(async (portal, clientId) => {
   const html = await readFile(join(ROOT, 'examples/connect/browser.html'), 'utf8')
   return html.replace('http://localhost:3000', portal).replace('my-browser-app', clientId)
@@ -55,7 +55,7 @@ printed('oidc-client-ts signs in, and ends its family as it signs out', async ({
   await expect(page).toHaveURL(/\/login/)
 })
 
-/** One that signs in in a popup, has bound tokens (RFC 9449), and revokes what the library revokes when it is not told. */
+/** One that signs in in a popup, has DPoP-bound tokens (RFC 9449), and revokes what the library revokes by default. */
 const bound = appWith(
   async (portal, clientId) => `<!doctype html><title>Browser app</title><p role="status"></p>
 <button id="sign-in">Sign in</button><button id="renew">Renew</button><button id="profile">Profile</button><button id="sign-out">Sign out</button>

@@ -19,32 +19,32 @@ export interface Person {
   password: string
 }
 
-/** `npm run demo`, running for one worker of the tests. */
+/** `npm run demo`, running for one test worker. */
 export interface Demo {
   portal: string
   notes: string
   photos: string
-  /** Who the demo says can sign in. */
+  /** The user that the demo's banner names. */
   person: Pick<Person, 'username' | 'password'>
   /** Null: embedded, in its folder. */
   databaseUrl: string | null
-  /** Everything it has written so far, on both streams. */
+  /** Its output so far, on both streams. */
   output: () => string
   /** Runs a command of the portal's command line beside it. */
   gatehouse: (...words: string[]) => Promise<unknown>
 }
 
 interface TestFixtures {
-  /** Somebody with an account and no past: signed in nowhere. */
+  /** A user with an account who is not signed in anywhere. */
   person: Person
-  /** What a browser must not have complained about, nor asked of strangers, by the end of a test. */
+  /** The browser's console errors and requests to other sites, of which a test must have none at its end. */
   complaints: string[]
 }
 
 interface WorkerFixtures {
-  /** What the portal stands on. */
+  /** The stores of the portal. */
   storage: StorageKind
-  /** What an operator would set. */
+  /** Settings of the operator. */
   settings: Record<string, string>
   demo: Demo
 }
@@ -82,7 +82,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
       const complaints: string[] = []
       context.on('weberror', (problem) => complaints.push(problem.error().message))
       context.on('console', (message) => {
-        // Chromium mentions the status of every refusal, and some of the pages here are meant to be refusals.
+        // Chromium logs the status of every refusal, and some pages here are meant to be refusals.
         const isRefusal = message.text().startsWith('Failed to load resource: the server responded with a status of 4')
         if (message.type() === 'error' && !isRefusal) complaints.push(message.text())
       })
@@ -117,7 +117,7 @@ async function startDemo(
     NOTES_PORT: String(notesPort),
     PHOTOS_PORT: String(photosPort),
     DATA_DIR: folder.path,
-    // Everybody here comes from one address.
+    // All tests come from one IP address.
     REGISTRATIONS_PER_HOUR: '1000',
     // Secrets must stay out of the log at every level.
     LOG_LEVEL: 'trace',
@@ -172,7 +172,7 @@ async function startDemo(
   }
 }
 
-// Not the rest: a DATABASE_URL or NODE_ENV of the person who runs the tests is none of the demo's business.
+// Nothing else: a DATABASE_URL or NODE_ENV of the developer must not reach the demo.
 function inherited(): NodeJS.ProcessEnv {
   const names = ['PATH', 'HOME', 'TMPDIR', 'SystemRoot']
   return Object.fromEntries(names.map((name) => [name, process.env[name]]))
@@ -201,7 +201,7 @@ async function stopChild(child: ChildProcess, ended: Promise<unknown[]>) {
   return { code, signal }
 }
 
-/** Children, grandchildren and so on. Only Linux tells without a program; elsewhere the ports must do. */
+/** Children, grandchildren and so on. Only Linux lists them without a program; elsewhere the ports must do. */
 async function processesUnder(ancestor: number): Promise<number[]> {
   const running = await listProcesses()
   const known = new Set([ancestor])
@@ -224,7 +224,7 @@ async function listProcesses(): Promise<{ pid: number; parent: number }[]> {
     .map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))
   return (await Promise.all(stats)).flatMap((stat) => {
     const [, pid, state, parent] = /^(\d+) \(.*\) (\S) (\d+)/s.exec(stat) ?? []
-    // A zombie has ended; whoever adopted it has only not looked yet.
+    // A zombie has ended; its new parent has not collected it yet.
     return pid === undefined || state === 'Z' ? [] : [{ pid: Number(pid), parent: Number(parent) }]
   })
 }

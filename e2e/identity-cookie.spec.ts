@@ -10,7 +10,7 @@ test('the identity cookie stays between the browser and the portal', async ({ pa
   const cookies = await context.cookies(demo.portal)
   const identity = cookies.find(({ name }) => name === 'identity')
   expect(identity).toMatchObject({ httpOnly: true, sameSite: 'Lax', path: '/', domain: 'localhost' })
-  // Half of the value is a signature; what is worth stealing comes before it, and is written in one way everywhere.
+  // Half of the value is a signature; the secret part comes before it, and is written the same way everywhere.
   const secret =
     decodeURIComponent(identity?.value ?? '')
       .replace(/^s:/, '')
@@ -58,7 +58,7 @@ test('the identity cookie stays between the browser and the portal', async ({ pa
     if (cookie.includes(secret)) carriers.add(`${origin}${pathname}`)
   }
   expect([...carriers]).toContain(`${demo.portal}/dashboard`)
-  // Not at the apps, and not where apps talk to the portal.
+  // Not at the apps, and not at the endpoints that apps call.
   expect([...carriers].filter((url) => !url.startsWith(`${demo.portal}/`))).toEqual([])
   expect([...carriers].filter((url) => /\/oauth\/(?!authorize)|\.well-known/.test(url))).toEqual([])
 

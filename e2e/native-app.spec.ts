@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type Demo, expect, test } from './demo.ts'
 import { appCard, fillSignIn, signInAtPortal } from './steps.ts'
 
-/** Desk, an app on the person's device: it listens on a port of its own for as long as a sign-in takes. */
+/** Desk, a native app: it listens on a port of its own during a sign-in. */
 const desk = test.extend<{ answers: URLSearchParams[]; redirectUri: string }>({
   answers: async ({}, use) => use([]),
   redirectUri: async ({ answers }, use) => {

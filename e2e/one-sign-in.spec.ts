@@ -15,7 +15,7 @@ test('one sign-in lets every app in, keeps them while one is used, and takes the
   await letDaysPass(demo, person, 10)
   await page.goto(demo.notes)
   await refresh(page)
-  // Notes was used in the meantime, so nobody has been away for two weeks.
+  // Notes was used in the meantime, so the user has not been away for two weeks.
   await letDaysPass(demo, person, 10)
   await page.goto(demo.photos)
   await expectConnected(page, demo.photos, person)
@@ -36,7 +36,7 @@ test('one sign-in lets every app in, keeps them while one is used, and takes the
   await expect(appCard(page, 'Photos').getByRole('listitem')).toContainText('The sign-in it belonged to had run out.')
 })
 
-/** For as long as this nobody has used the sign-ins of this person. */
+/** Moves the last use of this user's sign-ins back by so much. */
 async function letDaysPass(demo: Demo, person: Person, days: number) {
   const database = new pg.Client({ connectionString: demo.databaseUrl ?? '' })
   await database.connect()

@@ -11,7 +11,7 @@ interface Visit {
 
 type Pages = Record<string, (visit: Visit) => Promise<unknown>>
 
-/** Every page a stranger can meet, by its heading. */
+/** Every page for a browser that is not signed in, by its heading. */
 const pagesForStrangers: Pages = {
   'Sign in': ({ page }) => page.goto('/login'),
   'Sign in, on the way to an app': ({ page, demo }) => openForm(page, demo.notes),
@@ -55,7 +55,7 @@ const pagesForStrangers: Pages = {
   'You are signed out': ({ page }) => page.goto('/oauth/logout/success'),
 }
 
-/** Every page of somebody who is signed in. */
+/** Every page for a signed-in user. */
 const pagesForPeople: Pages = {
   'Your apps': ({ page }) => page.goto('/dashboard'),
   'Your apps, with what has ended': async ({ page }) => {
@@ -124,7 +124,7 @@ const looks = [
 const SPACING = `* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important }
   p { margin-bottom: 2em !important }`
 
-/** How people with low vision read: zoomed to 400 % (WCAG 1.4.10), with text at 200 % (1.4.4), with more space in it (1.4.12). */
+/** How users with low vision read: 400 % zoom (WCAG 1.4.10), 200 % text (1.4.4), more text spacing (1.4.12). */
 const readings = [
   { reading: 'at 320 px', width: 320, css: '' },
   { reading: 'text at 200 %', width: 390, css: 'html { font-size: 200% }' },
@@ -204,7 +204,7 @@ async function inspect(page: Page, name: string) {
   expect(papers.size, `${name}: as many papers as colour schemes`).toBe(2)
 }
 
-/** Fields without a label, buttons and links without words, ids used twice. */
+/** Fields without a label, buttons and links without text, duplicate ids. */
 function listFaults(page: Page): Promise<string[]> {
   return page.locator('html').evaluate((html) => {
     const fields = [...html.querySelectorAll('input:not([type=hidden]), select, textarea')]
@@ -218,7 +218,7 @@ function listFaults(page: Page): Promise<string[]> {
   })
 }
 
-/** A style sheet as a reader's browser would add it; the policy of the pages allows none inline. */
+/** A style sheet as a user's browser would add it; the CSP of the pages allows none inline. */
 function useStyle(page: Page, css: string): Promise<void> {
   return page.locator('html').evaluate((html, text) => {
     const sheet = new html.ownerDocument.defaultView.CSSStyleSheet()
@@ -227,7 +227,7 @@ function useStyle(page: Page, css: string): Promise<void> {
   }, css)
 }
 
-/** Ordinary words on buttons and in the navigation that go on in the next line. */
+/** Short words on buttons and in the navigation that wrap to the next line. */
 function listBrokenWords(page: Page): Promise<string[]> {
   return page.locator('html').evaluate((html) => {
     const broken = []
@@ -249,7 +249,7 @@ function listBrokenWords(page: Page): Promise<string[]> {
   })
 }
 
-/** What sticks out at the right, if the page can be scrolled sideways. */
+/** What overflows at the right, if the page can be scrolled sideways. */
 function listOverflowing(page: Page): Promise<string[]> {
   return page.locator('html').evaluate((html) => {
     if (html.scrollWidth <= html.clientWidth) return []

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { expect, test } from './demo.ts'
 import { fillSignIn } from './steps.ts'
 
-/** An app on another origin that signs people in in a popup, and is answered by it. */
+/** An app on another origin that signs users in in a popup, which answers it. */
 const board = test.extend<{ board: string }>({
   board: async ({ demo }, use) => {
     const server = createServer((req, res) => {

@@ -15,6 +15,6 @@ test('the whole journey on PostgreSQL and Redis', async ({ page, demo }) => {
        (SELECT count(*)::int FROM browser_sessions) AS "browserSessions"`,
   )
   await database.end()
-  // What is short-lived is in Redis, what matters is in PostgreSQL.
+  // Short-lived records are in Redis, everything that must last is in PostgreSQL.
   expect(rows).toEqual([{ families: 2, handshakes: 0, browserSessions: 0 }])
 })

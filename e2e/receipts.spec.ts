@@ -28,7 +28,7 @@ test('who ends Notes reads when it confirmed, and Notes says so without a refres
 })
 
 test('who ends Notes while it is away reads that, and when it has heard after all', async ({ page, demo, person }) => {
-  // The portal waits twice as long after each try, and two commands are run in between.
+  // The portal's retry delay doubles, and two commands run in between.
   test.slow()
   await connect(page, demo.notes, person)
   const nobody = `http://127.0.0.1:${await findFreePort()}/backchannel-logout`
@@ -46,7 +46,7 @@ test('who ends Notes while it is away reads that, and when it has heard after al
   } finally {
     await demo.gatehouse('app', 'update', 'notes', '--backchannel-logout-uri', `${demo.notes}backchannel-logout`)
   }
-  // What follows must not wait behind what Notes has not heard yet.
+  // Later notifications must not wait behind the one that Notes has not received yet.
   await reloadUntil(page, page.getByRole('region', { name: 'Just ended' }), /Notes confirmed/)
   await expect(page.getByRole('link', { name: 'Look again' })).toBeHidden()
   await expectDisconnected(page, demo.notes, 'Notes')

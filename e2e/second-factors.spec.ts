@@ -7,7 +7,7 @@ const FACTORS = '/settings/second-factors'
 
 type Abilities = Record<'hasResidentKey' | 'hasUserVerification' | 'isUserVerified', boolean>
 
-/** An authenticator inside Chromium that makes passkeys and answers for them, as a laptop does. */
+/** A virtual authenticator in Chromium (WebAuthn) that creates passkeys and answers with them, like a laptop's. */
 class Laptop {
   readonly #cdp: CDPSession
   readonly #authenticatorId: string
@@ -17,7 +17,7 @@ class Laptop {
     this.#authenticatorId = authenticatorId
   }
 
-  /** @param key what a security key that makes no discoverable credentials is instead */
+  /** @param key for a security key without discoverable credentials */
   static async open(page: Page, key: { protocol?: 'ctap2' | 'u2f'; transport?: 'usb' } & Partial<Abilities> = {}) {
     const cdp = await page.context().newCDPSession(page)
     await cdp.send('WebAuthn.enable', { enableUI: false })
@@ -35,18 +35,18 @@ class Laptop {
     return new Laptop(cdp, authenticatorId)
   }
 
-  /** Whether its owner touches it whenever it asks: without, a question stays open. */
+  /** User presence: whether the user touches it when asked; without, a question stays open. */
   async touch(enabled: boolean): Promise<void> {
     await this.#cdp.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId: this.#authenticatorId, enabled })
   }
 
-  /** Whether it recognises its owner. */
+  /** User verification: whether it recognises the user. */
   async recognise(isUserVerified: boolean): Promise<void> {
     await this.#cdp.send('WebAuthn.setUserVerified', { authenticatorId: this.#authenticatorId, isUserVerified })
   }
 }
 
-/** Somebody signs in and makes a passkey on their laptop, whose recovery codes are still on the page. */
+/** A user signs in and sets up a passkey on their laptop; the recovery codes are still on the page. */
 async function openLaptop(page: Page, person: Person): Promise<Laptop> {
   const laptop = await Laptop.open(page)
   await signInAtPortal(page, person)
@@ -62,7 +62,7 @@ async function addPasskey(page: Page, name = 'Laptop') {
   await page.getByRole('button', { name: 'Make a passkey' }).click()
 }
 
-/** @returns the key the page shows */
+/** @returns the key on the page */
 async function addTotp(page: Page): Promise<string> {
   await page.getByRole('link', { name: 'Add an authenticator app' }).click()
   const key = (await page.locator('code.key').textContent()) ?? ''
@@ -90,13 +90,13 @@ async function expectSecondStep(page: Page, person: Person) {
   await expect(page.getByText(`Your password is right, ${person.username}.`)).toBeVisible()
 }
 
-/** The next code: the one that has just proved the key is used up. */
+/** The next code: the one that proved the key is used up. */
 async function fillCode(page: Page, key: string) {
   await page.getByLabel('Code').fill(codeOf(key, new Date(), 1))
   await page.getByRole('button', { name: 'Continue' }).click()
 }
 
-/** Notes begins a sign-in that asks for more than it does by itself. */
+/** Notes starts a sign-in that asks for more than usual (step-up). */
 async function askFromNotes(page: Page, demo: Demo, more: Record<string, string>) {
   const begun = await page.request.post(new URL('/sign-in', demo.notes).href, {
     headers: { origin: new URL(demo.notes).origin },
@@ -117,7 +117,7 @@ test('a passkey signs in after the password, and is told apart when one device i
   await addPasskey(page, 'Laptop again')
   await expect(page.getByRole('alert')).toHaveText('This device has a passkey of your account already.')
 
-  // Without its owner's touch nothing is offered on the sign-in page by itself.
+  // Without the user's touch, the sign-in page offers nothing by itself.
   await laptop.touch(false)
   await signOut(page)
   await page.goto('/login')
@@ -206,7 +206,7 @@ test('a browser offers its passkey among the user names, and picking it signs in
   await laptop.touch(false)
   await signOut(page)
   await expect(page.getByLabel('User name or e-mail')).toHaveAttribute('autocomplete', 'username webauthn')
-  // Chromium picks the only passkey there is as soon as its owner touches the device; nothing on the page is pressed.
+  // Chromium picks the only passkey as soon as the user touches the device; no button is pressed.
   await laptop.touch(true)
   await page.goto('/login')
   await expect(page).toHaveURL(/\/dashboard$/)
@@ -234,7 +234,7 @@ test('an app asks for two factors, and somebody signed in with one steps up on t
   await fillCode(page, key)
   await expectConnected(page, demo.notes, person)
 
-  // From now on the step is behind them.
+  // From here on, the second factor is proved.
   await askFromNotes(page, demo, { acr_values: 'mfa', prompt: 'none' })
   await expectConnected(page, demo.notes, person)
 })
@@ -296,7 +296,7 @@ test.describe('without JavaScript', () => {
 
 async function connectHalfway(page: Page, demo: Demo, person: Person) {
   await page.goto(demo.notes)
-  // Notes finds out that the person signed out when it next refreshes, so this begins anew.
+  // Notes learns of the sign-out when it next refreshes, so this starts again.
   await page.context().clearCookies({ domain: new URL(demo.notes).hostname })
   await page.goto(demo.notes)
   await page.getByRole('button', { name: 'Sign in with Gatehouse' }).click()

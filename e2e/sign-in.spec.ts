@@ -66,7 +66,7 @@ test('two tabs wait at the form, and both end up in their apps', async ({ page, 
 
   await fillSignIn(page, person)
   await expectConnected(page, demo.notes, person)
-  // Nothing on the second tab says that the first one was quicker, so the person fills it in too.
+  // The second tab does not show that the first one was faster, so the user fills it in too.
   await fillSignIn(second, person)
   await expectConnected(second, demo.photos, person)
 

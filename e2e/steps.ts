@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { type Browser, type Locator, type Page } from '@playwright/test'
 import { type Demo, expect, type Person } from './demo.ts'
 
-/** Steps that people take in most tests. */
+/** Steps of users in most tests. */
 export async function fillSignIn(page: Page, { username, password }: Pick<Person, 'username' | 'password'>) {
   await page.getByLabel('User name or e-mail').fill(username)
   await page.getByLabel('Password').fill(password)
@@ -15,14 +15,14 @@ export async function openForm(page: Page, app: string) {
   await expect(page.getByRole('heading', { name: 'Sign in', exact: true })).toBeVisible()
 }
 
-/** Signs in to an app on a browser that does not know the person yet. */
+/** Signs in to an app in a browser that is not signed in at the portal. */
 export async function connect(page: Page, app: string, person: Pick<Person, 'username' | 'password'>) {
   await openForm(page, app)
   await fillSignIn(page, person)
   await expectConnected(page, app, person)
 }
 
-/** Signs in to an app on a browser in which the person is signed in at the portal. */
+/** Signs in to an app in a browser that is signed in at the portal (single sign-on). */
 export async function connectSilently(page: Page, app: string, person: Pick<Person, 'username'>) {
   await page.goto(app)
   await page.getByRole('button', { name: 'Sign in with Gatehouse' }).click()
@@ -40,7 +40,9 @@ export async function expectConnected(page: Page, app: string, { username }: Pic
   await expect(page.getByRole('heading', { name: `Hello ${username}` })).toBeVisible()
 }
 
-/** Notes is told at once. Photos cannot be told; it finds out why when its page loads, because it refreshes then. */
+/**
+ * Notes gets a back-channel logout at once. Photos cannot; it learns the reason when its page loads, because it refreshes then.
+ */
 export async function expectDisconnected(page: Page, app: string, name: 'Notes' | 'Photos', reason = 'revoked') {
   const heading = page.getByRole('heading', { name: `${name} was disconnected` })
   if (name === 'Photos') {
@@ -62,7 +64,7 @@ export async function refresh(page: Page) {
   await expect(page.getByTestId('refreshes')).toHaveText(String(before + 1))
 }
 
-/** Asks for the page again until it says so: nothing on it moves by itself. */
+/** Reloads the page until it says so: it does not update by itself. */
 export async function reloadUntil(page: Page, locator: Locator, text: RegExp) {
   await expect(async () => {
     await page.reload()
@@ -75,7 +77,7 @@ export function appCard(page: Page, name: string): Locator {
   return page.getByRole('region', { name, exact: true })
 }
 
-/** Opens the newest mail with this subject to this address, once it is in the outbox, and follows the link in it. */
+/** Opens the newest mail with this subject to this e-mail address, once it is in the mail preview, and follows its link. */
 export async function followMail(page: Page, subject: string, email: string) {
   const mail = page.getByRole('listitem').filter({ hasText: subject }).filter({ hasText: email })
   await expect(async () => {
@@ -85,7 +87,7 @@ export async function followMail(page: Page, subject: string, email: string) {
   await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me)\// }).click()
 }
 
-/** Another browser of somebody's, which says what it is. */
+/** Another browser of the same user, with its own user agent. */
 export async function openBrowser(browser: Browser, demo: Demo, userAgent: string): Promise<Page> {
   const context = await browser.newContext({ baseURL: demo.portal, userAgent })
   return context.newPage()
@@ -93,7 +95,7 @@ export async function openBrowser(browser: Browser, demo: Demo, userAgent: strin
 
 export const FIREFOX_ON_WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0'
 
-/** What a public app does in a browser in which the person is signed in. @returns the application token */
+/** What a public client does in a signed-in browser. @returns the application token */
 export async function openFamily(page: Page, clientId: string, redirectUri: string): Promise<string> {
   const verifier = randomBytes(32).toString('base64url')
   const answer = await page.request.get('/oauth/authorize', {

@@ -4,7 +4,9 @@ import { startTestServer } from '../src/testing/portal/server.ts'
 import { expect, test } from './demo.ts'
 import { fillSignIn } from './steps.ts'
 
-/** The portal of the demo and one with another database, on two ports of localhost, with an account of one name at each. */
+/**
+ * The portal of the demo and one with another database, on two ports of localhost, with an account of the same name at each.
+ */
 const portals = test.extend<{ here: string; there: string }>({
   here: async ({ demo }, use) => use(demo.portal),
   there: async ({ person }, use) => {

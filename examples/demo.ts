@@ -13,7 +13,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 try {
   await runDemo()
 } catch (problem) {
-  // Ctrl-C reaches the children at the same moment as us. Whoever hears it first, it is not a failure.
+  // Ctrl-C reaches the children at the same moment. Their end is then no failure.
   await sleep(100)
   if (!isStopping) {
     console.error(problem instanceof Error ? problem.message : problem)
@@ -21,7 +21,7 @@ try {
   }
 }
 
-/** Starts the portal, what the demo needs in it, and both apps; comes back only when something ended. */
+/** Starts the portal, prepares it, and starts both apps; returns only when one of them has ended. */
 async function runDemo() {
   if (process.env.NODE_ENV === 'production') {
     throw new Error('The demo prints a password on the screen, so it does not run with NODE_ENV=production.')

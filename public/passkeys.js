@@ -1,5 +1,5 @@
-// A form with data-passkey asks the browser for a passkey (`get`) or a new one (`create`) before it is sent. Where there are
-// none it stays hidden, and words stand in its place. The platform reads and writes the JSON (WebAuthn §5.1.7 to §5.1.9).
+// WebAuthn: a form with data-passkey asks the browser for a passkey (`get`) or a new one (`create`) before it is sent. Without
+// passkeys it stays hidden, and a text replaces it. The browser reads and writes the JSON (WebAuthn §5.1.7 to §5.1.9).
 const isSupported =
   typeof globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === 'function' &&
   typeof globalThis.PublicKeyCredential.parseCreationOptionsFromJSON === 'function'
@@ -7,7 +7,7 @@ const isSupported =
 const forms = isSupported ? document.querySelectorAll('form[data-passkey]') : []
 for (const words of document.querySelectorAll('[data-passkey-missing]')) words.hidden = isSupported
 
-/** What went wrong, by the name of the error (WebAuthn §5.1.3, §5.1.4). */
+/** The message for an error, by its name (WebAuthn §5.1.3, §5.1.4). */
 const UNUSABLE = 'This device or security key cannot be used here.'
 const WORDS = {
   InvalidStateError: 'This device has a passkey of your account already.',
@@ -18,7 +18,7 @@ const WORDS = {
   SecurityError: 'Passkeys do not work at this address. Open the page at its usual address.',
 }
 
-/** The browser shows one question at a time: a new one takes the place of what waits in the list of user names. */
+/** The browser shows one question at a time: a new one replaces the pending one of the user name suggestions. */
 let waiting = new AbortController()
 
 for (const form of forms) {
@@ -42,13 +42,13 @@ async function answer(form) {
   }
 }
 
-/** Passkeys among the user names that the browser suggests, without a question until somebody picks one. */
+/** Conditional UI: passkeys among the browser's user name suggestions, without a prompt until the user picks one. */
 async function offer(form) {
   if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return
   try {
     send(form, await ask(form, { mediation: 'conditional', signal: waiting.signal }))
   } catch {
-    // Nobody picked one, or the button was pressed.
+    // The user picked none, or pressed the button.
   }
 }
 

@@ -32,7 +32,7 @@ export async function runBrowserTests(filters: string[], shard: Shard, env: Reco
   }
 }
 
-/** Nothing was counted when Playwright ended before it could write its report. */
+/** Null when Playwright ended before it wrote its report. */
 async function readTotals(report: string): Promise<Totals> {
   const text = await readFile(report, 'utf8').catch(() => null)
   if (text === null) return NO_TOTALS

@@ -5,7 +5,7 @@ import { run } from '../src/testing/services/command.ts'
 import { ROOT, toolEnvironment } from './tool.ts'
 
 const FOLDER = 'prisma/migrations'
-/** One line a migration: the SHA-256 of its SQL and its name. It only ever grows. */
+/** One line for each migration: the SHA-256 of its SQL and its name. Lines are only added. */
 const FILE = `${FOLDER}/checksums.txt`
 const GIT_LIMIT = 30_000
 
@@ -13,8 +13,8 @@ const GIT_LIMIT = 30_000
 export type Checksums = Map<string, string>
 
 /**
- * A migration that has landed never changes: compares each file with its checksum, and the checksums with every version of
- * their file on the main branch. Says so where there is no such history to compare with.
+ * A landed migration never changes: compares each file with its checksum, and the checksums with every version of their file on
+ * the main branch. Prints a line where there is no such history.
  * @throws Error that lists what was changed, removed or never recorded
  */
 export async function checkMigrations(root = ROOT): Promise<void> {
@@ -66,7 +66,7 @@ async function readRecorded(root: string): Promise<Checksums> {
   return parseChecksums(await readFile(join(root, FILE), 'utf8').catch(() => ''))
 }
 
-/** Of a migration with two lines the first counts, as it came first. */
+/** The first of two lines for a migration counts. */
 function parseChecksums(text: string): Checksums {
   const lines = text.split('\n').filter((line) => line !== '')
   const pairs = lines.map((line) => line.split('  ') as [string, string])

@@ -3,11 +3,11 @@ import type { Totals } from './totals.ts'
 
 export interface Phase {
   name: string
-  /** Rejects with the reason when the phase cannot be carried out; says itself what its tools do not. */
+  /** Rejects with the reason when the phase cannot be carried out; prints what its tools do not. */
   run: () => Promise<Verdict | void>
 }
 
-/** Given by the phases that run tests. */
+/** Set by the phases that run tests. */
 export interface Verdict {
   totals: Totals
   /** Why the phase failed; null when it passed. */
@@ -21,7 +21,7 @@ export interface Outcome {
   totals: Totals | null
 }
 
-/** Runs the phases in order. After one that failed the others do not run, unless told to keep going. */
+/** Runs the phases in order. After a failure the others do not run, unless `keepGoing` is set. */
 export async function runPhases(phases: Phase[], keepGoing: boolean): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   for (const phase of phases) {
@@ -54,7 +54,7 @@ function leaveOut(phase: Phase): Outcome {
   return { name: phase.name, state: 'not run', seconds: 0, totals: null }
 }
 
-/** The table that closes a run: every phase, how it ended and how long it took. */
+/** The table that ends a run: every phase, its result and its duration. */
 export function describeOutcomes(outcomes: Outcome[]): string {
   const width = Math.max(...outcomes.map((outcome) => outcome.name.length))
   return outcomes

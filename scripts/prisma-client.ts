@@ -24,7 +24,8 @@ function build(): number {
     console.error(CANNOT_GENERATE)
     return 1
   }
-  // Beside the client, because only within one file system a folder can be renamed. The name starts with a dot, so tsc passes it over.
+  // Beside the client, because a folder can be renamed only within one file system. The name starts with a dot, so that tsc
+  // ignores it.
   const folder = mkdtempSync(`${join(PRISMA_CLIENT, '..')}/.client-`)
   try {
     const generated = generate(folder)
@@ -35,7 +36,7 @@ function build(): number {
   }
 }
 
-/** Generates a client inside `folder`. @returns its path; null when Prisma failed, which it has said itself */
+/** Generates a client inside `folder`. @returns its path; null when Prisma failed, which it has reported itself */
 function generate(folder: string): string | null {
   const source = hashPrismaSource()
   const schema = join(folder, 'prisma/schema.prisma')
@@ -46,7 +47,7 @@ function generate(folder: string): string | null {
     encoding: 'utf8',
     env: {
       ...process.env,
-      // No schema engine is needed to generate, but Prisma downloads one unless it is given some executable.
+      // No schema engine is needed to generate, but Prisma downloads one unless it gets some executable.
       PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
       PRISMA_HIDE_UPDATE_MESSAGE: '1',
       CHECKPOINT_DISABLE: '1',
@@ -56,14 +57,14 @@ function generate(folder: string): string | null {
     console.error(`gatehouse: the Prisma client could not be generated.\n${error?.message ?? `${stdout}${stderr}`}`)
     return null
   }
-  // The schema names its output relative to itself.
+  // The schema's output path is relative to itself.
   const client = join(folder, 'src/storage/client')
   writeFileSync(join(client, STAMP), source)
   return client
 }
 
 /**
- * Puts a generated client in its place. When several processes generate at once, the first wins and the others keep its client.
+ * Moves a generated client into place. When several processes generate at once, the first wins and the others keep its client.
  * Check and renames are synchronous, so the moment without a client is shorter than any process needs to load one.
  */
 function install(generated: string, folder: string): void {

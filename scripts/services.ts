@@ -11,7 +11,7 @@ export interface TestServices {
   stop: () => Promise<void>
 }
 
-/** Starts what the tests talk to, and says what it is. */
+/** Starts the servers that the tests use, and describes them. */
 export async function startServices(): Promise<TestServices> {
   const postgres = await startPostgres()
   console.log(postgres.origin)
@@ -30,7 +30,7 @@ export async function startServices(): Promise<TestServices> {
       TEST_EMBEDDED_DIR: embedded.path,
     },
     stop: async () => {
-      // A server that was there before us is left as it was.
+      // A server that existed before is left as it was.
       await dropTemplates(postgres.url)
       await stopAll([redis, postgres])
       await embedded.remove()

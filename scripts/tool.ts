@@ -13,7 +13,7 @@ export interface ToolOptions {
 }
 
 /**
- * Runs a tool of node_modules, or a script of ours by Node, from the root of the repository; its output is ours.
+ * Runs a tool of node_modules, or a script of the repository with Node.js, from the repository root; its output is inherited.
  * @throws Error unless it ends with 0 within the limit.
  */
 export async function runTool(program: string, args: string[], options: ToolOptions = {}): Promise<void> {

@@ -1,9 +1,9 @@
-/** What the test runners counted. */
+/** The counts of the test runners. */
 export interface Totals {
   passed: number
   failed: number
   skipped: number
-  /** The files that failed, and passed when they were run again. */
+  /** The files that failed, and passed in their second run. */
   flaky: string[]
 }
 
@@ -20,8 +20,8 @@ export function addTotals(all: Totals[]): Totals {
 }
 
 /**
- * The sum of a run of files, of which those that failed were run again. One flaky file may be the machine's fault, and is
- * named; with a second one, both count as failed.
+ * The sum of a run of files, of which failed ones were run again. One flaky file may be the machine's fault, and is named; with
+ * a second one, both count as failed.
  */
 export function addRetries(first: Map<string, Totals>, again: Map<string, Totals>): Totals {
   const flaky = [...again].filter(([, totals]) => totals.failed === 0).map(([file]) => file)
@@ -35,7 +35,7 @@ export function countRun({ passed, failed }: Totals): number {
   return passed + failed
 }
 
-/** The line that ends the whole output; programs read it. */
+/** The last line of the output; programs parse it. */
 export function describeTotals({ passed, failed, skipped, flaky }: Totals): string {
   const parts = [`${passed} passed`, `${failed} failed`]
   if (skipped > 0) parts.push(`${skipped} skipped`)

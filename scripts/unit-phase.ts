@@ -6,13 +6,13 @@ import { countRun, NO_TOTALS, type Totals } from './totals.ts'
 
 const LIMIT = 20 * 60_000
 
-/** Runs the tests beside the sources, in a process that can be ended together with whatever they started. */
+/** Runs the tests beside the sources, in a process group, so that a stop ends everything they started. */
 export async function runUnitTests(filters: string[], shard: Shard, env: Record<string, string>): Promise<Verdict> {
   let totals = NO_TOTALS
   const onMessage = (message: unknown) => (totals = message as Totals)
   try {
     await runTool('node', ['scripts/unit-tests.ts', describeShard(shard), ...filters], {
-      // Every test file is a process of its own, and all load the same modules: they are compiled once.
+      // Every test file is a process of its own, and all load the same modules, so the compiled code is cached.
       env: { ...env, NODE_COMPILE_CACHE: join(CACHE, 'compiled') },
       limit: LIMIT,
       onMessage,

@@ -8,9 +8,9 @@ import { readShard, shardOf } from './shards.ts'
 import { addRetries, NO_TOTALS, type Totals } from './totals.ts'
 
 const TEST_LIMIT = 5 * 60_000
-/** So few files that fail may be the machine's fault: a stall of some seconds, in which somebody's patience ended. */
+/** This many failed files at most may be the machine's fault, such as a stall of some seconds that ran into a timeout. */
 const FEW = 3
-/** Of a file from which nothing was heard to the end. */
+/** For a file that printed nothing to the end. */
 const SILENT: Totals = { ...NO_TOTALS, failed: 1 }
 
 const [shard = '', ...paths] = process.argv.slice(2)
@@ -21,7 +21,7 @@ const chosenFiles = globSync('{src,bench,examples,scripts}/**/*.test.ts')
 const files = longestFirst(shardOf(chosenFiles, readShard(shard)), await readMeasuredTimes())
 const times: MeasuredTimes = {}
 
-// Whoever ends us ends our test files with us; what they were at, and what was still to come, counts as failed.
+// A stop ends the test files with this process; running and pending ones count as failed.
 const ending = new AbortController()
 process.once('SIGTERM', () => ending.abort())
 
@@ -41,7 +41,7 @@ if (totals.flaky.length > 1) console.log('More than one flaky file fails the run
 process.send?.(totals)
 process.exitCode = totals.failed === 0 ? 0 : 1
 
-/** What each file came to. One that ends without a word, hangs, or holds no test has failed. */
+/** The result of each file. One that ends without output, hangs, or holds no test has failed. */
 async function runFiles(chosen: string[], concurrency: number): Promise<Map<string, Totals>> {
   const results = new Map<string, Totals>(chosen.map((file) => [file, SILENT]))
   const execArgv = ['--import', new URL('end-of-tests.ts', import.meta.url).href]
@@ -49,7 +49,7 @@ async function runFiles(chosen: string[], concurrency: number): Promise<Map<stri
   const stream = run({ files: chosen, concurrency, ...options })
   const empty = new Set<string>()
   stream.on('test:pass', ({ name, nesting }) => {
-    // A file without tests counts as one that passed, under its own name.
+    // A file without tests counts as one passed test, under its own name.
     if (nesting === 0 && results.has(name)) empty.add(name)
   })
   const broken = new Set<string>()

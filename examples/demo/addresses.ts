@@ -1,14 +1,14 @@
-/** Where a part of the demo listens, and what the browser calls it. */
+/** Where a part of the demo listens, and its URL in the browser. */
 export interface Address {
   port: number
   url: string
-  /** The variable that moves it. */
+  /** The variable that sets the port. */
   variable: string
 }
 
 export type Addresses = Record<'portal' | 'notes' | 'photos', Address>
 
-// The apps live on another host name than the portal: browsers share cookies between the ports of one host.
+// The apps use another host name than the portal: browsers share cookies between the ports of one host.
 export function readAddresses(env: NodeJS.ProcessEnv): Addresses {
   const portal = readPort(env, 'PORT', 3000)
   const notes = readPort(env, 'NOTES_PORT', 4001)

@@ -1,7 +1,7 @@
 import type { Addresses } from './addresses.ts'
 import type { Person } from './registry.ts'
 
-/** What the person sees when everything runs. */
+/** What the demo prints when everything runs. */
 export function banner({ portal, notes, photos }: Addresses, { username, password }: Person): string {
   return `
   Gatehouse and its two demo apps are ready.

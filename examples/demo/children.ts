@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url'
 export interface Child {
   name: string
   process: ChildProcess
-  /** Settles when the process is gone. */
+  /** Settles when the process has ended. */
   end: Promise<ChildEnded>
   ended: ChildEnded | null
 }
 
-/** A part of the demo is gone although nobody asked it to go. */
+/** A part of the demo has ended unexpectedly. */
 export class ChildEnded extends Error {
   readonly exitCode: number
 
@@ -30,10 +30,10 @@ const PATIENCE_AT_THE_END = 20_000
 const children: Child[] = []
 let isClosing = false
 
-// Whatever happens to us, nobody is left behind on a port.
+// No child is left behind on a port, however this process ends.
 process.on('exit', () => children.filter((child) => !child.ended).forEach((child) => child.process.kill()))
 
-/** Runs a script of this repository with our own Node and prints its lines with its name in front. */
+/** Runs a script of this repository with the same Node.js, and prints its output with its name in front. */
 export function startChild(name: string, script: string, words: string[], env: NodeJS.ProcessEnv): Child {
   if (isClosing) throw new Error(`${name} is not started any more.`)
 
@@ -57,13 +57,13 @@ export async function untilReady(child: Child, url: string) {
   }
 }
 
-/** Settles when one of them ends after all have started; whatever its own exit code, that is a failure. */
+/** Settles when one of them ends after all have started; whatever its exit code, that is a failure. */
 export async function firstEnd(running: Child[]): Promise<Error> {
   const ended = await Promise.race(running.map((child) => child.end))
   return new Error(ended.message)
 }
 
-/** Stops the apps, then what they stand on: the portal, which was started first. */
+/** Stops the apps first, then the portal, which was started first. */
 export async function stopChildren() {
   isClosing = true
   const [portal, ...apps] = children

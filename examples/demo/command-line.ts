@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { scriptPath } from './children.ts'
 
-/** What a command of the portal's command line answered. Secrets go in through `input`: arguments are public. */
+/** Runs a command of the portal's command line, and returns its output. Secrets are passed in `input`: arguments are public. */
 export async function gatehouse(words: string[], env: NodeJS.ProcessEnv, input = ''): Promise<unknown> {
   const command = spawn(process.execPath, [scriptPath('src/gatehouse.ts'), ...words, '--json'], { env })
   command.stdin.on('error', () => {}) // It may end without having read everything.

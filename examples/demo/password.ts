@@ -9,7 +9,7 @@ const WORDS = (
   'violet walnut willow winter'
 ).split(' ')
 
-/** A password for reading off a screen: five words and four digits, about 45 bits. */
+/** A password to read off a screen: five words and four digits, about 45 bits. */
 export function makePassword(): string {
   const words = Array.from({ length: 5 }, () => WORDS[randomInt(WORDS.length)])
   return `${words.join('-')}-${randomInt(1000, 10_000)}`

@@ -1,10 +1,10 @@
 import { createServer } from 'node:net'
 import type { Address, Addresses } from './addresses.ts'
 
-// Both loopback addresses: a stranger on ::1 would get the browser's requests for localhost instead of us.
+// Both loopback addresses: another program on ::1 would get the browser's requests for localhost.
 const LOOPBACK = ['127.0.0.1', '::1']
 
-/** Says in one sentence what is wrong, before anything is started. */
+/** Reports a busy port in one sentence, before anything is started. */
 export async function requireFreePorts(addresses: Addresses) {
   await Promise.all(
     Object.entries(addresses).flatMap(([name, address]) => LOOPBACK.map((host) => requireFree(name, address, host))),

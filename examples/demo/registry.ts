@@ -19,7 +19,7 @@ interface AppRow {
   backchannel_logout_uri?: string | null
 }
 
-/** Makes sure that the portal knows Notes, and returns what its server must be told. */
+/** Registers Notes, unless it is registered, and returns the settings of its server. */
 export async function prepareNotes(addresses: Addresses): Promise<{ CLIENT_SECRET: string; AUDIENCE: string }> {
   const { url } = addresses.notes
   const notes = await prepareApp(addresses, ['notes', '--name', 'Notes'], {
@@ -31,13 +31,13 @@ export async function prepareNotes(addresses: Addresses): Promise<{ CLIENT_SECRE
   return { CLIENT_SECRET: kept ?? (await keepSecret(addresses, notes)), AUDIENCE: notes.audience }
 }
 
-/** Makes sure that the portal knows Photos, which has no secret, and no server that could be told anything. */
+/** Registers Photos, unless it is registered: a public client without a secret and without a server. */
 export async function preparePhotos(addresses: Addresses) {
   const { url } = addresses.photos
   await prepareApp(addresses, ['photos', '--name', 'Photos', '--public'], { redirect: url, afterSignOut: url })
 }
 
-/** Makes sure that somebody can sign in, and returns who. */
+/** Makes sure that a user can sign in. @returns the user */
 export async function prepareIdentity(addresses: Addresses): Promise<Person> {
   const env = portalEnvironment(addresses)
   const { username, password } = await readKeepsake()
@@ -47,7 +47,7 @@ export async function prepareIdentity(addresses: Addresses): Promise<Person> {
   if (kept && taken.has(kept.username)) return kept
 
   const person = kept ?? { username: freeName(taken), password: makePassword() }
-  // Kept before it is used: an identity whose password nobody knows is worse than a password without an identity.
+  // Stored before it is used: an identity whose password is lost is worse than a password without an identity.
   await keep(person)
   const email = `${person.username}@example.test`
   await gatehouse(
@@ -61,11 +61,11 @@ export async function prepareIdentity(addresses: Addresses): Promise<Person> {
 interface Uris {
   redirect: string
   afterSignOut: string
-  /** Where the portal says that something has ended. */
+  /** The URI for back-channel logout. */
   logout?: string
 }
 
-/** The app, with its secret when it had to be created. */
+/** The app, with its secret when it was just created. */
 async function prepareApp(
   addresses: Addresses,
   create: string[],
@@ -80,7 +80,7 @@ async function prepareApp(
   const known = apps.find((app) => app.client_id === id)
   if (!known) return (await gatehouse(['app', 'create', ...create, ...uris], env)) as AppRow
 
-  // The ports may have moved since.
+  // The ports may have changed.
   const isCurrent =
     isDeepStrictEqual(known.redirect_uris, [redirect]) &&
     isDeepStrictEqual(known.post_logout_redirect_uris, [afterSignOut]) &&
@@ -89,7 +89,7 @@ async function prepareApp(
   return known
 }
 
-/** Keeps the secret that the app has just got. One whose secret is lost gets a new one. */
+/** Stores the secret that the app has just got. An app whose secret is lost gets a new one. */
 async function keepSecret(addresses: Addresses, { client_id, client_secret }: AppRow): Promise<string> {
   if (client_secret === undefined) console.log('The secret of Notes is lost, so it gets a new one.')
   const command = ['app', 'rotate-secret', client_id]

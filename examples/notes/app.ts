@@ -43,7 +43,7 @@ app.use(showProblem)
 function securityHeaders(_req: Request, res: Response, next: NextFunction) {
   res.set({
     'Cache-Control': 'no-store',
-    // Browsers apply form-action to every redirect that follows a form, and ours lead to the portal.
+    // Browsers apply form-action to every redirect after a form, and these lead to the portal.
     'Content-Security-Policy':
       `default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' ${settings.issuer.origin}; ` +
       `base-uri 'none'; frame-ancestors 'none'`,
@@ -53,7 +53,7 @@ function securityHeaders(_req: Request, res: Response, next: NextFunction) {
   next()
 }
 
-// Express tells an error handler by its four parameters.
+// Express recognises an error handler by its four parameters.
 function showProblem(problem: unknown, _req: Request, res: Response, _next: NextFunction) {
   const status = problem instanceof Error && 'status' in problem ? Number(problem.status) : 500
   if (status >= 400 && status < 500) {

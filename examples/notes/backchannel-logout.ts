@@ -5,10 +5,10 @@ import { disconnectSessions } from './sessions.ts'
 
 const REMEMBERED = 24 * 3600_000
 
-/** When Notes heard which logout. */
+/** When Notes received which logout token. */
 const heard = new Map<string, number>()
 
-/** The portal's own request, from server to server: something that Notes holds is over. */
+/** Back-channel logout, from server to server: the portal ended something that Notes holds. */
 export async function createBackchannelLogout(req: Request, res: Response) {
   const token = (req.body as { logout_token?: unknown } | undefined)?.logout_token
   if (typeof token !== 'string') return refuse(res, 'a form with one logout_token is expected')
@@ -23,8 +23,8 @@ export async function createBackchannelLogout(req: Request, res: Response) {
 }
 
 /**
- * The portal says it again when it did not hear our answer, and must then hear the same. But a connection that was made
- * since is not what the logout was about.
+ * The portal repeats a notification when it did not get the answer, and must then get the same one. But a connection made in
+ * the meantime is not what the logout was about.
  */
 function obey(logout: Logout, now = Date.now()) {
   for (const [id, at] of heard) if (now - at > REMEMBERED) heard.delete(id)
@@ -34,7 +34,7 @@ function obey(logout: Logout, now = Date.now()) {
   heard.set(logout.id, now)
 }
 
-/** `fam` names exactly one connection; other portals say only whose, or which of their own sessions, is over. */
+/** `fam` names exactly one connection; other portals name only the user, or their session. */
 function isAbout({ fam, sid, sub }: Logout, connection: Connection): boolean {
   if (fam !== undefined) return connection.fam === fam
   if (sub !== undefined && connection.sub !== sub) return false

@@ -3,10 +3,10 @@ import * as oidc from 'openid-client'
 import { explain, portal } from './portal.ts'
 import type { Session } from './sessions.ts'
 
-/** Notes' side of one family: what the portal gave for this person on this browser. */
+/** Notes' side of one family: the tokens of this user in this browser. */
 export interface Connection {
   who: string
-  /** What a logout token can name it by: the person, their session at the portal, and the family. */
+  /** The values that a logout token may name: the user, the portal's session, and the family. */
   sub: string
   sid: string | null
   fam: string | null
@@ -20,13 +20,13 @@ export interface Connection {
   refreshedAt: Date | null
 }
 
-/** The portal's machine-readable word for why a family is over. */
+/** The portal's machine-readable reason why a family has ended. */
 export type EndReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
 
 export interface End {
-  /** Null when the portal said so itself, in a logout token: they do not say why. */
+  /** Null when a logout token reported the end: it has no reason. */
   reason: EndReason | null
-  /** The portal's id of the family that ended, when it gave one. */
+  /** The id of the family that ended, when the portal named it. */
   family: string | null
 }
 
@@ -55,16 +55,16 @@ export async function keepFresh(session: Session, now = Date.now()) {
   if (session.connection && isStale(session.connection, now)) await refresh(session)
 }
 
-/** Trades the refresh token for the next one and a fresh application token. */
+/** Exchanges the refresh token for the next one and a new application token (refresh token rotation). */
 export function refresh(session: Session): Promise<RefreshOutcome> {
-  // Requests in parallel share one refresh: a refresh token is good for one use.
+  // Parallel requests share one refresh: a refresh token can be used once.
   session.refreshing ??= rotate(session).finally(() => {
     session.refreshing = null
   })
   return session.refreshing
 }
 
-/** Tells the portal that this family is over. Signing out works without an answer, so a failure is only logged. */
+/** Revokes the family at the portal. Signing out works without an answer, so a failure is only logged. */
 export async function revoke(connection: Connection) {
   try {
     await oidc.tokenRevocation(await portal(), connection.refreshToken, { token_type_hint: 'refresh_token' })
@@ -74,7 +74,7 @@ export async function revoke(connection: Connection) {
 }
 
 function isStale(connection: Connection, now: number) {
-  // 30 s before expiry, but a very short-lived token is used for half its life, or every request would refresh.
+  // 30 s before expiry; a very short-lived token is refreshed after half its life, or every request would refresh.
   const margin = Math.min(30, connection.lifetime / 2)
   return connection.expiresAt - now < margin * 1000
 }
@@ -95,15 +95,15 @@ async function rotate(session: Session): Promise<RefreshOutcome> {
   } catch (problem) {
     if (problem instanceof oidc.ResponseBodyError && problem.error === 'invalid_grant') {
       const end = endOf(problem)
-      // A sign-in in another tab may have replaced the connection meanwhile; then this end is no news.
+      // A sign-in in another tab may have replaced the connection meanwhile; then this end is old news.
       if (session.connection === connection) {
         session.connection = null
         session.ended = end
       }
       return { kind: 'ended', ...end }
     }
-    // Anything else says nothing about the family. What we hold stays: if only the answer was lost, the portal
-    // repeats it to the same refresh token for a short while.
+    // Any other error says nothing about the family, so the tokens stay. If only the answer was lost, the portal repeats it to
+    // the same refresh token for a short while.
     console.warn(`Notes could not refresh. ${explain(problem)}`)
     return { kind: 'unanswered', sentence: explain(problem) }
   }
@@ -116,7 +116,7 @@ function applicationTokenOf(answer: TokenAnswer, now: number) {
 
 function namesOf(answer: TokenAnswer) {
   const identity = answer.claims()
-  // The application token is for the API of Notes, so Notes may look into it.
+  // Notes' API is the audience of the application token, so Notes may read it.
   const { fam } = decodeJwt(answer.access_token)
   return { sub: identity?.sub ?? '', sid: textOrNull(identity?.sid), fam: textOrNull(fam) }
 }

@@ -3,26 +3,26 @@ import { JOSEError, JWKSTimeout } from 'jose/errors'
 import { portal, portalKeys } from './portal.ts'
 import { settings } from './settings.ts'
 
-/** What the portal says is over: one family if it names one, else a browser's session, else everything of a person. */
+/** What has ended: one family if the token names one, else a browser's session, else every session of a user. */
 export interface Logout {
-  /** The same however often the portal says it. */
+  /** The same in every repetition. */
   id: string
   sub: string | undefined
   sid: string | undefined
   fam: string | undefined
 }
 
-/** What was sent is no logout token for Notes. The message says why; it may be sent back. */
+/** The request holds no valid logout token for Notes. The message says why; it may be sent back. */
 export class LogoutTokenRefused extends Error {}
 
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
-/** Checks a logout token as OpenID Connect Back-Channel Logout 1.0 §2.6 says. @throws LogoutTokenRefused */
+/** Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). @throws LogoutTokenRefused */
 export async function readLogoutToken(token: string): Promise<Logout> {
   const { jti, sub, sid, fam, nonce, events } = await verifiedClaims(token)
 
   if (!isRecord(events) || !isRecord(events[LOGOUT_EVENT])) throw new LogoutTokenRefused('it is not about a logout')
-  // An ID token has a nonce: one that was stolen must not pass for a logout token.
+  // An ID token has a nonce: a stolen one must not pass for a logout token.
   if (nonce !== undefined) throw new LogoutTokenRefused('it has a nonce')
   if (typeof jti !== 'string') throw new LogoutTokenRefused('its jti is not text')
   if (![sub, sid, fam].every((claim) => claim === undefined || typeof claim === 'string')) {
@@ -39,7 +39,7 @@ async function verifiedClaims(token: string) {
       issuer,
       audience: settings.appId,
       typ: 'logout+jwt',
-      // What Notes' ID tokens are signed with.
+      // The algorithm of Notes' ID tokens.
       algorithms: ['RS256'],
       requiredClaims: ['iat', 'exp', 'jti', 'events'],
       maxTokenAge: '5 min',
@@ -47,7 +47,7 @@ async function verifiedClaims(token: string) {
     })
     return payload
   } catch (problem) {
-    // Without the keys nothing is known about the token.
+    // Without the keys the token cannot be verified.
     if (!(problem instanceof JOSEError) || problem instanceof JWKSTimeout) throw problem
     throw new LogoutTokenRefused(problem.message)
   }

@@ -7,14 +7,16 @@ import { settings } from './settings.ts'
 
 const NOTES = ['Water the fern', 'Read RFC 9700 again', 'Call Grace about the compiler']
 
-/** What the signature of a token cannot tell. */
+/** What the signature of a token cannot show: revocation. */
 export const revocations = new Revocations(async () => {
   const { issuer, revocation_feed_endpoint: url } = (await portal()).serverMetadata()
   if (typeof url !== 'string') throw new Error('the portal has no revocation feed')
   return { url, issuer, keys: await portalKeys() }
 })
 
-/** The resource server: believes an application token because of its signature and the feed, and asks nobody about it. */
+/**
+ * The resource server: verifies application tokens (OAuth access tokens) offline, by their signature and the revocation feed.
+ */
 export async function showNotes(req: Request, res: Response) {
   const token = /^Bearer (\S+)$/i.exec(req.get('Authorization') ?? '')?.[1]
   if (!token) return res.status(401).set('WWW-Authenticate', 'Bearer').json({ error: 'missing_token' })
@@ -23,7 +25,7 @@ export async function showNotes(req: Request, res: Response) {
     const { payload, protectedHeader } = await jwtVerify(token, await portalKeys(), {
       issuer: (await portal()).serverMetadata().issuer,
       audience: settings.audience,
-      // RFC 9068: without this an ID token, signed with the same keys, would pass for an application token.
+      // RFC 9068: without this check, an ID token, signed with the same keys, would pass for an application token.
       typ: 'at+jwt',
       algorithms: ['ES256'],
       requiredClaims: ['sub', 'exp', 'iat', 'client_id', 'fam'],
@@ -49,7 +51,7 @@ export async function showNotes(req: Request, res: Response) {
   }
 }
 
-/** RFC 6750 §3.1: whoever asked may get another token and try again. */
+/** RFC 6750 §3.1: the client may get another token and try again. */
 function refuse(res: Response, words: string) {
   return res
     .status(401)

@@ -143,7 +143,7 @@ function button(action: string, name: string, kind = 'quiet'): Html {
   return html`<form method="post" action="${action}"><button class="${kind}">${name}</button></form>`
 }
 
-/** Links to the lines that do what the page shows. */
+/** Links to the source lines behind the page. */
 function codeBehind(excerpts: Excerpt[]): Html {
   const items = excerpts.map((each) => html`<li>${each.does}: <a href="${linkTo(each)}">${placeOf(each)}</a></li>`)
   return html`<section>

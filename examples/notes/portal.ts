@@ -11,7 +11,7 @@ export class PortalUnreachable extends Error {
 let discovered: Promise<oidc.Configuration> | undefined
 let publishedKeys: ReturnType<typeof createRemoteJWKSet> | undefined
 
-/** What the portal publishes about itself: asked for at the first need, and again after a failure. Notes may start first. */
+/** The portal's metadata (discovery): requested when it is first needed, and again after a failure. Notes may start first. */
 export function portal(): Promise<oidc.Configuration> {
   discovered ??= discover().catch((problem) => {
     discovered = undefined
@@ -20,7 +20,7 @@ export function portal(): Promise<oidc.Configuration> {
   return discovered
 }
 
-/** The keys of everything the portal signs. Fetched once and kept; fetched again when a token names one that is not among them. */
+/** The portal's published keys (JWKS), cached; requested again when a token names an unknown one. */
 export async function portalKeys() {
   const { jwks_uri } = (await portal()).serverMetadata()
   if (!jwks_uri) throw new Error('the portal publishes no keys')
@@ -32,12 +32,12 @@ function discover() {
   const { issuer, appId, appSecret } = settings
   return oidc.discovery(issuer, appId, undefined, oidc.ClientSecretBasic(appSecret), {
     timeout: 10,
-    // The demo's portal speaks plain http on this very machine. Everywhere else the library insists on https.
+    // The demo's portal uses plain http on this machine. Everywhere else the library insists on https.
     execute: issuer.protocol === 'http:' ? [oidc.allowInsecureRequests] : [],
   })
 }
 
-/** One sentence on a failed request to the portal. */
+/** A failed request to the portal, in one sentence. */
 export function explain(problem: unknown): string {
   if (problem instanceof oidc.ResponseBodyError || problem instanceof oidc.AuthorizationResponseError) {
     return `Gatehouse answered ${problem.error}${problem.error_description ? `: ${problem.error_description}` : ''}.`

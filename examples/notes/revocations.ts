@@ -2,33 +2,33 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { jwtVerify } from 'jose'
 import type { JWTVerifyGetKey } from 'jose'
 
-/** `unknown` while nothing has been heard for so long that no token can be trusted to be in order. */
+/** `unknown` when the feed has been silent for so long that no token can be trusted. */
 export type Standing = 'good' | 'ended' | 'stale' | 'revoked key' | 'unknown'
 
-/** What is read of an application token, whose signature and times have been verified. */
+/** The verified claims of an application token that matter here. */
 export interface VerifiedToken {
   fam: string
   iat: number
   claims_version?: number
-  /** Of its header. */
+  /** From its header. */
   kid?: string
 }
 
-/** Where the feed is, and who signs it. */
+/** The URL of the feed, and its issuer. */
 export interface Feed {
   url: string
   issuer: string
   keys: JWTVerifyGetKey
 }
 
-/** Proxies tend to cut what is silent for a minute. */
+/** Proxies tend to cut a connection that is silent for a minute. */
 const WAIT_SECONDS = 30
 const PATIENCE_MS = (WAIT_SECONDS + 15) * 1000
 const LONGEST_PAUSE_MS = 10_000
 
 /**
- * Follows the portal's revocation feed: which families have ended, and which have newer claims than their tokens say, while
- * such a token may still look good to whoever only verifies it.
+ * Follows the portal's revocation feed: families that have ended, and families with newer claims than their tokens. Such a
+ * token still passes offline verification.
  */
 export class Revocations {
   readonly #locate: () => Promise<Feed>
@@ -40,7 +40,7 @@ export class Revocations {
   #version: string | null = null
   /** On the portal's clock, in seconds since 1970. */
   #toldAt = 0
-  /** How long to remember (seconds); no application token lives longer. */
+  /** How long to remember an entry (seconds); no application token lives longer. */
   #window = 0
   #heardAt = Number.NEGATIVE_INFINITY
 
@@ -48,14 +48,14 @@ export class Revocations {
     this.#locate = locate
   }
 
-  /** How it stands with a token. Asks nobody. */
+  /** The status of a token. Makes no request. */
   standingOf(token: VerifiedToken): Standing {
-    // Every token that is alive after such a silence was issued in it.
+    // Every token that is still valid after such a silence was issued during it.
     if (performance.now() - this.#heardAt > this.#window * 1000) return 'unknown'
     if (token.kid !== undefined && this.#revokedKeys.has(token.kid)) return 'revoked key'
     if (this.#ended.has(token.fam)) return 'ended'
     const oldest = this.#versions.get(token.fam)
-    // A portal that was just upgraded has issued tokens without a version; those are judged by their time.
+    // A portal that was just upgraded has issued tokens without a version; those are compared by time.
     const isStale =
       oldest !== undefined && token.claims_version !== undefined
         ? token.claims_version < oldest
@@ -63,13 +63,13 @@ export class Revocations {
     return isStale ? 'stale' : 'good'
   }
 
-  /** Never settles. What is known stays known while the portal is away, which is asked less and less often. */
+  /** Never settles. Entries stay known while the portal is unavailable, and requests become less frequent. */
   async follow(): Promise<never> {
     for (let failures = 0; ;) {
       try {
         const isPatient = await this.hear()
         failures = 0
-        // A portal that lets nobody wait must not be asked all the time.
+        // A portal without long polling must not be asked all the time.
         if (!isPatient) await sleep(1000)
       } catch (problem) {
         if (failures === 0) console.warn('The revocation feed cannot be read; it is tried again.', problem)
@@ -79,7 +79,7 @@ export class Revocations {
     }
   }
 
-  /** Asks for news, and waits for them. False when the portal would not let us wait. */
+  /** Requests news, and waits for them (long polling). False when the portal did not wait. */
   async hear(): Promise<boolean> {
     const { url, issuer, keys } = await this.#locate()
     const address = new URL(url)
@@ -90,10 +90,10 @@ export class Revocations {
     if (answer.status === 200) {
       const { payload } = await jwtVerify(await answer.text(), keys, {
         issuer,
-        // Without this any other thing the portal signs would do.
+        // Without this check, any other JWT of the portal would pass.
         typ: 'revocations+jwt',
         algorithms: ['ES256'],
-        // An old document must not pass for the present one, whatever cache it comes from.
+        // A cached old document must not pass for the current one.
         maxTokenAge: 60,
         clockTolerance: 60,
       })

@@ -2,7 +2,7 @@ import type { NextFunction, Request, Response } from 'express'
 import { problemPage } from './pages.ts'
 import { settings } from './settings.ts'
 
-/** Lets a state change pass only when one of our own pages asked for it. */
+/** CSRF protection: refuses state-changing requests that no page of Notes sent. */
 export function requireSameOrigin(req: Request, res: Response, next: NextFunction) {
   const site = req.get('Sec-Fetch-Site')
   const isOwn = site ? site === 'same-origin' : req.get('Origin') === settings.origin

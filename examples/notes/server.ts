@@ -14,7 +14,7 @@ void revocations.follow()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     server.close(() => process.exit(0))
-    // Browsers keep connections open in reserve, and would keep us waiting.
+    // Browsers keep idle connections open, which would delay the stop.
     server.closeAllConnections()
   })
 }

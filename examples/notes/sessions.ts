@@ -2,25 +2,25 @@ import { randomBytes } from 'node:crypto'
 import type { Request, Response } from 'express'
 import type { Connection, End, RefreshOutcome } from './connection.ts'
 
-/** What a sign-in under way must remember until the browser comes back with a code. */
+/** The state of a sign-in until the browser returns with a code. */
 export interface Attempt {
   verifier: string
   nonce: string
   startedAt: number
 }
 
-/** One browser at Notes. The browser holds only the id; everything worth stealing stays in this process. */
+/** One browser at Notes. The browser holds only the id; the tokens stay in this process. */
 export interface Session {
   id: string
   usedAt: number
   /** By `state`, so that sign-ins begun in several tabs do not overwrite one another. */
   attempts: Map<string, Attempt>
   connection: Connection | null
-  /** The refresh that is under way, shared by every request that needs it. */
+  /** The refresh in progress, shared by every request that needs it. */
   refreshing: Promise<RefreshOutcome> | null
   /** How the last connection ended, until the next sign-in. */
   ended: End | null
-  /** Shown once on the next page. */
+  /** A flash message for the next page. */
   notice: string | null
   apiResult: string | null
 }
@@ -56,12 +56,12 @@ export function startSession(res: Response, now = Date.now()): Session {
   return session
 }
 
-/** Moves the session to a new id, so that an id planted before the sign-in is worth nothing after it. */
+/** Moves the session to a new id after the sign-in (session fixation). */
 export function renewSession(session: Session, res: Response) {
   sessions.delete(session.id)
   session.id = randomBytes(32).toString('base64url')
   sessions.set(session.id, session)
-  // Lax and not Strict: the browser comes back from the portal, another site, and must be recognised.
+  // Lax and not Strict: the browser returns from the portal, another site, and must be recognised.
   res.cookie(COOKIE, session.id, { httpOnly: true, sameSite: 'lax' })
 }
 
@@ -70,7 +70,7 @@ export function endSession(session: Session, res: Response) {
   res.clearCookie(COOKIE, { httpOnly: true, sameSite: 'lax' })
 }
 
-/** Ends these connections. Their browsers stay known, so that the next page of each can say what happened. */
+/** Ends these connections. Their browsers stay known, so that the next page of each can show what happened. */
 export function disconnectSessions(isOver: (connection: Connection) => boolean) {
   for (const session of sessions.values()) {
     if (session.connection && isOver(session.connection)) {

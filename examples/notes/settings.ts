@@ -1,4 +1,4 @@
-/** What Notes must be told. A missing secret stops it here, before anything listens. */
+/** The settings of Notes. A missing secret stops it here, before anything listens. */
 export const settings = readSettings(process.env)
 
 function readSettings(env: NodeJS.ProcessEnv) {
@@ -17,7 +17,7 @@ function readSettings(env: NodeJS.ProcessEnv) {
     issuer,
     appId,
     appSecret,
-    /** Whom the application tokens of this app are meant for, as `gatehouse app show` says. */
+    /** The audience of this app's application tokens, as `gatehouse app show` prints it. */
     audience: env.AUDIENCE ?? new URL(`/apps/${appId}`, issuer).href,
   }
 }

@@ -11,7 +11,7 @@ export type SignInOutcome =
 const ATTEMPT_LIFETIME = 10 * 60_000
 const ATTEMPTS_AT_ONCE = 20
 
-/** Where to send the browser so that the person signs in, or is recognised. */
+/** The URL at which the user signs in, or is recognised (single sign-on). */
 export async function beginSignIn(session: Session, now = Date.now()): Promise<URL> {
   const configuration = await portal()
   const state = oidc.randomState()
@@ -29,7 +29,7 @@ export async function beginSignIn(session: Session, now = Date.now()): Promise<U
   })
 }
 
-/** Trades the code in `answer`, the URL the portal sent the browser to, for tokens. */
+/** Exchanges the code in `answer`, the redirect URL, for tokens. */
 export async function completeSignIn(session: Session, answer: URL, now = Date.now()): Promise<SignInOutcome> {
   const configuration = await portal()
   const state = answer.searchParams.get('state') ?? ''
@@ -38,7 +38,7 @@ export async function completeSignIn(session: Session, answer: URL, now = Date.n
   if (!attempt || now - attempt.startedAt > ATTEMPT_LIFETIME) return { kind: 'unknown-attempt' }
 
   try {
-    // Checks `iss`, the state and the ID token with its nonce.
+    // Verifies `iss`, the state, and the ID token with its nonce.
     const tokens = await oidc.authorizationCodeGrant(configuration, answer, {
       pkceCodeVerifier: attempt.verifier,
       expectedState: state,
@@ -64,7 +64,7 @@ async function userNameOf(configuration: oidc.Configuration, tokens: TokenAnswer
   const subject = identity?.sub ?? ''
   if (typeof identity?.preferred_username === 'string') return identity.preferred_username
 
-  // OpenID Connect lets a portal keep the profile out of the ID token; then the userinfo endpoint has it.
+  // OpenID Connect lets a portal leave the profile out of the ID token; then the userinfo endpoint has it.
   const profile = await oidc.fetchUserInfo(configuration, tokens.access_token, subject).catch(() => null)
   return profile?.preferred_username ?? subject
 }

@@ -8,7 +8,7 @@ import { endSession, findSession, renewSession, startSession } from './sessions.
 import { settings } from './settings.ts'
 
 export async function showHome(req: Request, res: Response) {
-  // Every visitor gets a session, so that two tabs that begin to sign in at the same moment share one.
+  // Every visitor gets a session, so that two tabs that start to sign in at the same moment share one.
   const session = findSession(req) ?? startSession(res)
   await keepFresh(session)
 
@@ -28,7 +28,7 @@ export async function createSignIn(req: Request, res: Response) {
 
 export async function finishSignIn(req: Request, res: Response) {
   const session = findSession(req) ?? startSession(res)
-  // Built from our own address, never from the Host header: the code is bound to this redirect URI.
+  // Built from the configured URL, never from the Host header: the code is bound to this redirect URI.
   const outcome = await completeSignIn(session, new URL(req.originalUrl, settings.origin))
 
   switch (outcome.kind) {
@@ -40,7 +40,7 @@ export async function finishSignIn(req: Request, res: Response) {
       return res.redirect(303, '/')
     }
     case 'unknown-attempt':
-      // Somebody who pressed "back" after signing in lands here too, and has what they came for.
+      // A user who pressed "back" after signing in lands here too, and is signed in.
       if (session.connection) return res.redirect(303, '/')
       return res
         .status(400)
@@ -65,14 +65,14 @@ export async function askApi(req: Request, res: Response) {
   if (session?.connection) {
     const { connection } = session
     let answer = await askNotes(connection)
-    // The API hears before us that a token is good no more. A refresh tells why, or gives one that is.
+    // The API may learn of a revocation first. A refresh then gives the reason, or a valid token.
     if (answer.status === 401 && (await refresh(session)).kind === 'fresh') answer = await askNotes(connection)
     session.apiResult = `${answer.status} ${await answer.text()}`
   }
   res.redirect(303, '/')
 }
 
-/** Over the wire, as any other service would call it, with nothing but the application token. */
+/** Over the network, as any other service would call it, with only the application token. */
 function askNotes({ applicationToken }: Connection) {
   return fetch(`${settings.origin}/api/notes`, { headers: { authorization: `Bearer ${applicationToken}` } })
 }
@@ -81,7 +81,7 @@ export async function destroySession(req: Request, res: Response) {
   const session = findSession(req)
   if (session) {
     endSession(session, res)
-    // A refresh under way is about to replace the token that we are going to revoke.
+    // A refresh in progress is about to replace the token to be revoked.
     await session.refreshing
     if (session.connection) await revoke(session.connection)
   }
@@ -97,6 +97,6 @@ export async function signOutEverywhere(req: Request, res: Response) {
     post_logout_redirect_uri: `${settings.origin}/`,
   })
   endSession(session, res)
-  // The family is not revoked here: the portal ends it together with all the others of this browser.
+  // The family is not revoked here: the portal ends it together with all others of this browser.
   return res.redirect(303, url.href)
 }

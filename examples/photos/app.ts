@@ -11,7 +11,7 @@ import { source } from './source.ts'
 
 const browserFolder = fileURLToPath(new URL('browser', import.meta.url))
 
-// An import map must stand in the page itself; its hash lets this one inline script pass, and no other.
+// An import map must be inline; its hash allows this one inline script in the CSP, and no other.
 const importMap = /<script type="importmap">([^]*?)<\/script>/.exec(readFileSync(`${browserFolder}/index.html`, 'utf8'))
 const importMapHash = createHash('sha256')
   .update(importMap?.[1] ?? '')
@@ -29,7 +29,7 @@ const contentSecurityPolicy = [
   `require-trusted-types-for 'script'`,
 ].join('; ')
 
-/** Serves files and nothing else: all that Photos does, it does in the browser. */
+/** Serves static files only: everything else happens in the browser. */
 export const app = express()
 
 app.disable('x-powered-by')
@@ -37,7 +37,7 @@ app.use((_req, res, next) => {
   res.set({
     'Cache-Control': 'no-cache',
     'Content-Security-Policy': contentSecurityPolicy,
-    // The portal's answer arrives in our address; no other server shall read it.
+    // The code arrives in the URL; Referrer-Policy keeps it from other servers.
     'Referrer-Policy': 'no-referrer',
     'X-Content-Type-Options': 'nosniff',
   })
@@ -51,7 +51,7 @@ app.get('/source.json', (_req, res) => {
 app.use(excerptPages(source))
 app.use(express.static(browserFolder))
 
-// The libraries as they come from npm, found where openid-client itself finds them; index.html maps their names to here.
+// The libraries as npm installed them, found as openid-client finds them; index.html maps their names to these URLs.
 const openidClient = createRequire(import.meta.url).resolve('openid-client')
 app.use('/vendor/openid-client', express.static(dirname(openidClient)))
 for (const name of ['oauth4webapi', 'jose']) {

@@ -12,7 +12,7 @@ const server = app.listen(settings.port, '127.0.0.1', (problem) => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     server.close(() => process.exit(0))
-    // Browsers keep connections open in reserve, and would keep us waiting.
+    // Browsers keep idle connections open, which would delay the stop.
     server.closeAllConnections()
   })
 }

@@ -1,4 +1,4 @@
-/** What Photos must be told. It holds no secret: everything it serves, anybody may read. */
+/** The settings of Photos, without a secret: everything it serves is public. */
 export const settings = readSettings(process.env)
 
 function readSettings(env: NodeJS.ProcessEnv) {

@@ -36,7 +36,7 @@ function excerptPage(excerpt: Excerpt): string {
     </html>`.markup
 }
 
-/** Put together here, because a formatter may not touch the white space of code. */
+/** Built here, because a formatter must not change the white space of code. */
 function code(lines: string[]): Html {
   return lines.length === 0 ? html`` : new Html(`<pre>${html`${lines.join('\n')}`.markup}</pre>`)
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The lines of a demo app that do what its page shows. */
+/** The source lines behind a page of a demo app. */
 export interface Excerpt {
   /** What they do, in words. */
   does: string
@@ -12,14 +12,14 @@ export interface Excerpt {
   path: string
   /** Of the whole file. */
   lines: string[]
-  /** The first and last line, counted from 1. */
+  /** The first and last line, 1-based. */
   from: number
   to: number
 }
 
 /**
  * Finds the function or class `name` in a file, with the comment above it. The lines are counted when an app starts, so a link
- * never leads to where the code once was. @throws when the file has no such function or class
+ * always leads to the current code. @throws when the file has no such function or class
  */
 export function findExcerpt(file: URL, name: string, does: string): Excerpt {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
@@ -35,7 +35,7 @@ export function findExcerpt(file: URL, name: string, does: string): Excerpt {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Where its page is (`excerptPages`). */
+/** The path of its page (`excerptPages`). */
 export function linkTo({ name }: Excerpt): string {
   return `/source/${name}#lines`
 }

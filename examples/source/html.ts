@@ -1,4 +1,4 @@
-/** Markup that may be sent as it is. */
+/** Escaped markup, which may be sent as it is. */
 export class Html {
   readonly markup: string
 

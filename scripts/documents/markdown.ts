@@ -8,21 +8,24 @@ export interface Block {
 }
 
 export interface Link {
-  /** As it is written: a path, an anchor or a URL. */
+  /** As written: a path, an anchor or a URL. */
   to: string
   line: number
 }
 
-/** What a page of documentation can break: where it leads, where others lead into it, and what readers copy from it. */
+/** What a documentation page can break: its links, its anchors, and the code that readers copy. */
 export interface MarkdownPage {
   anchors: Set<string>
   links: Link[]
   blocks: Block[]
-  /** Code within a sentence. */
+  /** Inline code. */
   spans: { text: string; line: number }[]
 }
 
-/** Reads the parts of GitHub-flavored Markdown that our pages use: fences, ATX headings, inline links, and `id`s in HTML. */
+/**
+ * Parses the parts of GitHub-flavored Markdown that the documentation uses: fences, ATX headings, inline links, and `id`s in
+ * HTML.
+ */
 export function readMarkdown(source: string): MarkdownPage {
   const page: MarkdownPage = { anchors: new Set(), links: [], blocks: [], spans: [] }
   let block: Block | null = null
@@ -53,7 +56,7 @@ function readLine(page: MarkdownPage, text: string, line: number): void {
   if (title !== undefined) addHeading(page.anchors, title)
 }
 
-/** As GitHub names a heading: the second of the same title gets `-1`. */
+/** GitHub's anchor of a heading: the second of the same title gets `-1`. */
 function addHeading(anchors: Set<string>, title: string): void {
   const name = title
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')

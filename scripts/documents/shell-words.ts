@@ -1,5 +1,5 @@
 /**
- * The commands of a shell block as words, one array for each. Reads what documentation has: quotes, comments, line
+ * The commands of a shell block as words, one array for each. Parses what documentation uses: quotes, comments, line
  * continuations, and `&&`, `||`, `|`, `;` between commands. Redirections and variables stay words.
  */
 export function shellCommands(script: string): string[][] {

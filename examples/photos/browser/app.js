@@ -20,7 +20,7 @@ const acts = {
   async signOut() {
     const ended = await endConnection()
     try {
-      // Before the page says "signed out": leaving it would cancel the request, and the family would live on.
+      // Before the page says "signed out": leaving the page would cancel the request, and the family would live on.
       if (ended) await revoke(ended.refreshToken)
     } finally {
       showSignedOut()
@@ -29,7 +29,7 @@ const acts = {
 
   async signOutEverywhere() {
     const url = connection && (await signOutUrl(connection))
-    // The family is not revoked here: the portal ends it together with all the others of this browser.
+    // The family is not revoked here: the portal ends it together with all others of this browser.
     await endConnection()
     showSignedOut()
     if (url) location.assign(url)
@@ -70,7 +70,7 @@ async function perform(act) {
   }
 }
 
-/** Brings the page up to date after an outcome; null means that nothing was done. */
+/** Updates the page after an outcome; null means that nothing was done. */
 function show(outcome) {
   if (outcome?.kind === 'ended') return showEnded(outcome.reason)
   if (outcome?.kind === 'failed') showNotice(outcome.sentence)

@@ -6,13 +6,13 @@ const STORAGE_KEY = 'photos.connection'
 const END_REASONS = ['unknown', 'expired', 'reused', 'revoked', 'identity_disabled', 'app_disabled']
 const PAUSE_AFTER_FAILURE = 5_000
 
-/** Photos' side of one family, or null. Never changed in place: another object means that something is new. */
+/** Photos' side of one family, or null. Never changed in place: another object means that something changed. */
 export let connection = null
 
 let refreshing = null
 let pausedUntil = 0
 
-// A duplicated tab starts with a copy of this tab's storage, hence in the same family: it learns each new token here.
+// A duplicated tab starts with a copy of this tab's storage, and so with the same family: it gets each new token here.
 const siblings = new BroadcastChannel('photos.connection')
 siblings.addEventListener('message', ({ data: news }) => {
   if (news.family && news.family === connection?.family && news.refreshes > connection.refreshes) keep(news)
@@ -25,16 +25,16 @@ export function openConnection(answer, { who, subject }) {
   keep({ family, who, subject, refreshes: 0, ...tokensOf(answer) })
 }
 
-/** Takes up what this tab held before a reload. It still needs a refresh to get an application token. */
+/** Restores what this tab held before a reload. It still needs a refresh to get an application token. */
 export function restoreConnection() {
   const stored = sessionStorage.getItem(STORAGE_KEY)
   if (stored) connection = JSON.parse(stored)
   return connection
 }
 
-/** Forgets everything and returns what there was. */
+/** Forgets the family, and returns its tokens. */
 export async function endConnection() {
-  // A refresh under way is about to replace the refresh token, and the caller may want to revoke the latest.
+  // A refresh in progress is about to replace the refresh token, and the caller may want to revoke the latest.
   await refreshing
   const ended = connection
   forget()
@@ -46,7 +46,7 @@ export async function keepFresh() {
   return connection && isStale(connection) && Date.now() >= pausedUntil ? refresh() : null
 }
 
-/** Trades the refresh token for the next one and a fresh application token. */
+/** Exchanges the refresh token for the next one and a new application token (refresh token rotation). */
 export function refresh() {
   refreshing ??= rotate().finally(() => {
     refreshing = null
@@ -58,10 +58,10 @@ async function rotate() {
   const known = connection
   if (!known) return { kind: 'failed', sentence: 'You are not signed in.' }
 
-  // A refresh token is good for one use, so tabs of one family take turns.
+  // A refresh token can be used once, so the tabs of one family take turns.
   return navigator.locks.request(`photos.family.${known.family}`, async () => {
-    // While we waited, the tab before us may have passed on what it got. Should its message come too late, then the
-    // portal takes us for an honest duplicate and gives us the same successor again.
+    // Meanwhile the tab before this one may have passed on its tokens. If its message is late, the portal treats this refresh
+    // as an honest duplicate and returns the same successor.
     if (connection !== known) return { kind: 'fresh' }
 
     try {
@@ -75,8 +75,8 @@ async function rotate() {
         forget()
         return { kind: 'ended', reason: END_REASONS.find((reason) => reason === problem.cause.reason) ?? 'unknown' }
       }
-      // Anything else says nothing about the family. What we hold stays: if only the answer was lost, the portal
-      // repeats it to the same refresh token for a short while.
+      // Any other error says nothing about the family, so the tokens stay. If only the answer was lost, the portal repeats it
+      // to the same refresh token for a short while.
       console.warn(problem)
       pausedUntil = Date.now() + PAUSE_AFTER_FAILURE
       return { kind: 'failed', sentence: explain(problem) }
@@ -85,7 +85,7 @@ async function rotate() {
 }
 
 function isStale({ applicationToken, expiresAt, lifetime }) {
-  // 30 s before expiry, but a very short-lived token is used for half its life, or we would refresh without pause.
+  // 30 s before expiry; a very short-lived token is refreshed after half its life, or refreshes would never pause.
   const margin = Math.min(30, lifetime / 2)
   return !applicationToken || expiresAt - Date.now() < margin * 1000
 }
@@ -101,11 +101,11 @@ function tokensOf(answer, before = {}) {
   }
 }
 
-// The application token lives in memory only. The refresh token is in sessionStorage, so that a reload does not sign
-// the person out. The price: a script injected into this page could read it there. (In memory it could use it as well,
-// only not carry it off as easily.) What limits the damage: the strict CSP, rotation, which ends the family when a
-// stolen copy and we both refresh, and sessionStorage itself, which goes with the tab, unlike localStorage.
-// An app that needs more keeps its tokens on a server, as Notes does.
+// The application token is in memory only. The refresh token is in sessionStorage, so that a reload does not sign the user out.
+// The price: an injected script (XSS) could read it there. In memory, such a script could use it too, but not steal it as
+// easily. Three things limit the damage: the strict CSP, reuse detection, which ends the family when a stolen copy and this tab
+// both refresh, and sessionStorage itself, which ends with the tab, unlike localStorage. An app that needs more keeps its
+// tokens on a server, as Notes does.
 function keep(next) {
   connection = next
   const { family, who, subject, refreshToken, idToken, refreshes } = next

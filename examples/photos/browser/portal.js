@@ -2,7 +2,7 @@ import * as oidc from 'openid-client'
 
 let discovered
 
-/** What the portal publishes about itself: asked for at the first need, and again after a failure. */
+/** The portal's metadata (discovery): requested when it is first needed, and again after a failure. */
 export function portal() {
   discovered ??= discover().catch((problem) => {
     discovered = undefined
@@ -15,7 +15,7 @@ async function discover() {
   const { issuer, client_id } = await (await fetch('/config.json')).json()
   return oidc.discovery(new URL(issuer), client_id, undefined, oidc.None(), {
     timeout: 10,
-    // The demo's portal speaks plain http on this very machine. Everywhere else the library insists on https.
+    // The demo's portal uses plain http on this machine. Everywhere else the library insists on https.
     execute: issuer.startsWith('http:') ? [oidc.allowInsecureRequests] : [],
   })
 }
@@ -24,12 +24,12 @@ export async function fetchProfile({ applicationToken, subject }) {
   return oidc.fetchUserInfo(await portal(), applicationToken, subject)
 }
 
-/** Tells the portal that this family is over. */
+/** Revokes this family at the portal. */
 export async function revoke(refreshToken) {
   await oidc.tokenRevocation(await portal(), refreshToken, { token_type_hint: 'refresh_token' })
 }
 
-/** One sentence on a failed request to the portal. */
+/** A failed request to the portal, in one sentence. */
 export function explain(problem) {
   if (problem instanceof oidc.ResponseBodyError || problem instanceof oidc.AuthorizationResponseError) {
     return `Gatehouse answered ${problem.error}${problem.error_description ? `: ${problem.error_description}` : ''}.`

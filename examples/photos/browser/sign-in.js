@@ -5,10 +5,10 @@ import { explain, portal } from './portal.js'
 const STORAGE_KEY = 'photos.attempt'
 const HOME = `${location.origin}/`
 
-/** Where to go so that the person signs in, or is recognised. */
+/** The URL at which the user signs in, or is recognised (single sign-on). */
 export async function beginSignIn() {
   const configuration = await portal()
-  // A tab is busy with one sign-in at a time, and sessionStorage belongs to the tab.
+  // A tab runs one sign-in at a time, and sessionStorage belongs to the tab.
   const attempt = {
     verifier: oidc.randomPKCECodeVerifier(),
     state: oidc.randomState(),
@@ -26,13 +26,13 @@ export async function beginSignIn() {
   })
 }
 
-/** True when the portal has just sent the browser back. */
+/** True when the portal has just redirected the browser here. */
 export function isAnswer(address) {
   const parameters = new URLSearchParams(address.search)
   return parameters.has('state') && (parameters.has('code') || parameters.has('error'))
 }
 
-/** Trades the code in our address for tokens. */
+/** Exchanges the code in the URL for tokens. */
 export async function completeSignIn() {
   const answer = new URL(location.href)
   // The code leaves the address bar and the history before anything else happens.
@@ -58,7 +58,7 @@ export async function completeSignIn() {
   }
 }
 
-/** Where to go so that the portal signs this browser out and ends all its families. */
+/** The URL at which the portal signs this browser out and ends all its families. */
 export async function signOutUrl({ idToken }) {
   return oidc.buildEndSessionUrl(await portal(), { id_token_hint: idToken, post_logout_redirect_uri: HOME })
 }
@@ -67,7 +67,7 @@ async function personOf(configuration, tokens) {
   const { sub: subject, preferred_username } = tokens.claims()
   if (preferred_username) return { subject, who: preferred_username }
 
-  // OpenID Connect lets a portal keep the profile out of the ID token; then the userinfo endpoint has it.
+  // OpenID Connect lets a portal leave the profile out of the ID token; then the userinfo endpoint has it.
   const profile = await oidc.fetchUserInfo(configuration, tokens.access_token, subject).catch(() => null)
   return { subject, who: profile?.preferred_username ?? subject }
 }

@@ -22,7 +22,7 @@ export function showEnded(reason) {
 }
 
 export function showConnection(connection) {
-  // After a reload there is a moment, or longer if the portal is away, without an application token.
+  // After a reload there is no application token for a moment, or longer while the portal is unavailable.
   if (!connection.applicationToken) return showOnly('starting')
 
   showTimeLeft(connection)
@@ -46,12 +46,12 @@ export function showProfile(profile) {
   hook('api-result').hidden = false
 }
 
-/** Links to the lines that do what the page shows. */
+/** Links to the source lines behind the page. */
 export function showSource(excerpts) {
   byId('source').replaceChildren(...excerpts.map(excerptItem))
 }
 
-/** A sentence above everything else; empty takes it away. */
+/** A sentence above everything else; empty removes it. */
 export function showNotice(sentence) {
   byId('notice').textContent = sentence
   byId('notice').hidden = !sentence

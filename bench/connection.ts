@@ -2,12 +2,12 @@ import { connect, type Socket } from 'node:net'
 
 export interface Answer {
   status: number
-  /** The status line and the headers, as they came. */
+  /** The status line and the headers, verbatim. */
   head: string
   body: Buffer
 }
 
-/** One keep-alive connection with one request in flight: only as much HTTP as a measurement can afford. */
+/** One keep-alive connection with one request in flight: the least HTTP that a measurement needs. */
 export class Connection {
   readonly #socket: Socket
   #received: Buffer | null = null
@@ -33,7 +33,7 @@ export class Connection {
     })
   }
 
-  /** Calls one of the two, once. */
+  /** Calls exactly one of the two, once. */
   ask(request: string, onAnswer: (answer: Answer) => void, onLost: () => void): void {
     this.#onAnswer = onAnswer
     this.#onLost = onLost
@@ -59,7 +59,7 @@ export class Connection {
   }
 }
 
-/** Null while something is still to come. */
+/** Null while bytes are missing. */
 function parseAnswer(received: Buffer): Answer | null {
   const headEnd = received.indexOf('\r\n\r\n')
   if (headEnd === -1) return null

@@ -2,16 +2,16 @@ import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import type { CoresChoice } from './options.ts'
 
-/** Which cores whom the harness lets run on. */
+/** CPU pinning: which cores each process may use. */
 export interface Cores {
-  /** In front of a program that is measured; empty where nothing is pinned. */
+  /** The command prefix of a measured program; empty without pinning. */
   prefix: string[]
-  /** What was done, for whoever reads the figures. */
+  /** The method, for the report. */
   words: string
 }
 
 /**
- * Gives whatever is measured the first cores (usually one) for itself; the load generator and, because children inherit it,
+ * Gives the measured process the first cores (usually one) exclusively. The load generator and, because children inherit it,
  * the stores it starts from now on share the others.
  */
 export function pinCores(choice: CoresChoice, measured = 1): Cores {
@@ -30,7 +30,7 @@ export function pinCores(choice: CoresChoice, measured = 1): Cores {
   }
 }
 
-/** In front of a program that is to run on so many of the first cores. */
+/** The command prefix of a program that runs on this many of the first cores. */
 export function onFirstCores(count: number): string[] {
   return ['taskset', '-c', range(0, count - 1)]
 }

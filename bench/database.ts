@@ -7,7 +7,7 @@ export interface Database {
   drop(): Promise<void>
 }
 
-/** An empty database on this server; gone with this process at the latest. */
+/** An empty database on this server; dropped with this process at the latest. */
 export async function createDatabase(serverUrl: string): Promise<Database> {
   const name = `gatehouse_bench_${randomBytes(6).toString('hex')}`
   await administer(serverUrl, `CREATE DATABASE ${name}`)

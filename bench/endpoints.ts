@@ -17,16 +17,16 @@ import { startPortal } from './subjects/portal.ts'
 import { startStock, startTypical } from './subjects/stock.ts'
 
 const KINDS = [startPortal, startFloor, startStock]
-/** What many run keeps everything in Redis. */
+/** A common set-up keeps everything in Redis. */
 const KINDS_WITH_REDIS = [...KINDS, startTypical]
 
-/** Every endpoint of the contract, beside its floor and the stock library. Answers with the exit code. */
+/** Every endpoint of the contract, beside its floor and the stock library. @returns the exit code */
 export async function runEndpoints(options: Options): Promise<number> {
   const scenarios = SCENARIOS.filter(({ name }) => options.only.length === 0 || options.only.includes(name))
   const unknown = options.only.filter((name) => !scenarios.some((scenario) => scenario.name === name))
   if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}`)
 
-  // Before anything starts, because what starts inherits it.
+  // Before anything starts, because children inherit it.
   const cores = pinCores(options.cores ?? 'pin')
   return withStores(options.stores.includes('postgres+redis'), async (stores) => {
     const results: EndpointResult[] = []
@@ -49,7 +49,7 @@ interface StoreRun {
   options: Options
 }
 
-/** All scenarios on one kind of store, with subjects and databases made for it. */
+/** All scenarios on one kind of store, with new subjects and databases. */
 async function runStore(store: StoreKind, { stores, cores, scenarios, options }: StoreRun): Promise<EndpointResult[]> {
   const { postgres, redis, server } = stores
   const profileFolder = options.profile ? await mkdtemp(join(tmpdir(), 'gatehouse-profile-')) : null

@@ -11,7 +11,7 @@ import { install } from './subjects/installation.ts'
 import { startPortal } from './subjects/portal.ts'
 import type { Subject } from './subjects/subject.ts'
 
-/** Limits on guessing are what an attacker would meet first; here they stand aside, or there would be nothing to time. */
+/** An attacker would be throttled first; here the limits are lifted, or there would be nothing to time. */
 const UNLIMITED = {
   TRUST_PROXY: 'true',
   FREE_GUESSES: '100',
@@ -46,7 +46,7 @@ export async function runEnumeration(options: Options): Promise<number> {
   })
 }
 
-/** Whatever is done the first time only is not what is asked about. */
+/** Work that is done only the first time must not be timed. */
 const WARM_UP = 10
 
 async function registerMany(portal: Subject, count: number): Promise<string[]> {

@@ -11,7 +11,7 @@ export function median(values: number[]): number {
   return ascending.length % 2 === 1 ? upper : ((ascending[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
-/** Null when any is missing, as where this system does not tell. */
+/** Null when any is missing, for example because the operating system does not report it. */
 export function medianOrNull(values: (number | null)[]): number | null {
   const known = values.filter((value) => value !== null)
   return known.length === values.length && known.length > 0 ? median(known) : null

@@ -11,7 +11,7 @@ import { publish } from './output.ts'
 import { withStores } from './stores.ts'
 import { install, stopAll } from './subjects/installation.ts'
 
-/** What it costs that a portal has been used a lot. Answers with the exit code. */
+/** The cost of a portal that has been used a lot. @returns the exit code */
 export async function runGrowth(options: Options): Promise<number> {
   const cores = pinCores(options.cores ?? 'pin')
   const pace = growthPaceOf(options)
@@ -25,13 +25,13 @@ export async function runGrowth(options: Options): Promise<number> {
       })
     const running: GrownPortal[] = []
     try {
-      // One after the other, the large one first: what the other leaves to be written in the background is little.
+      // One after the other, the large one first: the small one leaves little to be written in the background.
       const large = await installGrown(pace.families)
       running.push(large)
       const small = await installGrown(pace.smallFamilies)
       running.push(small)
       const rounds = await comparePortals(small, large, server.pid, pace)
-      // The rest is about the small one, and the large one's work in the background must not be in it.
+      // The rest is about the small one, without the large one's background work.
       await running.shift()?.stop()
 
       const wear = await rotateMany(small, pace.rotations)

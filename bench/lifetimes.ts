@@ -12,7 +12,7 @@ import { withStores } from './stores.ts'
 const FULL: Size = { clients: 10_000, refreshes: 1_000_000, thefts: 10_000 }
 const QUICK: Size = { clients: 160, refreshes: 8000, thefts: 120 }
 
-/** Whether honest clients keep their families, and thieves do not. Answers with the exit code. */
+/** Whether honest clients keep their families, and thieves do not (reuse detection). @returns the exit code */
 export async function runLifetimes(options: Options): Promise<number> {
   const preset = options.quick ? QUICK : FULL
   const size: Size = {
@@ -23,7 +23,7 @@ export async function runLifetimes(options: Options): Promise<number> {
   return withStores(false, async ({ postgres, server }) => {
     const database = await createDatabase(postgres.url)
     const url = new URL(database.url)
-    // Whether a commit waits for the disk changes nothing of what is asked here.
+    // Synchronous commits make no difference here.
     url.searchParams.set('options', '-c synchronous_commit=off')
     const config = testConfig({ databaseUrl: url.href, redisUrl: null }, LIFETIMES_ENV)
     const services = await openServices(config, createLogger('silent'))

@@ -1,11 +1,11 @@
 import { type Answer, Connection } from './connection.ts'
 import { percentile } from './figures.ts'
 
-/** Somebody who asks one thing after another over one connection. */
+/** A client that sends one request after another over one connection. */
 export interface VirtualClient {
-  /** The bytes of the next request; null when there is nothing left to ask. */
+  /** The bytes of the next request; null at the end. */
   next(): string | null
-  /** False when the answer is not the one that was asked for. */
+  /** False for an unexpected answer. */
   accept(answer: Answer): boolean
 }
 
@@ -16,14 +16,14 @@ export interface Slice {
   p50_ms: number
   p99_ms: number
   errors: number
-  /** The first answer that was not accepted; null when there was none. */
+  /** The first unexpected answer; null when there was none. */
   firstError: string | null
 }
 
 const MOST_REQUESTS = 2_000_000
 const latencies = new Float64Array(MOST_REQUESTS)
 
-/** Lets every client ask as fast as it is answered, until the time is over or nobody has anything left to ask. */
+/** Every client sends as fast as it is answered, until the time is over or all clients are done. */
 export async function runSlice(port: number, clients: VirtualClient[], seconds: number): Promise<Slice> {
   const connections = await Promise.all(clients.map(() => Connection.open(port)))
   let requests = 0
@@ -78,7 +78,7 @@ export async function runSlice(port: number, clients: VirtualClient[], seconds: 
   }
 }
 
-/** Only a refusal is quoted: whatever succeeded may hold a token. */
+/** Only refusals are quoted: a success may hold a token. */
 export function describeRefusal({ status, body }: Answer): string {
   return status >= 400 ? `${status}: ${body.toString('utf8', 0, 300)}` : `${status} where another status was expected`
 }

@@ -3,7 +3,7 @@ import { cpus, release, totalmem, type } from 'node:os'
 import pg from 'pg'
 import { statOf } from './processes.ts'
 
-/** On what the figures were taken. */
+/** The machine and software of a measurement. */
 export interface MachineWords {
   cpu: string
   cores: number
@@ -47,9 +47,9 @@ Cores: ${pinning}.`
 }
 
 export interface DatabaseServer {
-  /** Its version and how durable it is. */
+  /** Its version and durability settings. */
   words: string
-  /** Its first process; null when that is not on this machine, or this system does not say. */
+  /** Its first process; null on another machine, or where the operating system does not report it. */
   pid: number | null
 }
 
@@ -63,7 +63,7 @@ export async function lookAtDatabase(url: string): Promise<DatabaseServer> {
     )
     const [row] = rows
     if (row === undefined) throw new Error('PostgreSQL does not say what it is')
-    // Elsewhere the same number is another process, or none.
+    // On another machine the same number is another process, or none.
     const backend = statOf(row.backend)
     return {
       words: `${row.version}, fsync=${row.fsync}, synchronous_commit=${row.commit}`,

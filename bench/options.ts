@@ -6,21 +6,21 @@ export type CoresChoice = 'pin' | 'none'
 export interface Options {
   parts: string[]
   json: boolean
-  /** For a look, not for a record. */
+  /** A quick look, not a record. */
   quick: boolean
   stores: StoreKind[]
   /** Names of scenarios; empty means all. */
   only: string[]
-  /** Of one slice; null where the part decides. */
+  /** Of one slice; null for the part's default. */
   seconds: number | null
-  /** Null where the part decides. */
+  /** Null for the part's default. */
   rounds: number | null
   profile: boolean
-  /** Of the large table; null where the part decides. */
+  /** Of the large table; null for the part's default. */
   families: number | null
-  /** Null where the part decides. */
+  /** Null for the part's default. */
   rotations: number | null
-  /** Null where the part decides. */
+  /** Null for the part's default. */
   cores: CoresChoice | null
 }
 
@@ -39,7 +39,7 @@ export const USAGE = `npm run bench [-- [part …] [options]]
   --families N        growth: of the large table; lifetimes: clients, and thefts
   --rotations N       growth: whose wear is looked at; lifetimes: refreshes`
 
-/** @throws Error that says what is wrong with the arguments */
+/** @throws Error that names the wrong argument */
 export function readOptions(args: string[]): Options {
   const { values, positionals } = parseArgs({
     args,
@@ -88,7 +88,7 @@ function storesOf(choice: string): StoreKind[] {
   }
 }
 
-/** Null when it is not given. */
+/** Null when absent. */
 function countOf(name: string, value: string | undefined): number | null {
   return value === undefined ? null : Math.ceil(positive(name, value))
 }

@@ -1,11 +1,11 @@
 import type { Options } from './options.ts'
 
-/** Progress and trouble; standard output belongs to the results. */
+/** Progress and errors; results go to standard output. */
 export function say(line: string): void {
   console.error(line)
 }
 
-/** The results, for programs or for people. */
+/** The results, as JSON or as Markdown. */
 export function publish({ json }: Options, results: object, markdown: () => string): void {
   process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : markdown())
 }

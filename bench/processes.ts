@@ -1,19 +1,19 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
-/** What Linux says of a process in /proc. */
+/** A process's entry in Linux's /proc. */
 export interface ProcessStat {
   name: string
   parent: number
-  /** All threads, ended ones included; children not. */
+  /** All threads, ended ones included, without child processes. */
   cpuMicros: number
-  /** Of children that have ended, and of theirs. */
+  /** Of ended children, and of theirs. */
   endedMicros: number
 }
 
-/** Linux counts CPU in hundredths of a second on every platform Node runs on. */
+/** Linux counts CPU time in hundredths of a second on every platform Node.js runs on. */
 const TICK_MICROS = 10_000
 
-/** The line of /proc/<pid>/stat; the name, in parentheses, may hold blanks and parentheses itself. */
+/** Parses /proc/<pid>/stat; the name, in parentheses, may hold spaces and parentheses. */
 export function parseStat(line: string): ProcessStat {
   const nameEnd = line.lastIndexOf(')')
   const fields = line.slice(nameEnd + 2).split(' ')
@@ -27,8 +27,8 @@ export function parseStat(line: string): ProcessStat {
 }
 
 /**
- * CPU (µs) of a process and everything it has started, whether or not that still lives: a server that ends a connection must
- * not seem to have worked less. Null where there is no /proc.
+ * CPU time (µs) of a process and everything it has started, ended ones included: a server that ends a connection must not seem
+ * to have worked less. Null where there is no /proc.
  */
 export function cpuOfFamily(pid: number): number | null {
   const family = familyOf(pid)
@@ -40,7 +40,7 @@ export interface FamilyMember {
   stat: ProcessStat
 }
 
-/** A process, first, and everything it has started that lives; empty where there is no /proc. */
+/** A process, first, and its living descendants; empty where there is no /proc. */
 export function familyOf(pid: number): FamilyMember[] {
   const root = statOf(pid)
   if (root === null) return []
@@ -50,12 +50,12 @@ export function familyOf(pid: number): FamilyMember[] {
   return [{ pid, stat: root }, ...descendants(pid)]
 }
 
-/** The most memory (MB) that was resident since the start or the last `forgetPeakMemory`; null where there is no /proc. */
+/** Peak resident memory (MB) since the start or the last `forgetPeakMemory`; null where there is no /proc. */
 export function peakMemory(pid: number): number | null {
   return memoryIn(`/proc/${pid}/status`, 'VmHWM')
 }
 
-/** Not everybody may; then the peak stays the one since the start. */
+/** Needs permission; without it, the peak since the start stays. */
 export function forgetPeakMemory(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/clear_refs`, '5')
@@ -64,17 +64,17 @@ export function forgetPeakMemory(pid: number): void {
   }
 }
 
-/** What is resident (MB), shared pages included; null where there is no /proc. */
+/** Resident memory (MB), shared pages included; null where there is no /proc. */
 export function residentMemory(pid: number): number | null {
   return memoryIn(`/proc/${pid}/status`, 'VmRSS')
 }
 
-/** What is resident (MB), of shared pages only its part, so that processes can be added up; null where nobody tells. */
+/** Proportional set size (MB), which can be added up over processes; null where the operating system does not report it. */
 export function proportionalMemory(pid: number): number | null {
   return memoryIn(`/proc/${pid}/smaps_rollup`, 'Pss')
 }
 
-/** What all cores together have idled (µs) since the machine started; null where there is no /proc. */
+/** Idle time of all cores together (µs) since boot; null where there is no /proc. */
 export function idleMicros(): number | null {
   const [, idle, waiting] = /^cpu +(?:\d+ ){3}(\d+) (\d+)/.exec(read('/proc/stat') ?? '') ?? []
   return idle === undefined ? null : (Number(idle) + Number(waiting)) * TICK_MICROS
@@ -99,7 +99,7 @@ function listProcesses(): FamilyMember[] {
     })
 }
 
-/** Null when it is not there, or any more: processes end while they are looked at. */
+/** Null when it does not exist: processes end while they are read. */
 function read(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')

@@ -31,7 +31,7 @@ import { AUDIENCE, clientOf, type Person, type RunningProgram, startProcess, typ
 
 type Api = RunningProgram & { port: number }
 
-/** How soon an API that verifies offline refuses what has ended, and what each way to find out costs. Answers with the exit code. */
+/** How soon an API that verifies offline refuses an ended family's tokens, and what each way costs. @returns the exit code */
 export async function runRevocation(options: Options): Promise<number> {
   const cores = pinCores(options.cores ?? 'none')
   const count = options.rounds ?? (options.quick ? 15 : 100)
@@ -84,7 +84,7 @@ async function startApi(portal: Subject, folder: string): Promise<Api> {
   return { ...(await startProcess(program, { folder, prefix: [] })), port }
 }
 
-/** Milliseconds from the answer to the click to the first refusal, so many times. */
+/** Milliseconds from the answered click to the first refusal, this many times. */
 async function measureDelays(portal: Subject, api: Api, way: Way, count: number): Promise<number[]> {
   const browser = await signedInBrowser(portal, portal.people[0] as Person)
   const connection = await Connection.open(api.port)
@@ -94,7 +94,7 @@ async function measureDelays(portal: Subject, api: Api, way: Way, count: number)
       const tokens = await clientOf(portal).connect(browser)
       const request = requestWith(api, way, tokens)
       await expectStatus(connection, request, 200)
-      // At any moment between two looks of the portal into its database.
+      // At a random moment between two polls of the database.
       await sleep(Math.random() * 300)
       const ended = await browser.post(`/families/${claimsOf(tokens.access_token)['fam'] as string}/revocation`, {})
       if (ended.status !== 303) throw new Error(`a family could not be ended: ${ended.status}`)
@@ -108,7 +108,7 @@ async function measureDelays(portal: Subject, api: Api, way: Way, count: number)
   return delays
 }
 
-/** The two ways take turns, so that whatever else happens on the machine happens to both. */
+/** The two ways take turns, so that other load on the machine affects both alike. */
 async function measureCosts(
   portal: Subject,
   api: Api,
@@ -133,7 +133,7 @@ async function measureCosts(
     }) as [number | null, number | null, number | null]
     return { way, rps, p50_ms, errors, api_us, portal_us, db_us }
   }
-  // Whatever the compiler has yet to do is not what is asked about.
+  // Warms the JIT compiler up.
   for (const way of WAYS) await measure(way)
   const rounds: Record<Way, Cost>[] = []
   for (let round = 0; round < (quick ? 2 : 5); round++) {

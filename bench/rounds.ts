@@ -5,12 +5,12 @@ import { cpuOfFamily, peakMemory } from './processes.ts'
 import type { Crowd, Scenario } from './scenarios/scenario.ts'
 import type { Subject } from './subjects/subject.ts'
 
-/** How long and how often a scenario is asked. */
+/** How long and how often a scenario runs. */
 export interface Pace {
   /** Of one slice: one scenario on one subject. */
   seconds: number
   rounds: number
-  /** Enough for the compiler of JavaScript to be done with what is asked. */
+  /** Long enough for the JIT compiler. */
   warmUpSeconds: number
   /** How many codes one slice of the code exchange uses up. */
   codes: number
@@ -25,22 +25,22 @@ export function paceOf({ quick, seconds, rounds }: Options): Pace {
   }
 }
 
-/** What one subject showed in all rounds of one scenario; figures are medians over the rounds. */
+/** The results of one subject in all rounds of one scenario; medians over the rounds. */
 export interface Measurement {
   subject: Subject
   rounds: Round[]
   requests: number
   rps: number
-  /** Of the subject for one request; null where this system does not tell. */
+  /** Of the subject, per request; null where the operating system does not report it. */
   cpu_us: number | null
-  /** Of PostgreSQL for one request. */
+  /** Of PostgreSQL, per request. */
   db_cpu_us: number | null
   p50_ms: number
   p99_ms: number
   /** Of all rounds and the warm-up together. */
   errors: number
   firstError: string | null
-  /** The most memory since the subject was started. */
+  /** Peak memory since the subject was started. */
   rss_mb: number | null
 }
 
@@ -49,7 +49,7 @@ export interface Round extends Slice {
   db_cpu_us: number | null
 }
 
-/** The subjects take turns, so that whatever else happens on the machine happens to all of them. */
+/** The subjects take turns, so that other load on the machine affects all alike. */
 export async function measureScenario(
   scenario: Scenario,
   subjects: Subject[],
@@ -69,7 +69,7 @@ export async function measureScenario(
   return entries.map(({ subject, warmUp, rounds }) => summarise(subject, warmUp, rounds))
 }
 
-/** Slices until they add up to this many seconds: one may end early, when what it uses up is gone. */
+/** Slices that add up to this many seconds: one may end early, when its codes are used up. */
 export async function warmUp({ port }: Subject, { clients, refill }: Crowd, seconds: number): Promise<Slice[]> {
   const slices: Slice[] = []
   for (let left = seconds; left > 0;) {

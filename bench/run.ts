@@ -11,7 +11,7 @@ import { runStalls } from './stalls.ts'
 import { runStart } from './start.ts'
 import { runWorkers } from './workers.ts'
 
-/** What can be measured; a part prints its own results and tells how the process should end. */
+/** The parts of the benchmark; each prints its own results and returns the exit code. */
 const PARTS: Record<string, (options: Options) => Promise<number>> = {
   endpoints: runEndpoints,
   siege: runSiege,

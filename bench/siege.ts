@@ -12,9 +12,9 @@ import { install } from './subjects/installation.ts'
 import { startPortal } from './subjects/portal.ts'
 import type { Subject } from './subjects/subject.ts'
 
-/** Whether apps notice that many people sign in at once. Answers with the exit code. */
+/** How many simultaneous sign-ins slow down the refreshes of apps. @returns the exit code */
 export async function runSiege(options: Options): Promise<number> {
-  // Hashing takes every core that it is given, so by default there is one heap of cores for everybody to fight over.
+  // Hashing takes every core it gets, so by default all processes share all cores.
   const cores = pinCores(options.cores ?? 'none')
   const pace = paceOf(options)
   return withStores(false, async ({ postgres, server }) => {

@@ -18,7 +18,7 @@ import { withStores } from './stores.ts'
 import { startPortal } from './subjects/portal.ts'
 import { type Person, REDIRECT_URI, type Subject } from './subjects/subject.ts'
 
-/** The longest that one request waited while something else went on. */
+/** The longest wait of one request while something else ran. */
 interface Stall {
   while: string
   request: string
@@ -26,7 +26,7 @@ interface Stall {
   goal_ms: number
 }
 
-/** How long requests wait for something that is none of their business. Answers with the exit code. */
+/** How long requests wait for unrelated work. @returns the exit code */
 export async function runStalls(options: Options): Promise<number> {
   const cores = pinCores(options.cores ?? 'none')
   return withStores(true, async ({ postgres, redis, server }) => {
@@ -126,7 +126,7 @@ function ofUserAgents(): Stall {
   }
 }
 
-/** Asks one request after the other until `end`: how long the slowest took (ms). */
+/** Sends one request after the other until `end`; the slowest (ms). */
 async function longestUntil(end: Promise<unknown>, ask: () => Promise<unknown>): Promise<number> {
   let isOver = false
   const ending = end.finally(() => (isOver = true))

@@ -18,10 +18,10 @@ import { withStores } from './stores.ts'
 import { PORTAL, settingsFor } from './subjects/portal.ts'
 import { startProcess } from './subjects/subject.ts'
 
-/** How long nothing happens before memory is looked at. */
+/** How long the portal is idle before memory is read. */
 const SETTLE_SECONDS = 3
 
-/** How long a start takes and what it takes up. Answers with the exit code. */
+/** The duration and memory of a start. @returns the exit code */
 export async function runStart(options: Options): Promise<number> {
   const cores = pinCores(options.cores ?? 'none')
   return withStores(true, async ({ postgres, redis, server }) => {
@@ -57,7 +57,7 @@ async function measureStarts(
     const count = rounds ?? (quick ? 3 : 5)
     for (let round = 0; round < count; round++) {
       for (const { way, starts: soFar } of starts) {
-        // Sitting still takes most of the time; for a look, once is enough.
+        // The idle time takes longest; for a quick look, once is enough.
         const measured = await startOnce(await way.settings(), !quick || round === count - 1)
         soFar.push(measured)
         say(`${way.name}: ${Math.round(measured.readyMs)} ms`)
@@ -71,7 +71,7 @@ async function measureStarts(
   }
 }
 
-/** So that no start has to. */
+/** So that no measured start has to. */
 async function migrate(env: Record<string, string>): Promise<void> {
   const services = await openServices(readConfig(env), createLogger('silent'))
   await services.storage.close()

@@ -5,14 +5,14 @@ import type { Service } from '../src/testing/services/service.ts'
 import { type DatabaseServer, lookAtDatabase } from './machine.ts'
 import { say } from './output.ts'
 
-/** The servers that a part stands on. */
+/** The store servers of a part of the benchmark. */
 export interface Stores {
   postgres: Service
   redis: Service | null
   server: DatabaseServer
 }
 
-/** Brings them up for as long as `use` runs. */
+/** Runs them for as long as `use` runs. */
 export async function withStores<T>(wantsRedis: boolean, use: (stores: Stores) => Promise<T>): Promise<T> {
   const machine = { ...thisMachine, say }
   const services: Service[] = []

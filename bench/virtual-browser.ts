@@ -3,13 +3,13 @@ import { type Browser, FIREFOX } from '../src/testing/browser/browser.ts'
 import { getRequest } from './requests.ts'
 import type { Subject } from './subjects/subject.ts'
 
-/** A signed-in browser that costs next to nothing: a map of cookies, without paths or lifetimes. */
+/** A cheap signed-in browser: a map of cookies, without paths or lifetimes. */
 export class VirtualBrowser {
   readonly #host: string
   readonly #cookies = new Map<string, string>()
   #header = ''
 
-  /** Goes on where a real one, who has signed in, stands. */
+  /** Takes over the cookies of a real browser that has signed in. */
   static async copy(real: Browser, { host, origin }: Subject): Promise<VirtualBrowser> {
     const cookies = await real.jar.getCookies(`${origin}/oauth/authorize`)
     return new VirtualBrowser(
@@ -28,7 +28,7 @@ export class VirtualBrowser {
     return getRequest(this.#host, path, { 'User-Agent': FIREFOX, Accept: 'text/html', Cookie: this.#header })
   }
 
-  /** Takes the cookies of an answer, as a browser must. */
+  /** Stores the cookies of an answer. */
   keep({ head }: Answer): void {
     let hasChanged = false
     for (const [, name, value] of head.matchAll(/\r\nset-cookie: *([^=;\r]+)=([^;\r]*)/gi)) {

@@ -10,9 +10,9 @@ import { type CpuQuota, limitCpu } from './workers/cpu-quota.ts'
 import { chooseMethod, type Method } from './workers/method.ts'
 import { describeWorkers, resultOf } from './workers/report.ts'
 
-/** Whether more workers answer more. Answers with the exit code. */
+/** Whether more worker processes answer more requests. @returns the exit code */
 export async function runWorkers(options: Options): Promise<number> {
-  // Before anything starts, because what starts inherits where it may run.
+  // Before anything starts, because children inherit the cores.
   const method = await chooseMethod()
   const pace = paceOf(options)
   return withStores(false, async ({ postgres, server }) => {

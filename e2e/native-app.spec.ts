@@ -64,7 +64,7 @@ desk(
   'being signed in is not enough, and "Cancel" sends no code',
   async ({ page, demo, person, answers, redirectUri }) => {
     await signInAtPortal(page, person)
-    await page.goto(authorizationUrl(demo, redirectUri, 'a verifier that nobody will ever need again'))
+    await page.goto(authorizationUrl(demo, redirectUri, 'a verifier that is never needed again'))
     await page.getByRole('button', { name: 'Cancel' }).click()
     await expect(page.getByRole('heading', { name: 'Back to Desk' })).toBeVisible()
 

@@ -31,8 +31,8 @@ test('who ends Notes while it is away reads that, and when it has heard after al
   // The portal's retry delay doubles, and two commands run in between.
   test.slow()
   await connect(page, demo.notes, person)
-  const nobody = `http://127.0.0.1:${await findFreePort()}/backchannel-logout`
-  await demo.gatehouse('app', 'update', 'notes', '--backchannel-logout-uri', nobody)
+  const unreachable = `http://127.0.0.1:${await findFreePort()}/backchannel-logout`
+  await demo.gatehouse('app', 'update', 'notes', '--backchannel-logout-uri', unreachable)
   try {
     await page.goto('/dashboard')
     await page.getByRole('button', { name: 'Disconnect Notes' }).click()

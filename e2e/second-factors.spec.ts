@@ -178,11 +178,7 @@ for (const [name, words] of [
   })
 }
 
-test('a passkey alone signs in at the press of a button, for whoever the device recognises', async ({
-  page,
-  demo,
-  person,
-}) => {
+test('a passkey alone signs in its user at the press of a button', async ({ page, demo, person }) => {
   const laptop = await openLaptop(page, person)
   await laptop.touch(false)
   await signOut(page)
@@ -212,7 +208,7 @@ test('a browser offers its passkey among the user names, and picking it signs in
   await expect(page).toHaveURL(/\/dashboard$/)
 })
 
-test('an app asks for two factors, and somebody signed in with one steps up on the way', async ({
+test('an app asks for two factors, and a user signed in with one steps up on the way', async ({
   page,
   browser,
   demo,
@@ -239,7 +235,7 @@ test('an app asks for two factors, and somebody signed in with one steps up on t
   await expectConnected(page, demo.notes, person)
 })
 
-test('somebody without a second factor sets one up on the way to the app that asks for it', async ({
+test('a user without a second factor sets one up on the way to the app that asks for it', async ({
   page,
   demo,
   person,

@@ -3,12 +3,12 @@ import { FIREFOX } from '../../src/testing/browser/browser.ts'
 import { formRequest } from '../requests.ts'
 import type { Subject } from '../subjects/subject.ts'
 
-/** Something a stranger can ask the portal about a person without having anything of theirs. */
+/** A request of a stranger about a user. */
 export interface Question {
   name: string
-  /** What the portal answers to both; anything else is not the answer that is timed. */
+  /** The status of both answers; another one is not timed. */
   status: number
-  /** The bytes of one request, about a person who has an account or about one who has none. */
+  /** The bytes of one request, about a user with an account or without one. */
   request(whom: Whom): string
 }
 
@@ -16,19 +16,19 @@ export type Whom = 'known' | 'unknown'
 
 const PASSWORD = 'a password that no account here has'
 
-/** A stranger who has not asked before: makes an account for this address. */
+/** A stranger's first request: registers this e-mail address. */
 export function registration(subject: Subject, address: string): Question {
   return { name: 'preparation', status: 303, request: () => register(subject, address) }
 }
 
-/** As long as the addresses of those who are there. */
+/** As long as the e-mail addresses of existing users. */
 export function freshAddress(): string {
   return `${freshName()}@example.test`
 }
 
 /**
- * `known` are addresses that have accounts, one for each time one is asked about: who is asked about again gets no more
- * mail, which takes less time, whether or not there is an account.
+ * `known` are e-mail addresses with accounts, one for each request. A second request about the same one sends no more mail,
+ * which takes less time, with or without an account.
  */
 export function questions(subject: Subject, known: string[]): Question[] {
   const { people } = subject
@@ -83,7 +83,7 @@ function freshName(): string {
   return `person-${randomBytes(6).toString('hex')}`
 }
 
-/** Each request comes from somewhere else, as an attacker's would. */
+/** Each request comes from a new IP address, like an attacker's. */
 function anotherAddress(): string {
   return `10.${[...randomBytes(3)].join('.')}`
 }

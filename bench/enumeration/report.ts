@@ -7,9 +7,9 @@ export interface EnumerationResult {
   known_p50_ms: number
   unknown_p50_ms: number
   difference_ms: number
-  /** How often an attacker who may time one of each says right which is which; 0.5 is a coin. */
+  /** How often an attacker who times one of each is right about which is which; 0.5 is chance. */
   told_apart: number
-  /** The chance of telling them apart this well, or better, when there is nothing to tell. */
+  /** The probability of this result, or a better one, without a difference. */
   p_value: number
 }
 
@@ -22,7 +22,7 @@ export function holds({ difference_ms: difference, told_apart: toldApart }: Enum
   return Math.abs(difference) < DIFFERENCE_GOAL_MS && toldApart <= TOLD_APART_GOAL
 }
 
-/** The rank-sum test of Mann and Whitney: it assumes nothing of how the times are distributed. */
+/** The Mann–Whitney rank-sum test: it assumes no distribution of the times. */
 export function compareTimes(name: string, known: number[], unknown: number[]): EnumerationResult {
   const pairs = known.length * unknown.length
   const wins = known.reduce(
@@ -41,7 +41,7 @@ export function compareTimes(name: string, known: number[], unknown: number[]): 
   }
 }
 
-/** Of the normal distribution, by the approximation of Abramowitz and Stegun (26.2.17), right to seven digits. */
+/** The normal distribution's tail (Abramowitz and Stegun 26.2.17), accurate to seven digits. */
 function upperTail(z: number): number {
   const t = 1 / (1 + 0.231_641_9 * z)
   const series = [1.330_274_429, -1.821_255_978, 1.781_477_937, -0.356_563_782, 0.319_381_53]

@@ -1,7 +1,7 @@
 import type { Connection } from '../connection.ts'
 import type { Question, Whom } from './questions.ts'
 
-/** Milliseconds from the request to the whole answer. @throws Error when it is another answer than the one asked for */
+/** Milliseconds from the request to the complete answer. @throws Error for an unexpected answer */
 export async function timeAnswer(connection: Connection, question: Question, whom: Whom): Promise<number> {
   const request = question.request(whom)
   const startedAt = performance.now()

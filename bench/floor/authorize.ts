@@ -20,7 +20,7 @@ export interface CodeRecord {
   authTime: number
 }
 
-/** Somebody who is signed in comes, and goes on with a code. */
+/** The authorization of a signed-in browser, answered with a code. */
 export async function authorize(
   floor: Floor,
   req: IncomingMessage,

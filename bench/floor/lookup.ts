@@ -8,7 +8,7 @@ interface Row {
   emailVerified: boolean
 }
 
-/** What the token says, as long as its family lives. */
+/** The claims of the token, while its family is active. */
 export async function introspect(floor: Floor, res: ServerResponse, token: string): Promise<void> {
   const { claims, person } = await findLiving(floor, token)
   const body =
@@ -16,7 +16,7 @@ export async function introspect(floor: Floor, res: ServerResponse, token: strin
   answerJson(res, 200, JSON.stringify(body))
 }
 
-/** Whom the token is about, as long as its family lives. */
+/** The user of the token, while its family is active. */
 export async function userinfo(floor: Floor, res: ServerResponse, token: string): Promise<void> {
   const { claims, person } = await findLiving(floor, token)
   if (claims === null || person === null) return answerJson(res, 401, '{"error":"invalid_token"}')

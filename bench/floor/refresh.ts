@@ -58,8 +58,8 @@ export async function refresh(
   )
 }
 
-// The portal's rotation as it was first written, with only what an answer needs coming back. A copy on purpose: a yardstick
-// must not shrink together with what it measures.
+// The portal's first rotation statement, returning only what an answer needs. It is a copy on purpose: a yardstick must not
+// shrink together with what it measures.
 const ADVANCE = `UPDATE families f
   SET previous_hash = f.current_hash, current_hash = $4, generation = f.generation + 1, rotated_at = $5, last_used_at = $5,
       idle_expires_at = least(f.expires_at, $5::timestamptz + make_interval(secs => coalesce(a.family_idle, $8::int)))

@@ -17,7 +17,7 @@ export function readForm(req: IncomingMessage): Promise<URLSearchParams> {
   })
 }
 
-/** The app that calls; its secret is not looked at. */
+/** The calling app; its secret is not checked. */
 export function clientIdOf(req: IncomingMessage): string {
   const pair = Buffer.from((req.headers.authorization ?? '').slice('Basic '.length), 'base64').toString('latin1')
   return pair.slice(0, pair.indexOf(':'))

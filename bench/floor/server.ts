@@ -12,9 +12,9 @@ import { answerJson, type Floor, readForm } from './request.ts'
 import { signIn } from './sign-in.ts'
 import { createSigner } from './tokens.ts'
 
-// A yardstick, not a server: it trusts whoever calls it, and does only what no implementation of these answers can leave out.
+// A yardstick, not a server: it trusts every client, and does only what no implementation of these answers can omit.
 const config = readConfig()
-// It has no way to say "not now", so it waits where the portal would not.
+// It cannot answer 503, so it waits where the portal would not.
 const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
 const floor: Floor = { services, signer: createSigner(services) }
 const jwks = JSON.stringify({

@@ -3,7 +3,7 @@ import { addSeconds } from '../../src/domain/time.ts'
 import { findSignedIn, type SignedInRow } from '../../src/storage/identity-sessions.ts'
 import type { Floor } from './request.ts'
 
-/** The two reads behind every page: what belongs to the cookie, then who that is at this moment. */
+/** The two reads behind every page: the session of the cookie, then its user. */
 export async function signedInOf({ services }: Floor, req: IncomingMessage): Promise<SignedInRow | null> {
   const sid = /(?:^|; )identity=([^;]+)/.exec(req.headers.cookie ?? '')?.[1]
   if (sid === undefined) return null

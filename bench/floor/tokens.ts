@@ -6,11 +6,11 @@ import { signInBackground, type SigningKey, signWith } from '../../src/domain/ke
 export interface Signer {
   applicationToken(claims: object): string
   idToken(claims: object): Promise<string>
-  /** Null when the signature does not hold. */
+  /** Null for an invalid signature. */
   verified(token: string): ApplicationTokenClaims | null
 }
 
-/** As the portal signs, with its own functions and keys, and headers that are written once. */
+/** Signs as the portal does, with its functions and keys, and with constant headers. */
 export function createSigner(services: Services): Signer {
   const key = services.keys.signer('ES256')
   const idKey = services.keys.signer('RS256')

@@ -9,7 +9,7 @@ export interface ComparedRounds {
   large: Round[]
 }
 
-/** The two take turns, and in beginning, too, so that whatever else happens on the machine happens to both. */
+/** The two take turns, also in going first, so that other load on the machine affects both alike. */
 export async function comparePortals(
   small: GrownPortal,
   large: GrownPortal,

@@ -6,10 +6,10 @@ import { withoutIndexes } from './indexes.ts'
 /** Families in one statement. */
 const STEP = 250_000
 
-/** Puts people, their browsers and so many living families of these apps into the database of a portal. */
+/** Puts people, their browsers and this many active families of these apps into a portal's database. */
 export async function fill(databaseUrl: string, families: number, clientIds: string[]): Promise<void> {
   const db = new pg.Client({ connectionString: databaseUrl })
-  // The server may go while nothing is asked of it; whoever asks then hears of it.
+  // The server may close an idle connection; the next query then fails with the error.
   db.on('error', () => {})
   await db.connect()
   try {

@@ -11,16 +11,16 @@ import type { Subject, SubjectOptions } from '../subjects/subject.ts'
 import { fill } from './fill.ts'
 import { clientsOf, type HeldFamily, holdFamilies } from './held-families.ts'
 
-/** A portal that many people have signed in to. */
+/** A portal with many users. */
 export interface GrownPortal extends Subject {
   families: number
-  /** Those whose refresh tokens this process has, parted among those who refresh. */
+  /** The families whose refresh tokens this process has, divided among the clients. */
   held: HeldFamily[][]
   /** They refresh the held families. */
   crowd: Crowd
   /** The portal's rules on its database, in this process; its queries may take long. */
   rules: Services
-  /** The same rules, without waiting for a commit to reach the disk. Whoever asks for them closes them. */
+  /** The same rules, without waiting for a commit to reach the disk. The caller closes them. */
   openHastyRules(): Promise<Services>
 }
 
@@ -65,7 +65,7 @@ export async function startGrownPortal(families: number, options: SubjectOptions
   }
 }
 
-/** Does what filling leaves to be done some time later, so that none of it happens while something is measured. */
+/** Completes the deferred work of filling (vacuum, checkpoint), so that none of it is measured. */
 export async function settle({ storage }: Services): Promise<void> {
   await storage.pool.query('VACUUM (ANALYZE)')
   await storage.pool.query('CHECKPOINT')

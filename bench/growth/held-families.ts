@@ -7,16 +7,16 @@ import { refreshTokenIn } from '../scenarios/refresh.ts'
 import { MACHINE_CONCURRENCY } from '../scenarios/scenario.ts'
 import type { Credentials } from '../subjects/subject.ts'
 
-/** A family that this process has the refresh token of. */
+/** A family whose refresh token this process has. */
 export interface HeldFamily {
   app: Credentials
   refreshToken: string
 }
 
-/** So many that a refresh hits a page that has not been touched for long. */
+/** So many that a refresh hits a page that has not been used for long. */
 const HELD = 20_000
 
-/** Puts tokens that we know into families spread over the whole table. */
+/** Puts known tokens into families spread over the whole table. */
 export async function holdFamilies(
   { storage, secrets }: Services,
   apps: Credentials[],
@@ -42,7 +42,7 @@ export async function holdFamilies(
   )
 }
 
-/** Everybody refreshes one of their families after the other, chosen at random; no two ever rotate one at once. */
+/** Each client refreshes its families one after the other, in random order; no two clients share a family. */
 export function clientsOf(held: HeldFamily[][], host: string): VirtualClient[] {
   return held.map((own) => {
     let chosen = 0
@@ -58,7 +58,7 @@ export function clientsOf(held: HeldFamily[][], host: string): VirtualClient[] {
         const family = own[chosen] as HeldFamily
         const successor = status === 200 ? refreshTokenIn(body) : null
         if (successor === null || successor === family.refreshToken) {
-          // Its token may be used up all the same, and to use it again would be a theft, not a second try.
+          // The token may be used up all the same, and a second use would count as theft, not as a retry.
           own.splice(chosen, 1)
           return false
         }

@@ -2,18 +2,18 @@ import type { Queryable } from '../../src/storage/postgres.ts'
 import { say } from '../output.ts'
 
 /**
- * Fills tables without their indexes and constraints, then makes those again as PostgreSQL itself describes them. Ids that
- * lie as far apart as ours hit any page of every index with every row; with 500,000 families this takes a third of the time.
+ * Fills tables without their indexes and constraints, then creates those again from PostgreSQL's own definitions. Random ids
+ * hit a different page of every index with every row; with 500,000 families this takes a third of the time.
  */
 export async function withoutIndexes(db: Queryable, tables: string[], work: () => Promise<void>): Promise<void> {
-  // References go first, because they stand on the keys, and so come back last.
+  // Foreign keys are dropped first, because they depend on the primary keys, and so are created last.
   const constraints = await db.query<Described & { table: string }>(
     `SELECT conrelid::regclass::text AS table, quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition
      FROM pg_constraint WHERE conrelid = ANY ($1::regclass[]) AND contype IN ('f', 'p', 'u') ORDER BY contype = 'f' DESC`,
     [tables],
   )
   for (const { table, name } of constraints.rows) await db.query(`ALTER TABLE ${table} DROP CONSTRAINT ${name}`)
-  // Those of the keys have gone with them.
+  // The indexes of the keys have gone with them.
   const indexes = await db.query<Described>(
     `SELECT quote_ident(indexname) AS name, indexdef AS definition FROM pg_indexes
      WHERE schemaname = current_schema() AND tablename = ANY ($1)`,
@@ -29,7 +29,7 @@ export async function withoutIndexes(db: Queryable, tables: string[], work: () =
     await db.query(`ALTER TABLE ${table} ADD CONSTRAINT ${name} ${definition}`)
 }
 
-/** Something in a database, and the words that make it. */
+/** A database object, and the SQL that creates it. */
 interface Described {
   name: string
   definition: string

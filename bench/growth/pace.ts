@@ -1,6 +1,6 @@
 import type { Options } from '../options.ts'
 
-/** How much there is of everything, and how long it is looked at. */
+/** The sizes, and how long each part is measured. */
 export interface GrowthPace {
   smallFamilies: number
   /** Of the large table. */
@@ -9,9 +9,9 @@ export interface GrowthPace {
   rounds: number
   warmUpSeconds: number
   rotations: number
-  /** Families of long ago that pruning has to work off. */
+  /** Long-ended families that pruning has to delete. */
   backlog: number
-  /** Of the slices beside pruning, of which there are as many as it lasts, and before it. */
+  /** The slices before pruning; beside it there are as many as it lasts. */
   pruningSeconds: number
   slicesBefore: number
   /** The harness prunes, instead of waiting for the portal's next minute. */

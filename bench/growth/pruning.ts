@@ -11,16 +11,16 @@ import type { GrowthPace } from './pace.ts'
 /** Refreshes before pruning and beside it. */
 export interface PruningRounds {
   before: Slice[]
-  /** Only slices during the whole of which pruning went on. */
+  /** Only slices that lie completely within pruning. */
   during: Slice[]
-  /** How many families went beside those, in how long. */
+  /** How many families were deleted beside those, in how long. */
   families: number
   seconds: number
 }
 
-/** From here on families have numbers that no other has. */
+/** From here on, family numbers are unique to this test. */
 const FIRST_NUMBER = 1_000_000_000
-/** The portal begins every minute. */
+/** The portal prunes every minute. */
 const BEGIN_LIMIT_MS = 120_000
 
 export async function measurePruning(portal: GrownPortal, pace: GrowthPace): Promise<PruningRounds> {
@@ -51,7 +51,7 @@ async function measureBeside(
   const deadline = performance.now() + BEGIN_LIMIT_MS
   let atFirst = await count()
   for (; atFirst === waiting; atFirst = await count()) {
-    if (performance.now() > deadline) throw new Error('nobody has begun to prune')
+    if (performance.now() > deadline) throw new Error('pruning has not begun')
     await sleep(50)
   }
 
@@ -64,7 +64,7 @@ async function measureBeside(
     left = now
     looks.push({ slice, left, at: performance.now() })
   }
-  // In the last of them it ended.
+  // Pruning ended within the last slice.
   looks.pop()
   const { left, at } = looks.at(-1) ?? { left: atFirst, at: startedAt }
   say(`${atFirst - left} families pruned beside ${looks.length} slices`)
@@ -81,7 +81,7 @@ async function refresh({ port, crowd }: GrownPortal, seconds: number): Promise<S
   return slice
 }
 
-/** Families that ended at that time or, most of them, longer ago. */
+/** Families that ended at that time or, most of them, earlier. */
 async function addBacklog({ rules, families, apps }: GrownPortal, count: number, at: Date): Promise<void> {
   const crowd = {
     families: { from: FIRST_NUMBER, count },

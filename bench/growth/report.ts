@@ -10,19 +10,19 @@ import type { PruningRounds } from './pruning.ts'
 import type { Wear } from './rotations.ts'
 import type { Sizes } from './sizes.ts'
 
-/** What a refresh waited for, as medians over slices, and what went wrong in all of them. */
+/** The latency of refreshes, as medians over slices, and the errors in all of them. */
 interface Waiting {
   p50_ms: number
   p99_ms: number
   errors: number
 }
 
-/** What a refresh costs in a table of so many families; medians over the rounds. */
+/** The cost of a refresh in a table of this many families; medians over the rounds. */
 interface Cost extends Waiting {
   families: number
   requests: number
   rps: number
-  /** CPU of the portal, of PostgreSQL and of both, for one request; null where this system does not tell. */
+  /** CPU of the portal, of PostgreSQL and of both, per request; null where the operating system does not report it. */
   cpu_us: number | null
   db_cpu_us: number | null
   both_cpu_us: number | null

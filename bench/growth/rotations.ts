@@ -7,7 +7,7 @@ import type { GrownPortal } from './grown-portal.ts'
 import type { HeldFamily } from './held-families.ts'
 import { measureSizes, type Sizes } from './sizes.ts'
 
-/** What many rotations leave behind in the table. */
+/** The table after many rotations. */
 export interface Wear {
   rotations: number
   before: Sizes
@@ -15,11 +15,11 @@ export interface Wear {
 }
 
 const PLACE = { browser: 'bench', address: '127.0.0.1' }
-/** A connection that ends tells the server what it has counted, a little later. */
+/** PostgreSQL updates its statistics shortly after a connection ends. */
 const COUNTING_LIMIT_MS = 10_000
 const PROGRESS_EVERY = 100_000
 
-/** Rotates as the portal does, but without HTTP and without waiting for the disk: neither matters to the room it takes. */
+/** Rotates as the portal does, but without HTTP and without waiting for the disk: neither affects the table's size. */
 export async function rotateMany({ rules, held, openHastyRules }: GrownPortal, rotations: number): Promise<Wear> {
   const before = await measureSizes(rules.storage.pool)
   const hasty = await openHastyRules()

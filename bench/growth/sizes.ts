@@ -1,8 +1,8 @@
 import type { Queryable } from '../../src/storage/postgres.ts'
 
-/** What the table of families takes up, in bytes, and what the server has counted of it. */
+/** The size of the families table, in bytes, and PostgreSQL's statistics about it. */
 export interface Sizes {
-  /** With everything, the free space map too. */
+  /** In total, with the free space map. */
   total: number
   heap: number
   indexes: Record<string, number>

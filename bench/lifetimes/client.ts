@@ -10,12 +10,12 @@ import type { Seeded } from '../../src/testing/portal/seeded.ts'
 export const KINDS = ['single', 'flock', 'shared', 'stale'] as const
 export type Kind = (typeof KINDS)[number]
 
-/** What an honest client came to. */
+/** The outcome of an honest client. */
 export interface Life {
   refreshes: number
-  /** Families that ended though nobody else had a token. */
+  /** Families that ended without a thief (false positives of reuse detection). */
   ended: number
-  /** Of those, where the app came back with a token that it had lost the answer to, later than its window allows. */
+  /** Of those, the app returned with a token whose answer it had lost, after its window. */
   excluded: number
 }
 
@@ -23,13 +23,13 @@ const MINUTE = 60
 const HOUR = 3600
 const DAY = 86_400
 
-/** How long a process goes on with what it has read (seconds): less than the grace window. */
+/** How long a process uses stale tokens (seconds): less than the grace window. */
 const COPY_AGE = 20
 
-/** Percent of answers that never reach the app: a lost connection, or a restart before the answer was stored. */
+/** Percentage of answers that never reach the app: a lost connection, or a restart before the answer was stored. */
 const LOST = 5
 
-/** A client that lives at a time of its own, because no other shares its family. */
+/** A client with a clock of its own, because no other shares its family. */
 export async function live(
   services: Services,
   identityId: string,
@@ -60,17 +60,17 @@ export async function live(
     }
   }
 
-  /** Everything that one need of a fresh application token causes. */
+  /** Everything that one need of a new application token causes. */
   async function act(): Promise<void> {
     if (kind === 'flock') {
       const [before, waking, beganAt] = [store, lostAt !== null, now]
       await burst(Array.from({ length: 1 + random.below(20) }, () => store))
-      // A call that began before the answers came still has the token from before; others go on with the new one.
+      // A call that began before the answers arrived still has the old token; others use the new one.
       if (waking || random.chance(70)) return
       pass(random.below(5))
       await burst([store])
       pass(random.below(5))
-      // Unless the network has kept it away for longer than an app waits.
+      // Unless the network has delayed it for longer than an app waits.
       return now - beganAt < COPY_AGE * 1000 ? burst([before]) : undefined
     }
     const processes = kind === 'single' ? [0] : random.pick([[0], [1], [0, 1], [1, 0]])
@@ -81,7 +81,7 @@ export async function live(
     }
   }
 
-  /** A process of two goes on with what it has read, for a while. */
+  /** One of two processes uses its stale tokens for a while. */
   function readCopy(process: number): string {
     const copy = copies.get(process)
     if (copy !== undefined && now - copy.readAt < COPY_AGE * 1000) return copy.token
@@ -89,7 +89,7 @@ export async function live(
     return store
   }
 
-  /** Calls that began with these tokens, at once; their answers are stored as they come, those that come. */
+  /** Parallel calls that began with these tokens; the answers that arrive are stored in their order. */
   async function burst(held: string[]): Promise<void> {
     let [presented, received] = [held, false]
     for (;;) {
@@ -105,7 +105,7 @@ export async function live(
         return
       }
       lostAt ??= now
-      // Most try again at once; some were a laptop that closed, a tunnel, a restart: they come back when they come back.
+      // Most retry at once; some were a closed laptop, a tunnel or a restart, and retry later.
       pass(random.chance(70) ? 1 + random.below(8) : pauseOf(random))
       presented = [store]
     }
@@ -125,7 +125,7 @@ interface Copy {
   readAt: number
 }
 
-/** From one use of an app to the next (seconds): minutes, a night, a holiday of up to 29 days. */
+/** The time between two uses of an app (seconds): minutes, a night, a holiday of up to 29 days. */
 function pauseOf(random: Seeded): number {
   const dice = random.below(1000)
   if (dice < 800) return 5 * MINUTE + random.below(HOUR)

@@ -11,7 +11,7 @@ const KINDS: Record<Honest['kind'], string> = {
 
 const proofOf = ({ isProven }: { isProven: boolean }) => (isProven ? 'proven' : 'bearer')
 
-/** The result, as it stands in docs/benchmarks.md. */
+/** The result, as published in docs/benchmarks.md. */
 export function describeLifetimes(
   machine: MachineWords,
   size: Size,

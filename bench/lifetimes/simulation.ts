@@ -9,14 +9,14 @@ import { type Order, ORDERS, steal } from './theft.ts'
 
 export interface Size {
   clients: number
-  /** Of all clients together, at least. */
+  /** The minimum, over all clients. */
   refreshes: number
   thefts: number
 }
 
 export interface Honest extends Life {
   kind: Kind
-  /** Whether its app proves itself at each refresh. */
+  /** Whether its app authenticates at each refresh. */
   isProven: boolean
   clients: number
 }
@@ -27,17 +27,17 @@ export interface Stolen {
   thefts: number
   gained: number
   detected: number
-  /** The thief had a token, and the family went on when each had used it twice: there must be none. */
+  /** A thief had a token, and the family survived two uses by each: there must be none. */
   missed: number
 }
 
 /** As many at once as the pool has connections. */
 const LANES = 8
 
-/** What a portal with these windows is asked: a lost answer is excused for as long as a family may go unused. */
+/** The portal's policy with these windows: a lost answer is excused for as long as a family may be idle. */
 export const LIFETIMES_ENV = { FAMILY_MAX: '315360000', ROTATION_GRACE_PROVEN: '2592000' }
 
-/** Honest clients and thieves over years of virtual time; the same seed gives the same lives. */
+/** Honest clients and thieves over years of virtual time; the same seed gives the same run. */
 export async function simulate(
   services: Services,
   size: Size,

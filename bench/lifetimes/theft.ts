@@ -2,7 +2,7 @@ import type { Services } from '../../src/domain/services.ts'
 import { connect, elsewhere, familyRow, refresh, successorIn } from '../../src/testing/portal/connections.ts'
 import type { Seeded } from '../../src/testing/portal/seeded.ts'
 
-/** When a thief uses the copied token: before its owner does, between two uses of the owner, or after them. */
+/** When a thief uses the copied token: before the owner, between two uses by the owner, or after them. */
 export const ORDERS = {
   before: ['thief', 'owner', 'thief', 'owner'],
   between: ['owner', 'thief', 'owner', 'thief'],
@@ -11,13 +11,13 @@ export const ORDERS = {
 export type Order = keyof typeof ORDERS
 
 export interface Theft {
-  /** Whether the thief was given a token. */
+  /** Whether the thief got a token. */
   gained: boolean
-  /** Whether the family had ended for reuse when each of the two had used it twice. */
+  /** Whether reuse detection had ended the family when each of the two had used it twice. */
   detected: boolean
 }
 
-/** A refresh token is copied, and both use what they have. */
+/** A refresh token is copied, and both use theirs. */
 export async function steal(
   services: Services,
   identityId: string,
@@ -27,7 +27,7 @@ export async function steal(
 ): Promise<Theft> {
   let now = services.clock().getTime()
   const own = { ...services, clock: () => new Date(now) }
-  // A family bound to a key (DPoP): the thief has the token, and not the key.
+  // A DPoP-bound family: the thief has the token, and not the key.
   const holder = isProven ? { jkt: 'key' } : {}
   const connection = await connect(own, identityId, 'photos', holder)
   let owner = connection.refreshToken
@@ -39,7 +39,7 @@ export async function steal(
   let gained = false
 
   for (const who of ORDERS[order]) {
-    // Some thieves are so quick that they come within the window; after that, both use what they have minutes apart.
+    // Some thieves are fast enough for the grace window; after that, both use theirs minutes apart.
     const isQuick = who === 'thief' && !gained && random.chance(50)
     now += (isQuick ? 1 + random.below(25) : 31 + random.below(600)) * 1000
     const refreshToken = who === 'owner' ? owner : thief

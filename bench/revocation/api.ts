@@ -2,9 +2,8 @@ import { createServer } from 'node:http'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { Revocations, type VerifiedToken } from '../../examples/notes/revocations.ts'
 
-// An API that takes the application tokens of one audience, in a process of its own; nothing but what it does about them.
-//   /offline         verifies them with the published keys, and looks into the feed it follows
-//   /introspection   asks the portal about each
+// An API that accepts the application tokens of one audience, in a process of its own. /offline verifies them with the
+// published keys and the revocation feed that it follows; /introspection asks the portal about each.
 const { PORT, ISSUER = '', AUDIENCE = '', CLIENT_ID, CLIENT_SECRET } = process.env
 const keys = createRemoteJWKSet(new URL(`${ISSUER}/oauth/jwks`))
 const url = `${ISSUER}/oauth/revocations`

@@ -2,7 +2,7 @@ import { median, percentile, rounded } from '../figures.ts'
 import { introduceMachine, type MachineWords } from '../machine.ts'
 import { exact, table, whole } from '../markdown.ts'
 
-/** How an API finds out that a token is good no more. */
+/** How an API learns that a token is no longer valid. */
 export const WAYS = ['offline', 'introspection'] as const
 export type Way = (typeof WAYS)[number]
 
@@ -16,7 +16,7 @@ export interface Delays {
   max_ms: number
 }
 
-/** CPU (µs) and time of one request to the API. */
+/** CPU (µs) and latency of one request to the API. */
 export interface Cost {
   way: Way
   rps: number
@@ -27,7 +27,7 @@ export interface Cost {
   errors: number
 }
 
-/** By the click that ends a family, answered, to the API's first refusal. */
+/** From the answered click that ends a family to the API's first refusal. */
 export const DELAY_GOAL_MS = 1000
 
 export function summariseDelays(way: Way, delays: number[]): Delays {
@@ -36,7 +36,7 @@ export function summariseDelays(way: Way, delays: number[]): Delays {
   return { way, rounds: delays.length, p50_ms: at(0.5), p95_ms: at(0.95), max_ms: at(1) }
 }
 
-/** Of all three processes together; null where this system does not tell. */
+/** Of all three processes together; null where the operating system does not report it. */
 export function totalOf({ api_us: api, portal_us: portal, db_us: db }: Cost): number | null {
   return api === null || portal === null || db === null ? null : api + portal + db
 }
@@ -68,7 +68,7 @@ By all CPU together, introspection costs ${exact(ratio)} times as much.
 ${table(['the API verifies', 'req/s', 'p50 ms', 'API CPU µs', 'portal CPU µs', 'DB CPU µs', 'all µs', 'errors'], paid)}`
 }
 
-/** The median of what each round's costs come to. */
+/** The median of the costs of each round. */
 export function ratioOf(rounds: Record<Way, Cost>[]): number | null {
   const ratios = rounds.map(({ offline, introspection }) => {
     const [cheap, dear] = [totalOf(offline), totalOf(introspection)]

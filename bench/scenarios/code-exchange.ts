@@ -5,10 +5,10 @@ import { type Credentials, REDIRECT_URI } from '../subjects/subject.ts'
 import { BROWSER_CONCURRENCY, MACHINE_CONCURRENCY, type Scenario } from './scenario.ts'
 import { authorizingClients } from './silent-redirect.ts'
 
-/** Far less than a code lives (60 s). */
+/** Far less than the life of a code (60 s). */
 const COLLECTING_SECONDS = 30
 
-/** Codes become families. A slice is over when its codes are used up. */
+/** Codes become families. A slice ends when its codes are used up. */
 export const codeExchange: Scenario = {
   name: 'code_exchange',
   concurrency: MACHINE_CONCURRENCY,

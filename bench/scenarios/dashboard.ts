@@ -3,12 +3,12 @@ import { VirtualBrowser } from '../virtual-browser.ts'
 import { signedInBrowser } from './families.ts'
 import { BROWSER_CONCURRENCY, type Scenario } from './scenario.ts'
 
-/** The page of somebody with one family. */
+/** The dashboard of a user with one family. */
 export const dashboard1 = dashboardOf('dashboard_1', 1, 18)
-/** The page of somebody with a hundred, over four apps. */
+/** The dashboard of a user with a hundred families, over four apps. */
 export const dashboard100 = dashboardOf('dashboard_100', 100, 19)
 
-/** `who` is a person nobody else uses, so the number of families stays what the name says. */
+/** `who` is used by no other scenario, so the number of families stays what the name says. */
 function dashboardOf(name: string, families: number, who: number): Scenario {
   return {
     name,

@@ -2,12 +2,12 @@ import { Browser } from '../../src/testing/browser/browser.ts'
 import type { Tokens } from '../../src/testing/browser/client.ts'
 import { clientOf, type Credentials, type Person, type Subject } from '../subjects/subject.ts'
 
-/** Everybody but the two of the dashboards, whose families are counted. */
+/** All users but the two of the dashboards, whose families are counted. */
 export function everydayPeople({ people }: Subject): Person[] {
   return people.slice(0, 16)
 }
 
-/** So many new families of one app, over sign-ins of several people. */
+/** This many new families of one app, over sign-ins of several users. */
 export async function connectApp(subject: Subject, app: Credentials, count: number): Promise<Tokens[]> {
   const browsers = await Promise.all(everydayPeople(subject).map((person) => signedInBrowser(subject, person)))
   const perBrowser = await Promise.all(
@@ -23,7 +23,7 @@ export async function connectApp(subject: Subject, app: Credentials, count: numb
 
 const signedIn = new WeakMap<Subject, Map<Person, Promise<Browser>>>()
 
-/** The browser of this person, signed in the first time somebody asks: passwords are slow on purpose. */
+/** The user's browser, signed in at its first use: password hashing is slow on purpose. */
 export function signedInBrowser(subject: Subject, person: Person): Promise<Browser> {
   const browsers = signedIn.get(subject) ?? new Map<Person, Promise<Browser>>()
   signedIn.set(subject, browsers)
@@ -38,5 +38,5 @@ export function signedInBrowser(subject: Subject, person: Person): Promise<Brows
   return signing
 }
 
-/** The last sign-in of each subject, after which the next one begins: a busy portal does not let many wait for long. */
+/** The last sign-in of each subject. They run one after the other, because a busy portal lets few wait for long. */
 const turns = new WeakMap<Subject, Promise<unknown>>()

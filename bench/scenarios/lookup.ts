@@ -2,9 +2,9 @@ import { basicAuthorization, formRequest, getRequest } from '../requests.ts'
 import { connectApp } from './families.ts'
 import { MACHINE_CONCURRENCY, type Scenario } from './scenario.ts'
 
-// Stock is asked about opaque tokens in both: it neither introspects JWTs nor takes them at userinfo.
+// The stock library gets opaque tokens in both: it neither introspects JWTs nor accepts them at userinfo.
 
-/** An API asks whether a token still holds; it says which kind it is, as it should. */
+/** An API introspects a token, with its token_type_hint. */
 export const introspection: Scenario = {
   name: 'introspection',
   concurrency: MACHINE_CONCURRENCY,
@@ -22,7 +22,7 @@ export const introspection: Scenario = {
   },
 }
 
-/** An app asks who the person is. */
+/** An app requests userinfo. */
 export const userinfo: Scenario = {
   name: 'userinfo',
   concurrency: MACHINE_CONCURRENCY,

@@ -1,7 +1,7 @@
 import { getRequest } from '../requests.ts'
 import { MACHINE_CONCURRENCY, type Scenario } from './scenario.ts'
 
-/** The published keys. */
+/** The published keys (JWKS). */
 export const jwks = publishedAt('jwks', '/oauth/jwks', '"kid":"')
 
 /** The metadata of OpenID Connect Discovery. */

@@ -3,7 +3,7 @@ import type { Credentials } from '../subjects/subject.ts'
 import { connectApp } from './families.ts'
 import { MACHINE_CONCURRENCY, type Scenario } from './scenario.ts'
 
-/** Every client has a family of its own and goes on with the refresh token it was given last. */
+/** Every client has a family of its own and uses the refresh token that it got last. */
 export const refresh: Scenario = {
   name: 'refresh',
   concurrency: MACHINE_CONCURRENCY,
@@ -37,7 +37,7 @@ export const refresh: Scenario = {
 
 const MARK = '"refresh_token":"'
 
-/** Cheaper than reading the JSON, of which nothing else is needed. Null where there is none. */
+/** Cheaper than parsing the JSON, of which nothing else is needed. Null without one. */
 export function refreshTokenIn(body: Buffer): string | null {
   const start = body.indexOf(MARK)
   if (start === -1) return null

@@ -1,15 +1,15 @@
 import type { VirtualClient } from '../load.ts'
 import type { Subject } from '../subjects/subject.ts'
 
-/** One thing that is asked of every subject in the same way. */
+/** One kind of request that every subject gets in the same way. */
 export interface Scenario {
-  /** The one of the contract. */
+  /** The name in the contract. */
   name: string
   /** Requests in flight. */
   concurrency: number
-  /** False where the stock library has nothing to compare with. */
+  /** False where the stock library has no equivalent. */
   hasStock: boolean
-  /** Makes ready, on one subject, what is then measured in slices. */
+  /** Prepares one subject for the measured slices. */
   prepare(subject: Subject, settings: ScenarioSettings): Promise<Crowd>
 }
 
@@ -21,7 +21,7 @@ export interface ScenarioSettings {
 
 export interface Crowd {
   clients: VirtualClient[]
-  /** What must be there before every slice, and is not part of it. */
+  /** Prepares each slice, and is not part of it. */
   refill?(): Promise<void>
 }
 

@@ -2,10 +2,10 @@ import { FIREFOX } from '../../src/testing/browser/browser.ts'
 import { formRequest } from '../requests.ts'
 import type { Scenario } from './scenario.ts'
 
-/** As many as a small machine hashes for at once; more would only wait. */
+/** As many as a small machine hashes at once; more would only wait. */
 const CONCURRENCY = 4
 
-/** People in new browsers with the right password. */
+/** Users in new browsers with the right password. */
 export const signIn: Scenario = {
   name: 'sign_in',
   concurrency: CONCURRENCY,

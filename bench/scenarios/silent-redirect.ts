@@ -6,7 +6,7 @@ import { VirtualBrowser } from '../virtual-browser.ts'
 import { everydayPeople, signedInBrowser } from './families.ts'
 import { BROWSER_CONCURRENCY, type Scenario } from './scenario.ts'
 
-/** Signed-in browsers whom an app sends by, and who leave with a code without having seen a page. */
+/** Single sign-on: signed-in browsers get a code without a page. */
 export const silentRedirect: Scenario = {
   name: 'silent_redirect',
   concurrency: BROWSER_CONCURRENCY,
@@ -17,7 +17,7 @@ export const silentRedirect: Scenario = {
   },
 }
 
-/** `onCode` hears of every code, and answers whether to go on. */
+/** `onCode` gets every code, and returns whether to go on. */
 export async function authorizingClients(
   subject: Subject,
   challenge: string,
@@ -36,7 +36,7 @@ export async function authorizingClients(
   return Promise.all(
     Array.from({ length: count }, async (_, index) => {
       const person = people[index % people.length]
-      if (person === undefined) throw new Error('there is nobody to sign in')
+      if (person === undefined) throw new Error('there is no user to sign in')
       const browser = await VirtualBrowser.copy(await signedInBrowser(subject, person), subject)
       return {
         next: () => browser.get(`${path}&state=${randomWord()}&nonce=${randomWord()}`),

@@ -2,18 +2,18 @@ import { runSlice, type VirtualClient } from '../load.ts'
 import { signIn } from '../scenarios/sign-in.ts'
 import type { Subject } from '../subjects/subject.ts'
 
-/** What came of the sign-ins of one phase. */
+/** The results of the sign-ins of one phase. */
 export interface AttackOutcome {
   sign_ins_per_s: number
-  /** Answers that there is too much to do (503), and those among them that do not say when to come back. */
+  /** 503 answers, and those among them without Retry-After. */
   busy: number
   busy_without_retry_after: number
-  /** Whatever else was answered. */
+  /** All other answers. */
   errors: number
   firstError: string | null
 }
 
-/** So many people who sign in at once, with the right password, and again as soon as they are answered. */
+/** This many users who sign in at once with the right password, and again as soon as they are answered. */
 export async function attack(portal: Subject, connections: number, seconds: number): Promise<AttackOutcome> {
   const { clients } = await signIn.prepare(portal, { concurrency: connections, codes: 0 })
   const tally = { signedIn: 0, busy: 0, withoutRetryAfter: 0 }

@@ -10,18 +10,18 @@ export interface PacedSlice {
   p99_ms: number
   max_ms: number
   errors: number
-  /** The first answer that was not accepted; null when there was none. */
+  /** The first unexpected answer; null when there was none. */
   firstError: string | null
-  /** How late the load generator itself was, which every latency includes. */
+  /** The delay of the load generator itself, which every latency includes. */
   late_p99_ms: number
 }
 
-/** Timers count whole milliseconds, so one may ring a little before its time. */
+/** Timers count whole milliseconds, so one may fire slightly early. */
 const EARLY_MS = 0.5
 
 /**
- * Lets the clients take turns at a steady rate, whether or not what was asked before has been answered: what a server that
- * stalls keeps waiting counts as waiting. A client whose turn comes while it waits asks right after.
+ * An open-loop load at a steady rate: clients take turns, whether or not earlier requests have been answered. So the stalls of
+ * a server count as latency. A client that is still waiting at its turn sends right after.
  */
 export async function runPaced(
   port: number,
@@ -53,7 +53,7 @@ export async function runPaced(
     }
   })
 
-  // Right after a timer rang, so that the rate is in step with the timers.
+  // Right after a timer, so that the rate is in step with the timers.
   await sleep(1)
   const start = performance.now()
   let asked = 0

@@ -8,12 +8,12 @@ import { type PacedSlice, runPaced } from './paced-load.ts'
 
 export interface Phase {
   name: string
-  /** How many sign in at once while apps refresh. */
+  /** How many users sign in at once while apps refresh. */
   signInConnections: number
 }
 
 export const IDLE: Phase = { name: 'idle', signInConnections: 0 }
-/** The second is more than the portal lets wait for its hashing, so the others are turned away. */
+/** The second is more than may wait for hashing, so the others are refused. */
 export const SIEGES: Phase[] = [
   { name: 'siege', signInConnections: 64 },
   { name: 'overflow', signInConnections: 256 },
@@ -22,16 +22,16 @@ export const SIEGES: Phase[] = [
 export interface SiegePace {
   seconds: number
   rounds: number
-  /** Before a phase is measured, its sign-ins have gone on for so long. */
+  /** How long its sign-ins run before a phase is measured. */
   leadSeconds: number
   refreshesPerSecond: number
 }
 
-/** What one phase showed in one round. */
+/** The result of one phase in one round. */
 export interface PhaseOutcome {
   refresh: PacedSlice
   signIns: AttackOutcome | null
-  /** Cores that the portal kept busy; null where this system does not tell. */
+  /** Cores that the portal kept busy; null where the operating system does not report it. */
   cores_used: number | null
   peak_mb: number | null
 }

@@ -20,7 +20,7 @@ export interface SiegeResult {
   peak_mb: number | null
   /** p99 of a refresh over the idle one of the same round. */
   p99_ratio_to_idle: number
-  /** By how much the load generator itself was late, at p99. */
+  /** The delay of the load generator itself, at p99. */
   late_p99_ms: number
 }
 

@@ -1,10 +1,10 @@
 import { familyOf, proportionalMemory, residentMemory } from '../processes.ts'
 
-/** In MB; null where this system does not tell. */
+/** In MB; null where the operating system does not report it. */
 export interface Memory {
   /** Resident, of the one process; null where there are more. */
   rss_mb: number | null
-  /** The proportional part of all processes of the portal, which may be added up. */
+  /** The proportional set size of all processes of the portal, which can be added up. */
   pss_mb: number | null
   /** Of the embedded database. */
   database_pss_mb: number | null

@@ -5,7 +5,7 @@ import type { Memory } from './memory.ts'
 
 export interface Start {
   readyMs: number
-  /** Null where it was not looked at. */
+  /** Null where it was not measured. */
   memory: Memory | null
 }
 
@@ -20,7 +20,7 @@ export interface StartResult {
   starts: number
   /** From the start of the process to the first 200 of /readyz. */
   ready_ms: Spread
-  /** Without a request since; null where this system does not tell, or there is no such thing. */
+  /** Idle since; null where the operating system does not report it, or there is no such process. */
   rss_mb: Spread | null
   pss_mb: Spread | null
   database_pss_mb: Spread | null

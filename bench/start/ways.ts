@@ -3,7 +3,7 @@ import { makeTemporaryFolder, type TemporaryFolder } from '../../src/testing/ser
 /** One way to start the portal. */
 export interface Way {
   name: string
-  /** What is set for the next start, beside what is the same for all. */
+  /** The settings of the next start, beside the common ones. */
   settings(): Promise<Record<string, string>>
 }
 
@@ -13,7 +13,7 @@ export interface Ways {
   clean(): Promise<void>
 }
 
-/** In the order they take turns in: the embedded database that was made is then started once more. */
+/** In the order they take turns in: the new embedded database is then started once more. */
 export function listWays(databaseUrl: string, redisUrl: string): Ways {
   const folders: TemporaryFolder[] = []
   const postgres = { DATABASE_URL: databaseUrl }

@@ -1,2 +1,2 @@
-/** The app whose access tokens are opaque: this library neither introspects JWTs nor takes them at userinfo. */
+/** The app with opaque access tokens: the stock library neither introspects JWTs nor accepts them at userinfo. */
 export const OPAQUE_APP = 'opaque'

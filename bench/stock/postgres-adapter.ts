@@ -6,7 +6,7 @@ interface Row {
   consumed_at: Date | null
 }
 
-/** As the library's example adapters do it: every model in one table, plain queries. */
+/** As in the library's example adapters: every model in one table, plain queries. */
 export class PostgresAdapter implements Adapter {
   readonly #pool: pg.Pool
   readonly #type: string

@@ -4,7 +4,7 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
 const CONSUMABLE = new Set(['AuthorizationCode', 'RefreshToken', 'DeviceCode', 'BackchannelAuthenticationRequest'])
 const GRANTABLE = new Set(['AccessToken', ...CONSUMABLE])
 
-/** As the library's example adapter for Redis does it. */
+/** As in the library's example adapter for Redis. */
 export class RedisAdapter implements Adapter {
   readonly #redis: Redis
   readonly #type: string

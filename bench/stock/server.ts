@@ -16,7 +16,7 @@ const APPLICATION_TOKEN_LIFE = 300
 
 const pool = new pg.Pool({ connectionString: given('DATABASE_URL'), max: 10 })
 const redis = env['REDIS_URL'] === undefined ? null : new Redis(env['REDIS_URL'])
-/** As many set it up: mounted in Express, and with the algorithm that the library signs with unless it is told otherwise. */
+/** A common set-up: mounted in Express, with the library's default signing algorithm. */
 const isTypical = env['TYPICAL'] === 'yes'
 const alg = isTypical ? 'RS256' : 'ES256'
 const { privateKey } = isTypical
@@ -75,7 +75,7 @@ const provider = new Provider(given('ISSUER'), {
   },
   rotateRefreshToken: true,
   issueRefreshToken: async () => true,
-  // As in the portal, a refresh does not ask for the browser's session; it would cost one more look-up.
+  // As in the portal, a refresh does not read the browser's session; that would cost one more look-up.
   expiresWithSession: async () => false,
   ttl: {
     AccessToken: APPLICATION_TOKEN_LIFE,

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 
-/** The library's own example adapter for SQL: one table, with a column for everything it looks something up by. */
+/** The library's own example adapter for SQL: one table, with a column for each look-up. */
 export async function createTables(client: ClientBase): Promise<void> {
   await client.query(`
     CREATE TABLE accounts (id uuid PRIMARY KEY, username text NOT NULL UNIQUE, email text NOT NULL);

@@ -3,12 +3,12 @@ import { claimsOf } from '../../src/testing/browser/client.ts'
 import { clientOf, type Person, type Subject } from './subject.ts'
 
 /**
- * Refuses to measure what does not do the work: a refresh token must be replaced, two rotations later it must give nothing but
- * the current one, and what apps show to APIs must be a signed token.
+ * Refuses to measure a subject that skips the work: refresh tokens must rotate, two rotations later an old one must give at
+ * most the current one, and the tokens for APIs must be signed.
  */
 export async function requireHonesty(subject: Subject): Promise<void> {
   const client = clientOf(subject)
-  // A browser of its own: reuse ends, in the stock library, everything the sign-in has given this app.
+  // A browser of its own: in the stock library, reuse ends everything that the sign-in has given this app.
   const browser = new Browser(subject.origin)
   await subject.signIn(browser, subject.people[0] as Person)
   const opened = await client.connect(browser)
@@ -21,7 +21,7 @@ export async function requireHonesty(subject: Subject): Promise<void> {
   if (new Set([opened.refresh_token, second, third, '']).size !== 4)
     throw new Error(`the ${subject.name} does not rotate refresh tokens`)
 
-  // Within its grace the portal answers with the current one, which is no second chain.
+  // Within its grace window the portal answers with the current token, which is no second chain.
   const reuse = await client.refresh(opened.refresh_token)
   const again = reuse.status === 400 ? third : ((await reuse.json()) as { refresh_token?: string }).refresh_token
   if (again !== third) throw new Error(`the ${subject.name} takes a refresh token that was replaced`)

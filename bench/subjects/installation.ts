@@ -2,7 +2,7 @@ import { makeTemporaryFolder } from '../../src/testing/services/temporary-folder
 import { createDatabase } from '../database.ts'
 import type { Subject, SubjectOptions } from './subject.ts'
 
-/** Starts a subject in a database and a folder of its own, which are gone once it is stopped. */
+/** Starts a subject in a database and a folder of its own, which are deleted when it stops. */
 export async function install<T extends Subject>(
   start: (options: SubjectOptions) => Promise<T>,
   serverUrl: string,
@@ -27,7 +27,7 @@ export async function install<T extends Subject>(
   }
 }
 
-/** All at once; where one does not start, none stays. */
+/** Starts all at once; when one fails, all are stopped. */
 export async function installAll(installations: Promise<Subject>[]): Promise<Subject[]> {
   const outcomes = await Promise.allSettled(installations)
   const subjects = outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value)

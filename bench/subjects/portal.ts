@@ -23,11 +23,11 @@ export const PORTAL = {
   name: 'portal',
   args: ['src/gatehouse.ts', 'serve'],
   readyPath: '/readyz',
-  // A first worker answers before the last one does; the line comes when all do.
+  // The first worker answers before the last one is ready; this line comes when all are.
   readyLine: 'Gatehouse is ready at',
 } as const
 
-/** Puts more into the database, once the apps are there and before anybody serves from it. */
+/** Puts more into the database, after the apps and before the portal starts. */
 export type Furnish = (apps: Credentials[]) => Promise<void>
 
 /** The portal as an operator runs it, its log at its usual level. */
@@ -37,7 +37,7 @@ export async function startPortal(options: SubjectOptions, furnish?: Furnish): P
   return startLikePortal({ ...PORTAL, args: [...profiling, ...PORTAL.args] }, options, furnish)
 }
 
-/** Whatever serves these URLs from a database of the portal's. */
+/** The server of these URLs, on a database of the portal's. */
 export async function startLikePortal(
   program: Pick<Program, 'args' | 'readyPath' | 'readyLine'> & { name: 'portal' | 'floor' },
   options: SubjectOptions,
@@ -70,14 +70,14 @@ export async function startLikePortal(
   }
 }
 
-/** What every portal of the benchmark is told; where it stores things comes on top. */
+/** The settings of every portal of the benchmark, beside those of its stores. */
 export function settingsFor(port: number): Record<string, string> {
   return {
     PORT: String(port),
     PUBLIC_URL: originOf(port),
     GATEHOUSE_SECRET: randomBytes(48).toString('base64url'),
     LOG_LEVEL: 'info',
-    // A few people stand for many, all at one address; each may sign in as often at the same moment.
+    // A few users stand for many, all from one IP address; each may sign in as often at the same moment.
     FREE_GUESSES: '100',
   }
 }
@@ -86,11 +86,11 @@ function originOf(port: number): string {
   return `http://127.0.0.1:${port}`
 }
 
-/** The people and the apps, put in by the rules themselves, before anything is measured. */
+/** The users and the apps, created by the rules before anything is measured. */
 async function seed(env: Record<string, string>): Promise<Credentials[]> {
   const services = await openServices(readConfig(env), createLogger('silent'))
   try {
-    // One after the other: the portal does not let many passwords wait for long.
+    // One after the other: the portal lets few passwords wait for long.
     for (const person of PEOPLE) await register(services, person, null)
     const apps: Credentials[] = []
     for (const id of APP_IDS) {

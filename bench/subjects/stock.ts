@@ -17,12 +17,12 @@ import {
   type SubjectOptions,
 } from './subject.ts'
 
-/** The protocol library of the portal as its documentation sets it up, with its own adapters, rotation and session. */
+/** The portal's protocol library as its documentation sets it up, with its own adapters, rotation and session. */
 export async function startStock(options: SubjectOptions): Promise<Subject> {
   return start('stock', options)
 }
 
-/** The same as many set it up: in Express, with RS256, and with an ID token at every refresh. */
+/** A common set-up of it: in Express, with RS256, and with an ID token at every refresh. */
 export async function startTypical(options: SubjectOptions): Promise<Subject> {
   return start('typical', options)
 }
@@ -60,7 +60,7 @@ async function start(name: 'stock' | 'typical', options: SubjectOptions): Promis
     apps: credentials.slice(0, APP_IDS.length),
     introspectedApp: credentials.at(-1) as Credentials,
     people: PEOPLE,
-    // It signs an ID token too on every refresh that covers openid; the portal does only when it is asked to.
+    // It also signs an ID token on every refresh with openid; the portal does so only on request.
     refreshExtra: name === 'typical' ? '' : '&scope=profile%20email',
     async signIn(browser, person) {
       const accountId = accounts.get(person.username) as string
@@ -71,7 +71,7 @@ async function start(name: 'stock' | 'typical', options: SubjectOptions): Promis
   return subject
 }
 
-/** Answers the library's development pages once, so that every later authorization of this app is silent. */
+/** Completes the library's development pages once, so that every later authorization of this app is silent. */
 async function consent(subject: Subject, browser: Browser, accountId: string, app: Credentials): Promise<void> {
   let { url, response } = await browser.follow(await browser.get(clientOf(subject, app).authorizeUrl()))
   for (let pages = 0; pages < 2 && url.startsWith(`${subject.origin}/interaction/`); pages++) {

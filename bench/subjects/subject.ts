@@ -12,25 +12,25 @@ import { getRequest } from '../requests.ts'
 
 export type SubjectName = 'portal' | 'floor' | 'stock' | 'typical'
 
-/** Something that is measured: a server in a process of its own. */
+/** A measured server, in a process of its own. */
 export interface Subject {
   name: SubjectName
   pid: number
   port: number
   origin: string
-  /** As the Host header says it. */
+  /** The value of its Host header. */
   host: string
   apps: Credentials[]
-  /** The app whose application tokens this subject itself can be asked about. */
+  /** The app whose application tokens this subject itself can check. */
   introspectedApp: Credentials
   people: Person[]
-  /** What an app adds to a refresh, so that every subject signs one token and no more. */
+  /** Extra parameters of a refresh, so that every subject signs exactly one token. */
   refreshExtra: string
   signIn(browser: Browser, person: Person): Promise<void>
   stop(): Promise<void>
 }
 
-/** What the scenarios are told of one; each kind starts it in its own way. */
+/** The input for the scenarios; each kind starts it in its own way. */
 export interface SubjectOptions {
   /** An empty database of its own. */
   databaseUrl: string
@@ -77,9 +77,9 @@ export interface Program {
   port: number
   /** Its environment, beside PATH. */
   env: Record<string, string>
-  /** Where it answers with 200 once it is up. */
+  /** The URL that answers 200 once it is up. */
   readyPath: string
-  /** What it must have printed, too; empty for nothing. */
+  /** What it must have printed as well; empty for nothing. */
   readyLine: string
 }
 
@@ -90,7 +90,7 @@ export interface RunningProgram {
   stop(): Promise<void>
 }
 
-/** Runs a program of ours until `stop`. */
+/** Runs a program of the repository until `stop`. */
 export async function startProcess(
   { name, args, port, env, readyPath, readyLine }: Program,
   { folder, prefix }: Pick<SubjectOptions, 'folder' | 'prefix'>,
@@ -104,7 +104,7 @@ export async function startProcess(
     cwd: ROOT,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', file, file],
-    // A group of its own, or Ctrl-C would end it before its profile and its database are taken care of.
+    // A process group of its own: Ctrl-C must not end it before its profile and its database are saved.
     detached: true,
   })
   const ended = once(child, 'exit')
@@ -145,7 +145,7 @@ async function answers(port: number, path: string): Promise<boolean> {
   return status === 200
 }
 
-/** The side of an app, for what is prepared and not measured. */
+/** The app's side, for what is prepared and not measured. */
 export function clientOf(subject: Subject, app = subject.apps[0] as Credentials): Client {
   return new Client(subject.origin, app.id, app.secret, REDIRECT_URI)
 }

@@ -4,23 +4,23 @@ import { refresh } from '../scenarios/refresh.ts'
 import type { Crowd } from '../scenarios/scenario.ts'
 import type { Subject } from '../subjects/subject.ts'
 
-/** Enough for a round robin to give every worker about as many. */
+/** Enough connections for a round robin to spread them evenly. */
 const CONNECTIONS = 64
 
-/** A portal with so many workers, and those who ask it. */
+/** A portal with this many workers, and its clients. */
 export interface Contender {
   workers: number
   portal: Subject
-  /** The processes that serve: the children of the first one, or that one where it has none. */
+  /** The serving processes: the workers, or the only process. */
   serving: number[]
   crowd: Crowd
   rounds: WorkerRound[]
 }
 
 export interface WorkerRound extends Round {
-  /** Of a core, in the order of `serving`. */
+  /** Share of a core, in the order of `serving`. */
   coresUsed: number[]
-  /** What the machine had left, in cores; null where this system does not tell. */
+  /** Idle cores of the machine; null where the operating system does not report them. */
   idleCores: number | null
 }
 

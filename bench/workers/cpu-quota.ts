@@ -3,18 +3,18 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { stopBeforeExit } from '../../src/testing/services/shutdown.ts'
 
-/** A bound on the CPU that one process may use, kept by the kernel (a Linux cgroup). */
+/** A CPU quota of one process, enforced by the kernel (a Linux cgroup). */
 export interface CpuQuota {
-  /** Lets the process run free again, and leaves no cgroup behind. */
+  /** Removes the quota and the cgroup. */
   remove(): Promise<void>
 }
 
-/** The kernel hands a quota out to cores in pieces of 5 ms, so one of a few pieces would be lost between them. */
+/** The kernel hands a quota out to cores in pieces of 5 ms, so a small one would be lost between them. */
 const PERIOD_MICROS = 100_000
 
 /**
- * Allows a process, with all its threads, so much of a core (0 to 1).
- * @throws Error when nobody may, or this system does not know how
+ * Limits a process, with all its threads, to this share of a core (0 to 1). @throws Error without permission, or without
+ * cgroups
  */
 export async function limitCpu(pid: number, share: number): Promise<CpuQuota> {
   const { root, settings } = findController(share)
@@ -49,7 +49,7 @@ const PROCESSES = 'cgroup.procs'
 
 interface Controller {
   root: string
-  /** What a group is told, file by file. */
+  /** The settings of a cgroup, file by file. */
   settings: [string, string][]
 }
 

@@ -2,25 +2,25 @@ import { cpus } from 'node:os'
 import { type Cores, onFirstCores, pinCores } from '../cores.ts'
 import { whyNoCpuQuota } from './cpu-quota.ts'
 
-/** How every worker is given the same CPU, so that two can be compared with one. */
+/** How every worker gets the same CPU, so that two can be compared with one. */
 export interface Method {
-  /** How much of a core a worker may use; null for as much as it gets, which compares nothing but the cost of a request. */
+  /** The share of a core that a worker may use; null without a limit, which compares only the cost of a request. */
   share: number | null
-  /** Whether the kernel has to keep it to that, because it has no core to itself. */
+  /** Whether the kernel must enforce it, because a worker has no core to itself. */
   hasQuota: boolean
-  /** The numbers of workers that are compared; the first is 1. */
+  /** The compared numbers of workers; the first is 1. */
   counts: number[]
-  /** In front of a portal of so many workers. */
+  /** The command prefix of a portal with this many workers. */
   prefixFor(workers: number): string[]
   words: string
 }
 
 /** The load generator and PostgreSQL. */
 const OTHER_CORES = 2
-/** Of a core: two of these, PostgreSQL and the load generator leave something of two cores. */
+/** Share of a core: two workers, PostgreSQL and the load generator leave some of two cores idle. */
 const QUOTA = 0.25
 
-/** Cores where there are enough; else quotas; else neither. Pins this process and what it starts from now on. */
+/** Cores where there are enough; else quotas; else neither. Pins this process and its later children. */
 export async function chooseMethod(): Promise<Method> {
   const counts = [1, 2, 4].filter((count) => count + OTHER_CORES <= cpus().length)
   if (counts.length > 1) {

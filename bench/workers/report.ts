@@ -7,25 +7,25 @@ import type { Method } from './method.ts'
 /** One number of workers: medians over the rounds. */
 export interface WorkersResult {
   workers: number
-  /** How many processes did serve. */
+  /** How many processes served. */
   serving: number
   rps: number
   /** Requests per second over those of one worker, by round; null where the method does not compare them. */
   ratio_to_one: number | null
-  /** Of all processes of the portal, and of PostgreSQL, for one request. */
+  /** Of all processes of the portal, and of PostgreSQL, per request. */
   cpu_us: number | null
   db_cpu_us: number | null
-  /** Of a core, by every process that serves. */
+  /** Share of a core, of every serving process. */
   cores_used: number[]
   idle_cores: number | null
   errors: number
-  /** Why these figures may say nothing; empty when they do. */
+  /** Why these figures may mean nothing; empty when they are valid. */
   doubts: string[]
 }
 
 export const SCALING_GOAL = 1.7
 
-/** What counts as having used all of its share, and what as having left something of the machine (in cores). */
+/** The shares that count as fully used, and as left over (in cores). */
 const USED_UP = 0.9
 const LEFT_OVER = 0.1
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { Browser } from '../testing/browser/browser.ts'
 import { ada } from '../testing/portal/people.ts'
@@ -31,7 +32,7 @@ afterEach(() => {
 /** The lines that were logged for requests since this was asked last. */
 async function requestsLogged(expected: number): Promise<number> {
   const count = () => server.log().split('"msg":"request"').length - 1
-  for (let tries = 0; tries < 100 && count() - seen < expected; tries++) await new Promise(setImmediate)
+  for (let tries = 0; tries < 100 && count() - seen < expected; tries++) await sleep(10)
   const logged = count() - seen
   seen = count()
   return logged

@@ -6,12 +6,14 @@ import { ROOT } from '../tool.ts'
 import { describeCommands } from './commands-page.ts'
 import { describeSettings } from './configuration-page.ts'
 import { exampleSettings } from './environment-example.ts'
+import { describeErrors } from './errors-page.ts'
 
 /** What is made from the code, the pages of `docs/` and `.env.example`: their content by their path. */
 export async function makeReferencePages(): Promise<Map<string, string>> {
   const pages = new Map([
     ['docs/commands.md', describeCommands(await createProgram())],
     ['docs/configuration.md', describeSettings()],
+    ['docs/errors.md', describeErrors()],
   ])
   const style = JSON.parse(await readFile(join(ROOT, '.prettierrc.json'), 'utf8')) as object
   for (const [path, text] of pages) pages.set(path, await format(text, { ...style, parser: 'markdown' }))

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import accepts from 'accepts'
 import type { Logger } from '../logger.ts'
+import { errorUri } from '../oidc/pages.ts'
 import { RequestRefused } from './http-errors.ts'
 
 const WARN_EVERY_MS = 60_000
@@ -35,7 +36,7 @@ export function createMisdirectedAnswer({ publicUrl, logger, clock, showPage }: 
     if (kind === 'html') return showPage(req, res, misdirected(publicUrl))
     const [type, body] =
       kind === 'json'
-        ? ['application/json', JSON.stringify({ error: 'misdirected_request', error_description: SENTENCE })]
+        ? ['application/json', JSON.stringify({ ...MISDIRECTED, error_uri: errorUri(publicUrl, MISDIRECTED) })]
         : ['text/plain', SENTENCE]
     res.writeHead(421, { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': 'no-store', Connection: 'close' })
     res.end(`${body}\n`)
@@ -43,6 +44,7 @@ export function createMisdirectedAnswer({ publicUrl, logger, clock, showPage }: 
 }
 
 const SENTENCE = 'This portal does not answer for that host.'
+const MISDIRECTED = { error: 'misdirected_request', error_description: SENTENCE }
 
 function misdirected(publicUrl: string): RequestRefused {
   return new RequestRefused(

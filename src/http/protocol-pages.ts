@@ -1,4 +1,4 @@
-import type { ProtocolPages, RequestMistake } from '../oidc/pages.ts'
+import { ERROR_REFERENCE, type ProtocolPages, type RequestMistake } from '../oidc/pages.ts'
 import type { Templates } from './templates.ts'
 
 /** The protocol's pages in the portal's layout. */
@@ -19,6 +19,7 @@ export function createProtocolPages(renderer: Templates): ProtocolPages {
           // In production, strangers see at most their own input.
           mistake: forDevelopers && status < 500 && hasValues(mistake) ? mistake : null,
           reference,
+          explanation: `${ERROR_REFERENCE}#${error}`,
           ...(isHint
             ? { backHref: '/logout', backLabel: 'Sign out here' }
             : { backHref: '/dashboard', backLabel: 'Go to your apps' }),

@@ -1,5 +1,6 @@
 import { type RequestHandler, Router } from 'express'
 import type { Assets } from './assets.ts'
+import { ERROR_REFERENCE } from '../oidc/pages.ts'
 import { showCookieCheck } from './cookie-check.ts'
 import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
@@ -20,6 +21,7 @@ import {
   newEmailVerification,
   showEmailVerification,
 } from './pages/email-verifications.ts'
+import { listErrors } from './pages/errors.ts'
 import { createExport, newExport } from './pages/exports.ts'
 import { createDisconnection, createFamilyRevocation, showFamily } from './pages/families.ts'
 import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './pages/identity-sessions.ts'
@@ -69,6 +71,7 @@ export function createRoutes(
   const routes = Router()
 
   routes.get('/public/:name', staticFile)
+  routes.get(ERROR_REFERENCE, listErrors)
 
   // The link of a mail authorizes its act, with or without a sign-in.
   routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepUrlSecret)

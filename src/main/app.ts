@@ -23,6 +23,7 @@ import { readTarget, recognizeHost } from '../http/request-target.ts'
 import { createRoutes, isPublicFile } from '../http/routes.ts'
 import { separateCookies } from '../http/shared-cookies.ts'
 import type { Logger } from '../logger.ts'
+import { errorUri } from '../oidc/error-codes.ts'
 import { isFormRequest, readFormRequest } from '../oidc/form-requests.ts'
 import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from '../oidc/provider.ts'
 import { openServices } from './services.ts'
@@ -128,7 +129,8 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       if (form.kind === 'redirect') return redirect(res, form.location)
       failures.set(req, formRefused(form.kind))
     }
-    if (isMachineEndpoint(path)) return failures.has(req) ? refuseBody(res) : protocol.handle(req, res)
+    if (isMachineEndpoint(path))
+      return failures.has(req) ? refuseBody(res, config.publicUrl) : protocol.handle(req, res)
     separate(req, res)
     try {
       if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))
@@ -171,8 +173,9 @@ function refuse(res: ServerResponse, status: number, words: string): void {
 }
 
 /** The answer for programs (RFC 6749 §5.2). */
-function refuseBody(res: ServerResponse): void {
+function refuseBody(res: ServerResponse, publicUrl: string): void {
   res.writeHead(413, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' })
   const words = `the request body is longer than ${LONGEST_BODY} bytes`
-  res.end(JSON.stringify({ error: 'invalid_request', error_description: words }))
+  const error = 'invalid_request'
+  res.end(JSON.stringify({ error, error_description: words, error_uri: errorUri(publicUrl, { error }) }))
 }

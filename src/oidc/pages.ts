@@ -5,6 +5,14 @@ import { sealQuestion } from './logout-questions.ts'
 import { mistakeIn, type RequestMistake } from './refusals.ts'
 
 export type { RequestMistake }
+export {
+  ERROR_CODES,
+  ERROR_REFERENCE,
+  errorUri,
+  type Explanation,
+  REFUSAL_REASONS,
+  reasonAnchor,
+} from './error-codes.ts'
 
 /** The protocol's few pages; `http/` provides their HTML. */
 export interface ProtocolPages {

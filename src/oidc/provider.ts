@@ -10,6 +10,7 @@ import { mintRefreshToken } from '../domain/families/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { ClientThrottling } from './client-throttling.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
+import { errorUri } from './error-codes.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import { isSessionDestroyed, replaceMembers } from './library-internals.ts'
@@ -75,7 +76,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
       } catch (error) {
         options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
         res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
-        res.end(JSON.stringify(UNAVAILABLE))
+        res.end(JSON.stringify({ ...UNAVAILABLE, error_uri: errorUri(services.publicUrl, UNAVAILABLE) }))
         return
       }
       // The client has gone, and its body is incomplete.
@@ -217,6 +218,11 @@ function createProvider(
         keepPostLogoutUri(ctx as KoaContextWithOIDC)
         if (isSessionDestroyed(ctx as KoaContextWithOIDC)) await signOut(ctx.req, ctx.res)
         break
+    }
+    const error = errorOf(ctx.body)
+    if (error !== null) {
+      const body = ctx.body as { reason?: unknown }
+      ctx.body = { ...body, error_uri: errorUri(services.publicUrl, { error, reason: body.reason }) }
     }
   })
   return provider

@@ -4,6 +4,7 @@ import type { Services } from '../domain/services.ts'
 import { Revocations } from '../domain/families/revocations.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { isKnownVersion } from './entity-tags.ts'
+import { errorUri } from './error-codes.ts'
 
 export const REVOCATION_FEED = '/oauth/revocations'
 
@@ -42,10 +43,10 @@ export class RevocationFeed {
     for (const [name, value] of CORS) res.setHeader(name, value)
     if (req.method === 'OPTIONS') return void res.writeHead(204, PREFLIGHT).end()
     if (req.method !== 'GET' && req.method !== 'HEAD')
-      return refuse(res, 405, 'the revocation feed is read with GET or HEAD', { Allow: 'GET, HEAD, OPTIONS' })
+      return this.#refuse(res, 405, 'the revocation feed is read with GET or HEAD', { Allow: 'GET, HEAD, OPTIONS' })
     const since = readSince(req.url as string)
     if (since === undefined)
-      return refuse(res, 400, 'since is given once, in whole seconds since 1970, as the iat of a document has it')
+      return this.#refuse(res, 400, 'since is given once, in whole seconds since 1970, as the iat of a document has it')
 
     await this.#revocations.look()
     const wait = waitOf(req)
@@ -60,6 +61,17 @@ export class RevocationFeed {
     const document = this.#sign(since)
     res.writeHead(200, { ...headers, 'Content-Type': 'application/jwt', 'Content-Length': document.length })
     res.end(req.method === 'HEAD' ? undefined : document)
+  }
+
+  #refuse(res: ServerResponse, status: number, words: string, headers: Record<string, string> = {}): void {
+    res.writeHead(status, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': 'no-store',
+      ...headers,
+    })
+    const error = 'invalid_request'
+    const error_uri = errorUri(this.#services.publicUrl, { error })
+    res.end(JSON.stringify({ error, error_description: words, error_uri }))
   }
 
   async #wait(res: ServerResponse, seconds: number): Promise<boolean> {
@@ -126,9 +138,4 @@ function waitOf({ headers }: IncomingMessage): number {
   const preferences = [headers['prefer'] ?? ''].flat().join(',').split(',')
   const waits = preferences.map((preference) => /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(;|$)/i.exec(preference)?.[1])
   return Math.min(LONGEST_WAIT, Number(waits.find((wait) => wait !== undefined) ?? 0))
-}
-
-function refuse(res: ServerResponse, status: number, words: string, headers: Record<string, string> = {}): void {
-  res.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store', ...headers })
-  res.end(JSON.stringify({ error: 'invalid_request', error_description: words }))
 }

@@ -87,7 +87,12 @@ for (const [what, change] of Object.entries<Record<string, string | null>>({
   test(`a code with ${what} is refused, and neither burnt nor any less good afterwards`, async () => {
     const code = await papers.code(browser)
     const problem = await problemIn(await papers.exchange(code, change))
-    assert.deepEqual(problem, { status: 400, error: 'invalid_grant', error_description: 'grant request is invalid' })
+    assert.deepEqual(problem, {
+      status: 400,
+      error: 'invalid_grant',
+      error_description: 'grant request is invalid',
+      error_uri: `${server.url}/docs/errors#invalid_grant`,
+    })
     assert.equal((await papers.exchange(code)).status, 200)
   })
 }
@@ -96,7 +101,12 @@ test('a code of another app is refused with the same words, and stays good for i
   const code = await papers.code(browser)
   for (const thief of [notes, photos]) {
     const problem = await problemIn(await thief.exchange(code, { code_verifier: papers.verifier }))
-    assert.deepEqual(problem, { status: 400, error: 'invalid_grant', error_description: 'grant request is invalid' })
+    assert.deepEqual(problem, {
+      status: 400,
+      error: 'invalid_grant',
+      error_description: 'grant request is invalid',
+      error_uri: `${server.url}/docs/errors#invalid_grant`,
+    })
   }
   assert.equal((await papers.exchange(code)).status, 200)
 })

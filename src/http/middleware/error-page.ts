@@ -4,6 +4,8 @@ import { Overloaded } from '../../domain/fair-queue.ts'
 import { secondsUntil } from '../../domain/time.ts'
 import { contextOf, servicesOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { ERROR_REFERENCE } from '../../oidc/pages.ts'
+import { statusAnchor } from '../error-reference.ts'
 import { RequestRefused, TO_APPS, TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
@@ -18,8 +20,10 @@ export async function errorPage(error: unknown, req: Request, res: Response, nex
   const page = beginRefusal(error, req, res)
   const reference = req.requestId
   const { href, label } = error instanceof RequestRefused ? error.wayOn : TO_APPS
-  const back = { backHref: href, backLabel: label }
-  await render(req, res, 'errors/show', { title: page.title, narrow: true }, { ...page, reference, ...back })
+  // The page may be on another host (421), where there is no explanation.
+  const explanation = `${servicesOf(req).publicUrl}${ERROR_REFERENCE}#${statusAnchor(page.status)}`
+  const locals = { ...page, reference, explanation, backHref: href, backLabel: label }
+  await render(req, res, 'errors/show', { title: page.title, narrow: true }, locals)
 }
 
 /**

@@ -6,6 +6,7 @@ export interface Problem {
   status: number
   error: string
   error_description?: string
+  error_uri?: string
   reason?: string
   fam?: string
 }

@@ -5,6 +5,7 @@ import { beginAttempt } from '../domain/limits/login-throttling.ts'
 import type { Services } from '../domain/services.ts'
 import { addSeconds, secondsUntil } from '../domain/time.ts'
 import type { Logger } from '../logger.ts'
+import { exchangeState } from './exchange-state.ts'
 
 /** How long an IP address is watched after a failure (seconds), and how many at most. */
 const WATCHED_FOR = 3600
@@ -38,7 +39,7 @@ export class ClientThrottling {
 
   /** An unknown app, or one with another authentication method, has failed before any secret was compared. */
   async countRefusal(ctx: KoaContextWithOIDC): Promise<void> {
-    if (ctx.state['isJudged'] === true) return
+    if (exchangeState(ctx).isAttemptCounted === true) return
     // All unknown clients share one counter.
     const refusal = await this.#judge(ctx, ctx.oidc.client?.clientId ?? '', false)
     if (refusal === null) return
@@ -53,7 +54,7 @@ export class ClientThrottling {
     const log = (event: string, fields: object) =>
       this.#logger.info({ requestId, event, clientId, address, ...fields }, 'event')
 
-    ctx.state['isJudged'] = true
+    exchangeState(ctx).isAttemptCounted = true
     if (!matches) this.#watch(address)
     const attempt = await beginAttempt(this.#services, {
       kind: 'client',

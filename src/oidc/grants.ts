@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { AdapterPayload, Grant, KoaContextWithOIDC } from 'oidc-provider'
-import type { FamilyRow } from '../domain/families/families.ts'
 
 /** What an authorization code holds for the family it may open. */
 export interface PendingFamily {
@@ -22,8 +21,6 @@ export interface CodeRecord {
   sid?: string
   pending: { grant: { openid?: { scope?: string }; resources?: Record<string, string> } }
 }
-
-const pendings = new WeakMap<KoaContextWithOIDC, PendingFamily>()
 
 /**
  * A new grant for every authorization; its id is the family's id. It is not saved: the code carries it, and the exchange opens
@@ -48,24 +45,4 @@ export function grantOf(ctx: KoaContextWithOIDC | undefined): AdapterPayload {
   if (grant === undefined) throw new Error('an authorization code was made without a grant')
   const { jti, accountId, clientId, openid, resources } = grant as unknown as AdapterPayload
   return { kind: 'Grant', jti, accountId, clientId, openid, resources }
-}
-
-/** Keeps the code's content on its request, where the grant and the refresh token of the same exchange read it. */
-export function rememberPending(ctx: KoaContextWithOIDC | undefined, pending: PendingFamily): void {
-  if (ctx !== undefined) pendings.set(ctx, pending)
-}
-
-const presented = new WeakMap<KoaContextWithOIDC, FamilyRow>()
-
-/** The active family of this request's application token, which the library looks up again as its grant. */
-export function rememberFamily(ctx: KoaContextWithOIDC | undefined, family: FamilyRow): void {
-  if (ctx !== undefined) presented.set(ctx, family)
-}
-
-export function presentedFamilyOf(ctx: KoaContextWithOIDC | undefined): FamilyRow | null {
-  return (ctx && presented.get(ctx)) ?? null
-}
-
-export function pendingOf(ctx: KoaContextWithOIDC | undefined): PendingFamily | null {
-  return (ctx && pendings.get(ctx)) ?? null
 }

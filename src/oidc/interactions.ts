@@ -6,8 +6,10 @@ import type { ClientInfo } from '../domain/client-info.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { type BegunInteraction, findBegun, keepAnswer, sealRefusal } from './begun-interactions.ts'
+import { findAppOnce } from './exchange-state.ts'
 import { protocolCookie } from './cookies.ts'
 import { ADDRESS_PROMPT, type Confirmation, CREATE, SELECT_ACCOUNT, STEP_UP } from './interaction-policy.ts'
+import { isRedirectUriOf } from './redirects.ts'
 
 declare module 'node:http' {
   // What `http/` has found out about a request before the protocol sees it.
@@ -43,13 +45,12 @@ export async function resolveInteraction(
   context: InteractionContext,
   request: InteractionRequest,
 ): Promise<Interaction> {
-  const { provider } = context
   const details = await findDetails(context, request)
   if (details === null) return lost(context, request)
 
-  const client = await provider.Client.find(details.params['client_id'] as string)
-  if (client === undefined) return lost(context, request)
-  const appName = client.clientName ?? client.clientId
+  const app = await findAppOnce(context.services, request, details.params['client_id'] as string)
+  if (app === null || app.disabledAt !== null) return lost(context, request)
+  const { name: appName } = app
   const { signedIn } = request.req
 
   const loginHint = (details.params['login_hint'] as string | undefined) ?? ''
@@ -77,6 +78,11 @@ export async function resolveInteraction(
   }
   if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
+}
+
+/** The name of the app that a user is signing in to, also of a disabled one; null when there is no such app. */
+export async function findAppName(services: Services, req: IncomingMessage, clientId: string): Promise<string | null> {
+  return (await findAppOnce(services, { req }, clientId))?.name ?? null
 }
 
 /** In the query of an interaction: the user wants to sign in with another account, or with an existing one. */
@@ -193,23 +199,17 @@ function isAnsweredByAnother({ prompt }: Details, signedIn: SignedInRow): boolea
 }
 
 /** The same request can be made again, unless the app pushed it (PAR) to keep it out of URLs. */
-async function lost(
-  { services, provider }: InteractionContext,
-  { uid, search }: InteractionRequest,
-): Promise<Interaction> {
+async function lost({ services, provider }: InteractionContext, request: InteractionRequest): Promise<Interaction> {
+  const { uid, search } = request
   const found = await findBegun(services, uid, new URLSearchParams(search))
   if (found === null || found.begun.parJti !== undefined) return { kind: 'lost', appName: null, restart: null }
   const given = Object.entries(found.begun.params).filter(([, value]) => typeof value === 'string')
   const params = new URLSearchParams(given as [string, string][])
-  const client = await provider.Client.find(params.get('client_id') ?? '')
+  const app = await findAppOnce(services, request, params.get('client_id') ?? '')
   // The name is shown only for a valid request.
-  if (client === undefined || !client.redirectUriAllowed(params.get('redirect_uri') ?? ''))
+  if (app === null || app.disabledAt !== null || !isRedirectUriOf(app, params.get('redirect_uri') ?? ''))
     return { kind: 'lost', appName: null, restart: null }
-  return {
-    kind: 'lost',
-    appName: client.clientName ?? client.clientId,
-    restart: `${provider.pathFor('authorization')}?${params}`,
-  }
+  return { kind: 'lost', appName: app.name, restart: `${provider.pathFor('authorization')}?${params}` }
 }
 
 /** How a user recognises where the response goes: the host, or the scheme of an app on their device. */

@@ -1,7 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
-import { isRegisteredUri } from '../domain/apps/redirect-uris.ts'
 import { mintCode } from '../domain/families/authorization-codes.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
@@ -16,6 +15,7 @@ import { introspectApplicationToken } from './introspection.ts'
 import { isSessionDestroyed, replaceMembers } from './library-internals.ts'
 import { openQuestion } from './logout-questions.ts'
 import { OfferedKeys } from './offered-keys.ts'
+import { exchangeState } from './exchange-state.ts'
 import type { ProtocolPages } from './pages.ts'
 import { answerPlainAuthorization } from './fast/authorization.ts'
 import { answerPlainCodeExchange } from './fast/code-exchange.ts'
@@ -25,7 +25,7 @@ import { answerPlainRefresh } from './fast/refresh.ts'
 import { answerPlainUserinfo } from './fast/userinfo.ts'
 import { isIdleLogout, keepsSid, signInOf } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
-import { keepPostLogoutUri, redirectTo, withParameters } from './redirects.ts'
+import { isPostLogoutUriOf, isRedirectUriOf, keepPostLogoutUri, redirectTo, withParameters } from './redirects.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { describeForDeveloper, refusalForLog } from './refusals.ts'
 import { revokeApplicationToken } from './revocation.ts'
@@ -160,8 +160,8 @@ function createProvider(
     openQuestion: (ctx) => openQuestion(services, ctx),
     secretMatches: (app, secret) => guesses.secretMatches(app, secret),
     keepsSid,
-    isRedirectUri: (app, uri) => isRegisteredUri(uri, app.redirectUris, app.isNative),
-    isPostLogoutUri: (app, uri) => isRegisteredUri(uri, app.postLogoutRedirectUris, app.isNative),
+    isRedirectUri: isRedirectUriOf,
+    isPostLogoutUri: isPostLogoutUriOf,
     mintCode: (familyId) => mintCode(familyId, services.clock()),
     mintRefreshToken: (familyId) => mintRefreshToken(familyId, services.secrets),
     readIdTokenHint: (hint, clientId) => readIdTokenHint(services, hint, clientId),
@@ -174,7 +174,7 @@ function createProvider(
   provider.use(async (ctx, next) => {
     await next()
     const { oidc } = ctx as KoaContextWithOIDC
-    if (ctx.state['unavailable'] === true) sayNotNow(ctx as KoaContextWithOIDC)
+    if (exchangeState(ctx).isUnavailable === true) sayNotNow(ctx as KoaContextWithOIDC)
     if (AUTHENTICATING.has(oidc?.route) && errorOf(ctx.body) === 'invalid_client')
       await guesses.countRefusal(ctx as KoaContextWithOIDC)
     if (forDevelopers && errorOf(ctx.body) !== null) explain(services, ctx as KoaContextWithOIDC)
@@ -207,9 +207,7 @@ function createProvider(
         else ctx.remove('Content-Type')
         break
       case 'token':
-        if (errorOf(ctx.body) === 'invalid_grant' && ctx.state['refusal'] !== undefined) {
-          Object.assign(ctx.body as object, ctx.state['refusal'])
-        }
+        if (errorOf(ctx.body) === 'invalid_grant') Object.assign(ctx.body as object, exchangeState(ctx).refusal)
         break
       case 'end_session':
         if (isIdleLogout(ctx as KoaContextWithOIDC) && ctx.status === 200) leadOnSignedOut(ctx as KoaContextWithOIDC)
@@ -230,10 +228,10 @@ function createProvider(
 
 /** Adds the reason of a refusal to a program's response, in development. */
 function explain(services: Services, ctx: KoaContextWithOIDC): void {
-  const error: unknown = ctx.state['refusedWith']
-  const words = error instanceof Error ? describeForDeveloper(services, ctx, error) : null
+  const { refusedWith: error } = exchangeState(ctx)
+  const words = error === undefined ? null : describeForDeveloper(services, ctx, error)
   const body = ctx.body as { error?: string }
-  if (words !== null && (error as Error).message === body.error) ctx.body = { ...body, error_description: words }
+  if (words !== null && error?.message === body.error) ctx.body = { ...body, error_description: words }
 }
 
 /** Where the response to the logout leads (RP-Initiated Logout 1.0 §3). */
@@ -266,20 +264,20 @@ function logEvents(provider: Provider, services: Services, logger: Logger): void
     events.on(event, (ctx: KoaContextWithOIDC, error: Error) => {
       // The portal answers this one itself.
       if (error.message === UNSUPPORTED) return
-      ctx.state['refusedWith'] = error
+      exchangeState(ctx).refusedWith = error
       logger.info({ requestId: ctx.req.requestId, event, ...refusalForLog(services, ctx, error) }, 'refused')
     })
   }
   provider.on('grant.success', (ctx) => {
     const { client, params, entities } = ctx.oidc
-    const familyId = ctx.state['familyId'] ?? entities.Grant?.jti
+    const familyId = exchangeState(ctx).familyId ?? entities.Grant?.jti
     logger.info(
       { requestId: ctx.req.requestId, event: params?.['grant_type'], clientId: client?.clientId, familyId },
       'event',
     )
   })
   provider.on('server_error', (ctx, error) => {
-    ctx.state['unavailable'] = isUnavailable(error)
+    exchangeState(ctx).isUnavailable = isUnavailable(error)
     logger.error({ requestId: ctx.req.requestId, error }, 'the protocol failed')
   })
   // Without a listener, Koa prints errors on stderr, with their stacks.

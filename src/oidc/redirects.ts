@@ -1,4 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { AppRow } from '../domain/apps/apps.ts'
+import { isRegisteredUri } from '../domain/apps/redirect-uris.ts'
 import { logoutQuestionOf } from './library-internals.ts'
 
 /**
@@ -16,6 +18,16 @@ export function withParameters(uri: string, params: Record<string, string>): str
 
 function brings(pair: string, params: Record<string, string>): boolean {
   return [...new URLSearchParams(pair).keys()].some((name) => name in params)
+}
+
+/** Whether an app has registered this redirect URI. The library would read both with a parser of URLs. */
+export function isRedirectUriOf({ redirectUris, isNative }: AppRow, uri: string): boolean {
+  return isRegisteredUri(uri, redirectUris, isNative)
+}
+
+/** The same for a post-logout redirect URI. */
+export function isPostLogoutUriOf({ postLogoutRedirectUris, isNative }: AppRow, uri: string): boolean {
+  return isRegisteredUri(uri, postLogoutRedirectUris, isNative)
 }
 
 /** Sends the browser to the app's registered post-logout URI, byte for byte (RP-Initiated Logout 1.0 §3). */

@@ -5,6 +5,7 @@ import { type RotatedFamily, type Rotated, type Rotation, rotate } from '../doma
 import { reuseAdvice } from '../domain/families/family-ends.ts'
 import type { Services } from '../domain/services.ts'
 import { findAccountWith } from './account.ts'
+import { exchangeState } from './exchange-state.ts'
 import { checkDpopReplay, checkDpopRequired, issueIdToken, validateDpop } from './library-internals.ts'
 import { resourceOf } from './resources.ts'
 import { TOKEN_HEADERS, tokenResponse } from './token-response.ts'
@@ -29,14 +30,13 @@ export function registerRefreshGrant(provider: Provider, services: Services): vo
       await checkDpopReplay(provider, ctx, proof, client.clientId)
       const jkt = proof?.thumbprint ?? null
 
-      const rotation = await rotate(services, {
-        refreshToken,
-        clientId: client.clientId,
-        scopes,
-        jkt,
-        clientInfo: ctx.req.clientInfo,
-      })
-      ctx.state['familyId'] = rotation.kind === 'rotated' ? rotation.family.id : rotation.familyId
+      const exchange = exchangeState(ctx)
+      const rotation = await rotate(
+        services,
+        { refreshToken, clientId: client.clientId, scopes, jkt, clientInfo: ctx.req.clientInfo },
+        exchange.hasTriedRotation,
+      )
+      exchange.familyId = rotation.kind === 'rotated' ? rotation.family.id : rotation.familyId
       switch (rotation.kind) {
         case 'refused':
           throw refusal(ctx, rotation)
@@ -111,7 +111,7 @@ const REFUSALS: Record<RefusalReason, string> = {
 }
 
 function refusal(ctx: KoaContextWithOIDC, { reason, familyId, isOwn, reuse }: RefusedRotation): Error {
-  ctx.state['refusal'] = {
+  exchangeState(ctx).refusal = {
     reason,
     ...(reuse === undefined || !isOwn ? {} : { reused_by: reuse.by }),
     ...(isOwn && familyId !== null ? { fam: familyId } : {}),

@@ -3,6 +3,7 @@ import { redirectFaults, reservedNameFaults } from '../domain/apps/redirect-uris
 import { saysOlderThan } from '../domain/families/authorization-codes.ts'
 import type { Services } from '../domain/services.ts'
 import { CODE_LIFE } from './adapters/authorization-codes.ts'
+import { exchangeState } from './exchange-state.ts'
 
 /** The most characters of a client's value that a log or a response contains. */
 const LONGEST = 300
@@ -35,8 +36,8 @@ export function refusalForLog(services: Services, ctx: KoaContextWithOIDC, error
     clientId: requestedClientId(ctx) ?? undefined,
     refusal: error.message,
     detail: error.error_detail ?? error.error_description,
-    reason: ctx.state['refusal']?.reason ?? reasonOf(services, ctx, error)?.reason,
-    familyId: ctx.state['familyId'],
+    reason: exchangeState(ctx).refusal?.reason ?? reasonOf(services, ctx, error)?.reason,
+    familyId: exchangeState(ctx).familyId,
     ...(uri === null
       ? {}
       : { requestedUri: withoutQuery(uri.requested), registeredUris: uri.registered.slice(0, 20).map(withoutQuery) }),
@@ -68,7 +69,7 @@ export function describeForDeveloper(services: Services, ctx: KoaContextWithOIDC
 /** The mistake in a request that a browser sent, for the error page. */
 export function mistakeIn(ctx: KoaContextWithOIDC): RequestMistake {
   const clientId = requestedClientId(ctx)
-  const isDisabled = ctx.state['disabledApp'] === true
+  const isDisabled = exchangeState(ctx).isAppDisabled === true
   const uri = unregisteredUri(ctx)
   const isKnown = ctx.oidc.client !== undefined
   return { clientId, isKnown, isDisabled, uri, command: commandFor(ctx, clientId, isDisabled, uri) }
@@ -155,7 +156,7 @@ function reasonOf(
   const id = requestedClientId(ctx)
   switch (error.error_detail) {
     case 'client not found':
-      return ctx.state['disabledApp'] === true
+      return exchangeState(ctx).isAppDisabled === true
         ? { reason: 'app_disabled', words: `the app ${id} is disabled` }
         : { reason: 'app_unknown', words: `there is no app ${id}` }
     case 'invalid secret provided':
@@ -208,8 +209,7 @@ function reasonOf(
 
 /** The redirect URI of the authorization that issued this request's code. */
 function codeRedirectUriOf(ctx: KoaContextWithOIDC): string | null {
-  const uri: unknown = ctx.state['codeRedirectUri']
-  return typeof uri === 'string' ? uri : null
+  return exchangeState(ctx).codeRedirectUri ?? null
 }
 
 function textOf(value: unknown): string {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import {
   type AppRow,
@@ -41,6 +40,7 @@ import { addFamilies, addPeople, peopleOf } from '../testing/portal/crowd.ts'
 import { linkFor } from '../testing/mail/mails.ts'
 import { ada, grace } from '../testing/portal/people.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
+import { recordStatements, type Statement } from '../testing/portal/statements.ts'
 import { transaction } from './postgres.ts'
 import { replaceRecoveryCodes } from './recovery-codes.ts'
 import { deleteSecondFactor } from './second-factors.ts'
@@ -73,12 +73,6 @@ const PASSKEY_OF_NOBODY = JSON.stringify({
   response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
 })
 
-interface Statement {
-  text: string
-  values: unknown[]
-  isNamed: boolean
-}
-
 interface PlanNode {
   'Node Type': string
   'Relation Name'?: string
@@ -95,10 +89,7 @@ let wrong: Client
 let adaId: string
 let browser: Browser
 
-/** Everything that is asked of the database by anybody in this process while an act is recorded. */
-let recorded: Statement[] | null = null
 const seenTables = new Set<string>()
-const query = pg.Client.prototype.query
 
 before(async () => {
   // Only what is asked here is recorded, and nothing is forgotten meanwhile.
@@ -150,20 +141,8 @@ before(async () => {
   await browser.post('/forgot-password', { email: 'nobody@example.test' })
   for (let count = 0; count < 5; count++) await notes.connect(browser)
   await db.query('VACUUM ANALYZE')
-
-  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
-    const [config, values] = args as [string | { text: string; values?: unknown[]; name?: string }, unknown]
-    const { text, name, values: own } = typeof config === 'string' ? { text: config } : config
-    recorded?.push({
-      text,
-      values: own ?? (Array.isArray(values) ? (values as unknown[]) : []),
-      isNamed: name !== undefined,
-    })
-    return Reflect.apply(query, this, args) as unknown
-  } as typeof query
 })
 after(async () => {
-  pg.Client.prototype.query = query
   await db.end()
   await server.close()
 })
@@ -266,7 +245,7 @@ test('erasing from the audit log finds its rows by an index, inside the function
   const { rows } = await db.query<{ text: string }>(
     `SELECT prosrc AS text FROM pg_proc WHERE proname = 'anonymize_audit_events'`,
   )
-  const statement = { text: rows[0]?.text as string, values: [adaId, null, 2000], isNamed: true }
+  const statement = { text: rows[0]?.text as string, values: [adaId, null, 2000], name: 'shown' }
   const plans = await plansOf(statement)
   assert.equal(plans.length, 2)
   assert.deepEqual(
@@ -285,7 +264,7 @@ test('a query that reads a whole table would have been noticed', async () => {
     'SELECT * FROM audit_events ORDER BY id DESC',
     `UPDATE identities SET updated_at = now() WHERE username = 'ada'`,
   ]) {
-    const statement = { text, values: [], isNamed: false }
+    const statement = { text, values: [], name: undefined }
     const [plan] = await plansOf(statement)
     assert.equal(faultsOf(plan as PlanNode, statement).length, 1, text)
   }
@@ -307,27 +286,19 @@ async function typeCode(code: string) {
 }
 
 async function record(act: () => Promise<unknown>): Promise<Statement[]> {
-  const statements: Statement[] = []
-  recorded = statements
-  try {
-    await act()
-    // The rest of a request may come after its answer.
-    await sleep(20)
-  } finally {
-    recorded = null
-  }
+  const statements = await recordStatements(act)
   const isPlanned = ({ text }: Statement) => /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b/i.test(text)
   return [...new Map(statements.filter(isPlanned).map((statement) => [statement.text, statement])).values()]
 }
 
 /** The plan for these very values; a named statement may later get one for any values, so that is asked for, too. */
-async function plansOf({ text, values, isNamed }: Statement): Promise<PlanNode[]> {
+async function plansOf({ text, values, name }: Statement): Promise<PlanNode[]> {
   const explain = async (statement: string, given: unknown[]) => {
     const result = await db.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(`EXPLAIN (FORMAT JSON) ${statement}`, given)
     return result.rows[0]?.['QUERY PLAN'][0].Plan as PlanNode
   }
   const plans = [await explain(text, values)]
-  if (!isNamed) return plans
+  if (name === undefined) return plans
 
   await db.query('SET plan_cache_mode = force_generic_plan')
   await db.query(`PREPARE recorded AS ${text}`)
@@ -347,7 +318,7 @@ function faultsOf(node: PlanNode, { text }: Statement): string[] {
   const isRead = (isGrowing && type.endsWith('Scan')) || type === 'Bitmap Index Scan'
   const isSearch = type === 'Bitmap Heap Scan' || (type.includes('Index') && node['Index Cond'] !== undefined)
   const fault = isRead && !isSearch ? [`${type} on ${table ?? index} by ${index}: ${text}`] : []
-  return [...fault, ...below.flatMap((each) => faultsOf(each, { text, values: [], isNamed: false }))]
+  return [...fault, ...below.flatMap((each) => faultsOf(each, { text, values: [], name: undefined }))]
 }
 
 async function register(username: string): Promise<void> {

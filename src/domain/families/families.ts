@@ -106,11 +106,17 @@ export type Rotation =
  * Refresh token rotation: exchanges a refresh token for its successor, for an app that is authenticated if it is confidential.
  * A replaced token is answered with the current one as long as `standingOf` excuses it, so a lost answer, a second tab or
  * concurrent calls do not sign the user out. Otherwise it is reuse, and ends the family (RFC 9700 §4.14.2).
+ * @param hasTried `rotateUnproved` was just given the same token and changed nothing; the same update is not sent again
  */
-export async function rotate(services: Services, presentation: Presentation): Promise<Rotation> {
+export async function rotate(
+  services: Services,
+  presentation: Presentation,
+  hasTried: boolean = false,
+): Promise<Rotation> {
   const token = parseRefreshToken(presentation.refreshToken, services.secrets)
   if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, isOwn: false, ended: false }
-  return (await advance(services, token, presentation)) ?? explain(services, token, presentation)
+  const rotated = hasTried ? null : await advance(services, token, presentation)
+  return rotated ?? explain(services, token, presentation)
 }
 
 /**

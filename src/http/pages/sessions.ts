@@ -1,11 +1,11 @@
 import type { Request, Response } from 'express'
-import { findApp, isClientId } from '../../domain/apps/apps.ts'
 import { findErasure } from '../../domain/accounts/deletions.ts'
 import type { EndChoice } from '../../domain/endings/endings.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../../domain/sign-in/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeySignInOptions } from '../../domain/sign-in/passkeys.ts'
 import type { Services } from '../../domain/services.ts'
 import { signIn, signInByPasskey } from '../../domain/sign-in/sign-in.ts'
+import { findAppName } from '../../oidc/interactions.ts'
 import { servicesOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent, logIpBlock } from '../event-log.ts'
@@ -240,6 +240,5 @@ export function withReturnTo(path: string, returnTo: string | null): string {
 /** The name of the app that the user is signing in to, when there is one. */
 export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
   const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
-  if (clientId === null || !isClientId(clientId)) return null
-  return (await findApp(servicesOf(req).storage, clientId))?.name ?? null
+  return clientId === null ? null : findAppName(servicesOf(req), req, clientId)
 }

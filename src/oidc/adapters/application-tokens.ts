@@ -1,7 +1,7 @@
 import Provider from 'oidc-provider'
 import { findApplicationToken } from '../../domain/families/application-tokens.ts'
 import type { Services } from '../../domain/services.ts'
-import { rememberFamily } from '../grants.ts'
+import { exchangeState } from '../exchange-state.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
 /**
@@ -15,7 +15,7 @@ export function applicationTokenAdapter(services: Services): AdapterMethods {
       const found = await findApplicationToken(services, token)
       if (found === null || found.isStale) return undefined
       const { claims, family } = found
-      rememberFamily(Provider.ctx, family)
+      exchangeState(Provider.ctx).presentedFamily = family
       return {
         kind: 'AccessToken',
         jti: token,

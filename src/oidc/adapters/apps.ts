@@ -1,7 +1,8 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
-import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
+import { type AppRow, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 import type { Services } from '../../domain/services.ts'
 import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
+import { exchangeState, findAppOnce } from '../exchange-state.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
 declare module 'oidc-provider' {
@@ -15,11 +16,10 @@ declare module 'oidc-provider' {
 export function appAdapter(services: Services): AdapterMethods {
   return {
     async find(clientId) {
-      if (!isClientId(clientId)) return undefined
-      const app = await findApp(services.storage, clientId)
+      const app = await findAppOnce(services, Provider.ctx, clientId)
       if (app === null) return undefined
       if (app.disabledAt !== null && !isRefresh()) {
-        if (Provider.ctx !== undefined) Provider.ctx.state['disabledApp'] = true
+        exchangeState(Provider.ctx).isAppDisabled = true
         return undefined
       }
       return metadataOf(app)

@@ -2,7 +2,8 @@ import Provider, { errors } from 'oidc-provider'
 import { CODE_KIND } from '../../domain/families/authorization-codes.ts'
 import type { Services } from '../../domain/services.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
-import { grantOf, pendingOf, rememberPending, type PendingFamily } from '../grants.ts'
+import { exchangeState } from '../exchange-state.ts'
+import { grantOf, type PendingFamily } from '../grants.ts'
 import { withdrawFamily } from '../withdrawn-families.ts'
 
 /** The life of a code (seconds); a browser needs one redirect. */
@@ -28,9 +29,8 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
       const found = await handshakes.find(CODE_KIND, id)
       if (found === null) return undefined
       const { pending, ...payload } = found.payload as { pending: PendingFamily; redirectUri?: string }
-      rememberPending(Provider.ctx, pending)
       // The library's error says that the redirect URI differs, not from which.
-      if (Provider.ctx !== undefined) Provider.ctx.state['codeRedirectUri'] = payload.redirectUri
+      Object.assign(exchangeState(Provider.ctx), { pendingFamily: pending, codeRedirectUri: payload.redirectUri })
       return { ...payload, jti: id, ...(found.consumed ? { consumed: true } : {}) }
     },
     async consume(id) {
@@ -38,7 +38,7 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
       if (await handshakes.consume(CODE_KIND, id)) return
       // The library ends the family of a code that it finds used. This caller found the code unused and still lost the race.
       const { ctx } = Provider
-      const familyId = pendingOf(ctx)?.grant.jti
+      const familyId = exchangeState(ctx).pendingFamily?.grant.jti
       if (familyId !== undefined) await withdrawFamily(services, familyId, ctx?.req.clientInfo ?? null)
       throw new errors.InvalidGrant('authorization code already consumed')
     },

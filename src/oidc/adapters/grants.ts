@@ -2,7 +2,7 @@ import Provider, { type AdapterPayload } from 'oidc-provider'
 import { type FamilyRow, findLivingFamily } from '../../domain/families/families.ts'
 import type { Services } from '../../domain/services.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
-import { pendingOf, presentedFamilyOf } from '../grants.ts'
+import { exchangeState } from '../exchange-state.ts'
 import { resourceOf } from '../resources.ts'
 import { epochSeconds } from '../../domain/time.ts'
 
@@ -10,10 +10,9 @@ import { epochSeconds } from '../../domain/time.ts'
 export function grantAdapter(services: Services): AdapterMethods {
   return {
     async find(id) {
-      const pending = pendingOf(Provider.ctx)
-      if (pending?.grant.jti === id) return pending.grant
-      const presented = presentedFamilyOf(Provider.ctx)
-      const family = presented?.id === id ? presented : await findLivingFamily(services, id)
+      const { pendingFamily, presentedFamily } = exchangeState(Provider.ctx)
+      if (pendingFamily?.grant.jti === id) return pendingFamily.grant
+      const family = presentedFamily?.id === id ? presentedFamily : await findLivingFamily(services, id)
       return family === null ? undefined : grantOfFamily(family)
     },
   }

@@ -2,10 +2,9 @@ import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { type BegunInteraction, begin, openRefusal } from '../begun-interactions.ts'
+import { exchangeState } from '../exchange-state.ts'
 import { protocolRecordAdapter } from './protocol-records.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
-
-const urls = new WeakMap<KoaContextWithOIDC, string>()
 
 /**
  * The library saves an interaction when it begins. The request is kept in the URL or the store, and its answer later in the
@@ -26,12 +25,13 @@ export function interactionAdapter(services: Services): AdapterMethods {
     async upsert(uid, { jti: _secret, session: _derived, ...payload }) {
       const { ctx } = Provider
       if (ctx === undefined) throw new Error('an interaction was begun outside of a request')
-      urls.set(ctx, await begin(services, uid, payload as unknown as BegunInteraction, ctx.req.clientInfo.address))
+      const begun = payload as unknown as BegunInteraction
+      exchangeState(ctx).interactionUrl = await begin(services, uid, begun, ctx.req.clientInfo.address)
     },
   }
 }
 
 /** Where the browser goes for the interaction that this request began. */
 export function interactionUrl(ctx: KoaContextWithOIDC): string {
-  return urls.get(ctx) as string
+  return exchangeState(ctx).interactionUrl as string
 }

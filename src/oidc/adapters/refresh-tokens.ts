@@ -4,7 +4,7 @@ import { findFamilyOf, isLiving, openFamily } from '../../domain/families/famili
 import type { Services } from '../../domain/services.ts'
 import type { PortalAccount } from '../account.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
-import { pendingOf } from '../grants.ts'
+import { exchangeState } from '../exchange-state.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { isWithdrawn, withdrawFamily } from '../withdrawn-families.ts'
 
@@ -13,9 +13,9 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
   return {
     async upsert(refreshToken, payload) {
       const { ctx } = Provider
-      const pending = pendingOf(ctx)
+      const { pendingFamily: pending } = exchangeState(ctx)
       const client = ctx?.oidc.client
-      if (pending === null || client === undefined)
+      if (pending === undefined || client === undefined)
         throw new Error('a refresh token was made without an authorization code')
 
       const id = payload.grantId as string

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { mayConnectApps } from '../../domain/identities/emails.ts'
-import { type AppRow, findApp, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
+import { type AppRow, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 import { acrOf } from '../../domain/sign-in/authentication-context.ts'
 import { CODE_KIND, mintCode } from '../../domain/families/authorization-codes.ts'
 import type { SignedInRow } from '../../domain/sign-in/identity-sessions.ts'
@@ -9,6 +9,7 @@ import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { CODE_LIFE } from '../adapters/authorization-codes.ts'
 import { isTooLong } from '../begun-interactions.ts'
+import { findAppOnce } from '../exchange-state.ts'
 import { keepsSid } from '../protocol-session.ts'
 import { withParameters } from '../redirects.ts'
 import { resourceOf } from '../resources.ts'
@@ -26,7 +27,7 @@ export async function answerPlainAuthorization(
 ): Promise<boolean> {
   const request = readRequest(req)
   if (request === null) return false
-  const [signedIn, app] = await Promise.all([findSignedIn(req), findApp(services.storage, request.client_id)])
+  const [signedIn, app] = await Promise.all([findSignedIn(req), findAppOnce(services, { req }, request.client_id)])
   if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(services, signedIn)) return false
 
   const familyId = randomUUID()

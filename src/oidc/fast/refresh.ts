@@ -4,10 +4,11 @@ import { type Rotated, rotateUnproved } from '../../domain/families/families.ts'
 import type { Services } from '../../domain/services.ts'
 import type { Logger } from '../../logger.ts'
 import { findIdentity } from '../../domain/identities/identities.ts'
+import { exchangeState } from '../exchange-state.ts'
 import { signIdToken } from '../id-tokens.ts'
 import { tokenResponse } from '../token-response.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
-import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
+import { hasOnly, type PlainClient, type PlainForm, readPlainClient } from './forms.ts'
 
 /**
  * Fast path of the refresh that nearly every app sends (refresh token rotation, RFC 6749 §6): a form with a refresh token and
@@ -28,8 +29,8 @@ export async function answerPlainRefresh(
   const client = readPlainClient(form, req.headers.authorization)
   if (client === null || !hasOnly(form, 'grant_type', 'refresh_token')) return false
 
-  const { clientId, proof } = client
-  const rotated = await unlessItFails(rotateUnproved(services, refreshToken, clientId, proof, req.clientInfo))
+  const { clientId } = client
+  const rotated = await unlessItFails(rotateOnce(services, req, refreshToken, client))
   if (rotated === null) return false
 
   const { family } = rotated
@@ -40,6 +41,18 @@ export async function answerPlainRefresh(
   const { refreshToken: successor } = rotated
   answerPlainly(res, tokenResponse({ accessToken, expiresIn, idToken, refreshToken: successor, scope, jkt: null }))
   return true
+}
+
+/** After an update that changed nothing the library does not send the same again, and looks for the reason. */
+async function rotateOnce(
+  services: Services,
+  req: IncomingMessage,
+  refreshToken: string,
+  { clientId, proof }: PlainClient,
+): Promise<Rotated | null> {
+  const rotated = await rotateUnproved(services, refreshToken, clientId, proof, req.clientInfo)
+  if (rotated === null) exchangeState({ req }).hasTriedRotation = true
+  return rotated
 }
 
 /** For an app with `--refresh-id-token`, which alone pays for it: the user is read once more (OpenID Connect Core §12.2). */

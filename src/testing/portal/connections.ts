@@ -112,7 +112,8 @@ export async function refreshPlainly(
   const app = Object.keys(more).length > 0 ? null : await findApp(services.storage, clientId)
   const rotated =
     app && (await rotateUnproved(services, refreshToken, clientId, { secretHash: app.secretHash }, clientInfo))
-  return rotated ?? refresh(services, { clientId, refreshToken }, rest)
+  const presentation = { refreshToken, clientId, scopes: null, jkt: null, clientInfo, ...more }
+  return rotated ?? rotate(services, presentation, app !== null)
 }
 
 /** Both ways to present a refresh token. */

@@ -172,6 +172,11 @@ function isLibraryInternals(file: string): boolean {
   return ['oidc/library-internals.ts', 'oidc/library-internals.test.ts'].includes(file)
 }
 
+test('no page imports a page', () => {
+  const violations = imports.filter(({ from, to }) => from.startsWith('http/pages/') && to.startsWith('http/pages/'))
+  assert.deepEqual(violations.map(inWords), [])
+})
+
 test('nothing outside the tests imports what is for tests', () => {
   const violations = imports.filter(
     ({ to, isOurs }) => isOurs && (to.startsWith('testing/') || to.endsWith('.test.ts')),

@@ -1,4 +1,6 @@
 import type { Request } from 'express'
+import { findAppName } from '../oidc/interactions.ts'
+import { servicesOf } from './context.ts'
 
 /** The longest return path: that of an interaction, whose URL may carry an authorization request. */
 export const LONGEST_RETURN_TO = 14_000
@@ -13,6 +15,17 @@ export function safeReturnTo(value: unknown, publicUrl: string): string | null {
   if (url === null || url.origin !== publicUrl) return null
   if (value.length > LONGEST_PAGE && !url.pathname.startsWith('/interaction/')) return null
   return PROTOCOL.test(url.pathname) || PAGE.test(url.pathname) ? url.pathname + url.search : null
+}
+
+/** The address of a page that leads on from there. */
+export function withReturnTo(path: string, returnTo: string | null): string {
+  return returnTo === null ? path : `${path}?return_to=${encodeURIComponent(returnTo)}`
+}
+
+/** The name of the app that the user is signing in to, when there is one. */
+export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
+  const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
+  return clientId === null ? null : findAppName(servicesOf(req), req, clientId)
 }
 
 /** Whether it leads on to an app. */

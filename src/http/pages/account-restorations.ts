@@ -5,9 +5,9 @@ import { logEvent } from '../event-log.ts'
 import { optionalField } from '../form-fields.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
 import { render } from '../page.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { timeInWords } from '../../domain/time-words.ts'
-import { enter } from './sessions.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { enter } from '../sign-in.ts'
 
 /** GET /account-restoration: for a user who has signed in to an account in its deletion grace period. */
 export async function newAccountRestoration(req: Request, res: Response): Promise<void> {

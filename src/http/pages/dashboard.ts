@@ -9,7 +9,7 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { takeFlashWords } from '../flash-messages.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
-import { shapeEnd } from './families.ts'
+import { shapeEnd } from '../family-ends.ts'
 
 /** GET /dashboard */
 export async function showDashboard(req: Request, res: Response): Promise<void> {

@@ -8,8 +8,7 @@ import { optionalField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith, takeFlashWords } from '../flash-messages.ts'
 import { render } from '../page.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { withReturnTo } from './sessions.ts'
+import { LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
 
 type ProofRequest = Request<{ token: string }>
 

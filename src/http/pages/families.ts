@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express'
 import { isClientId } from '../../domain/apps/apps.ts'
 import { type FamilyRow, findFamilyFor, listConnectedApps } from '../../domain/families/families.ts'
-import { endCauseOf, endInWords, endTimeOf } from '../../domain/families/family-ends.ts'
 import { type TimelineEntry, familyTimeline } from '../../domain/families/family-timeline.ts'
 import { endWhileSignedIn, isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../../domain/services.ts'
@@ -13,6 +12,7 @@ import { redirectWith } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { isUuid } from '../../domain/uuid.ts'
+import { shapeEnd } from '../family-ends.ts'
 
 /** GET /families/:id */
 export async function showFamily(req: Request<{ id: string }>, res: Response): Promise<void> {
@@ -79,21 +79,6 @@ async function findOwn(services: Services, id: string, identityId: string): Prom
   const family = isUuid(id) ? await findFamilyFor(services, id, identityId) : null
   if (family === null) throw notFound()
   return family
-}
-
-/** Why and since when a family has ended, in words; nulls while it lives. */
-export function shapeEnd(services: Services, family: FamilyRow, now: Date) {
-  const cause = endCauseOf(family, now)
-  const at = endTimeOf(family, now)
-  return {
-    isLiving: cause === null,
-    ended: at === null ? null : timeInWords(at, now),
-    why: cause === null ? null : sentence(endInWords(services, cause, family)),
-  }
-}
-
-function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 }
 
 function shapeChapter({ sentence: told, tone, places, firstAt, lastAt }: TimelineEntry, now: Date) {

@@ -16,11 +16,11 @@ import { contextOf } from '../context.ts'
 import { sendsCookies } from '../cookie-check.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../page.ts'
-import { safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
-import { showRegistration } from './registrations.ts'
-import { missingCode, problemOf, showSecondStep, takeSecondStep } from './second-steps.ts'
-import { showSignIn, withReturnTo } from './sessions.ts'
+import { showRegistration } from '../registration-form.ts'
+import { safeReturnTo, withReturnTo } from '../return-to.ts'
+import { missingCode, problemOf, showSecondStep, takeSecondStep } from '../second-step.ts'
+import { showSignIn } from '../sign-in.ts'
 
 type InteractionPageRequest = Request<{ uid: string }>
 

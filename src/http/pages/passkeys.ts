@@ -7,7 +7,7 @@ import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
-import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
+import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from '../factor-additions.ts'
 
 /** GET /settings/second-factors/passkey/new: asks the browser for a passkey (WebAuthn registration). */
 export async function newPasskey(req: Request, res: Response): Promise<void> {

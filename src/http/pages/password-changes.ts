@@ -13,7 +13,7 @@ import { keepForm } from '../middleware/error-page.ts'
 import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
-import { enter } from './sessions.ts'
+import { enter } from '../sign-in.ts'
 
 /** GET /settings/password */
 export async function newPasswordChange(req: Request, res: Response): Promise<void> {

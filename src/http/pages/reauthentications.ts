@@ -3,9 +3,9 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { optionalField, passwordField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../page.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
-import { enterWithPassword, passkeyQuestion } from './sessions.ts'
+import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { enterWithPassword, passkeyQuestion } from '../sign-in.ts'
 
 /** GET /reauthentication */
 export async function newReauthentication(req: Request, res: Response): Promise<void> {

@@ -5,7 +5,7 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
-import { appNameOf } from './sessions.ts'
+import { showRecoveryCodes } from '../recovery-codes.ts'
 
 /** GET /settings/second-factors/recovery-codes/new */
 export async function newRecoveryCodes(req: Request, res: Response): Promise<void> {
@@ -22,21 +22,4 @@ export async function createRecoveryCodes(req: Request, res: Response): Promise<
   if (codes === null) return res.redirect(303, '/settings/second-factors')
   logEvent(req, 'recovery_codes_made', { identityId: signedIn.identityId })
   await showRecoveryCodes(req, res, codes, null)
-}
-
-/** The only time the codes are shown. */
-export async function showRecoveryCodes(
-  req: Request,
-  res: Response,
-  codes: string[],
-  returnTo: string | null,
-): Promise<void> {
-  const { host } = new URL(servicesOf(req).publicUrl)
-  await render(
-    req,
-    res,
-    'recovery-codes/show',
-    { title: 'Your recovery codes', narrow: true },
-    { codes, host, username: signedInOf(req).username, returnTo, appName: await appNameOf(req, returnTo) },
-  )
 }

@@ -1,18 +1,16 @@
 import type { Request, Response } from 'express'
 import { admitRegistration } from '../../domain/limits/login-throttling.ts'
 import { proofByPassword } from '../../domain/sign-in/identity-sessions.ts'
-import { examineRegistration, register, type RegistrationProblems } from '../../domain/identities/identities.ts'
-import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
+import { examineRegistration, register } from '../../domain/identities/identities.ts'
 import { servicesOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyAttempts } from '../http-errors.ts'
-import { render } from '../page.ts'
-import { cancelActionOf, isInteraction, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import type { WaitWords } from '../too-many-attempts.ts'
-import { appNameOf, enter, withReturnTo } from './sessions.ts'
+import { showRegistration } from '../registration-form.ts'
+import { isInteraction, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
+import { enter } from '../sign-in.ts'
 
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
@@ -20,15 +18,6 @@ export async function newRegistration(req: Request, res: Response): Promise<void
   // In an interaction, a signed-in user may be asked for another account.
   if (req.signedIn && !isInteraction(returnTo)) return res.redirect(303, returnTo ?? '/dashboard')
   await showRegistration(req, res, { returnTo })
-}
-
-/** The empty form. `loginHref` is for users who have an account. */
-export async function showRegistration(
-  req: Request,
-  res: Response,
-  form: { returnTo: string | null; loginHref?: string },
-): Promise<void> {
-  await show(req, res, { values: { username: '', email: '' }, problems: {}, verdict: null, ...form })
 }
 
 /** POST /register */
@@ -51,51 +40,17 @@ export async function createRegistration(req: Request, res: Response): Promise<v
       const { problems, verdict } = await examineRegistration(services, registration, req.clientInfo)
       const password_confirmation = 'The two passwords are not the same.'
       res.status(422)
-      return show(req, res, { ...form, problems: { ...problems, password_confirmation }, verdict })
+      return showRegistration(req, res, { ...form, problems: { ...problems, password_confirmation }, verdict })
     }
     const outcome = await register(services, registration, req.clientInfo)
     if (outcome.kind === 'refused') {
       res.status(422)
-      return show(req, res, { ...form, ...outcome })
+      return showRegistration(req, res, { ...form, ...outcome })
     }
     logEvent(req, 'registered', { identityId: outcome.identity.id })
     const proof = proofByPassword(outcome.identity)
     const next = await enter(req, res, proof, returnTo ?? '/dashboard')
     return res.redirect(303, nextAfterCookie(req, next ?? withReturnTo('/login', returnTo)))
   }
-  await keepForm(req, res, act, (wait) => show(req, res, { ...form, problems: {}, verdict: null, wait }))
-}
-
-interface Form {
-  values: { username: string; email: string }
-  problems: RegistrationProblems & { password_confirmation?: string }
-  /** The verdict on the submitted password, whatever else is wrong. */
-  verdict: PasswordVerdict | null
-  returnTo: string | null
-  loginHref?: string
-  wait?: WaitWords
-}
-
-async function show(
-  req: Request,
-  res: Response,
-  { values: { username, email }, problems, verdict, returnTo, loginHref, wait }: Form,
-): Promise<void> {
-  await render(
-    req,
-    res,
-    'registrations/new',
-    { title: 'Create an account', narrow: true },
-    {
-      values: { username, email },
-      problems,
-      verdict,
-      returnTo,
-      wait: wait ?? null,
-      appName: await appNameOf(req, returnTo),
-      loginHref: loginHref ?? withReturnTo('/login', returnTo),
-      cancelAction: cancelActionOf(returnTo),
-      minimumLength: servicesOf(req).policy.passwordLength,
-    },
-  )
+  await keepForm(req, res, act, (wait) => showRegistration(req, res, { ...form, wait }))
 }

@@ -1,10 +1,8 @@
 import type { Request, Response } from 'express'
-import { withSecondProof } from '../../domain/sign-in/authentication-context.ts'
-import { isLapsed, proofOf } from '../../domain/sign-in/identity-sessions.ts'
+import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import { findIdentity } from '../../domain/identities/identities.ts'
 import { offersPasskeys } from '../../domain/sign-in/passkeys.ts'
 import {
-  type Added,
   factorNameProblem,
   FACTOR_KINDS,
   FACTOR_WORDS,
@@ -16,17 +14,14 @@ import {
 import { timeInWords } from '../../domain/time-words.ts'
 import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
-import { optionalField, textField } from '../form-fields.ts'
+import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith, takeFlashWords } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { isUuid } from '../../domain/uuid.ts'
-import { showRecoveryCodes } from './recovery-codes.ts'
-import { appNameOf, enter, withReturnTo } from './sessions.ts'
-
-const PAGE = '/settings/second-factors'
+import { FACTORS_PAGE, returnToIn } from '../factor-additions.ts'
+import { appNameOf, withReturnTo } from '../return-to.ts'
 
 /** GET /settings/second-factors */
 export async function listFactors(req: Request, res: Response): Promise<void> {
@@ -44,8 +39,8 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
       recoveryCodesLeft,
       returnTo,
       appName: await appNameOf(req, returnTo),
-      newAppHref: withReturnTo(`${PAGE}/totp/new`, returnTo),
-      newPasskeyHref: offersPasskeys(services) ? withReturnTo(`${PAGE}/passkey/new`, returnTo) : null,
+      newAppHref: withReturnTo(`${FACTORS_PAGE}/totp/new`, returnTo),
+      newPasskeyHref: offersPasskeys(services) ? withReturnTo(`${FACTORS_PAGE}/passkey/new`, returnTo) : null,
     },
   )
 }
@@ -68,7 +63,7 @@ export async function updateFactor(req: FactorRequest, res: Response): Promise<v
   }
   const outcome = await renameSecondFactor(servicesOf(req), signedInOf(req), factor.kind, factor.id, name)
   if (isLapsed(outcome)) return askToSignIn(req, res)
-  redirectWith(req, res, 'second-factor-renamed', PAGE)
+  redirectWith(req, res, 'second-factor-renamed', FACTORS_PAGE)
 }
 
 /** POST /settings/second-factors/:kind/:id/removal */
@@ -88,42 +83,8 @@ export async function destroyFactor(req: FactorRequest, res: Response): Promise<
       return showFactor(req, res, factor, null)
     case 'removed':
       logEvent(req, 'second_factor_removed', { identityId })
-      redirectWith(req, res, outcome.wasLast ? 'no-second-factor' : 'second-factor-removed', PAGE)
+      redirectWith(req, res, outcome.wasLast ? 'no-second-factor' : 'second-factor-removed', FACTORS_PAGE)
   }
-}
-
-/**
- * Continues after a factor was added. The user has proved to have it, so this sign-in now has two factors. Recovery codes are
- * shown at once, because they cannot be shown later.
- */
-export async function leadOnFromAdding(
-  req: Request,
-  res: Response,
-  { proof, recoveryCodes }: Extract<Added, { kind: 'added' }>,
-  returnTo: string | null,
-): Promise<void> {
-  const signedIn = signedInOf(req)
-  const { identityId, amr } = signedIn
-  logEvent(req, 'second_factor_added', { identityId })
-  if (!amr.includes('mfa')) {
-    const next = await enter(req, res, { ...proofOf(signedIn), amr: withSecondProof(amr, proof) }, PAGE)
-    if (next !== PAGE) return askToSignIn(req, res)
-  }
-  if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
-  if (returnTo !== null) return res.redirect(303, withReturnTo(PAGE, returnTo))
-  redirectWith(req, res, 'second-factor-added', PAGE)
-}
-
-/** Where a user goes on to who was sent here to set up a second factor. */
-export function returnToIn(req: Request): string | null {
-  const value = req.method === 'GET' ? req.query['return_to'] : optionalField(req.body, 'return_to', LONGEST_RETURN_TO)
-  return safeReturnTo(value, servicesOf(req).publicUrl)
-}
-
-/** Why a proved factor was not added. */
-export const ADDITION_PROBLEMS: Record<Exclude<Added['kind'], 'added'>, string> = {
-  'too-many': 'You have as many second factors as can be. Remove one first.',
-  taken: 'This passkey belongs to another account.',
 }
 
 async function factorOf(req: FactorRequest): Promise<SecondFactor & { isLast: boolean }> {
@@ -164,7 +125,7 @@ function shapeFactor({ kind, id, name, createdAt, lastUsedAt }: SecondFactor, no
     kind,
     name,
     kindInWords: FACTOR_WORDS[kind],
-    href: `${PAGE}/${kind}/${id}`,
+    href: `${FACTORS_PAGE}/${kind}/${id}`,
     created: timeInWords(createdAt, now),
     lastUsed: lastUsedAt === null ? null : timeInWords(lastUsedAt, now),
   }

@@ -5,7 +5,7 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { pastedField, textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
-import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from './second-factors.ts'
+import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from '../factor-additions.ts'
 
 /** GET /settings/second-factors/totp/new */
 export async function newTotpKey(req: Request, res: Response): Promise<void> {

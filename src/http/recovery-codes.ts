@@ -1,0 +1,21 @@
+import type { Request, Response } from 'express'
+import { servicesOf, signedInOf } from './context.ts'
+import { render } from './page.ts'
+import { appNameOf } from './return-to.ts'
+
+/** The only time the codes are shown. */
+export async function showRecoveryCodes(
+  req: Request,
+  res: Response,
+  codes: string[],
+  returnTo: string | null,
+): Promise<void> {
+  const { host } = new URL(servicesOf(req).publicUrl)
+  await render(
+    req,
+    res,
+    'recovery-codes/show',
+    { title: 'Your recovery codes', narrow: true },
+    { codes, host, username: signedInOf(req).username, returnTo, appName: await appNameOf(req, returnTo) },
+  )
+}

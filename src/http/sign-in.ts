@@ -1,0 +1,170 @@
+import type { Request, Response } from 'express'
+import { findErasure } from '../domain/accounts/deletions.ts'
+import type { EndChoice } from '../domain/endings/endings.ts'
+import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../domain/sign-in/identity-sessions.ts'
+import { offersPasskeys, passkeySignInOptions } from '../domain/sign-in/passkeys.ts'
+import type { Services } from '../domain/services.ts'
+import { signIn, signInByPasskey } from '../domain/sign-in/sign-in.ts'
+import { servicesOf } from './context.ts'
+import { logEvent, logIpBlock } from './event-log.ts'
+import { takeFlash } from './flash-messages.ts'
+import { TooManyAttempts } from './http-errors.ts'
+import { deviceOf, deviceToKeep, keepDevice } from './middleware/device.ts'
+import { destroySession, startPendingSignIn, startSession } from './middleware/session.ts'
+import { render } from './page.ts'
+import { appNameOf, cancelActionOf, withReturnTo } from './return-to.ts'
+import type { WaitWords } from './too-many-attempts.ts'
+
+export interface SignInForm {
+  login: string
+  returnTo: string | null
+  /** What is wrong with the form as a whole. */
+  problem?: string
+  /** What is wrong with one of its fields. */
+  problems?: { login?: string; password?: string }
+  wait?: WaitWords
+}
+
+/** The one sign-in form, wherever it is needed. */
+export async function showSignIn(req: Request, res: Response, form: SignInForm): Promise<void> {
+  const flash = takeFlash(req, res)
+  const returnTo = form.returnTo ?? flash?.back ?? null
+  await render(
+    req,
+    res,
+    'sessions/new',
+    { title: 'Sign in', narrow: true, notice: flash?.words ?? null },
+    {
+      problem: null,
+      problems: {},
+      wait: null,
+      ...form,
+      returnTo,
+      appName: await appNameOf(req, returnTo),
+      registerHref: withReturnTo('/register', returnTo),
+      cancelAction: cancelActionOf(returnTo),
+      passkeyOptions: passkeyQuestion(servicesOf(req)),
+    },
+  )
+}
+
+/** The WebAuthn options of a page that offers a passkey as the only step; null where passkeys are unavailable. */
+export function passkeyQuestion(services: Services): string | null {
+  return offersPasskeys(services) ? JSON.stringify(passkeySignInOptions(services)) : null
+}
+
+/**
+ * Signs in with a password, and says where to go next: to the page the user was going to, or to the missing step. Null, and
+ * 401, when it is wrong. `base` is the identity session of a user who signs in again (step-up). @throws TooManyGuesses,
+ * Overloaded
+ */
+export async function enterWithPassword(
+  req: Request,
+  res: Response,
+  login: string,
+  password: string,
+  returnTo: string | null,
+  base?: string,
+): Promise<string | null> {
+  const outcome = await signIn(servicesOf(req), {
+    login,
+    password,
+    clientInfo: req.clientInfo,
+    deviceHash: deviceOf(req),
+    ...(base && { confirms: 'identity' }),
+  })
+  switch (outcome.kind) {
+    case 'signed-in': {
+      const next = await enter(
+        req,
+        res,
+        { ...outcome.proof, ...(base && { identitySessionId: base }) },
+        returnTo ?? '/dashboard',
+      )
+      if (next !== null) return next
+      break
+    }
+    case 'second-factor':
+      await startPendingSignIn(req, outcome.proof)
+      return withReturnTo('/login/second-factor', returnTo)
+    case 'throttled':
+      throw new TooManyAttempts(outcome, servicesOf(req).clock())
+    case 'wrong-credentials':
+      logIpBlock(req, outcome.ipBlock)
+  }
+  logEvent(req, 'sign_in_refused')
+  res.status(401)
+  return null
+}
+
+/** Signs in the owner of this passkey, and says where to go next. Null, and 401, when it is wrong. @throws TooManyGuesses */
+export async function enterWithPasskey(
+  req: Request,
+  res: Response,
+  credential: string,
+  destination: string,
+): Promise<string | null> {
+  const services = servicesOf(req)
+  const outcome = await signInByPasskey(services, { credential, clientInfo: req.clientInfo, deviceHash: deviceOf(req) })
+  switch (outcome.kind) {
+    case 'signed-in': {
+      const next = await enter(req, res, outcome.proof, destination)
+      if (next !== null) return next
+      break
+    }
+    case 'throttled':
+      throw new TooManyAttempts(outcome, services.clock())
+    case 'wrong-credentials':
+      logIpBlock(req, outcome.ipBlock)
+  }
+  logEvent(req, 'sign_in_refused')
+  res.status(401)
+  return null
+}
+
+/**
+ * Starts the session of a user who has completed sign-in, in place of any other user in this browser. A user who has deleted
+ * the account is asked first whether to keep it.
+ * @returns where they go next, which is where they wanted to go unless they are asked; null when the user was disabled, or the
+ * proof is no longer valid, and nothing has changed then
+ */
+export async function enter(req: Request, res: Response, proof: Proof, destination: string): Promise<string | null> {
+  const { identityId } = proof
+  const device = deviceToKeep(req)
+  const id = await openIdentitySession(servicesOf(req), proof, req.clientInfo, req.signedIn ?? null, device.hash)
+  if (id !== null) {
+    keepDevice(req, res, device)
+    await startSession(req, id)
+    logEvent(req, 'signed_in', { identityId })
+    return destination
+  }
+  if (proof.identitySessionId !== undefined) {
+    req.signedIn = null
+    return '/login'
+  }
+  if ((await findErasure(servicesOf(req), proof)) === null) return null
+  await startPendingSignIn(req, proof, 'restoration')
+  return withReturnTo('/account-restoration', destination)
+}
+
+/**
+ * Ends the sessions, then deletes this browser's cookie. If the first fails, the user is still signed in. False for a sign-in
+ * that has ended already: it may not end others.
+ */
+export async function signOut(
+  req: Request,
+  res: Response,
+  cause: 'signed_out' | 'signed_out_everywhere' | 'signed_out_by_app',
+): Promise<boolean> {
+  let isDone = false
+  if (req.signedIn) {
+    const { id, identityId } = req.signedIn
+    const choice: EndChoice =
+      cause === 'signed_out_everywhere'
+        ? { sessions: { identityId }, families: 'all' }
+        : { sessions: { identityId, id }, families: 'following' }
+    isDone = !isLapsed(await endWhileSignedIn(servicesOf(req), req.signedIn, choice, cause, req.clientInfo))
+  }
+  await destroySession(req, res)
+  return isDone
+}

@@ -28,7 +28,14 @@ export type MailJob =
 
 /** Queues a mail (transactional outbox). Inside a transaction `db` it is sent if, and only if, that commits. */
 export async function queueMail(services: Services, mail: MailJob, db?: Queryable): Promise<void> {
-  await services.storage.jobs.put('mail', mail, db)
+  await services.storage.jobs.put('mail', withoutRequest(mail), db)
+}
+
+/** The id of the request is for the log alone. */
+function withoutRequest(mail: MailJob): MailJob {
+  if (!('clientInfo' in mail) || mail.clientInfo === null) return mail
+  const { requestId: _, ...clientInfo } = mail.clientInfo
+  return { ...mail, clientInfo }
 }
 
 /** A mail as it comes out of the queue; a job from before an upgrade calls `clientInfo` `place`. */

@@ -63,7 +63,7 @@ test('a sign-in from a browser that was not known queues a mail about that sign-
   const mails = await queuedMails(server.services, 'unfamiliar-sign-in')
   const last = mails.at(-1)
   assert.equal(last?.identityId, adaId)
-  assert.deepEqual([last?.clientInfo.browser, last?.clientInfo.address], [CURL, '127.0.0.1'])
+  assert.deepEqual(last?.clientInfo, { browser: CURL, address: '127.0.0.1' })
 })
 
 test('the mail and its page say the same about the button, and the text of the mail has the link', async () => {

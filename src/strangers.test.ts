@@ -105,7 +105,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
       ['links of mails that were never sent', 50, (send, n) => send(`/reset-password/token-${n}`), [404], 0, 0],
       // Ten wrong guesses by name and by name and address, and a suspension.
       [
-        'sign-ins with names nobody has',
+        'sign-ins with unknown user names',
         50,
         (send, n) => send('/login', { login: `nobody-${n}`, password: 'a wrong password' }),
         // 503 while as many of one address wait for their turn as may.

@@ -99,7 +99,7 @@ test('a refreshed ID token speaks of the same session, and a second connection o
   assert.notEqual(sids[0], sids[2])
 })
 
-test('nobody who signs out waits for an app, and nothing is told beside what is queued', async () => {
+test('no sign-out waits for an app, and every notification comes from the queue', async () => {
   listener.answer = 'never'
   const tokens = await notes.connect(browser)
   const params = new URLSearchParams({ id_token_hint: tokens.id_token })

@@ -119,7 +119,7 @@ for (const [status, kind, problem] of [
   })
 }
 
-test('nobody is followed elsewhere', async () => {
+test('redirects of an app are not followed', async () => {
   for (const status of [301, 302, 303, 307, 308]) {
     answer = (_req, res) => res.writeHead(status, { location: `http://127.0.0.1:${port}/elsewhere` }).end()
     const outcome = await tell(url)
@@ -151,7 +151,7 @@ test('an app that gives its status line byte by byte has no more time than any o
   server.close()
 })
 
-test('a name that nobody looks up in time is left too', async () => {
+test('a DNS lookup that takes too long is given up too', async () => {
   const resolve = () => new Promise<never>(() => {})
   const problem = 'did not answer within 0.1 seconds'
   assert.deepEqual(await tell(url, { timeoutMs: 100, resolve }), { kind: 'unreachable', problem })
@@ -221,7 +221,7 @@ for (const [what, bytes] of [
   })
 }
 
-test('whoever waits when the portal stops is told so, and nobody waits after that', async () => {
+test('requests that wait when the portal stops are aborted, and later ones do not wait', async () => {
   const waiting = Promise.withResolvers<void>()
   answer = () => waiting.resolve()
   const channel = open()
@@ -373,7 +373,7 @@ test('an address without TLS is no https address', async () => {
   assert.deepEqual(outcome, { kind: 'unreachable', problem: 'does not speak TLS' })
 })
 
-test('an app whose certificate nobody vouches for learns nothing', async () => {
+test('an app with an untrusted certificate gets nothing', async () => {
   const server = createTlsServer(selfSigned, (_req, res) => {
     received.push({ method: '', path: '', headers: {}, body: '' })
     res.end()

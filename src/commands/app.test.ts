@@ -236,18 +236,18 @@ test('an operator waits for as long as it takes to end what an app has', async (
   const { pool } = server.services.storage
   const secret = await server.addApp('busy', { ...notesApp, redirectUris: [CALLBACK] })
   const tokens = await new Client(server.url, 'busy', secret, CALLBACK).connect(browser)
-  const somebody = await pool.connect()
+  const rival = await pool.connect()
   try {
-    await somebody.query('BEGIN')
-    await somebody.query(`SELECT 1 FROM families WHERE client_id = 'busy' FOR UPDATE`)
+    await rival.query('BEGIN')
+    await rival.query(`SELECT 1 FROM families WHERE client_id = 'busy' FOR UPDATE`)
     const disabling = app('disable', 'busy')
     const waits = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
       AND clock_timestamp() - query_start > interval '2 seconds'`
     while ((await pool.query(waits)).rowCount === 0) await sleep(50)
-    await somebody.query('COMMIT')
+    await rival.query('COMMIT')
     assert.equal((await disabling).code, 0)
   } finally {
-    somebody.release()
+    rival.release()
   }
   assert.equal(await reasonOf(new Client(server.url, 'busy', secret, CALLBACK), tokens.refresh_token), 'app_disabled')
 })

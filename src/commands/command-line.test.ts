@@ -84,7 +84,7 @@ test('--version prints the version of package.json', async () => {
   assert.equal(stdout, `${(JSON.parse(manifest) as { version: string }).version}\n`)
 })
 
-test('a command nobody knows, or one without what it needs, ends with 1 and the help', async () => {
+test('an unknown command, or one without what it needs, ends with 1 and the help', async () => {
   const answers = await Promise.all([
     gatehouse(['nonsense'], env),
     gatehouse(['app', 'show'], env),

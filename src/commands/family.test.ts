@@ -32,7 +32,7 @@ function family(...args: string[]): Promise<Finished> {
   return runCommand(['family', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
 }
 
-test('an operator finds out why somebody was signed out, by the id in the token or by the name of the person', async () => {
+test('an operator finds out why a user was signed out, by the id in the token or by the name of the person', async () => {
   const first = await notes.connect(browser)
   const id = claimsOf(first.access_token)['fam'] as string
   clock.advance(60)

@@ -52,7 +52,7 @@ test('without a password one is made, printed once and kept only as a hash', asy
   assert.doesNotMatch(listed.stdout, /argon2|hash/i)
 })
 
-test('what is wrong with a user is said, and nobody is made', async () => {
+test('an invalid user is refused with the reason, and none is created', async () => {
   const [taken, weak, role] = await Promise.all([
     user(['create', '--username', 'GRACE', '--email', 'other@example.test']),
     user(['create', '--username', 'x', '--email', 'nothing', '--password-stdin'], 'short\n'),
@@ -113,7 +113,7 @@ test('revoke-all ends every browser and every family of one user only', async ()
   await mine.signIn(grace)
 })
 
-test('somebody who has lost every second factor signs in with the password again, and is told', async () => {
+test('a user who has lost every second factor signs in with the password again, and is told', async () => {
   const forgetful = { username: 'forgetful', email: 'forgetful@example.test', password: 'a telephone under a tram' }
   await server.addIdentity(forgetful)
   const browser = new Browser(server.url)
@@ -151,7 +151,7 @@ test('a deleted user is out at once and can come back for a while; with --now th
   await server.addIdentity(leaver)
 })
 
-test('nobody of that name is said on one line', async () => {
+test('an unknown user name is reported on one line', async () => {
   const { code, stdout, stderr } = await user(['disable', 'nobody', '--json'])
   assert.deepEqual([code, stdout, stderr], [1, '', 'there is no identity nobody\n'])
 })

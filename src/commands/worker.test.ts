@@ -78,7 +78,7 @@ test('what a worker had in hand when it was killed is delivered by the next, und
   receiver.answer = 'right'
   const next = await startWorker()
 
-  // The time has passed in which it could have been done, and in which nobody looked.
+  // Long enough for a worker to have done it.
   await pool.query(`UPDATE queue.job SET started_on = started_on - interval '1 minute' WHERE state = 'active'`)
   const executeSql = async (text: string, values?: unknown[]) => pool.query(text, values)
   const boss = new PgBoss({

@@ -120,7 +120,7 @@ test('every page loads static files by the URL of their content, and is itself k
   }
 })
 
-test('a static file that does not exist is a page nobody keeps', async () => {
+test('a missing static file is answered with a page that is not cached', async () => {
   const { host } = new URL(development.url)
   for (const path of ['/public/nothing.css', '/public/', '/public/constructor']) {
     const answer = await send(portOf(development.url), { path, headers: { host } })

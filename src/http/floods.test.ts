@@ -48,7 +48,7 @@ function register(username: string, from: string, change: Record<string, string>
   return post('/register', fields, from)
 }
 
-test('a network that floods the registration form is told to wait, and everybody else registers', async () => {
+test('a network that floods the registration form is told to wait, and other users register', async () => {
   const attack = flood(30, 3, (connection, turn) =>
     register(`flood${connection}`, `2001:db8:1:1::${connection + 1}`, {
       password: `${connection} ${turn} ${HOSTILE}`,
@@ -63,7 +63,7 @@ test('a network that floods the registration form is told to wait, and everybody
   assert.deepEqual(await attack, { 422: REGISTRATIONS, 429: 90 - REGISTRATIONS })
 })
 
-test('a network that floods the sign-in form is refused, and everybody else signs in', async () => {
+test('a network that floods the sign-in form is refused, and other users sign in', async () => {
   const attack = flood(30, 2, (connection, turn) =>
     post('/login', { login: `nobody${connection}-${turn}`, password: 'wrong' }, '192.0.2.7'),
   )
@@ -104,7 +104,7 @@ test('a crowd that signs in at once is served, or asked on the same form to come
   assert.deepEqual(statuses, [401, 401, 401, 429])
 })
 
-test('whoever has a link to reset a password tries so many, and keeps the form', async () => {
+test('a user with a password reset link has so many tries, and keeps the form', async () => {
   const { services } = server
   const identityId = (await findIdentityByLogin(services, 'grace'))?.id as string
   const link = await transaction(services.storage.pool, (db) =>

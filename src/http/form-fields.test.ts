@@ -83,10 +83,10 @@ const ODD: [name: string, sending: Sending][] = [
   ['plain text', { body: encoded({}), type: 'text/plain' }],
   ['a multipart form', { body: '--x\r\n\r\n--x--', type: 'multipart/form-data; boundary=x' }],
   ['no type', { body: encoded({}), type: '' }],
-  ['a charset nobody has', { body: encoded({}), type: `${FORM}; charset=utf-7` }],
+  ['an unknown charset', { body: encoded({}), type: `${FORM}; charset=utf-7` }],
   ['a gzip bomb', { body: gzipSync(Buffer.alloc(20_000_000, 'a')), encoding: 'gzip' }],
   ['gzip that is none', { body: encoded({}), encoding: 'gzip' }],
-  ['an encoding nobody has', { body: encoded({}), encoding: 'zstd-9' }],
+  ['an unknown encoding', { body: encoded({}), encoding: 'zstd-9' }],
 ]
 
 for (const [name, sending] of ODD) {
@@ -154,7 +154,7 @@ test('odd addresses are refused or not there, with one line in the log each', as
   assert.equal(await requestsLogged(paths.length), paths.length)
 })
 
-test('methods nobody serves are refused', async () => {
+test('unknown methods are refused', async () => {
   for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND']) {
     for (const path of ['/login', '/dashboard', '/sessions/revocation', '/oauth/token', '/public/style.css']) {
       const { status } = await send(portOf(server.url), { method, path, headers: { ...headers, cookie } })
@@ -201,7 +201,7 @@ test('lengths that contradict each other are refused', async () => {
   }
 })
 
-test('a browser that hangs up in the middle of a form is nobody’s mistake', async () => {
+test('a browser that hangs up in the middle of a form is not logged as an error', async () => {
   await requestsLogged(0)
   const socket = connect(portOf(server.url), '127.0.0.1')
   socket.write(

@@ -58,7 +58,7 @@ before(async () => {
 })
 after(() => server.close())
 
-/** Somebody signed in in two browsers; a stranger has the cookies of the laptop. */
+/** A user signed in in two browsers; an attacker has the cookies of the laptop. */
 interface Held {
   person: typeof ada
   id: string
@@ -165,7 +165,7 @@ async function everything(db: Queryable = server.services.storage.pool, except: 
   return tables
 }
 
-/** Says only what has changed: the stores of a test hold more than anybody reads. */
+/** Says only what has changed: the stores of a test hold a lot. */
 function assertSame(now: Record<string, string[]>, before: Record<string, string[]>): void {
   const linesOf = (tables: Record<string, string[]>) =>
     new Set(Object.entries(tables).flatMap(([name, rows]) => rows.map((row) => `${name} ${row}`)))
@@ -182,7 +182,7 @@ function assertSame(now: Record<string, string[]>, before: Record<string, string
   )
 }
 
-/** Nobody is signed in with what these answers set, nor with what the laptop had. */
+/** No user is signed in with the cookies of these answers, nor with those of the laptop. */
 async function assertSignedOut({ cookie }: Held, answers: HeldAnswer[]): Promise<void> {
   const given = answers.flatMap(({ cookies }) => cookies).map((line) => line.split(';', 1)[0] as string)
   for (const each of new Set([cookie, ...given])) {
@@ -310,7 +310,7 @@ test('an act whose sign-in ends after it was looked at, and before it writes, wr
 /** What is proved (a code, a password) is used up before the transaction of what it was for. */
 const PROVED_BEFORE = ['public.handshakes', 'public.counters']
 
-/** Those that change something for somebody who is signed in; a proof that it is them is looked at below. */
+/** Those that change something for a signed-in user; a repeated sign-in is tested below. */
 function isAct(route: string): boolean {
   const isProof = ['/login/second-factor', '/reauthentication', '/account-restoration'].includes(route)
   return !FOR_ANYBODY.has(route) && !/^\/(?:oauth|interaction)\//.test(route) && !isProof
@@ -347,7 +347,7 @@ test('a password that was proved once more in a session that ends meanwhile open
   assert.equal((await laptop.get('/dashboard')).headers.get('location'), '/login?return_to=%2Fdashboard')
 })
 
-test('a second step that was half sent before everything was signed out signs nobody in', async () => {
+test('a second step that was half sent before everything was signed out signs no user in', async () => {
   for (const [name, bringAbout] of ENDINGS.filter(([each]) => !/another browser/.test(each))) {
     const held = await prepare()
     const thief = new Browser(server.url)

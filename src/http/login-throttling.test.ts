@@ -38,7 +38,7 @@ async function statuses(count: number, act: (turn: number) => Promise<Response>)
   return found
 }
 
-test('whoever guesses too often is told how long to wait, on a page and for programs', async () => {
+test('a client that guesses too often is told how long to wait, on a page and for programs', async () => {
   assert.deepEqual(await statuses(FREE + 1, () => signIn('ada', 'wrong', '192.0.2.1')), [401, 401, 401])
   for (const password of ['wrong', ada.password]) {
     const response = await signIn('ada', password, '192.0.2.1')
@@ -60,7 +60,7 @@ test('an address that a gateway writes with a port, another each time, is limite
   assert.deepEqual(found, [401, 401, 401, 429])
 })
 
-test('somebody who has no account is answered the same', async () => {
+test('a user name without an account gets the same answers', async () => {
   const found = await statuses(FREE + 2, () => signIn('nobody', 'wrong', '192.0.2.3'))
   assert.deepEqual(found, [401, 401, 401, 429])
 })
@@ -71,7 +71,7 @@ test('a hundred guesses at once are not looked at', async () => {
   assert.deepEqual([counts['401']?.length, counts['429']?.length], [FREE + 1, 100 - FREE - 1])
 })
 
-test('a network that guesses at everybody is suspended, for signing in and registering, until it is lifted', async () => {
+test('a network that guesses at many accounts is blocked, for signing in and registering, until the block is lifted', async () => {
   const from = (turn: number) => `2001:db8:7:7::${turn + 1}`
   const found = await statuses(40, (turn) => signIn(`person-${turn}`, 'password1234567', from(turn)))
   assert.deepEqual(found, [...Array.from({ length: 12 }, () => 401), ...Array.from({ length: 28 }, () => 429)])
@@ -110,7 +110,7 @@ test('so many accounts come from one address in an hour', async () => {
   assert.deepEqual(page.forms[0]?.fields, kept)
 })
 
-test('without a proxy that is trusted nobody is somewhere else because they say so', async () => {
+test('without a trusted proxy, X-Forwarded-For does not change the IP address', async () => {
   const bare = await startTestServer({ env: ENV })
   try {
     await bare.addIdentity(ada)
@@ -123,7 +123,7 @@ test('without a proxy that is trusted nobody is somewhere else because they say 
       ),
     )
     assert.deepEqual(found, [401, 401, 401, 429, 429, 429, 429, 429])
-    // A dot behind it makes another name, which is nobody's.
+    // A dot behind it makes another name, which has no account.
     assert.equal((await signIn('ada.', ada.password, '192.0.2.1', bare)).status, 401)
     assert.equal((await signIn('ada@example.test.', ada.password, '192.0.2.1', bare)).status, 401)
   } finally {
@@ -135,7 +135,7 @@ for (const [what, hangs] of [
   ['is gone', false],
   ['hangs', true],
 ] as const) {
-  test(`while Redis ${what} the limit holds, and nobody else is locked out by it`, async () => {
+  test(`while Redis ${what} the limit holds, and locks out no other user`, async () => {
     const database = await createDatabase('postgres+redis')
     const redis = await standBefore(database.redisUrl as string)
     const cut = await startTestServer({ database: { ...database, redisUrl: redis.url }, env: ENV })

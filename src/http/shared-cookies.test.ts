@@ -129,7 +129,7 @@ describe('one portal on an http host', () => {
   })
   after(() => server.close())
 
-  test('its cookies have plain names as long as they stand in nobody’s way', async () => {
+  test('its cookies have plain names as long as no other portal uses them', async () => {
     const browser = new Browser(server.url)
     await browser.signIn(ada)
     await browser.signIn(ada)

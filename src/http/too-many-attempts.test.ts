@@ -16,7 +16,7 @@ for (const [seconds, words] of [
   [3600, 'one hour'],
   [80_000, '23 hours'],
 ] as const) {
-  test(`somebody who has to wait ${seconds} seconds is told ${words}`, () => {
+  test(`a user who has to wait ${seconds} seconds is told ${words}`, () => {
     const { title, advice } = waitInWords({ retryAt: inSeconds(seconds), ipBlocked: false }, now)
     assert.deepEqual([title, advice], ['Too many tries', `Wait ${words}, then try again.`])
   })

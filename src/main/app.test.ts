@@ -166,7 +166,7 @@ async function addressFrom(portal: TestServer, forwarded: string): Promise<strin
   return rows[0]?.address as string
 }
 
-test('nobody can name their own address unless a proxy is trusted', async () => {
+test('no client can set its IP address unless a proxy is trusted', async () => {
   assert.match(await addressFrom(server, '203.0.113.7'), /^(?:127\.0\.0\.1|::1)$/)
 })
 

@@ -215,7 +215,7 @@ test('an app that has no address any more is told nothing more, and that is said
   assert.equal(notice?.problem, 'takes no such notices any more')
 })
 
-test('two portals share the work, and tell nobody twice', async () => {
+test('two portals share the work, and send nothing twice', async () => {
   const other = await startTestServer({ database, clock, env: { PUBLIC_URL: server.url } })
   const apps = await Promise.all([addApp(), addApp(), addApp()])
   for (let count = 0; count < 12; count++)

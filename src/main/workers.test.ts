@@ -139,9 +139,9 @@ test('Ctrl-C, which every process hears and some twice, loses no request that wa
   const workers = await untilAnsweredBy(2)
   const loads = [startLoad(true), startLoad(false)]
   while (loads.some((load) => load.count() < 20)) await sleep(10)
-  const everybody = [portal.child.pid as number, ...workers]
+  const processes = [portal.child.pid as number, ...workers]
   const start = performance.now()
-  for (const pid of everybody) process.kill(pid, 'SIGINT')
+  for (const pid of processes) process.kill(pid, 'SIGINT')
   portal.child.kill('SIGINT')
 
   const { code, stderr, stdout } = await portal.finished
@@ -193,7 +193,7 @@ function startLoad(keepAlive: boolean) {
       const sentAt = performance.now()
       const answer: unknown = await ask('/oauth/jwks', agent).catch((error: unknown) => error)
       answers.push({ sentAt, answer })
-      // Nobody is there any more.
+      // The process has ended.
       if (answer instanceof Error) await sleep(5)
     }
   }

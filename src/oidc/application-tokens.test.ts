@@ -157,7 +157,7 @@ test('a forged application token opens nothing', async (t) => {
     'the public key as a secret': await sign({ kid }, Buffer.from(pem), 'HS256'),
     'the published key as a secret': await sign({ kid }, Buffer.from(JSON.stringify(published)), 'HS256'),
     'a key of its own under our id': await sign({ kid }),
-    'a key nobody knows': await sign({ kid: 'nobody' }),
+    'an unknown key': await sign({ kid: 'nobody' }),
     'a path for a key id': await sign({ kid: '../../dev/null' }),
     'a key in its header': await sign({ jwk }),
     'a key in its header under our id': await sign({ kid, jwk }),

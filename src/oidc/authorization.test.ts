@@ -50,7 +50,7 @@ async function assertRefusedOnPage(url: string, error: string): Promise<void> {
   assert.match(page.text, new RegExp(error))
 }
 
-test('somebody who is signed in comes back with a code, the state and the issuer, without a page', async () => {
+test('a signed-in user returns with a code, the state and the issuer, without a page', async () => {
   const response = await browser.get(notes.authorizeUrl())
   assert.equal(response.status, 303)
   const told = answerIn(response, CALLBACK)
@@ -239,7 +239,7 @@ test('a request object is refused, and the address of one is never fetched', asy
 
 for (const [what, change] of Object.entries<Record<string, string | null>>({
   'prompt=none with another prompt': { prompt: 'none login' },
-  'a prompt nobody knows': { prompt: 'dance' },
+  'an unknown prompt': { prompt: 'dance' },
   'a negative max_age': { max_age: '-1' },
   'a max_age in words': { max_age: 'soon' },
   'an id_token_hint that is none': { id_token_hint: 'junk' },

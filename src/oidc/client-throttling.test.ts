@@ -50,7 +50,7 @@ const WAYS: [string, Way][] = [
 ]
 
 for (const [index, [what, way]] of WAYS.entries()) {
-  test(`whoever guesses secrets ${what} has to wait, with the right one, too`, async () => {
+  test(`a client that guesses secrets ${what} has to wait, with the right one, too`, async () => {
     const from = `192.0.2.${index + 1}`
     for (let turn = 0; turn <= FREE; turn++) {
       assert.deepEqual([(await way(from, WRONG)).status, turn], [401, turn])

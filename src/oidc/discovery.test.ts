@@ -126,7 +126,7 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
 })
 
 for (const path of [...DOCUMENTS, '/oauth/jwks']) {
-  test(`anybody may read ${path}, for a while, from any site, and without cookies`, async () => {
+  test(`${path} is public: readable from any site without cookies, and cached for a while`, async () => {
     const response = await fetch(`${server.url}${path}`, { headers: { origin: 'https://anywhere.test' } })
     assert.equal(response.status, 200)
     const age = Number(/max-age=(\d+)/.exec(response.headers.get('cache-control') ?? '')?.[1])

@@ -115,7 +115,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     await tokensIn(await photos.refresh(tokens.refresh_token, {}, { dpop: await proof() }))
   })
 
-  test(`a bound application token is refused without its proof, or with somebody else's (${kind})`, async () => {
+  test(`a bound application token is refused without its proof, or with another's (${kind})`, async () => {
     const { access_token: token } = await connect(notes)
     const other = (await connect(notes)).access_token
     assert.equal(await userinfo(token, null, 'Bearer'), 401)

@@ -39,7 +39,7 @@ after(async () => {
   await server.close()
 })
 
-/** Somebody with Notes in one browser, who is signed in in another one as well. */
+/** A user with Notes in one browser, who is signed in in another one as well. */
 interface Scene {
   id: string
   person: { username: string; email: string; password: string }

@@ -79,7 +79,7 @@ test('the login hint of the app is filled in, as text', async () => {
   assert.equal(page.html.includes('<script>ada'), false)
 })
 
-test('somebody who is signed in confirms before a code goes to an app on their device', async () => {
+test('a signed-in user confirms before a code goes to an app on their device', async () => {
   await browser.signIn(ada)
   for (const redirectUri of [LOOPBACK, 'com.example.desk:/callback']) {
     const { page } = await open(desk.authorizeUrl({ redirect_uri: redirectUri }))
@@ -104,7 +104,7 @@ test('a stranger signs in, and then confirms, before a code goes to an app on th
   assertCode(new URL(url), desk)
 })
 
-test('a confirmation is of the sign-in that gave it: whoever signs in there before it is used is asked, too', async () => {
+test('a confirmation belongs to one sign-in: the next user to sign in there before it is used is asked, too', async () => {
   await browser.signIn(ada)
   const { page } = await open(desk.authorizeUrl())
   const confirmed = await browser.post(actionOf(page, 'Continue to Desk'), {})
@@ -130,7 +130,7 @@ test('the same where the protocol knows already who signed in there afterwards, 
   }
 })
 
-test('somebody who cancels brings the app access_denied, and no code', async () => {
+test('a user who cancels brings the app access_denied, and no code', async () => {
   await browser.signIn(ada)
   const { page } = await open(desk.authorizeUrl())
   const { url } = await browser.follow(await browser.post(actionOf(page, 'Cancel'), {}))
@@ -241,7 +241,7 @@ test('a request belongs to the browser that began it', async () => {
   assert.match((await readPage(resumed)).text, /authorization request has expired/)
 })
 
-test('somebody else who is signed in and opens the page of a request does not complete it', async () => {
+test('another user who is signed in and opens the page of a request does not complete it', async () => {
   const { url, page } = await open(notes.authorizeUrl({ state: 'begun by ada' }))
   const other = new Browser(server.url)
   await other.signIn(grace)
@@ -322,12 +322,12 @@ test('fifty requests begun in one browser leave it able to finish the last', asy
   assert.ok((await browser.jar.getCookieString(new URL(last, server.url).href)).length < 4096)
 })
 
-test('prompt=none tells the app that nobody is signed in', async () => {
+test('prompt=none tells the app that no user is signed in', async () => {
   const told = answerIn(await browser.get(notes.authorizeUrl({ prompt: 'none' })), CALLBACK)
   assert.equal(told['error'], 'login_required')
 })
 
-test('prompt=none is silent for somebody who is signed in, even for the first app they ever open', async () => {
+test('prompt=none is silent for a signed-in user, even for the first app they ever open', async () => {
   await browser.signIn(ada)
   assert.ok(answerIn(await browser.get(notes.authorizeUrl({ prompt: 'none' })), CALLBACK)['code'])
   assert.ok(answerIn(await browser.get(photos.authorizeUrl({ prompt: 'none' })), photos.redirectUri)['code'])
@@ -345,7 +345,7 @@ for (const change of [{ prompt: 'login' }, { max_age: '0' }, { prompt: 'login', 
   string,
   string
 >[]) {
-  test(`${new URLSearchParams(change)} asks somebody who is signed in again, and says when they answered`, async () => {
+  test(`${new URLSearchParams(change)} asks a signed-in user again, and says when they answered`, async () => {
     await browser.signIn(ada)
     const before = await notes.connect(browser, { max_age: '100000' })
     clock.advance(100)
@@ -376,7 +376,7 @@ test('a sign-in younger than max_age is enough', async () => {
   assert.equal(typeof claimsOf(tokens.id_token)['auth_time'], 'number')
 })
 
-test('an app that names the person it expects does not get somebody else', async () => {
+test('an app that names the person it expects does not get another', async () => {
   await browser.signIn(ada)
   const { id_token: hint } = await notes.connect(browser)
   const other = new Browser(server.url)

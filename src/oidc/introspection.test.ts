@@ -147,7 +147,7 @@ test('an application token is inactive once it has expired, and a refresh token 
   assert.deepEqual(await notes.introspect(first.access_token), INACTIVE)
 })
 
-test('whoever cannot say who they are learns nothing', async () => {
+test('an unauthenticated client learns nothing', async () => {
   const { access_token: token } = await notes.connect(browser)
   for (const [client, statuses] of [
     [new Client(server.url, 'notes', 'wrong', CALLBACK), [401]],
@@ -160,7 +160,7 @@ test('whoever cannot say who they are learns nothing', async () => {
   }
 })
 
-test('nobody may cache what an introspection said', async () => {
+test('introspection responses are not cached', async () => {
   const { access_token: token } = await notes.connect(browser)
   const response = await notes.send('/oauth/introspect', { token })
   assert.equal(response.headers.get('cache-control'), 'no-store')

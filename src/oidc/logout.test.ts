@@ -96,7 +96,7 @@ test('an app that only says who it is makes the person confirm', async () => {
   assert.equal(await isSignedIn(), false)
 })
 
-test('a link to the logout signs nobody out', async () => {
+test('a link to the logout signs no user out', async () => {
   for (let visit = 0; visit < 3; visit++) {
     const page = await readPage(await browser.get('/oauth/logout'))
     assert.match(page.text, /An app asks to sign you out/)
@@ -104,7 +104,7 @@ test('a link to the logout signs nobody out', async () => {
   assert.equal(await isSignedIn(), true)
 })
 
-test('the ID token of somebody else does not sign this person out without a question', async () => {
+test('the ID token of another user does not sign this user out without a question', async () => {
   const other = new Browser(server.url)
   await other.signIn(grace)
   const { id_token: hint } = await notes.connect(other)
@@ -114,7 +114,7 @@ test('the ID token of somebody else does not sign this person out without a ques
   assert.equal(await isSignedIn(), true)
 })
 
-test('somebody who does not want to be signed out stays signed in', async () => {
+test('a user who declines to be signed out stays signed in', async () => {
   await notes.connect(browser)
   const other = await photos.connect(browser)
   const page = await readPage(await browser.get(logoutUrl({ client_id: 'notes' })))
@@ -142,7 +142,7 @@ test('a logout is confirmed only by the browser it was asked in, from a page of 
   ]) {
     assert.ok(refused.status >= 400 && refused.status < 500, String(refused.status))
   }
-  // Where nobody is signed in it leads home, as the question itself would, and ends nothing.
+  // Where no user is signed in it leads home, as the question itself would, and ends nothing.
   const stranger = await new Browser(server.url).post('/oauth/logout/confirm', { logout: 'yes', xsrf })
   assert.match(stranger.headers.get('location') ?? '', /\/oauth\/logout\/success$/)
   // A later sign-in of the same browser was never asked.
@@ -230,7 +230,7 @@ for (const uri of [
   '//notes.example.test/',
   'javascript:alert(1)',
 ]) {
-  test(`nobody is sent to ${uri} after a logout`, async () => {
+  test(`no browser is redirected to ${uri} after a logout`, async () => {
     const { id_token: hint } = await notes.connect(browser)
     for (const who of [{ id_token_hint: hint }, { client_id: 'notes' }] as Record<string, string>[]) {
       const response = await browser.get(logoutUrl({ ...who, post_logout_redirect_uri: uri }))
@@ -274,7 +274,7 @@ test('a hint that is none, or of an app that is none, is refused', async () => {
   assert.equal(await isSignedIn(), true)
 })
 
-test('somebody who is signed out already is led on to the app, and nothing is kept of it', async () => {
+test('a user who is signed out already is led on to the app, and nothing is kept of it', async () => {
   const { id_token: hint } = await notes.connect(browser)
   await browser.post('/logout', {})
   const response = await browser.get(logoutUrl({ id_token_hint: hint, post_logout_redirect_uri: HOME, state: 's' }))

@@ -137,7 +137,7 @@ for (const [what, change] of [
     assert.equal(claimsOf(tokens.id_token)['nonce'], change['nonce'] ?? 'nonce')
   })
 
-test('a request that is too long is refused at its app, with the reason, whoever is signed in', async () => {
+test('a request that is too long is refused at its app, with the reason, signed in or not', async () => {
   const state = 'x'.repeat(10_000)
   const signedIn = new Browser(server.url)
   await signedIn.signIn(ada)

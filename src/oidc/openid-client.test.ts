@@ -95,7 +95,7 @@ for (const { id, callback, home } of APPS) {
     assert.equal((await browser.get('/dashboard')).status, 303)
   })
 
-  test(`openid-client hears why somebody could not be signed in to ${id} silently`, async () => {
+  test(`openid-client gets the reason why a user could not be signed in to ${id} silently`, async () => {
     const config = await discover('oauth2')
     const verifier = oauth.randomPKCECodeVerifier()
     const url = oauth.buildAuthorizationUrl(config, {

@@ -76,7 +76,7 @@ test('a person chooses another account, and the app gets that one', async () => 
   assert.equal(await subjectOf(url), gracesId)
 })
 
-test('nobody chooses between accounts where none is signed in', async () => {
+test('no account chooser where no user is signed in', async () => {
   browser = new Browser(server.url)
   const { page } = await open('select_account')
   const url = await press(page, 'Sign in', { login: grace.username, password: grace.password })
@@ -101,7 +101,7 @@ test('a choice that another site sends is refused', async () => {
   assert.equal((await browser.post(action, {}, { origin: 'https://evil.example.test' })).status, 403)
 })
 
-test('an app that asks for an account to be made gets the new one, also where somebody is signed in', async () => {
+test('an app that asks for an account to be made gets the new one, also where a user is signed in', async () => {
   for (const name of ['linus', 'edsger']) {
     const { page } = await open('create')
     assert.match(page.heading, /Create an account/)

@@ -107,7 +107,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
   }
 
-  test(`an app with a wrong secret, and an app nobody knows, push nothing (${kind})`, async () => {
+  test(`an app with a wrong secret, and an unknown app, push nothing (${kind})`, async () => {
     for (const client of [
       new Client(server.url, 'notes', 'wrong', CALLBACK),
       new Client(server.url, 'nope', 'wrong', CALLBACK),

@@ -68,8 +68,8 @@ for (const uri of WEB) {
     const { action, fields } = page.forms[0] as { action: string; fields: Record<string, string> }
     const done = await leaving.post(action, { ...fields, logout: 'yes' })
     assert.deepEqual([...addedTo(uri, done)], [['state', 'a b']])
-    const nobody = await new Browser(server.url).get(`/oauth/logout?${query}`)
-    assert.deepEqual([...addedTo(uri, nobody)], [['state', 'a b']])
+    const signedOut = await new Browser(server.url).get(`/oauth/logout?${query}`)
+    assert.deepEqual([...addedTo(uri, signedOut)], [['state', 'a b']])
   })
 }
 

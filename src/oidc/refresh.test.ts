@@ -202,7 +202,7 @@ test('a family that is refreshed all the time ends when it is as old as it may b
   assert.equal(await reasonOf(brief, token), 'expired')
 })
 
-test('a family that nobody uses ends when its idle time is over', async () => {
+test('an unused family ends when its idle time is over', async () => {
   const idle = await addNotes('idle', { familyIdle: 20, familyMax: 60 })
   const { refresh_token: token, access_token: applicationToken } = await idle.connect(browser)
   clock.advance(25)
@@ -232,7 +232,7 @@ for (const [what, spoil] of Object.entries<(token: string) => string>({
   'an ID token': () => 'eyJhbGciOiJFUzI1NiJ9.e30.AAAA',
   'five thousand characters': () => 'A'.repeat(5000),
 })) {
-  test(`a refresh token with ${what} is unknown, and ends nobody's family`, async () => {
+  test(`a refresh token with ${what} is unknown, and ends no family`, async () => {
     const tokens = await notes.connect(browser)
     const spoiled = spoil(tokens.refresh_token)
     if (spoiled !== tokens.refresh_token) assert.equal(await reasonOf(notes, spoiled), 'unknown')
@@ -240,7 +240,7 @@ for (const [what, spoil] of Object.entries<(token: string) => string>({
   })
 }
 
-test('a refresh token of another app is unknown, whoever shows it, and still works for its own', async () => {
+test('a refresh token of another app is unknown, and still works for its own', async () => {
   const papers = await addNotes('papers')
   const tokens = await notes.connect(browser)
   const old = tokens.refresh_token
@@ -268,7 +268,7 @@ test('an unauthenticated app refreshes nothing and burns nothing', async () => {
 
 for (const [what, change, error] of [
   ['a scope more', { scope: 'openid profile phone' }, 'invalid_scope'],
-  ['a scope nobody knows', { scope: 'openid admin:all' }, 'invalid_scope'],
+  ['an unknown scope', { scope: 'openid admin:all' }, 'invalid_scope'],
   ['a malformed scope', { scope: 'openid  profile' }, 'invalid_scope'],
   ['an empty scope', { scope: ' ' }, 'invalid_scope'],
   ['a scope with NUL', { scope: 'open\0id' }, 'invalid_scope'],

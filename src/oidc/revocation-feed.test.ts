@@ -90,7 +90,7 @@ test('the feed is signed with a published key and says what it is, since when an
   assert.deepEqual([stale, versions, keys, rest], [{}, {}, [], {}])
 })
 
-test('the feed is announced, and anybody may read it from any site, for a second', async () => {
+test('the feed is announced, and is public: readable from any site, and cached for a second', async () => {
   const discovery = (await (await fetch(`${server.url}/.well-known/openid-configuration`)).json()) as object
   assert.equal(Reflect.get(discovery, 'revocation_feed_endpoint'), `${server.url}/oauth/revocations`)
   const { headers } = await ask('', { origin: 'https://anywhere.test' })
@@ -118,7 +118,7 @@ test('nothing in the feed says who it is about', async () => {
   )
 })
 
-test('whoever names the version there is gets no document again, and HEAD has the headers alone', async () => {
+test('a client that names the current version gets no document again, and HEAD has the headers alone', async () => {
   const etag = (await ask()).headers.get('etag') ?? ''
   assert.match(etag, /^W\/"[\w.-]+"$/)
   for (const named of [etag, etag.slice(2), `"other", ${etag}`, '*']) {
@@ -163,7 +163,7 @@ test('without news a wait ends with the word that there is none', async () => {
   assert.equal(response.headers.get('preference-applied'), 'wait=1')
 })
 
-test('nobody waits who knows nothing yet, and what a client prefers otherwise is its own affair', async () => {
+test('a client without a version does not wait, and other preferences are ignored', async () => {
   const first = await ask('', { prefer: 'wait=30' })
   assert.equal(first.status, 200)
   assert.equal(first.headers.get('preference-applied'), null)

@@ -62,7 +62,7 @@ test('ten revocations at once end the family once', async () => {
   await assertEnded(notes, tokens)
 })
 
-test('an app that signs somebody out with a refresh token it has replaced means what it says', async () => {
+test('an app may revoke a family with a replaced refresh token', async () => {
   const first = await notes.connect(browser)
   const second = await tokensIn(await notes.refresh(first.refresh_token))
   clock.advance(100)
@@ -79,7 +79,7 @@ test('another app cannot revoke a refresh token', async () => {
   await assertLiving(notes, tokens)
 })
 
-test('whoever cannot say who they are revokes nothing', async () => {
+test('an unauthenticated client revokes nothing', async () => {
   const tokens = await notes.connect(browser)
   for (const stranger of [
     new Client(server.url, 'notes', 'wrong', CALLBACK),

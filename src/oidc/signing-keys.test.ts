@@ -179,7 +179,7 @@ test('the portal that has not followed yet still knows a token the other has sig
   assert.notEqual(await findApplicationToken(follower, token), null)
 })
 
-test('an app signs somebody out with an ID token of a key that is gone, and with nothing that looks like one', async () => {
+test('an app signs a user out with an ID token of a removed key, and with nothing that looks like one', async () => {
   const [{ app }, other] = portals
   const hints = [(await notes.connect(browser)).id_token, (await legacy.connect(browser)).id_token]
   await app.services.keys.rotate()

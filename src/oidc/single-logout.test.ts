@@ -90,18 +90,18 @@ async function isSignedIn(): Promise<boolean> {
 }
 
 test('who is signed in to one app is signed in to all', async () => {
-  const somebody = new Browser(server.url)
-  const asked = await somebody.follow(await somebody.get(notes.authorizeUrl()))
+  const visitor = new Browser(server.url)
+  const asked = await visitor.follow(await visitor.get(notes.authorizeUrl()))
   assert.equal((await readPage(asked.response)).heading, 'Sign in')
   const { pathname, search } = new URL(asked.url)
-  const signedIn = await somebody.post('/login', {
+  const signedIn = await visitor.post('/login', {
     login: ada.username,
     password: ada.password,
     return_to: pathname + search,
   })
   assert.equal(signedIn.status, 303)
   for (const client of [notes, photos, backup]) {
-    const answer = await somebody.get(client.authorizeUrl())
+    const answer = await visitor.get(client.authorizeUrl())
     assert.ok(answer.headers.get('location')?.startsWith(`${client.redirectUri}?code=`), client.id)
   }
 })
@@ -124,7 +124,7 @@ test('using one app keeps the sign-in alive, and so the others, until it has las
   assert.equal(await isSignedIn(), false)
 })
 
-test('what nobody uses expires everywhere at once, before anybody has looked, and every app is told', async () => {
+test('unused sessions expire everywhere at once, before a periodic job, and every app is notified', async () => {
   const [note, photo, copy] = [
     await notes.connect(browser),
     await photos.connect(browser),

@@ -78,7 +78,7 @@ for (const [what, change] of Object.entries({
   'as one of several essential values': ESSENTIAL({ values: ['mfa', 'aal3'] }),
   'as a voluntary claim': { claims: JSON.stringify({ id_token: { acr: { value: 'mfa' } } }) },
 })) {
-  test(`an app that asks for two factors ${what} gets them from somebody signed in with one`, async () => {
+  test(`an app that asks for two factors ${what} gets them from a user signed in with one`, async () => {
     const { key } = await addFactorElsewhere()
     const { page } = await ask(change)
     assert.equal(page.heading, 'Second factor')
@@ -128,7 +128,7 @@ test('stepping up is a new sign-in under a new id, and what was connected before
   assert.equal(claimsOf(refreshed.access_token)['acr'], 'aal1')
 })
 
-test('a wrong code steps nobody up, and the right one still does', async () => {
+test('a wrong code steps no user up, and the right one still does', async () => {
   const { key } = await addFactorElsewhere()
   const refused = await readPage(await sendCode((await ask(MFA)).page, '000000'))
   assert.equal(refused.status, 401)
@@ -164,7 +164,7 @@ test('a stranger signs in with both on the way, without a page more', async () =
   assert.equal(claimsOf(tokens.access_token)['acr'], 'mfa')
 })
 
-test('somebody without a second factor is told so, sets one up and goes on to the app', async () => {
+test('a user without a second factor is told so, sets one up and goes on to the app', async () => {
   const { page } = await ask(MFA)
   assert.equal(page.heading, 'A second factor is needed')
   const href = /href="(\/settings\/second-factors\?[^"]+)"/.exec(page.html)?.[1]?.replaceAll('&amp;', '&') ?? ''
@@ -182,7 +182,7 @@ test('somebody without a second factor is told so, sets one up and goes on to th
   assert.equal(claimsOf(tokens.access_token)['acr'], 'mfa')
 })
 
-test('somebody who cancels brings the app unmet_authentication_requirements, and no code', async () => {
+test('a user who cancels brings the app unmet_authentication_requirements, and no code', async () => {
   for (const hasFactor of [false, true]) {
     if (hasFactor) await addFactorElsewhere()
     const { page } = await ask(MFA)
@@ -201,7 +201,7 @@ test('prompt=none tells the app that a page is needed, and shows none', async ()
   assert.equal(answer['error'], 'interaction_required')
 })
 
-test('what nobody here can reach is left out when it is voluntary, and refused when it is essential', async () => {
+test('what no user here can reach is left out when it is voluntary, and refused when it is essential', async () => {
   const code = await notes.code(browser, { acr_values: 'urn:example:platinum' })
   assert.equal(claimsOf((await tokensIn(await notes.exchange(code))).access_token)['acr'], 'aal1')
   for (const acr of [{ value: 'urn:example:platinum' }, { values: ['aal3'] }]) {

@@ -52,7 +52,7 @@ async function assertDead(client: Client, tokens: Tokens): Promise<void> {
   assert.equal((await problemIn(await client.refresh(tokens.refresh_token))).error, 'invalid_grant')
 }
 
-test('a code gives an application token, a refresh token and an ID token, which nobody may cache', async () => {
+test('a code gives an application token, a refresh token and an ID token, which must not be cached', async () => {
   const response = await notes.exchange(await notes.code(browser))
   assert.equal(response.headers.get('cache-control'), 'no-store')
   assert.match(response.headers.get('content-type') ?? '', /^application\/json/)
@@ -80,7 +80,7 @@ test('a code that is used twice ends the family that the first use opened', asyn
 
 for (const [what, change] of Object.entries<Record<string, string | null>>({
   'another registered redirect URI': { redirect_uri: `${CALLBACK}/other` },
-  'a redirect URI of somebody else': { redirect_uri: 'https://evil.test/' },
+  'a redirect URI of another app': { redirect_uri: 'https://evil.test/' },
   'a wrong verifier': { code_verifier: 'x'.repeat(43) },
   'no verifier': { code_verifier: null },
 })) {
@@ -118,7 +118,7 @@ test('a wrong secret does not burn a code', async () => {
   assert.equal((await papers.exchange(code)).status, 200)
 })
 
-test('a used code that somebody else shows, or shows without its verifier, ends nothing', async () => {
+test('a used code that another app shows, or shows without its verifier, ends nothing', async () => {
   const code = await papers.code(browser)
   const tokens = await tokensIn(await papers.exchange(code))
   assert.equal((await papers.exchange(code, { code_verifier: 'x'.repeat(43) })).status, 400)
@@ -265,9 +265,9 @@ for (const [what, send] of Object.entries<() => Promise<Response>>({
   'a grant type twice': () => post(`grant_type=${CODE_GRANT}&grant_type=refresh_token&code=a`),
   'a client id twice': () => post(`grant_type=${CODE_GRANT}&client_id=notes&client_id=photos`),
   'an empty code': () => post(`grant_type=${CODE_GRANT}&code=&redirect_uri=${CALLBACK}`),
-  'a code nobody made': () => post(`grant_type=${CODE_GRANT}&code=nope&redirect_uri=${CALLBACK}`),
+  'a made-up code': () => post(`grant_type=${CODE_GRANT}&code=nope&redirect_uri=${CALLBACK}`),
 })) {
-  test(`a token request with ${what} is refused, and nobody may cache that`, async () => {
+  test(`a token request with ${what} is refused, and not cached`, async () => {
     const response = await send()
     assert.equal(response.status, ['70 kB', 'ten thousand fields'].includes(what) ? 413 : 400)
     assert.equal(response.headers.get('cache-control'), 'no-store')

@@ -42,7 +42,7 @@ async function confirmElsewhere(): Promise<void> {
   assert.equal((await new Browser(server.url).post(link, {})).status, 303)
 }
 
-test('somebody whose address is not confirmed reads that it must be, confirms it elsewhere, and goes on', async () => {
+test('a user whose e-mail address is not confirmed reads that it must be, confirms it elsewhere, and goes on', async () => {
   const { url, page } = await open()
   assert.equal(page.status, 200)
   assert.equal(page.heading, 'Confirm your address first')
@@ -72,7 +72,7 @@ test('the link can be sent again from there, and leads back to where the person 
   assert.ok((await browser.follow(await browser.get(here))).url.startsWith(`${CALLBACK}?code=`))
 })
 
-test('somebody who cancels brings the app access_denied', async () => {
+test('a user who cancels brings the app access_denied', async () => {
   const { page } = await open()
   const { url } = await browser.follow(await browser.post(actionOf(page, 'Cancel'), {}))
   const told = new URL(url).searchParams
@@ -101,7 +101,7 @@ test('no way around: another sign-in, a confirmation that was not asked for, a p
   assert.ok((await browser.follow(await browser.get(signedIn.url))).url.startsWith(`${CALLBACK}?code=`))
 })
 
-test('somebody on the way to an app on their device confirms the address, and then the app', async () => {
+test('a user on the way to an app on their device confirms the address, and then the app', async () => {
   const { url, page } = await open(desk)
   assert.equal(page.heading, 'Confirm your address first')
   await confirmElsewhere()
@@ -111,7 +111,7 @@ test('somebody on the way to an app on their device confirms the address, and th
   assert.ok(reached.startsWith('com.example.desk:/callback?code='), reached)
 })
 
-test('somebody who signs out while they are asked signs in again, and is asked again', async () => {
+test('a user who signs out while they are asked signs in again, and is asked again', async () => {
   const { url } = await open()
   await browser.post('/logout', {})
   const page = await readPage(await browser.get(url))

@@ -91,7 +91,7 @@ for (const { method, path } of ROUTES) {
   test(`${method} ${path} is refused when another site asks for it, and changes nothing`, async () => {
     const before = await everything()
     const cookie = await browser.jar.getCookieString(server.url + pathOf(path))
-    // Pages that keep their address secret come without an origin; whoever knows the address need not come from here.
+    // Pages that keep their address secret come without an origin; a client that knows the URL need not come from there.
     const elsewhere = ELSEWHERE.filter(({ origin }) => !path.includes('/:token') || origin !== 'null')
     for (const headers of elsewhere) {
       // An empty Origin cannot be sent by fetch alone; undici passes it on as it is.
@@ -123,7 +123,7 @@ test('the confirmation of a sign-out an app asked for is refused to other sites 
   assert.deepEqual(await everything(), before)
 })
 
-test('a program that sends neither Origin nor Sec-Fetch-Site may post a form, for it has nobody else’s cookies', async () => {
+test('a program that sends neither Origin nor Sec-Fetch-Site may post a form, for it has no cookies of another user', async () => {
   const response = await fetch(`${server.url}/login`, {
     method: 'POST',
     body: new URLSearchParams({ login: 'ada', password: ada.password }),

@@ -49,7 +49,7 @@ for (const [store, outageOf, hangs] of [
   ['Redis is gone', () => redis, false],
   ['Redis hangs', () => redis, true],
 ] as const) {
-  test(`while ${store} everybody is told so, and nobody is signed out`, async () => {
+  test(`while ${store} every user is told so, and none is signed out`, async () => {
     const { refresh_token: refreshToken } = await notes.connect(browser)
     const outage = outageOf()
     if (hangs) outage.hang()

@@ -31,7 +31,7 @@ interface Scene {
   person: Person
 }
 
-/** What somebody does before the form is there, and the form. */
+/** What a user does before the form, and the form. */
 const FORMS: [what: string, prepare: (scene: Scene) => Promise<Form>][] = [
   [
     'sign-in',

@@ -92,7 +92,7 @@ test('whatever people and apps do, no secret of theirs is written down', async (
   assert.doesNotMatch(log, /CANARY/)
 })
 
-test('what somebody did has a line with who, where from, how it ended, and the id of the request', async () => {
+test('an event has a line with the user, the IP address, the outcome and the id of the request', async () => {
   const browser = new Browser(server.url)
   const refused = await browser.post('/login', { login: 'ada', password: 'wrong' })
   const signedIn = await browser.post('/login', { login: 'ada', password: ada.password })

@@ -23,7 +23,7 @@ before(async () => {
 })
 after(() => server.close())
 
-/** One of each kind of answer, whoever makes it. */
+/** One of each kind of answer. */
 const PLACES: [name: string, path: string, status: number, page: boolean][] = [
   ['a page', '/dashboard', 200, true],
   ['a redirect', '/', 303, false],
@@ -75,7 +75,7 @@ for (const [name, path, status, isPage] of PLACES) {
     assert.doesNotMatch(policy, /unsafe|https?:|\*/)
     assert.match(answer.headers['cache-control'] ?? '', /no-store/)
     assert.equal(answer.headers['access-control-allow-origin'], undefined)
-    // Nothing inline that the policy would refuse, and nothing of anybody else's.
+    // Nothing inline that the policy would refuse, and nothing of another origin.
     assert.doesNotMatch(
       answer.body,
       /<script(?! src="\/)|<style| style="| on\w+="|(?:src|href|action)="(?:https?:)?\/\/(?!localhost)/,

@@ -77,7 +77,7 @@ test('on http the cookies are called device and identity, and kept from scripts 
   assert.match(cookie, /^identity=[^;]{40,200}~\d+; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/)
 })
 
-test('on https every cookie is for this host and https only, whoever sets it', async () => {
+test('on https every cookie is for this host and https only', async () => {
   const port = await findFreePort()
   const secure = await startTestServer({ env: { PUBLIC_URL: 'https://portal.example.test', PORT: String(port) } })
   try {
@@ -139,7 +139,7 @@ test('every sign-in gives a new cookie, and the one before is worthless', async 
   assert.equal(await isSignedIn(await browserWith(second)), true)
 })
 
-test('a cookie given to somebody else does not follow them into their account', async () => {
+test('a cookie planted in another browser does not become its session at sign-in (session fixation)', async () => {
   const attacker = await signedIn(grace)
   const victim = await browserWith(await cookieOf(attacker))
   await victim.signIn(ada)
@@ -156,7 +156,7 @@ test('an app learns nothing with the cookies from before a new sign-in', async (
   assert.equal(new URL(url).searchParams.get('error'), 'login_required')
 })
 
-test('a cookie with any one character changed signs nobody in', async () => {
+test('a cookie with any one character changed signs no user in', async () => {
   const cookie = await cookieOf(await signedIn())
   for (const place of [5, 20, cookie.length - 20, cookie.length - 3]) {
     const changed = cookie.slice(0, place) + (cookie[place] === 'A' ? 'B' : 'A') + cookie.slice(place + 1)
@@ -166,7 +166,7 @@ test('a cookie with any one character changed signs nobody in', async () => {
 
 test('slow requests that end after a sign-out do not bring it back', async () => {
   const browser = await signedIn()
-  // The dashboard of somebody for whom something has ended reads what its app was told; a sign-out does not.
+  // The dashboard of a user with an ended family reads its delivery status; a sign-out does not.
   await notes.connect(browser)
   await browser.follow(await browser.post('/apps/notes/disconnection', {}))
   const thief = await browser.copy()

@@ -95,7 +95,7 @@ test('days have headings', async () => {
   assert.match(headings[2] ?? '', /^\w+day,? \d+ \w+ \d{4}$/)
 })
 
-test('long histories come in pages, and nobody reads somebody else’s', async () => {
+test('long histories come in pages, and no user reads those of another', async () => {
   await server.addIdentity(grace)
   const browser = new Browser(server.url)
   await browser.signIn(grace)

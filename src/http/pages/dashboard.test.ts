@@ -25,7 +25,7 @@ before(async () => {
 })
 after(() => server.close())
 
-/** Somebody new, signed in. */
+/** A new user, signed in. */
 async function signedIn(username: string): Promise<Browser> {
   const person = { username, email: `${username}@example.test`, password: 'a door that opens to the left' }
   await server.addIdentity(person)
@@ -133,7 +133,7 @@ test('what has just ended comes first for five minutes, and says whether its app
   await browser.post('/apps/photos/disconnection', {})
   const family = claimsOf((await letters.connect(browser)).access_token)['fam'] as string
   await browser.post(`/families/${family}/revocation`, {})
-  // Without an address nobody is told, so nothing comes between this and the page.
+  // Without a back-channel URI no app is notified, so nothing comes between this and the page.
   await pool.query(
     `INSERT INTO notices (id, kind, client_id, family_id, identity_id, happened_at)
      SELECT gen_random_uuid(), 'logout', client_id, id, identity_id, ended_at FROM families WHERE id = $1`,

@@ -88,7 +88,7 @@ test('everything is over with the next request, and apps hear why', async () => 
   assert.ok(await isSignedIn(stranger))
 })
 
-test('nobody is signed in even before anything has ended their sessions', async () => {
+test('no browser is signed in even before the sessions have ended', async () => {
   await server.services.storage.pool.query('UPDATE identities SET erased_from = $2 WHERE id = $1', [
     id,
     new Date(clock().getTime() + 1000),
@@ -155,7 +155,7 @@ test('only leaving it deleted is as easy: nothing happens', async () => {
   assert.deepEqual(rows, [{ gone: true }])
 })
 
-test('nobody keeps it who has not signed in just now', async () => {
+test('only a user who has just signed in keeps it', async () => {
   await deleteAccount()
   for (const browser of [new Browser(server.url), laptop, stranger]) {
     assert.equal((await browser.get('/account-restoration')).headers.get('location'), '/login')
@@ -196,13 +196,13 @@ test('who is disabled by an operator cannot come back by it', async () => {
   assert.match((await signIn()).headers.get('location') ?? '', /^\/account-restoration/)
 })
 
-test('after the end it is erased, and name and address can be registered by anybody', async () => {
+test('after the end it is erased, and its user name and e-mail address can be registered again', async () => {
   await deleteAccount()
   const waiting = new Browser(server.url)
   clock.advance(14 * DAY - 60)
   await signIn(waiting)
   clock.advance(61)
-  // Its time is over, whether or not somebody has been by to erase it.
+  // Its grace period is over, whether or not it has been erased yet.
   assert.equal((await waiting.post('/account-restoration', {})).headers.get('location'), '/login')
   assert.equal((await signIn()).status, 401)
   assert.ok((await eraseDeletedAccounts(server.services)) >= 1)

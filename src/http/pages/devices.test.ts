@@ -107,7 +107,7 @@ test('the browser one is using can be forgotten, too', async () => {
   assert.match(await known(laptop), /Firefox on Linux this browser/)
 })
 
-test("somebody else's browser answers like one that does not exist, and stays known", async () => {
+test("another user's browser answers like one that does not exist, and stays known", async () => {
   const action = actionOf(await readPage(await laptop.get('/sessions')), 'Forget Firefox on Linux this browser')
   const stranger = new Browser(server.url)
   await stranger.signIn(grace)

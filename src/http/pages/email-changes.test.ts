@@ -37,7 +37,7 @@ interface Person {
   browser: Browser
 }
 
-async function somebody(extra = { emailVerified: true }): Promise<Person> {
+async function newUser(extra = { emailVerified: true }): Promise<Person> {
   const username = `mover${++count}`
   const person = { username, email: `${username}@example.test`, password: ada.password }
   const id = await server.addIdentity(person, extra)
@@ -58,7 +58,7 @@ async function addressOf({ id }: Person): Promise<[string | undefined, boolean |
 }
 
 test('a new address becomes the address once it is proved; until then the old one stays, in tokens too', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const link = await ask(person, 'moved@example.test')
   const settings = await readPage(await person.browser.get('/settings'))
   assert.equal(settings.notice, 'A mail with a link is on its way to the new address.')
@@ -87,9 +87,9 @@ test('a new address becomes the address once it is proved; until then the old on
 
 const CLAIMS = JSON.stringify({ id_token: { email: null, email_verified: null } })
 
-test('nobody learns who has an address by asking for it', async () => {
-  const owner = await somebody()
-  const asking = await somebody()
+test('asking for an e-mail address does not tell whether it has an account', async () => {
+  const owner = await newUser()
+  const asking = await newUser()
   const answers = []
   for (const email of [owner.email, 'nobodys@example.test']) {
     const before = (await queuedMails(server.services)).length
@@ -103,9 +103,9 @@ test('nobody learns who has an address by asking for it', async () => {
   assert.deepEqual(answers[0]?.kinds, ['change-address'])
 })
 
-test('an address that somebody else has proved stays theirs, and the link says so', async () => {
-  const owner = await somebody()
-  const other = await somebody()
+test('an e-mail address that another user has confirmed stays theirs, and the link says so', async () => {
+  const owner = await newUser()
+  const other = await newUser()
   const link = await ask(other, owner.email.toUpperCase())
   const page = await readPage(await other.browser.post(link, {}))
   assert.equal(page.status, 409)
@@ -120,16 +120,16 @@ test('an address that somebody else has proved stays theirs, and the link says s
   assert.equal((await findIdentityByLogin(server.services, owner.email))?.id, owner.id)
 })
 
-test('an address that somebody only claimed goes to whoever proves it', async () => {
-  const claimant = await somebody({ emailVerified: false })
-  const other = await somebody()
+test('an e-mail address that a user only claimed goes to the one who confirms it', async () => {
+  const claimant = await newUser({ emailVerified: false })
+  const other = await newUser()
   const response = await other.browser.post(await ask(other, claimant.email), {})
   assert.equal(response.headers.get('location'), '/settings')
   assert.equal((await findIdentityByLogin(server.services, claimant.email))?.id, other.id)
 })
 
 test('another spelling of the own address is a change like any other; the same one is none', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const spelled = person.email.replace('mover', 'Mover')
   assert.equal((await person.browser.post(await ask(person, spelled), {})).status, 303)
   assert.deepEqual(await addressOf(person), [spelled, true])
@@ -138,7 +138,7 @@ test('another spelling of the own address is a change like any other; the same o
 })
 
 test('a change that waits can be withdrawn; only the newest counts', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const first = await ask(person, 'first@example.test')
   const second = await ask(person, 'second@example.test')
   assert.equal((await person.browser.get(first)).status, 404)
@@ -156,7 +156,7 @@ test('a change that waits can be withdrawn; only the newest counts', async () =>
 })
 
 test('links that were sent to the old address are dead once it is the old one', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const holder = { identityId: person.id, email: person.email }
   const old = [
     await linkFor(server.services, 'verify-address', holder),
@@ -206,11 +206,11 @@ async function sessionOf({ id }: Person): Promise<string> {
     'SELECT id FROM identity_sessions WHERE identity_id = $1 ORDER BY created_at LIMIT 1',
     [id],
   )
-  return rows[0]?.id ?? assert.fail('nobody is signed in')
+  return rows[0]?.id ?? assert.fail('no session is there')
 }
 
 async function withPhone(): Promise<{ person: Person; phone: Browser }> {
-  const person = await somebody()
+  const person = await newUser()
   const phone = new Browser(server.url)
   clock.advance(1)
   await phone.signIn({ ...person, password: ada.password })
@@ -253,8 +253,8 @@ for (const [name, leave] of [
     async ({ browser, ...person }: Person) => browser.signIn({ ...person, password: ada.password }),
   ],
 ] as const) {
-  test(`somebody who ${name} can still open the link`, async () => {
-    const person = await somebody()
+  test(`a user who ${name} can still open the link`, async () => {
+    const person = await newUser()
     const link = await ask(person, `${person.username}-kept@example.test`)
     await leave(person)
     assert.equal((await new Browser(server.url).post(link, {})).status, 303)
@@ -262,7 +262,7 @@ for (const [name, leave] of [
   })
 }
 
-test('a change goes with the browser that asked for it, also when somebody signs in there again', async () => {
+test('a change goes with the browser that asked for it, also when a user signs in there again', async () => {
   const { person, phone } = await withPhone()
   const link = await ask(person, 'stays@example.test')
   await person.browser.signIn({ ...person, password: ada.password })
@@ -279,7 +279,7 @@ test('a change that is asked for where all others are signed out stays', async (
 })
 
 test('the change is asked for only soon after a sign-in, and what was typed is sent again after one', async () => {
-  const person = await somebody()
+  const person = await newUser()
   clock.advance(server.services.lifetimes.freshSignIn + 1)
   const before = (await queuedMails(server.services)).length
   const way = '/reauthentication?return_to=%2Fsettings%2Femail'
@@ -300,7 +300,7 @@ for (const [what, email, status] of [
   ['a line break', 'x@example.test\r\nBcc: y@example.test', 400],
 ] as const) {
   test(`${what} is no new address, and no mail leaves`, async () => {
-    const person = await somebody()
+    const person = await newUser()
     const before = (await queuedMails(server.services)).length
     const page = await readPage(await person.browser.post('/settings/email', { email }))
     assert.equal(page.status, status)
@@ -310,7 +310,7 @@ for (const [what, email, status] of [
 }
 
 test('strangers and other sites change no address', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const email = 'evil@example.test'
   assert.equal((await new Browser(server.url).post('/settings/email', { email })).headers.get('location'), '/login')
   for (const path of ['/settings/email', '/settings/email/withdrawal']) {

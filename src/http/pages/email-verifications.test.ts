@@ -31,7 +31,7 @@ interface Person {
   link: string
 }
 
-/** Somebody who has just registered on the web. */
+/** A user who has just registered. */
 async function newcomer(email = `newcomer${count + 1}@example.test`): Promise<Person> {
   const username = `newcomer${++count}`
   const browser = new Browser(server.url)
@@ -156,7 +156,7 @@ test('strangers cannot ask for a link; they sign in first', async () => {
   assert.equal((await stranger.post('/verify-email', {})).headers.get('location'), '/login')
 })
 
-test('whoever registered an address first loses it to whoever proves it', async () => {
+test('the first to register an e-mail address loses it to the one who confirms it', async () => {
   const squatter = await newcomer('bob@example.test')
   const bob = await newcomer('Bob@Example.test')
   assert.deepEqual(await standingOf(squatter), { verified: false, holds: true })
@@ -173,7 +173,7 @@ test('whoever registered an address first loses it to whoever proves it', async 
   assert.equal((await squatter.browser.get('/dashboard')).status, 200)
 })
 
-test('whoever has proved an address keeps it; the link of anybody else refuses', async () => {
+test('the user who has confirmed an e-mail address keeps it; the link of another is refused', async () => {
   const owner = await newcomer('carol@example.test')
   await stranger.post(owner.link, {})
   const other = await newcomer('CAROL@example.test')
@@ -207,7 +207,7 @@ test('of two who prove one address at the same moment exactly one has it', async
   )
 })
 
-test('the pages of a link tell nobody its address, and nothing else may be loaded there', async () => {
+test('the pages of a link keep its URL secret, and nothing else may be loaded there', async () => {
   const { link } = await newcomer()
   for (const path of [link, '/verify-email/dead', link.replace('verify-email', 'reset-password')]) {
     const response = await stranger.get(path)

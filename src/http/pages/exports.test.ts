@@ -87,7 +87,7 @@ async function download(from = browser): Promise<{ response: Response; text: str
   return { response, text, file: JSON.parse(text) as Export }
 }
 
-test('a person downloads what is held about them, as a file of JSON that nobody keeps', async () => {
+test('a person downloads what is held about them, as a JSON file that is not cached', async () => {
   const page = await readPage(await browser.get('/settings/export'))
   assert.deepEqual(page.forms.at(-1)?.buttons, ['Download your data'])
   const { response } = await download()
@@ -141,7 +141,7 @@ test('what happened to a family is in it, with its end in words', async () => {
   assert.equal(family['end_reason'], 'you ended it, from Firefox on Linux, 127.0.0.1')
 })
 
-test('nothing of anybody else is in it', async () => {
+test('it holds nothing of other users', async () => {
   const { text } = await download()
   assert.doesNotMatch(text, /grace(?!_hit)/i)
   assert.equal(text.includes(graceId), false)

@@ -118,7 +118,7 @@ test('an app that shows a token of another app hears nothing of its family, and 
   assert.match(page.text, /Warning: A refresh was refused once: another app presented a refresh token of this one\./)
 })
 
-test('ending one family leaves the others, and its app hears of it at once', async () => {
+test('ending one family leaves the others, and its app is notified at once', async () => {
   const [first, second] = [await notes.connect(browser), await notes.connect(browser)]
   const response = await browser.post(`/families/${familyOf(first)}/revocation`, {})
   const page = await readPage((await browser.follow(response)).response)
@@ -167,7 +167,7 @@ test('a disconnected app connects again without a question, because the person i
   assert.ok(await notes.code(browser, { prompt: 'none' }))
 })
 
-test("somebody else's family answers like one that does not exist, and lives on", async () => {
+test("another user's family answers like one that does not exist, and lives on", async () => {
   const tokens = await notes.connect(browser)
   const ids = [familyOf(tokens), randomUUID(), 'x', '%00', "'", '..%2f..', familyOf(tokens).toUpperCase()]
   const pages = await Promise.all(
@@ -208,13 +208,13 @@ test('an app one never connected answers like one that does not exist', async ()
 
 test('a stranger who posts to any of these is asked to sign in, and nothing ends', async () => {
   const tokens = await notes.connect(browser)
-  const nobody = new Browser(server.url)
+  const stranger = new Browser(server.url)
   for (const path of [
     `/families/${familyOf(tokens)}/revocation`,
     '/apps/notes/disconnection',
     '/sessions/revocation',
   ]) {
-    const response = await nobody.post(path, {})
+    const response = await stranger.post(path, {})
     assert.equal(response.status, 303)
     assert.equal(response.headers.get('location'), '/login')
   }

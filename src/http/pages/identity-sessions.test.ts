@@ -140,7 +140,7 @@ test('ending the browser one is using signs it out', async () => {
   assert.ok(await isSignedIn(phone))
 })
 
-test("somebody else's browser answers like one that does not exist, and stays signed in", async () => {
+test("another user's browser answers like one that does not exist, and stays signed in", async () => {
   const { laptop } = await twoBrowsers()
   const stranger = new Browser(server.url)
   await stranger.signIn(grace)

@@ -28,7 +28,7 @@ before(async () => {
 })
 after(() => server.close())
 
-async function somebody(): Promise<{ id: string; username: string; email: string; password: string; here: Browser }> {
+async function newUser(): Promise<{ id: string; username: string; email: string; password: string; here: Browser }> {
   const username = `changer${++count}`
   const person = { username, email: `${username}@example.test`, password: ada.password }
   const id = await server.addIdentity(person)
@@ -50,7 +50,7 @@ async function signsIn(login: string, password: string): Promise<boolean> {
 }
 
 test('who knows the current password changes it, and stays signed in here, under a new cookie', async () => {
-  const { here, username } = await somebody()
+  const { here, username } = await newUser()
   const form = (await readPage(await here.get('/settings/password'))).forms.find(({ action }) =>
     action.endsWith('password'),
   )
@@ -80,7 +80,7 @@ async function weaken(id: string): Promise<void> {
 }
 
 test('a current password whose hash is made anew on the way is still the current one', async () => {
-  const { id, here, username } = await somebody()
+  const { id, here, username } = await newUser()
   await weaken(id)
   const response = await here.post('/settings/password', change())
   assert.equal(response.headers.get('location'), '/settings')
@@ -88,7 +88,7 @@ test('a current password whose hash is made anew on the way is still the current
 })
 
 test('a current password that another sign-in hashes anew at the same moment is still the current one', async () => {
-  const { id, here, username } = await somebody()
+  const { id, here, username } = await newUser()
   const { pool } = server.services.storage
   const answer = await transaction(pool, async (db) => {
     await lockIdentity(db, id)
@@ -108,7 +108,7 @@ test('a current password that another sign-in hashes anew at the same moment is 
 })
 
 test('a current password that is another one by the time of the change changes nothing', async () => {
-  const { id, here, username } = await somebody()
+  const { id, here, username } = await newUser()
   const { pool } = server.services.storage
   const other = 'a mill that grinds numbers all day'
   const answer = await transaction(pool, async (db) => {
@@ -122,8 +122,8 @@ test('a current password that is another one by the time of the change changes n
   assert.deepEqual([await signsIn(username, NEW), await signsIn(username, other)], [false, true])
 })
 
-test('of those who sign in at once with a hash that is too weak by now everybody gets in', async () => {
-  const { id, username } = await somebody()
+test('all who sign in at once with an outdated password hash get in', async () => {
+  const { id, username } = await newUser()
   await weaken(id)
   const entries = await Promise.all(Array.from({ length: 4 }, async () => signsIn(username, ada.password)))
   assert.deepEqual(entries, [true, true, true, true])
@@ -136,7 +136,7 @@ async function waitForLock(): Promise<void> {
 }
 
 test('every other browser and every app is out, also the apps of this browser, and those that work offline', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const elsewhere = new Browser(server.url)
   await elsewhere.signIn(person)
   const tokens = [
@@ -161,7 +161,7 @@ test('every other browser and every app is out, also the apps of this browser, a
 })
 
 test('the person is told by mail, pending links are void, and no other browser is known any more', async () => {
-  const person = await somebody()
+  const person = await newUser()
   await new Browser(server.url).signIn(person)
   const holder = { identityId: person.id, email: person.email }
   const reset = await linkFor(server.services, 'reset-password', holder)
@@ -185,7 +185,7 @@ test('the person is told by mail, pending links are void, and no other browser i
 })
 
 test('without the current password nothing changes, and the person reads that a wrong one was entered', async () => {
-  const { here, username } = await somebody()
+  const { here, username } = await newUser()
   for (const wrong of ['not the password at all', 'x'.repeat(4000)]) {
     const page = await readPage(await here.post('/settings/password', change(NEW, wrong)))
     assert.equal(page.status, 422)
@@ -199,7 +199,7 @@ test('without the current password nothing changes, and the person reads that a 
 })
 
 test('an empty form says which fields are missing, and is no attempt to sign in', async () => {
-  const { here } = await somebody()
+  const { here } = await newUser()
   const page = await readPage(await here.post('/settings/password', change('', '')))
   assert.deepEqual([page.status, page.problems], [422, ['Enter your current password.', 'Enter a new password.']])
   const { problems } = await readPage(await here.post('/settings/password', change(NEW, '')))
@@ -208,7 +208,7 @@ test('an empty form says which fields are missing, and is no attempt to sign in'
 })
 
 test('a new password that will not do is refused in words, and none is printed back', async () => {
-  const { here, email, username } = await somebody()
+  const { here, email, username } = await newUser()
   for (const [fields, problem] of [
     [change('short'), 'Use at least 15 characters.'],
     [change(email), 'Use something that is harder to guess from your name or address.'],
@@ -223,7 +223,7 @@ test('a new password that will not do is refused in words, and none is printed b
 })
 
 test('of two changes at once one is made', async () => {
-  const { here, username } = await somebody()
+  const { here, username } = await newUser()
   const passwords = [`${NEW} 1`, `${NEW} 2`]
   const answers = await Promise.all(
     passwords.map(async (each) => (await here.copy()).post('/settings/password', change(each))),
@@ -234,7 +234,7 @@ test('of two changes at once one is made', async () => {
 })
 
 test('strangers and other sites change no password', async () => {
-  const { here, username } = await somebody()
+  const { here, username } = await newUser()
   assert.equal((await new Browser(server.url).get('/settings/password')).status, 303)
   assert.equal((await new Browser(server.url).post('/settings/password', change())).headers.get('location'), '/login')
   assert.equal((await here.post('/settings/password', change(), { origin: 'https://evil.test' })).status, 403)

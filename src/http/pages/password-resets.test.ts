@@ -42,13 +42,13 @@ interface Person {
   password: string
 }
 
-async function somebody(extra = { emailVerified: true }): Promise<Person> {
+async function newUser(extra = { emailVerified: true }): Promise<Person> {
   const username = `forgetful${++count}`
   const person = { username, email: `${username}@example.test`, password: ada.password }
   return { ...person, id: await server.addIdentity(person, extra) }
 }
 
-/** Asks for a link on the web, as somebody who has forgotten the password. */
+/** Asks for a link on the web, as a user who has forgotten the password. */
 async function forgotten(email: string): Promise<string> {
   assert.equal((await stranger.post('/forgot-password', { email }, fromAnywhere())).status, 200)
   return linkInLast(server, 'reset-password')
@@ -68,7 +68,7 @@ async function signsIn(login: string, password: string): Promise<boolean> {
 }
 
 test('who has forgotten the password asks for a link, chooses a new one and signs in with it', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const form = await readPage(await stranger.get('/forgot-password'))
   assert.deepEqual(form.forms[0]?.fields, { email: '' })
   const link = await forgotten(person.email.toUpperCase())
@@ -95,8 +95,8 @@ test('who has forgotten the password asks for a link, chooses a new one and sign
   )
 })
 
-test('nobody learns who has an account: the answer and the work are the same for every name and address', async () => {
-  const person = await somebody()
+test('no account enumeration: the answer and the work are the same for every name and address', async () => {
+  const person = await newUser()
   const answers = []
   const queued = []
   for (const email of [person.email, 'nobody@example.test', person.username, 'nobody']) {
@@ -115,8 +115,8 @@ test('nobody learns who has an account: the answer and the work are the same for
   )
 })
 
-test('one person gets so many mails in an hour, whoever asks for them, and the answer stays the same', async () => {
-  const { email, username } = await somebody()
+test('a user gets so many mails in an hour, and the answer stays the same', async () => {
+  const { email, username } = await newUser()
   const before = (await queuedMails(server.services)).length
   const bodies = new Set<string>()
   for (let asking = 0; asking < 10; asking++) {
@@ -141,7 +141,7 @@ for (const [what, email, status] of [
   ['far too much', `${'a'.repeat(3000)}@example.test`, 400],
 ] as const) {
   test(`${what} is no address to send a link to, and no mail leaves`, async () => {
-    await somebody()
+    await newUser()
     await forgotten(`forgetful${count}@example.test`)
     const before = (await queuedMails(server.services)).length
     const page = await readPage(await stranger.post('/forgot-password', { email }, fromAnywhere()))
@@ -162,7 +162,7 @@ test('an empty form says what is missing, and is not counted', async () => {
 })
 
 test('a link comes for the user name, too, but not to an address that another account holds', async () => {
-  const holder = await somebody()
+  const holder = await newUser()
   assert.equal((await stranger.post('/forgot-password', { email: holder.username }, fromAnywhere())).status, 200)
   const link = await linkInLast(server, 'reset-password')
   assert.equal((await stranger.post(link, twice(NEW))).status, 303)
@@ -174,7 +174,7 @@ test('a link comes for the user name, too, but not to an address that another ac
   assert.equal((await new Browser(server.url).post('/register', claim, fromAnywhere())).status, 303)
   await stranger.post('/forgot-password', { email: username }, fromAnywhere())
   // Mails are delivered in their order, so the one before this one would be there.
-  await forgotten((await somebody()).email)
+  await forgotten((await newUser()).email)
   const letters = await listMailFolder(server.outbox, Infinity)
   assert.equal(
     letters.some(({ text }) => text.includes(username) && text.includes('/reset-password/')),
@@ -193,7 +193,7 @@ test('in a busy hour the form says how long to wait, and keeps the name', async 
 })
 
 test('a reset ends every browser, every app, every other link and every known device, and says so', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const elsewhere = new Browser(server.url)
   await elsewhere.signIn(person)
   const plain = await notes.connect(elsewhere)
@@ -226,7 +226,7 @@ test('a reset ends every browser, every app, every other link and every known de
 })
 
 test('looking at the link changes nothing, however often', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const link = await forgotten(person.email)
   const before = await dump(server.services.storage.pool)
   for (let look = 0; look < 3; look++) {
@@ -238,7 +238,7 @@ test('looking at the link changes nothing, however often', async () => {
 })
 
 test('of ten who use a link at once one sets the password', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const link = await forgotten(person.email)
   const passwords = Array.from({ length: 10 }, (_, index) => `${NEW} ${index}`)
   const answers = await Promise.all(passwords.map(async (each) => new Browser(server.url).post(link, twice(each))))
@@ -248,7 +248,7 @@ test('of ten who use a link at once one sets the password', async () => {
 })
 
 test('a link that is used, not the newest, too old, cut off, foreign or made up does nothing, and says so', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const first = await forgotten(person.email)
   const used = await forgotten(person.email)
   assert.equal((await stranger.post(first, twice(NEW))).status, 404)
@@ -272,7 +272,7 @@ test('a link that is used, not the newest, too old, cut off, foreign or made up 
 })
 
 test('a password that will not do is refused in words, and the link still works', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const link = await forgotten(person.email)
   for (const [fields, problem] of [
     [twice('short'), 'Use at least 15 characters.'],
@@ -289,7 +289,7 @@ test('a password that will not do is refused in words, and the link still works'
 })
 
 test('a disabled person may choose a new password, and stays disabled', async () => {
-  const person = await somebody()
+  const person = await newUser()
   const link = await forgotten(person.email)
   await disableIdentity(server.services, person.id)
   assert.equal((await stranger.post(link, twice(NEW))).status, 303)
@@ -297,7 +297,7 @@ test('a disabled person may choose a new password, and stays disabled', async ()
   assert.notEqual((await findIdentity(server.services.storage, person.id))?.disabledAt, null)
 })
 
-test('whoever registered the address of somebody else is out once they reset the password', async () => {
+test('a user who registered another’s e-mail address is signed out once its owner resets the password', async () => {
   const mallory = new Browser(server.url)
   const email = 'bob@example.test'
   const registration = { username: 'mallory', email, ...twice(ada.password) }
@@ -312,9 +312,9 @@ test('whoever registered the address of somebody else is out once they reset the
   assert.deepEqual([identity?.username, identity?.emailVerified], ['mallory', true])
 })
 
-test('second factors outlive a reset, but not those of whoever had registered the address of somebody else', async () => {
+test('second factors outlive a reset, but not those of a user who had registered another’s e-mail address', async () => {
   for (const emailVerified of [true, false]) {
-    const person = await somebody({ emailVerified })
+    const person = await newUser({ emailVerified })
     const browser = new Browser(server.url)
     await browser.signIn(person)
     const authenticator = new Authenticator(server.url)
@@ -332,8 +332,8 @@ test('second factors outlive a reset, but not those of whoever had registered th
   }
 })
 
-test('a link for an address that somebody else has proved since is dead', async () => {
-  const claimed = await somebody({ emailVerified: false })
+test('a link for an e-mail address that another user has confirmed since is invalid', async () => {
+  const claimed = await newUser({ emailVerified: false })
   const link = await forgotten(claimed.email)
   const registration = { username: `owner${count}`, email: claimed.email, ...twice(ada.password) }
   assert.equal((await new Browser(server.url).post('/register', registration)).status, 303)
@@ -345,7 +345,7 @@ test('a link for an address that somebody else has proved since is dead', async 
 
 test('who reads the sign-in page finds the way to a new password', async () => {
   assert.match((await readPage(await stranger.get('/login'))).html, /href="\/forgot-password"/)
-  const person = await somebody()
+  const person = await newUser()
   await stranger.signIn(person)
   assert.match((await readPage(await stranger.get('/reauthentication'))).html, /href="\/forgot-password"/)
 })

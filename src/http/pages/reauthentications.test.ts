@@ -25,13 +25,13 @@ async function staleBrowser(): Promise<Browser> {
   return browser
 }
 
-test('whoever has just signed in is not asked again', async () => {
+test('a user who has just signed in is not asked again', async () => {
   const browser = new Browser(server.url)
   await browser.signIn(ada)
   assert.equal((await browser.get(PAGE)).status, 200)
 })
 
-test('whoever signed in a while ago proves once more who they are, and comes back to the page', async () => {
+test('a user who signed in a while ago signs in again, and comes back to the page', async () => {
   const browser = await staleBrowser()
   const before = (await browser.jar.getCookies(server.url)).find(({ key }) => key === 'identity')?.value
   const asked = await browser.get(PAGE)
@@ -48,7 +48,7 @@ test('whoever signed in a while ago proves once more who they are, and comes bac
   assert.notEqual(cookie, before)
 })
 
-test('a wrong password is refused in words, signs nobody out, and opens nothing', async () => {
+test('a wrong password is refused in words, signs no user out, and opens nothing', async () => {
   const browser = await staleBrowser()
   for (const password of ['wrong', grace.password]) {
     const response = await browser.post('/reauthentication', { password, return_to: PAGE })
@@ -85,7 +85,7 @@ test('a form that was sent too late is not acted on, and its page is where the p
   assert.equal((await browser.post(PAGE, {})).status, 200)
 })
 
-test('nobody is led elsewhere, and strangers are led to the sign-in', async () => {
+test('no open redirect: no other origin is accepted, and strangers are led to the sign-in', async () => {
   const browser = await staleBrowser()
   for (const elsewhere of ['https://evil.test/', '//evil.test', '/\\evil.test', '/oauth/token']) {
     const response = await browser.post('/reauthentication', { password: ada.password, return_to: elsewhere })

@@ -69,7 +69,7 @@ for (const [how, username] of [
       Array.from({ length: 2 }, () => [303, '/settings']),
     )
     assert.equal(await count('identities'), before + 1)
-    // With another password it is somebody else's attempt, and the form says only what it says to anybody.
+    // With another password it is another user's attempt, and the form says only what it says to all.
     const other = await register({ ...sent, password: 'nine dry parasols in a heap' })
     assert.equal(other.status, 422)
     assert.match((await readPage(other)).text, /user name/)
@@ -180,7 +180,7 @@ for (const email of [
   })
 }
 
-test('registering the address of somebody else answers like registering any, and takes nothing from them', async () => {
+test('registering the e-mail address of another user answers like registering any, and takes nothing from them', async () => {
   const answers = []
   for (const [username, email] of [
     ['free', 'free@example.test'],
@@ -221,9 +221,9 @@ test('of ten who register one address at once exactly one holds it, and all are 
     answers.map(() => [303, '/dashboard']),
   )
   const { rows } = await server.services.storage.pool.query(
-    "SELECT count(email_key)::int AS holders, count(*)::int AS everybody FROM identities WHERE lower(email) = 'crowd@example.test'",
+    "SELECT count(email_key)::int AS holders, count(*)::int AS everyone FROM identities WHERE lower(email) = 'crowd@example.test'",
   )
-  assert.deepEqual(rows, [{ holders: 1, everybody: 10 }])
+  assert.deepEqual(rows, [{ holders: 1, everyone: 10 }])
 })
 
 test('a refused form keeps what was typed, but never a password', async () => {
@@ -258,12 +258,12 @@ test('a refused form says how strong the password was that was sent, whatever wa
   }
 })
 
-test('a form that nobody has sent says nothing about strength', async () => {
+test('an unsent form says nothing about strength', async () => {
   const { html } = await readPage(await new Browser(server.url).get('/register'))
   assert.doesNotMatch(html, /<meter|strength/)
 })
 
-test('a crowd with hostile passwords is answered, and holds up nobody else', async () => {
+test('a crowd with hostile passwords is answered, and holds up no other user', async () => {
   const crowd = Promise.all(
     Array.from({ length: 30 }, (_, index) =>
       register({ password: `${index}${'a4@b8c({<d6e3f9g'.repeat(12)}`, email: '' }),
@@ -332,7 +332,7 @@ test('a form that one browser sends twice at the same moment makes one account a
   assert.equal((await browser.get('/dashboard')).status, 200)
 })
 
-test('registering gives nobody a role or a verified address, whatever else is sent', async () => {
+test('registering gives no role or a verified address, whatever else is sent', async () => {
   await register({
     username: 'mallory',
     email: 'mallory@example.test',

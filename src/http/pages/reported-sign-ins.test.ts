@@ -32,7 +32,7 @@ before(async () => {
 })
 after(() => server.close())
 
-/** Ada at home with an app, and somebody with her password elsewhere. */
+/** Ada at home with an app, and an attacker with her password elsewhere. */
 beforeEach(async () => {
   home = new Browser(server.url)
   await home.signIn(ada)
@@ -78,7 +78,7 @@ test('the mail and its page say the same about the button, and the text of the m
   assert.ok(text.includes(`This was not me:\n${url}\n`))
 })
 
-test('the page says which sign-in it is about, to anybody who has the link, and changes nothing', async () => {
+test('the page says which sign-in it is about, to any browser with the link, and changes nothing', async () => {
   for (const browser of [new Browser(server.url), home]) {
     const response = await browser.get(`/not-me/${token}`)
     const page = await readPage(response)
@@ -163,7 +163,7 @@ test('a link that is used, expired, cut off, changed or for something else is on
       await new Browser(server.url).post(`/not-me/${each}`, {}),
     ]) {
       const page = await readPage(response)
-      // Express refuses what cannot be decoded before anybody reads it.
+      // Express refuses what cannot be decoded before a handler reads it.
       if (each === '%ff') assert.equal(page.status, 400)
       else assert.deepEqual([page.status, page.heading], [404, 'This link does not work any more'], each)
     }

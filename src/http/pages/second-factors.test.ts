@@ -49,7 +49,7 @@ async function hrefs(): Promise<string[]> {
   )
 }
 
-test('somebody without a second factor reads what that means, and how to add one', async () => {
+test('a user without a second factor reads what that means, and how to add one', async () => {
   assert.match((await read(FACTORS)).text, /Your password stands alone/)
   assert.match((await read('/settings')).text, /Second factors None: your password stands alone/)
 })
@@ -74,7 +74,7 @@ test('the first factor shows its recovery codes at once, and never again', async
   for (const code of codes) assert.equal(page.html.includes(code), false)
 })
 
-test('whoever adds a factor is signed in with two from then on, under a new session id', async () => {
+test('a user who adds a factor is signed in with two from then on, under a new session id', async () => {
   const before = await browser.copy()
   await addTotp(browser, clock())
   assert.equal((await browser.get('/dashboard')).status, 200)
@@ -153,7 +153,7 @@ test('a password that is too short to stand alone keeps the last factor, and the
   assert.deepEqual(await hrefs(), [href])
 })
 
-test('what is somebody else’s, or is not there, is not found', async () => {
+test('what belongs to another user, or does not exist, is not found', async () => {
   await addTotp(browser, clock())
   const [href = ''] = await hrefs()
   const stranger = await newcomer()
@@ -178,7 +178,7 @@ test('new recovery codes are made on purpose, and the old ones stop working', as
   )
 })
 
-test('whoever has no second factor has no use for recovery codes', async () => {
+test('a user without a second factor has no use for recovery codes', async () => {
   for (const response of [
     await browser.get(`${FACTORS}/recovery-codes/new`),
     await browser.post(`${FACTORS}/recovery-codes`, {}),

@@ -70,7 +70,7 @@ test('the password and a code of the app sign in, and lead where the person was 
   assert.deepEqual(await amrOf(browser), ['pwd', 'otp', 'mfa'])
 })
 
-test('halfway through, nobody is signed in anywhere, and the app hears nothing', async () => {
+test('halfway through, the user is not signed in anywhere, and the app gets nothing', async () => {
   await addTotp(home, clock())
   const browser = await halfway()
   for (const path of ['/dashboard', '/sessions', '/activity', '/settings', '/settings/second-factors']) {
@@ -166,7 +166,7 @@ test('an empty code is asked for, and is no guess; who has to wait keeps the for
   assert.deepEqual(page.forms[0]?.fields, { return_to: returnTo, code: '' })
 })
 
-test('whoever guesses codes has to wait, and the person still gets in from a browser of theirs', async () => {
+test('a client that guesses codes has to wait, and the person still gets in from a browser of theirs', async () => {
   const { key } = await addTotp(home, clock())
   clock.advance(60)
   const thief = await halfway()
@@ -188,7 +188,7 @@ test('a sign-in that waits for its second factor is over once the password is an
   const { key } = await addTotp(home, clock())
   clock.advance(60)
   const thief = await halfway()
-  const password = 'a password that nobody had before'
+  const password = 'a password that is used only here'
   const change = { current_password: person.password, password, password_confirmation: password }
   assert.equal((await home.post('/settings/password', change)).status, 303)
   assert.equal((await thief.post('/login/second-factor', { code: codeOf(key, clock()) })).status, 401)
@@ -215,7 +215,7 @@ test('a passkey is a second step', async () => {
   assert.deepEqual(await amrOf(browser), ['pwd', 'hwk', 'user', 'mfa'])
 })
 
-test('a passkey is the only step on the sign-in page, for whoever proved to it who they are', async () => {
+test('a passkey is the only step on the sign-in page, with user verification', async () => {
   const device = new Authenticator(server.url)
   await addPasskey(home, device)
   const browser = new Browser(server.url)
@@ -245,7 +245,7 @@ test('a passkey also confirms that it is the same person, before what protects t
   assert.equal((await home.get('/settings/second-factors')).status, 200)
 })
 
-test('the passkey of somebody who was disabled opens nothing', async () => {
+test('the passkey of a disabled user opens nothing', async () => {
   const device = new Authenticator(server.url)
   await addPasskey(home, device)
   await server.services.storage.pool.query('UPDATE identities SET disabled_at = now() WHERE username = $1', [
@@ -315,7 +315,7 @@ test('strangers who answer the sign-in page with passkeys of their own have to w
     assert.equal(form?.fields['return_to'], '/activity')
   }
   assert.deepEqual(statuses.slice(-2), [429, 429])
-  // A passkey that is known here waits for nobody.
+  // A known passkey is not throttled.
   const browser = new Browser(server.url)
   const credential = answerTo(await readPage(await browser.get('/login')), device)
   assert.equal((await browser.post('/login/passkey', { credential })).status, 303)
@@ -348,7 +348,7 @@ test('fields that are missing, repeated or odd are 400s', async () => {
   assert.equal((await browser.post('/login/passkey', { credential: 'x'.repeat(20_000) })).status, 400)
 })
 
-test('whoever never gave a password is asked for it first', async () => {
+test('a browser without a password sign-in is asked for the password first', async () => {
   const stranger = new Browser(server.url)
   const response = await stranger.post('/login/second-factor', { code: '123456', return_to: '/activity' })
   assert.equal(response.headers.get('location'), '/login?return_to=%2Factivity')
@@ -362,7 +362,7 @@ test('the step is refused when another site asks for it', async () => {
   assert.equal((await browser.post('/login/passkey', { credential: '{}' }, foreign)).status, 403)
 })
 
-test('signing in again as somebody else in the same browser leaves nothing of the first', async () => {
+test('signing in again as another user in the same browser leaves nothing of the first', async () => {
   const { key } = await addTotp(home, clock())
   clock.advance(60)
   const other = { ...grace, username: `grace-${people}`, email: `grace-${people}@example.test` }

@@ -13,7 +13,7 @@ import { startTestServer, type TestServer } from '../../testing/portal/server.ts
 import { portOf, send } from '../../testing/network/wire.ts'
 
 const zoe = { username: 'Zoë', email: 'zoe@example.test', password: 'a café beside a naïve 🚲 shop' }
-const eve = { username: 'eve', email: 'eve@example.test', password: 'nobody may come in with this' }
+const eve = { username: 'eve', email: 'eve@example.test', password: 'a password that signs no user in' }
 
 let server: TestServer
 let notes: Client
@@ -107,7 +107,7 @@ test('an unknown account, a wrong password and a disabled identity are answered 
         status: answer.status,
         headers: [...answer.headers].filter(([name]) => !own.has(name)),
         cookies: answer.headers.getSetCookie(),
-        // The challenge for a passkey is drawn anew for every page, whoever reads it.
+        // The challenge for a passkey is new for every page.
         body: (await answer.text())
           .replace(/value="(ada|eve|xyz)"/, 'value="…"')
           .replace(/challenge&#34;:&#34;[\w-]{59}&#34;/, 'challenge'),
@@ -172,7 +172,7 @@ test('signing out takes the cookie on both sides', async () => {
   assert.equal(await isSignedIn(thief), false)
 })
 
-test('an app gets login_required from whoever copied the cookies before a sign-out', async () => {
+test('cookies that were copied before a sign-out get login_required at an app', async () => {
   const browser = new Browser(server.url)
   await browser.signIn(ada)
   await notes.connect(browser)
@@ -184,7 +184,7 @@ test('an app gets login_required from whoever copied the cookies before a sign-o
   }
 })
 
-test('signing out twice at the same moment, or as nobody, works like once', async () => {
+test('signing out twice at the same moment, or when not signed in, works like once', async () => {
   const browser = new Browser(server.url)
   await browser.signIn(ada)
   const answers = await Promise.all([browser.post('/logout', {}), browser.post('/logout', {})])
@@ -196,7 +196,7 @@ test('signing out twice at the same moment, or as nobody, works like once', asyn
   assert.equal(await isSignedIn(browser), false)
 })
 
-test('looking at the page that asks whether to sign out signs nobody out', async () => {
+test('showing the sign-out page signs no user out', async () => {
   const browser = new Browser(server.url)
   await browser.signIn(ada)
   const page = await readPage(await browser.get('/logout'))
@@ -295,7 +295,7 @@ test('another person who signs in in the same browser ends what the first one ha
   assert.match(page.text, /No apps yet, grace/)
 })
 
-test('a failed sign-in leaves whoever is signed in in that browser alone', async () => {
+test('a failed sign-in leaves the user who is signed in in that browser alone', async () => {
   const browser = new Browser(server.url)
   await browser.signIn(ada)
   assert.equal((await signIn('grace', 'wrong', browser)).status, 401)

@@ -80,7 +80,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     assert.equal(rows[0].n, 0)
   })
 
-  test(`two callers who show one code at once end it, whoever was first (${kind})`, async () => {
+  test(`two callers who show one code at once end it, whichever was first (${kind})`, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const code = await notes.code(browser)
       const answers = await Promise.all([notes.exchange(code), notes.exchange(code)])

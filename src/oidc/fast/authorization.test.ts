@@ -83,7 +83,7 @@ const CASES: Case[] = [
   { what: 'a foreign address', status: 400, change: { redirect_uri: 'https://evil.example.test/' } },
   { what: 'an address in other letters', status: 400, change: { redirect_uri: 'https://notes.example.test/Callback' } },
   { what: 'no address', status: 400, change: { redirect_uri: null } },
-  { what: 'an app nobody knows', status: 400, change: { client_id: 'nobody' } },
+  { what: 'an unknown app', status: 400, change: { client_id: 'nobody' } },
   { what: 'a native app', status: 303, client: () => desk },
   { what: 'the app named twice', status: 400, more: '&client_id=photos' },
   { what: 'the state twice', status: 303, more: '&state=other' },
@@ -94,7 +94,7 @@ const CASES: Case[] = [
     before: async () => disableApp(server.services, await appOf('notes')),
     after: async () => enableApp(server.services, await appOf('notes')),
   },
-  { what: 'nobody signed in', status: 303, before: () => browser.post('/logout', {}) },
+  { what: 'no user signed in', status: 303, before: () => browser.post('/logout', {}) },
 ]
 
 interface Said {
@@ -155,7 +155,7 @@ async function exchange(client: Client, code: string, redirectUri: string): Prom
 for (const each of CASES) {
   test(`a plain authorization and one that takes the library's path get the same answer: ${each.what}`, async () => {
     const plain = await ask(each, '')
-    // Nobody knows this parameter, so it says nothing (RFC 6749 §3.1) and is not plain.
+    // An unknown parameter is ignored (RFC 6749 §3.1) and is not plain.
     const byLibrary = await ask(each, '&unrelated=1')
     assert.equal(plain.status, each.status, JSON.stringify(plain))
     assert.deepEqual(plain, byLibrary)

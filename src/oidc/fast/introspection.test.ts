@@ -156,7 +156,7 @@ const CASES: Case[] = [
     asked: NOTES,
     before: (tokens) => notes.revoke(tokens.refresh_token),
   },
-  { what: 'a family that nobody used', status: 200, asked: NOTES, before: update('idle_expires_at = created_at') },
+  { what: 'an idle family', status: 200, asked: NOTES, before: update('idle_expires_at = created_at') },
   { what: 'a family that is too old', status: 200, asked: NOTES, before: update('expires_at = created_at') },
   {
     what: 'a family whose session is over',

@@ -143,7 +143,7 @@ const CASES: Case[] = [
     },
   },
   {
-    what: 'a token nobody made',
+    what: 'a made-up token',
     status: 400,
     sent: () => ({ fields: asked('x'.repeat(91)), headers: basic('notes', notes.secret) }),
   },
@@ -206,7 +206,7 @@ const CASES: Case[] = [
     sent: (tokens) => ({ ...byBasic(tokens), fields: [...asked(tokens.refresh_token), ['client_id', 'other']] }),
   },
   {
-    what: 'an app nobody knows',
+    what: 'an unknown app',
     status: 401,
     sent: (tokens) => ({ fields: asked(tokens.refresh_token), headers: basic('nobody', 'secret') }),
   },
@@ -222,7 +222,7 @@ const CASES: Case[] = [
     sent: byBasic,
     before: (tokens) => browser.post(`/families/${familyOf(tokens)}/revocation`, {}),
   },
-  { what: 'a family that nobody used', status: 400, sent: byBasic, before: update('idle_expires_at = created_at') },
+  { what: 'an idle family', status: 400, sent: byBasic, before: update('idle_expires_at = created_at') },
   { what: 'a family that is too old', status: 400, sent: byBasic, before: update('expires_at = created_at') },
   { what: 'a family bound to a key', status: 400, sent: byBasic, before: update("jkt = 'a thumbprint'") },
   {
@@ -285,7 +285,7 @@ function withoutTheNew(token: string): unknown {
 for (const each of CASES) {
   test(`a plain refresh and one that takes the library's path get the same answer: ${each.what}`, async () => {
     const plain = await ask(each, [])
-    // Nobody knows this parameter, so it says nothing (RFC 6749 §3.2) and is not plain.
+    // An unknown parameter is ignored (RFC 6749 §3.2) and is not plain.
     const byLibrary = await ask(each, [['unrelated', '1']])
     assert.equal(plain.status, each.status, JSON.stringify(plain.body))
     assert.deepEqual(plain, byLibrary)

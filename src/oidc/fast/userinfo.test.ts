@@ -80,7 +80,7 @@ const CASES: Case[] = [
   { what: 'a proof with a token that is not bound', status: 400, headers: { dpop: 'x' } },
   { what: 'a token that has expired', status: 401, before: async () => clock.advance(301) },
   { what: 'a family that was ended', status: 401, before: (tokens) => notes.revoke(tokens.refresh_token) },
-  { what: 'a family that nobody used', status: 401, before: update('idle_expires_at = created_at') },
+  { what: 'an idle family', status: 401, before: update('idle_expires_at = created_at') },
   { what: 'a family that is too old', status: 401, before: update('expires_at = created_at') },
   {
     what: 'a family whose session is over',

@@ -59,7 +59,7 @@ for (const [name, change] of [
   ['has another event', { events: { 'https://example.test/event': {} } }],
   ['has an event that is no object', { events: { 'http://schemas.openid.net/event/backchannel-logout': true } }],
   ['has a nonce', { nonce: 'nonce' }],
-  ['is about nobody', { sub: undefined }],
+  ['has no subject', { sub: undefined }],
   ['is about nothing in text', { sub: 7 }],
 ] as const) {
   test(`a logout token that ${name} is refused`, async () => {

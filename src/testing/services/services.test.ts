@@ -64,7 +64,7 @@ describe('a PostgreSQL server of our own', { skip: needsPostgres }, () => {
   })
 })
 
-test('a DATABASE_URL where nobody answers is an error that does not tell the password', async () => {
+test('a DATABASE_URL without a server is an error that does not tell the password', async () => {
   const url = `postgresql://ada:secret-of-ada@127.0.0.1:${await findFreePort()}/notes`
   await assert.rejects(startPostgres({ ...quiet, env: { DATABASE_URL: url } }), (error: Error) => {
     assert.match(error.message, /DATABASE_URL cannot be used/)

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { findFreePort } from '../storage/embedded/free-port.ts'
+import { makeTemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 import { portOf, send } from '../testing/network/wire.ts'
 import { createAssets } from './assets.ts'
@@ -51,7 +52,7 @@ after(async () => {
 for (const name of readdirSync(PUBLIC)) {
   test(`${name} is sent compressed, to be kept for a year under the URL of its content`, async () => {
     const content = readFileSync(join(PUBLIC, name))
-    const url = (await createAssets()).urlOf(name)
+    const url = (await createAssets(false)).urlOf(name)
     for (const [port, host] of [
       [portOf(development.url), new URL(development.url).host],
       [productionPort, 'portal.example.test'],
@@ -128,3 +129,23 @@ test('a missing static file is answered with a page that is not cached', async (
     assert.match(answer.headers['cache-control'] ?? '', /no-store/)
   }
 })
+
+for (const [where, isLive] of [
+  ['in development', true],
+  ['in production', false],
+] as const) {
+  test(`a static file that changes is ${isLive ? 'read again' : 'what it was'} ${where}`, async () => {
+    const folder = await makeTemporaryFolder('assets')
+    try {
+      const file = join(folder.path, 'style.css')
+      writeFileSync(file, 'a { color: red }')
+      const assets = await createAssets(isLive, folder.path)
+      const before = assets.urlOf('style.css')
+      writeFileSync(file, 'a { color: blue }')
+      utimesSync(file, 1, 1)
+      assert.equal(assets.urlOf('style.css') !== before, isLive)
+    } finally {
+      await folder.remove()
+    }
+  })
+}

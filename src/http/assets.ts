@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
@@ -15,6 +15,8 @@ type Encoding = 'br' | 'gzip' | 'identity'
 
 interface Asset {
   hash: string
+  /** When the file was last written. */
+  mtimeMs: number
   /** The file in every content coding that makes it smaller, and as it is. */
   bodies: Map<string, Buffer>
 }
@@ -27,19 +29,30 @@ export interface Assets {
   serve: RequestHandler<{ name: string }>
 }
 
-export async function createAssets(): Promise<Assets> {
-  const names = readdirSync(PUBLIC)
-  const assets = new Map(await Promise.all(names.map(async (name) => [name, await readAsset(name)] as const)))
+/** @param isLive whether files that change are read again, and then served without compression (development) */
+export async function createAssets(isLive: boolean, folder = PUBLIC): Promise<Assets> {
+  const names = readdirSync(folder)
+  const assets = new Map(
+    await Promise.all(names.map(async (name) => [name, await readCompressed(join(folder, name))] as const)),
+  )
+  const find = (name: string): Asset | undefined => {
+    const known = assets.get(name)
+    const file = join(folder, name)
+    if (known === undefined || !isLive || statSync(file).mtimeMs === known.mtimeMs) return known
+    const changed = readAsset(file)
+    assets.set(name, changed)
+    return changed
+  }
 
   return {
     urlOf(name) {
-      const asset = assets.get(name)
+      const asset = find(name)
       if (asset === undefined) throw new Error(`there is no static file ${name}`)
       return `/public/${name}?v=${asset.hash}`
     },
     serve(req, res, next) {
       const { name } = req.params
-      const asset = assets.get(name)
+      const asset = find(name)
       if (asset === undefined || (req.method !== 'GET' && req.method !== 'HEAD')) return next()
       const encoding = chooseEncoding(accepts(req), asset)
       res.setHeader('Cache-Control', req.query['v'] === asset.hash ? A_YEAR : FIVE_MINUTES)
@@ -58,16 +71,23 @@ function chooseEncoding(accept: ReturnType<typeof accepts>, { bodies }: Asset): 
   return accepted !== false && bodies.has(accepted) ? (accepted as Encoding) : 'identity'
 }
 
-async function readAsset(name: string): Promise<Asset> {
-  const content = readFileSync(join(PUBLIC, name))
+async function readCompressed(file: string): Promise<Asset> {
+  const asset = readAsset(file)
+  const content = asset.bodies.get('identity') as Buffer
   const smaller = await Promise.all([
     promisify(brotliCompress)(content, { params: { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT } }),
     promisify(gzip)(content, { level: 9 }),
   ])
-  const bodies = new Map<string, Buffer>([['identity', content]])
   for (const [index, encoding] of ['br', 'gzip'].entries()) {
     const body = smaller[index] as Buffer
-    if (body.length < content.length) bodies.set(encoding, body)
+    if (body.length < content.length) asset.bodies.set(encoding, body)
   }
-  return { hash: createHash('sha256').update(content).digest('base64url').slice(0, 12), bodies }
+  return asset
+}
+
+function readAsset(file: string): Asset {
+  const { mtimeMs } = statSync(file)
+  const content = readFileSync(file)
+  const hash = createHash('sha256').update(content).digest('base64url').slice(0, 12)
+  return { hash, mtimeMs, bodies: new Map([['identity', content]]) }
 }

@@ -1,3 +1,4 @@
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import ejs from 'ejs'
 import type { Assets } from './assets.ts'
@@ -18,13 +19,18 @@ export interface Templates {
   toString(view: string, page: Page, locals: object): Promise<string>
 }
 
-/** Renders a view inside the layout. Views get exactly what they print, and `assetUrl` for the static files they load. */
-export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>): Templates {
+/**
+ * Renders a view inside the layout. Views get exactly what they print, and `assetUrl` for the static files they load.
+ * @param isLive whether views that change are compiled again (development)
+ */
+export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>, isLive: boolean, folder = VIEWS): Templates {
+  const versions = new FileVersions(folder)
   const file = (view: string, locals: object): Promise<string> =>
-    ejs.renderFile(join(VIEWS, `${view}.ejs`), { ...locals, assetUrl: urlOf }, { cache: true })
+    ejs.renderFile(join(folder, `${view}.ejs`), { ...locals, assetUrl: urlOf }, { cache: true })
 
   return {
     async toString(view, page, locals) {
+      if (isLive && versions.haveChanged()) ejs.clearCache()
       const body = await file(view, locals)
       return file('layout', {
         title: page.title,
@@ -35,5 +41,29 @@ export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>): Templates {
         narrow: page.narrow ?? false,
       })
     },
+  }
+}
+
+/** When each view was last written. Views include others, so one that has changed makes all of them stale. */
+class FileVersions {
+  readonly #folder: string
+  #known: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+    this.#known = this.#read()
+  }
+
+  /** Whether a file is different from when this was asked last. */
+  haveChanged(): boolean {
+    const now = this.#read()
+    const haveChanged = now !== this.#known
+    this.#known = now
+    return haveChanged
+  }
+
+  #read(): string {
+    const names = readdirSync(this.#folder, { recursive: true, encoding: 'utf8' })
+    return names.map((name) => `${name} ${statSync(join(this.#folder, name)).mtimeMs}`).join('\n')
   }
 }

@@ -39,8 +39,8 @@ export interface App {
 /** Composition root: both transports (pages and protocol) on one set of rules. */
 export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
   const services = await openServices(config, logger, clock)
-  const assets = await createAssets()
-  const renderer = createTemplates(assets)
+  const assets = await createAssets(config.development)
+  const renderer = createTemplates(assets, config.development)
   const isHttps = config.publicUrl.startsWith('https:')
   const { host, hostname } = new URL(config.publicUrl)
   const strictTransport = isHttps ? { includeSubDomains: config.hstsIncludeSubdomains } : null

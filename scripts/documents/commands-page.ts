@@ -11,7 +11,7 @@ Run them where the portal runs, with its settings: \`npx gatehouse <command>\`, 
 in the container. They work while the portal runs. \`--help\` explains every command, and \`gatehouse --version\` prints the version.
 
 With \`--json\`, a command prints JSON on standard output and nothing else; what goes wrong is said on standard error. The exit code is 0
-after success and 1 after anything else.
+after success and 1 after anything else. An application token is the OAuth access token, an RFC 9068 JWT.
 
 | command | what it does |
 | --- | --- |

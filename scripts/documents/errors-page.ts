@@ -7,6 +7,7 @@ export function describeErrors(): string {
 <!-- Made from the code by "npm run docs". -->
 
 Every portal has this page at \`/docs/errors\`. Error pages link to it, and so does \`error_uri\` in the JSON answers of OAuth endpoints.
+An application token is the OAuth access token, an RFC 9068 JWT.
 
 ${ERROR_SECTIONS.map(({ title, intro, entries }) => `## ${title}\n\n${intro}\n\n${table(entries)}`).join('\n\n')}
 `

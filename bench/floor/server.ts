@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { openServices } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logger.ts'
-import { OPERATOR_PATIENCE_MS } from '../../src/storage/postgres.ts'
+import { OPERATOR_TIMEOUT_MS } from '../../src/storage/postgres.ts'
 import { authorize } from './authorize.ts'
 import { showDashboard } from './dashboard.ts'
 import { exchangeCode } from './exchange.ts'
@@ -15,7 +15,7 @@ import { createSigner } from './tokens.ts'
 // A yardstick, not a server: it trusts every client, and does only what no implementation of these answers can omit.
 const config = readConfig()
 // It cannot answer 503, so it waits where the portal would not.
-const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_TIMEOUT_MS)
 const floor: Floor = { services, signer: createSigner(services) }
 const jwks = JSON.stringify({
   keys: services.keys.published().map(({ kid, alg, publicKey }) => ({

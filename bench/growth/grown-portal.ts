@@ -3,7 +3,7 @@ import { openServices } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Services } from '../../src/domain/services.ts'
 import { createLogger } from '../../src/logger.ts'
-import { OPERATOR_PATIENCE_MS } from '../../src/storage/postgres.ts'
+import { OPERATOR_TIMEOUT_MS } from '../../src/storage/postgres.ts'
 import { say } from '../output.ts'
 import type { Crowd } from '../scenarios/scenario.ts'
 import { startPortal } from '../subjects/portal.ts'
@@ -28,7 +28,7 @@ export async function startGrownPortal(families: number, options: SubjectOptions
   const { databaseUrl } = options
   const env = { GATEHOUSE_SECRET: randomBytes(48).toString('base64url') }
   const openRules = async (url: string) =>
-    openServices(readConfig({ ...env, DATABASE_URL: url }), createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+    openServices(readConfig({ ...env, DATABASE_URL: url }), createLogger('silent'), undefined, OPERATOR_TIMEOUT_MS)
 
   const startedAt = performance.now()
   const portal = await startPortal({ ...options, env: { ...options.env, ...env } }, async (apps) =>

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { openServices } from '../main/services.ts'
 import type { Services } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
-import { OPERATOR_PATIENCE_MS } from '../storage/postgres.ts'
+import { OPERATOR_TIMEOUT_MS } from '../storage/postgres.ts'
 import { readStartedConfig, sayPortal } from './started-portal.ts'
 
 /** Adds `--json`, and runs `act` on the portal's rules and stores, beside a portal that may be running. */
@@ -16,7 +16,7 @@ export function onPortal<A extends unknown[]>(
     // Results go to standard output, so the log of the stores must not.
     const config = await readStartedConfig()
     sayPortal(config)
-    const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_PATIENCE_MS)
+    const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_TIMEOUT_MS)
     try {
       // Commander passes the arguments, the options and the command itself, which no act needs.
       await act({ ...services, operator: operatorName() }, ...(args.slice(0, -1) as A))

@@ -9,21 +9,21 @@ import type { Logger } from '../logger.ts'
 import { openStorage } from '../storage/storage.ts'
 
 /**
- * Opens the rules with their stores. Commands and the worker need only this: they load neither transport. `queryPatience` is
+ * Opens the rules with their stores. Commands and the worker need only this: they load neither transport. `queryTimeout` is
  * the query timeout (ms).
  */
 export async function openServices(
   config: Config,
   logger: Logger,
   clock: () => Date = () => new Date(),
-  queryPatience?: number,
+  queryTimeout?: number,
 ): Promise<Services> {
   const places = await openGeoIp(config.policy.placeDatabase)
   const storage = await openStorage({
     ...config,
     logger,
     clock,
-    ...(queryPatience === undefined ? {} : { queryPatience }),
+    ...(queryTimeout === undefined ? {} : { queryTimeout }),
   })
   try {
     const secrets = deriveSecrets(config.secrets)

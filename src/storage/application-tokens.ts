@@ -3,20 +3,20 @@ import type { FamilyRow } from './families.ts'
 import { familyLives, followsLiving, type Moment } from './liveness.ts'
 import type { Queryable } from './postgres.ts'
 
-/** Which application tokens of a living family carry claims that are true. */
+/** Which application tokens of a living family carry current claims. */
 export type Freshness = Pick<FamilyRow, 'staleSince' | 'oldestValidVersion'>
 
-/** What an app may ask about: the family of a token of its own, or of one that is made for its audience. */
+/** A token introspection: an app may ask about a token of its own, or one with its audience. */
 export interface Introspection {
   familyId: string
-  /** The app that asks, and the hash of the secret it sent. */
+  /** The app that asks, and the hash of the client secret it sent. */
   clientId: string
   proof: AppProof
   /** The audience of the token. */
   audience: string
 }
 
-/** Null when the family does not live, or when the app that asks is disabled, has not proved itself or may not ask. */
+/** Null when the family does not live, or when the app that asks is disabled, is not authenticated or may not ask. */
 export async function findIntrospected(
   db: Queryable,
   { familyId, clientId, proof, audience }: Introspection,
@@ -32,7 +32,7 @@ export async function findIntrospected(
   return result.rows[0] ?? null
 }
 
-/** The person a family is about, as far as userinfo tells of them. */
+/** The user of a family, with the columns that UserInfo needs. */
 export interface Person extends Freshness {
   id: string
   username: string

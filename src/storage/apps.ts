@@ -12,7 +12,7 @@ export async function insertApp(db: Queryable, app: AppRow): Promise<void> {
   )
 }
 
-/** Every column is called as its field, in the spelling of SQL. */
+/** Every column has the name of its field, in snake case. */
 function columnOf(field: string): string {
   return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
@@ -27,12 +27,12 @@ export async function findApp({ pool }: Database, clientId: string): Promise<App
   return result.rows[0] ?? null
 }
 
-/** The hash of the secret an app sent; null from one that sends none, as public apps do. */
+/** The hash of the client secret an app sent; null from a public app, which sends none. */
 export interface AppProof {
   secretHash: string | null
 }
 
-/** Whether this is the proof of the app; `secretHash` and `now` are parameters. */
+/** The SQL condition of client authentication; `secretHash` and `now` are parameters. */
 export const provesApp = (app: string, secretHash: string, now: string) =>
   `CASE WHEN ${app}.is_public THEN ${secretHash}::text IS NULL
     ELSE ${secretHash} IN (${app}.secret_hash, CASE WHEN ${app}.previous_secret_until > ${now} THEN ${app}.previous_secret_hash END) END`

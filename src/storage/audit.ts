@@ -12,7 +12,7 @@ export interface AuditRow {
   detail: string | null
   browser: string | null
   address: string | null
-  /** Who ran the command that did it; null for what users, apps and time do. */
+  /** The operator who ran the command; null for what users, apps and time do. */
   actor: string | null
 }
 
@@ -58,9 +58,9 @@ export async function listAuditEvents(
 }
 
 /**
- * Takes from up to `limit` events of a deleted identity whatever says who it was; kind, time, app and cause remain, so that
- * operators can still count. The family goes too: the app it was opened for knows whose it was. Newest first; `before` is
- * the id to go on from. @returns where to go on, null when none is left
+ * Removes the personal data from up to `limit` events of a deleted identity; kind, time, app and cause remain, so that operators
+ * can still count. The id of the family is removed, too, because the app knows whose it was. Newest first; `before` is the id to
+ * go on from. @returns where to go on, null when none is left
  */
 export async function anonymizeAuditEvents(
   db: Queryable,

@@ -4,10 +4,10 @@ import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
 import { type ProtocolRecords, keyOf } from './protocol-records.ts'
 import type { Queryable } from './postgres.ts'
 
-/** The kind of handshake that an authorization code is. */
+/** The kind of protocol record that an authorization code is. */
 export const CODE_KIND = 'AuthorizationCode'
 
-/** What an app presents with a code, and what the family that comes of it needs. */
+/** What an app presents with a code, and what its family needs. */
 export interface Redemption {
   code: string
   clientId: string
@@ -22,7 +22,7 @@ export interface Redemption {
   preset: { lifetime: string; familyIdle: number; familyMax: number; applicationToken: number }
 }
 
-/** A code that was taken, and the family that was opened with it. */
+/** A redeemed code, and the family that was opened with it. */
 export interface RedeemedCode {
   /** The record of the code. */
   record: Record<string, unknown>
@@ -36,18 +36,18 @@ export interface RedeemedCode {
   appScope: string
   applicationTokenTtl: number | null
   idTokenAlg: string
-  /** The families whose place was taken. */
+  /** The families that the new one has replaced. */
   replaced: string[]
 }
 
 /**
- * Codes that apps exchange in the usual way: with S256, without DPoP, claims by name or `offline_access`. Both stores keep the
- * same promises; one suite of tests runs over both.
+ * Codes that apps exchange in the usual way: with S256, without DPoP, claims by name or `offline_access`. Both stores behave the
+ * same; one suite of tests runs over both.
  */
 export interface Codes {
   /**
-   * Takes the code and opens its family, for the one call that comes first. Null when anything at all is in the way; the code
-   * is as good as before then, unless its sign-in ended at that very moment.
+   * Redeems the code and opens its family, for the first call only. Null when any condition fails; the code is still unused then,
+   * unless its sign-in ended at the same moment.
    */
   redeem(redemption: Redemption, now: Date): Promise<RedeemedCode | null>
   /** Whether a code that is presented twice may be seen before its family is. */
@@ -69,15 +69,15 @@ export function postgresCodes(db: Queryable): Codes {
 }
 
 /** With codes in Redis: everything is checked before the compare-and-set there, and once more by the statement that opens the family. */
-export function redisCodes(db: Queryable, handshakes: ProtocolRecords): Codes {
+export function redisCodes(db: Queryable, protocolRecords: ProtocolRecords): Codes {
   return {
     opensLater: true,
     async redeem(redemption, now) {
-      const found = await handshakes.find(CODE_KIND, redemption.code)
+      const found = await protocolRecords.find(CODE_KIND, redemption.code)
       if (found === null || found.consumed) return null
       const values = valuesOf(JSON.stringify(found.payload), redemption, now)
       const { rowCount } = await db.query({ name: 'code-check', text: CHECK, values })
-      if (rowCount !== 1 || !(await handshakes.consume(CODE_KIND, redemption.code))) return null
+      if (rowCount !== 1 || !(await protocolRecords.consume(CODE_KIND, redemption.code))) return null
       const result = await db.query<Row>({ name: 'code-open', text: OPEN, values })
       return fromRow(result.rows[0])
     },
@@ -112,7 +112,7 @@ function valuesOf(subject: string, redemption: Redemption, now: Date): unknown[]
 
 /**
  * The row of the family to open, as `OPENING` takes it, and what the answer is made of. `f` is the family as far as
- * `ownSeconds` looks at it. The sign-in, the identity and the app are held, so that none of them ends meanwhile.
+ * `ownSeconds` looks at it. The session, the identity and the app are locked, so that none of them ends meanwhile.
  */
 const sourceOf = (columns: string, records: string, conditions: string, held: string) => `source AS (
   SELECT ${columns}, $3::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $8::bytea AS current_hash, c.scope, NULL AS claims, c.sid, c.acr,
@@ -139,7 +139,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
 const ANSWER = `payload, username, email, email_verified AS "emailVerified", updated_at AS "updatedAt", roles, claims_version AS "claimsVersion",
   audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${REPLACED}`
 
-// Of all that race for a code one has its row; the others wait for that one, and find it taken.
+// Of the callers that race for a code one locks its row; the others wait for that one, and find the code used.
 const REDEEM = `WITH ${sourceOf(
   'h.id AS key, h.payload',
   'handshakes h',

@@ -7,8 +7,8 @@ import type pg from 'pg'
 import type { RedisClient } from './redis.ts'
 
 /**
- * Where express-session keeps what belongs to the identity cookie. Nothing is written while nothing changes: a record
- * lives as long as its cookie may, and the identity session's row decides every day in between.
+ * The store of express-session, for the identity cookie. An unchanged session is not written again: its record lives as long as
+ * the cookie may, and the row of the identity session decides whether the user is still signed in.
  */
 export function redisBrowserSessions(redis: RedisClient): session.Store {
   return new HashedIds(new RedisStore({ client: redis, prefix: 'gatehouse:session:', disableTouch: true }))
@@ -27,14 +27,14 @@ export function postgresBrowserSessions(pool: pg.Pool, onError: (error: unknown)
   )
 }
 
-/** connect-pg-simple asks a handful of fixed questions, one of them on every page, so PostgreSQL need plan each but once. */
+/** connect-pg-simple has a few fixed queries, one of them on every page, so PostgreSQL plans each only once. */
 function named(pool: pg.Pool): pg.Pool {
   const query = (text: string, values: unknown[], callback: (error: Error, result: pg.QueryResult) => void) =>
     pool.query({ name: `browser-session ${hash(text)}`, text, values }, callback)
   return { query } as unknown as pg.Pool
 }
 
-/** Stands in front of a store so that a stolen dump of it holds no cookie: it only ever sees hashes of session ids. */
+/** Wraps a store, which sees only hashes of session ids, so that a stolen dump of it contains no cookie. */
 class HashedIds extends session.Store {
   readonly #store: session.Store
 

@@ -61,7 +61,7 @@ for (const kind of ['postgres', 'pgbouncer', 'postgres+redis'] as const) {
       assert.equal((await here.add('unknown', 60)).points, 1)
     })
 
-    test('a reset is one for everybody, and of nothing else', async () => {
+    test('a reset holds in every process, and for no other counter', async () => {
       await Promise.all([here.add('mine', 60), here.add('yours', 60)])
       await there.reset('mine')
       assert.deepEqual([await here.read('mine'), await here.read('yours')], [0, 1])

@@ -7,30 +7,30 @@ import {
 import type { Pool } from 'pg'
 import type { RedisClient } from './redis.ts'
 
-/** What a counter says after something was added to it. */
+/** The value of a counter after an increment. */
 export interface Count {
   points: number
-  /** When it starts anew (ms). */
+  /** In how many ms it starts anew. */
   endsInMs: number
 }
 
 /**
- * Counters that all processes share. A counter begins with the first thing that is counted, and is forgotten as many seconds later
- * as were named then. Both stores keep the same promises; one suite of tests runs over both.
+ * Counters of rate limits and login throttling, shared by all processes. A counter begins with its first increment, and is
+ * forgotten so many seconds later as that one named. Both stores behave the same; one suite of tests runs over both.
  */
 export interface Counters {
   /** 0 for a counter that has not begun. */
   read(name: string): Promise<number>
-  /** Counts one more, atomically: of any number that race, each gets a number of its own. */
+  /** Increments atomically: of callers that race, each gets a number of its own. */
   add(name: string, seconds: number): Promise<Count>
-  /** Counts one less, and never below zero. */
+  /** Decrements, never below zero. */
   takeBack(name: string): Promise<void>
   reset(name: string): Promise<void>
-  /** Forgets up to `limit` of what has ended and says how many; a store that does so by itself answers 0. */
+  /** Deletes up to `limit` counters whose time is over and returns how many; a store that expires them by itself returns 0. */
   prune(limit: number): Promise<number>
 }
 
-// Only what names a counter is counted; how much is too much is decided elsewhere.
+// The limiter only counts; the limits are in domain/limits.
 const UNUSED = { points: 1, duration: 1 }
 
 export function postgresCounters(pool: Pool): Counters {
@@ -57,7 +57,7 @@ export function postgresCounters(pool: Pool): Counters {
   }
 }
 
-/** While Redis is away, each process counts for itself: nobody guesses without limit, and nobody is locked out for it. */
+/** While Redis is unavailable, each process counts for itself: attempts stay limited, and users are not locked out. */
 export function redisCounters(redis: RedisClient, onError: (error: unknown) => void): Counters {
   const shared = new RateLimiterRedis({ ...UNUSED, storeClient: redis, keyPrefix: 'gatehouse:counter' })
   const own = new RateLimiterMemory(UNUSED)
@@ -80,9 +80,9 @@ export function redisCounters(redis: RedisClient, onError: (error: unknown) => v
   }
 }
 
-/** Counting is a small part of the two seconds in which everybody is answered. */
-const PATIENCE_MS = 250
-/** For how long (ms) nobody else waits for a Redis that did not answer. */
+/** The timeout of counting: a small part of the two seconds in which every request is answered. */
+const TIMEOUT_MS = 250
+/** For how long (ms) a Redis that did not answer is not asked again (circuit breaker). */
 const AWAY_MS = 1000
 
 type Ask = <T>(question: (limiter: RateLimiterAbstract) => Promise<T>) => Promise<T>
@@ -99,7 +99,7 @@ function countersOn(ask: Ask): Omit<Counters, 'prune'> {
     },
     async takeBack(name) {
       const count = await ask((limiter) => limiter.reward(name, 1, { customDuration: 1 }))
-      // It was reset in the meantime, and nobody is to have more guesses for that.
+      // It was reset in the meantime; a negative count would allow further attempts.
       if (count.consumedPoints < 0) await reset(name)
     },
     reset,
@@ -111,7 +111,7 @@ async function inTime<T>(answer: Promise<T>): Promise<T> {
   const late = new Promise<never>((_resolve, reject) => {
     const giveUp = () => reject(new Error('Redis took too long to count'))
     // An answer that has come while this process was busy with something else is read first.
-    timer = setTimeout(() => setImmediate(giveUp), PATIENCE_MS)
+    timer = setTimeout(() => setImmediate(giveUp), TIMEOUT_MS)
   })
   return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

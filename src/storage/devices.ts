@@ -35,7 +35,7 @@ export async function upsertDevice(
   return result.rows[0] as { isNew: boolean; hadOthers: boolean }
 }
 
-/** From now on these browsers are strangers to the identity; `except` stays known. @returns how many were known */
+/** Forgets known browsers of the identity; `except` stays known. @returns how many were known */
 export async function deleteDevices(
   db: Queryable,
   identityId: string,

@@ -1,6 +1,6 @@
 import type { Queryable } from './postgres.ts'
 
-// What a person may take away. No statement here names a hash, a key or a secret, so none can get into a file.
+// Data export. No statement here selects a hash, a key or a secret, so none can get into a file.
 
 export async function findProfile(db: Queryable, identityId: string): Promise<Record<string, unknown> | null> {
   const result = await db.query<Record<string, unknown>>(

@@ -56,7 +56,7 @@ test('a thousand rotations are HOT updates: no index gets an entry, and the tabl
   }
 
   const before = await measure(0)
-  // Fewer at once than there are connections, so that on a slow disk nobody waits for one too long.
+  // Fewer at once than there are connections, so that on a slow disk no caller waits for one too long.
   const lanes = Array.from({ length: LANES }, async (_, lane) => {
     for (let round = 0; round < ROUNDS; round++) {
       for (const family of families.filter((_, index) => index % LANES === lane)) {

@@ -30,10 +30,10 @@ export interface FamilyRow {
   lifetime: string
   /** When the claims of its application tokens last changed. */
   staleSince: Date | null
-  /** Application tokens with an older claims version carry claims that are not true any more. */
+  /** Application tokens with an older claims version are stale. */
   oldestValidVersion: number
   firstRotatedAt: Date | null
-  /** Addresses and programs that refreshed it, each `address program`, the last one first. */
+  /** Clients that refreshed it, each `IP-address User-Agent`, the last one first. */
   seen: string[]
   endedAt: Date | null
   endCause: string | null
@@ -49,9 +49,9 @@ export interface FamilyRow {
   claimsVersion: number
   appDisabled: boolean
   appName: string
-  /** It cannot keep a secret. */
+  /** A public client: it has no secret. */
   appIsPublic: boolean
-  /** Its app has an address for logout tokens, or for events. */
+  /** Its app has a URI for logout tokens, or for events. */
   takesNotices: boolean
   audience: string
   applicationTokenTtl: number | null
@@ -104,11 +104,11 @@ export interface NewFamily {
 }
 
 /**
- * Opens the family that is the row of `source`, and writes that down. One that is opened silently takes the place of those
- * that were opened silently in the same sign-in for the same app, can do no more than it, have never been refreshed, and
- * whose only application token has expired. SKIP LOCKED: a family that is being refreshed or ended at this moment stays, and
- * no exchange waits for one, so none can be in a deadlock. Of a refresh and a replacement that race, the first to commit wins.
- * LATERAL: only a silent exchange looks for others.
+ * Opens the family in the row of `source`, and inserts the audit event. A family that is opened silently replaces those that were
+ * opened silently in the same identity session for the same app, have no further scope, have never been refreshed, and whose
+ * only application token has expired. SKIP LOCKED: a family that is being refreshed or ended stays, and no exchange waits for
+ * one, so there is no deadlock. Of a refresh and a replacement that race, the first to commit wins. LATERAL: only a silent
+ * exchange looks for others.
  */
 export const OPENING = `opened AS (
   INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, created_at,
@@ -132,14 +132,14 @@ export const OPENING = `opened AS (
   SELECT now, 'family_ended', identity_id, client_id, replaced.id, 'replaced', browser, address FROM source, replaced
   UNION ALL SELECT now, 'family_opened', identity_id, client_id, id, NULL, browser, address FROM source)`
 
-/** The ids of the families whose place was taken, as a column beside those of `source`. */
+/** The ids of the replaced families, as a column beside those of `source`. */
 export const REPLACED = 'ARRAY(SELECT id FROM replaced) AS replaced'
 
 /**
- * Opens a family on the browser of its identity session and writes that down, in one statement. Null when the session, the
- * identity or the app has ended in the meantime: a code must not outlive the sign-in it came from. What follows its
- * session lasts no longer than that may. When roles have changed in the meantime, its first token is stale from the start.
- * @returns the ids of the families whose place it took
+ * Opens a family with the client info of its identity session and inserts the audit event, in one statement. Null when the session
+ * has ended, or the identity or the app is disabled in the meantime: a code must not outlive its sign-in. A family that follows
+ * its session lasts no longer than that. When roles have changed in the meantime, its first token is stale from the start.
+ * @returns the ids of the families that it replaced
  */
 export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<string[] | null> {
   const result = await db.query<{ replaced: string[] }>({
@@ -199,16 +199,16 @@ export interface Advance {
   scopes: string[] | null
   /** Thumbprint of the key that made the DPoP proof. */
   jkt: string | null
-  /** Absent when the app has proved who it is before. With it a family does not move whose ID token needs claims by name. */
+  /** Absent when the app is authenticated already. With it, a family whose ID token needs claims by name is not rotated. */
   proof?: AppProof
   defaultIdleSeconds: number
   /** The grace window of apps that name none (seconds). */
   defaultGraceSeconds: number
-  /** Who asks, as the ledger keeps it: `address program`. */
+  /** The client that asks: `IP-address User-Agent`. */
   seen: string
 }
 
-/** What an answer to the app is made of, beside what the app has named. */
+/** What a token response needs, besides what the app has sent. */
 export type AdvancedFamily = Pick<
   FamilyRow,
   | 'identityId'
@@ -230,10 +230,10 @@ export type AdvancedFamily = Pick<
   followedSessionId: string | null
 }
 
-/** Of whom a family's ledger remembers that they refreshed it. */
+/** How many different clients that refreshed a family its row keeps. */
 const SEEN_KEPT = 5
 
-/** How many rotations before the last a family remembers, of those inside the grace window. */
+/** How many rotations before the last the row of a family keeps, of those inside the grace window. */
 export const EARLIER_ROTATIONS_KEPT = 63
 
 /** Without a grace window a duplicate within this time (seconds) is a double click: it is refused, and ends nothing. */
@@ -268,9 +268,9 @@ const ADVANCE_FREE = advanceText(`f.lifetime <> 'session'`)
 const ADVANCE_ANY = advanceText(followsLiving('$5', '$13'))
 
 /**
- * The rotation: one conditional update with every condition in it. Of any number of racing callers, on any number of
- * processes, exactly one gets a row. Null says only that nothing moved, not why. A family that follows its identity session
- * moves only with `looksAtSession`: that look costs the database a tenth of a rotation, and most families follow none.
+ * Refresh token rotation: one conditional update with every condition in it (compare and set). Of callers that race, in any
+ * number of processes, exactly one gets a row. Null says only that no row changed, not why. A family that follows its identity
+ * session is rotated only with `looksAtSession`: that check adds a tenth to the cost, and most families follow none.
  */
 export async function advanceFamily(
   db: Queryable,
@@ -300,7 +300,7 @@ export async function advanceFamily(
   return result.rows[0] ?? null
 }
 
-/** Which families to end. Every choice names an owner, so no mistake ends everybody's. */
+/** Which families to end. Every choice names an owner, so no mistake ends the families of all. */
 export type FamilyChoice =
   | { id: string; identityId?: string }
   | { identityId: string; clientId?: string; exceptSessionId?: string }
@@ -312,12 +312,12 @@ export interface EndedFamily {
   clientId: string
   identityId: string
   sid: string | null
-  /** Whether its app has an address for logout tokens (OpenID Connect Back-Channel Logout), and one for events (RFC 8935). */
+  /** Whether its app has a URI for logout tokens (OpenID Connect Back-Channel Logout), and one for events (RFC 8935). */
   takesLogouts: boolean
   takesEvents: boolean
 }
 
-/** Why, from where, and with which replaced refresh token. */
+/** The cause, the client, and the generation of the replaced refresh token that was reused. */
 export interface FamilyEnd {
   cause: string
   browser: string | null
@@ -325,7 +325,7 @@ export interface FamilyEnd {
   generation: number | null
 }
 
-/** @returns the families that this call ended, however many race; none that had ended before. */
+/** @returns the families that this call ended. Of callers that race, one ends each. */
 export async function markFamiliesEnded(
   db: Queryable,
   choice: FamilyChoice,
@@ -359,8 +359,8 @@ export async function markFamiliesEnded(
 }
 
 /**
- * The families whose place these have taken, and those whose place they had taken before, the oldest first. They ended then,
- * without a word to their app.
+ * The families that these have replaced, and those that they had replaced before, the oldest first. They ended then, and their
+ * app was not notified.
  */
 export async function listReplacedBy(db: Queryable, ids: string[]): Promise<EndedFamily[]> {
   if (ids.length === 0) return []
@@ -379,8 +379,8 @@ export async function listReplacedBy(db: Queryable, ids: string[]): Promise<Ende
 }
 
 /**
- * Holds the living families of an identity until the transaction ends: who is refreshing one has finished then, and who
- * comes later waits.
+ * Locks the living families of an identity until the transaction ends: refreshes in progress have finished then, and later ones
+ * wait.
  */
 export async function lockFamiliesOf(db: Queryable, identityId: string): Promise<void> {
   await db.query('SELECT FROM families WHERE identity_id = $1 AND ended_at IS NULL FOR NO KEY UPDATE', [identityId])
@@ -389,8 +389,8 @@ export async function lockFamiliesOf(db: Queryable, identityId: string): Promise
 export type StaleFamily = Omit<EndedFamily, 'takesLogouts'>
 
 /**
- * Says of the living families of an identity that application tokens with an older version of its claims are stale. The time
- * never goes back, so that tokens from before there were versions stay stale.
+ * Marks the application tokens of an identity's living families as stale that have an older version of its claims. The time never
+ * goes back, so that tokens without a version stay stale.
  */
 export async function markFamiliesStale(
   db: Queryable,
@@ -408,18 +408,18 @@ export async function markFamiliesStale(
   return result.rows
 }
 
-/** Something that whoever verifies tokens offline must know of a family. */
+/** An entry of the revocation feed. */
 export interface RevocationRow {
   id: string
   kind: 'ended' | 'stale'
   at: Date
-  /** From which version of the claims on its tokens hold; null where none does. */
+  /** The oldest version of the claims whose tokens are valid; null where none is. */
   version: number | null
 }
 
 /** Families that have ended, or whose tokens have become stale, from then on. */
 export async function listRevocations(db: Queryable, from: Date): Promise<RevocationRow[]> {
-  // An upper bound lets the planner, who need not know $1, take these for the few they are.
+  // An upper bound lets the planner, which does not know $1, estimate that these are few.
   const result = await db.query<RevocationRow>({
     name: 'families-revoked',
     text: `SELECT id, 'ended' AS kind, ended_at AS at, NULL::int AS version FROM families WHERE ended_at >= $1 AND ended_at < 'infinity'
@@ -441,8 +441,8 @@ export async function lockFamiliesOfDisabledApp(db: Queryable, clientId: string,
 }
 
 /**
- * Looks at up to `limit` living families that are due for it, and holds those whose time has come. The others are due again
- * when their time will have come as far as is known now.
+ * Reviews up to `limit` living families that are due, and locks the expired and idle ones. The others are due again at their
+ * earliest possible end.
  */
 export async function reviewFamilies(
   db: Queryable,
@@ -462,7 +462,7 @@ export async function reviewFamilies(
   return { reviewed: result.rows.length, expired: idsOf('expired'), idle: idsOf('idle') }
 }
 
-/** Whose families go on under which new sign-in, and what the portal gives to those that get a new term. */
+/** The adoption of families by a new sign-in, and the lifetimes for those whose expiry it extends. */
 export interface Adoption {
   identityId: string
   /** The identity session that takes over, and when it ends at the latest. */
@@ -477,9 +477,9 @@ export interface Adoption {
 }
 
 /**
- * A sign-in takes over the living families that the same person has opened in this browser under an earlier one, whether that
- * has ended or not. Those that follow it, and those whose app wants it, last as long again as if they were opened now. What
- * followed a session that is over stays over.
+ * A sign-in adopts the living families that the same user has opened in this browser under an earlier sign-in, ended or not. It
+ * extends the expiry of those that follow the session, and of those whose app wants it, as if they were opened now. Families
+ * that followed an ended session stay ended.
  */
 export async function adoptFamilies(db: Queryable, adoption: Adoption, { now, seenSince }: Moment): Promise<void> {
   await db.query({
@@ -511,7 +511,7 @@ export async function adoptFamilies(db: Queryable, adoption: Adoption, { now, se
   })
 }
 
-/** Everything living, and the newest `endedLimit` of what has ended for each app; what was replaced only where there is room. */
+/** All living families, and the newest `endedLimit` ended ones of each app; replaced ones only where there is room. */
 export async function listFamilies(
   { pool }: Database,
   identityId: string,
@@ -532,7 +532,7 @@ export async function listFamilies(
   return result.rows
 }
 
-/** Newest first: all of an identity, of one app where it is named; or of an app alone those that have not ended. */
+/** Newest first: all families of an identity (of one app, if given), or the ones of an app that have not ended. */
 export async function searchFamilies(
   db: Queryable,
   identityId: string | null,
@@ -566,8 +566,8 @@ export async function countEndedFamilies(
 }
 
 /**
- * Deletes up to `limit` families that ended before then. Whoever comes second leaves alone what somebody holds, so nobody
- * waits for anybody. @returns how many went; fewer than `limit` when nothing is left that is not in somebody's hands.
+ * Deletes up to `limit` families that ended before then. SKIP LOCKED: no process waits for another. @returns how many were
+ * deleted; fewer than `limit` when the rest is locked.
  */
 export async function deleteEndedFamilies(db: Queryable, before: Date, limit: number): Promise<number> {
   // An array and an order leave the planner one way, by the index, however many rows there are to choose from.
@@ -580,8 +580,8 @@ export async function deleteEndedFamilies(db: Queryable, before: Date, limit: nu
 }
 
 /**
- * Deletes up to `limit` families of an identity, living or not. Of those that ended after `since` the id stays, so that
- * they can still be listed as revoked. @returns how many went
+ * Deletes up to `limit` families of an identity, living or not. The ids of those that ended after `since` stay, for the
+ * revocation feed. @returns how many were deleted
  */
 export async function eraseFamiliesOf(db: Queryable, identityId: string, since: Date, limit: number): Promise<number> {
   const result = await db.query<{ count: number }>(
@@ -594,7 +594,7 @@ export async function eraseFamiliesOf(db: Queryable, identityId: string, since: 
   return result.rows[0]?.count ?? 0
 }
 
-/** Deletes up to `limit` ids of families that were erased and had ended before then. @returns how many went */
+/** Deletes up to `limit` ids of erased families that ended before then. @returns how many were deleted */
 export async function deleteErasedFamilies(db: Queryable, before: Date, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM erased_families WHERE id = ANY (

@@ -1,6 +1,6 @@
 import type { Queryable } from './postgres.ts'
 
-/** What happened to a family beside its rotations, as often as it did; the place and the generation are of the last time. */
+/** A row of a family timeline: how often an outcome of its kind happened; client and generation are of the last time. */
 export interface TimelineRow {
   kind: string
   count: number
@@ -14,7 +14,7 @@ export interface TimelineRow {
 
 export type NewTimelineRow = TimelineRow & { familyId: string }
 
-/** Adds to what has been counted of this kind. Nothing happens when the family is there no more. */
+/** Adds to the count of this kind. Nothing happens when the family no longer exists. */
 export async function upsertTimelineRow(db: Queryable, entry: NewTimelineRow): Promise<void> {
   await db.query({
     name: 'ledger-upsert',

@@ -13,8 +13,9 @@ export type NewIdentity = Omit<
 }
 
 /**
- * Null when the user name is taken, or the address is somebody else's and must not be. `sharesAddress` lets the row go in all the
- * same: the key of the address stays with whoever has it. @throws a unique violation when the name looks like one that is taken
+ * Null when the user name is taken, or the e-mail address belongs to another identity. With `sharesAddress` the row is inserted
+ * in the latter case, too: the key of the address stays with the other identity. @throws a unique violation when the name looks
+ * like one that is taken
  */
 export async function insertIdentity(
   db: Queryable,
@@ -45,7 +46,7 @@ export async function insertIdentity(
       identity.createdAt,
       identity.updatedAt,
       sharesAddress,
-      // In one order, so that two who want the same ones do not wait for each other.
+      // In one order, so that two transactions with the same skeletons cannot deadlock.
       identity.skeletons.toSorted(),
     ],
   })
@@ -61,7 +62,7 @@ export async function findIdentity({ pool }: Database, id: string): Promise<Iden
   return result.rows[0] ?? null
 }
 
-/** `key` is a canonical user name or address; a user name has no @, so it is never both. */
+/** `key` is a canonical user name or e-mail address; a user name has no @, so it is never both. */
 export async function findIdentityByKey({ pool }: Database, key: string): Promise<IdentityRow | null> {
   const [name, column] = key.includes('@') ? ['email', 'email_key'] : ['username', 'username_key']
   const result = await pool.query<IdentityRow>({
@@ -102,7 +103,7 @@ export async function fillSkeletonsOf({ pool }: Database, id: string, skeletons:
   )
 }
 
-/** Lets one transaction at a time change what belongs to an identity; nobody who only reads, or refers to it, waits. */
+/** Locks an identity: one transaction at a time changes what belongs to it. Reads and foreign keys do not wait. */
 export async function lockIdentity(db: Queryable, id: string): Promise<IdentityRow | null> {
   const result = await db.query<IdentityRow>(`SELECT ${COLUMNS} FROM identities WHERE id = $1 FOR NO KEY UPDATE`, [id])
   return result.rows[0] ?? null
@@ -112,7 +113,7 @@ export async function listIdentities({ prisma }: Database): Promise<IdentityRow[
   return (await prisma()).identity.findMany({ orderBy: { createdAt: 'asc' } })
 }
 
-/** False when `from` is not the hash any more: somebody else has changed it, and what was proved with it is void. */
+/** False when `from` is no longer the hash: another transaction has changed it, and a proof by the old password is void. */
 export async function updatePasswordHash(
   db: Queryable,
   id: string,
@@ -126,7 +127,7 @@ export async function updatePasswordHash(
   return result.rowCount === 1
 }
 
-/** Takes the key of an address from somebody else who has it and has not proved that it is theirs. @returns whose it was */
+/** Takes the key of an e-mail address from another identity that has not proved the address. @returns which one that was */
 export async function releaseAddress(db: Queryable, key: string, except: string, now: Date): Promise<string | null> {
   const result = await db.query<{ id: string }>(
     `UPDATE identities SET email_key = NULL, updated_at = $3 WHERE email_key = $1 AND id <> $2 AND NOT email_verified RETURNING id`,
@@ -135,7 +136,7 @@ export async function releaseAddress(db: Queryable, key: string, except: string,
   return result.rows[0]?.id ?? null
 }
 
-/** Gives a proved address to an identity. False when somebody else has its key; two at once violate its uniqueness. */
+/** Gives a proved e-mail address to an identity. False when another one has its key. @throws a unique violation when two race */
 export async function assignAddress(
   db: Queryable,
   id: string,
@@ -174,7 +175,7 @@ export async function markDeleted(db: Queryable, id: string, erasedFrom: Date, n
   return result.rowCount === 1
 }
 
-/** What an identity must still be like for a sign-in that was begun earlier; null is no condition. */
+/** What must still be true of an identity for a sign-in that was begun earlier; null is no condition. */
 export interface SignInTerms {
   /** Of its password: SHA-256 of its hash, in hex. */
   passwordMark: string | null
@@ -187,7 +188,7 @@ export const meetsTerms = (passwordMark: string, signOuts: string) =>
   `(${passwordMark}::text IS NULL OR encode(sha256(convert_to(i.password_hash, 'UTF8')), 'hex') = ${passwordMark})
      AND (${signOuts}::int IS NULL OR i.sign_outs = ${signOuts})`
 
-/** It is signed out everywhere: every sign-in that has been begun is void. */
+/** Counts a sign-out everywhere: every sign-in that is half done becomes void. */
 export async function countSignOut(db: Queryable, id: string): Promise<void> {
   await db.query('UPDATE identities SET sign_outs = sign_outs + 1 WHERE id = $1', [id])
 }
@@ -216,7 +217,7 @@ export async function listErasable({ pool }: Database, now: Date, limit: number)
   return result.rows.map((row) => row.id)
 }
 
-/** Holds an identity whose time is over until the transaction ends. Null when it is not, or somebody else holds it. */
+/** Locks an identity whose time is over until the transaction ends. Null when its time is not over, or it is locked. */
 export async function lockErasable(db: Queryable, id: string, now: Date): Promise<IdentityRow | null> {
   const result = await db.query<IdentityRow>(
     `SELECT ${COLUMNS} FROM identities WHERE id = $1 AND erased_from <= $2 FOR UPDATE SKIP LOCKED`,

@@ -23,7 +23,7 @@ const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt
   s.device_hash AS "deviceHash", s.browser, s.address`
 const LIVING = sessionLives('$1', '$2')
 
-/** False when the identity was disabled or deleted in the meantime, or does not meet the terms of the sign-in any more. */
+/** False when the identity was disabled or deleted in the meantime, or no longer meets the terms of the sign-in. */
 export async function insertIdentitySession(
   db: Queryable,
   session: IdentitySessionRow & { expiresAt: Date; reviewAt: Date },
@@ -84,8 +84,8 @@ export async function updateLastSeen({ pool }: Database, id: string, now: Date, 
 }
 
 /**
- * An app was used where this session is what it follows; nothing is written when the session was seen after `seenBefore`.
- * The browser itself was not used: its address stays.
+ * Notes that a family which follows this session was used; nothing is written when the session was seen after `seenBefore`. The
+ * browser itself was not used, so its IP address stays.
  */
 export async function updateFollowed({ pool }: Database, id: string, now: Date, seenBefore: Date): Promise<void> {
   await pool.query({
@@ -109,8 +109,8 @@ export async function listLivingIdentitySessions(
 }
 
 /**
- * Looks at up to `limit` living sessions that are due for it, and holds those that are too old or not seen for too long. The
- * others are due again when their time will have come as far as is known now.
+ * Reviews up to `limit` living sessions that are due, and locks the expired and idle ones. The others are due again at their
+ * earliest possible end.
  */
 export async function reviewIdentitySessions(
   db: Queryable,
@@ -131,9 +131,9 @@ export async function reviewIdentitySessions(
 }
 
 /**
- * Holds an identity and a session of it until the end of this transaction, so that an ending of either waits. False when one
- * of them is over already, or the sign-in was before `signedInSince`. The identity comes first, as in every transaction that
- * holds both: two that took them the other way round would wait for each other.
+ * Locks an identity and a session of it until the end of this transaction, so that an ending of either waits. False when one of
+ * them has ended already, or the sign-in was before `signedInSince`. The identity is locked first, as in every transaction that
+ * locks both, or two could deadlock.
  */
 export async function holdSignedIn(
   db: Queryable,
@@ -151,7 +151,7 @@ export async function holdSignedIn(
   return result.rowCount === 1
 }
 
-/** Holds a session until the end of this transaction: nobody ends it, and nothing is opened under it. */
+/** Locks a session until the end of this transaction: it cannot end, and no family is opened under it. */
 export async function lockIdentitySession(db: Queryable, id: string): Promise<void> {
   await db.query('SELECT FROM identity_sessions WHERE id = $1 FOR UPDATE', [id])
 }

@@ -8,7 +8,7 @@ export interface IpBlockRow {
   failures: number
 }
 
-/** False when the address was suspended already. */
+/** False when the IP address was blocked already. */
 export async function insertIpBlock(db: Queryable, { address, since, until, failures }: IpBlockRow): Promise<boolean> {
   const result = await db.query({
     name: 'suspension-insert',
@@ -20,7 +20,7 @@ export async function insertIpBlock(db: Queryable, { address, since, until, fail
   return result.rowCount === 1
 }
 
-/** Asked before every guess, so it is a named statement. */
+/** Runs before every login attempt, so it is a named statement. */
 export async function findIpBlock(db: Queryable, address: string, now: Date): Promise<IpBlockRow | null> {
   const result = await db.query<IpBlockRow>({
     name: 'suspension-find',
@@ -38,13 +38,13 @@ export async function listIpBlocks(db: Queryable, now: Date): Promise<IpBlockRow
   return result.rows
 }
 
-/** False when the address was not suspended. */
+/** False when the IP address was not blocked. */
 export async function deleteIpBlock(db: Queryable, address: string, now: Date): Promise<boolean> {
   const result = await db.query('DELETE FROM suspensions WHERE address = $1 AND until > $2', [address, now])
   return result.rowCount === 1
 }
 
-/** Deletes up to `limit` of those that are over and says how many. */
+/** Deletes up to `limit` blocks that are over and returns how many. */
 export async function deletePastIpBlocks(db: Queryable, now: Date, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM suspensions WHERE address = ANY (

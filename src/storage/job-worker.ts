@@ -1,30 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { JobWithMetadata, PgBoss } from 'pg-boss'
 
-/** A stop waits so long (ms) for the jobs in hand; those that take longer are handed out again when they expire. */
+/** A graceful stop waits so long (ms) for the running jobs; those that take longer run again when they expire. */
 const STOP_LIMIT_MS = 10_000
 
 type Boss = Pick<PgBoss, 'fetch' | 'complete' | 'fail'>
 type Job = Pick<JobWithMetadata, 'id' | 'data' | 'retryCount'>
 
-/** What becomes of a job; what throws is tried again, too. */
+/** The outcome of a job. One that throws is retried, too. */
 export type JobOutcome = 'done' | 'again'
 
 export interface JobWorker {
-  /** Takes nothing new, and lets what is in hand finish. */
+  /** Fetches no more jobs, and lets the running ones finish. */
   stop(): Promise<void>
 }
 
 export interface Pace {
-  /** How often the queue is looked at (ms), beside whenever a job is done. */
+  /** How often the queue is polled (ms), besides each time a job is done. */
   everyMs: number
-  /** Jobs in hand at most. */
+  /** Running jobs at most. */
   atOnce: number
 }
 
 /**
- * Does the jobs of a queue, several at once, each without waiting for any other; where the queue keeps an order, it hands
- * out the next of a key when the one before is done.
+ * Works the jobs of a queue, several at once, independently. In a queue with ordering keys, the next job of a key is fetched when
+ * the one before is done.
  */
 export function startJobWorker(
   boss: Boss,
@@ -33,7 +33,7 @@ export function startJobWorker(
   handler: (payload: unknown, id: string) => Promise<JobOutcome>,
   onError: (error: Error) => void,
 ): JobWorker {
-  const inHand = new Set<Promise<void>>()
+  const running = new Set<Promise<void>>()
   let isStopping = false
   let wake = () => {}
 
@@ -48,7 +48,7 @@ export function startJobWorker(
   }
 
   async function fetch(): Promise<Job[]> {
-    const batchSize = atOnce - inHand.size
+    const batchSize = atOnce - running.size
     if (batchSize === 0) return []
     try {
       return await boss.fetch(queue, { batchSize })
@@ -62,13 +62,13 @@ export function startJobWorker(
     const work = settle(job)
       .catch(onError)
       .finally(() => {
-        inHand.delete(work)
+        running.delete(work)
         wake()
       })
-    inHand.add(work)
+    running.add(work)
   }
 
-  /** What cannot be settled because the database is away is handed out again when it expires. */
+  /** A job whose outcome cannot be stored, because the database is unavailable, runs again when it expires. */
   async function settle(job: Job): Promise<void> {
     if ((await outcomeOf(job)) === 'done') await boss.complete(queue, job)
     else await boss.fail(queue, job)
@@ -83,14 +83,14 @@ export function startJobWorker(
     }
   }
 
-  const running = run()
+  const loop = run()
   return {
     async stop() {
       isStopping = true
       wake()
-      await running
+      await loop
       const limit = new AbortController()
-      await Promise.race([Promise.all(inHand), sleep(STOP_LIMIT_MS, undefined, limit).catch(() => {})])
+      await Promise.race([Promise.all(running), sleep(STOP_LIMIT_MS, undefined, limit).catch(() => {})])
       limit.abort()
     },
   }

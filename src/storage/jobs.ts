@@ -4,50 +4,55 @@ import { type JobOutcome, type JobWorker, type Pace, startJobWorker } from './jo
 import { currentSchema, type Queryable } from './postgres.ts'
 import { asPgBossSchema, queueSchemaOf } from './queue-tables.ts'
 
-/** Work that must be done, if need be later and again: it is written down in the database, with whatever it belongs to. */
+/**
+ * The transactional outbox: a job (a mail, a back-channel notification) is queued in the transaction of the change that causes
+ * it, and worked at least once, with retries and exponential backoff.
+ */
 export interface Jobs {
-  /** Puts a job in its queue, for now or later; inside a transaction it is there when, and only when, that commits. */
+  /** Queues a job, for now or later. Inside a transaction `db` it exists if, and only if, that commits. */
   put(queue: QueueName, payload: object, db?: Queryable, afterSeconds?: number): Promise<void>
-  /** Several at once; those with one key are done in their order, the next when the one before is done. */
+  /** Queues several. `key` is the ordering key (FIFO group): jobs with one key are worked in order, one at a time. */
   putAll(queue: QueueName, jobs: { payload: object; key: string }[], db: Queryable): Promise<void>
   /**
-   * Does the jobs of a queue as they come, those with one key one after the other. What throws, or wants to, is tried
-   * again, later each time, until the queue gives up; any number of processes share the work.
+   * Works the jobs of a queue, those with one ordering key one after the other. A job that throws or answers `again` is retried
+   * with exponential backoff, until the retry limit. Any number of processes share the work.
    */
   work(queue: QueueName, pace: Pace, handler: (payload: unknown, id: string) => Promise<JobOutcome>): Promise<void>
-  /** Lets the jobs in hand finish. */
+  /** Lets the running jobs finish (graceful shutdown). */
   close(): Promise<void>
 }
 
 export type QueueName = keyof typeof QUEUES
 
 const HOUR = 3600
-/** Retries begin after half a minute and double up to six hours, so a mail server may be away for three days. */
+/** Retries of mails begin after half a minute and double up to six hours, so a mail server may be down for three days. */
 const QUEUES = {
   mail: {
     retryLimit: 20,
     retryDelay: 30,
     retryBackoff: true,
     retryDelayMax: 6 * HOUR,
-    // A process that was killed with a mail in hand may have sent it: once more is better than not at all.
+    // At least once: a process that was killed while it sent a mail may have sent it already.
     expireInSeconds: 120,
-    // Addresses are in it, which nobody needs once the mail has left.
+    // The jobs contain e-mail addresses, so they are deleted soon after the mail was sent.
     deleteAfterSeconds: HOUR,
     retentionSeconds: 7 * 24 * HOUR,
   },
+  // Back-channel notifications, in order for each ordering key.
   notices: {
     policy: 'key_strict_fifo',
-    // Whoever delivers decides when to give up: a job that fails for good would hold up those behind it for ever.
+    // The delivery decides when to give up: in pg-boss, a failed job would block the later ones of its key for ever.
     retryLimit: 1_000_000,
     retryDelay: 1,
     retryBackoff: true,
     retryDelayMax: HOUR,
-    // Longer than any app is given to answer.
+    // Longer than the timeout of a request to an app.
     expireInSeconds: 30,
     deleteAfterSeconds: HOUR,
     retentionSeconds: 30 * 24 * HOUR,
   },
-  // Those that an app refuses although it answers: out of the way of the others, in no order.
+  // The retry queue of notifications that an app refuses although it answers: without order, so they do not block later ones.
+  // Those that are given up are dead letters: rows of `notices` with `given_up_at`, which an operator can resend.
   'late-notices': {
     retryLimit: 1_000_000,
     retryDelay: 60,
@@ -59,17 +64,17 @@ const QUEUES = {
   },
 }
 
-/** What a process that was killed had in hand is looked for this often (seconds), beside its time to expire. */
+/** How often the jobs of killed processes are looked for (seconds), after they have expired. */
 const EXPIRED_EVERY = 10
-/** What is done is deleted this often (seconds), once its time is over. */
+/** How often finished jobs are deleted (seconds), once their retention is over. */
 const DELETED_EVERY = 600
 
-/** The queues of pg-boss, which begin when they are first needed; their tables are made with all others. */
+/** The queues of pg-boss, which starts when it is first needed. Migrations create its tables. */
 export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
   let opened: Promise<PgBoss> | null = null
   const workers: JobWorker[] = []
   const boss = async () => {
-    // A failure must not stay: the database may be back.
+    // A failed start is tried again: the database may be available later.
     opened ??= open(db, onError).catch((error: unknown) => {
       opened = null
       throw error
@@ -82,7 +87,7 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
       await (await boss()).send(queue, payload, { startAfter, ...(within && { db: asPgBoss(within) }) })
     },
     async putAll(queue, jobs, within) {
-      // What is queued in one moment is done in the order of its ids.
+      // Jobs that are queued at the same moment are worked in the order of their ids.
       const ids = jobs.map(() => randomUUID()).toSorted()
       const rows = jobs.map(({ payload: data, key: singletonKey }, index) => {
         return { id: ids[index] as string, data, singletonKey }
@@ -100,7 +105,7 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
 }
 
 async function open(db: Queryable, onError: (error: Error) => void): Promise<PgBoss> {
-  // Loaded when something is first queued or done, because most commands do neither.
+  // Loaded when a job is first queued or worked, because most commands do neither.
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
     db: asPgBoss(db),
@@ -117,7 +122,7 @@ async function open(db: Queryable, onError: (error: Error) => void): Promise<PgB
   await boss.start()
   for (const [name, options] of Object.entries(QUEUES)) {
     await boss.createQueue(name, options)
-    // What it knows of a queue it reads once, and that must not be in the middle of a transaction that holds a connection.
+    // pg-boss reads the settings of a queue once. That must not happen inside a transaction that holds a connection.
     await boss.getQueueStats(name)
   }
   return boss

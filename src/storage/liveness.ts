@@ -4,7 +4,7 @@
  * row, with the cause.
  */
 
-/** This moment, and the oldest sight of a browser that still counts. */
+/** The current time, and the oldest `last_seen_at` of an identity session that is not idle. */
 export interface Moment {
   now: Date
   seenSince: Date

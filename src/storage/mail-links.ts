@@ -29,7 +29,7 @@ export async function findMailLink(db: Queryable, purpose: string, id: string, n
   return result.rows[0] ?? null
 }
 
-/** The newest link this identity has for a purpose, whoever holds it. */
+/** The newest link of this identity for a purpose. */
 export async function findMailLinkOf(
   db: Queryable,
   identityId: string,
@@ -43,7 +43,7 @@ export async function findMailLinkOf(
   return result.rows[0] ?? null
 }
 
-/** The link for the one call that took it, however many race; null for everybody else. */
+/** Takes the link: of callers that race, one gets it and the others null. */
 export async function takeMailLink(db: Queryable, purpose: string, id: string, now: Date): Promise<MailLinkRow | null> {
   const result = await db.query<MailLinkRow>(
     `DELETE FROM mail_links WHERE id = $1 AND purpose = $2 AND expires_at > $3 RETURNING ${COLUMNS}`,
@@ -52,12 +52,12 @@ export async function takeMailLink(db: Queryable, purpose: string, id: string, n
   return result.rows[0] ?? null
 }
 
-/** Links of this identity for these purposes are worth nothing any more. */
+/** Deletes the links of this identity for these purposes. */
 export async function deleteMailLinks(db: Queryable, identityId: string, purposes: readonly string[]): Promise<void> {
   await db.query('DELETE FROM mail_links WHERE identity_id = $1 AND purpose = ANY ($2::text[])', [identityId, purposes])
 }
 
-/** Changes of the address are worth nothing any more, but for those that were asked for in a browser that is still signed in. */
+/** Deletes pending e-mail changes whose identity session has ended. */
 export async function deleteLeftAddressChanges(db: Queryable, identityId: string): Promise<void> {
   await db.query(
     `DELETE FROM mail_links l WHERE l.identity_id = $1 AND l.purpose = 'change-address'
@@ -66,7 +66,7 @@ export async function deleteLeftAddressChanges(db: Queryable, identityId: string
   )
 }
 
-/** What was asked for in one identity session belongs to another from now on. */
+/** Moves pending e-mail changes of one identity session to another. */
 export async function moveAddressChanges(db: Queryable, identityId: string, from: string, to: string): Promise<void> {
   await db.query(
     `UPDATE mail_links SET identity_session_id = $3
@@ -75,7 +75,7 @@ export async function moveAddressChanges(db: Queryable, identityId: string, from
   )
 }
 
-/** Deletes up to `limit` links that have expired; see families for why it is written like this. @returns how many */
+/** Deletes up to `limit` links that have expired; see `deleteEndedFamilies` for its form. @returns how many */
 export async function deleteExpiredMailLinks(db: Queryable, now: Date, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM mail_links WHERE id = ANY (

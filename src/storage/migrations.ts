@@ -64,13 +64,13 @@ async function withClient<T>(connectionString: string, work: (client: pg.Client)
   }
 }
 
-/** PgBouncer refuses parameters of a start that it does not know (SQLSTATE 08P01), and `options` is one: it carries the schema. */
+/** PgBouncer refuses startup parameters that it does not know (SQLSTATE 08P01), and `options` is one: it carries the schema. */
 function isAboutOptions(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown }
   return code === '08P01' && /startup parameter.*(options|search_path)/.test(String(message))
 }
 
-/** Holds the lock in a transaction of its own: what belongs to a session, a pooler in transaction mode gives to others. */
+/** Holds the advisory lock in a transaction of its own: a pooler in transaction mode does not keep session locks. */
 async function lock(guard: pg.Client): Promise<void> {
   await guard.query('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0')
   await guard.query('SELECT pg_advisory_xact_lock($1)', [LOCK])

@@ -20,16 +20,16 @@ export interface DeliveryAttempt {
 export const NOTIFICATION_STATES = ['waiting', 'confirmed', 'given-up'] as const
 export type NotificationState = (typeof NOTIFICATION_STATES)[number]
 
-/** Which notices; what is left out does not matter. */
+/** A filter of notifications; a field that is left out matches all. */
 export interface NotificationChoice {
   clientId?: string | undefined
   familyId?: string | undefined
   state?: NotificationState | undefined
 }
 
-export async function insertNotifications(db: Queryable, notices: NewNotification[]): Promise<void> {
-  if (notices.length === 0) return
-  const column = (name: keyof NewNotification) => notices.map((notice) => notice[name])
+export async function insertNotifications(db: Queryable, notifications: NewNotification[]): Promise<void> {
+  if (notifications.length === 0) return
+  const column = (name: keyof NewNotification) => notifications.map((notification) => notification[name])
   await db.query({
     name: 'notices-insert',
     text: `INSERT INTO notices (id, kind, client_id, family_id, identity_id, sid, cause, happened_at)
@@ -76,7 +76,7 @@ const IN_STATE = {
   'given-up': { confirmedAt: null, givenUpAt: { not: null } },
 } satisfies Record<NotificationState, object>
 
-/** What apps were told of the end of these families; of each, the logout first. */
+/** The notifications about the end of these families; of each family, the logout first. */
 export async function listNotificationsOfEnds(db: Queryable, familyIds: string[]): Promise<NotificationRow[]> {
   const result = await db.query<NotificationRow>({
     name: 'notices-of-ends',
@@ -99,8 +99,8 @@ export async function updateDeliveryAttempt(
 }
 
 /**
- * Notes the last attempt: confirmed when it had no problem, else given up. False when that is so already, and when whoever
- * it is about has been erased; an erasure that is going on is waited for.
+ * Records the last attempt: confirmed when it had no problem, else given up (a dead letter). False when it was settled already,
+ * and when its identity has been erased; an erasure in progress is waited for.
  */
 export async function settleNotification(
   db: Queryable,
@@ -119,7 +119,7 @@ export async function settleNotification(
   return result.rowCount === 1
 }
 
-/** Deletes a notice about somebody who has been erased. */
+/** Deletes a notification about an erased identity. */
 export async function deleteErasedNotification(db: Queryable, id: string): Promise<void> {
   await db.query(
     `DELETE FROM notices WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM identities WHERE identities.id = identity_id)`,
@@ -127,7 +127,7 @@ export async function deleteErasedNotification(db: Queryable, id: string): Promi
   )
 }
 
-/** Takes back that these were given up, `limit` of them at most. @returns them, in the order in which they happened */
+/** Reopens dead letters (given up), `limit` of them at most. @returns them, in the order in which they happened */
 export async function reopenNotifications(
   db: Queryable,
   choice: { ids: string[] } | { clientId: string },
@@ -145,7 +145,7 @@ export async function reopenNotifications(
   return result.rows.toSorted((one, other) => one.happenedAt.getTime() - other.happenedAt.getTime())
 }
 
-/** Deletes up to `limit` that happened before then and are over, and says how many. */
+/** Deletes up to `limit` settled notifications that happened before then, and returns how many. */
 export async function deletePastNotifications(db: Queryable, before: Date, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM notices WHERE id = ANY (ARRAY(
@@ -155,7 +155,7 @@ export async function deletePastNotifications(db: Queryable, before: Date, limit
   return result.rowCount ?? 0
 }
 
-/** Deletes up to `limit` that are over and about a family of this identity, and says how many. */
+/** Deletes up to `limit` settled notifications about families of this identity, and returns how many. */
 export async function deleteNotificationsOf(db: Queryable, identityId: string, limit: number): Promise<number> {
   const result = await db.query(
     `DELETE FROM notices WHERE id = ANY (ARRAY(

@@ -18,7 +18,7 @@ export interface PasskeyRow {
 const COLUMNS = `id, identity_id AS "identityId", credential_id AS "credentialId", public_key AS "publicKey", counter::float8 AS counter, transports,
   backed_up AS "backedUp", name, created_at AS "createdAt", last_used_at AS "lastUsedAt"`
 
-/** False when this credential is registered already, whosever it is. */
+/** False when this credential is registered already, by any identity. */
 export async function insertPasskey(db: Queryable, passkey: Omit<PasskeyRow, 'lastUsedAt'>): Promise<boolean> {
   const result = await db.query({
     name: 'passkey-insert',
@@ -58,7 +58,7 @@ export async function findPasskeyByCredential(db: Queryable, credentialId: strin
   return result.rows[0] ?? null
 }
 
-/** False when the counter has not moved on: an authenticator that counts has been copied. Those that do not count stay at 0. */
+/** False when the signature counter has not increased: the authenticator may be cloned (WebAuthn §6.1.1). 0 means no counter. */
 export async function advancePasskeyCounter(
   db: Queryable,
   id: string,

@@ -42,7 +42,7 @@ test('what was rolled back is never said, not by the next transaction on that co
   assert.deepEqual(said, [])
 })
 
-test('whoever has no transaction is told so, instead of never being heard', async () => {
+test('afterCommit without a transaction throws', async () => {
   assert.throws(() => afterCommit(postgres.pool, () => {}), /no transaction/)
 })
 

@@ -5,7 +5,7 @@ import { clientClassOf, withoutPreparedStatements } from './embedded/scram-clien
 
 export interface Postgres {
   pool: pg.Pool
-  /** For what is asked seldom; it is loaded when it is first asked for, because it costs a process 30 MB. */
+  /** For rare queries. It is loaded when it is first needed, because it costs a process 30 MB. */
   prisma(schema?: string): Promise<PrismaClient>
   close(): Promise<void>
 }
@@ -16,8 +16,8 @@ export type Database = Pick<Postgres, 'pool' | 'prisma'>
 /** What a query needs: the pool, or the one connection of a transaction. */
 export type Queryable = Pick<pg.Pool, 'query'>
 
-/** An operator waits (ms) for what ends a hundred thousand families. */
-export const OPERATOR_PATIENCE_MS = 600_000
+/** The query timeout of commands (ms): one may end a hundred thousand families. */
+export const OPERATOR_TIMEOUT_MS = 600_000
 
 export interface PostgresOptions {
   /** False where a pooler gives each transaction another connection of the server. */
@@ -25,13 +25,13 @@ export interface PostgresOptions {
 }
 
 /**
- * One pool serves Prisma and the named statements of the hot paths. `onError` hears of idle connections that break;
- * `patience` is how long a connection, and a query, may take (ms), also when the server hangs instead of refusing.
+ * One pool serves Prisma and the named statements of the hot paths. `onError` is called when an idle connection breaks;
+ * `timeouts` limit a connection and a query (ms), also when the server hangs instead of refusing.
  */
 export function openPostgres(
   url: string,
   onError: (error: Error) => void,
-  patience: { connection: number; query: number },
+  timeouts: { connection: number; query: number },
   { preparedStatements = true }: PostgresOptions = {},
 ): Postgres {
   const Client = clientClassOf(url)
@@ -39,8 +39,8 @@ export function openPostgres(
     Client: preparedStatements ? Client : withoutPreparedStatements(Client),
     connectionString: withSchema(url),
     max: 10,
-    connectionTimeoutMillis: patience.connection,
-    query_timeout: patience.query,
+    connectionTimeoutMillis: timeouts.connection,
+    query_timeout: timeouts.query,
     application_name: `gatehouse/${process.pid}`,
   })
   pool.on('error', onError)
@@ -148,14 +148,14 @@ export async function transaction<T>(pool: pg.Pool, work: (db: Queryable) => Pro
   }
 }
 
-/** Says what has happened, once the transaction of this connection has committed; never when it does not. */
-export function afterCommit(db: Queryable, say: () => void): void {
+/** Runs `act` once the transaction of this connection has committed; never when it is rolled back. */
+export function afterCommit(db: Queryable, act: () => void): void {
   const acts = waiting.get(db)
   if (acts === undefined) throw new Error('there is no transaction to wait for')
-  acts.push(say)
+  acts.push(act)
 }
 
-/** By the connection of each transaction that is under way. */
+/** By the connection of each open transaction. */
 const waiting = new WeakMap<Queryable, (() => void)[]>()
 
 /** True when a unique index refused the row (SQLSTATE 23505, Prisma's P2002). */
@@ -163,7 +163,7 @@ export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === '23505' || codeOf(error) === 'P2002'
 }
 
-/** True when the store, not the request, is at fault, and the same request may succeed later. */
+/** True when a store is unavailable (503): the same request may succeed later. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof AggregateError && error.errors.some(isUnavailable)) return true

@@ -12,7 +12,7 @@ import { openPostgres, type Postgres } from './postgres.ts'
 import { openRedis, type RedisClient } from './redis.ts'
 
 interface Store {
-  handshakes: ProtocolRecords
+  protocolRecords: ProtocolRecords
   /** The same store as another process sees it. */
   elsewhere: ProtocolRecords
   /** Everything the store holds, as text. */
@@ -27,170 +27,173 @@ for (const [name, openStore] of [
   ['PostgreSQL behind PgBouncer', () => openPostgresStore('pgbouncer')],
   ['Redis', openRedisStore],
 ] as const) {
-  suite(`handshakes in ${name}`, () => {
+  suite(`protocol records in ${name}`, () => {
     let store: Store
-    let handshakes: ProtocolRecords
+    let protocolRecords: ProtocolRecords
 
     before(async () => {
       store = await openStore()
-      handshakes = store.handshakes
+      protocolRecords = store.protocolRecords
     })
     after(() => store.close())
 
     test('what is put is found, unconsumed, by its kind and id', async () => {
       const [id, payload] = [randomUUID(), { scope: 'openid', nested: { list: [1, null, 'two'] } }]
-      await handshakes.put('AuthorizationCode', id, payload, 60)
-      assert.deepEqual(await handshakes.find('AuthorizationCode', id), { payload, consumed: false })
+      await protocolRecords.put('AuthorizationCode', id, payload, 60)
+      assert.deepEqual(await protocolRecords.find('AuthorizationCode', id), { payload, consumed: false })
       assert.deepEqual(await store.elsewhere.find('AuthorizationCode', id), { payload, consumed: false })
     })
 
-    test('nobody finds it under another kind or another id', async () => {
+    test('a record is not found under another kind or another id', async () => {
       const id = randomUUID()
-      await handshakes.put('AuthorizationCode', id, {}, 60)
-      assert.equal(await handshakes.find('Interaction', id), null)
-      assert.equal(await handshakes.find('AuthorizationCode', randomUUID()), null)
-      assert.equal(await handshakes.findByUid('AuthorizationCode', id), null)
-      assert.equal(await handshakes.consume('Interaction', id), false)
-      await handshakes.delete('Interaction', id)
-      assert.notEqual(await handshakes.find('AuthorizationCode', id), null)
+      await protocolRecords.put('AuthorizationCode', id, {}, 60)
+      assert.equal(await protocolRecords.find('Interaction', id), null)
+      assert.equal(await protocolRecords.find('AuthorizationCode', randomUUID()), null)
+      assert.equal(await protocolRecords.findByUid('AuthorizationCode', id), null)
+      assert.equal(await protocolRecords.consume('Interaction', id), false)
+      await protocolRecords.delete('Interaction', id)
+      assert.notEqual(await protocolRecords.find('AuthorizationCode', id), null)
     })
 
     test('what is put again replaces what was there', async () => {
       const id = randomUUID()
-      await handshakes.put('Interaction', id, { step: 1 }, 60)
-      await handshakes.put('Interaction', id, { step: 2 }, 60)
-      assert.deepEqual((await handshakes.find('Interaction', id))?.payload, { step: 2 })
+      await protocolRecords.put('Interaction', id, { step: 1 }, 60)
+      await protocolRecords.put('Interaction', id, { step: 2 }, 60)
+      assert.deepEqual((await protocolRecords.find('Interaction', id))?.payload, { step: 2 })
     })
 
     test('of fifty who consume a record at once, in two processes, exactly one has', async () => {
       for (let round = 0; round < 5; round++) {
         const id = randomUUID()
-        await handshakes.put('AuthorizationCode', id, {}, 60)
+        await protocolRecords.put('AuthorizationCode', id, {}, 60)
         const answers = await Promise.all(
           Array.from({ length: 50 }, async (_, caller) =>
-            (caller % 2 === 0 ? handshakes : store.elsewhere).consume('AuthorizationCode', id),
+            (caller % 2 === 0 ? protocolRecords : store.elsewhere).consume('AuthorizationCode', id),
           ),
         )
         assert.equal(answers.filter(Boolean).length, 1)
-        assert.equal((await handshakes.find('AuthorizationCode', id))?.consumed, true)
+        assert.equal((await protocolRecords.find('AuthorizationCode', id))?.consumed, true)
       }
     })
 
     test('a consumed record stays readable and consumed, also when it is put again', async () => {
       const id = randomUUID()
-      await handshakes.put('DeviceCode', id, { state: 'pending' }, 60)
-      assert.equal(await handshakes.consume('DeviceCode', id), true)
-      assert.deepEqual(await handshakes.find('DeviceCode', id), { payload: { state: 'pending' }, consumed: true })
-      await handshakes.put('DeviceCode', id, { state: 'done' }, 60)
-      assert.deepEqual(await handshakes.find('DeviceCode', id), { payload: { state: 'done' }, consumed: true })
-      assert.equal(await handshakes.consume('DeviceCode', id), false)
+      await protocolRecords.put('DeviceCode', id, { state: 'pending' }, 60)
+      assert.equal(await protocolRecords.consume('DeviceCode', id), true)
+      assert.deepEqual(await protocolRecords.find('DeviceCode', id), { payload: { state: 'pending' }, consumed: true })
+      await protocolRecords.put('DeviceCode', id, { state: 'done' }, 60)
+      assert.deepEqual(await protocolRecords.find('DeviceCode', id), { payload: { state: 'done' }, consumed: true })
+      assert.equal(await protocolRecords.consume('DeviceCode', id), false)
     })
 
-    test('nobody consumes what was never put', async () => {
-      assert.equal(await handshakes.consume('AuthorizationCode', randomUUID()), false)
+    test('a record that was never put cannot be consumed', async () => {
+      assert.equal(await protocolRecords.consume('AuthorizationCode', randomUUID()), false)
     })
 
     test('of fifty who put one id once, in two processes, exactly one has', async () => {
       const id = randomUUID()
       const answers = await Promise.all(
         Array.from({ length: 50 }, async (_, caller) =>
-          (caller % 2 === 0 ? handshakes : store.elsewhere).putOnce('ReplayDetection', id, { caller }, 60),
+          (caller % 2 === 0 ? protocolRecords : store.elsewhere).putOnce('ReplayDetection', id, { caller }, 60),
         ),
       )
       assert.equal(answers.filter(Boolean).length, 1)
       const winner = answers.indexOf(true)
-      assert.deepEqual((await handshakes.find('ReplayDetection', id))?.payload, { caller: winner })
+      assert.deepEqual((await protocolRecords.find('ReplayDetection', id))?.payload, { caller: winner })
     })
 
     test('a uid leads to its record, within its kind', async () => {
       const [id, uid] = [randomUUID(), randomUUID()]
-      await handshakes.put('Session', id, { who: 'Ada' }, 60, uid)
-      assert.deepEqual((await handshakes.findByUid('Session', uid))?.payload, { who: 'Ada' })
-      assert.equal(await handshakes.findByUid('Interaction', uid), null)
-      assert.equal(await handshakes.findByUid('Session', id), null)
-      assert.equal(await handshakes.find('Session', uid), null)
+      await protocolRecords.put('Session', id, { who: 'Ada' }, 60, uid)
+      assert.deepEqual((await protocolRecords.findByUid('Session', uid))?.payload, { who: 'Ada' })
+      assert.equal(await protocolRecords.findByUid('Interaction', uid), null)
+      assert.equal(await protocolRecords.findByUid('Session', id), null)
+      assert.equal(await protocolRecords.find('Session', uid), null)
     })
 
     test('a uid follows its record to a new id', async () => {
       const uid = randomUUID()
       const [former, later] = [randomUUID(), randomUUID()]
-      await handshakes.put('Session', former, { visit: 1 }, 60, uid)
-      await handshakes.delete('Session', former)
-      await handshakes.put('Session', later, { visit: 2 }, 60, uid)
-      assert.deepEqual((await handshakes.findByUid('Session', uid))?.payload, { visit: 2 })
+      await protocolRecords.put('Session', former, { visit: 1 }, 60, uid)
+      await protocolRecords.delete('Session', former)
+      await protocolRecords.put('Session', later, { visit: 2 }, 60, uid)
+      assert.deepEqual((await protocolRecords.findByUid('Session', uid))?.payload, { visit: 2 })
     })
 
     test('what is deleted is gone for every question', async () => {
       const [id, uid] = [randomUUID(), randomUUID()]
-      await handshakes.put('Session', id, {}, 60, uid)
-      await handshakes.delete('Session', id)
-      assert.equal(await handshakes.find('Session', id), null)
-      assert.equal(await handshakes.findByUid('Session', uid), null)
-      assert.equal(await handshakes.consume('Session', id), false)
-      await handshakes.delete('Session', id)
+      await protocolRecords.put('Session', id, {}, 60, uid)
+      await protocolRecords.delete('Session', id)
+      assert.equal(await protocolRecords.find('Session', id), null)
+      assert.equal(await protocolRecords.findByUid('Session', uid), null)
+      assert.equal(await protocolRecords.consume('Session', id), false)
+      await protocolRecords.delete('Session', id)
     })
 
     test('a consumed record that was deleted leaves no mark on the next with its id', async () => {
       const id = randomUUID()
-      await handshakes.put('AuthorizationCode', id, {}, 60)
-      await handshakes.consume('AuthorizationCode', id)
-      await handshakes.delete('AuthorizationCode', id)
-      await handshakes.put('AuthorizationCode', id, {}, 60)
-      assert.equal((await handshakes.find('AuthorizationCode', id))?.consumed, false)
-      assert.equal(await handshakes.consume('AuthorizationCode', id), true)
+      await protocolRecords.put('AuthorizationCode', id, {}, 60)
+      await protocolRecords.consume('AuthorizationCode', id)
+      await protocolRecords.delete('AuthorizationCode', id)
+      await protocolRecords.put('AuthorizationCode', id, {}, 60)
+      assert.equal((await protocolRecords.find('AuthorizationCode', id))?.consumed, false)
+      assert.equal(await protocolRecords.consume('AuthorizationCode', id), true)
     })
 
     test('what has expired is gone for every question, and its id may be put once more', async () => {
       const [expiring, consumed, marked, uid] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()]
-      await handshakes.put('AuthorizationCode', expiring, {}, 1, uid)
-      await handshakes.put('AuthorizationCode', consumed, {}, 1)
-      await handshakes.consume('AuthorizationCode', consumed)
-      await handshakes.putOnce('ReplayDetection', marked, {}, 1)
-      assert.notEqual(await handshakes.find('AuthorizationCode', expiring), null)
+      await protocolRecords.put('AuthorizationCode', expiring, {}, 1, uid)
+      await protocolRecords.put('AuthorizationCode', consumed, {}, 1)
+      await protocolRecords.consume('AuthorizationCode', consumed)
+      await protocolRecords.putOnce('ReplayDetection', marked, {}, 1)
+      assert.notEqual(await protocolRecords.find('AuthorizationCode', expiring), null)
       await store.pass(1)
 
       for (const id of [expiring, consumed]) {
-        assert.equal(await handshakes.find('AuthorizationCode', id), null)
-        assert.equal(await handshakes.consume('AuthorizationCode', id), false)
+        assert.equal(await protocolRecords.find('AuthorizationCode', id), null)
+        assert.equal(await protocolRecords.consume('AuthorizationCode', id), false)
       }
-      assert.equal(await handshakes.findByUid('AuthorizationCode', uid), null)
-      assert.equal(await handshakes.putOnce('ReplayDetection', marked, { again: true }, 60), true)
-      assert.equal(await handshakes.putOnce('ReplayDetection', marked, {}, 60), false)
-      assert.deepEqual(await handshakes.find('ReplayDetection', marked), { payload: { again: true }, consumed: false })
+      assert.equal(await protocolRecords.findByUid('AuthorizationCode', uid), null)
+      assert.equal(await protocolRecords.putOnce('ReplayDetection', marked, { again: true }, 60), true)
+      assert.equal(await protocolRecords.putOnce('ReplayDetection', marked, {}, 60), false)
+      assert.deepEqual(await protocolRecords.find('ReplayDetection', marked), {
+        payload: { again: true },
+        consumed: false,
+      })
     })
 
     test('a record that was consumed, has expired and is put again is a new one', async () => {
       const id = randomUUID()
-      await handshakes.put('DeviceCode', id, {}, 1)
-      await handshakes.consume('DeviceCode', id)
+      await protocolRecords.put('DeviceCode', id, {}, 1)
+      await protocolRecords.consume('DeviceCode', id)
       await store.pass(1)
-      await handshakes.put('DeviceCode', id, {}, 60)
-      assert.equal((await handshakes.find('DeviceCode', id))?.consumed, false)
-      assert.equal(await handshakes.consume('DeviceCode', id), true)
+      await protocolRecords.put('DeviceCode', id, {}, 60)
+      assert.equal((await protocolRecords.find('DeviceCode', id))?.consumed, false)
+      assert.equal(await protocolRecords.consume('DeviceCode', id), true)
     })
 
     test('what was put again lives by its new time, and stays consumed for all of it', async () => {
       const [id, consumed] = [randomUUID(), randomUUID()]
-      await handshakes.put('Session', id, {}, 1)
-      await handshakes.put('Session', id, {}, 60)
-      await handshakes.put('DeviceCode', consumed, {}, 1)
-      await handshakes.consume('DeviceCode', consumed)
-      await handshakes.put('DeviceCode', consumed, {}, 60)
+      await protocolRecords.put('Session', id, {}, 1)
+      await protocolRecords.put('Session', id, {}, 60)
+      await protocolRecords.put('DeviceCode', consumed, {}, 1)
+      await protocolRecords.consume('DeviceCode', consumed)
+      await protocolRecords.put('DeviceCode', consumed, {}, 60)
       await store.pass(1)
-      assert.equal((await handshakes.find('Session', id))?.consumed, false)
-      assert.equal((await handshakes.find('DeviceCode', consumed))?.consumed, true)
-      assert.equal(await handshakes.consume('DeviceCode', consumed), false)
+      assert.equal((await protocolRecords.find('Session', id))?.consumed, false)
+      assert.equal((await protocolRecords.find('DeviceCode', consumed))?.consumed, true)
+      assert.equal(await protocolRecords.consume('DeviceCode', consumed), false)
     })
 
     test('pruning takes away what has expired and nothing that lives', async () => {
       const [living, expired] = [randomUUID(), randomUUID()]
-      await handshakes.put('Session', living, {}, 60)
-      await handshakes.put('Session', expired, { mark: 'expired-and-pruned' }, 1)
+      await protocolRecords.put('Session', living, {}, 60)
+      await protocolRecords.put('Session', expired, { mark: 'expired-and-pruned' }, 1)
       await store.pass(1)
-      await handshakes.prune(100)
+      await protocolRecords.prune(100)
       assert.equal((await store.dump()).includes('expired-and-pruned'), false)
-      assert.notEqual(await handshakes.find('Session', living), null)
-      assert.equal(await handshakes.prune(100), 0)
+      assert.notEqual(await protocolRecords.find('Session', living), null)
+      assert.equal(await protocolRecords.prune(100), 0)
     })
 
     test('a payload may hold NUL, halves of characters and any key, as clients send them', async () => {
@@ -203,28 +206,28 @@ for (const [name, openStore] of [
         'k\u0000ey\ud83d': 'value',
         large: 'x'.repeat(100_000),
       }
-      await handshakes.put('Interaction', id, payload, 60)
-      assert.deepEqual((await handshakes.find('Interaction', id))?.payload, payload)
+      await protocolRecords.put('Interaction', id, payload, 60)
+      assert.deepEqual((await protocolRecords.find('Interaction', id))?.payload, payload)
       const own = JSON.parse('{"__proto__": {"admin": true}}') as object
-      await handshakes.put('Interaction', id, own, 60)
-      assert.equal(JSON.stringify((await handshakes.find('Interaction', id))?.payload), JSON.stringify(own))
+      await protocolRecords.put('Interaction', id, own, 60)
+      assert.equal(JSON.stringify((await protocolRecords.find('Interaction', id))?.payload), JSON.stringify(own))
     })
 
     test('an id may hold whatever a stranger sends', async () => {
       for (const id of ['', 'a\u0000b', '\ud800', '{}*?[]:', 'x'.repeat(10_000), `' OR 1=1 --`]) {
-        assert.equal(await handshakes.find('AuthorizationCode', id), null)
-        await handshakes.put('AuthorizationCode', id, { length: id.length }, 60, id)
-        assert.deepEqual((await handshakes.find('AuthorizationCode', id))?.payload, { length: id.length })
-        assert.deepEqual((await handshakes.findByUid('AuthorizationCode', id))?.payload, { length: id.length })
-        await handshakes.delete('AuthorizationCode', id)
+        assert.equal(await protocolRecords.find('AuthorizationCode', id), null)
+        await protocolRecords.put('AuthorizationCode', id, { length: id.length }, 60, id)
+        assert.deepEqual((await protocolRecords.find('AuthorizationCode', id))?.payload, { length: id.length })
+        assert.deepEqual((await protocolRecords.findByUid('AuthorizationCode', id))?.payload, { length: id.length })
+        await protocolRecords.delete('AuthorizationCode', id)
       }
     })
 
     test('the store holds hashes of ids, and no id', async () => {
       const [id, uid, replayed] = [randomUUID(), randomUUID(), randomUUID()]
-      await handshakes.put('AuthorizationCode', id, { scope: 'openid' }, 60, uid)
-      await handshakes.putOnce('ReplayDetection', replayed, {}, 60)
-      await handshakes.consume('AuthorizationCode', id)
+      await protocolRecords.put('AuthorizationCode', id, { scope: 'openid' }, 60, uid)
+      await protocolRecords.putOnce('ReplayDetection', replayed, {}, 60)
+      await protocolRecords.consume('AuthorizationCode', id)
       const dump = await store.dump()
       for (const secret of [id, uid, replayed]) assert.equal(dump.includes(secret), false)
       assert.equal(dump.includes(createHash('sha256').update(id).digest('base64url')), true)
@@ -234,10 +237,10 @@ for (const [name, openStore] of [
 
 test('what a Redis keeps of a consumed record goes away with the record', async () => {
   const redis = await openTestRedis()
-  const handshakes = redisProtocolRecords(redis)
+  const protocolRecords = redisProtocolRecords(redis)
   const id = randomUUID()
-  await handshakes.put('AuthorizationCode', id, {}, 60, randomUUID())
-  await handshakes.consume('AuthorizationCode', id)
+  await protocolRecords.put('AuthorizationCode', id, {}, 60, randomUUID())
+  await protocolRecords.consume('AuthorizationCode', id)
   const keys = await redis.keys(`gatehouse:handshake:*${createHash('sha256').update(id).digest('base64url')}*`)
   assert.equal(keys.length, 2)
   for (const key of keys) {
@@ -249,10 +252,10 @@ test('what a Redis keeps of a consumed record goes away with the record', async 
 
 test('a Redis Cluster keeps a record and its mark on one node', async () => {
   const redis = await openTestRedis()
-  const handshakes = redisProtocolRecords(redis)
+  const protocolRecords = redisProtocolRecords(redis)
   const id = randomUUID()
-  await handshakes.put('AuthorizationCode', id, {}, 60)
-  await handshakes.consume('AuthorizationCode', id)
+  await protocolRecords.put('AuthorizationCode', id, {}, 60)
+  await protocolRecords.consume('AuthorizationCode', id)
   const keys = await redis.keys(`gatehouse:handshake:*${createHash('sha256').update(id).digest('base64url')}*`)
   const tags = keys.map((key) => /\{(.+?)\}/.exec(key)?.[1])
   assert.equal(new Set(tags).size, 1)
@@ -266,7 +269,7 @@ async function openPostgresStore(kind: 'postgres' | 'pgbouncer'): Promise<Store>
   const clock: TestClock = createClock()
   const postgres = [open(database), open(database)] as [Postgres, Postgres]
   return {
-    handshakes: postgresProtocolRecords(postgres[0].pool, clock),
+    protocolRecords: postgresProtocolRecords(postgres[0].pool, clock),
     elsewhere: postgresProtocolRecords(postgres[1].pool, clock),
     async dump() {
       const result = await postgres[0].pool.query<{ row: string }>('SELECT h::text AS row FROM handshakes h')
@@ -283,7 +286,7 @@ async function openPostgresStore(kind: 'postgres' | 'pgbouncer'): Promise<Store>
 async function openRedisStore(): Promise<Store> {
   const redis = [await openTestRedis(), await openTestRedis()] as const
   return {
-    handshakes: redisProtocolRecords(redis[0]),
+    protocolRecords: redisProtocolRecords(redis[0]),
     elsewhere: redisProtocolRecords(redis[1]),
     async dump() {
       const keys = await redis[0].keys('gatehouse:*')

@@ -2,15 +2,18 @@ import { createHash } from 'node:crypto'
 import type { Queryable } from './postgres.ts'
 import type { RedisClient } from './redis.ts'
 
-/** A short-lived protocol record: code, interaction, pushed request, replay mark, the protocol library's session. */
+/**
+ * A short-lived protocol record: authorization code, interaction, pushed authorization request (PAR), replay mark (DPoP `jti`,
+ * WebAuthn challenge), the protocol library's session. The table is called `handshakes`.
+ */
 export interface ProtocolRecord {
   payload: Record<string, unknown>
   consumed: boolean
 }
 
 /**
- * Ids are secrets (a code, a cookie), so only their hashes are kept. Payloads are JSON in text.
- * Both stores keep the same promises; one suite of tests runs over both.
+ * Ids are secrets (a code, a cookie), so only their hashes are stored. Payloads are JSON in text.
+ * Both stores behave the same; one suite of tests runs over both.
  */
 export interface ProtocolRecords {
   put(kind: string, id: string, payload: object, ttlSeconds: number, uid?: string): Promise<void>
@@ -21,7 +24,7 @@ export interface ProtocolRecords {
   /** True for the one call that consumed a living record, however many race. */
   consume(kind: string, id: string): Promise<boolean>
   delete(kind: string, id: string): Promise<void>
-  /** Forgets up to `limit` of what has expired and says how many; a store that does so by itself answers 0. */
+  /** Deletes up to `limit` expired records and returns how many; a store that expires them by itself returns 0. */
   prune(limit: number): Promise<number>
 }
 
@@ -150,7 +153,7 @@ async function read(redis: RedisClient, record: string): Promise<ProtocolRecord 
     : { payload: JSON.parse(payload), consumed: consumed !== null }
 }
 
-// The mark lives as long as its record, so a code stays used for as long as anybody could present it.
+// The mark lives as long as its record, so a code stays used for as long as it could be presented.
 const CONSUME = `local ttl = redis.call('PTTL', KEYS[1])
 if ttl <= 0 then return 0 end
 if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ttl) then return 1 end
@@ -161,7 +164,7 @@ function recordOf(kind: string, id: string): string {
   return `gatehouse:handshake:{${keyOf(kind, id)}}`
 }
 
-/** What the stores keep of an id. */
+/** The hash under which the stores keep an id. */
 export function keyOf(kind: string, id: string): string {
   return `${kind}:${createHash('sha256').update(id).digest('base64url')}`
 }

@@ -47,7 +47,7 @@ import { deleteSecondFactor } from './second-factors.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 const FAMILIES = 40_000
-/** Tables with a row for everybody and everything. `apps` and `signing_keys` have few, which may be read whole. */
+/** Tables that grow with users and requests. `apps` and `signing_keys` have few, which may be read whole. */
 const GROWING = [
   'families',
   'ledger_entries',
@@ -155,10 +155,10 @@ for (const [what, act] of [
   ['a wrong secret', async () => wrong.introspect('token')],
   ['signing in again in the same browser', async () => browser.signIn(ada)],
   ['registering', async () => register('fresh')],
-  ['reporting a forgotten password', async () => browser.post('/forgot-password', { email: 'nobody@example.test' })],
+  ['asking for a password reset', async () => browser.post('/forgot-password', { email: 'nobody@example.test' })],
   ['opening a link that confirms an address', async () => browser.get(await link('verify-address'))],
   ['confirming an address', async () => browser.post(await link('verify-address'), {})],
-  ['confirming an address that somebody else claims', async () => confirmClaimed()],
+  ['confirming an e-mail address that another account claims', async () => confirmClaimed()],
   ['resetting a password', async () => resetPassword()],
   ['changing a password', async () => changePassword()],
   ['changing the address', async () => changeAddress()],
@@ -217,9 +217,9 @@ for (const [what, act] of [
   ['what has been revoked', async () => new Revocations(server.services).look()],
   ['suspending an address', async () => blockIp(server.services, '192.0.2.9', 100)],
   ['listing suspended addresses', async () => listIpBlocks(server.services)],
-  ['lifting a suspension', async () => liftIpBlock(server.services, '192.0.2.9')],
+  ['lifting an IP block', async () => liftIpBlock(server.services, '192.0.2.9')],
   ['pruning counters', async () => pruneCounters(server.services)],
-  ['pruning suspensions', async () => pruneIpBlocks(server.services)],
+  ['pruning IP blocks', async () => pruneIpBlocks(server.services)],
   ['pruning links of mails', async () => pruneMailLinks(server.services)],
   ['telling an app', async () => tell({ kind: 'accepted' })],
   ['telling an app in vain', async () => tell({ kind: 'unreachable', problem: 'is away' })],
@@ -258,7 +258,7 @@ test('these acts have asked every growing table', () => {
   assert.deepEqual([...seenTables].toSorted(), GROWING.toSorted())
 })
 
-test('a query that reads a whole table would have been noticed', async () => {
+test('a sequential scan would have been noticed', async () => {
   for (const text of [
     'SELECT * FROM families WHERE last_used_at > now()',
     'SELECT * FROM audit_events ORDER BY id DESC',
@@ -271,11 +271,11 @@ test('a query that reads a whole table would have been noticed', async () => {
 })
 
 async function tell(answer: NotificationAnswer): Promise<void> {
-  const [notice] = await listNotifications(server.services, { clientId: 'app-4', state: 'waiting' }, 1)
+  const [notification] = await listNotifications(server.services, { clientId: 'app-4', state: 'waiting' }, 1)
   const delivery = await deliverNotification(
     server.services,
     async () => answer,
-    { notice: notice?.id as string },
+    { notice: notification?.id as string },
     false,
   )
   assert.equal(delivery.kind, answer.kind === 'accepted' ? 'done' : 'given-up')

@@ -1,6 +1,6 @@
 import type { Queryable } from './postgres.ts'
 
-/** A new set takes the place of whatever was left of the old one. */
+/** Replaces all codes of an identity by a new set. */
 export async function replaceRecoveryCodes(
   db: Queryable,
   identityId: string,

@@ -4,8 +4,8 @@ export type RedisClient = Redis | Cluster
 
 /**
  * `redis://…` and `rediss://…` name one server, `redis+sentinel://user:password@host:port,host:port/name` a name that
- * Sentinels know, `redis+cluster://user:password@host:port,host:port` a Cluster. While the server is away a command fails
- * within two seconds; the connection comes back by itself. `onError` hears of every failed attempt.
+ * Sentinels know, `redis+cluster://user:password@host:port,host:port` a Cluster. While the server is unavailable a command
+ * fails within two seconds; the client reconnects by itself. `onError` is called for every failed attempt.
  */
 export async function openRedis(url: string, onError: (error: Error) => void): Promise<RedisClient> {
   const options: RedisOptions = {

@@ -8,8 +8,8 @@ interface Relation {
 }
 
 /**
- * Gives a role what a running portal needs and no more: it reads and writes rows, but changes no table, and what is in the
- * audit log it can neither change nor delete. A role that owns the tables could always give itself everything again.
+ * Grants a role what a running portal needs (least privilege): it reads and writes rows, but changes no table, and can neither
+ * change nor delete audit events. The owner of the tables could always grant itself everything again.
  */
 export async function grantToPortal(client: pg.Client, role: string): Promise<void> {
   const queueSchema = queueSchemaOf(await currentSchema(client))
@@ -28,7 +28,7 @@ export async function grantToPortal(client: pg.Client, role: string): Promise<vo
     GRANT EXECUTE ON FUNCTION anonymize_audit_events TO ${to}`)
 }
 
-/** Asked at every start: a GRANT writes to the catalog, also where it changes nothing. */
+/** Checked at every start, because a GRANT writes to the catalog also where it changes nothing. */
 async function hasAll(client: pg.Client, role: string, queueSchema: string): Promise<boolean> {
   const { rows } = await client.query<{ complete: boolean }>(
     `SELECT bool_and(has_table_privilege($2, format('%I.%I', schema, name), 'SELECT')) AS complete FROM (${TABLES}) tables`,
@@ -37,7 +37,7 @@ async function hasAll(client: pg.Client, role: string, queueSchema: string): Pro
   return rows[0]?.complete === true
 }
 
-// What belongs to somebody else in the same schema is none of our business.
+// Tables of other owners in the same schema are left alone.
 const relations = (kinds: string) =>
   `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname IN (current_schema(), $1) AND c.relkind IN (${kinds}) AND pg_has_role(c.relowner, 'USAGE')`

@@ -1,6 +1,6 @@
 import type { Queryable } from './postgres.ts'
 
-/** What can stand beside a password, by the table that keeps it. */
+/** The kinds of second factors, by their table. */
 export const FACTOR_KINDS = ['totp', 'passkey'] as const
 export type FactorKind = (typeof FACTOR_KINDS)[number]
 

@@ -10,12 +10,12 @@ export async function insertSigningKey(db: Queryable, key: SigningKeyRow): Promi
   )
 }
 
-/** Lets one transaction at a time decide which keys there are; reading them waits for none. */
+/** Locks the set of keys: one transaction at a time changes it. Reads do not wait. */
 export async function lockSigningKeys(db: Queryable): Promise<void> {
   await db.query('LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE')
 }
 
-/** Takes the private half of a key away, in every version of the portal, and says that it was revoked. */
+/** Erases the private half of a key, so that no version of the portal signs with it, and marks the key revoked. */
 export async function markRevoked(db: Queryable, kid: string, now: Date): Promise<void> {
   await db.query('UPDATE signing_keys SET revoked_at = $2, encrypted_private = $3 WHERE kid = $1', [kid, now, ERASED])
 }
@@ -47,7 +47,7 @@ export async function updateEncryptedPrivate(
   await (await prisma()).signingKey.update({ where: { kid }, data: { encryptedPrivate } })
 }
 
-/** Keeps their public halves only, which are told from whole keys by this. */
+/** Erases the private halves of these keys; their public halves stay. */
 export async function erasePrivateHalves({ prisma }: Database, kids: string[]): Promise<void> {
   await (await prisma()).signingKey.updateMany({ where: { kid: { in: kids } }, data: { encryptedPrivate: ERASED } })
 }

@@ -34,8 +34,8 @@ export interface StorageOptions {
   storePatience: number
   /** False where the URL leads through a pooler that loses prepared statements. */
   preparedStatements?: boolean
-  /** How long a query may take (ms) when nobody waits for a page; without it, no longer than anything else. */
-  queryPatience?: number
+  /** The query timeout (ms) of commands and workers; without it, the same as the connection timeout. */
+  queryTimeout?: number
 }
 
 /** Opens every store, with the database's migrations applied. */
@@ -48,7 +48,7 @@ export async function openStorage({
   clock,
   storePatience,
   preparedStatements = true,
-  queryPatience = storePatience,
+  queryTimeout = storePatience,
 }: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
@@ -62,7 +62,7 @@ export async function openStorage({
   const { pool, prisma, close } = openPostgres(
     url,
     (error) => logger.warn({ error }, 'a database connection broke'),
-    { connection: storePatience, query: queryPatience },
+    { connection: storePatience, query: queryTimeout },
     { preparedStatements },
   )
   const schema = await checkSessions(pool, { schema: schemaOf(url) }).catch(async (error: unknown) => {
@@ -75,14 +75,14 @@ export async function openStorage({
 
   const jobs = openJobs(pool, (error) => logger.warn({ error }, 'the job queue failed; it tries again'))
 
-  const handshakes = redis === null ? postgresProtocolRecords(pool, clock) : redisProtocolRecords(redis)
+  const protocolRecords = redis === null ? postgresProtocolRecords(pool, clock) : redisProtocolRecords(redis)
 
   return {
     pool,
     prisma: () => prisma(schema),
     jobs,
-    protocolRecords: handshakes,
-    codes: redis === null ? postgresCodes(pool) : redisCodes(pool, handshakes),
+    protocolRecords,
+    codes: redis === null ? postgresCodes(pool) : redisCodes(pool, protocolRecords),
     counters:
       redis === null
         ? postgresCounters(pool)

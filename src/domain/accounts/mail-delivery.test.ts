@@ -34,11 +34,11 @@ function start(): Promise<TestServer> {
 }
 
 async function changed(identityId: string, browser = home.browser): Promise<void> {
-  const place = { ...home, browser }
+  const clientInfo = { ...home, browser }
   await queueMail(server.services, {
     kind: 'password-changed',
     identityId,
-    clientInfo: place,
+    clientInfo,
     at: '2026-11-21T12:00:00.000Z',
   })
 }

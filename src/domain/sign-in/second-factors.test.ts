@@ -325,7 +325,7 @@ test('adding and removing is told by mail', async () => {
     [signedIn.identityId],
   )
   assert.deepEqual(
-    rows.map(({ data }) => [data['kind'], data['factor'], (data['place'] as ClientInfo).address]),
+    rows.map(({ data }) => [data['kind'], data['factor'], (data['clientInfo'] as ClientInfo).address]),
     [
       ['second-factor-added', 'authenticator app “Phone”', home.address],
       ['second-factor-removed', 'authenticator app “Phone”', home.address],

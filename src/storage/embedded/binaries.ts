@@ -9,7 +9,7 @@ export interface Binaries {
   libraries: string
 }
 
-/** Finds this platform's PostgreSQL among the installed packages, somewhere its user can run it. */
+/** Finds this platform's PostgreSQL among the installed packages, and copies it where the server's user cannot reach it. */
 export async function findBinaries(owner: Owner | null, dataDir: string): Promise<Binaries> {
   const { folder, version } = locate()
   const usable = owner === null || (await isSearchable(folder))
@@ -40,7 +40,7 @@ function locate(): { folder: string; version: string } {
   }
 }
 
-/** The links between library versions, which a package cannot carry. False when the folder may not be written. */
+/** Makes the symbolic links of library versions, which a package cannot contain. False when the folder is read-only. */
 async function linkLibraries(native: string): Promise<boolean> {
   const list = await fs.readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
@@ -57,8 +57,8 @@ async function linkLibraries(native: string): Promise<boolean> {
 }
 
 async function copyOnce(native: string, version: string, parent: string): Promise<string> {
-  const place = join(parent, `postgres-binaries-${version}`)
-  const found = await fs.access(place).then(
+  const folder = join(parent, `postgres-binaries-${version}`)
+  const found = await fs.access(folder).then(
     () => true,
     () => false,
   )
@@ -69,10 +69,10 @@ async function copyOnce(native: string, version: string, parent: string): Promis
     await fs.chmod(draft, 0o755)
     await fs.cp(native, copy, { recursive: true, verbatimSymlinks: true })
     await linkLibraries(copy)
-    await fs.rename(draft, place).catch(async (error: NodeJS.ErrnoException) => {
+    await fs.rename(draft, folder).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
       await fs.rm(draft, { recursive: true })
     })
   }
-  return join(place, 'native')
+  return join(folder, 'native')
 }

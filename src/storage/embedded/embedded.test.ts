@@ -101,7 +101,7 @@ test('who joins twice in one process leaves twice', async () => {
   assert.equal(await postmaster(folder), null)
 })
 
-test('whoever joins while the last one leaves has a server', async () => {
+test('a process that joins while the last one leaves has a server', async () => {
   for (let round = 0; round < 5; round++) {
     const one = await startEmbedded(folder)
     const [two] = await Promise.all([sleep(round * 4).then(async () => startEmbedded(folder)), one.leave()])
@@ -231,7 +231,7 @@ test('a folder of a version that had the owner only gets the role of the portal'
   await two.leave()
 })
 
-test('nobody gets in without the password', async () => {
+test('without the password a connection is refused', async () => {
   const here = await startEmbedded(folder)
   const wrong = new URL(here.ownerUrl)
   wrong.password = 'wrong'

@@ -14,27 +14,27 @@ import { keepFromEndingTheProcess } from '../postgres.ts'
 import { ScramClient } from './scram-client.ts'
 
 export interface EmbeddedPostgres {
-  /** Of the role that a running portal has: it may not change tables, nor what the audit log says. */
+  /** Of the role of a running portal, which can change neither tables nor audit events. */
   url: string
-  /** Of the owner of everything, for migrations. */
+  /** Of the owner of the tables, for migrations. */
   ownerUrl: string
   /** Leaves; the last process to leave stops the server. */
   leave(): Promise<void>
 }
 
 const START_LIMIT_MS = 30_000
-/** After so long (ms) it is said what is waited for. */
+/** After so long (ms) a warning says what the start waits for. */
 const QUIET_MS = 3000
 const DATABASE = 'gatehouse'
 const OWNER = 'gatehouse'
 const ROLE = 'gatehouse_portal'
-// The advisory lock that says: somebody is here.
+// The advisory lock for reference counting: every process that uses the server holds it, shared.
 const PRESENCE = 72707370
 
 /**
- * A real PostgreSQL on loopback with its data in `dataDir`: made at the first start, joined when another process or an
- * earlier one that was killed left it running, started again when it dies. Any number of processes may call this at once.
- * `onTrouble` hears why the server had to be looked for again.
+ * The embedded database: a real PostgreSQL on loopback with its data in `dataDir`. It is created at the first start, joined when
+ * it is running already, and restarted when it dies. It is reference-counted through a shared advisory lock, so the last process
+ * that leaves stops it. Any number of processes may call this at once. `onTrouble` is called when the server must be found again.
  */
 export async function startEmbedded(
   dataDir: string,
@@ -61,20 +61,20 @@ export async function hasEmbedded(dataDir: string): Promise<boolean> {
   return exists(join(dataDir, 'postgres', 'password'))
 }
 
-/** With what refuses any server but ours: after a crash another program may listen on the port (libpq's `require_auth`). */
+/** `require_auth` (libpq) refuses any other server: after a crash another program may listen on the port. */
 function urlOf(role: string, password: string, port: number): string {
   return `postgresql://${role}:${password}@127.0.0.1:${port}/${DATABASE}?require_auth=scram-sha-256`
 }
 
-/** It follows from the owner's password, so that every process knows it and there is one file to keep. */
+/** The password is derived from the owner's, so that every process knows it and one file is enough. */
 function passwordOfRole(ownerPassword: string): string {
   return createHmac('sha256', ownerPassword).update(ROLE).digest('base64url')
 }
 
-/** `DATA_DIR/postgres` holds the password and the cluster; it is put in place whole, so a kill leaves no half of it. */
+/** `DATA_DIR/postgres` holds the password and the cluster; it is renamed into place when complete, so a kill leaves no half. */
 async function findOrCreateHome(dataDir: string, binaries: Binaries, owner: Owner | null): Promise<string> {
-  const place = join(dataDir, 'postgres')
-  if (!(await exists(join(place, 'password')))) {
+  const home = join(dataDir, 'postgres')
+  if (!(await exists(join(home, 'password')))) {
     // The server refuses to run as root, and its user cannot enter a folder that is closed to others (such as /root).
     const elsewhere = owner !== null && !(await isSearchable(dataDir))
     const parent = elsewhere ? SYSTEM_FOLDER : dataDir
@@ -84,14 +84,14 @@ async function findOrCreateHome(dataDir: string, binaries: Binaries, owner: Owne
     await fs.chmod(draft, 0o755)
     await initialize(draft, binaries, owner)
     try {
-      await (elsewhere ? fs.symlink(draft, place) : fs.rename(draft, place))
+      await (elsewhere ? fs.symlink(draft, home) : fs.rename(draft, home))
     } catch (error) {
       if (!['EEXIST', 'ENOTEMPTY'].includes(codeOf(error))) throw error
-      // Another process was quicker; its cluster counts.
+      // Another process was faster; its cluster is used.
       await fs.rm(draft, { recursive: true })
     }
   }
-  return fs.realpath(place)
+  return fs.realpath(home)
 }
 
 async function initialize(home: string, binaries: Binaries, owner: Owner | null): Promise<void> {
@@ -144,10 +144,10 @@ function hasUserName(): boolean {
   }
 }
 
-/** In a user namespace of its own, where the same user is called nobody; what it writes belongs to the user outside. */
+/** Runs in a user namespace, where the same user has the name `nobody`. Its files belong to the user outside. */
 const AS_NOBODY = ['/usr/bin/unshare', '--user', '--map-user=65534', '--map-group=65534', '--']
 
-/** What it takes to find the server of a cluster, or to start it. */
+/** What `joinOrStart` needs to find the server of a cluster, or to start it. */
 interface Search {
   cluster: string
   home: string
@@ -182,7 +182,7 @@ async function joinOrStart({ cluster, home, password, binaries, owner, port, onT
       }
     }
 
-    // A second server on one cluster is refused by PostgreSQL itself, so whoever loses this race joins the winner.
+    // PostgreSQL itself refuses a second server on one cluster, so the process that loses this race joins the winner's server.
     const exited = await start(cluster, home, binaries, owner, port ?? (await findFreePort()))
     while (isInTime() && !exited.yes) {
       const started = await readPostmaster(cluster)
@@ -241,8 +241,8 @@ async function start(
 }
 
 /**
- * A connection that does nothing but show that this process is here: a pool lets go of connections it does not need, and
- * whoever leaves last stops the server. When it breaks, the server has died, and is started again.
+ * Holds the shared advisory lock on a connection of its own, because a pool closes idle connections. When the connection breaks,
+ * the server has died, and is started again.
  */
 async function stay(
   find: (port: number | null) => Promise<number>,
@@ -251,7 +251,7 @@ async function stay(
 ): Promise<{ port: number; end(cluster: string): Promise<void> }> {
   let left = false
   let returning = Promise.resolve()
-  // The last to leave stops the server under its own connection; that is no trouble.
+  // The last process to leave stops the server under its own connection, which is no trouble.
   const tell = (error: unknown) => {
     if (!left) onTrouble(error)
   }
@@ -264,7 +264,7 @@ async function stay(
   const comeBack = async () => {
     while (!left) {
       try {
-        // The same port: everybody who is connected, or will be, knows no other.
+        // The same port, because the URLs of all processes name it.
         client = watch((await enter(async () => find(port), password, tell)).client)
         return
       } catch (error) {
@@ -281,7 +281,7 @@ async function stay(
     port,
     async end(cluster) {
       left = true
-      // Whoever leaves while the server is being brought back is about to be present once more.
+      // While the server is being restarted, this process is about to take the lock again.
       await returning
       await stopUnlessUsed(client, cluster).catch(onTrouble)
       await client.end().catch(onTrouble)
@@ -289,7 +289,7 @@ async function stay(
   }
 }
 
-/** Joins for good: from here on nobody who leaves stops the server. */
+/** Takes the shared lock: from here on no process that leaves stops the server. */
 async function enter(
   find: () => Promise<number>,
   password: string,
@@ -307,7 +307,7 @@ async function enter(
       await createRole(client, passwordOfRole(password))
       return { client, port }
     } catch (error) {
-      // Whoever left last was just stopping the server that we had found.
+      // The last process was just stopping the server that was found.
       await client.end().catch(onTrouble)
       if (Date.now() > limit) throw error
       await sleep(25)
@@ -315,7 +315,7 @@ async function enter(
   }
 }
 
-/** All who are present share a lock, so whoever gets it alone is the last one, and nobody enters while it is held. */
+/** Every process shares the lock, so one that gets it exclusively is the last, and no process joins while it is held. */
 async function stopUnlessUsed(client: pg.Client, cluster: string): Promise<void> {
   const running = await readPostmaster(cluster)
   await client.query('SELECT pg_advisory_unlock_shared($1)', [PRESENCE])
@@ -327,7 +327,7 @@ async function stopUnlessUsed(client: pg.Client, cluster: string): Promise<void>
   for (let tries = 0; tries < 200 && (await isRunning()); tries++) await sleep(25)
 }
 
-/** True when the server on that port is ours: it takes our password and has our folder. */
+/** True when the server on that port is the right one: it accepts the password and has this data folder. */
 async function serves(port: number, password: string, cluster: string): Promise<boolean> {
   return ask(port, password, async (client) => {
     const result = await client.query<{ data_directory: string }>('SHOW data_directory')
@@ -340,7 +340,7 @@ async function createDatabase(client: pg.Client): Promise<void> {
   if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`).catch(unlessMade)
 }
 
-/** Also in a folder of a version that had one role only. What it may do in the database, migrations grant. */
+/** Creates the role, also in a cluster of a version that had one role only. Migrations grant its privileges. */
 async function createRole(client: pg.Client, password: string): Promise<void> {
   const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [ROLE])
   if (found.rowCount !== 0) return
@@ -378,7 +378,7 @@ function connection(port: number, password: string): pg.Client {
   })
 }
 
-/** What the server writes of itself: process id on the first line of postmaster.pid, port on the fourth. */
+/** Reads postmaster.pid: the process id is on its first line, the port on the fourth. */
 async function readPostmaster(cluster: string): Promise<{ pid: number; port: number } | null> {
   const text = await fs.readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
   const lines = text.split('\n')
@@ -400,7 +400,7 @@ function launch(binaries: Binaries, owner: Owner | null) {
   }
 }
 
-/** Null also for a program that is not there. */
+/** Null also for a program that does not exist. */
 async function exitOf(child: ChildProcess): Promise<number | null> {
   return once(child, 'exit').then(
     ([code]) => code as number | null,

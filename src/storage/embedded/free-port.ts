@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
-// Below the ports that systems hand out for outgoing connections, so that none of those takes it in between.
+// Below the ephemeral ports, so that no outgoing connection takes it in between.
 const LOWEST = 20_000
 const HIGHEST = 32_000
 
-/** A loopback port that nobody listens on at this moment. */
+/** A loopback port that no process listens on at this moment. */
 export async function findFreePort(attempts = 50): Promise<number> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const port = randomInt(LOWEST, HIGHEST)

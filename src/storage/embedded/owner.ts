@@ -6,10 +6,10 @@ export interface Owner {
   gid: number
 }
 
-/** Where things live that the server's user must reach, when the data folder is closed to it. */
+/** The folder of what the server's user must reach, when it may not enter the data folder. */
 export const SYSTEM_FOLDER = '/var/lib/gatehouse'
 
-/** The user a server started by root runs as (PostgreSQL refuses root): `postgres`, else `nobody`. Null: as ourselves. */
+/** The user a server started by root runs as (PostgreSQL refuses root): `postgres`, else `nobody`. Null: the current user. */
 export async function findOwner(): Promise<Owner | null> {
   if (process.getuid?.() !== 0) return null
   const users = (await fs.readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import pg from 'pg'
 
-/** SQLSTATE 08P01, protocol_violation: nothing is asked of such a server, and the right one may be back later. */
+/** SQLSTATE 08P01, protocol_violation. No query is sent to such a server; the right one may be back later. */
 export class UnprovenServer extends Error {
   readonly code = '08P01'
 
@@ -11,7 +11,7 @@ export class UnprovenServer extends Error {
   }
 }
 
-/** What pg keeps of a connection, of which its types say nothing. */
+/** Private members of pg's client, which its types leave out. */
 interface Internals {
   connection: EventEmitter & { stream: Socket }
   /** Undefined before the exchange, and null once the server's signature has been verified. */
@@ -19,8 +19,8 @@ interface Internals {
 }
 
 /**
- * A client that speaks SCRAM (RFC 5802) and nothing else, as `require_auth=scram-sha-256` makes libpq: the password never
- * leaves the process, and a server that does not know its verifier is asked nothing.
+ * A client that authenticates by SCRAM (RFC 5802) only, like libpq with `require_auth=scram-sha-256`: the password never leaves
+ * the process, and a server that does not know its verifier gets no query.
  */
 export class ScramClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
@@ -61,7 +61,7 @@ export function clientClassOf(url: string): typeof pg.Client {
   return URL.parse(url)?.searchParams.get('require_auth') === 'scram-sha-256' ? ScramClient : pg.Client
 }
 
-/** A client whose statements have no name, for a pooler that gives each transaction another connection of the server. */
+/** A client without prepared statements, for a pooler in transaction mode. */
 export function withoutPreparedStatements(Client: typeof pg.Client): typeof pg.Client {
   const { query } = Client.prototype as unknown as { query(...args: unknown[]): unknown }
   class UnnamedClient extends Client {}
@@ -74,7 +74,7 @@ export function withoutPreparedStatements(Client: typeof pg.Client): typeof pg.C
   return UnnamedClient
 }
 
-/** What is thrown at a packet ends its connection, where it would end the process; the rest of the packet is not read. */
+/** An error thrown while a packet is read closes the connection instead of ending the process; the rest is not read. */
 function refuseByThrowing(stream: Socket): void {
   const emit = stream.emit.bind(stream) as (event: string | symbol, ...args: unknown[]) => boolean
   stream.emit = (event: string | symbol, ...args: unknown[]) => {

@@ -44,6 +44,22 @@ test('every link leads to a file, a line or a heading that exists', () => {
   )
 })
 
+test('the README is short, and every page of docs/ can be reached from it', () => {
+  assert.ok(read('README.md').trimEnd().split('\n').length <= 150)
+  const reached = new Set(['README.md'])
+  // A set that grows while it is read is read to its end.
+  for (const file of reached) {
+    for (const { to } of pages.get(file)?.links ?? []) {
+      const [path = ''] = to.split('#')
+      if (path !== '' && !/^[a-z]+:/.test(path)) reached.add(join(dirname(file), decodeURIComponent(path)))
+    }
+  }
+  assert.deepEqual(
+    FILES.filter((file) => file.startsWith('docs/') && !reached.has(file)),
+    [],
+  )
+})
+
 test('every block of code parses as what it says it is', () => {
   const problems = eachOf(({ blocks }) => blocks).flatMap(({ file, it }) => {
     try {

@@ -65,8 +65,8 @@ async function find(services: Services, id: string): Promise<FamilyRow> {
 }
 
 async function tell(services: Services, family: FamilyRow, json: boolean | undefined): Promise<void> {
-  const chapters = await familyTimeline(services, family)
-  const story = chapters.map(({ kind, sentence, count, firstAt, lastAt, generation, places }) => ({
+  const entries = await familyTimeline(services, family)
+  const timeline = entries.map(({ kind, sentence, count, firstAt, lastAt, generation, places }) => ({
     kind,
     what: sentence,
     count,
@@ -76,24 +76,24 @@ async function tell(services: Services, family: FamilyRow, json: boolean | undef
     from: places,
   }))
   const identity = await findIdentity(services.storage, family.identityId)
-  const receipt = (await findDeliveryStatuses(services, [family])).get(family.id)
+  const delivery = (await findDeliveryStatuses(services, [family])).get(family.id)
   const reuse = reuseOf(family)
   const about = {
     ...describe(services, family),
-    heard: receipt?.sentence ?? null,
-    tokens_until: receipt?.tokensUntil ?? null,
+    heard: delivery?.sentence ?? null,
+    tokens_until: delivery?.tokensUntil ?? null,
     user: identity?.username ?? null,
     ...(reuse?.by === 'app' ? { advice: reuseAdvice(reuse) } : {}),
     identity_id: family.identityId,
   }
-  const notices = receipt?.ways.map(({ notice: { id, kind, state, attempts, problem, confirmedAt } }) => {
+  const notices = delivery?.ways.map(({ notice: { id, kind, state, attempts, problem, confirmedAt } }) => {
     return { id, kind, state, attempts, problem, confirmed_at: confirmedAt }
   })
-  if (json) return print({ ...about, notices: notices ?? [], story }, json)
+  if (json) return print({ ...about, notices: notices ?? [], story: timeline }, json)
   print(about, json)
   process.stdout.write('\n')
   printList(
-    story.map((chapter) => ({ ...chapter, from: chapter.from.join('; ') })),
+    timeline.map((entry) => ({ ...entry, from: entry.from.join('; ') })),
     ['first', 'last', 'what', 'from'],
     json,
   )

@@ -58,11 +58,11 @@ export interface Protocol {
 
 // The library's keys are fixed when it is created, so a new set of keys means a new instance; all state is in the stores.
 export function createProtocol(services: Services, options: ProtocolOptions): Protocol {
-  const guesses = new ClientThrottling(services, options.logger)
+  const throttling = new ClientThrottling(services, options.logger)
   const feed = new RevocationFeed(services)
   const offered = new OfferedKeys(services)
   let documents = new PublishedDocuments()
-  let provider = createProvider(services, options, guesses, documents, offered)
+  let provider = createProvider(services, options, throttling, documents, offered)
   let handle = provider.callback()
   let keys = kidsOf(services)
 
@@ -72,7 +72,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
       if (documents.answer(req, res)) return
       try {
         if (isRevocationFeed(req.url)) return await feed.answer(req, res)
-        if (await answerPlainRequest(services, options.logger, guesses, req, res)) return
+        if (await answerPlainRequest(services, options.logger, throttling, req, res)) return
       } catch (error) {
         options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
         res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
@@ -91,7 +91,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
       if (kidsOf(services) === keys) return
       keys = kidsOf(services)
       documents = new PublishedDocuments()
-      provider = createProvider(services, options, guesses, documents, offered)
+      provider = createProvider(services, options, throttling, documents, offered)
       handle = provider.callback()
       options.logger.info({ keys }, 'signing keys changed')
     },
@@ -102,12 +102,12 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
 async function answerPlainRequest(
   services: Services,
   logger: Logger,
-  guesses: ClientThrottling,
+  throttling: ClientThrottling,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<boolean> {
   // After a failure of this IP address, the library checks the throttling before it compares a secret.
-  const isWatched = guesses.isWatched(req.clientInfo.address)
+  const isWatched = throttling.isWatched(req.clientInfo.address)
   switch (req.url) {
     case ROUTES.token: {
       const form = await readPlainForm(req)
@@ -149,7 +149,7 @@ const MACHINE_ENDPOINTS = new Set<string>([
 function createProvider(
   services: Services,
   { pages, logger, forDevelopers, signOut }: ProtocolOptions,
-  guesses: ClientThrottling,
+  throttling: ClientThrottling,
   documents: PublishedDocuments,
   offered: OfferedKeys,
 ): Provider {
@@ -158,7 +158,7 @@ function createProvider(
     publicUrl: services.publicUrl,
     signInOf,
     openQuestion: (ctx) => openQuestion(services, ctx),
-    secretMatches: (app, secret) => guesses.secretMatches(app, secret),
+    secretMatches: (app, secret) => throttling.secretMatches(app, secret),
     keepsSid,
     isRedirectUri: isRedirectUriOf,
     isPostLogoutUri: isPostLogoutUriOf,
@@ -176,7 +176,7 @@ function createProvider(
     const { oidc } = ctx as KoaContextWithOIDC
     if (exchangeState(ctx).isUnavailable === true) sayNotNow(ctx as KoaContextWithOIDC)
     if (AUTHENTICATING.has(oidc?.route) && errorOf(ctx.body) === 'invalid_client')
-      await guesses.countRefusal(ctx as KoaContextWithOIDC)
+      await throttling.countRefusal(ctx as KoaContextWithOIDC)
     if (forDevelopers && errorOf(ctx.body) !== null) explain(services, ctx as KoaContextWithOIDC)
     switch (oidc?.route) {
       case 'jwks':

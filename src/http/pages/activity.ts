@@ -18,7 +18,7 @@ export async function listActivity(req: Request, res: Response): Promise<void> {
   const now = services.clock()
 
   const shown = happenings.slice(0, PAGE_LENGTH)
-  const days = Map.groupBy(shown, (happening) => dayInWords(happening.at, now))
+  const days = Map.groupBy(shown, (entry) => dayInWords(entry.at, now))
   await render(
     req,
     res,
@@ -27,21 +27,21 @@ export async function listActivity(req: Request, res: Response): Promise<void> {
     {
       days: [...days].map(([label, ofDay]) => ({
         label,
-        events: ofDay.map((happening) => shape(services, happening, now)),
+        events: ofDay.map((entry) => shape(services, entry, now)),
       })),
       olderHref: happenings.length > PAGE_LENGTH ? `/activity?before=${shown.at(-1)?.id}` : null,
     },
   )
 }
 
-function shape(services: Services, happening: ActivityEntry, now: Date) {
-  const browser = happening.browser === null ? null : browserInWords(happening.browser)
-  const address = happening.address === null ? null : ipInWords(services, happening.address)
+function shape(services: Services, entry: ActivityEntry, now: Date) {
+  const browser = entry.browser === null ? null : browserInWords(entry.browser)
+  const address = entry.address === null ? null : ipInWords(services, entry.address)
   return {
-    time: timeInWords(happening.at, now),
-    sentence: happening.sentence,
+    time: timeInWords(entry.at, now),
+    sentence: entry.sentence,
     place: [browser, address].filter((part) => part !== null).join(', ') || null,
-    tone: happening.tone,
-    reference: happening.familyId,
+    tone: entry.tone,
+    reference: entry.familyId,
   }
 }

@@ -20,7 +20,7 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
   const { identityId, id: here } = signedInOf(req)
   const family = await findOwn(services, req.params.id, identityId)
   const now = services.clock()
-  const chapters = (await familyTimeline(services, family)).map((chapter) => shapeChapter(chapter, now))
+  const timeline = (await familyTimeline(services, family)).map((entry) => shapeEntry(entry, now))
   const receipt = (await findDeliveryStatuses(services, [family])).get(family.id) ?? null
   const title = `Sign-in to ${family.appName}`
   await render(
@@ -33,7 +33,7 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
       id: family.id,
       appName: family.appName,
       here: family.identitySessionId === here,
-      chapters,
+      timeline,
       receipt,
       // A family that follows its session has no expiry of its own.
       lastsUntil: timeInWords(family.idleExpiresAt, now),
@@ -81,7 +81,7 @@ async function findOwn(services: Services, id: string, identityId: string): Prom
   return family
 }
 
-function shapeChapter({ sentence: told, tone, places, firstAt, lastAt }: TimelineEntry, now: Date) {
+function shapeEntry({ sentence: told, tone, places, firstAt, lastAt }: TimelineEntry, now: Date) {
   const first = firstAt === null ? null : timeInWords(firstAt, now)
   const last = lastAt === null ? null : timeInWords(lastAt, now)
   return { sentence: told, tone, places, first: first?.text === last?.text ? null : first, last }

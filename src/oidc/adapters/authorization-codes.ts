@@ -13,7 +13,7 @@ export const CODE_LIFE = 60
  * A code carries the family it may open, so an authorization without an exchange leaves nothing but one record, which expires.
  */
 export function authorizationCodeAdapter(services: Services): AdapterMethods {
-  const { protocolRecords: handshakes } = services.storage
+  const { protocolRecords } = services.storage
 
   return {
     async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
@@ -23,10 +23,10 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
         identitySessionId: ctx?.req.signedIn?.id ?? null,
         ...(ctx?.oidc.prompts.has('none') ? { openedSilently: true } : {}),
       }
-      await handshakes.put(CODE_KIND, id, { ...payload, pending }, expiresIn)
+      await protocolRecords.put(CODE_KIND, id, { ...payload, pending }, expiresIn)
     },
     async find(id) {
-      const found = await handshakes.find(CODE_KIND, id)
+      const found = await protocolRecords.find(CODE_KIND, id)
       if (found === null) return undefined
       const { pending, ...payload } = found.payload as { pending: PendingFamily; redirectUri?: string }
       // The library's error says that the redirect URI differs, not from which.
@@ -35,7 +35,7 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
     },
     async consume(id) {
       // One compare-and-set: of any number of concurrent exchanges, one succeeds (RFC 9700 §4.5).
-      if (await handshakes.consume(CODE_KIND, id)) return
+      if (await protocolRecords.consume(CODE_KIND, id)) return
       // The library ends the family of a code that it finds used. This caller found the code unused and still lost the race.
       const { ctx } = Provider
       const familyId = exchangeState(ctx).pendingFamily?.grant.jti
@@ -43,7 +43,7 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
       throw new errors.InvalidGrant('authorization code already consumed')
     },
     async destroy(id) {
-      await handshakes.delete(CODE_KIND, id)
+      await protocolRecords.delete(CODE_KIND, id)
     },
   }
 }

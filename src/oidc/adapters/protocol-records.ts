@@ -7,28 +7,25 @@ import type { AdapterMethods } from './adapter-methods.ts'
  * Two things of a payload are not stored: the id, which is a secret, and an interaction's session, which is gone by the next
  * request. The resume cookie binds the interaction to its browser.
  */
-export function protocolRecordAdapter(
-  { storage: { protocolRecords: handshakes } }: Services,
-  kind: string,
-): AdapterMethods {
+export function protocolRecordAdapter({ storage: { protocolRecords } }: Services, kind: string): AdapterMethods {
   return {
     async upsert(id, { jti: _secret, session: _derived, ...payload }, expiresIn = 60) {
-      await handshakes.put(kind, id, payload, expiresIn, payload.uid)
+      await protocolRecords.put(kind, id, payload, expiresIn, payload.uid)
     },
     async find(id) {
-      const found = await handshakes.find(kind, id)
+      const found = await protocolRecords.find(kind, id)
       return found === null ? undefined : { ...found.payload, jti: id, ...(found.consumed ? { consumed: true } : {}) }
     },
     async findByUid(uid) {
-      const found = await handshakes.findByUid(kind, uid)
+      const found = await protocolRecords.findByUid(kind, uid)
       return found === null ? undefined : found.payload
     },
     async consume(id) {
       // The library checks and marks in two steps; only the mark decides the race.
-      if (!(await handshakes.consume(kind, id))) throw new errors.InvalidRequestUri('request_uri was already used')
+      if (!(await protocolRecords.consume(kind, id))) throw new errors.InvalidRequestUri('request_uri was already used')
     },
     async destroy(id) {
-      await handshakes.delete(kind, id)
+      await protocolRecords.delete(kind, id)
     },
   }
 }

@@ -34,17 +34,17 @@ export function pushedRequestAdapter(services: Services): AdapterMethods {
 }
 
 async function takePlace(services: Services, clientId: string, address: string, id: string): Promise<void> {
-  const { counters, protocolRecords: handshakes } = services.storage
+  const { counters, protocolRecords } = services.storage
   const whose = JSON.stringify([clientId, ipKey(address)])
   const { name, free, seconds } = hourlyCounter(services, 'pushed-request', whose, LIVING_AT_MOST)
   const { points } = await counters.add(name, seconds)
   const place = `${name}:${points % free}`
-  const before = await handshakes.find(PLACE_KIND, place)
+  const before = await protocolRecords.find(PLACE_KIND, place)
   // Ids are secrets, and only their hashes are stored elsewhere.
   const keys = services.secrets.map((each) => each.interactionEncryption)
   const displaced = before === null ? null : decryptWithAny(before.payload['id'] as string, place, keys)
-  if (displaced !== null) await handshakes.delete(KIND, displaced.plaintext)
-  await handshakes.put(
+  if (displaced !== null) await protocolRecords.delete(KIND, displaced.plaintext)
+  await protocolRecords.put(
     PLACE_KIND,
     place,
     { id: encrypt(id, place, services.secrets[0].interactionEncryption) },

@@ -3,14 +3,14 @@ import type { Services } from '../../domain/services.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
 /** Replay marks of DPoP proofs (RFC 9449 §11.1). The library finds, then saves; saving once is the whole test. */
-export function replayAdapter({ storage: { protocolRecords: handshakes } }: Services): AdapterMethods {
+export function replayAdapter({ storage: { protocolRecords } }: Services): AdapterMethods {
   return {
     async find() {
       return undefined
     },
     async upsert(id, _payload, expiresIn = 300) {
       // A proof may be dated as far ahead as back, so an early one stays valid for twice as long.
-      const first = await handshakes.putOnce('ReplayDetection', id, {}, 2 * expiresIn)
+      const first = await protocolRecords.putOnce('ReplayDetection', id, {}, 2 * expiresIn)
       if (!first) throw new errors.InvalidDpopProof('the proof was used before')
     },
   }

@@ -53,7 +53,7 @@ for (const [event, sentence, tone] of [
   [{ kind: 'deletion_requested' }, 'Your account was deleted by an operator.', 'warning'],
   [{ kind: 'deletion_withdrawn', ...home }, 'You kept your account after all.', 'good'],
   [{ kind: 'address_confirmed' }, 'You confirmed your e-mail address.', 'good'],
-  [{ kind: 'address_lost' }, 'Somebody else proved that your e-mail address is theirs.', 'warning'],
+  [{ kind: 'address_lost' }, 'Another person proved that your e-mail address is theirs.', 'warning'],
   [{ kind: 'address_change_asked' }, 'You asked to change your e-mail address.', 'plain'],
   [{ kind: 'address_change_withdrawn' }, 'You kept your e-mail address after all.', 'plain'],
   [{ kind: 'address_changed' }, 'Your e-mail address was changed.', 'good'],

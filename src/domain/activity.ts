@@ -97,10 +97,10 @@ function wording(row: AuditRow): Pick<ActivityEntry, 'sentence' | 'tone'> {
     case 'second_factor_removed':
       return { sentence: `The ${row.detail ?? 'second factor'} was removed.`, tone: 'warning' }
     case 'second_factor_refused':
-      return { sentence: 'Somebody with your password did not have your second factor.', tone: 'warning' }
+      return { sentence: 'A sign-in with your password failed at your second factor.', tone: 'warning' }
     case 'passkey_refused':
       return {
-        sentence: `The passkey “${row.detail ?? ''}” answered with an old counter and was refused, so somebody may have copied it.`,
+        sentence: `The passkey “${row.detail ?? ''}” answered with an old counter and was refused, so it may have been copied.`,
         tone: 'warning',
       }
     case 'recovery_codes_made':
@@ -110,7 +110,7 @@ function wording(row: AuditRow): Pick<ActivityEntry, 'sentence' | 'tone'> {
     case 'address_confirmed':
       return { sentence: 'You confirmed your e-mail address.', tone: 'good' }
     case 'address_lost':
-      return { sentence: 'Somebody else proved that your e-mail address is theirs.', tone: 'warning' }
+      return { sentence: 'Another person proved that your e-mail address is theirs.', tone: 'warning' }
     case 'address_change_asked':
       return { sentence: 'You asked to change your e-mail address.', tone: 'plain' }
     case 'address_change_withdrawn':

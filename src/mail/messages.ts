@@ -39,14 +39,16 @@ export function accountExists(facts: {
     subject: 'You already have a Gatehouse account',
     heading: 'You already have an account',
     paragraphs: [
-      'Somebody, perhaps you, created another Gatehouse account and gave this address for it. The address stays with your account: the other one cannot use it.',
+      'Someone, perhaps you, created another Gatehouse account and gave this address for it. The address stays with your account: the other one cannot use it.',
     ],
     facts: [account(facts.username), ['The other account', foreign(facts.typedUsername)]],
     buttons: [
       { label: 'Sign in', url: facts.signInUrl },
       { label: 'I forgot my password', url: facts.forgottenPasswordUrl },
     ],
-    closing: ['If it was not you, you need not do anything. Whoever it was has not learned that you have an account.'],
+    closing: [
+      'If it was not you, you need not do anything. The other person has not learned that you have an account.',
+    ],
   }
 }
 
@@ -61,13 +63,13 @@ export function resetPassword(facts: {
     subject: 'Choose a new Gatehouse password',
     heading: 'Choose a new password',
     paragraphs: [
-      'Somebody, hopefully you, asked for a new password for your Gatehouse account. A new password signs you out in every browser and every app.',
+      'Someone, hopefully you, asked for a new password for your Gatehouse account. A new password signs you out in every browser and every app.',
     ],
     facts: [account(facts.username), ...clientFacts('Asked from', facts.client)],
     buttons: [{ label: 'Choose a new password', url: facts.url }],
     closing: [
       `The link works once, for ${count(facts.minutes, 'minute')}, and only the newest one works.`,
-      'If it was not you, ignore this message: your password stays as it is. Never pass this link on; nobody from Gatehouse will ask for it.',
+      'If it was not you, ignore this message: your password stays as it is. Never pass this link on; Gatehouse will not ask for it.',
     ],
   }
 }
@@ -97,7 +99,7 @@ export function confirmNewEmail(facts: { username: string; url: string; hours: n
     subject: 'Confirm your new address for Gatehouse',
     heading: 'Confirm your new address',
     paragraphs: [
-      'Somebody, hopefully you, wants to use this address for a Gatehouse account. The account keeps its old address until you confirm this one.',
+      'Someone, hopefully you, wants to use this address for a Gatehouse account. The account keeps its old address until you confirm this one.',
     ],
     facts: [account(facts.username)],
     buttons: [{ label: 'Use this address', url: facts.url }],
@@ -122,7 +124,7 @@ export function emailChangedToOld(facts: EmailChange): MailContent {
     ],
     closing: [
       'If it was you, you need not do anything.',
-      'If it was not you, somebody else can sign in to your account. Tell whoever runs this Gatehouse at once: they can stop it and give the account back to you.',
+      'If it was not you, another person can sign in to your account. Tell the people who run this Gatehouse at once: they can stop it and give the account back to you.',
     ],
   }
 }
@@ -163,7 +165,7 @@ export function unfamiliarSignIn(facts: {
   return {
     subject: 'New sign-in to your Gatehouse account',
     heading: 'New sign-in',
-    paragraphs: ['Somebody signed in to your Gatehouse account from a browser that had not been used for it before.'],
+    paragraphs: ['There was a sign-in to your Gatehouse account from a browser that had not been used for it before.'],
     facts: [account(facts.username), ['Signed in', facts.when], ...clientFacts('Signed in from', facts.client)],
     buttons: [{ label: 'This was not me', url: facts.url }],
     closing: [
@@ -185,7 +187,7 @@ export function familyEndedForReuse(facts: {
     subject: 'An app was signed out to protect your Gatehouse account',
     heading: 'An app was signed out to protect you',
     paragraphs: [
-      'A key that this app had used up came back a second time. That can be a fault in the app, but it also happens when somebody has copied the key, so the app was signed out of your account at once, in both places. Nobody can use this key any more.',
+      'A key that this app had used up came back a second time. That can be a fault in the app, but it also happens when a thief has copied the key, so the app was signed out of your account at once, in both places. This key no longer works.',
     ],
     facts: [
       account(facts.username),
@@ -198,7 +200,7 @@ export function familyEndedForReuse(facts: {
     buttons: [{ label: 'Look at your activity', url: facts.url }],
     closing: [
       'If you know both places, sign in to the app again and carry on.',
-      'If you do not know one of them, somebody may have had access to this app in your name: change your password, and tell whoever runs the app.',
+      'If you do not know one of them, another person may have had access to this app in your name: change your password, and tell the people who run the app.',
     ],
   }
 }
@@ -215,7 +217,7 @@ export function familyEndedForFault(facts: {
     subject: 'An app was signed out of your Gatehouse account',
     heading: 'An app was signed out',
     paragraphs: [
-      'This app made a mistake with its own sign-in, so Gatehouse ended that sign-in. The mistake came from the app itself, and nothing suggests that anybody else had access. Your account is as it was.',
+      'This app made a mistake with its own sign-in, so Gatehouse ended that sign-in. The mistake came from the app itself, and nothing suggests that another person had access. Your account is as it was.',
     ],
     facts: [
       account(facts.username),

@@ -9,7 +9,7 @@ export const END_CAUSES = {
   ended_by_person: { words: 'you ended it', reason: 'revoked', alarming: false },
   disconnected: { words: 'you disconnected the app', reason: 'revoked', alarming: false },
   session_ended: { words: 'the browser it belonged to was signed out', reason: 'revoked', alarming: false },
-  signed_in_again: { words: 'somebody signed in again in that browser', reason: 'revoked', alarming: false },
+  signed_in_again: { words: 'there was a new sign-in in that browser', reason: 'revoked', alarming: false },
   replaced: {
     words: 'a newer sign-in of the app, made in the background, took its place',
     reason: 'revoked',
@@ -20,7 +20,7 @@ export const END_CAUSES = {
   password_changed: { words: 'you changed your password', reason: 'revoked', alarming: false },
   password_reset: { words: 'your password was reset', reason: 'revoked', alarming: false },
   reuse: {
-    words: 'a refresh token that had been replaced was used again, so somebody may have copied it',
+    words: 'a refresh token that had been replaced was used again, so it may have been copied',
     reason: 'reused',
     alarming: true,
   },
@@ -31,7 +31,7 @@ export const END_CAUSES = {
     alarming: false,
   },
   code_reuse: {
-    words: 'its authorization code was used twice, so somebody may have copied it',
+    words: 'its authorization code was used twice, so it may have been copied',
     reason: 'reused',
     alarming: true,
   },

@@ -56,7 +56,7 @@ export async function passkeyEnrolmentOptions(
   }
 }
 
-/** What a browser needs to sign in with nothing but a passkey, whosever it is (WebAuthn §5.5). */
+/** What a browser needs to sign in with a passkey alone, of any user (WebAuthn §5.5). */
 export function passkeySignInOptions(services: Services): PublicKeyCredentialRequestOptionsJSON {
   return requestOptions(services, SIGN_IN, 'required')
 }

@@ -160,7 +160,7 @@ for (const steps of [-20, -2, 2, 20]) {
   test(`a code is wrong ${steps} steps from now`, async () => {
     const { key } = await addApp()
     assert.equal(await proveCode(services, signedIn.identityId, codeOf(key, clock(), steps), home), null)
-    assert.equal((await sentences())[0], 'Somebody with your password did not have your second factor.')
+    assert.equal((await sentences())[0], 'A sign-in with your password failed at your second factor.')
   })
 }
 

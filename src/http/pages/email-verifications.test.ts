@@ -169,7 +169,7 @@ test('the first to register an e-mail address loses it to the one who confirms i
   assert.deepEqual(await standingOf(bob), { verified: true, holds: true })
   assert.deepEqual(await standingOf(squatter), { verified: false, holds: false })
   assert.equal((await stranger.post(squattersLink, {})).status, 404)
-  assert.match(await happenings(squatter.browser), /Somebody else proved that your e-mail address is theirs\./)
+  assert.match(await happenings(squatter.browser), /Another person proved that your e-mail address is theirs\./)
   assert.equal((await squatter.browser.get('/dashboard')).status, 200)
 })
 

@@ -3,7 +3,7 @@ import { type AppRow, findApp, isClientId } from '../domain/apps/apps.ts'
 import type { RefusalReason } from '../domain/endings/end-causes.ts'
 import type { FamilyRow } from '../domain/families/families.ts'
 import type { Services } from '../domain/services.ts'
-import type { PendingFamily } from './grants.ts'
+import type { PendingFamily } from './code-records.ts'
 
 /**
  * What one HTTP request carries past the protocol library: from a fast path to the library, between its adapters, and to the log and

@@ -1,26 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AdapterPayload, Grant, KoaContextWithOIDC } from 'oidc-provider'
-
-/** What an authorization code holds for the family it may open. */
-export interface PendingFamily {
-  grant: AdapterPayload
-  identitySessionId: string | null
-  /** The authorization had `prompt=none`: no page was shown. */
-  openedSilently?: true
-}
-
-/** The record of a code: the library's own fields, and the family it may open. */
-export interface CodeRecord {
-  accountId: string
-  scope: string
-  resource: string
-  authTime: number
-  acr?: string
-  amr?: string[]
-  nonce?: string
-  sid?: string
-  pending: { grant: { openid?: { scope?: string }; resources?: Record<string, string> } }
-}
+import type { Granted } from './code-records.ts'
 
 /**
  * A new grant for every authorization; its id is the family's id. It is not saved: the code carries it, and the exchange opens
@@ -39,10 +19,10 @@ export async function loadExistingGrant(ctx: KoaContextWithOIDC): Promise<Grant>
   return grant
 }
 
-/** The grant of this authorization, as plain data. */
-export function grantOf(ctx: KoaContextWithOIDC | undefined): AdapterPayload {
+/** What this authorization grants, as plain data. */
+export function grantedIn(ctx: KoaContextWithOIDC | undefined): Granted {
   const grant = ctx?.oidc.entities.Grant
   if (grant === undefined) throw new Error('an authorization code was made without a grant')
-  const { jti, accountId, clientId, openid, resources } = grant as unknown as AdapterPayload
-  return { kind: 'Grant', jti, accountId, clientId, openid, resources }
+  const { openid, resources } = grant as unknown as AdapterPayload
+  return { openid, resources }
 }

@@ -15,7 +15,7 @@ import type { AppRow } from '../domain/apps/apps.ts'
  * 3. For each line that differs, compare the function in node_modules/oidc-provider/lib with the one of the version before, then
  *    change this file, `library-helpers.d.ts` and the pin.
  * 4. Compare the callers of what is replaced: a member that the library no longer calls is a rule of ours that no longer applies.
- * 5. Compare models/authorization_code.js: `recordOf` in `fast/authorization.ts` writes what it writes.
+ * 5. Compare models/authorization_code.js: a new field belongs in `code-records.ts`, which refuses to lose one.
  * 6. Compare what the fast paths answer instead of the library: `npm test -- unit` with the tests in `fast/`.
  * 7. Compare shared/reject_structured_tokens.js: introspection and revocation of application tokens begin where it refuses.
  */

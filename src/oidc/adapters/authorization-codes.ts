@@ -2,8 +2,9 @@ import Provider, { errors } from 'oidc-provider'
 import { CODE_KIND } from '../../domain/families/authorization-codes.ts'
 import type { Services } from '../../domain/services.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
+import { codeRecord, type PendingFamily } from '../code-records.ts'
 import { exchangeState } from '../exchange-state.ts'
-import { grantOf, type PendingFamily } from '../grants.ts'
+import { grantedIn } from '../grants.ts'
 import { withdrawFamily } from '../withdrawn-families.ts'
 
 /** The life of a code (seconds); a browser needs one redirect. */
@@ -16,14 +17,11 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
   const { protocolRecords } = services.storage
 
   return {
-    async upsert(id, { jti: _secret, ...payload }, expiresIn = 60) {
+    async upsert(id, payload, expiresIn = 60) {
       const { ctx } = Provider
-      const pending: PendingFamily = {
-        grant: grantOf(ctx),
-        identitySessionId: ctx?.req.signedIn?.id ?? null,
-        ...(ctx?.oidc.prompts.has('none') ? { openedSilently: true } : {}),
-      }
-      await protocolRecords.put(CODE_KIND, id, { ...payload, pending }, expiresIn)
+      const identitySessionId = ctx?.req.signedIn?.id ?? null
+      const signIn = { identitySessionId, isSilent: ctx?.oidc.prompts.has('none') === true }
+      await protocolRecords.put(CODE_KIND, id, codeRecord(payload, grantedIn(ctx), signIn), expiresIn)
     },
     async find(id) {
       const found = await protocolRecords.find(CODE_KIND, id)

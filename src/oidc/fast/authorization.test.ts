@@ -130,7 +130,7 @@ async function ask({ change, client = () => notes, more = '', before, after }: C
 async function recordOf(code: string): Promise<unknown> {
   const id = `AuthorizationCode:${createHash('sha256').update(code).digest('base64url')}`
   const { rows } = await server.services.storage.pool.query('SELECT payload FROM handshakes WHERE id = $1', [id])
-  const { iat: _i, exp: _e, grantId, sessionUid: _made, authTime: _then, ...record } = JSON.parse(rows[0].payload)
+  const { grantId, authTime: _then, ...record } = JSON.parse(rows[0].payload)
   const { identitySessionId, grant, ...pending } = record.pending
   assert.equal(grant.jti, grantId)
   assert.match(identitySessionId, /^[\w-]{36}$/)

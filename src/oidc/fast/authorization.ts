@@ -9,6 +9,7 @@ import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { CODE_LIFE } from '../adapters/authorization-codes.ts'
 import { isTooLong } from '../begun-interactions.ts'
+import { codeRecord } from '../code-records.ts'
 import { findAppOnce } from '../exchange-state.ts'
 import { keepsSid } from '../protocol-session.ts'
 import { withParameters } from '../redirects.ts'
@@ -88,47 +89,37 @@ function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest
   )
 }
 
-/**
- * The code record that the library would store and reads at the exchange, without its times, because the store knows when it
- * expires.
- */
+/** What the library would have made of this authorization. */
 function recordOf(
   app: AppRow,
   signedIn: SignedInRow,
   { redirect_uri: redirectUri, scope, code_challenge: codeChallenge, nonce, prompt }: PlainRequest,
   grantId: string,
-): Record<string, unknown> {
+): object {
   const asked = scope.split(' ')
   const openid = asked.filter((each) => (OPENID_SCOPES as readonly string[]).includes(each))
   const granted = new Set([...openid, ...app.scope.split(' ').filter((each) => asked.includes(each))])
-  const owner = { accountId: signedIn.identityId, clientId: app.clientId }
   const resource = resourceOf(app.audience)
-  return {
-    kind: CODE_KIND,
-    ...owner,
+  const code = {
+    accountId: signedIn.identityId,
+    clientId: app.clientId,
     grantId,
     acr: acrOf(signedIn.amr),
     amr: signedIn.amr,
     authTime: epochSeconds(signedIn.createdAt),
     codeChallenge,
     codeChallengeMethod: 'S256',
-    ...(nonce === undefined ? {} : { nonce }),
+    nonce,
     redirectUri,
     resource,
     scope: [...granted].join(' '),
-    ...(keepsSid(app) ? { sid: grantId } : {}),
-    pending: {
-      grant: {
-        kind: 'Grant',
-        jti: grantId,
-        ...owner,
-        openid: { scope: openid.join(' '), claims: [] },
-        resources: { [resource]: app.scope },
-      },
-      identitySessionId: signedIn.id,
-      ...(prompt === 'none' ? { openedSilently: true } : {}),
-    },
+    sid: keepsSid(app) ? grantId : undefined,
   }
+  return codeRecord(
+    code,
+    { openid: { scope: openid.join(' '), claims: [] }, resources: { [resource]: app.scope } },
+    { identitySessionId: signedIn.id, isSilent: prompt === 'none' },
+  )
 }
 
 /** The response names its issuer (RFC 9207 §2). */

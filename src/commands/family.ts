@@ -86,7 +86,7 @@ async function tell(services: Services, family: FamilyRow, json: boolean | undef
     ...(reuse?.by === 'app' ? { advice: reuseAdvice(reuse) } : {}),
     identity_id: family.identityId,
   }
-  const notices = delivery?.ways.map(({ notice: { id, kind, state, attempts, problem, confirmedAt } }) => {
+  const notices = delivery?.ways.map(({ notification: { id, kind, state, attempts, problem, confirmedAt } }) => {
     return { id, kind, state, attempts, problem, confirmed_at: confirmedAt }
   })
   if (json) return print({ ...about, notices: notices ?? [], story: timeline }, json)

@@ -32,7 +32,7 @@ export function createMailer(settings: MailerSettings): Mailer {
 
   return {
     async send(to, message, id) {
-      if (!isAddress(to)) throw new MailRefused('the address is not one that mail goes to')
+      if (!isEmail(to)) throw new MailRefused('the address is not one that mail goes to')
       if (!/^[\w.-]{1,80}$/.test(id)) throw new Error('the id of a mail has 1 to 80 letters, figures, dots and dashes')
       const { subject } = message
       await carrier.carry({ id, from, to, subject, at: clock(), ...(await compose(message)) })
@@ -51,9 +51,9 @@ function openCarrier({ smtpUrl, previewFolder, timeouts }: MailerSettings): Carr
 }
 
 // No quoted local part (RFC 5321 §4.1.2): they are hardly used, and their characters have a meaning to mail programs.
-const ADDRESS = /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~.-]{1,64}@[\p{L}\p{M}\p{N}.-]+$/u
+const EMAIL = /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~.-]{1,64}@[\p{L}\p{M}\p{N}.-]+$/u
 
 /** True for exactly one e-mail address, without characters that could add a second one or a header (header injection). */
-function isAddress(to: string): boolean {
-  return to.length <= 254 && ADDRESS.test(to)
+function isEmail(to: string): boolean {
+  return to.length <= 254 && EMAIL.test(to)
 }

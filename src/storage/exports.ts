@@ -10,12 +10,12 @@ export async function findProfile(db: Queryable, identityId: string): Promise<Re
   return result.rows[0] ?? null
 }
 
-export interface ExportedPlace {
+export interface ExportedClient {
   browser: string
   address: string
 }
 
-export type ExportedSession = ExportedPlace & { end_cause: string | null } & Record<string, unknown>
+export type ExportedSession = ExportedClient & { end_cause: string | null } & Record<string, unknown>
 
 /** Newest first, ended or not. */
 export async function listSessionsToExport(db: Queryable, identityId: string): Promise<ExportedSession[]> {
@@ -27,7 +27,7 @@ export async function listSessionsToExport(db: Queryable, identityId: string): P
   return result.rows
 }
 
-export type ExportedFamily = ExportedPlace & {
+export type ExportedFamily = ExportedClient & {
   id: string
   opened_at: Date
   refreshes: number
@@ -62,8 +62,8 @@ export async function listFamiliesToExport(
 export async function listDevicesToExport(
   db: Queryable,
   identityId: string,
-): Promise<(ExportedPlace & Record<string, unknown>)[]> {
-  const result = await db.query<ExportedPlace & Record<string, unknown>>(
+): Promise<(ExportedClient & Record<string, unknown>)[]> {
+  const result = await db.query<ExportedClient & Record<string, unknown>>(
     'SELECT first_seen_at, last_seen_at, browser, address FROM devices WHERE identity_id = $1 ORDER BY first_seen_at',
     [identityId],
   )

@@ -13,14 +13,14 @@ export type NewIdentity = Omit<
 }
 
 /**
- * Null when the user name is taken, or the e-mail address belongs to another identity. With `sharesAddress` the row is inserted
+ * Null when the user name is taken, or the e-mail address belongs to another identity. With `sharesEmail` the row is inserted
  * in the latter case, too: the key of the address stays with the other identity. @throws a unique violation when the name looks
  * like one that is taken
  */
 export async function insertIdentity(
   db: Queryable,
   identity: NewIdentity,
-  sharesAddress: boolean,
+  sharesEmail: boolean,
 ): Promise<IdentityRow | null> {
   const result = await db.query<IdentityRow>({
     name: 'identity-insert',
@@ -45,7 +45,7 @@ export async function insertIdentity(
       identity.roles,
       identity.createdAt,
       identity.updatedAt,
-      sharesAddress,
+      sharesEmail,
       // In one order, so that two transactions with the same skeletons cannot deadlock.
       identity.skeletons.toSorted(),
     ],
@@ -128,7 +128,7 @@ export async function updatePasswordHash(
 }
 
 /** Takes the key of an e-mail address from another identity that has not proved the address. @returns which one that was */
-export async function releaseAddress(db: Queryable, key: string, except: string, now: Date): Promise<string | null> {
+export async function releaseEmail(db: Queryable, key: string, except: string, now: Date): Promise<string | null> {
   const result = await db.query<{ id: string }>(
     `UPDATE identities SET email_key = NULL, updated_at = $3 WHERE email_key = $1 AND id <> $2 AND NOT email_verified RETURNING id`,
     [key, except, now],
@@ -137,7 +137,7 @@ export async function releaseAddress(db: Queryable, key: string, except: string,
 }
 
 /** Gives a proved e-mail address to an identity. False when another one has its key. @throws a unique violation when two race */
-export async function assignAddress(
+export async function assignEmail(
   db: Queryable,
   id: string,
   { email, key }: { email: string; key: string },

@@ -58,7 +58,7 @@ export async function deleteMailLinks(db: Queryable, identityId: string, purpose
 }
 
 /** Deletes pending e-mail changes whose identity session has ended. */
-export async function deleteLeftAddressChanges(db: Queryable, identityId: string): Promise<void> {
+export async function deleteOrphanedEmailChanges(db: Queryable, identityId: string): Promise<void> {
   await db.query(
     `DELETE FROM mail_links l WHERE l.identity_id = $1 AND l.purpose = 'change-address'
        AND NOT EXISTS (SELECT FROM identity_sessions s WHERE s.id = l.identity_session_id AND s.ended_at IS NULL)`,
@@ -67,7 +67,7 @@ export async function deleteLeftAddressChanges(db: Queryable, identityId: string
 }
 
 /** Moves pending e-mail changes of one identity session to another. */
-export async function moveAddressChanges(db: Queryable, identityId: string, from: string, to: string): Promise<void> {
+export async function moveEmailChanges(db: Queryable, identityId: string, from: string, to: string): Promise<void> {
   await db.query(
     `UPDATE mail_links SET identity_session_id = $3
      WHERE identity_id = $1 AND purpose = 'change-address' AND identity_session_id = $2`,

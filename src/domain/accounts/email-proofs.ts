@@ -1,5 +1,5 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { assignAddress, findIdentity, lockIdentity, releaseAddress } from '../../storage/identities.ts'
+import { assignEmail, findIdentity, lockIdentity, releaseEmail } from '../../storage/identities.ts'
 import { deleteMailLinks } from '../../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { mayMail } from '../limits/login-throttling.ts'
@@ -107,12 +107,12 @@ async function followProof(
  */
 export async function takeEmailIn(db: Queryable, identityId: string, email: string, now: Date): Promise<boolean> {
   const key = keyOf(email)
-  const loserId = await releaseAddress(db, key, identityId, now)
+  const loserId = await releaseEmail(db, key, identityId, now)
   if (loserId !== null) {
     await deleteMailLinks(db, loserId, ['verify-address', 'reset-password'])
     await insertAuditEvents(db, [{ kind: 'address_lost', identityId: loserId }], now)
   }
-  return assignAddress(db, identityId, { email, key }, now)
+  return assignEmail(db, identityId, { email, key }, now)
 }
 
 /** A link proves the e-mail address it was sent to, which must be the identity's current one, or the wanted one of a change. */

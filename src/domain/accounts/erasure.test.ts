@@ -234,11 +234,11 @@ test('waiting notifications about an erased user are still sent, and then delete
   assert.equal((await left()).length, 2)
 
   assert.equal(await eraseAccount(portal, id), true)
-  const [notice, ...others] = await left()
-  assert.deepEqual([notice?.familyId, others], [families[1]?.familyId, []])
-  assert.equal(await tell(notice?.id as string, { kind: 'unreachable', problem: 'is away' }), 'waiting')
+  const [notification, ...others] = await left()
+  assert.deepEqual([notification?.familyId, others], [families[1]?.familyId, []])
+  assert.equal(await tell(notification?.id as string, { kind: 'unreachable', problem: 'is away' }), 'waiting')
   assert.equal((await left()).length, 1)
-  assert.equal(await tell(notice?.id as string, { kind: 'accepted' }), 'done')
+  assert.equal(await tell(notification?.id as string, { kind: 'accepted' }), 'done')
   assert.deepEqual(await left(), [])
   assert.equal(told.length, 3)
 })
@@ -247,7 +247,7 @@ test('an app that answers while an account is being erased leaves nothing behind
   const id = await addPerson('hurried')
   const { familyId } = await connect(portal, id, 'letters')
   await endFamilies(portal, { id: familyId }, 'signed_out', home)
-  const [notice] = await listNotifications(portal, { familyId }, 1)
+  const [notification] = await listNotifications(portal, { familyId }, 1)
   await deleteAccount(portal, id, null, 0)
   let erased: Promise<boolean> | undefined
   const delivered = await transaction(portal.storage.pool, async (db) => {
@@ -258,7 +258,7 @@ test('an app that answers while an account is being erased leaves nothing behind
       await waitForLocks(1)
       return { kind: 'accepted' }
     }
-    const delivery = deliverNotification(portal, send, { notice: notice?.id as string }, false)
+    const delivery = deliverNotification(portal, send, { notice: notification?.id as string }, false)
     // What the app has answered is written down after the erasure, which it waits for.
     await waitForLocks(2)
     return [delivery] as const

@@ -1,6 +1,6 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
 import {
-  type ExportedPlace,
+  type ExportedClient,
   findProfile,
   listDevicesToExport,
   listFamiliesToExport,
@@ -50,7 +50,7 @@ export class SignInOver extends Error {
 async function* piecesOf(services: Services, identityId: string): AsyncGenerator<string> {
   const { pool } = services.storage
   const about = { issuer: services.publicUrl, made_at: services.clock() }
-  const withWords = <R extends ExportedPlace & { end_cause?: string | null }>(row: R) => ({
+  const withWords = <R extends ExportedClient & { end_cause?: string | null }>(row: R) => ({
     ...row,
     place: services.geoip.locationOf(row.address),
     ...(row.end_cause ? { end_reason: END_CAUSES[row.end_cause as EndCause].words } : {}),

@@ -54,7 +54,7 @@ export async function lookAtPasswordReset(services: Services, token: string): Pr
 
 /**
  * Sets a new password with a link. Every identity session and family ends, and the e-mail address is proved. Second factors
- * stay, unless the address is proved for the first time, and a disabled identity stays disabled. @throws Overloaded
+ * stay, unless the e-mail address is proved for the first time, and a disabled identity stays disabled. @throws Overloaded
  */
 export async function resetPassword(
   services: Services,

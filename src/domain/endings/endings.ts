@@ -9,7 +9,7 @@ import { insertAuditEvents } from '../../storage/audit.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/families.ts'
 import { countSignOut } from '../../storage/identities.ts'
 import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../../storage/identity-sessions.ts'
-import { deleteLeftAddressChanges } from '../../storage/mail-links.ts'
+import { deleteOrphanedEmailChanges } from '../../storage/mail-links.ts'
 import { afterCommit, type Queryable, transaction } from '../../storage/postgres.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
@@ -124,7 +124,7 @@ export async function endIn(
   if (families !== 'following') await countSignOut(db, sessions.identityId)
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
   await insertSessionEvents(services, db, sessions.identityId, ended, ending, now)
-  if (!LEAVES_PENDING.has(ending.cause)) await deleteLeftAddressChanges(db, sessions.identityId)
+  if (!LEAVES_PENDING.has(ending.cause)) await deleteOrphanedEmailChanges(db, sessions.identityId)
   return {
     sessions: ended.length,
     families: await endFamiliesIn(services, db, chosenFamilies(), followingOf(ending), now),

@@ -98,7 +98,7 @@ test('the status says that an app could not be told, until a resend is confirmed
     'Notes could not be told (given up after 3 tries); its last token stopped working on 4 Mar 2026 at 12:05:00 UTC.',
   )
   assert.equal(status.state, 'given-up')
-  assert.equal(status.ways[0]?.notice.problem, 'it answered 500')
+  assert.equal(status.ways[0]?.notification.problem, 'it answered 500')
   await note(family, CONFIRMED)
   assert.equal((await statusOf(family)).state, 'confirmed')
 })
@@ -136,7 +136,7 @@ test('of a logout token and an event the logout token decides', async () => {
   const waiting = await statusOf(family)
   assert.match(waiting.sentence, /^Notes has not answered/)
   assert.deepEqual(
-    waiting.ways.map(({ notice, words }) => [notice.kind, words]),
+    waiting.ways.map(({ notification, words }) => [notification.kind, words]),
     [
       ['logout', 'Told to sign out, and not answered.'],
       ['session-revoked', 'Told as an event, and confirmed at 12:01:03 UTC.'],

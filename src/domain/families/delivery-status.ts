@@ -11,7 +11,7 @@ export interface DeliveryStatus {
   /** `silent`: nothing was sent. */
   state: Notification['state'] | 'silent'
   /** One for each notification; the first decides. */
-  ways: { notice: Notification; words: string }[]
+  ways: { notification: Notification; words: string }[]
   /** From then on no application token of the family is valid. */
   tokensUntil: Date
 }
@@ -39,7 +39,7 @@ function deliveryStatusOf(services: Services, family: FamilyWithEnd, notificatio
   return {
     sentence: deliveryStatusInWords(family, deciding, tokensUntil, now),
     state: deciding?.state ?? 'silent',
-    ways: notifications.map((notice) => ({ notice, words: wayInWords(notice, now) })),
+    ways: notifications.map((notification) => ({ notification, words: wayInWords(notification, now) })),
     tokensUntil,
   }
 }
@@ -54,7 +54,7 @@ function lastTokenExpiry(services: Services, family: FamilyWithEnd): Date {
 
 function deliveryStatusInWords(
   family: FamilyWithEnd,
-  notice: Notification | null,
+  notification: Notification | null,
   tokensUntil: Date,
   now: Date,
 ): string {
@@ -62,28 +62,32 @@ function deliveryStatusInWords(
   const verb = tokensUntil > now ? 'stops' : 'stopped'
   const lastToken = `its last token ${verb} working ${secondInWords(tokensUntil, now)}`
 
-  if (notice?.confirmedAt) return `${appName} confirmed ${secondInWords(notice.confirmedAt, now)}.`
+  if (notification?.confirmedAt) return `${appName} confirmed ${secondInWords(notification.confirmedAt, now)}.`
   if (family.endCause === 'revoked_by_app') return `${appName} ended it itself; ${lastToken}.`
-  if (notice === null && family.endCause === 'replaced')
+  if (notification === null && family.endCause === 'replaced')
     return `${appName} asked for the newer one itself; ${lastToken}.`
-  if (notice === null) {
+  if (notification === null) {
     // The app takes notifications and there is none: it had no URI then, or the row has been pruned.
-    const untold = family.takesNotices ? `There is no record that ${appName} was told` : `${appName} takes no notices`
+    const untold = family.takesNotifications
+      ? `There is no record that ${appName} was told`
+      : `${appName} takes no notices`
     return `${untold}; ${lastToken}.`
   }
   // An app whose URI was removed is not tried.
-  const tries = notice.problem === null || notice.attempts === 0 ? null : triesInWords(notice)
-  if (notice.state === 'given-up') {
+  const tries = notification.problem === null || notification.attempts === 0 ? null : triesInWords(notification)
+  if (notification.state === 'given-up') {
     return `${appName} could not be told${tries === null ? '' : ` (given up after ${tries})`}; ${lastToken}.`
   }
   return `${appName} has not answered; ${lastToken}${tries === null ? '' : ` (${tries} so far)`}.`
 }
 
-function wayInWords(notice: Notification, now: Date): string {
-  const way = notice.kind === 'logout' ? 'Told to sign out' : 'Told as an event'
-  if (notice.confirmedAt !== null) return `${way}, and confirmed ${secondInWords(notice.confirmedAt, now)}.`
-  const tries = notice.attempts === 0 ? '' : ` (${triesInWords(notice)})`
-  return notice.state === 'given-up' ? `${way} in vain${tries}, and given up.` : `${way}, and not answered${tries}.`
+function wayInWords(notification: Notification, now: Date): string {
+  const way = notification.kind === 'logout' ? 'Told to sign out' : 'Told as an event'
+  if (notification.confirmedAt !== null) return `${way}, and confirmed ${secondInWords(notification.confirmedAt, now)}.`
+  const tries = notification.attempts === 0 ? '' : ` (${triesInWords(notification)})`
+  return notification.state === 'given-up'
+    ? `${way} in vain${tries}, and given up.`
+    : `${way}, and not answered${tries}.`
 }
 
 function triesInWords({ attempts }: Notification): string {

@@ -5,8 +5,8 @@ import { isIPv4, isIPv6 } from 'node:net'
  * written as IPv6. An IPv6 address counts as its /64, which one customer has: the key is its first address and `/64`. Any other
  * text is its own key.
  */
-export function ipKey(address: string): string {
-  const bare = address.trim().replace(/%.*$/, '').replace(/\/64$/, '')
+export function ipKey(ipAddress: string): string {
+  const bare = ipAddress.trim().replace(/%.*$/, '').replace(/\/64$/, '')
   if (isIPv4(bare) || !isIPv6(bare)) return bare
   const groups = groupsOf(bare)
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xff_ff) {
@@ -25,8 +25,8 @@ export function isIpAddress(text: string): boolean {
   return isIPv4(key) || key.endsWith('/64')
 }
 
-function groupsOf(address: string): number[] {
-  const [before = '', after] = canonical(address).split('::')
+function groupsOf(ipAddress: string): number[] {
+  const [before = '', after] = canonical(ipAddress).split('::')
   const head = before === '' ? [] : before.split(':')
   const tail = after === undefined || after === '' ? [] : after.split(':')
   const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0')
@@ -34,6 +34,6 @@ function groupsOf(address: string): number[] {
 }
 
 /** The one way to write it (RFC 5952), which URLs use. */
-function canonical(address: string): string {
-  return new URL(`http://[${address}]`).hostname.slice(1, -1)
+function canonical(ipAddress: string): string {
+  return new URL(`http://[${ipAddress}]`).hostname.slice(1, -1)
 }

@@ -14,7 +14,7 @@ import {
   updateFollowed,
   updateLastSeen,
 } from '../../storage/identity-sessions.ts'
-import { moveAddressChanges } from '../../storage/mail-links.ts'
+import { moveEmailChanges } from '../../storage/mail-links.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
@@ -116,7 +116,7 @@ export async function openIdentitySession(
       { now, seenSince: seenSince(services, now) },
     )
     if (before === null) return id
-    await moveAddressChanges(db, identityId, before.id, id)
+    await moveEmailChanges(db, identityId, before.id, id)
     const sessions = { identityId: before.identityId, id: before.id }
     await endIn(services, db, { sessions, families: 'following' }, { cause: 'signed_in_again', clientInfo }, now)
     return id

@@ -21,7 +21,7 @@ const TRANSPORTS = ['express', 'express-session', 'koa', 'oidc-provider', 'node:
 const ARROWS: Record<string, string[]> = {
   http: ['http/', 'domain/', 'oidc/interactions.ts', 'oidc/pages.ts', 'logger.ts'],
   oidc: ['oidc/', 'domain/', 'logger.ts'],
-  backchannel: ['backchannel/', 'domain/', 'storage/', 'logger.ts'],
+  backchannel: ['backchannel/', 'domain/', 'storage/notifications.ts', 'storage/postgres.ts', 'logger.ts'],
   'domain/keys': ['domain/time.ts', 'storage/'],
   'domain/passwords': ['domain/fair-queue.ts', 'config.ts', 'storage/'],
   'domain/limits': ['domain/services.ts', 'domain/time.ts', 'storage/'],
@@ -138,6 +138,14 @@ test('only storage speaks to the stores', () => {
   const drivers = ['pg', 'ioredis', '@prisma/client', '@prisma/adapter-pg', 'connect-redis', 'connect-pg-simple']
   const violations = imports.filter(({ from, to }) => roomOf(from) !== 'storage' && drivers.some(isPackage(to)))
   assert.deepEqual(violations.map(inWords), [])
+})
+
+test('the stores are reached by rules, adapters and notifications only, and opened in main', () => {
+  const rooms = /^(domain|storage|main|oidc\/adapters|testing)\/|^backchannel\/delivery\.ts$|\.test\.ts$/
+  const violations = globSync('**/*.ts', { cwd: SOURCES })
+    .filter((file) => !rooms.test(file))
+    .filter((file) => /\.storage\b|[{,]\s*storage\b/.test(readFileSync(join(SOURCES, file), 'utf8')))
+  assert.deepEqual(violations, [])
 })
 
 test('only oidc runs the protocol library; others may name its types', () => {

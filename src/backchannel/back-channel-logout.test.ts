@@ -59,7 +59,7 @@ async function noticesOf(tokens: Tokens): Promise<NotificationRow[]> {
 }
 
 async function deliver(notice: NotificationRow): Promise<void> {
-  const app = (await findApp(server.services.storage, notice.clientId)) as AppRow
+  const app = (await findApp(server.services, notice.clientId)) as AppRow
   const request = await requestOf(server.services, notice, app)
   assert.ok(request)
   assert.deepEqual(await channel.post(request.uri, request, request.accepted), { kind: 'accepted' })

@@ -1,4 +1,4 @@
-import { type AppRow, findApp } from '../storage/apps.ts'
+import { type AppRow, findApp } from '../domain/apps/apps.ts'
 import {
   deleteErasedNotification,
   findNotification,
@@ -55,7 +55,7 @@ export async function deliverNotification(
   const { pool } = services.storage
   const notice = await findNotification(pool, job.notice)
   if (notice === null || notice.confirmedAt !== null || notice.givenUpAt !== null) return { kind: 'done' }
-  const app = await findApp(services.storage, notice.clientId)
+  const app = await findApp(services, notice.clientId)
   const answer = app === null ? null : await send(notice, app)
   if (answer === null) {
     const { attempts } = notice

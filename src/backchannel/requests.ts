@@ -35,7 +35,7 @@ export async function requestOf(
         await signSessionRevoked(services, notice, notice.cause as EndCause, app),
       )
     case 'token-claims-change': {
-      const identity = await findIdentity(services.storage, notice.identityId)
+      const identity = await findIdentity(services, notice.identityId)
       if (app.eventReceiverUri === null || identity === null) return null
       const claims = { roles: identity.roles }
       return eventRequest(app.eventReceiverUri, await signTokenClaimsChange(services, notice, claims, app))

@@ -79,11 +79,7 @@ export function addAppCommands(program: Command): void {
   )
 
   onPortal(app.command('list').description('List the registered apps.'), async (services, { json }: AppOptions) => {
-    printList(
-      (await listApps(services.storage)).map(describe),
-      ['client_id', 'name', 'type', 'state', 'redirect_uris'],
-      json,
-    )
+    printList((await listApps(services)).map(describe), ['client_id', 'name', 'type', 'state', 'redirect_uris'], json)
   })
 
   onPortal(
@@ -183,7 +179,7 @@ function unlessEmpty(value: string | undefined): string | null | undefined {
 }
 
 async function find(services: Services, clientId: string): Promise<AppRow> {
-  const app = await findApp(services.storage, clientId)
+  const app = await findApp(services, clientId)
   if (app === null) throw new CommandRefused(`there is no app ${clientId}`)
   return app
 }

@@ -75,7 +75,7 @@ async function tell(services: Services, family: FamilyRow, json: boolean | undef
     generation,
     from: places,
   }))
-  const identity = await findIdentity(services.storage, family.identityId)
+  const identity = await findIdentity(services, family.identityId)
   const delivery = (await findDeliveryStatuses(services, [family])).get(family.id)
   const reuse = reuseOf(family)
   const about = {

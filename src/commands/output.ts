@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
-import { openServices } from '../main/services.ts'
+import { closeServices, openServices } from '../main/services.ts'
 import type { Services } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
 import { OPERATOR_TIMEOUT_MS } from '../storage/postgres.ts'
@@ -21,7 +21,7 @@ export function onPortal<A extends unknown[]>(
       // Commander passes the arguments, the options and the command itself, which no act needs.
       await act({ ...services, operator: operatorName() }, ...(args.slice(0, -1) as A))
     } finally {
-      await services.storage.close()
+      await closeServices(services)
     }
   })
 }

@@ -62,7 +62,7 @@ export function addUserCommands(program: Command): void {
 
   onPortal(user.command('list').description('List the identities.'), async (services, { json }: UserOptions) => {
     printList(
-      (await listIdentities(services.storage)).map(describe),
+      (await listIdentities(services)).map(describe),
       ['username', 'email', 'state', 'roles', 'created_at', 'id'],
       json,
     )
@@ -88,7 +88,7 @@ export function addUserCommands(program: Command): void {
       const identity = await find(services, login)
       await deleteAccount(services, identity.id, null, now ? 0 : undefined)
       if (now) await eraseAccount(services, identity.id)
-      const left = await findIdentity(services.storage, identity.id)
+      const left = await findIdentity(services, identity.id)
       print(left === null ? { ...describe(identity), state: 'erased' } : describe(left), json)
     },
   )

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { openServices } from '../main/services.ts'
+import { closeServices, openServices } from '../main/services.ts'
 import type { Background } from '../main/background.ts'
 import { KEYS_EVERY_MS, repeat } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
@@ -39,8 +39,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
   } finally {
     stopFollowing()
     background?.stop()
-    await services.passwords.close()
-    await services.storage.close()
+    await closeServices(services)
     background?.release()
   }
 }

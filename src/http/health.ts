@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http'
-import type { Services } from '../domain/services.ts'
 
 /** GET /healthz: the process is up. */
 export function answerHealth(res: ServerResponse): void {
@@ -7,8 +6,8 @@ export function answerHealth(res: ServerResponse): void {
 }
 
 /** GET /readyz: the stores answer. */
-export async function answerReadiness(res: ServerResponse, storage: Services['storage']): Promise<void> {
-  await storage.ping().then(
+export async function answerReadiness(res: ServerResponse, ping: () => Promise<void>): Promise<void> {
+  await ping().then(
     () => answer(res, 200, { status: 'ready' }),
     () => answer(res, 503, { status: 'not ready' }, { 'Retry-After': '5' }),
   )

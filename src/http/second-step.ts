@@ -68,7 +68,7 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
   const services = servicesOf(req)
   const { identityId, returnTo } = page
   const [identity, { factors }, options] = await Promise.all([
-    findIdentity(services.storage, identityId),
+    findIdentity(services, identityId),
     listSecondFactors(services, identityId),
     passkeySecondStepOptions(services, identityId),
   ])

@@ -26,7 +26,7 @@ import type { Logger } from '../logger.ts'
 import { errorUri } from '../oidc/error-codes.ts'
 import { isFormRequest, readFormRequest } from '../oidc/form-requests.ts'
 import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from '../oidc/provider.ts'
-import { openServices } from './services.ts'
+import { closeServices, openServices } from './services.ts'
 
 export interface App {
   services: Services
@@ -53,7 +53,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     // An app's logout arrives through Express, which has put its session on these objects.
     signOut: async (req, res) => void (await signOut(req as Request, res as Response, 'signed_out_by_app')),
     async findSignedIn(req) {
-      const id = await findIdentitySessionId(services, req)
+      const id = await findIdentitySessionId(services, services.storage.browserSessions, req)
       return id === null ? null : findLivingIdentitySession(services, id, req.clientInfo)
     },
   })
@@ -71,8 +71,11 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
   const failures = new WeakMap<IncomingMessage, unknown>()
   pages.use((req, _res, next) => next(failures.get(req)))
   pages.use(
-    createRoutes(assets.serve, identityCookie(services), csrfProtection(config.publicUrl), async (req, res) =>
-      protocol.handle(req, res),
+    createRoutes(
+      assets.serve,
+      identityCookie(services, services.storage.browserSessions),
+      csrfProtection(config.publicUrl),
+      async (req, res) => protocol.handle(req, res),
     ),
   )
   pages.use((_req, _res, next) => next(notFound()))
@@ -117,7 +120,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
     const path = url.split('?', 1)[0] as string
     keepOpenerOnPath(res, path)
     if (path === '/healthz') return answerHealth(res)
-    if (path === '/readyz') return answerReadiness(res, services.storage)
+    if (path === '/readyz') return answerReadiness(res, async () => services.storage.ping())
     // Two Host headers are request smuggling between a proxy and the server (RFC 9112 §3.2).
     if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
     if (target === null) return refuse(res, 400, 'A request asks for a path, or for an absolute http or https address.')
@@ -153,8 +156,7 @@ export async function createApp(config: Config, logger: Logger, clock?: () => Da
       })
     },
     async close() {
-      await services.passwords.close()
-      await services.storage.close()
+      await closeServices(services)
     },
   }
 }

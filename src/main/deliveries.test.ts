@@ -207,7 +207,7 @@ test('an app that has no address any more is told nothing more, and that is said
   const { clientId, receiver } = await addApp('hang up')
   await endOne(clientId)
   await receiver.waitForAttempts(1)
-  await changeApp(server.services, (await findApp(server.services.storage, clientId)) as AppRow, {
+  await changeApp(server.services, (await findApp(server.services, clientId)) as AppRow, {
     backchannelLogoutUri: null,
   })
   await until(async () => (await statesOf(clientId))[0] === 'given-up', skipWaiting)
@@ -245,7 +245,7 @@ test('a thousand families of an app end at once, while the refreshes of another 
   await browser.signIn(ada)
   let { refresh_token: token } = await photos.connect(browser)
 
-  await disableApp(server.services, (await findApp(server.services.storage, clientId)) as AppRow)
+  await disableApp(server.services, (await findApp(server.services, clientId)) as AppRow)
   for (let count = 0; count < 100; count++) {
     const response = await photos.refresh(token)
     assert.equal(response.status, 200)

@@ -51,3 +51,9 @@ export async function openServices(
     throw error
   }
 }
+
+/** Stops what `openServices` started: the processes that judge passwords, then the connections to the stores. */
+export async function closeServices({ passwords, storage }: Services): Promise<void> {
+  await passwords.close()
+  await storage.close()
+}

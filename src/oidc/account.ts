@@ -8,7 +8,7 @@ export type PortalAccount = Account & { identity: IdentityRow }
 /** An identity as the library's account. Undefined for an unknown, disabled or deleted identity. */
 export function findAccountWith(services: Services) {
   return async (_ctx: KoaContextWithOIDC, id: string): Promise<PortalAccount | undefined> => {
-    const identity = await findIdentity(services.storage, id)
+    const identity = await findIdentity(services, id)
     if (identity === null || identity.disabledAt !== null || identity.erasedFrom !== null) return undefined
     return { accountId: identity.id, identity, claims: () => claimsOf(identity) }
   }

@@ -8,7 +8,7 @@ import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from
 import { createAdapter } from './adapters/adapter.ts'
 import { CODE_LIFE } from './adapters/authorization-codes.ts'
 import { loadExistingGrant } from './grants.ts'
-import { INTERACTION_LIFE } from './begun-interactions.ts'
+import { INTERACTION_LIFE } from './adapters/begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
 import { interactionUrl } from './adapters/interactions.ts'
 import { createPolicy, PROMPT_VALUES } from './interaction-policy.ts'

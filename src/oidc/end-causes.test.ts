@@ -176,7 +176,7 @@ for (const [cause, { words, reason }] of Object.entries(END_CAUSES)) {
 }
 
 async function registered() {
-  const app = await findApp(server.services.storage, 'notes')
+  const app = await findApp(server.services, 'notes')
   assert.ok(app)
   return app
 }

@@ -53,7 +53,7 @@ export async function findAppOnce(
 ): Promise<AppRow | null> {
   if (!isClientId(clientId)) return null
   const { apps } = exchangeState(ctx)
-  const found = apps.get(clientId) ?? findApp(services.storage, clientId)
+  const found = apps.get(clientId) ?? findApp(services, clientId)
   apps.set(clientId, found)
   return found
 }

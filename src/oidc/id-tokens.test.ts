@@ -72,7 +72,7 @@ test('an app that asks for no algorithm gets RS256, one that asks gets its own, 
   // Some verifiers refuse a whole set for one key type they do not know.
   assert.deepEqual(await published(), ['ES256', 'RS256'])
   for (const alg of ['RS256', 'ES256', 'EdDSA']) {
-    const app = (await findApp(server.services.storage, 'chooser')) as AppRow
+    const app = (await findApp(server.services, 'chooser')) as AppRow
     if (alg !== 'RS256') await changeApp(server.services, app, { idTokenAlg: alg })
     // The library makes an ID token where claims are asked for by name, and the portal where they are not.
     const claims = JSON.stringify({ id_token: { email: null } })

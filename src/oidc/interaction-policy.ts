@@ -3,7 +3,7 @@ import { mayConnectApps } from '../domain/identities/emails.ts'
 import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-context.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
-import { isTooLong, TOO_LONG } from './begun-interactions.ts'
+import { isTooLong, TOO_LONG } from './adapters/begun-interactions.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 

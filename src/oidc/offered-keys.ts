@@ -25,7 +25,7 @@ export class OfferedKeys {
     if (this.#offersEd25519 || isRecent) return false
     this.#lookedAt = now
     try {
-      this.#offersEd25519 = await isIdTokenAlgUsed(this.#services.storage, 'EdDSA')
+      this.#offersEd25519 = await isIdTokenAlgUsed(this.#services, 'EdDSA')
     } catch (error) {
       // The keys published before are still valid.
       if (!isUnavailable(error)) throw error

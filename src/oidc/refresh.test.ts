@@ -309,7 +309,7 @@ test('a refresh gives an ID token only to an app that names openid, and it speak
 
 test('an app that is registered for it gets an ID token with every refresh, of the same sign-in and without its nonce', async () => {
   const change = async (refreshIdToken: boolean) =>
-    changeApp(server.services, (await findApp(server.services.storage, 'notes')) as AppRow, { refreshIdToken })
+    changeApp(server.services, (await findApp(server.services, 'notes')) as AppRow, { refreshIdToken })
   const claims = JSON.stringify({ id_token: { email: null } })
   await change(true)
   // The first is answered without the library; the others by it, because of what they ask for.
@@ -363,7 +363,7 @@ test('a disabled identity refreshes nothing, from the very next request, and not
 test('a disabled app is told so when it refreshes, and not after it is enabled again', async () => {
   const shelved = await addNotes('shelved')
   const tokens = await shelved.connect(browser)
-  const app = await findApp(server.services.storage, 'shelved')
+  const app = await findApp(server.services, 'shelved')
   assert.ok(app)
   await disableApp(server.services, app)
   assert.equal(await reasonOf(shelved, tokens.refresh_token), 'app_disabled')

@@ -26,7 +26,7 @@ before(async () => {
     const secret = await server.addApp('notes', { ...notesApp, redirectUris: [`${CALLBACK}?tenant=s3cret`, CALLBACK] })
     await server.addApp('photos', photosApp)
     await server.addApp('gone', { ...notesApp, name: 'Gone' })
-    const gone = await findApp(server.services.storage, 'gone')
+    const gone = await findApp(server.services, 'gone')
     assert.ok(gone)
     await disableApp(server.services, gone)
     servers[kind] = server

@@ -73,7 +73,7 @@ test('an app that may not is told what it got, and the log names what it did not
 })
 
 test('an app gets and loses the right with a setting', async () => {
-  const app = async () => (await findApp(server.services.storage, 'backup')) as AppRow
+  const app = async () => (await findApp(server.services, 'backup')) as AppRow
   await changeApp(server.services, await app(), { allowOffline: false })
   assert.equal((await backup.connect(browser, { scope: OFFLINE })).scope, 'openid')
   await changeApp(server.services, await app(), { allowOffline: true })

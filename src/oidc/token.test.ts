@@ -164,7 +164,7 @@ test('a code does not outlive the sign-in it came from', async () => {
 
 test('a code does not outlive the app being disabled', async () => {
   const code = await papers.code(browser)
-  const app = await findApp(server.services.storage, 'papers')
+  const app = await findApp(server.services, 'papers')
   assert.ok(app)
   await disableApp(server.services, app)
   assert.deepEqual((await problemIn(await papers.exchange(code))).error, 'invalid_client')
@@ -212,7 +212,7 @@ test('a secret belongs in one place: not twice, not in the address, not nowhere'
 })
 
 test('a new secret works at once, and the one before for a day more', async () => {
-  const app = await findApp(server.services.storage, 'papers')
+  const app = await findApp(server.services, 'papers')
   assert.ok(app)
   const renewed = new Client(server.url, 'papers', await rotateSecret(server.services, app), CALLBACK)
   await renewed.connect(browser)

@@ -445,5 +445,5 @@ async function idIn(text: string): Promise<string> {
 }
 
 async function app(clientId: string): Promise<AppRow> {
-  return (await findApp(server.services.storage, clientId)) as AppRow
+  return (await findApp(server.services, clientId)) as AppRow
 }

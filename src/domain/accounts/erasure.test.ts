@@ -99,7 +99,7 @@ test('after erasure no personal data remains, but what happened, when, and to wh
     ],
   )
   assert.ok(dumped.includes(kept.familyId))
-  assert.equal((await findIdentity(portal.storage, other))?.username, 'remainer')
+  assert.equal((await findIdentity(portal, other))?.username, 'remainer')
 })
 
 test('an account is erased when its grace is over, and not a second before', async () => {
@@ -108,11 +108,11 @@ test('an account is erased when its grace is over, and not a second before', asy
   portal.clock.advance(14 * DAY - 1)
   assert.equal(await eraseDeletedAccounts(portal), 0)
   assert.equal(await eraseAccount(portal, id), false)
-  assert.notEqual(await findIdentity(portal.storage, id), null)
+  assert.notEqual(await findIdentity(portal, id), null)
   portal.clock.advance(1)
   assert.equal(await keepAccount(portal, { identityId: id, amr: [] }, home), false)
   assert.equal(await eraseDeletedAccounts(portal), 1)
-  assert.equal(await findIdentity(portal.storage, id), null)
+  assert.equal(await findIdentity(portal, id), null)
 })
 
 test('an account that was kept, or never deleted, is not erased', async () => {
@@ -168,8 +168,8 @@ test('an account that cannot be erased keeps no other', async () => {
   await pool.query('INSERT INTO evidence VALUES ($1)', [stuck])
   portal.clock.advance(14 * DAY)
   await assert.rejects(eraseDeletedAccounts(portal), /some accounts could not be erased/)
-  assert.equal((await findIdentity(portal.storage, stuck))?.username, 'stuck')
-  assert.equal(await findIdentity(portal.storage, next), null)
+  assert.equal((await findIdentity(portal, stuck))?.username, 'stuck')
+  assert.equal(await findIdentity(portal, next), null)
   await pool.query('DROP TABLE evidence')
   assert.equal(await eraseDeletedAccounts(portal), 1)
 })
@@ -207,7 +207,7 @@ test('a portal that runs erases by itself, every minute', async () => {
     await deleteAccount(server.services, id, home)
     assert.equal((await queuedMails(server.services, 'deletion-requested')).length, 0)
     mock.timers.tick(60_000)
-    while ((await findIdentity(server.services.storage, id)) !== null) await sleep(10)
+    while ((await findIdentity(server.services, id)) !== null) await sleep(10)
   } finally {
     mock.timers.reset()
     await server.close()

@@ -86,11 +86,11 @@ test('a second rotation forgets the first secret at once', async () => {
 test('an app is found as it is listed, with every column', async () => {
   const { app } = await createApp(portal, someId(), { ...deskApp, familyIdle: 60, rotationGrace: 0 })
   await changeApp(portal, app, { applicationTokenTtl: 120 })
-  const found = await findApp(portal.storage, app.clientId)
-  const listed = (await listApps(portal.storage)).find(({ clientId }) => clientId === app.clientId)
+  const found = await findApp(portal, app.clientId)
+  const listed = (await listApps(portal)).find(({ clientId }) => clientId === app.clientId)
   assert.deepEqual(found, listed)
   assert.equal(found?.applicationTokenTtl, 120)
-  assert.equal(await findApp(portal.storage, 'nobody'), null)
+  assert.equal(await findApp(portal, 'nobody'), null)
 })
 
 test('there is one app of each client id', async () => {
@@ -134,7 +134,7 @@ test('families that an interrupted disabling left are ended later, and no others
   await multiply(portal, over, 299)
   for (const id of [disabled, enabled])
     await updateApp(portal.storage.pool, id, { disabledAt: portal.clock() }, portal.clock())
-  await enableApp(portal, (await findApp(portal.storage, enabled)) as AppRow)
+  await enableApp(portal, (await findApp(portal, enabled)) as AppRow)
 
   const counts = await Promise.all([endFamiliesOfDisabledApps(portal), endFamiliesOfDisabledApps(portal)])
   const rest = await endFamiliesOfDisabledApps(portal)
@@ -375,7 +375,7 @@ for (const change of [
 ] satisfies Partial<AppSettings>[]) {
   test(`an app with ${JSON.stringify(change).slice(0, 60)} is taken`, async () => {
     const { app } = await createApp(portal, someId(), { ...notesApp, ...change })
-    assert.deepEqual(await findApp(portal.storage, app.clientId), app)
+    assert.deepEqual(await findApp(portal, app.clientId), app)
   })
 }
 
@@ -392,5 +392,5 @@ function someId(): string {
 }
 
 async function stored({ clientId }: AppRow): Promise<AppRow> {
-  return (await findApp(portal.storage, clientId)) as AppRow
+  return (await findApp(portal, clientId)) as AppRow
 }

@@ -8,10 +8,10 @@ import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
 import {
   type AppProof,
   type AppRow,
-  findApp,
+  findApp as findRow,
   insertApp,
-  isIdTokenAlgUsed,
-  listApps,
+  isIdTokenAlgUsed as isAlgUsed,
+  listApps as listRows,
   listDisabledClientIds,
   updateApp,
 } from '../../storage/apps.ts'
@@ -27,10 +27,24 @@ import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
 import { addSeconds } from '../time.ts'
 
 export type { AppProof, AppRow }
-export { findApp, isIdTokenAlgUsed, listApps }
 
 /** OpenID Connect Core §5.4 without `address` and `phone`, which no account has: an app that asks for them gets no such claims. */
 export const OPENID_SCOPES = ['openid', 'profile', 'email', 'roles', 'offline_access'] as const
+
+/** Any app, also one that is disabled. */
+export async function findApp({ storage }: Services, clientId: string): Promise<AppRow | null> {
+  return findRow(storage, clientId)
+}
+
+/** Every app, the oldest first. */
+export async function listApps({ storage }: Services): Promise<AppRow[]> {
+  return listRows(storage)
+}
+
+/** Whether an app wants its ID tokens signed with this algorithm. */
+export async function isIdTokenAlgUsed({ storage }: Services, alg: string): Promise<boolean> {
+  return isAlgUsed(storage, alg)
+}
 
 /** False for what cannot be a client id, so that the store need not be asked. */
 export function isClientId(value: string): boolean {

@@ -164,7 +164,7 @@ test('the last token is as young as the last refresh and its grace allow, and ne
   await endAt('2026-03-04T13:00:00Z')
   assert.equal(await tokensUntil(), '2026-03-04T12:15:30.000Z')
 
-  const app = (await findApp(portal.storage, 'photos')) as AppRow
+  const app = (await findApp(portal, 'photos')) as AppRow
   await changeApp(portal, app, { applicationTokenTtl: 60, rotationGrace: 0 })
   assert.equal(await tokensUntil(), '2026-03-04T12:11:00.000Z')
   await changeApp(portal, app, { applicationTokenTtl: null, rotationGrace: null })
@@ -180,7 +180,7 @@ test('midnight is between the end and the last token', async () => {
 
 test('an app is called by the name it has now', async () => {
   const family = await ended('notes')
-  const app = (await findApp(portal.storage, 'notes')) as AppRow
+  const app = (await findApp(portal, 'notes')) as AppRow
   await changeApp(portal, app, { name: 'Letters' })
   assert.match((await statusOf(family)).sentence, /^Letters has not answered/)
   await changeApp(portal, app, { name: 'Notes' })

@@ -135,7 +135,7 @@ async function familyThat(changes: string[]) {
     const values = change.includes('$2') ? [connection.familyId, services.clock()] : [connection.familyId]
     await services.storage.pool.query(change, values)
   }
-  return { ...connection, proof: { secretHash: (await findApp(services.storage, clientId))?.secretHash ?? null } }
+  return { ...connection, proof: { secretHash: (await findApp(services, clientId))?.secretHash ?? null } }
 }
 
 /** The rule names the cause, and the statement that reads on behalf of an application token finds what lives. */

@@ -102,7 +102,7 @@ test('the window follows the app whose tokens live longest, and for an hour the 
   assert.equal(watching.list(EVERYTHING).window, 1860)
   const ended = await endOne()
   clock.advance(61)
-  await changeApp(services, (await findApp(services.storage, 'slow')) as AppRow, { applicationTokenTtl: null })
+  await changeApp(services, (await findApp(services, 'slow')) as AppRow, { applicationTokenTtl: null })
   clock.advance(1700)
   assert.equal((await look(watching)).list(EVERYTHING).window, 3660)
   assert.ok(ended in (await listed(watch(another))))

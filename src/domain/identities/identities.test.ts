@@ -33,7 +33,7 @@ before(async () => {
 after(() => portal.close())
 
 test('a registration makes an account with no roles and an unconfirmed e-mail address', async () => {
-  const identity = await findIdentity(portal.storage, adaId)
+  const identity = await findIdentity(portal, adaId)
   assert.equal(identity?.username, 'ada')
   assert.equal(identity.email, ada.email)
   assert.equal(identity.emailVerified, false)
@@ -49,7 +49,7 @@ test('an operator may give roles and vouch for the e-mail address', async () => 
   const identity = await findIdentityByLogin(portal, 'operated')
   assert.deepEqual(identity?.roles, ['admin', 'editor'])
   assert.equal(identity.emailVerified, true)
-  assert.ok((await listIdentities(portal.storage)).some(({ username }) => username === 'operated'))
+  assert.ok((await listIdentities(portal)).some(({ username }) => username === 'operated'))
 })
 
 test('a registration is audited with its client, and without one when an operator does it', async () => {
@@ -169,7 +169,7 @@ test('of ten registrations of one name at once exactly one gets it, and the othe
 
 test('registering an e-mail address of another account gives an account, and the address stays (no account enumeration)', async () => {
   const id = await registered({ ...person('second'), email: ada.email.toUpperCase() }, home)
-  const identity = await findIdentity(portal.storage, id)
+  const identity = await findIdentity(portal, id)
   assert.deepEqual(
     [identity?.email, identity?.emailKey, identity?.emailVerified],
     [ada.email.toUpperCase(), null, false],
@@ -185,7 +185,7 @@ test('of registrations of one e-mail address at once exactly one holds it, and e
       registered({ ...person(`rival${index}`), email: 'rivals@example.test' }, home),
     ),
   )
-  const rivals = await Promise.all(ids.map(async (id) => findIdentity(portal.storage, id)))
+  const rivals = await Promise.all(ids.map(async (id) => findIdentity(portal, id)))
   assert.equal(rivals.filter((rival) => rival?.emailKey === 'rivals@example.test').length, 1)
   assert.equal(rivals.filter((rival) => rival?.emailKey === null).length, 9)
 })
@@ -268,9 +268,9 @@ test('a hash of weaker parameters is made anew at the next sign-in', async () =>
   await (await portal.storage.prisma()).identity.update({ where: { id }, data: { passwordHash } })
 
   await signIn(portal, { login: 'old-hash', password: grace.password, clientInfo: home, deviceHash: null })
-  assert.equal((await findIdentity(portal.storage, id))?.passwordHash, passwordHash)
+  assert.equal((await findIdentity(portal, id))?.passwordHash, passwordHash)
   await signIn(portal, { login: 'old-hash', password: ada.password, clientInfo: home, deviceHash: null })
-  const renewed = (await findIdentity(portal.storage, id))?.passwordHash as string
+  const renewed = (await findIdentity(portal, id))?.passwordHash as string
   assert.equal(portal.hasher.needsRehash(renewed), false)
   assert.equal(
     (await signIn(portal, { login: 'old-hash', password: ada.password, clientInfo: home, deviceHash: null })).kind,

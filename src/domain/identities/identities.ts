@@ -9,12 +9,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { lockFamiliesOf, markFamiliesStale } from '../../storage/families.ts'
 import {
-  findIdentity,
+  findIdentity as findRow,
   findIdentityByKey,
   type IdentityRow,
   insertIdentity,
   isSkeletonTaken,
-  listIdentities,
+  listIdentities as listRows,
   lockIdentity,
   type NewIdentity,
   updateDisabledAt,
@@ -34,7 +34,16 @@ import type { Services } from '../services.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
 export type { IdentityRow }
-export { findIdentity, listIdentities }
+
+/** Any identity, also one that is disabled or deleted. */
+export async function findIdentity({ storage }: Services, id: string): Promise<IdentityRow | null> {
+  return findRow(storage, id)
+}
+
+/** Every identity, the oldest first. */
+export async function listIdentities({ storage }: Services): Promise<IdentityRow[]> {
+  return listRows(storage)
+}
 
 export interface Registration {
   username: string

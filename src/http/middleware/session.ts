@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { parseCookie } from 'cookie'
 import { unsign } from 'cookie-signature'
 import type { Request, RequestHandler, Response } from 'express'
-import session from 'express-session'
+import session, { type Store } from 'express-session'
 import type { Proof } from '../../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../../domain/services.ts'
 import { servicesOf } from '../context.ts'
@@ -28,12 +28,12 @@ export interface PendingSignIn {
 const PENDING_LIFE_MS = 600_000
 
 /** The identity cookie. A browser gets one when it signs in, and keeps it until the longest life of the session is over. */
-export function identityCookie(services: Services): RequestHandler {
+export function identityCookie(services: Services, store: Store): RequestHandler {
   const isHttps = services.publicUrl.startsWith('https:')
   return session({
     name: identityCookieName(services),
     secret: services.secrets.map((keys) => keys.cookies),
-    store: services.storage.browserSessions,
+    store,
     resave: false,
     saveUninitialized: false,
     cookie: {
@@ -49,14 +49,18 @@ export function identityCookie(services: Services): RequestHandler {
 /**
  * Reads the session as express-session would, for a request that needs no session of its own. Null when the cookie names none.
  */
-export async function findIdentitySessionId(services: Services, req: IncomingMessage): Promise<string | null> {
+export async function findIdentitySessionId(
+  services: Services,
+  store: Store,
+  req: IncomingMessage,
+): Promise<string | null> {
   const cookie = parseCookie(req.headers.cookie ?? '')[identityCookieName(services)]
   if (cookie?.startsWith('s:') !== true) return null
   const id = services.secrets.map((keys) => unsign(cookie.slice(2), keys.cookies)).find((each) => each !== false)
   if (id === undefined) return null
   let found: session.SessionData | null | undefined
   await promised((done) =>
-    services.storage.browserSessions.get(id, (error: Error | null, data) => {
+    store.get(id, (error: Error | null, data) => {
       found = data
       done(error)
     }),

@@ -53,7 +53,7 @@ async function ask({ browser }: Person, email: string): Promise<string> {
 }
 
 async function addressOf({ id }: Person): Promise<[string | undefined, boolean | undefined]> {
-  const identity = await findIdentity(server.services.storage, id)
+  const identity = await findIdentity(server.services, id)
   return [identity?.email, identity?.emailVerified]
 }
 

@@ -44,7 +44,7 @@ async function newcomer(email = `newcomer${count + 1}@example.test`): Promise<Pe
 
 /** Whether an address is confirmed, and whether signing in with it finds this person. */
 async function standingOf({ id, email }: Person): Promise<{ verified: boolean; holds: boolean }> {
-  const identity = await findIdentity(server.services.storage, id)
+  const identity = await findIdentity(server.services, id)
   const holder = await findIdentityByLogin(server.services, email)
   return { verified: identity?.emailVerified === true, holds: holder?.id === id }
 }

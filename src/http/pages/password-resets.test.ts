@@ -294,7 +294,7 @@ test('a disabled person may choose a new password, and stays disabled', async ()
   await disableIdentity(server.services, person.id)
   assert.equal((await stranger.post(link, twice(NEW))).status, 303)
   assert.equal(await signsIn(person.username, NEW), false)
-  assert.notEqual((await findIdentity(server.services.storage, person.id))?.disabledAt, null)
+  assert.notEqual((await findIdentity(server.services, person.id))?.disabledAt, null)
 })
 
 test('a user who registered another’s e-mail address is signed out once its owner resets the password', async () => {

@@ -104,7 +104,7 @@ async function showFactor(
   problem: string | null,
 ): Promise<void> {
   const services = servicesOf(req)
-  const identity = await findIdentity(services.storage, signedInOf(req).identityId)
+  const identity = await findIdentity(services, signedInOf(req).identityId)
   await render(
     req,
     res,

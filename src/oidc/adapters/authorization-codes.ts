@@ -5,10 +5,15 @@ import type { AdapterMethods } from './adapter-methods.ts'
 import { codeRecord, type PendingFamily } from '../code-records.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { grantedIn } from '../grants.ts'
-import { withdrawFamily } from '../withdrawn-families.ts'
+import { withdrawFamily } from './withdrawn-families.ts'
 
 /** The life of a code (seconds); a browser needs one redirect. */
 export const CODE_LIFE = 60
+
+/** Keeps a code, with the record that the library would write. */
+export async function putCode(services: Services, code: string, record: object): Promise<void> {
+  await services.storage.protocolRecords.put(CODE_KIND, code, record, CODE_LIFE)
+}
 
 /**
  * A code carries the family it may open, so an authorization without an exchange leaves nothing but one record, which expires.

@@ -1,7 +1,7 @@
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
-import { type BegunInteraction, begin, openRefusal } from '../begun-interactions.ts'
+import { type BegunInteraction, begin, openRefusal } from './begun-interactions.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { protocolRecordAdapter } from './protocol-records.ts'
 import type { AdapterMethods } from './adapter-methods.ts'

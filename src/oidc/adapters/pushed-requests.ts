@@ -4,7 +4,7 @@ import { decryptWithAny, encrypt } from '../../domain/keys/encryption.ts'
 import type { Services } from '../../domain/services.ts'
 import { hourlyCounter } from '../../domain/limits/attempt-counters.ts'
 import { CODE_LIFE } from './authorization-codes.ts'
-import { isTooLong, TOO_LONG } from '../begun-interactions.ts'
+import { isTooLong, TOO_LONG } from './begun-interactions.ts'
 import { protocolRecordAdapter } from './protocol-records.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 

@@ -6,7 +6,7 @@ import type { PortalAccount } from '../account.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { epochSeconds } from '../../domain/time.ts'
-import { isWithdrawn, withdrawFamily } from '../withdrawn-families.ts'
+import { isWithdrawn, withdrawFamily } from './withdrawn-families.ts'
 
 /** The library's refresh tokens are families: the first token opens one, and revoking the token ends it. */
 export function refreshTokenAdapter(services: Services): AdapterMethods {

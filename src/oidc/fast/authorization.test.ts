@@ -50,7 +50,7 @@ interface Case {
   after?: () => Promise<unknown>
 }
 
-const appOf = async (id: string) => (await findApp(server.services.storage, id)) as AppRow
+const appOf = async (id: string) => (await findApp(server.services, id)) as AppRow
 
 const CASES: Case[] = [
   { what: 'everything as it is taught', status: 303 },

@@ -3,12 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { mayConnectApps } from '../../domain/identities/emails.ts'
 import { type AppRow, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 import { acrOf } from '../../domain/sign-in/authentication-context.ts'
-import { CODE_KIND, mintCode } from '../../domain/families/authorization-codes.ts'
+import { mintCode } from '../../domain/families/authorization-codes.ts'
 import type { SignedInRow } from '../../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
-import { CODE_LIFE } from '../adapters/authorization-codes.ts'
-import { isTooLong } from '../begun-interactions.ts'
+import { putCode } from '../adapters/authorization-codes.ts'
+import { isTooLong } from '../adapters/begun-interactions.ts'
 import { codeRecord } from '../code-records.ts'
 import { findAppOnce } from '../exchange-state.ts'
 import { keepsSid } from '../protocol-session.ts'
@@ -33,7 +33,7 @@ export async function answerPlainAuthorization(
 
   const familyId = randomUUID()
   const code = mintCode(familyId, services.clock())
-  await services.storage.protocolRecords.put(CODE_KIND, code, recordOf(app, signedIn, request, familyId), CODE_LIFE)
+  await putCode(services, code, recordOf(app, signedIn, request, familyId))
   res.writeHead(303, {
     Location: locationOf(services, request, code),
     'Cache-Control': 'no-store',

@@ -48,7 +48,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
   })
 
   const clientOf = (id: string) => clients[id] as Client
-  const appOf = async (id: string) => (await findApp(server.services.storage, id)) as AppRow
+  const appOf = async (id: string) => (await findApp(server.services, id)) as AppRow
   const basic = (id: string, secret: string | null) => ({
     authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
   })

@@ -9,7 +9,7 @@ import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
 import type { CodeRecord } from '../code-records.ts'
 import { signIdToken } from '../id-tokens.ts'
 import { tokenResponse } from '../token-response.ts'
-import { isWithdrawn } from '../withdrawn-families.ts'
+import { isWithdrawn } from '../adapters/withdrawn-families.ts'
 
 /**
  * Fast path of the code exchange that nearly every app sends (RFC 6749 §4.1.3, RFC 7636 §4.5). One statement takes the code,

@@ -62,7 +62,7 @@ const byNobody = (id: string) => (token: string) => ({
     ['client_id', id],
   ] satisfies [string, string][],
 })
-const appOf = async (id: string) => (await findApp(server.services.storage, id)) as AppRow
+const appOf = async (id: string) => (await findApp(server.services, id)) as AppRow
 const update = (change: string) => async (tokens: Tokens) => {
   const id = claimsOf(tokens.access_token)['fam']
   await server.services.storage.pool.query(`UPDATE families SET ${change} WHERE id = $1`, [id])

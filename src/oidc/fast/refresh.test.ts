@@ -61,7 +61,7 @@ const byPost = ({ refresh_token: token }: Tokens): Asked => ({
 const byNobody = ({ refresh_token: token }: Tokens): Asked => ({ fields: [...asked(token), ['client_id', 'photos']] })
 
 async function appOf(id: string): Promise<AppRow> {
-  return (await findApp(server.services.storage, id)) as AppRow
+  return (await findApp(server.services, id)) as AppRow
 }
 const familyOf = (tokens: Tokens) => claimsOf(tokens.access_token)['fam'] as string
 const update = (change: string) => async (tokens: Tokens) => {

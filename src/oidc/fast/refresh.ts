@@ -58,7 +58,7 @@ async function rotateOnce(
 /** For an app with `--refresh-id-token`, which alone pays for it: the user is read once more (OpenID Connect Core §12.2). */
 async function freshIdToken(services: Services, { family, issuedAt }: Rotated): Promise<string | undefined> {
   const scopes = family.scope.split(' ')
-  const identity = scopes.includes('openid') ? await findIdentity(services.storage, family.identityId) : null
+  const identity = scopes.includes('openid') ? await findIdentity(services, family.identityId) : null
   if (identity === null) return undefined
   const { clientId, acr, amr, authTime, sid } = family
   const signIn = { acr: acr ?? undefined, amr, auth_time: authTime }

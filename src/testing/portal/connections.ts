@@ -53,7 +53,7 @@ export async function tryToConnect(
   clientId: string,
   terms: Terms = {},
 ): Promise<{ connection: Connection; opened: boolean }> {
-  const app = (await findApp(services.storage, clientId)) as AppRow
+  const app = (await findApp(services, clientId)) as AppRow
   const identitySessionId =
     terms.identitySessionId ??
     ((await openIdentitySession(services, { identityId, amr: ['pwd'] }, home, null)) as string)
@@ -73,7 +73,7 @@ export async function tryToConnect(
     authTime: Math.floor(services.clock().getTime() / 1000),
     jkt: terms.jkt ?? null,
     openedSilently: terms.openedSilently ?? false,
-    claimsVersion: (await findIdentity(services.storage, identityId))?.claimsVersion ?? 0,
+    claimsVersion: (await findIdentity(services, identityId))?.claimsVersion ?? 0,
     app,
   })
   return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
@@ -109,7 +109,7 @@ export async function refreshPlainly(
   rest: Partial<Presentation> = {},
 ): Promise<Rotation> {
   const { clientInfo = home, ...more } = rest
-  const app = Object.keys(more).length > 0 ? null : await findApp(services.storage, clientId)
+  const app = Object.keys(more).length > 0 ? null : await findApp(services, clientId)
   const rotated =
     app && (await rotateUnproved(services, refreshToken, clientId, { secretHash: app.secretHash }, clientInfo))
   const presentation = { refreshToken, clientId, scopes: null, jkt: null, clientInfo, ...more }

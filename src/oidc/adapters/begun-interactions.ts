@@ -1,8 +1,8 @@
-import { ipKey } from '../domain/limits/ip-keys.ts'
-import { decryptWithAny, encrypt } from '../domain/keys/encryption.ts'
-import type { Services } from '../domain/services.ts'
-import { hourlyCounter } from '../domain/limits/attempt-counters.ts'
-import { epochSeconds } from '../domain/time.ts'
+import { ipKey } from '../../domain/limits/ip-keys.ts'
+import { decryptWithAny, encrypt } from '../../domain/keys/encryption.ts'
+import type { Services } from '../../domain/services.ts'
+import { hourlyCounter } from '../../domain/limits/attempt-counters.ts'
+import { epochSeconds } from '../../domain/time.ts'
 
 /** What the protocol library keeps of an authorization request while a page is open. */
 export interface BegunInteraction {

@@ -1,6 +1,6 @@
-import { endFamilies } from '../domain/endings/endings.ts'
-import type { ClientInfo } from '../domain/client-info.ts'
-import type { Services } from '../domain/services.ts'
+import { endFamilies } from '../../domain/endings/endings.ts'
+import type { ClientInfo } from '../../domain/client-info.ts'
+import type { Services } from '../../domain/services.ts'
 
 const KIND = 'Withdrawn'
 /** How long a code may still be in an exchange after it was used twice (seconds). */

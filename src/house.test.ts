@@ -212,6 +212,41 @@ test('every file and folder that the README of the house names exists', () => {
   )
 })
 
+test('the files of the glossary say the terms that lead to them', () => {
+  const rows = README.slice(README.indexOf('## Glossary')).matchAll(/^\| ([^|]+?) +\| [^|]+ \| ([^|]+) \|$/gm)
+  const entries = [...rows].flatMap(([, terms, files]) =>
+    [...(files as string).matchAll(/`([^`]+)`/g)].flatMap(([, file]) =>
+      (terms as string).split(', ').map((term) => ({ term, file: file as string })),
+    ),
+  )
+  assert.ok(entries.length > 40)
+  assert.deepEqual(
+    entries.filter(({ term, file }) => !inOneLine(readFileSync(join(SOURCES, file), 'utf8')).includes(inOneLine(term))),
+    [],
+  )
+})
+
+test('what is written names the actor: a client, a browser, an operator, a user', () => {
+  const unnamed = /\b(?:whoever|somebody|nobody|anybody)\b/i
+  const lines = globSync(['**/*.ts', '**/*.md', '../README.md'], { cwd: SOURCES })
+    .filter((file) => !file.endsWith('.test.ts') && !file.startsWith('storage/client/'))
+    .flatMap((file) =>
+      readFileSync(join(SOURCES, file), 'utf8')
+        .split('\n')
+        .filter((line) => unnamed.test(line))
+        .map((line) => `${file}: ${line.trim()}`),
+    )
+  assert.ok(lines.length < 15, lines.join('\n'))
+})
+
+/** Text as a search finds it: without comment marks, line breaks, hyphens and capitals. */
+function inOneLine(text: string): string {
+  return text
+    .replaceAll(/\n\s*(?:\*|\/\/)/g, ' ')
+    .replaceAll(/[\s-]+/g, ' ')
+    .toLowerCase()
+}
+
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(SOURCES, file), 'utf8')
   const statements = [

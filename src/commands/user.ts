@@ -113,7 +113,7 @@ export function addUserCommands(program: Command): void {
 /** Without duplicates. */
 function readRoles(roles: string[] = []): string[] {
   if (roles.some((role) => !/^[\w.:-]{1,64}$/.test(role))) {
-    throw new CommandRefused('a role has 1 to 64 letters, figures, dots, colons, dashes or underscores')
+    throw new CommandRefused('a role has 1 to 64 letters, digits, dots, colons, dashes or underscores')
   }
   return [...new Set(roles)]
 }

@@ -33,7 +33,7 @@ export function createMailer(settings: MailerSettings): Mailer {
   return {
     async send(to, message, id) {
       if (!isEmail(to)) throw new MailRefused('the address is not one that mail goes to')
-      if (!/^[\w.-]{1,80}$/.test(id)) throw new Error('the id of a mail has 1 to 80 letters, figures, dots and dashes')
+      if (!/^[\w.-]{1,80}$/.test(id)) throw new Error('the id of a mail has 1 to 80 letters, digits, dots and dashes')
       const { subject } = message
       await carrier.carry({ id, from, to, subject, at: clock(), ...(await compose(message)) })
     },

@@ -95,7 +95,7 @@ export async function createApp(
 ): Promise<{ app: AppRow; secret: string | null }> {
   const faults = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/.test(clientId)
     ? []
-    : ['a client id has 1 to 128 letters, figures, dots, dashes, underscores or tildes']
+    : ['a client id has 1 to 128 letters, digits, dots, dashes, underscores or tildes']
   const settings: AppSettings = { ...rest, audience }
   refuse([...faults, ...faultsOf(settings), ...reservedNameFaults(settings.redirectUris)])
 

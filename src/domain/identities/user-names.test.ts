@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
 const PROBLEMS = {
-  characters: 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.',
+  characters: 'Use 2 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.',
   scripts: 'Use letters of one script only, such as Latin.',
-  figures: 'Use figures of one kind only.',
+  figures: 'Use digits of one kind only.',
   accents: 'Use fewer accents on one letter.',
 }
 

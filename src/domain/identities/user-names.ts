@@ -11,11 +11,11 @@ export function canonicalUserName(typed: string): string {
 /** The words a person reads when this can be no user name; null when it can. `name` is canonical. */
 export function userNameProblem(name: string): string | null {
   if (!isIdentifier(name)) {
-    return 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
+    return 'Use 2 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.'
   }
   if (!isOfOneScript(name)) return 'Use letters of one script only, such as Latin.'
   if (new Set(Array.from(name.matchAll(/\p{Nd}/gu), ([digit]) => zeroOf(digit))).size > 1)
-    return 'Use figures of one kind only.'
+    return 'Use digits of one kind only.'
   // UTS 39 §5.4 counts four.
   if (/\p{M}{4}|(\p{M})\1/u.test(name.normalize('NFD'))) return 'Use fewer accents on one letter.'
   return null

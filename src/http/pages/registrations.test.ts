@@ -76,7 +76,7 @@ for (const [how, username] of [
   })
 }
 
-const USERNAME = 'Use 2 to 64 letters, figures, dots, dashes or underscores, beginning with a letter or figure.'
+const USERNAME = 'Use 2 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.'
 const EMAIL = 'Enter an address like name@example.com.'
 const SCRIPT = 'Use letters of one script only, such as Latin.'
 const ALIKE = 'This user name looks like one that is taken. Choose another.'

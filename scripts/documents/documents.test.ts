@@ -60,6 +60,14 @@ test('the README is short, and every page of docs/ can be reached from it', () =
   )
 })
 
+test('a sentence names its actor: client, browser, operator, user, app', () => {
+  const vague = FILES.flatMap((file) => {
+    const prose = read(file).replaceAll(/```[^]*?```|`[^`\n]*`/g, '')
+    return (prose.match(/\b(some|any|no|every)body\b|\bwhoever\b/gi) ?? []).map((word) => `${file} ${word}`)
+  })
+  assert.deepEqual(vague, [])
+})
+
 test('every block of code parses as what it says it is', () => {
   const problems = eachOf(({ blocks }) => blocks).flatMap(({ file, it }) => {
     try {

@@ -50,5 +50,5 @@ export type PersonalKind =
   | 'password_changed'
   | 'password_reset'
 
-/** What a person who is signed in was asked to confirm when they entered something wrong. */
+/** What a signed-in user was asked to confirm when a wrong password or second factor was entered. */
 export type Confirmation = 'password-change' | 'identity' | 'second-factor'

@@ -25,7 +25,7 @@ interface Turn {
  */
 export class FairQueue {
   readonly #limits: Required<QueueLimits>
-  /** What each source has waiting. The source whose turn is next comes first. */
+  /** The waiting jobs of each source. The source whose turn is next comes first. */
   readonly #turns = new Map<string, Turn[]>()
   #running = 0
   #waiting = 0
@@ -34,7 +34,7 @@ export class FairQueue {
     this.#limits = { atOnce, waiting, timeout, clock }
   }
 
-  /** `source` is whose share of the queue the job takes: an IP address (IPv6: its /64), say. @throws Overloaded */
+  /** `source` is the key of the caller, such as an IP address (IPv6: its /64). @throws Overloaded */
   async run<T>(source: string, job: () => Promise<T>): Promise<T> {
     await this.#waitForTurn(source)
     try {

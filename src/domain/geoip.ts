@@ -36,7 +36,7 @@ export function ipInWords({ geoip }: { geoip: GeoIp }, ipAddress: string): strin
   return location === null ? ipAddress : `${ipAddress} (${location})`
 }
 
-/** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; a program that does not say what it is goes without a name. */
+/** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; without a program name when the User-Agent header has none. */
 export function clientInWords(portal: { geoip: GeoIp }, { browser, address }: ClientInfo): string {
   return [programInWords(browser), ipInWords(portal, address)].filter((part) => part !== null).join(', ')
 }

@@ -1,6 +1,6 @@
 import Bowser from 'bowser'
 
-/** A User-Agent header in the words of the person who used it: "Firefox on Linux". */
+/** A User-Agent header in words: "Firefox on Linux". */
 export function browserInWords(userAgent: string | null): string {
   if (userAgent === null || userAgent === '') return 'Unknown browser'
   const { browser, os } = Bowser.parse(userAgent)

@@ -111,7 +111,7 @@ function valuesOf(subject: string, redemption: Redemption, now: Date): unknown[]
 }
 
 /**
- * The row of the family to open, as `OPENING` takes it, and what the answer is made of. `f` is the family as far as
+ * The row of the family to open, for `OPENING`, and the columns of the token response. `f` is the family as far as
  * `ownSeconds` looks at it. The session, the identity and the app are locked, so that none of them ends meanwhile.
  */
 const sourceOf = (columns: string, records: string, conditions: string, held: string) => `source AS (

@@ -46,7 +46,7 @@ export function postgresCounters(pool: Pool): Counters {
   return {
     ...countersOn((question) => question(limiter)),
     async prune(limit) {
-      // As with families: by the index, whatever the planner believes. The library keeps its own time, in milliseconds.
+      // Like `deleteEndedFamilies`, always by the index. The library has its own clock, in milliseconds.
       const result = await pool.query(
         `DELETE FROM counters WHERE key = ANY (
            ARRAY(SELECT key FROM counters WHERE expire <= $1 ORDER BY expire LIMIT $2 FOR UPDATE SKIP LOCKED))`,

@@ -2,7 +2,7 @@ import { type AppProof, provesApp } from './apps.ts'
 import { APP_LIVES, familyLives, followsLiving, IDENTITY_LIVES, type Moment, sessionLives } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 
-/** A family, with what its identity and its app say at this moment. */
+/** A family, joined with the current state of its identity and its app. */
 export interface FamilyRow {
   id: string
   clientId: string
@@ -74,7 +74,7 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   a.rotation_grace_proven AS "rotationGraceProven"`
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 
-/** Seconds that a family may last: its app's, or the portal's, which are not for what ends with its session. */
+/** How long a family may last: as its app says, else as the portal says, unless it ends with its session. */
 export const ownSeconds = (column: 'family_idle' | 'family_max', preset: string) =>
   `make_interval(secs => coalesce(a.${column}, CASE WHEN f.lifetime <> 'session' THEN ${preset}::int END))`
 
@@ -239,7 +239,7 @@ export const EARLIER_ROTATIONS_KEPT = 63
 /** Without a grace window a duplicate within this time (seconds) is a double click: it is refused, and ends nothing. */
 export const RACE_SECONDS = 2
 
-/** The rotation before this one joins the earlier ones; what is older than the window, or one too many, goes. Null for none. */
+/** The new value of `earlier_rotations`: with the previous rotation, without those outside the window or beyond the limit. */
 const earlierRotations = (now: string, presetGrace: string) => {
   const since = `${now}::timestamptz - make_interval(secs => greatest(coalesce(a.rotation_grace, ${presetGrace}::int), ${RACE_SECONDS}))`
   const tooMany = `cardinality(f.earlier_rotations) - ${EARLIER_ROTATIONS_KEPT - 1}`

@@ -93,7 +93,7 @@ export async function listWithoutSkeletons(
   return result.rows
 }
 
-/** Gives an identity those of these skeletons that no other has. */
+/** Gives an identity those of the skeletons that no other identity has. */
 export async function fillSkeletonsOf({ pool }: Database, id: string, skeletons: string[]): Promise<void> {
   await pool.query(
     `WITH unfilled AS (UPDATE identities SET has_skeletons = true WHERE id = $1 AND NOT has_skeletons RETURNING id)
@@ -208,7 +208,7 @@ export async function markKept(
   return result.rowCount === 1
 }
 
-/** Ids of identities whose time is over, those that wait longest first. */
+/** Ids of deleted identities whose grace is over, the oldest first. */
 export async function listErasable({ pool }: Database, now: Date, limit: number): Promise<string[]> {
   const result = await pool.query<{ id: string }>(
     'SELECT id FROM identities WHERE erased_from <= $1 ORDER BY erased_from LIMIT $2',
@@ -217,7 +217,7 @@ export async function listErasable({ pool }: Database, now: Date, limit: number)
   return result.rows.map((row) => row.id)
 }
 
-/** Locks an identity whose time is over until the transaction ends. Null when its time is not over, or it is locked. */
+/** Locks a deleted identity whose grace is over until the transaction ends. Null when it is not over, or the row is locked. */
 export async function lockErasable(db: Queryable, id: string, now: Date): Promise<IdentityRow | null> {
   const result = await db.query<IdentityRow>(
     `SELECT ${COLUMNS} FROM identities WHERE id = $1 AND erased_from <= $2 FOR UPDATE SKIP LOCKED`,

@@ -19,7 +19,7 @@ export const APP_LIVES = 'a.disabled_at IS NULL'
 export const sessionLives = (now: string, seenSince: string) =>
   `s.ended_at IS NULL AND s.expires_at > ${now} AND s.last_seen_at > ${seenSince}`
 
-/** Whether a family goes on as far as its identity session decides that: it follows none, or one that lives. */
+/** Whether a family lives as far as its identity session decides that: it follows none, or a living one. */
 export const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
   SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND ${sessionLives(now, seenSince)}))`
 

@@ -14,9 +14,9 @@ const FOLDER = join(import.meta.dirname, '../../prisma/migrations')
 const LOCK = 72707369
 
 /**
- * Applies what is missing, one transaction a migration, under a lock that makes processes which start together wait.
+ * Applies the missing migrations, one transaction each, under an advisory lock, so that processes that start together wait.
  * Keeps Prisma's own table, so `prisma migrate deploy` and this are interchangeable; brings the tables of the job queue up
- * to date, too. Where nothing is missing, nothing is written, so a role that may not change tables can ask as well.
+ * to date, too. Where none is missing nothing is written, so this also works with a role that may not change tables.
  * @param url of the owner of the tables; `portalUrl` of running portals, whose role gets what they need when it is another one
  * @returns the names applied now, in order.
  */

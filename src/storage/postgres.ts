@@ -125,7 +125,7 @@ export function keepFromEndingTheProcess(client: Pick<pg.ClientBase, 'on'>): voi
   client.on('error', () => {})
 }
 
-/** Runs `work` in one transaction on one connection; whatever it throws rolls everything back. */
+/** Runs `work` in one transaction on one connection; an error that it throws rolls everything back. */
 export async function transaction<T>(pool: pg.Pool, work: (db: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   const acts: (() => void)[] = []

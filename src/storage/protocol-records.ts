@@ -89,7 +89,7 @@ export function postgresProtocolRecords(db: Queryable, clock: () => Date): Proto
       })
     },
     async prune(limit) {
-      // As with families: by the index, whatever the planner believes, and without waiting for another process.
+      // Like `deleteEndedFamilies`: always by the index, and without waiting for another process.
       const result = await db.query(
         `DELETE FROM handshakes WHERE id = ANY (
            ARRAY(SELECT id FROM handshakes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,

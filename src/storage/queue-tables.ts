@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import pg from 'pg'
 import { currentSchema } from './postgres.ts'
 
-/** The schema that pg-boss keeps its queues in: one of its own, or, where the portal is told to keep to a schema, that one. */
+/** The schema of pg-boss's queues: one of its own, or the one that DATABASE_URL names. */
 export function queueSchemaOf(schema: string): string {
   return schema === 'public' ? 'queue' : schema
 }

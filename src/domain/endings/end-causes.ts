@@ -1,7 +1,7 @@
 /** What a refresh answers for a family that will not go on; part of the contract with apps. */
 export type RefusalReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
 
-/** Every way an identity session or a family can end, in words for the person, and what the app is told. */
+/** Every cause with which an identity session or a family can end: its words for the user, and the reason an app gets. */
 export const END_CAUSES = {
   signed_out: { words: 'you signed out', reason: 'revoked', alarming: false },
   signed_out_everywhere: { words: 'you signed out everywhere', reason: 'revoked', alarming: false },

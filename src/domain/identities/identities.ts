@@ -163,8 +163,8 @@ export async function findIdentityByLogin(services: Services, login: string): Pr
 }
 
 /**
- * Gives an identity these roles and no others. The next refresh of every family carries them; tokens that are out are stale
- * from then on, and the apps are told.
+ * Replaces the roles of an identity. The next refresh of every family has the new ones; application tokens that were issued
+ * before are stale from then on, and the apps are notified.
  */
 export async function changeRoles(services: Services, id: string, roles: string[]): Promise<void> {
   await transaction(services.storage.pool, async (db) => {
@@ -184,7 +184,7 @@ export async function changeRoles(services: Services, id: string, roles: string[
   })
 }
 
-/** Disables an identity: it can no longer sign in, and everything it had is over at once. */
+/** Disables an identity: it can no longer sign in, and its identity sessions and families end at once. */
 export async function disableIdentity(services: Services, id: string): Promise<void> {
   const now = services.clock()
   await transaction(services.storage.pool, async (db) => {

@@ -8,7 +8,7 @@ export function canonicalUserName(typed: string): string {
   return typed.normalize('NFKC').trim()
 }
 
-/** The words a person reads when this can be no user name; null when it can. `name` is canonical. */
+/** The sentence a user reads when this is not a valid user name; null when it is. `name` is canonical. */
 export function userNameProblem(name: string): string | null {
   if (!isIdentifier(name)) {
     return 'Use 2 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.'
@@ -27,8 +27,8 @@ export function isOfOneScript(text: string): boolean {
 }
 
 /**
- * What a name has in common with names that people take for it (UTS 39 §4): the skeleton of the name as it is shown, and that of
- * its case-folded form, because names are compared whatever their case. Two names look alike when they share one. A capital I
+ * The skeletons of a name against homograph attacks (UTS 39 §4): of the name as it is shown, and of its case-folded form, because
+ * names are compared without case. Two names look alike when they share one. A capital I
  * looks like l and is the capital of i, so one skeleton for all would make Neil and Nell one name. Skeletons are never shown.
  */
 export function skeletonsOf(name: string): string[] {

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto'
 
-/** AES-256-GCM, bound to the id of what the text belongs to, so it opens nowhere else: `iv.tag.ciphertext`. */
+/** Encryption at rest: AES-256-GCM with `id`, the row it belongs to, as associated data. @returns `iv.tag.ciphertext` */
 export function encrypt(plaintext: string, id: string, key: KeyObject): string {
   const iv = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(id))
@@ -8,7 +8,7 @@ export function encrypt(plaintext: string, id: string, key: KeyObject): string {
   return [iv, cipher.getAuthTag(), ciphertext].map((part) => part.toString('base64url')).join('.')
 }
 
-/** Null when none of the keys made it, for this id. It is outdated unless the first key did, which encrypts from now on. */
+/** Null when none of the keys decrypts it for this id. It is outdated unless the first key does, which encrypts from now on. */
 export function decryptWithAny(
   encrypted: string,
   id: string,

@@ -24,7 +24,7 @@ const TYPES = {
 
 export type JwtKind = keyof typeof TYPES
 
-/** Application tokens are signed with this, whatever an app has chosen for its ID tokens. */
+/** Application tokens are signed with this, for every app; ID tokens with the algorithm of their app. */
 export const APPLICATION_ALG: SigningAlg = 'ES256'
 
 /** The portal verifies only kinds that expire. */
@@ -36,7 +36,7 @@ export function signJwt(key: SigningKey, kind: JwtKind, claims: object): string 
   return `${input}.${signWith(key, input).toString('base64url')}`
 }
 
-/** The same with any key, also one whose signatures take long. */
+/** The same without blocking, also with a key whose signatures take long (RSA). */
 export async function signJwtInBackground(key: SigningKey, kind: JwtKind, claims: object): Promise<string> {
   const input = `${headerOf(key, kind)}.${encode(claims)}`
   return `${input}.${(await signInBackground(key, input)).toString('base64url')}`
@@ -51,9 +51,8 @@ interface Verifier {
 
 /**
  * The claims of a JWT that this portal has signed as this kind; null for anything else. Of the header only our own spelling is
- * accepted (RFC 8725 §3.1): no algorithm, key or extension that a token names has any effect. The key is looked up every
- * time, so a key that was revoked verifies nothing, also not what it has `verified` before. Times and audience are for the
- * caller to check.
+ * accepted (RFC 8725 §3.1): no algorithm, key or extension that a token names has any effect. The key is looked up every time,
+ * so a revoked key verifies no token, not even one in the cache `verified`. The caller checks times and audience.
  */
 export function verifyJwt(
   portal: Verifier,
@@ -87,7 +86,7 @@ function keysFor({ keys }: Verifier, kind: JwtKind): VerificationKey[] {
   return kind === 'application' ? published.filter(({ alg }) => alg === APPLICATION_ALG) : published
 }
 
-/** The protocol library writes the same header in the same order, so a token of ours begins with this very text. */
+/** The protocol library writes the same header in the same order, so every token of the portal begins with exactly this text. */
 function headerOf(key: VerificationKey, kind: JwtKind): string {
   const known = headers.get(key)?.get(kind)
   if (known !== undefined) return known

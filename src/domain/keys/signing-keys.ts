@@ -22,7 +22,7 @@ import { addSeconds } from '../time.ts'
 
 export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA'] as const
 export type SigningAlg = (typeof SIGNING_ALGS)[number]
-/** What the ID tokens of a new app are signed with: what every client takes that is not told (OpenID Connect Core §15.1). */
+/** The algorithm for the ID tokens of a new app: every client supports it by default (OpenID Connect Core §15.1). */
 export const DEFAULT_ID_TOKEN_ALG: SigningAlg = 'RS256'
 
 export interface VerificationKey {
@@ -38,7 +38,7 @@ export interface SigningKey extends VerificationKey {
 
 /** A new key is published this long before it signs (seconds), longer than clients may cache the JWKS. */
 const PUBLISHED_BEFORE = 900
-/** No token of ours lives longer than this (seconds); a replaced key stays published until then. */
+/** The longest life of a token (seconds); a replaced key stays published for that long. */
 export const LONGEST_TOKEN = 3600
 /** How long an app may still show an ID token that a replaced key has signed (seconds): as long as the longest sign-in. */
 const REMEMBERED = 400 * 86_400
@@ -46,7 +46,7 @@ const REMEMBERED = 400 * 86_400
 /** The keys that sign and verify at a moment. They are shared by all processes through the database. */
 export class KeyRing {
   #keys: SigningKey[] = []
-  /** Public halves of keys that sign no more, and whose tokens have expired. */
+  /** Public halves of replaced keys whose tokens have expired. */
   #retired: VerificationKey[] = []
   #revoked: string[] = []
   readonly #storage: Storage
@@ -74,7 +74,7 @@ export class KeyRing {
     return ring
   }
 
-  /** Reads what another process may have added, and forgets the private half of keys whose last token has expired. */
+  /** Reads keys that another process has added, and erases the private half of keys whose last token has expired. */
   async reload(): Promise<void> {
     const rows = await listSigningKeys(this.#storage.pool)
     const known = new Map(this.#keys.map((key) => [key.kid, key]))
@@ -107,8 +107,8 @@ export class KeyRing {
   }
 
   /**
-   * Revokes a key for good, such as one whose private half is known to others: nothing that it signed holds any more. A key
-   * that signs now is replaced by one that signs at once, so that no algorithm is ever without; the next key by another next.
+   * Revokes a key for good, such as one whose private half was leaked: no token that it signed is valid any more. The key that
+   * signs now is replaced by one that signs at once, so that no algorithm is without a key; a published next key by another next.
    */
   async revoke(kid: string, operator: string | null = null): Promise<Revocation> {
     const revocation = await transaction(this.#storage.pool, async (db) => this.#revokeIn(db, kid, operator))
@@ -187,13 +187,13 @@ export class KeyRing {
   }
 }
 
-/** What came of revoking a key. */
+/** The outcome of revoking a key. */
 export type Revocation =
   | { kind: 'unknown' | 'revoked-before' }
-  /** `replacement` is the id of the key that takes its place; null for one that signed no more. */
+  /** `replacement` is the id of the new key; null when the revoked one no longer signed. */
   | { kind: 'revoked'; replacement: string | null; signsFrom: Date | null }
 
-/** Of keys in the order in which they sign. */
+/** The key that signs now, of `keys` in the order in which they sign. */
 function signerOf<Key extends { signsFrom: Date }>(keys: Key[], now: Date): Key | undefined {
   return keys.findLast((candidate) => candidate.signsFrom <= now) ?? keys[0]
 }

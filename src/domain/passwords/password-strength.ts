@@ -111,15 +111,15 @@ interface Helper {
 }
 
 /**
- * Only so many characters are looked at. Each makes a hostile password slower to estimate, and an honest one of this length
- * is strong already.
+ * Only so many characters are estimated. Each more makes a hostile password slower to estimate, and an ordinary one of this
+ * length is strong already.
  */
 function bounded(text: string): string {
   return text.slice(0, 48)
 }
 
 function startHelper(program: URL, timeout: number): Helper {
-  // It sees none of our settings; an estimate that wants more memory than this fails, and the portal goes on.
+  // It gets no settings or secrets. An estimate that needs more memory than this fails without harm to the portal.
   const worker = new Worker(program, { env: {}, resourceLimits: { maxOldGenerationSizeMb: 384 } })
   // The error reaches the question that waits; without a listener one between two questions would end the process.
   worker.on('error', () => {})

@@ -34,8 +34,8 @@ function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
 }
 
 /**
- * Hashes a few at a time and never on every core: each takes memory and one of libuv's four threads, and what apps ask must
- * not wait behind what people type.
+ * Hashes a few at a time and never on every core: each takes memory and one of libuv's four threads, and requests of apps must
+ * not wait behind sign-ins.
  */
 export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): PasswordHasher {
   const parameters = { ...cost, type: argon2.argon2id, parallelism: 1 } as const

@@ -74,7 +74,7 @@ export async function passkeySecondStepOptions(
   }
 }
 
-/** Checks what a browser answered to `passkeyEnrolmentOptions`. Null for anything that is not right, whatever it is. */
+/** Verifies a browser's answer to `passkeyEnrolmentOptions`. Null when anything is wrong. */
 export async function provePasskeyEnrolment(
   services: Services,
   signedIn: SignedInRow,
@@ -211,7 +211,7 @@ async function answered<T extends { verified: boolean }>(
     },
     expectedOrigin: services.publicUrl,
     expectedRPID: relyingPartyId(services),
-    // The library throws plain errors for whatever is wrong with an answer, and asks no store.
+    // The library throws a plain Error when anything is wrong with an answer, and uses no store.
   }).catch(() => null)
   if (result?.verified !== true || challenge === null) return null
   return (await markChallengeAnswered(services, challenge)) ? result : null

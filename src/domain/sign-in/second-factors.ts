@@ -78,7 +78,7 @@ export interface SecondStepAttempt {
   clientInfo: ClientInfo
   /** The device of the browser, known to this identity or not. */
   deviceHash: Buffer | null
-  /** True for a person who is signed in and proves once more that it is them. */
+  /** True for a signed-in user who proves their identity again (step-up). */
   isSignedIn?: boolean
 }
 
@@ -294,7 +294,7 @@ interface Change {
   clientInfo: ClientInfo | null
 }
 
-/** `insert` answers false when another account has what it would insert. */
+/** `insert` returns false when another account has the same factor. */
 async function add(
   services: Services,
   signedIn: SignIn,

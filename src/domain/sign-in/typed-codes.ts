@@ -1,6 +1,6 @@
 import { zeroOf } from '../identities/user-names.ts'
 
-/** A code as it was made, whatever its digits were typed in, and whatever came along: spaces, hyphens, invisible characters. */
+/** Normalizes a typed code: digits of any script become ASCII; spaces, hyphens and invisible characters are removed. */
 export function plainCode(typed: string): string {
   return typed
     .normalize('NFKC')
@@ -8,7 +8,7 @@ export function plainCode(typed: string): string {
     .replaceAll(/\p{Nd}/gu, (digit) => String((digit.codePointAt(0) as number) - zeroOf(digit)))
 }
 
-/** True for what can only be meant as a recovery code, because an authenticator app shows digits. */
+/** True for what can only be a recovery code, because an authenticator app (TOTP) shows six digits. */
 export function isRecoveryCode(typed: string): boolean {
   const code = plainCode(typed)
   return code.length > 8 || /\D/.test(code)

@@ -196,7 +196,7 @@ async function joinOrStart({ cluster, home, password, binaries, owner, port, onT
 
 /**
  * True for a process that lives and is no PostgreSQL: after a crash or in a new container its id belongs to another program,
- * and PostgreSQL would take that for a server of the same cluster. False where a process cannot be looked at.
+ * and PostgreSQL would take that for a server of the same cluster. False where the command line of a process cannot be read.
  */
 async function isForeign(pid: number): Promise<boolean> {
   const commandLine = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')

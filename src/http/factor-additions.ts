@@ -9,7 +9,7 @@ import { optionalField } from './form-fields.ts'
 import { askToSignIn } from './middleware/identity.ts'
 import { showRecoveryCodes } from './recovery-codes.ts'
 import { LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from './return-to.ts'
-import { enter } from './sign-in.ts'
+import { completeSignIn } from './sign-in.ts'
 
 export const FACTORS_PAGE = '/settings/second-factors'
 
@@ -27,7 +27,12 @@ export async function leadOnFromAdding(
   const { identityId, amr } = signedIn
   logEvent(req, 'second_factor_added', { identityId })
   if (!amr.includes('mfa')) {
-    const next = await enter(req, res, { ...proofOf(signedIn), amr: withSecondProof(amr, proof) }, FACTORS_PAGE)
+    const next = await completeSignIn(
+      req,
+      res,
+      { ...proofOf(signedIn), amr: withSecondProof(amr, proof) },
+      FACTORS_PAGE,
+    )
     if (next !== FACTORS_PAGE) return askToSignIn(req, res)
   }
   if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)

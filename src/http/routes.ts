@@ -2,7 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import type { Assets } from './assets.ts'
 import { ERROR_REFERENCE } from '../oidc/pages.ts'
 import { showCookieCheck } from './cookie-check.ts'
-import { findIdentity, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
+import { recognizeUser, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
 import { keepOpenerOnWay } from './middleware/opener.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
@@ -77,7 +77,7 @@ export function createRoutes(
   routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepUrlSecret)
   routes.use(sameOrigin)
 
-  const whoIsSignedIn = [identityCookie, findIdentity]
+  const whoIsSignedIn = [identityCookie, recognizeUser]
   // The protocol parses its own bodies, so these routes come before the parser of forms.
   routes.all(
     ['/oauth/authorize', '/oauth/authorize/:uid', '/oauth/logout', '/oauth/logout/confirm', '/oauth/logout/success'],

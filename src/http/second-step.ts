@@ -12,7 +12,7 @@ import { TooManyAttempts } from './http-errors.ts'
 import { deviceOf } from './middleware/device.ts'
 import { render } from './page.ts'
 import { appNameOf, cancelActionOf } from './return-to.ts'
-import { enter } from './sign-in.ts'
+import { completeSignIn } from './sign-in.ts'
 import type { WaitWords } from './too-many-attempts.ts'
 
 /**
@@ -36,7 +36,12 @@ export async function takeSecondStep(
   const outcome = await proveSecondStep(services, attempt)
   switch (outcome.kind) {
     case 'proved': {
-      const next = await enter(req, res, { ...first, amr: withSecondProof(first.amr, outcome.proof) }, destination)
+      const next = await completeSignIn(
+        req,
+        res,
+        { ...first, amr: withSecondProof(first.amr, outcome.proof) },
+        destination,
+      )
       if (next !== null) return next
       break
     }

@@ -75,7 +75,7 @@ export async function enterWithPassword(
   })
   switch (outcome.kind) {
     case 'signed-in': {
-      const next = await enter(
+      const next = await completeSignIn(
         req,
         res,
         { ...outcome.proof, ...(base && { identitySessionId: base }) },
@@ -108,7 +108,7 @@ export async function enterWithPasskey(
   const outcome = await signInByPasskey(services, { credential, clientInfo: req.clientInfo, deviceHash: deviceOf(req) })
   switch (outcome.kind) {
     case 'signed-in': {
-      const next = await enter(req, res, outcome.proof, destination)
+      const next = await completeSignIn(req, res, outcome.proof, destination)
       if (next !== null) return next
       break
     }
@@ -128,7 +128,12 @@ export async function enterWithPasskey(
  * @returns where they go next, which is where they wanted to go unless they are asked; null when the user was disabled, or the
  * proof is no longer valid, and nothing has changed then
  */
-export async function enter(req: Request, res: Response, proof: Proof, destination: string): Promise<string | null> {
+export async function completeSignIn(
+  req: Request,
+  res: Response,
+  proof: Proof,
+  destination: string,
+): Promise<string | null> {
   const { identityId } = proof
   const device = deviceToKeep(req)
   const id = await openIdentitySession(servicesOf(req), proof, req.clientInfo, req.signedIn ?? null, device.hash)

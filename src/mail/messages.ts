@@ -53,7 +53,7 @@ export function accountExists(facts: {
 }
 
 /** To the user of an account, after a password recovery was asked for. */
-export function resetPassword(facts: {
+export function passwordResetLink(facts: {
   username: string
   url: string
   minutes: number

@@ -37,7 +37,7 @@ export interface App {
 }
 
 /** Composition root: both transports (pages and protocol) on one set of rules. */
-export async function createApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
+export async function openApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
   const services = await openServices(config, logger, clock)
   const assets = await createAssets(config.development)
   const renderer = createTemplates(assets, config.development)

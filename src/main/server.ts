@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { createApp } from './app.ts'
+import { openApp } from './app.ts'
 import type { Background } from './background.ts'
 import type { Config } from '../config.ts'
 import { Connections } from './connections.ts'
@@ -18,7 +18,7 @@ export interface RunningServer {
 
 /** Opens the stores, then the port. Rejects when either fails. */
 export async function startServer(config: Config, logger: Logger, clock?: () => Date): Promise<RunningServer> {
-  const app = await createApp(config, logger, clock)
+  const app = await openApp(config, logger, clock)
   const server = createServer(
     {
       headersTimeout: 15_000,

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { after, before, test } from 'node:test'
 import type { AuthorizationCode } from 'oidc-provider'
-import { createApp as registerApp } from '../domain/apps/apps.ts'
+import { createApp } from '../domain/apps/apps.ts'
 import { createLogger } from '../logger.ts'
-import { type App, createApp } from '../main/app.ts'
+import { type App, openApp } from '../main/app.ts'
 import { findFreePort } from '../storage/embedded/free-port.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { Client } from '../testing/browser/client.ts'
@@ -29,12 +29,12 @@ before(async () => {
   database = await createMigratedDatabase()
   const port = await findFreePort()
   const config = testConfig(database, { PORT: String(port) })
-  app = await createApp(config, createLogger('silent'))
+  app = await openApp(config, createLogger('silent'))
   server = createServer((req, res) => app.handle(req, res)).listen(port, config.host)
   await once(server, 'listening')
   await addIdentity(app.services, ada)
   const secretOf = async (id: string, more: object) =>
-    (await registerApp(app.services, id, { ...notesApp, ...more })).secret
+    (await createApp(app.services, id, { ...notesApp, ...more })).secret
   notes = new Client(config.publicUrl, 'notes', await secretOf('notes', {}), CALLBACK)
   const backchannelLogoutUri = 'https://notes.example.test/logout'
   listener = new Client(config.publicUrl, 'listener', await secretOf('listener', { backchannelLogoutUri }), CALLBACK)

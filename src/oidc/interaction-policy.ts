@@ -3,7 +3,7 @@ import { mayConnectApps } from '../domain/identities/emails.ts'
 import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-context.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
-import { isTooLong, TOO_LONG } from './adapters/begun-interactions.ts'
+import { isRequestTooLong, TOO_LONG } from './adapters/begun-interactions.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
@@ -20,7 +20,7 @@ export const CREATE = 'create'
 export const PROMPT_VALUES = ['none', 'login', 'consent', SELECT_ACCOUNT, CREATE]
 
 /** What is stored of a confirmation. */
-export interface Confirmation {
+export interface AppConfirmation {
   identitySessionId: string | null
 }
 
@@ -67,7 +67,7 @@ export function createPolicy(services: Services): interactionPolicy.DefaultPolic
 
 /** Comes first, signed in or not: what an app may send does not depend on whether a page is needed. */
 function refuseTooLong({ oidc }: KoaContextWithOIDC): boolean {
-  if (isTooLong(oidc.params ?? {})) throw new errors.InvalidRequest(TOO_LONG)
+  if (isRequestTooLong(oidc.params ?? {})) throw new errors.InvalidRequest(TOO_LONG)
   return false
 }
 
@@ -86,7 +86,7 @@ function isSameSignIn(ctx: KoaContextWithOIDC): boolean {
 
 /** A confirmation belongs to one identity session; the next user to sign in here is asked, too. */
 function isConfirmedByAnother({ req, oidc }: KoaContextWithOIDC): boolean {
-  const confirmation = oidc.result?.['consent'] as Confirmation | undefined
+  const confirmation = oidc.result?.['consent'] as AppConfirmation | undefined
   return confirmation !== undefined && confirmation.identitySessionId !== req.signedIn?.id
 }
 

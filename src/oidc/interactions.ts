@@ -8,7 +8,7 @@ import { epochSeconds } from '../domain/time.ts'
 import { type BegunInteraction, findBegun, keepAnswer, sealRefusal } from './adapters/begun-interactions.ts'
 import { findAppOnce } from './exchange-state.ts'
 import { protocolCookie } from './cookies.ts'
-import { ADDRESS_PROMPT, type Confirmation, CREATE, SELECT_ACCOUNT, STEP_UP } from './interaction-policy.ts'
+import { ADDRESS_PROMPT, type AppConfirmation, CREATE, SELECT_ACCOUNT, STEP_UP } from './interaction-policy.ts'
 import { isRedirectUriOf } from './redirects.ts'
 
 declare module 'node:http' {
@@ -94,7 +94,10 @@ function loginOf({ identityId, createdAt, amr }: SignedInRow): Record<string, un
 }
 
 /** The user continues with the account that is signed in. Null when the interaction is lost. */
-export async function keepAccount(context: InteractionContext, request: InteractionRequest): Promise<string | null> {
+export async function keepChosenAccount(
+  context: InteractionContext,
+  request: InteractionRequest,
+): Promise<string | null> {
   const details = await findDetails(context, request)
   return details?.prompt.name === SELECT_ACCOUNT ? answer(context, request, details, { [SELECT_ACCOUNT]: {} }) : null
 }
@@ -106,7 +109,7 @@ export async function confirmInteraction(
 ): Promise<string | null> {
   const details = await findDetails(context, request)
   if (details?.prompt.name !== 'consent') return null
-  const consent: Confirmation = { identitySessionId: request.req.signedIn?.id ?? null }
+  const consent: AppConfirmation = { identitySessionId: request.req.signedIn?.id ?? null }
   return answer(context, request, details, { consent })
 }
 

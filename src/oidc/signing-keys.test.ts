@@ -4,8 +4,8 @@ import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
 import { findApplicationToken } from '../domain/families/application-tokens.ts'
-import { createApp as registerApp } from '../domain/apps/apps.ts'
-import { type App, createApp } from '../main/app.ts'
+import { createApp } from '../domain/apps/apps.ts'
+import { type App, openApp } from '../main/app.ts'
 import { createLogger } from '../logger.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { tokensIn } from '../testing/portal/answers.ts'
@@ -41,8 +41,8 @@ before(async () => {
   portals = [first, await openPortal()]
   const { services } = first.app
   await addIdentity(services, ada)
-  const { secret } = await registerApp(services, 'notes', notesApp)
-  const rsa = await registerApp(services, 'legacy', { ...notesApp, name: 'Legacy', idTokenAlg: 'ES256' })
+  const { secret } = await createApp(services, 'notes', notesApp)
+  const rsa = await createApp(services, 'legacy', { ...notesApp, name: 'Legacy', idTokenAlg: 'ES256' })
   notes = new Client(first.url, 'notes', secret, CALLBACK)
   legacy = new Client(first.url, 'legacy', rsa.secret, CALLBACK)
   browser = new Browser(first.url)
@@ -57,7 +57,7 @@ after(async () => {
 async function openPortal(): Promise<OpenPortal> {
   const port = await findFreePort()
   const config = testConfig(database, { PORT: String(port) })
-  const app = await createApp(config, createLogger('silent'), clock)
+  const app = await openApp(config, createLogger('silent'), clock)
   const server = createServer((req, res) => app.handle(req, res)).listen(port, config.host)
   await once(server, 'listening')
   return {

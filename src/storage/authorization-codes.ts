@@ -1,7 +1,7 @@
 import { type AppProof, provesApp } from './apps.ts'
-import { OPENING, ownSeconds, REPLACED } from './families.ts'
+import { OPENING, ownSeconds, REPLACED_IDS } from './families.ts'
 import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
-import { type ProtocolRecords, keyOf } from './protocol-records.ts'
+import { type ProtocolRecords, recordKeyOf } from './protocol-records.ts'
 import type { Queryable } from './postgres.ts'
 
 /** The kind of protocol record that an authorization code is. */
@@ -61,7 +61,7 @@ export function postgresCodes(db: Queryable): Codes {
       const result = await db.query<Row>({
         name: 'code-redeem',
         text: REDEEM,
-        values: valuesOf(keyOf(CODE_KIND, redemption.code), redemption, now),
+        values: valuesOf(recordKeyOf(CODE_KIND, redemption.code), redemption, now),
       })
       return fromRow(result.rows[0])
     },
@@ -137,7 +137,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
   FOR SHARE OF i, s, a${held})`
 
 const ANSWER = `payload, username, email, email_verified AS "emailVerified", updated_at AS "updatedAt", roles, claims_version AS "claimsVersion",
-  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${REPLACED}`
+  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${REPLACED_IDS}`
 
 // Of the callers that race for a code one locks its row; the others wait for that one, and find the code used.
 const REDEEM = `WITH ${sourceOf(

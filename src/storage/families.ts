@@ -133,7 +133,7 @@ export const OPENING = `opened AS (
   UNION ALL SELECT now, 'family_opened', identity_id, client_id, id, NULL, browser, address FROM source)`
 
 /** The ids of the replaced families, as a column beside those of `source`. */
-export const REPLACED = 'ARRAY(SELECT id FROM replaced) AS replaced'
+export const REPLACED_IDS = 'ARRAY(SELECT id FROM replaced) AS replaced'
 
 /**
  * Opens a family with the client info of its identity session and inserts the audit event, in one statement. Null when the session
@@ -155,7 +155,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
        WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND ${IDENTITY_LIVES} AND ${APP_LIVES}
        FOR SHARE OF i, s, a),
      ${OPENING}
-     SELECT ${REPLACED} FROM source`,
+     SELECT ${REPLACED_IDS} FROM source`,
     values: [
       family.id,
       family.clientId,

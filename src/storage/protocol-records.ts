@@ -39,9 +39,9 @@ export function postgresProtocolRecords(db: Queryable, clock: () => Date): Proto
                ON CONFLICT (id) DO UPDATE SET payload = EXCLUDED.payload, uid = EXCLUDED.uid, expires_at = EXCLUDED.expires_at,
                  consumed_at = CASE WHEN handshakes.expires_at > $5 THEN handshakes.consumed_at END`,
         values: [
-          keyOf(kind, id),
+          recordKeyOf(kind, id),
           JSON.stringify(payload),
-          uid === undefined ? null : keyOf(kind, uid),
+          uid === undefined ? null : recordKeyOf(kind, uid),
           expiry(ttlSeconds),
           clock(),
         ],
@@ -53,7 +53,7 @@ export function postgresProtocolRecords(db: Queryable, clock: () => Date): Proto
         text: `INSERT INTO handshakes (id, payload, expires_at) VALUES ($1, $2, $3)
                ON CONFLICT (id) DO UPDATE SET payload = EXCLUDED.payload, expires_at = EXCLUDED.expires_at, consumed_at = NULL
                WHERE handshakes.expires_at <= $4`,
-        values: [keyOf(kind, id), JSON.stringify(payload), expiry(ttlSeconds), clock()],
+        values: [recordKeyOf(kind, id), JSON.stringify(payload), expiry(ttlSeconds), clock()],
       })
       return result.rowCount === 1
     },
@@ -61,7 +61,7 @@ export function postgresProtocolRecords(db: Queryable, clock: () => Date): Proto
       const result = await db.query<Row>({
         name: 'handshake-find',
         text: 'SELECT payload, consumed_at FROM handshakes WHERE id = $1 AND expires_at > $2',
-        values: [keyOf(kind, id), clock()],
+        values: [recordKeyOf(kind, id), clock()],
       })
       return fromRow(result.rows[0])
     },
@@ -69,7 +69,7 @@ export function postgresProtocolRecords(db: Queryable, clock: () => Date): Proto
       const result = await db.query<Row>({
         name: 'handshake-find-by-uid',
         text: 'SELECT payload, consumed_at FROM handshakes WHERE uid = $1 AND expires_at > $2',
-        values: [keyOf(kind, uid), clock()],
+        values: [recordKeyOf(kind, uid), clock()],
       })
       return fromRow(result.rows[0])
     },
@@ -77,7 +77,7 @@ export function postgresProtocolRecords(db: Queryable, clock: () => Date): Proto
       const result = await db.query({
         name: 'handshake-consume',
         text: 'UPDATE handshakes SET consumed_at = $2 WHERE id = $1 AND consumed_at IS NULL AND expires_at > $2',
-        values: [keyOf(kind, id), clock()],
+        values: [recordKeyOf(kind, id), clock()],
       })
       return result.rowCount === 1
     },
@@ -85,7 +85,7 @@ export function postgresProtocolRecords(db: Queryable, clock: () => Date): Proto
       await db.query({
         name: 'handshake-delete',
         text: 'DELETE FROM handshakes WHERE id = $1',
-        values: [keyOf(kind, id)],
+        values: [recordKeyOf(kind, id)],
       })
     },
     async prune(limit) {
@@ -109,7 +109,7 @@ export function redisProtocolRecords(redis: RedisClient): ProtocolRecords {
         redis.set(record, JSON.stringify(payload), 'EX', seconds),
         redis.expire(`${record}:consumed`, seconds),
       ])
-      if (uid !== undefined) await redis.set(`gatehouse:uid:${keyOf(kind, uid)}`, record, 'EX', seconds)
+      if (uid !== undefined) await redis.set(`gatehouse:uid:${recordKeyOf(kind, uid)}`, record, 'EX', seconds)
     },
     async putOnce(kind, id, payload, ttlSeconds) {
       return (
@@ -120,7 +120,7 @@ export function redisProtocolRecords(redis: RedisClient): ProtocolRecords {
       return read(redis, recordOf(kind, id))
     },
     async findByUid(kind, uid) {
-      const record = await redis.get(`gatehouse:uid:${keyOf(kind, uid)}`)
+      const record = await redis.get(`gatehouse:uid:${recordKeyOf(kind, uid)}`)
       return record === null ? null : read(redis, record)
     },
     async consume(kind, id) {
@@ -161,10 +161,10 @@ return 0`
 
 /** Braces put a record and its mark on one node of a Cluster. */
 function recordOf(kind: string, id: string): string {
-  return `gatehouse:handshake:{${keyOf(kind, id)}}`
+  return `gatehouse:handshake:{${recordKeyOf(kind, id)}}`
 }
 
 /** The hash under which the stores keep an id. */
-export function keyOf(kind: string, id: string): string {
+export function recordKeyOf(kind: string, id: string): string {
   return `${kind}:${createHash('sha256').update(id).digest('base64url')}`
 }

@@ -3,7 +3,7 @@ import { assignEmail, findIdentity, lockIdentity, releaseEmail } from '../../sto
 import { deleteMailLinks } from '../../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { mayMail } from '../limits/login-throttling.ts'
-import { keyOf } from '../limits/login-keys.ts'
+import { loginKeyOf } from '../limits/login-keys.ts'
 import { type Lapsed, type SignedInRow, whileSignedIn } from '../sign-in/identity-sessions.ts'
 import { lookAtMailLink, type MailLinkRow, useMailLink } from '../identities/mail-links.ts'
 import { queueMail } from '../mail-jobs.ts'
@@ -106,7 +106,7 @@ async function followProof(
  * identity has proved it. @throws a unique violation when two prove it at once
  */
 export async function takeEmailIn(db: Queryable, identityId: string, email: string, now: Date): Promise<boolean> {
-  const key = keyOf(email)
+  const key = loginKeyOf(email)
   const loserId = await releaseEmail(db, key, identityId, now)
   if (loserId !== null) {
     await deleteMailLinks(db, loserId, ['verify-address', 'reset-password'])

@@ -6,7 +6,7 @@ import { transaction } from '../../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../../storage/identities.ts'
 import { linkEmailChange } from './email-changes.ts'
 import { browserInWords } from '../user-agents.ts'
-import { keyOf } from '../limits/login-keys.ts'
+import { loginKeyOf } from '../limits/login-keys.ts'
 import { makeMailLink, LINK_LIVES, type LinkPurpose } from '../identities/mail-links.ts'
 import type { MailJob } from '../mail-jobs.ts'
 import { ipInWords } from '../geoip.ts'
@@ -121,7 +121,7 @@ async function forIdentity(
 
 /** The confirmation link; or, when another account has proved the e-mail address already, the news that there is an account. */
 async function writeVerification(services: Services, { id, username, email }: IdentityRow): Promise<AddressedMail> {
-  const holder = await findIdentityByKey(services.storage, keyOf(email))
+  const holder = await findIdentityByKey(services.storage, loginKeyOf(email))
   if (holder !== null && holder.id !== id && holder.emailVerified) {
     const message = messages.accountExists({
       username: holder.username,
@@ -148,10 +148,10 @@ async function writeEmailChange(services: Services, identityId: string, email: s
 }
 
 async function writeReset(services: Services, email: string, clientInfo: ClientInfo): Promise<AddressedMail[]> {
-  const identity = await findIdentityByKey(services.storage, keyOf(email))
+  const identity = await findIdentityByKey(services.storage, loginKeyOf(email))
   // An account without a key for its e-mail address must not have a mail sent there: the address belongs to another account.
   if (identity === null || identity.emailKey === null) return []
-  const message = messages.resetPassword({
+  const message = messages.passwordResetLink({
     username: identity.username,
     url: await link(services, 'reset-password', '/reset-password', identity.id, identity.email),
     minutes: LINK_LIVES['reset-password'] / 60,

@@ -9,7 +9,7 @@ import { emailProblem, canonicalEmail } from '../identities/emails.ts'
 import { admitNewPassword, mayMail } from '../limits/login-throttling.ts'
 import { endEverythingIn } from '../endings/endings.ts'
 import { findIdentityByLogin } from '../identities/identities.ts'
-import { keyOf } from '../limits/login-keys.ts'
+import { loginKeyOf } from '../limits/login-keys.ts'
 import { LINK_LIVES, lookAtMailLink, useMailLink } from '../identities/mail-links.ts'
 import { queueMail } from '../mail-jobs.ts'
 import { judgeNewPassword } from './new-passwords.ts'
@@ -41,7 +41,7 @@ export function recoveryProblem(typed: string): string | null {
 export async function askForPasswordReset(services: Services, typed: string, clientInfo: ClientInfo): Promise<void> {
   const owner = await findIdentityByLogin(services, typed)
   // The mail finds its account by the key of the e-mail address. Without a key, the address belongs to another account.
-  const email = owner?.emailKey ?? keyOf(typed)
+  const email = owner?.emailKey ?? loginKeyOf(typed)
   if (await mayMail(services, email)) await queueMail(services, { kind: 'reset-password', email, clientInfo })
 }
 

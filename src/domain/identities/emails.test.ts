@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { emailProblem, canonicalEmail, readableEmail } from './emails.ts'
-import { keyOf } from '../limits/login-keys.ts'
+import { loginKeyOf } from '../limits/login-keys.ts'
 
 const LONG_DOMAIN = `${'d'.repeat(63)}.${'d'.repeat(63)}.${'d'.repeat(61)}`
 
@@ -28,7 +28,7 @@ for (const [typed, kept] of [
   test(`${JSON.stringify(typed)} is an address, kept as ${kept.slice(0, 40)}`, () => {
     assert.equal(canonicalEmail(typed), kept)
     assert.equal(emailProblem(kept), null)
-    assert.equal(keyOf(typed), keyOf(kept))
+    assert.equal(loginKeyOf(typed), loginKeyOf(kept))
     assert.equal(canonicalEmail(kept), kept)
   })
 }

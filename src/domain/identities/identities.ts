@@ -25,7 +25,7 @@ import { ipKey } from '../limits/ip-keys.ts'
 import { emailProblem, canonicalEmail } from './emails.ts'
 import { mayMail } from '../limits/login-throttling.ts'
 import { endEverythingIn } from '../endings/endings.ts'
-import { keyOf, keyWithInvisible } from '../limits/login-keys.ts'
+import { loginKeyOf, keyWithInvisible } from '../limits/login-keys.ts'
 import { queueMail } from '../mail-jobs.ts'
 import { announceStale } from '../endings/notifications.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
@@ -108,10 +108,10 @@ export async function register(
   const identity: NewIdentity = {
     id: randomUUID(),
     username,
-    usernameKey: keyOf(username),
+    usernameKey: loginKeyOf(username),
     skeletons: skeletonsOf(username),
     email,
-    emailKey: keyOf(email),
+    emailKey: loginKeyOf(email),
     emailVerified: extra.emailVerified ?? false,
     passwordHash,
     passwordStandsAlone: verdict.standsAlone,
@@ -157,7 +157,7 @@ async function insertRegistration(
 
 /** The identity with this user name or e-mail address; null when there is none. */
 export async function findIdentityByLogin(services: Services, login: string): Promise<IdentityRow | null> {
-  const [key, keyBefore] = [keyOf(login), keyWithInvisible(login)]
+  const [key, keyBefore] = [loginKeyOf(login), keyWithInvisible(login)]
   const identity = await findIdentityByKey(services.storage, key)
   return identity === null && keyBefore !== key ? findIdentityByKey(services.storage, keyBefore) : identity
 }
@@ -215,7 +215,7 @@ export async function revokeEverything(services: Services, id: string): Promise<
 async function takenProblem(services: Services, username: string): Promise<string | null> {
   const isAlike = await isSkeletonTaken(services.storage, skeletonsOf(username))
   // Asked last: this very name, registered between the two questions, is taken and not only alike.
-  if ((await findIdentityByKey(services.storage, keyOf(username))) !== null) return 'This user name is taken.'
+  if ((await findIdentityByKey(services.storage, loginKeyOf(username))) !== null) return 'This user name is taken.'
   return isAlike ? 'This user name looks like one that is taken. Choose another.' : null
 }
 

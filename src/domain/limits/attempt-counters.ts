@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { ipKey } from './ip-keys.ts'
-import { keyOf } from './login-keys.ts'
+import { loginKeyOf } from './login-keys.ts'
 import type { Services } from '../services.ts'
 
 /**
@@ -21,15 +21,15 @@ const PER_ACCOUNT = 4
 const PER_IP = 20
 
 export function pairCounter(services: Services, kind: string, account: string, ipAddress: string): AttemptCounter {
-  return counterOf(services, ['pair', kind, keyOf(account), ipKey(ipAddress)], services.policy.freeGuesses, DAY)
+  return counterOf(services, ['pair', kind, loginKeyOf(account), ipKey(ipAddress)], services.policy.freeGuesses, DAY)
 }
 
 export function accountCounter(services: Services, kind: string, account: string): AttemptCounter {
-  return counterOf(services, ['account', kind, keyOf(account)], PER_ACCOUNT * services.policy.freeGuesses, DAY)
+  return counterOf(services, ['account', kind, loginKeyOf(account)], PER_ACCOUNT * services.policy.freeGuesses, DAY)
 }
 
 export function deviceCounter(services: Services, kind: string, account: string, device: string): AttemptCounter {
-  return counterOf(services, ['device', kind, keyOf(account), device], services.policy.freeGuesses, DAY)
+  return counterOf(services, ['device', kind, loginKeyOf(account), device], services.policy.freeGuesses, DAY)
 }
 
 /** Counts the failures of one IP address (IPv6: its /64), of every kind and at every account. */
@@ -50,7 +50,7 @@ export type Admission = { kind: 'entered'; passed: AttemptCounter[] } | { kind: 
  * lengthen the delay. The counters in `counted` are increased now, in their order and before the secret is checked, so that
  * attempts at the same moment cannot all be the first. Those in `watched` only delay it.
  */
-export async function enter(
+export async function admitAttempt(
   services: Services,
   counted: AttemptCounter[],
   watched: AttemptCounter[],

@@ -1,7 +1,7 @@
 import { domainToASCII } from 'node:url'
 
 /** The key under which spellings of a user name or e-mail address are the same one. Invisible characters make no difference. */
-export function keyOf(login: string): string {
+export function loginKeyOf(login: string): string {
   return keyWithInvisible(withoutInvisible(login))
 }
 

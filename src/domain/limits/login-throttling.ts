@@ -10,7 +10,7 @@ import {
   accountCounter,
   ipCounter,
   deviceCounter,
-  enter,
+  admitAttempt,
   hourlyCounter,
   pairCounter,
   type Admission,
@@ -18,7 +18,7 @@ import {
   reset,
   type AttemptCounter,
 } from './attempt-counters.ts'
-import { keyOf } from './login-keys.ts'
+import { loginKeyOf } from './login-keys.ts'
 import { ipKey } from './ip-keys.ts'
 
 /** Asking for the password again, and for the one that is to be changed, counts as `sign-in`. */
@@ -70,7 +70,7 @@ export async function beginAttempt(services: Services, attempt: ThrottledAttempt
   const { kind, account, ipAddress, knownDevice } = attempt
   if (knownDevice !== null) {
     const counted = [deviceCounter(services, kind, account, knownDevice)]
-    return open(services, await enter(services, counted, []), counted, async () => null)
+    return open(services, await admitAttempt(services, counted, []), counted, async () => null)
   }
 
   const ipBlock = await findIpBlock(services, ipAddress)
@@ -79,7 +79,7 @@ export async function beginAttempt(services: Services, attempt: ThrottledAttempt
     pairCounter(services, kind, account, ipAddress),
     ...(kind === 'client' || kind === 'passkey' ? [] : [accountCounter(services, kind, account)]),
   ]
-  const admission = await enter(services, counted, [ipCounter(services, ipAddress)])
+  const admission = await admitAttempt(services, counted, [ipCounter(services, ipAddress)])
   return open(services, admission, counted, () => noteFailure(services, ipAddress))
 }
 
@@ -108,7 +108,7 @@ export async function admitRecovery(services: Services, ipAddress: string): Prom
  * allow account enumeration.
  */
 export async function mayMail(services: Services, email: string): Promise<boolean> {
-  const { name, free, seconds } = hourlyCounter(services, 'mail', keyOf(email), MAILS_PER_HOUR)
+  const { name, free, seconds } = hourlyCounter(services, 'mail', loginKeyOf(email), MAILS_PER_HOUR)
   return (await services.storage.counters.add(name, seconds)).points <= free
 }
 

@@ -3,7 +3,7 @@ import type { Policy } from '../../config.ts'
 import { BREACHED_PASSWORDS, foldPassword, isBreached } from './breached-passwords.ts'
 import { createPasswordRange } from './password-range.ts'
 import { createStrengthEstimator, type EstimatorLimits, type Score } from './password-strength.ts'
-import { characterCount, isTooLong, MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
+import { characterCount, isPasswordTooLong, MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
 
 export interface PasswordVerdict {
   /** The sentence the person reads; null when the password will do. */
@@ -78,7 +78,7 @@ const STOLEN: Refusal = { problem: 'Use another one: this one is on lists of sto
 
 function refusalOfLength(password: string, minimum: number): Refusal | null {
   if (characterCount(password) < minimum) return { problem: `Use at least ${minimum} characters.`, atMost: 2 }
-  if (isTooLong(password)) return { problem: `Use at most ${MAXIMUM_PASSWORD_LENGTH} characters.`, atMost: 4 }
+  if (isPasswordTooLong(password)) return { problem: `Use at most ${MAXIMUM_PASSWORD_LENGTH} characters.`, atMost: 4 }
   return null
 }
 

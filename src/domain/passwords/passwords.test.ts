@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import argon2 from 'argon2'
 import { ada, grace } from '../../testing/portal/people.ts'
-import { characterCount, createPasswordHasher, hashingCores, isTooLong } from './passwords.ts'
+import { characterCount, createPasswordHasher, hashingCores, isPasswordTooLong } from './passwords.ts'
 
 let hasher: ReturnType<typeof open>
 
@@ -81,7 +81,7 @@ test('characters are counted as a person sees them written, up to two hundred', 
     assert.equal(characterCount(password), 1, password)
   for (const letter of ['x', '🦊', 'é'.normalize('NFD')]) {
     assert.deepEqual(
-      [200, 201].map((length) => isTooLong(letter.repeat(length))),
+      [200, 201].map((length) => isPasswordTooLong(letter.repeat(length))),
       [false, true],
     )
   }

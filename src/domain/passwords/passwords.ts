@@ -62,7 +62,7 @@ export function characterCount(password: string): number {
 }
 
 /** No account has such a password, so it is refused without hashing. */
-export function isTooLong(password: string): boolean {
+export function isPasswordTooLong(password: string): boolean {
   return characterCount(password) > MAXIMUM_PASSWORD_LENGTH
 }
 

@@ -16,7 +16,7 @@ import { beginAttempt } from '../limits/login-throttling.ts'
 import { findIdentityByLogin } from '../identities/identities.ts'
 import { type Proof, proofByPassword } from './identity-sessions.ts'
 import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
-import { isTooLong } from '../passwords/passwords.ts'
+import { isPasswordTooLong } from '../passwords/passwords.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
@@ -47,7 +47,7 @@ export async function signIn(
   services: Services,
   { login, password, clientInfo, deviceHash, confirms }: SignInAttempt,
 ): Promise<SignInOutcome> {
-  if (isTooLong(password)) return { kind: 'wrong-credentials', ipBlock: null }
+  if (isPasswordTooLong(password)) return { kind: 'wrong-credentials', ipBlock: null }
   const identity = await findIdentityByLogin(services, login)
   const isKnown = identity !== null && (await isKnownDevice(services, identity.id, deviceHash))
   const knownDevice = isKnown ? (deviceHash as Buffer).toString('base64url') : null

@@ -5,7 +5,7 @@ import { redirectWith } from '../flash-messages.ts'
 import { pageOfForm } from '../return-to.ts'
 
 /** Finds the signed-in user on every page, from the database: the cookie alone proves nothing. */
-export async function findIdentity(req: Request, _res: Response, next: NextFunction): Promise<void> {
+export async function recognizeUser(req: Request, _res: Response, next: NextFunction): Promise<void> {
   const id = req.session.identitySessionId
   req.signedIn = id === undefined ? null : await findLivingIdentitySession(servicesOf(req), id, req.clientInfo)
   next()

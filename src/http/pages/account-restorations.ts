@@ -7,7 +7,7 @@ import { pendingSignInOf } from '../middleware/session.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
-import { enter } from '../sign-in.ts'
+import { completeSignIn } from '../sign-in.ts'
 
 /** GET /account-restoration: for a user who has signed in to an account in its deletion grace period. */
 export async function newAccountRestoration(req: Request, res: Response): Promise<void> {
@@ -37,6 +37,6 @@ export async function createAccountRestoration(req: Request, res: Response): Pro
   const { proof } = pending
   const { identityId } = proof
   if (await keepAccount(services, proof, req.clientInfo)) logEvent(req, 'deletion_withdrawn', { identityId })
-  const next = await enter(req, res, proof, returnTo ?? '/dashboard')
+  const next = await completeSignIn(req, res, proof, returnTo ?? '/dashboard')
   res.redirect(303, next ?? '/login')
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { deleteOwnAccount } from '../../domain/accounts/deletions.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
-import { keyOf } from '../../domain/limits/login-keys.ts'
+import { loginKeyOf } from '../../domain/limits/login-keys.ts'
 import type { Services } from '../../domain/services.ts'
 import { addSeconds } from '../../domain/time.ts'
 import { servicesOf, signedInOf } from '../context.ts'
@@ -23,7 +23,7 @@ export async function createDeletion(req: Request, res: Response): Promise<void>
   const signedIn = signedInOf(req)
   const { username } = signedIn
   const typed = textField(req.body, 'username')
-  if (keyOf(typed) !== keyOf(username)) {
+  if (loginKeyOf(typed) !== loginKeyOf(username)) {
     res.status(422)
     return show(req, res, typed, 'That is not your user name.')
   }

@@ -8,7 +8,7 @@ import {
   type Interaction,
   type InteractionContext,
   type InteractionRequest,
-  keepAccount,
+  keepChosenAccount,
   OTHER_ACCOUNT,
   resolveInteraction,
 } from '../../oidc/interactions.ts'
@@ -115,7 +115,7 @@ export async function createStepUp(req: InteractionPageRequest, res: Response): 
 
 /** POST /interaction/:uid/account: the user continues with the account that is signed in. */
 export async function createAccountChoice(req: InteractionPageRequest, res: Response): Promise<void> {
-  await leadOn(req, res, await keepAccount(interactionContextOf(req), requestOf(req, res)))
+  await leadOn(req, res, await keepChosenAccount(interactionContextOf(req), requestOf(req, res)))
 }
 
 /** POST /interaction/:uid/confirmation */

@@ -13,7 +13,7 @@ import { keepForm } from '../middleware/error-page.ts'
 import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
-import { enter } from '../sign-in.ts'
+import { completeSignIn } from '../sign-in.ts'
 
 /** GET /settings/password */
 export async function newPasswordChange(req: Request, res: Response): Promise<void> {
@@ -40,7 +40,7 @@ export async function createPasswordChange(req: Request, res: Response): Promise
     switch (outcome.kind) {
       case 'changed': {
         logEvent(req, 'password_changed')
-        const next = await enter(req, res, proofOf(signedIn), '/settings')
+        const next = await completeSignIn(req, res, proofOf(signedIn), '/settings')
         return next === '/settings' ? redirectWith(req, res, 'password-changed', next) : askToSignIn(req, res)
       }
       case 'lapsed':

@@ -10,7 +10,7 @@ import { keepForm } from '../middleware/error-page.ts'
 import { TooManyAttempts } from '../http-errors.ts'
 import { showRegistration } from '../registration-form.ts'
 import { isInteraction, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
-import { enter } from '../sign-in.ts'
+import { completeSignIn } from '../sign-in.ts'
 
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
@@ -49,7 +49,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     }
     logEvent(req, 'registered', { identityId: outcome.identity.id })
     const proof = proofByPassword(outcome.identity)
-    const next = await enter(req, res, proof, returnTo ?? '/dashboard')
+    const next = await completeSignIn(req, res, proof, returnTo ?? '/dashboard')
     return res.redirect(303, nextAfterCookie(req, next ?? withReturnTo('/login', returnTo)))
   }
   await keepForm(req, res, act, (wait) => showRegistration(req, res, { ...form, wait }))

@@ -35,7 +35,7 @@ const KEPT_PER_ADDRESS = 100
 const KEPT_PER_HOUR = 10_000
 
 /** True for parameters so long that no page could lead back to the app. */
-export function isTooLong(params: object): boolean {
+export function isRequestTooLong(params: object): boolean {
   return Buffer.byteLength(JSON.stringify(params)) > LONGEST_REQUEST
 }
 

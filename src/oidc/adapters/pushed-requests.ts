@@ -4,7 +4,7 @@ import { decryptWithAny, encrypt } from '../../domain/keys/encryption.ts'
 import type { Services } from '../../domain/services.ts'
 import { hourlyCounter } from '../../domain/limits/attempt-counters.ts'
 import { CODE_LIFE } from './authorization-codes.ts'
-import { isTooLong, TOO_LONG } from './begun-interactions.ts'
+import { isRequestTooLong, TOO_LONG } from './begun-interactions.ts'
 import { protocolRecordAdapter } from './protocol-records.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
@@ -25,7 +25,7 @@ export function pushedRequestAdapter(services: Services): AdapterMethods {
     async upsert(id, payload, expiresIn) {
       const { ctx } = Provider
       if (ctx === undefined) throw new Error('a request was pushed outside of a request')
-      if (isTooLong(ctx.oidc.params ?? {})) throw new errors.InvalidRequest(TOO_LONG)
+      if (isRequestTooLong(ctx.oidc.params ?? {})) throw new errors.InvalidRequest(TOO_LONG)
       const { client } = ctx.oidc
       if (client?.app.isPublic === true) await takePlace(services, client.clientId, ctx.req.clientInfo.address, id)
       await adapter.upsert?.(id, payload, expiresIn)

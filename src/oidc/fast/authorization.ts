@@ -8,7 +8,7 @@ import type { SignedInRow } from '../../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { putCode } from '../adapters/authorization-codes.ts'
-import { isTooLong } from '../adapters/begun-interactions.ts'
+import { isRequestTooLong } from '../adapters/begun-interactions.ts'
 import { codeRecord } from '../code-records.ts'
 import { findAppOnce } from '../exchange-state.ts'
 import { keepsSid } from '../protocol-session.ts'
@@ -70,7 +70,7 @@ function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
     params['code_challenge_method'] === 'S256' &&
     /^[\w-]{43}$/.test(params['code_challenge'] as string) &&
     (params['prompt'] ?? 'none') === 'none' &&
-    !isTooLong(params)
+    !isRequestTooLong(params)
   return isPlain ? (params as unknown as PlainRequest) : null
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { keyOf } from '../../domain/limits/login-keys.ts'
+import { loginKeyOf } from '../../domain/limits/login-keys.ts'
 import type { Services } from '../../domain/services.ts'
 import { skeletonsOf } from '../../domain/identities/user-names.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
@@ -21,10 +21,10 @@ export async function addIdentity(
     {
       id: randomUUID(),
       username,
-      usernameKey: keyOf(username),
+      usernameKey: loginKeyOf(username),
       skeletons: skeletonsOf(username),
       email,
-      emailKey: keyOf(email),
+      emailKey: loginKeyOf(email),
       emailVerified,
       passwordHash: await services.hasher.hash(password, email),
       passwordStandsAlone: true,

@@ -66,14 +66,14 @@ async function find(services: Services, id: string): Promise<FamilyRow> {
 
 async function tell(services: Services, family: FamilyRow, json: boolean | undefined): Promise<void> {
   const entries = await familyTimeline(services, family)
-  const timeline = entries.map(({ kind, sentence, count, firstAt, lastAt, generation, places }) => ({
+  const timeline = entries.map(({ kind, sentence, count, firstAt, lastAt, generation, clients }) => ({
     kind,
     what: sentence,
     count,
     first: firstAt,
     last: lastAt,
     generation,
-    from: places,
+    from: clients,
   }))
   const identity = await findIdentity(services, family.identityId)
   const delivery = (await findDeliveryStatuses(services, [family])).get(family.id)

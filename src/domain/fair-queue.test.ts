@@ -94,7 +94,7 @@ test('a job that waits is refused in time while the one before it goes on and on
   assert.deepEqual(queue.started, ['runs', 'is next'])
 })
 
-test('in a full queue a source that holds more places than another gives them up', async () => {
+test('in a full queue the source with the most waiting jobs loses its newest', async () => {
   const queue = open({ waiting: 4 })
   sendMany(queue, 'flood', 7)
   await new Promise(setImmediate)

@@ -10,7 +10,7 @@ import { writePlaceDatabase } from '../testing/portal/geoip-database.ts'
 import { TEST_SECRET } from '../testing/portal/open-portal.ts'
 import { ipInWords, openGeoIp } from './geoip.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'gatehouse-places-'))
+const folder = mkdtempSync(join(tmpdir(), 'gatehouse-geoip-'))
 after(() => rmSync(folder, { recursive: true }))
 const file = (name: string) => join(folder, name)
 
@@ -24,23 +24,23 @@ const NETWORKS_6 = { '2001:db8::/32': { city: 'Zürich', country: 'Switzerland' 
 for (const recordSize of [24, 28, 32] as const) {
   test(`IP addresses have locations, from a file with records of ${recordSize} bits`, async () => {
     writePlaceDatabase(file('places.mmdb'), { ...NETWORKS, ...NETWORKS_6 }, { recordSize })
-    const { locationOf: placeOf } = await openGeoIp(file('places.mmdb'))
-    assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
-    assert.equal(placeOf('198.51.100.200'), 'France')
-    assert.equal(placeOf('192.0.2.7'), 'Singapore')
-    assert.equal(placeOf('2001:db8::1'), 'Zürich, Switzerland')
+    const { locationOf } = await openGeoIp(file('places.mmdb'))
+    assert.equal(locationOf('203.0.113.7'), 'Berlin, Germany')
+    assert.equal(locationOf('198.51.100.200'), 'France')
+    assert.equal(locationOf('192.0.2.7'), 'Singapore')
+    assert.equal(locationOf('2001:db8::1'), 'Zürich, Switzerland')
     for (const nowhere of ['198.51.100.7', '203.0.114.1', '10.0.0.1', '::1', '2001:dc8::1', '2001:db9:1::7']) {
-      assert.equal(placeOf(nowhere), null, nowhere)
+      assert.equal(locationOf(nowhere), null, nowhere)
     }
   })
 }
 
 test('a database of IPv4 has no location of IPv6, and text that is no IP address has none', async () => {
   writePlaceDatabase(file('ipv4.mmdb'), NETWORKS, { ipVersion: 4 })
-  const { locationOf: placeOf } = await openGeoIp(file('ipv4.mmdb'))
-  assert.equal(placeOf('203.0.113.7'), 'Berlin, Germany')
+  const { locationOf } = await openGeoIp(file('ipv4.mmdb'))
+  assert.equal(locationOf('203.0.113.7'), 'Berlin, Germany')
   for (const other of ['cb00:7107::', '2001:db8::1', '', 'unknown', '203.0.113', '203.0.113.999', 'fe80::1%eth0']) {
-    assert.equal(placeOf(other), null, other)
+    assert.equal(locationOf(other), null, other)
   }
 })
 
@@ -60,7 +60,7 @@ test('a file that is missing, cut off, packed or something else is a wrong setti
     'packed.mmdb': gzipSync(whole),
     'headless.mmdb': whole.subarray(whole.length / 2),
     'empty.mmdb': Buffer.alloc(0),
-    'text.mmdb': Buffer.from('these are no places'),
+    'text.mmdb': Buffer.from('this is no database'),
   }
   for (const [name, bytes] of Object.entries(broken)) {
     writeFileSync(file(name), bytes)
@@ -77,9 +77,9 @@ test('a damaged record gives no location and no error', async () => {
   const at = bytes.indexOf('Berlin') - 1
   bytes.fill(0xff, at, at + 4)
   writeFileSync(file('hole.mmdb'), bytes)
-  const { locationOf: placeOf } = await openGeoIp(file('hole.mmdb'))
-  assert.equal(placeOf('203.0.113.7'), null)
-  assert.equal(placeOf('198.51.100.200'), 'France')
+  const { locationOf } = await openGeoIp(file('hole.mmdb'))
+  assert.equal(locationOf('203.0.113.7'), null)
+  assert.equal(locationOf('198.51.100.200'), 'France')
 })
 
 test('the portal does not start with such a file, and says why on two lines', async () => {

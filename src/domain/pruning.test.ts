@@ -105,7 +105,7 @@ test('an expired family is remembered from when its end was recorded', async () 
   assert.equal(await prune(), 1)
 })
 
-test('a family whose end its app was the first to notice is remembered from then on', async () => {
+test('a family whose end a refresh recorded first is remembered from then on', async () => {
   const notes = await connect(portal, adaId, 'notes')
   portal.clock.advance(170 * DAY)
   assert.deepEqual(refusalIn(await refresh(portal, notes)), { reason: 'expired', ended: true })
@@ -143,7 +143,7 @@ test('the token of a forgotten family is unknown, ends nothing and says nothing'
   successorIn(await refresh(portal, living))
 })
 
-test('what happened to a forgotten family is still told, and the lists go on without it', async () => {
+test('the audit events of a pruned family stay, and the lists go on without it', async () => {
   const past = await connect(portal, adaId, 'notes')
   const photos = await connect(portal, adaId, 'photos')
   await endFamilies(portal, { id: past.familyId }, 'disconnected', home)
@@ -185,7 +185,7 @@ test('a backlog goes in batches, to its last row', async () => {
   assert.equal(await prune(), 0)
 })
 
-test('two who prune at once share the work: every family goes once', async () => {
+test('two processes that prune at once share the work: every family is deleted once', async () => {
   const ended = await connect(portal, adaId, 'notes')
   await endFamilies(portal, { id: ended.familyId }, 'ended_by_person', home)
   await multiply(portal, ended, 2999)
@@ -325,7 +325,7 @@ test('a browser that was signed out is remembered as long as its families', asyn
   assert.equal((await familyRow(portal, notes)).endCause, 'signed_out')
 })
 
-test('a browser in which a family lives is remembered, so that who comes back to it finds that', async () => {
+test('an identity session with a living family is not pruned, so that the next sign-in adopts the family', async () => {
   const patient: Services = {
     ...portal,
     lifetimes: { ...portal.lifetimes, familyIdle: 300 * DAY, familyMax: 300 * DAY },

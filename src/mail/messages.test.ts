@@ -146,7 +146,7 @@ for (const [kind, message] of Object.entries(messages)) {
   })
 }
 
-test('a family that ended for reuse is told with both places', async () => {
+test('the mail about refresh token reuse names both clients', async () => {
   const { text } = await compose(messages['familyEndedForReuse'] as MailContent)
   for (const fact of [
     'App: Notes',
@@ -160,7 +160,7 @@ test('a family that ended for reuse is told with both places', async () => {
     assert.ok(text.split('\n').includes(fact), fact)
 })
 
-test('each of two addresses is told only enough of the other to know it by', async () => {
+test('each of two e-mail addresses sees the other masked', async () => {
   const toOld = await compose(messages['addressChangedToOld'] as MailContent)
   const toNew = await compose(messages['addressChangedToNew'] as MailContent)
   assert.match(toOld.text, /^New address: c•••@/m)

@@ -18,7 +18,7 @@ export async function openServices(
   clock: () => Date = () => new Date(),
   queryTimeout?: number,
 ): Promise<Services> {
-  const places = await openGeoIp(config.policy.placeDatabase)
+  const geoip = await openGeoIp(config.policy.placeDatabase)
   const storage = await openStorage({
     ...config,
     logger,
@@ -39,7 +39,7 @@ export async function openServices(
       keys,
       hasher,
       passwords,
-      geoip: places,
+      geoip,
       lifetimes,
       policy,
       publicUrl,

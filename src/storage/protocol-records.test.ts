@@ -62,7 +62,7 @@ for (const [name, openStore] of [
       assert.deepEqual((await protocolRecords.find('Interaction', id))?.payload, { step: 2 })
     })
 
-    test('of fifty who consume a record at once, in two processes, exactly one has', async () => {
+    test('of fifty callers that consume a record at once, in two processes, exactly one does', async () => {
       for (let round = 0; round < 5; round++) {
         const id = randomUUID()
         await protocolRecords.put('AuthorizationCode', id, {}, 60)
@@ -90,7 +90,7 @@ for (const [name, openStore] of [
       assert.equal(await protocolRecords.consume('AuthorizationCode', randomUUID()), false)
     })
 
-    test('of fifty who put one id once, in two processes, exactly one has', async () => {
+    test('of fifty callers that put one id once, in two processes, exactly one does', async () => {
       const id = randomUUID()
       const answers = await Promise.all(
         Array.from({ length: 50 }, async (_, caller) =>
@@ -213,7 +213,7 @@ for (const [name, openStore] of [
       assert.equal(JSON.stringify((await protocolRecords.find('Interaction', id))?.payload), JSON.stringify(own))
     })
 
-    test('an id may hold whatever a stranger sends', async () => {
+    test('an id may contain any characters', async () => {
       for (const id of ['', 'a\u0000b', '\ud800', '{}*?[]:', 'x'.repeat(10_000), `' OR 1=1 --`]) {
         assert.equal(await protocolRecords.find('AuthorizationCode', id), null)
         await protocolRecords.put('AuthorizationCode', id, { length: id.length }, 60, id)

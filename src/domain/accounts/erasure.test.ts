@@ -125,7 +125,7 @@ test('an account that was kept, or never deleted, is not erased', async () => {
   for (const id of [kept, untouched]) assert.equal(await eraseAccount(portal, id), false)
 })
 
-test('a disabled person who had deleted the account is erased all the same', async () => {
+test('a deleted account is erased also when it is disabled', async () => {
   const id = await addPerson('disabled')
   await deleteAccount(portal, id, home)
   await disableIdentity(portal, id)

@@ -122,7 +122,7 @@ test('of two links for the same only the newest works', async () => {
   assert.deepEqual(living, [false, true])
 })
 
-test('while the mail server is away nothing is lost, not even by a restart, and everything arrives once', async () => {
+test('while the mail server is down no mail is lost, not even by a restart, and each arrives once', async () => {
   await mailbox.stop()
   const browsers = ['one', 'two', 'three', 'four', 'five']
   for (const browser of browsers) await changed(adaId, browser)

@@ -616,7 +616,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
       successorIn(await refresh(services, otherBrowser))
     })
 
-    test('of twenty who end a family at once one has ended it, and it is written down once', async () => {
+    test('of twenty callers that end a family at once one has ended it, with one audit event', async () => {
       const notes = await connect(services, adaId, 'notes')
       const answers = await Promise.all(
         Array.from({ length: 20 }, async () => endFamilies(services, { id: notes.familyId }, 'ended_by_person', home)),

@@ -178,7 +178,7 @@ for (const [kind, act] of Object.entries(WAYS)) {
     const family = await familyRow(portal, connection)
     const told = (await familyTimeline(portal, family)).find((each) => each.kind === kind)
     assert.ok(told?.sentence.includes(TIMELINE_KINDS[kind as TimelineKind].words))
-    assert.deepEqual(told?.places, ['curl, 203.0.113.9'])
+    assert.deepEqual(told?.clients, ['curl, 203.0.113.9'])
   })
 }
 
@@ -257,7 +257,7 @@ test('the timeline is in order: connected, refreshed, asked for twice, refused, 
 
   const entries = await familyTimeline(portal, await familyRow(portal, notes))
   assert.deepEqual(
-    entries.map(({ sentence, places }) => [sentence, ...places]),
+    entries.map(({ sentence, clients }) => [sentence, ...clients]),
     [
       ['Notes was connected.', 'Firefox, 192.0.2.1'],
       ['It was refreshed twice.', 'curl, 203.0.113.9', 'openid-client/v6.8.1, 192.0.2.7'],

@@ -108,7 +108,7 @@ export interface TimelineEntry {
   lastAt: Date | null
   generation: number | null
   /** The clients in words (program, IP address, GeoIP location), the last one first. */
-  places: string[]
+  clients: string[]
   tone: 'plain' | 'good' | 'warning'
 }
 
@@ -134,21 +134,21 @@ function connected(services: Services, family: FamilyRow): TimelineEntry {
     firstAt: family.createdAt,
     lastAt: family.createdAt,
     generation: 0,
-    places: [clientInWords(services, family)],
+    clients: [clientInWords(services, family)],
     tone: 'good',
   }
 }
 
 function refreshed(services: Services, { generation, firstRotatedAt, rotatedAt, seen }: FamilyRow): TimelineEntry[] {
   if (generation === 0) return []
-  const places = seen.map((each) => {
+  const clients = seen.map((each) => {
     const [address = '', ...program] = each.split(' ')
     return clientInWords(services, { address, browser: program.join(' ') })
   })
   const sentence = `It was refreshed ${timesInWords(generation)}.`
   const firstAt = firstRotatedAt ?? rotatedAt
   return [
-    { kind: 'refreshed', sentence, count: generation, firstAt, lastAt: rotatedAt, generation, places, tone: 'plain' },
+    { kind: 'refreshed', sentence, count: generation, firstAt, lastAt: rotatedAt, generation, clients, tone: 'plain' },
   ]
 }
 
@@ -166,7 +166,7 @@ function entryOf(
     firstAt,
     lastAt,
     generation,
-    places: [clientInWords(services, clientInfo)],
+    clients: [clientInWords(services, clientInfo)],
     tone: alarming ? 'warning' : 'plain',
   }
 }
@@ -179,7 +179,7 @@ function ended(services: Services, family: FamilyRow): TimelineEntry[] {
   const tone = END_CAUSES[cause].alarming ? 'warning' : 'plain'
   const sentence = `It ended: ${endInWords(services, cause, family)}.`
   return [
-    { kind: 'ended', sentence, count: 1, firstAt: at, lastAt: at, generation: family.generation, places: [], tone },
+    { kind: 'ended', sentence, count: 1, firstAt: at, lastAt: at, generation: family.generation, clients: [], tone },
   ]
 }
 

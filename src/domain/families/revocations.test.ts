@@ -82,7 +82,7 @@ test('a family that has ended is listed with its second, and a living one is not
   })
 })
 
-test('a family is listed for as long as any token of its may live, and then forgotten by those who knew and those who come', async () => {
+test('a family is listed for as long as its tokens may live, and then dropped by old and new processes', async () => {
   const watching = watch()
   const ended = await endOne()
   assert.ok(ended in (await listed(watching)))
@@ -144,7 +144,7 @@ for (const [what, seconds] of [
   ['half a minute', 30],
   ['four minutes', 240],
 ] as const) {
-  test(`an ending that commits ${what} after it was written is not lost, nor for those who were told meanwhile`, async () => {
+  test(`an ending that commits ${what} after it was written is not lost, nor for clients that were answered meanwhile`, async () => {
     const watching = await look(watch())
     const { familyId } = await connect(services, adaId, 'notes')
     let told = 0
@@ -177,7 +177,7 @@ test('a client that was answered before gets only what is new since', async () =
   assert.deepEqual(Object.keys(watching.list(watching.newsFrom(told + 3600)).ended), [fresh])
 })
 
-test('a person who is deleted at once takes no ending out of the list', async () => {
+test('erasing a user at once removes no ending from the list', async () => {
   const leaver = await addIdentity(services, grace)
   const { familyId } = await connect(services, leaver, 'notes')
   const watching = await look(watch(another))

@@ -70,7 +70,7 @@ test('a user name that looks like one that is taken is refused, also for an oper
   }
 })
 
-test('of those who register names that look alike at once exactly one gets it', async () => {
+test('of registrations of names that look alike at once exactly one gets it', async () => {
   const names = ['pauline', 'pauIine', 'pau1ine', 'PAULINE', 'paulıne']
   const outcomes = await Promise.all(
     names.map((username, index) => register(portal, { ...person(`pauline${index}`), username }, home)),

@@ -34,7 +34,7 @@ test('looking at a link, however often, does not use it up; using it does', asyn
   assert.equal(await lookAtMailLink(portal, 'verify-address', token), null)
 })
 
-test('of ten who use a link at once one gets it', async () => {
+test('of ten requests that use a link at once one gets it', async () => {
   const token = await make('reset-password')
   const uses = await Promise.all(
     Array.from({ length: 10 }, () => useMailLink(portal, portal.storage.pool, 'reset-password', token)),

@@ -182,7 +182,7 @@ for (const alg of ['ES256', 'RS256'] as const) {
   })
 }
 
-test('of two who revoke a key at once one does, and every key in turn leaves the algorithm a signer', async () => {
+test('of two operators that revoke a key at once one does, and every key in turn leaves the algorithm a signer', async () => {
   const [ring, other] = [await openRing(), await openRing([OLD], otherStorage)]
   const [next] = (await ring.rotate()).filter(({ alg }) => alg === 'ES256')
   await other.reload()

@@ -18,13 +18,13 @@ for (const [written, key] of [
   ['1::', '1::/64'],
   ['64:ff9b::192.0.2.1', '64:ff9b::/64'],
 ] as const) {
-  test(`${written} guesses as ${key}`, () => {
+  test(`attempts from ${written} count for ${key}`, () => {
     assert.equal(ipKey(written), key)
     assert.equal(isIpAddress(written), true)
   })
 }
 
-test('neighbours in IPv4 and neighbouring networks in IPv6 are different guessers', () => {
+test('neighbours in IPv4 and neighbouring networks in IPv6 have different keys', () => {
   assert.notEqual(ipKey('192.0.2.1'), ipKey('192.0.2.2'))
   assert.notEqual(ipKey('2001:db8:1:2::1'), ipKey('2001:db8:1:3::1'))
 })

@@ -184,11 +184,11 @@ test('a browser that is ended from another ends its families because of that', a
 test('everywhere else means everywhere but here', async () => {
   const id = await addPerson()
   const [here, there, further] = [await open(id), await open(id), await open(id)]
-  const ofSomebodyElse = await open(await addPerson())
+  const otherId = await open(await addPerson())
   assert.equal(await endIdentitySessions(portal, { identityId: id, except: here }, 'ended_by_person', home), 2)
   assert.notEqual(await find(here), null)
   assert.deepEqual([await find(there), await find(further)], [null, null])
-  assert.notEqual(await find(ofSomebodyElse), null)
+  assert.notEqual(await find(otherId), null)
 })
 
 test("a user cannot end another user's session", async () => {
@@ -198,7 +198,7 @@ test("a user cannot end another user's session", async () => {
   assert.notEqual(await find(session), null)
 })
 
-test('of twenty who end a browser at once one has ended it, and it is written down once', async () => {
+test('of twenty callers that end a session at once one has ended it, with one audit event', async () => {
   const id = await addPerson()
   const session = await open(id)
   const counts = await Promise.all(
@@ -210,7 +210,7 @@ test('of twenty who end a browser at once one has ended it, and it is written do
   assert.deepEqual(await kinds(id), ['registered', 'signed_in', 'signed_out'])
 })
 
-test('who signs in again in one browser goes on with what they had opened there', async () => {
+test('a new sign-in of the same user in a browser adopts the families opened there', async () => {
   const id = await addPerson()
   const notes = await connect(portal, id, 'notes')
   const former = (await find(notes.identitySessionId)) as SignedInRow
@@ -221,15 +221,15 @@ test('who signs in again in one browser goes on with what they had opened there'
   assert.deepEqual(await kinds(id), ['registered', 'signed_in', 'family_opened', 'signed_in'])
 })
 
-test('who comes back to a browser in which they were signed in goes on with what they had opened there', async () => {
+test('a sign-in in a browser whose session has expired adopts the families opened there', async () => {
   const id = await addPerson()
   const [laptop, phone] = [randomBytes(32), randomBytes(32)]
   const first = await open(id, laptop)
   const notes = await connect(portal, id, 'notes', { identitySessionId: first })
   const onPhone = await connect(portal, id, 'notes', { identitySessionId: await open(id, phone) })
-  const ofSomebodyElse = await addPerson()
-  const others = await connect(portal, ofSomebodyElse, 'notes', {
-    identitySessionId: await open(ofSomebodyElse, laptop),
+  const otherId = await addPerson()
+  const others = await connect(portal, otherId, 'notes', {
+    identitySessionId: await open(otherId, laptop),
   })
   const before = await familyRow(portal, notes)
   portal.clock.advance(15 * DAY)
@@ -335,7 +335,7 @@ test('whether signing in again renews is a setting of the portal, too', async ()
   assert.deepEqual((await familyRow(portal, never)).expiresAt, expiresAt)
 })
 
-test('a term that has become shorter is noticed in time', async () => {
+test('an expiry that has become shorter is applied in time', async () => {
   const shorter: Services = {
     ...portal,
     policy: { ...portal.policy, familyRenewal: 'sign-in' },
@@ -350,7 +350,7 @@ test('a term that has become shorter is noticed in time', async () => {
   assert.equal((await familyRow(portal, notes)).endCause, 'idle_expired')
 })
 
-test('of two who sign in again at once in one browser one has what was opened there, and nothing is lost', async () => {
+test('of two sign-ins at once in one browser one adopts the families opened there, and none is lost', async () => {
   const id = await addPerson()
   const laptop = randomBytes(32)
   const terms = { identitySessionId: await open(id, laptop) }

@@ -316,7 +316,7 @@ test('a name has one to forty characters', () => {
   for (const name of ['', '   ', 'x'.repeat(41)]) assert.notEqual(factorNameProblem(name), null, name)
 })
 
-test('adding and removing is told by mail', async () => {
+test('adding and removing a second factor sends a mail', async () => {
   await addApp('Phone')
   const [factor] = (await listSecondFactors(services, signedIn.identityId)).factors
   await removeSecondFactor(services, signedIn, 'totp', factor?.id as string, home)

@@ -81,8 +81,8 @@ async function findOwn(services: Services, id: string, identityId: string): Prom
   return family
 }
 
-function shapeEntry({ sentence: told, tone, places, firstAt, lastAt }: TimelineEntry, now: Date) {
+function shapeEntry({ sentence: told, tone, clients, firstAt, lastAt }: TimelineEntry, now: Date) {
   const first = firstAt === null ? null : timeInWords(firstAt, now)
   const last = lastAt === null ? null : timeInWords(lastAt, now)
-  return { sentence: told, tone, places, first: first?.text === last?.text ? null : first, last }
+  return { sentence: told, tone, clients, first: first?.text === last?.text ? null : first, last }
 }

@@ -91,7 +91,7 @@ test('the server goes on until the last one has left, also when the others hold 
   await assert.rejects(ask(here.ownerUrl, 'SELECT 1'), { code: 'ECONNREFUSED' })
 })
 
-test('who joins twice in one process leaves twice', async () => {
+test('a process that joins twice leaves twice', async () => {
   const one = await startEmbedded(folder)
   const two = await startEmbedded(folder)
   assert.equal(two.ownerUrl, one.ownerUrl)
@@ -138,7 +138,7 @@ test('a server that is killed comes back at the same place with every row it has
   await here.leave()
 })
 
-test('who leaves while a killed server is being brought back leaves nothing behind', async () => {
+test('a process that leaves while a killed server is being restarted leaves no server behind', async () => {
   for (let round = 0; round < 8; round++) {
     const here = await startEmbedded(folder)
     const { pid } = (await postmaster(folder)) as { pid: number }
@@ -191,7 +191,7 @@ test('a folder that is closed to others works, and stays closed', async () => {
   }
 })
 
-test('a program that listens where a killed server did is told no password, and the server starts elsewhere', async () => {
+test('a program that listens on the port of a killed server learns no password, and the server starts on another', async () => {
   const guest = startGuest(folder)
   await guest.prints(1)
   const { pid, port } = (await postmaster(folder)) as { pid: number; port: number }

@@ -42,7 +42,7 @@ for (const [what, ...packets] of [
   ['sends a row with a column that is not there', () => message('D', Buffer.from([0, 9]))],
   ['is another program', () => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
 ] satisfies [string, ...((heard: string) => Buffer)[]][]) {
-  test(`a server that ${what} is told neither the password nor a query`, async () => {
+  test(`a server that ${what} gets neither the password nor a query`, async () => {
     const impostor = await startImpostor(packets)
     const url = `postgresql://portal:${PASSWORD}@127.0.0.1:${impostor.port}/portal?require_auth=scram-sha-256`
     const { pool, close } = openPostgres(url, () => {}, { connection: 500, query: 500 })

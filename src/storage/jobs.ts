@@ -51,8 +51,8 @@ const QUEUES = {
     deleteAfterSeconds: HOUR,
     retentionSeconds: 30 * 24 * HOUR,
   },
-  // The retry queue of notifications that an app refuses although it answers: without order, so they do not block later ones.
-  // Those that are given up are dead letters: rows of `notices` with `given_up_at`, which an operator can resend.
+  // The dead-letter queue: notifications that an app has refused several times although it answers. They are retried without
+  // order, so that they do not block later ones, until they are given up. An operator can resend those.
   'late-notices': {
     retryLimit: 1_000_000,
     retryDelay: 60,

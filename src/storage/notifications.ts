@@ -99,8 +99,8 @@ export async function updateDeliveryAttempt(
 }
 
 /**
- * Records the last attempt: confirmed when it had no problem, else given up (a dead letter). False when it was settled already,
- * and when its identity has been erased; an erasure in progress is waited for.
+ * Records the last attempt: confirmed when it had no problem, else given up. False when it was settled already, and when
+ * its identity has been erased; an erasure in progress is waited for.
  */
 export async function settleNotification(
   db: Queryable,
@@ -127,7 +127,7 @@ export async function deleteErasedNotification(db: Queryable, id: string): Promi
   )
 }
 
-/** Reopens dead letters (given up), `limit` of them at most. @returns them, in the order in which they happened */
+/** Reopens notifications that were given up, `limit` of them at most. @returns them, in the order in which they happened */
 export async function reopenNotifications(
   db: Queryable,
   choice: { ids: string[] } | { clientId: string },

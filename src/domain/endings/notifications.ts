@@ -22,7 +22,7 @@ export type NotificationKind = 'logout' | 'session-revoked' | 'token-claims-chan
 export { NOTIFICATION_STATES, type NotificationChoice, type NotificationRow, type NotificationState }
 export type Notification = NotificationRow & { state: NotificationState }
 
-/** A job of the queue `notices`, or of its retry queue `late-notices`. */
+/** A job of the queue `notices`, or of its dead-letter queue `late-notices`. */
 export interface NotificationJob {
   /** The id of the notification. */
   notice: string
@@ -131,7 +131,7 @@ function notificationOf(row: NotificationRow): Notification {
 }
 
 /**
- * Resends dead letters (notifications that were given up), with a full set of retries: these, or all of an app.
+ * Resends notifications that were given up, with all their retries again: these, or all of an app.
  * @returns the ids of those that are sent again
  */
 export async function resendNotifications(

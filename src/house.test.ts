@@ -185,6 +185,14 @@ test('no page imports a page', () => {
   assert.deepEqual(violations.map(inWords), [])
 })
 
+test('one file calls the fast paths', () => {
+  const paths = ['authorization', 'code-exchange', 'introspection', 'refresh', 'userinfo'].map(
+    (name) => `oidc/fast/${name}.ts`,
+  )
+  const callers = imports.filter(({ to }) => paths.includes(to)).map(({ from }) => from)
+  assert.deepEqual([...new Set(callers)], ['oidc/fast/fast-paths.ts'])
+})
+
 test('nothing outside the tests imports what is for tests', () => {
   const violations = imports.filter(
     ({ to, isOurs }) => isOurs && (to.startsWith('testing/') || to.endsWith('.test.ts')),

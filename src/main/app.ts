@@ -25,7 +25,7 @@ import { separateCookies } from '../http/shared-cookies.ts'
 import type { Logger } from '../logger.ts'
 import { errorUri } from '../oidc/error-codes.ts'
 import { isFormRequest, readFormRequest } from '../oidc/form-requests.ts'
-import { createProtocol, isAuthorization, isMachineEndpoint, type Protocol } from '../oidc/provider.ts'
+import { createProtocol, isMachineEndpoint, type Protocol } from '../oidc/provider.ts'
 import { closeServices, openServices } from './services.ts'
 
 export interface App {
@@ -68,8 +68,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   // PUBLIC_URL decides what browsers see, also behind a proxy that terminates TLS.
   Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
   pages.use(pageHeaders())
-  const failures = new WeakMap<IncomingMessage, unknown>()
-  pages.use((req, _res, next) => next(failures.get(req)))
+  pages.use((req, _res, next) => next(req.failure))
   pages.use(
     createRoutes(
       assets.serve,
@@ -89,7 +88,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     logger,
     clock: services.clock,
     showPage(req, res, error) {
-      failures.set(req, error)
+      req.failure = error
       pages(req as Request, res as Response)
     },
   })
@@ -113,7 +112,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
       if (hasBody(req) && !(await receiveBody(req))) return
     } catch (error) {
       closeUnread(req, res)
-      failures.set(req, error)
+      req.failure = error
     }
 
     const url = req.url ?? ''
@@ -127,20 +126,18 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     // Host header attacks: a foreign host gets an error page only, and that page needs its style sheet from there.
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host
-    if (isFormRequest(req.method, path) && !failures.has(req)) {
+    if (isFormRequest(req.method, path) && req.failure === undefined) {
       const form = await readFormRequest(req)
       if (form.kind === 'redirect') return redirect(res, form.location)
-      failures.set(req, formRefused(form.kind))
+      req.failure = formRefused(form.kind)
     }
-    if (isMachineEndpoint(path))
-      return failures.has(req) ? refuseBody(res, config.publicUrl) : protocol.handle(req, res)
-    separate(req, res)
+    if (!isMachineEndpoint(path)) separate(req, res)
+    else if (req.failure !== undefined) return refuseBody(res, config.publicUrl)
     try {
-      if (!failures.has(req) && isAuthorization(req.method, path) && (await protocol.authorizeSilently(req, res)))
-        return
+      if (req.failure === undefined && (await protocol.answer(req, res))) return
     } catch (error) {
       // The error page for this failure must not ask the same stores again.
-      failures.set(req, error)
+      req.failure = error
     }
     pages(req as Request, res as Response)
   }

@@ -17,12 +17,7 @@ import { openQuestion } from './logout-questions.ts'
 import { OfferedKeys } from './offered-keys.ts'
 import { exchangeState } from './exchange-state.ts'
 import type { ProtocolPages } from './pages.ts'
-import { answerPlainAuthorization } from './fast/authorization.ts'
-import { answerPlainCodeExchange } from './fast/code-exchange.ts'
-import { readPlainForm } from './fast/forms.ts'
-import { answerPlainIntrospection } from './fast/introspection.ts'
-import { answerPlainRefresh } from './fast/refresh.ts'
-import { answerPlainUserinfo } from './fast/userinfo.ts'
+import { answerFast } from './fast/fast-paths.ts'
 import { isIdleLogout, keepsSid, signInOf } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { isPostLogoutUriOf, isRedirectUriOf, keepPostLogoutUri, redirectTo, withParameters } from './redirects.ts'
@@ -44,11 +39,14 @@ export interface ProtocolOptions {
 
 /** The OAuth and OpenID Connect side of the portal. */
 export interface Protocol {
-  handle(req: IncomingMessage, res: ServerResponse): Promise<void>
   /**
-   * Answers an authorization that needs no page. False when the request is one for pages. @throws when a store is unavailable
+   * Answers what needs no page: every request of a program, and the authorizations of the fast path.
+   * @returns false when the request is one for pages
+   * @throws for a browser's request when a store is unavailable
    */
-  authorizeSilently(req: IncomingMessage, res: ServerResponse): Promise<boolean>
+  answer(req: IncomingMessage, res: ServerResponse): Promise<boolean>
+  /** Answers a browser's request that has its session, at the endpoints of the library. */
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void>
   provider(): Provider
   /** Answers the requests that wait for news of the revocation feed, and lets no new one wait. */
   stopWaiting(): void
@@ -58,7 +56,9 @@ export interface Protocol {
 
 // The library's keys are fixed when it is created, so a new set of keys means a new instance; all state is in the stores.
 export function createProtocol(services: Services, options: ProtocolOptions): Protocol {
-  const throttling = new ClientThrottling(services, options.logger)
+  const { logger, findSignedIn } = options
+  const throttling = new ClientThrottling(services, logger)
+  const fastPaths = { services, logger, throttling, findSignedIn }
   const feed = new RevocationFeed(services)
   const offered = new OfferedKeys(services)
   let documents = new PublishedDocuments()
@@ -66,24 +66,37 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
   let handle = provider.callback()
   let keys = kidsOf(services)
 
+  /** The documents that are prepared once, and the revocation feed. */
+  async function answerPrepared(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
+    if (req.url === ROUTES.jwks && (await offered.haveGrown())) documents.forget(ROUTES.jwks)
+    if (documents.answer(req, res)) return true
+    if (!isRevocationFeed(req.url)) return false
+    await feed.answer(req, res)
+    return true
+  }
+
+  async function askLibrary(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    // The client has gone, and its body is incomplete.
+    if (!req.socket.destroyed) await handle(req, res)
+  }
+
   return {
-    async handle(req, res) {
-      if (req.url === ROUTES.jwks && (await offered.haveGrown())) documents.forget(ROUTES.jwks)
-      if (documents.answer(req, res)) return
+    async answer(req, res) {
+      const isForPrograms = isMachineEndpoint((req.url ?? '').split('?', 1)[0] as string)
       try {
-        if (isRevocationFeed(req.url)) return await feed.answer(req, res)
-        if (await answerPlainRequest(services, options.logger, throttling, req, res)) return
+        if (isForPrograms && (await answerPrepared(req, res))) return true
+        if (await answerFast(fastPaths, req, res)) return true
       } catch (error) {
-        options.logger.error({ requestId: req.requestId, error }, 'the protocol failed')
+        if (!isForPrograms) throw error
+        logger.error({ requestId: req.requestId, error }, 'the protocol failed')
         res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
         res.end(JSON.stringify({ ...UNAVAILABLE, error_uri: errorUri(services.publicUrl, UNAVAILABLE) }))
-        return
+        return true
       }
-      // The client has gone, and its body is incomplete.
-      if (req.socket.destroyed) return
-      await handle(req, res)
+      if (isForPrograms) await askLibrary(req, res)
+      return isForPrograms
     },
-    authorizeSilently: (req, res) => answerPlainAuthorization(services, req, res, options.findSignedIn),
+    handle: askLibrary,
     provider: () => provider,
     stopWaiting: () => feed.stop(),
     async followKeys() {
@@ -93,40 +106,9 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
       documents = new PublishedDocuments()
       provider = createProvider(services, options, throttling, documents, offered)
       handle = provider.callback()
-      options.logger.info({ keys }, 'signing keys changed')
+      logger.info({ keys }, 'signing keys changed')
     },
   }
-}
-
-/** The fast paths: answers the common requests in front of the library. False when the request, untouched, is left to it. */
-async function answerPlainRequest(
-  services: Services,
-  logger: Logger,
-  throttling: ClientThrottling,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Promise<boolean> {
-  // After a failure of this IP address, the library checks the throttling before it compares a secret.
-  const isWatched = throttling.isWatched(req.clientInfo.address)
-  switch (req.url) {
-    case ROUTES.token: {
-      const form = await readPlainForm(req)
-      if (form === null) return false
-      if (form['grant_type'] === 'refresh_token') return answerPlainRefresh(services, logger, req, res, form)
-      return !isWatched && answerPlainCodeExchange(services, logger, req, res, form)
-    }
-    case ROUTES.introspection:
-      return !isWatched && answerPlainIntrospection(services, req, res)
-    case ROUTES.userinfo:
-      return answerPlainUserinfo(services, req, res)
-    default:
-      return false
-  }
-}
-
-/** The authorization endpoint; most of its requests need no page. */
-export function isAuthorization(method: string | undefined, path: string): boolean {
-  return method === 'GET' && path === ROUTES.authorization
 }
 
 /** Endpoints that programs call, answered before sessions, cookies and pages. */

@@ -10,6 +10,13 @@ import { RequestRefused, TO_APPS, TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
+declare module 'node:http' {
+  interface IncomingMessage {
+    /** What failed before Express got the request; the error page shows it. */
+    failure?: unknown
+  }
+}
+
 interface ErrorPage extends WaitWords {
   status: number
 }

@@ -4,7 +4,7 @@ import { applicationTokenClaims } from '../../src/domain/families/application-to
 import { hashRefreshToken, mintRefreshToken } from '../../src/domain/families/refresh-tokens.ts'
 import { addSeconds, epochSeconds } from '../../src/domain/time.ts'
 import { findApp } from '../../src/storage/apps.ts'
-import { insertFamily } from '../../src/storage/families.ts'
+import { insertFamily } from '../../src/storage/family-openings.ts'
 import { CODE, type CodeRecord } from './authorize.ts'
 import { answerJson, clientIdOf, type Floor } from './request.ts'
 

@@ -1,4 +1,4 @@
-import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/families.ts'
+import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/erased-families.ts'
 import { deleteEndedIdentitySessions } from '../storage/identity-sessions.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
 import { deletePastNotifications } from '../storage/notifications.ts'

@@ -1,5 +1,6 @@
 import { type AppProof, provesApp } from './apps.ts'
-import { OPENING, ownSeconds, REPLACED_IDS } from './families.ts'
+import { ownSeconds } from './family-lifetimes.ts'
+import { OPENING, REPLACED_IDS } from './family-openings.ts'
 import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
 import { type ProtocolRecords, recordKeyOf } from './protocol-records.ts'
 import type { Queryable } from './postgres.ts'

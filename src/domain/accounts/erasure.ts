@@ -1,5 +1,5 @@
 import { anonymizeAuditEvents } from '../../storage/audit.ts'
-import { eraseFamiliesOf } from '../../storage/families.ts'
+import { eraseFamiliesOf } from '../../storage/erased-families.ts'
 import { deleteIdentity, listErasable, lockErasable } from '../../storage/identities.ts'
 import { deleteNotificationsOf } from '../../storage/notifications.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'

@@ -16,7 +16,7 @@ import {
   updateApp,
 } from '../../storage/apps.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { lockFamiliesOfDisabledApp } from '../../storage/families.ts'
+import { lockFamiliesOfDisabledApp } from '../../storage/family-ends.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { AppRefused } from './app-refused.ts'
 import type { AuditKind } from '../audit-events.ts'

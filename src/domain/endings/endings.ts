@@ -6,7 +6,7 @@
 
 import type { FamilyLifetime } from '../../config.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/families.ts'
+import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/family-ends.ts'
 import { countSignOut } from '../../storage/identities.ts'
 import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../../storage/identity-sessions.ts'
 import { deleteOrphanedEmailChanges } from '../../storage/mail-links.ts'
@@ -47,8 +47,8 @@ export interface Ended {
  * The one way in which anything ends. One transaction marks what ends, writes the audit events, and queues the back-channel
  * notifications to the apps and the mails to the user (transactional outbox). Of callers that race, one ends each.
  *
- * The exception are families that are replaced as another one is opened (`OPENING` in storage/families.ts): their apps are not
- * notified then.
+ * The exception are families that are replaced as another one is opened (`OPENING` in storage/family-openings.ts): their
+ * apps are not notified then.
  */
 export async function end(services: Services, choice: EndChoice, ending: Ending): Promise<Ended> {
   return transaction(services.storage.pool, (db) => endIn(services, db, choice, ending, services.clock()))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { advanceFamily } from '../../storage/families.ts'
+import { advanceFamily } from '../../storage/family-rotations.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
 import {

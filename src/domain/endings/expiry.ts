@@ -1,4 +1,4 @@
-import { reviewFamilies } from '../../storage/families.ts'
+import { reviewFamilies } from '../../storage/family-lifetimes.ts'
 import { reviewIdentitySessions } from '../../storage/identity-sessions.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { inBatches } from '../batches.ts'

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { type EndedFamily, listReplacedBy, type StaleFamily } from '../../storage/families.ts'
+import { type EndedFamily, listReplacedBy } from '../../storage/family-ends.ts'
+import type { StaleFamily } from '../../storage/revocations.ts'
 import {
   insertNotifications,
   listNotifications as listRows,

@@ -6,16 +6,14 @@
 // registry of apps to `apps/`; the OAuth protocol to `oidc/`.
 
 import {
-  type AdvancedFamily,
-  advanceFamily,
   countEndedFamilies,
   type FamilyRow,
   findFamily as findRow,
-  insertFamily,
   listFamilies,
-  type NewFamily,
   searchFamilies as searchRows,
 } from '../../storage/families.ts'
+import { insertFamily, type NewFamily } from '../../storage/family-openings.ts'
+import { type AdvancedFamily, advanceFamily } from '../../storage/family-rotations.ts'
 import type { Moment } from '../../storage/liveness.ts'
 import type { AppProof, AppRow } from '../../storage/apps.ts'
 import { findIdentity } from '../../storage/identities.ts'

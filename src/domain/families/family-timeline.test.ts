@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { eraseFamiliesOf } from '../../storage/families.ts'
+import { eraseFamiliesOf } from '../../storage/erased-families.ts'
 import { listTimelineRows } from '../../storage/family-timeline.ts'
 import { notesApp, photosApp } from '../../testing/portal/apps.ts'
 import {

@@ -1,4 +1,5 @@
-import { EARLIER_ROTATIONS_KEPT, type FamilyRow, RACE_SECONDS } from '../../storage/families.ts'
+import type { FamilyRow } from '../../storage/families.ts'
+import { EARLIER_ROTATIONS_KEPT, RACE_SECONDS } from '../../storage/family-rotations.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findLongestTokenLife } from '../../storage/apps.ts'
-import { listRevocations, type RevocationRow } from '../../storage/families.ts'
+import { listRevocations, type RevocationRow } from '../../storage/revocations.ts'
 import type { Services } from '../services.ts'
 import { LONGEST_TOKEN } from '../keys/signing-keys.ts'
 import { addSeconds, epochSeconds } from '../time.ts'

@@ -7,7 +7,8 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { lockFamiliesOf, markFamiliesStale } from '../../storage/families.ts'
+import { lockFamiliesOf } from '../../storage/family-ends.ts'
+import { markFamiliesStale } from '../../storage/revocations.ts'
 import {
   findIdentity as findRow,
   findIdentityByKey,

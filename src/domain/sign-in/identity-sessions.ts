@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { upsertDevice } from '../../storage/devices.ts'
-import { adoptFamilies } from '../../storage/families.ts'
+import { adoptFamilies } from '../../storage/family-lifetimes.ts'
 import type { IdentityRow, SignInTerms } from '../../storage/identities.ts'
 import {
   findSignedIn,

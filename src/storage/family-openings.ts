@@ -1,0 +1,105 @@
+import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
+import type { Queryable } from './postgres.ts'
+
+export interface NewFamily {
+  id: string
+  clientId: string
+  identityId: string
+  identitySessionId: string
+  currentHash: Buffer
+  scope: string
+  claims: string | null
+  sid: string | null
+  acr: string | null
+  amr: string[]
+  authTime: number
+  jkt: string | null
+  lifetime: string
+  /** Null with a lifetime that sets no end of its own. */
+  idleExpiresAt: Date | null
+  expiresAt: Date | null
+  /** Of the claims in its first application token, which is signed by now. */
+  claimsVersion: number
+  /** By an authorization with `prompt=none`. */
+  openedSilently: boolean
+  /** How long an application token lives (seconds) of an app that sets no time of its own. */
+  defaultTokenSeconds: number
+}
+
+/**
+ * Opens the family in the row of `source`, and inserts the audit event. A family that is opened silently replaces those that were
+ * opened silently in the same identity session for the same app, have no further scope, have never been refreshed, and whose
+ * only application token has expired. SKIP LOCKED: a family that is being refreshed or ended stays, and no exchange waits for
+ * one, so there is no deadlock. Of a refresh and a replacement that race, the first to commit wins. LATERAL: only a silent
+ * exchange looks for others.
+ */
+export const OPENING = `opened AS (
+  INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, created_at,
+    last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, claims_version, stale_since, opened_silently)
+  SELECT id, client_id, identity_id, session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, now,
+    now, idle, absolute, idle, lifetime, browser, address, claims_version, stale_since, opened_silently FROM source),
+  untouched AS (
+  SELECT silent.id FROM source, LATERAL (
+    SELECT f.id FROM families f
+    WHERE f.identity_session_id = source.session_id AND f.client_id = source.client_id AND f.opened_silently AND f.ended_at IS NULL
+      AND f.generation = 0 AND f.created_at <= source.now - make_interval(secs => source.token_seconds) AND f.idle_expires_at > source.now
+      AND f.lifetime = source.lifetime AND string_to_array(source.scope, ' ') @> string_to_array(f.scope, ' ')
+    FOR NO KEY UPDATE SKIP LOCKED) silent
+  WHERE source.opened_silently),
+  replaced AS (
+  UPDATE families f SET ended_at = source.now, end_cause = 'replaced', end_browser = source.browser, end_address = source.address,
+    replaced_by = source.id
+  FROM source, untouched WHERE f.id = untouched.id RETURNING f.id),
+  written AS (
+  INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, browser, address)
+  SELECT now, 'family_ended', identity_id, client_id, replaced.id, 'replaced', browser, address FROM source, replaced
+  UNION ALL SELECT now, 'family_opened', identity_id, client_id, id, NULL, browser, address FROM source)`
+
+/** The ids of the replaced families, as a column beside those of `source`. */
+export const REPLACED_IDS = 'ARRAY(SELECT id FROM replaced) AS replaced'
+
+/**
+ * Opens a family with the client info of its identity session and inserts the audit event, in one statement. Null when the session
+ * has ended, or the identity or the app is disabled in the meantime: a code must not outlive its sign-in. A family that follows
+ * its session lasts no longer than that. When roles have changed in the meantime, its first token is stale from the start.
+ * @returns the ids of the families that it replaced
+ */
+export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<string[] | null> {
+  const result = await db.query<{ replaced: string[] }>({
+    name: 'family-insert',
+    text: `WITH source AS (
+       SELECT $1::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $5::bytea AS current_hash, $6 AS scope, $7 AS claims, $8 AS sid,
+         $9 AS acr, $10::text[] AS amr, $11::int AS auth_time, $12 AS jkt, $13::timestamptz AS now, e.idle, e.absolute, $16 AS lifetime, s.browser,
+         s.address, i.claims_version, CASE WHEN i.claims_version <> $17::int THEN $13::timestamptz END AS stale_since, $18::boolean AS opened_silently,
+         coalesce(a.application_token_ttl, $19::int) AS token_seconds
+       FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
+         LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
+           least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
+       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND ${IDENTITY_LIVES} AND ${APP_LIVES}
+       FOR SHARE OF i, s, a),
+     ${OPENING}
+     SELECT ${REPLACED_IDS} FROM source`,
+    values: [
+      family.id,
+      family.clientId,
+      family.identityId,
+      family.identitySessionId,
+      family.currentHash,
+      family.scope,
+      family.claims,
+      family.sid,
+      family.acr,
+      family.amr,
+      family.authTime,
+      family.jkt,
+      now,
+      family.idleExpiresAt,
+      family.expiresAt,
+      family.lifetime,
+      family.claimsVersion,
+      family.openedSilently,
+      family.defaultTokenSeconds,
+    ],
+  })
+  return result.rows[0]?.replaced ?? null
+}

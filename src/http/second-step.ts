@@ -16,7 +16,7 @@ import { completeSignIn } from './sign-in.ts'
 import type { WaitWords } from './too-many-attempts.ts'
 
 /**
- * Signs in with one more factor than before, and says where to go next. Null, and 401, when it is wrong. @throws TooManyGuesses
+ * Signs in with one more factor than before, and says where to go next. Null, and 401, when it is wrong. @throws TooManyAttempts
  */
 export async function takeSecondStep(
   req: Request,

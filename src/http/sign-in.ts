@@ -55,7 +55,7 @@ export function passkeyQuestion(services: Services): string | null {
 
 /**
  * Signs in with a password, and says where to go next: to the page the user was going to, or to the missing step. Null, and
- * 401, when it is wrong. `base` is the identity session of a user who signs in again (step-up). @throws TooManyGuesses,
+ * 401, when it is wrong. `base` is the identity session of a user who signs in again (step-up). @throws TooManyAttempts,
  * Overloaded
  */
 export async function enterWithPassword(
@@ -97,7 +97,7 @@ export async function enterWithPassword(
   return null
 }
 
-/** Signs in the owner of this passkey, and says where to go next. Null, and 401, when it is wrong. @throws TooManyGuesses */
+/** Signs in the owner of this passkey, and says where to go next. Null, and 401, when it is wrong. @throws TooManyAttempts */
 export async function enterWithPasskey(
   req: Request,
   res: Response,

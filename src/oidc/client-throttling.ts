@@ -48,7 +48,7 @@ export class ClientThrottling {
     ctx.remove('WWW-Authenticate')
   }
 
-  async #judge(ctx: KoaContextWithOIDC, clientId: string, matches: boolean): Promise<TooManyGuesses | null> {
+  async #judge(ctx: KoaContextWithOIDC, clientId: string, matches: boolean): Promise<TooManyAttempts | null> {
     const { requestId, clientInfo } = ctx.req
     const { address } = clientInfo
     const log = (event: string, fields: object) =>
@@ -66,7 +66,7 @@ export class ClientThrottling {
       log('too_many_guesses', { suspended: attempt.ipBlocked })
       const seconds = secondsUntil(attempt.retryAt, this.#services.clock())
       ctx.set({ 'Retry-After': String(seconds), 'Cache-Control': 'no-store' })
-      return new TooManyGuesses(attempt.ipBlocked)
+      return new TooManyAttempts(attempt.ipBlocked)
     }
     const ipBlock = matches ? await attempt.succeeded() : await attempt.failed()
     if (ipBlock) log('address_suspended', { until: ipBlock.until })
@@ -89,7 +89,7 @@ export class ClientThrottling {
   }
 }
 
-class TooManyGuesses extends errors.OIDCProviderError {
+class TooManyAttempts extends errors.OIDCProviderError {
   constructor(isSuspended: boolean) {
     super(429, 'temporarily_unavailable')
     this.error_description = isSuspended

@@ -185,6 +185,21 @@ test('no page imports a page', () => {
   assert.deepEqual(violations.map(inWords), [])
 })
 
+test('what a request carries past the protocol library is in one typed state', () => {
+  const violations = globSync('oidc/**/*.ts', { cwd: SOURCES })
+    .filter((file) => !file.endsWith('.test.ts') && file !== 'oidc/exchange-state.ts')
+    .filter((file) => /new WeakMap|ctx\.state\b/.test(readFileSync(join(SOURCES, file), 'utf8')))
+  assert.deepEqual(violations, [])
+})
+
+test('one function verifies JWTs', () => {
+  const verifiers = globSync('**/*.ts', { cwd: SOURCES })
+    .filter((file) => !file.endsWith('.test.ts') && !file.startsWith('testing/'))
+    .filter((file) => /\bverifiesWith\(|\bcreateVerify\(|\bjwtVerify\(/.test(readFileSync(join(SOURCES, file), 'utf8')))
+  // Where it is called, and where it is written.
+  assert.deepEqual(verifiers.toSorted(), ['domain/keys/jwts.ts', 'domain/keys/signing-keys.ts'])
+})
+
 test('one file calls the fast paths', () => {
   const paths = ['authorization', 'code-exchange', 'introspection', 'refresh', 'userinfo'].map(
     (name) => `oidc/fast/${name}.ts`,

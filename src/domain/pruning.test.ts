@@ -227,27 +227,23 @@ test('an aborted round does not begin another batch', async () => {
 })
 
 test('a round ends, also when there is always more', async () => {
-  const handshakes = { ...portal.storage.protocolRecords, prune: async (limit: number) => limit }
+  const protocolRecords = { ...portal.storage.protocolRecords, prune: async (limit: number) => limit }
   assert.equal(
-    await pruneProtocolRecords(
-      { ...portal, storage: { ...portal.storage, protocolRecords: handshakes } },
-      undefined,
-      0,
-    ),
+    await pruneProtocolRecords({ ...portal, storage: { ...portal.storage, protocolRecords } }, undefined, 0),
     100_000,
   )
 })
 
 test('protocol records go in batches to the last one that has expired, and none that lives', async () => {
-  const { pool, protocolRecords: handshakes } = portal.storage
+  const { pool, protocolRecords } = portal.storage
   await pool.query(
     `INSERT INTO handshakes (id, payload, expires_at) SELECT 'AuthorizationCode:' || n, '{}', $1 FROM generate_series(1, 1900) n`,
     [portal.clock()],
   )
   const id = randomUUID()
-  await handshakes.put('AuthorizationCode', id, {}, 60)
+  await protocolRecords.put('AuthorizationCode', id, {}, 60)
   assert.equal(await pruneProtocolRecords(portal, undefined, 0), 1900)
-  assert.notEqual(await handshakes.find('AuthorizationCode', id), null)
+  assert.notEqual(await protocolRecords.find('AuthorizationCode', id), null)
 })
 
 test('sent notifications are pruned with their families, and waiting ones stay', async () => {

@@ -260,11 +260,11 @@ test('roles, families, the audit event and the notifications to the apps change 
     [person],
   )
   assert.deepEqual(audit.rows, [{ detail: 'editor, admin' }])
-  const notices = await portal.storage.pool.query(
+  const notifications = await portal.storage.pool.query(
     'SELECT kind, client_id, family_id, cause FROM notices WHERE identity_id = $1',
     [person],
   )
-  assert.deepEqual(notices.rows, [
+  assert.deepEqual(notifications.rows, [
     { kind: 'token-claims-change', client_id: 'events', family_id: listening.familyId, cause: null },
   ])
 })

@@ -187,12 +187,12 @@ test('one code presented twenty times at once to two processes is accepted once'
 test('wrong codes have to wait after a few, and a right one does not help before that', async () => {
   const { key } = await addApp()
   const strict = { ...services, policy: { ...services.policy, freeGuesses: 5, firstGuessDelay: 600 } }
-  const guess = async (code: string) => {
+  const prove = async (code: string) => {
     const attempt = { identityId: signedIn.identityId, answer: { code }, clientInfo: home, deviceHash: null }
     return (await proveSecondStep(strict, attempt)).kind
   }
-  for (let count = 0; count < 6; count++) assert.equal(await guess('000000'), 'refused')
-  assert.equal(await guess(codeOf(key, clock())), 'throttled')
+  for (let count = 0; count < 6; count++) assert.equal(await prove('000000'), 'refused')
+  assert.equal(await prove(codeOf(key, clock())), 'throttled')
 })
 
 test('each of two authenticator apps has its own codes, and those of another user are refused', async () => {

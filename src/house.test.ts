@@ -134,6 +134,17 @@ test('domain and storage take types of the logger, not the logger', () => {
   assert.deepEqual(violations.map(inWords), [])
 })
 
+test('time comes from a clock that is passed in', () => {
+  const own = ['storage/counters.ts', 'storage/embedded/embedded.ts']
+  const preset = /\bclock(: \(\) => Date)? = \(\) => new Date\(\)/g
+  const violations = globSync('{http,oidc,backchannel,domain,storage,mail,commands,main}/**/*.ts', { cwd: SOURCES })
+    .filter((file) => !file.endsWith('.test.ts') && !file.startsWith('storage/client/') && !own.includes(file))
+    .filter((file) =>
+      /\bDate\.now\b|\bnew Date\(\)/.test(readFileSync(join(SOURCES, file), 'utf8').replace(preset, '')),
+    )
+  assert.deepEqual(violations, [])
+})
+
 test('only storage speaks to the stores', () => {
   const drivers = ['pg', 'ioredis', '@prisma/client', '@prisma/adapter-pg', 'connect-redis', 'connect-pg-simple']
   const violations = imports.filter(({ from, to }) => roomOf(from) !== 'storage' && drivers.some(isPackage(to)))

@@ -40,6 +40,7 @@ import {
   newPasswordReset,
 } from './pages/password-resets.ts'
 import { listMailPreviews, showMailPreview, showMailPreviewMime } from './pages/mail-previews.ts'
+import { listSamplePages, showSamplePage } from './pages/page-gallery.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
 import { createReauthentication, newReauthentication } from './pages/reauthentications.ts'
 import { createRegistration, newRegistration } from './pages/registrations.ts'
@@ -158,6 +159,8 @@ export function createRoutes(
   routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
   routes.post(`${factors}/:kind/:id/removal`, fresh, actOnce, destroyFactor)
 
+  routes.get('/dev/pages', requireLocalPeer, listSamplePages)
+  routes.get('/dev/pages/show', requireLocalPeer, showSamplePage)
   routes.get('/dev/outbox', requireLocalPeer, listMailPreviews)
   routes.get('/dev/outbox/:name', requireLocalPeer, showMailPreview)
   routes.get('/dev/outbox/:name/eml', requireLocalPeer, showMailPreviewMime)

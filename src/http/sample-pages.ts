@@ -1,0 +1,584 @@
+import { timeInWords } from '../domain/time-words.ts'
+import { ERROR_SECTIONS } from './error-reference.ts'
+import type { Page } from './templates.ts'
+
+/** A view in one of its states, with what a handler would give it. */
+export interface SamplePage {
+  view: string
+  /** What is special about it; unique within the view. */
+  state: string
+  page: Page
+  locals: object
+}
+
+const NOW = new Date('2026-03-04T12:05:00Z')
+const ago = (minutes: number) => timeInWords(new Date(NOW.getTime() - minutes * 60_000), NOW)
+
+const NAME = 'ada'
+const LONG_NAME = 'maximiliane-theodora-von-und-zu-hohenstein-w'
+const EMAIL = 'ada@example.com'
+const LONG_EMAIL = 'maximiliane.theodora.von.und.zu.hohenstein@department-of-accounts.example.com'
+const LONG_APP = 'Customer Relationship Management for the Northern and Southern Branches'
+const CHROME = 'Chrome on Windows'
+const PLACE = '192.0.2.7'
+const IPV6 = '2001:db8:85a3:1234:5678:8a2e:370:7334'
+const REFERENCE = 'k3v9x2a7bq'
+const FAMILY_ID = '0198c1f2-6d3a-7c41-9a55-2f1d0c6b7e90'
+const KEY = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
+const IMAGE = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'
+const OPTIONS = JSON.stringify({ challenge: 'bm90aGluZw', allowCredentials: [], rpId: 'localhost' })
+const WAIT = {
+  title: 'Too many tries',
+  sentence: 'There were too many tries in a short time.',
+  advice: 'Wait 12 seconds, then try again.',
+}
+const STRENGTH = { score: 1, advice: ['Add another word or two.', 'Names are easy to guess.'] }
+const WRONG_PASSWORDS = { password: 'Use at least 12 characters.', password_confirmation: 'The two are not the same.' }
+const RECEIPT = { state: 'confirmed', sentence: 'Notes confirmed at 12:01:03 UTC.' }
+
+const family = (change: object = {}) => ({
+  id: FAMILY_ID,
+  browser: CHROME,
+  here: false,
+  address: IPV6,
+  created: ago(9000),
+  lastUsed: ago(3),
+  rotations: 12,
+  why: 'You ended it, from Chrome on Windows',
+  ended: ago(2),
+  receipt: RECEIPT,
+  ...change,
+})
+const app = (change: object = {}) => ({
+  clientId: 'notes',
+  name: 'Notes',
+  summary: 'Connected in this browser',
+  connectedSince: ago(9000),
+  lastUsed: ago(3),
+  living: [family({ here: true })],
+  ended: [],
+  endedMore: 0,
+  ...change,
+})
+const factor = (change: object = {}) => ({
+  kind: 'totp',
+  kindInWords: 'Authenticator app',
+  name: 'My phone',
+  created: ago(9000),
+  lastUsed: ago(30),
+  href: '/settings/second-factors/totp/1',
+  ...change,
+})
+const session = (change: object = {}) => ({
+  id: FAMILY_ID,
+  browser: CHROME,
+  current: false,
+  isFirst: false,
+  address: IPV6,
+  signedIn: ago(9000),
+  lastSeen: ago(3),
+  ...change,
+})
+
+/** The states of a view: what all have in common, then what is special about each. */
+function states(view: string, page: Page, common: object, special: Record<string, object> = {}): SamplePage[] {
+  const all = Object.entries({ usual: {}, ...special })
+  return all.map(([state, change]) => ({ view, state, page, locals: { formId: FAMILY_ID, ...common, ...change } }))
+}
+
+const card = (title: string): Page => ({ title, narrow: true })
+const signedIn = (title: string, nav?: Page['nav']): Page => ({
+  title,
+  username: LONG_NAME,
+  ...(nav === undefined ? {} : { nav }),
+})
+
+/** Every view in every state, for the gallery of development. */
+export const SAMPLE_PAGES: SamplePage[] = [
+  ...states(
+    'sessions/new',
+    card('Sign in'),
+    {
+      appName: null,
+      wait: null,
+      problems: {},
+      problem: null,
+      returnTo: null,
+      login: '',
+      passkeyOptions: OPTIONS,
+      cancelAction: null,
+      registerHref: '/register',
+    },
+    {
+      'on the way to an app': {
+        appName: LONG_APP,
+        returnTo: '/dashboard',
+        cancelAction: '/interaction/x/cancellation',
+      },
+      'wrong password': { login: LONG_EMAIL, problem: 'That user name or e-mail and password do not match.' },
+      'empty fields': { problems: { login: 'Enter your user name or e-mail.', password: 'Enter your password.' } },
+      'too many tries': { wait: WAIT, login: NAME },
+      'without passkeys': { passkeyOptions: null },
+    },
+  ),
+  ...states('sessions/destroy', card('Sign out'), { username: LONG_NAME }),
+  ...states(
+    'registrations/new',
+    card('Create an account'),
+    {
+      appName: null,
+      wait: null,
+      problems: {},
+      values: { username: '', email: '' },
+      verdict: null,
+      minimumLength: 12,
+      returnTo: null,
+      cancelAction: null,
+      loginHref: '/login',
+    },
+    {
+      'on the way to an app': {
+        appName: LONG_APP,
+        returnTo: '/dashboard',
+        cancelAction: '/interaction/x/cancellation',
+      },
+      'everything to correct': {
+        values: { username: LONG_NAME, email: LONG_EMAIL },
+        problems: { username: 'This user name is taken.', email: 'Enter an address.', ...WRONG_PASSWORDS },
+        verdict: STRENGTH,
+      },
+      'too many tries': { wait: WAIT },
+    },
+  ),
+  ...states(
+    'second-steps/new',
+    card('Second factor'),
+    {
+      reason: null,
+      username: NAME,
+      appName: null,
+      wait: null,
+      problem: null,
+      passkeyOptions: OPTIONS,
+      action: '/login/second-factor',
+      hasApp: true,
+      returnTo: null,
+      cancelHref: '/login',
+      cancelAction: null,
+    },
+    {
+      'wrong code': { problem: 'That is not the code.', passkeyOptions: null },
+      'passkey alone': { hasApp: false, username: LONG_NAME },
+      'on the way to an app': { reason: 'Notes asks for a second factor.', appName: LONG_APP, returnTo: '/dashboard' },
+      'too many tries': { wait: WAIT },
+    },
+  ),
+  ...states(
+    'password-resets/forgotten',
+    card('Forgotten password'),
+    { email: '', problems: {}, wait: null },
+    {
+      'to correct': { email: LONG_EMAIL, problems: { email: 'Enter an address like name@example.com.' } },
+      'too many tries': { wait: WAIT },
+    },
+  ),
+  ...states('password-resets/asked', card('Look into your mail'), {}),
+  ...states('password-resets/dead', card('This link does not work'), {}),
+  ...states(
+    'password-resets/new',
+    card('Choose a new password'),
+    { token: 'x', owner: LONG_NAME, problems: {}, verdict: null, wait: null, minimumLength: 12 },
+    { 'to correct': { problems: WRONG_PASSWORDS, verdict: STRENGTH } },
+  ),
+  ...states(
+    'email-verifications/show',
+    card('Your address'),
+    { email: EMAIL, emailVerified: false, returnTo: null },
+    {
+      confirmed: { emailVerified: true },
+      'on the way to an app': { email: LONG_EMAIL, returnTo: '/dashboard' },
+    },
+  ),
+  ...states(
+    'email-verifications/new',
+    card('Confirm your address'),
+    {
+      kind: 'verification',
+      email: LONG_EMAIL,
+      username: LONG_NAME,
+      token: 'x',
+    },
+    { change: { kind: 'change' } },
+  ),
+  ...states('email-verifications/taken', card('This address is in use'), {}),
+  ...states(
+    'email-verifications/dead',
+    card('This link does not work'),
+    { email: null, emailVerified: false },
+    {
+      'signed in': { email: LONG_EMAIL },
+      confirmed: { email: EMAIL, emailVerified: true },
+    },
+  ),
+  ...states('reported-sign-ins/new', card('Was this you?'), {
+    action: '/not-me/x',
+    browser: CHROME,
+    address: IPV6,
+    time: ago(30),
+  }),
+  ...states('reported-sign-ins/lost', card('This link is over'), { reference: REFERENCE }),
+  ...states(
+    'reauthentications/new',
+    card('Confirm that it is you'),
+    { username: NAME, problem: null, wait: null, returnTo: '/settings', passkeyOptions: OPTIONS },
+    { 'wrong password': { problem: 'That is not your password.' }, 'too many tries': { wait: WAIT } },
+  ),
+  ...states('account-restorations/new', card('Keep your account?'), { time: ago(-9000), returnTo: null }),
+  ...states(
+    'interactions/select-account',
+    card('Choose an account'),
+    {
+      appName: 'Notes',
+      action: '/interaction/x/account',
+      username: NAME,
+      email: EMAIL,
+      otherHref: '/login',
+      cancelAction: '/interaction/x/cancellation',
+    },
+    { 'long names': { appName: LONG_APP, username: LONG_NAME, email: LONG_EMAIL } },
+  ),
+  ...states(
+    'interactions/confirm',
+    card('Continue to Notes'),
+    {
+      appName: 'Notes',
+      username: NAME,
+      destination: 'http://127.0.0.1:4100/callback',
+      action: '/interaction/x/confirmation',
+      cancelAction: '/interaction/x/cancellation',
+    },
+    {
+      'long names': {
+        appName: LONG_APP,
+        username: LONG_NAME,
+        destination: 'com.example.department.crm.northern://callback',
+      },
+    },
+  ),
+  ...states('interactions/address', card('Confirm your address first'), {
+    appName: LONG_APP,
+    email: LONG_EMAIL,
+    here: '/interaction/x',
+    cancelAction: '/interaction/x/cancellation',
+  }),
+  ...states('interactions/no-second-factor', card('A second factor is needed'), {
+    appName: LONG_APP,
+    setUpHref: '/settings/second-factors',
+    cancelAction: '/interaction/x/cancellation',
+  }),
+  ...states(
+    'interactions/lost',
+    card('This sign-in is over'),
+    { appName: 'Notes', continueHref: 'https://notes.example.com/', keepsCookies: true, reference: REFERENCE },
+    { 'no cookies': { keepsCookies: false }, 'no app': { appName: null, continueHref: null } },
+  ),
+  ...states(
+    'oidc-logout',
+    card('Sign out'),
+    { autoSubmit: false, appName: LONG_APP, action: '/oauth/logout', xsrf: 'x' },
+    {
+      'no app': { appName: null },
+    },
+  ),
+  ...states('signed-out', card('Signed out'), {}),
+  ...states(
+    'errors/show',
+    card('Nothing here'),
+    {
+      status: 404,
+      title: 'Nothing here',
+      sentence: 'There is no page at this address.',
+      advice: 'Check the address, or go to your apps.',
+      backHref: '/dashboard',
+      backLabel: 'Go to your apps',
+      explanation: '/docs/errors#http-404',
+      reference: REFERENCE,
+    },
+    { 'no way on': { backHref: null } },
+  ),
+  ...states(
+    'errors/app-request',
+    card('This app came from the wrong address'),
+    {
+      status: 400,
+      title: 'This app came from the wrong address',
+      sentence: 'The app asked to be answered at an address that is not registered for it.',
+      advice: 'Go back to the app and try again.',
+      backHref: '/dashboard',
+      backLabel: 'Go to your apps',
+      explanation: '/docs/errors#invalid_redirect_uri',
+      reference: REFERENCE,
+      mistake: null,
+    },
+    {
+      'for developers': {
+        mistake: {
+          clientId: 'notes',
+          isKnown: true,
+          isDisabled: false,
+          uri: {
+            requested: `https://notes.example.com/${'path/'.repeat(20)}`,
+            registered: ['https://notes.example.com/callback'],
+          },
+          command:
+            'npx gatehouse app update notes --redirect-uri https://notes.example.com/callback https://notes.example.com/other',
+        },
+      },
+    },
+  ),
+  ...states('errors/index', { title: 'Errors' }, { sections: ERROR_SECTIONS }),
+  ...states(
+    'dashboard/show',
+    signedIn('Your apps', 'dashboard'),
+    {
+      username: NAME,
+      livingCount: 13,
+      news: [],
+      apps: [
+        app(),
+        app({
+          clientId: 'crm',
+          name: LONG_APP,
+          living: Array.from({ length: 12 }, () => family()),
+          ended: [family(), family({ receipt: null, ended: null, here: true })],
+          endedMore: 3,
+        }),
+      ],
+    },
+    {
+      'no apps': { apps: [], livingCount: 0 },
+      'all ended': { livingCount: 0, apps: [app({ living: [], ended: [family()], summary: 'Not connected now' })] },
+      news: {
+        news: [
+          {
+            id: FAMILY_ID,
+            appName: LONG_APP,
+            browser: CHROME,
+            receipt: { state: 'waiting', sentence: 'It has not answered yet.' },
+          },
+          { id: FAMILY_ID, appName: 'Notes', browser: CHROME, receipt: null },
+        ],
+      },
+    },
+  ),
+  ...states(
+    'families/show',
+    signedIn('Sign-in to Notes', 'dashboard'),
+    {
+      title: 'Sign-in to Notes',
+      id: FAMILY_ID,
+      appName: 'Notes',
+      here: true,
+      isLiving: true,
+      lastsUntil: ago(-90_000),
+      ended: null,
+      why: null,
+      receipt: null,
+      timeline: [
+        { sentence: 'Opened in Chrome on Windows', tone: 'plain', places: [PLACE], first: null, last: ago(9000) },
+        { sentence: '12 refreshes', tone: 'plain', places: [PLACE, IPV6], first: ago(8000), last: ago(3) },
+      ],
+    },
+    {
+      ended: {
+        appName: LONG_APP,
+        title: `Sign-in to ${LONG_APP}`,
+        here: false,
+        isLiving: false,
+        ended: ago(2),
+        why: 'a refresh token that had been replaced was used again',
+        receipt: {
+          ...RECEIPT,
+          ways: [
+            { notification: RECEIPT, words: RECEIPT.sentence },
+            { notification: RECEIPT, words: RECEIPT.sentence },
+          ],
+        },
+        timeline: [{ sentence: 'It ended', tone: 'warning', places: [IPV6], first: null, last: ago(2) }],
+      },
+    },
+  ),
+  ...states(
+    'identity-sessions/index',
+    signedIn('Signed-in browsers', 'sessions'),
+    {
+      sessions: [session({ current: true }), session({ isFirst: true })],
+      devices: [{ id: 'x', browser: CHROME, current: true, address: IPV6, firstSeen: ago(9000), lastSeen: ago(3) }],
+    },
+    { 'this browser alone': { sessions: [session({ current: true, address: PLACE })], devices: [] } },
+  ),
+  ...states(
+    'activity/index',
+    signedIn('Activity', 'activity'),
+    {
+      days: [
+        {
+          label: 'Today',
+          events: [
+            {
+              tone: 'plain',
+              sentence: 'You signed in.',
+              time: ago(3),
+              place: `Chrome on Windows, ${IPV6}`,
+              reference: null,
+            },
+            {
+              tone: 'warning',
+              sentence: 'Several wrong passwords were sent.',
+              time: ago(60),
+              place: PLACE,
+              reference: FAMILY_ID,
+            },
+          ],
+        },
+      ],
+      olderHref: '/activity?before=1',
+    },
+    { empty: { days: [], olderHref: null } },
+  ),
+  ...states(
+    'settings/show',
+    signedIn('Settings', 'settings'),
+    {
+      username: LONG_NAME,
+      email: LONG_EMAIL,
+      emailVerified: false,
+      pendingEmail: null,
+      factorCount: 0,
+    },
+    { 'address changing': { emailVerified: true, pendingEmail: LONG_EMAIL, factorCount: 2 } },
+  ),
+  ...states(
+    'password-changes/new',
+    card('Change your password'),
+    { owner: LONG_NAME, problems: {}, verdict: null, wait: null, minimumLength: 12 },
+    {
+      'to correct': {
+        problems: { current_password: 'That is not your password.', ...WRONG_PASSWORDS },
+        verdict: STRENGTH,
+      },
+      'too many tries': { wait: WAIT },
+    },
+  ),
+  ...states(
+    'email-changes/new',
+    card('Change your address'),
+    {
+      email: EMAIL,
+      typed: '',
+      pendingEmail: null,
+      problems: {},
+      wait: null,
+    },
+    { 'to correct': { typed: EMAIL, pendingEmail: LONG_EMAIL, problems: { email: 'This is your address already.' } } },
+  ),
+  ...states('exports/new', card('Download your data'), {}),
+  ...states(
+    'deletions/new',
+    card('Delete your account'),
+    { username: LONG_NAME, typed: '', problem: null, time: ago(-9000) },
+    {
+      'to correct': { typed: NAME, problem: 'That is not your user name.', time: null },
+    },
+  ),
+  ...states('deletions/created', card('Your account is deleted'), { time: ago(-9000) }, { 'at once': { time: null } }),
+  ...states(
+    'second-factors/index',
+    signedIn('Second factors', 'settings'),
+    {
+      factors: [factor(), factor({ kind: 'passkey', name: 'Security key on my key ring', lastUsed: null })],
+      recoveryCodesLeft: 8,
+      returnTo: null,
+      appName: null,
+      newAppHref: '/settings/second-factors/totp/new',
+      newPasskeyHref: '/settings/second-factors/passkey/new',
+    },
+    {
+      none: { factors: [], newPasskeyHref: null },
+      'few codes, on the way to an app': { recoveryCodesLeft: 1, returnTo: '/dashboard', appName: LONG_APP },
+    },
+  ),
+  ...states(
+    'second-factors/edit',
+    card('My phone'),
+    {
+      ...factor(),
+      problem: null,
+      isLast: true,
+      passwordStandsAlone: true,
+      passwordLength: 15,
+    },
+    { 'weak password': { passwordStandsAlone: false }, 'to correct': { problem: 'Give it a name.', isLast: false } },
+  ),
+  ...states(
+    'totp-keys/new',
+    card('Add an authenticator app'),
+    { problems: {}, image: IMAGE, key: KEY, returnTo: null, name: 'Authenticator app' },
+    { 'to correct': { problems: { code: 'That is not the code.', name: 'Give it a name.' } } },
+  ),
+  ...states(
+    'passkeys/new',
+    card('Add a passkey'),
+    { problem: null, options: OPTIONS, returnTo: null, name: 'Passkey' },
+    {
+      'to correct': { problem: 'That did not make a passkey. Try again.' },
+    },
+  ),
+  ...states(
+    'recovery-codes/new',
+    card('New recovery codes'),
+    { recoveryCodesLeft: 1 },
+    { none: { recoveryCodesLeft: 0 } },
+  ),
+  ...states(
+    'recovery-codes/show',
+    card('Your recovery codes'),
+    {
+      codes: Array.from({ length: 10 }, () => 'k3v9-x2a7-bq4m'),
+      username: LONG_NAME,
+      host: 'id.example.com',
+      returnTo: null,
+      appName: null,
+    },
+    { 'on the way to an app': { returnTo: '/dashboard', appName: LONG_APP } },
+  ),
+  ...states(
+    'page-gallery/index',
+    { title: 'Pages' },
+    { pages: [{ words: 'sessions/new, usual', href: '/dev/pages' }] },
+  ),
+  ...states(
+    'mail-previews/index',
+    { title: 'Outbox' },
+    {
+      mails: [{ name: 'x', to: LONG_EMAIL, subject: 'Confirm your address at Gatehouse', time: ago(3) }],
+      pageLength: 100,
+    },
+    { empty: { mails: [] } },
+  ),
+  ...states(
+    'mail-previews/show',
+    { title: 'Confirm your address' },
+    {
+      name: 'x',
+      from: 'gatehouse@example.com',
+      to: LONG_EMAIL,
+      subject: 'Confirm your address at Gatehouse',
+      time: ago(3),
+      lines: [
+        { words: 'Open this link:', isLink: false },
+        { words: `https://id.example.com/verify-email/${'x'.repeat(80)}`, isLink: true },
+      ],
+    },
+  ),
+]

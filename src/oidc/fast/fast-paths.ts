@@ -35,16 +35,16 @@ export async function answerFast(
     return method === 'GET' && answerPlainAuthorization(services, req, res, findSignedIn)
 
   // After a failure of this IP address, the library checks the throttling before it compares a secret.
-  const isWatched = throttling.isWatched(req.clientInfo.address)
+  const isWatched = () => throttling.isWatched(req.clientInfo.address)
   switch (url) {
     case ROUTES.token: {
       const form = await readPlainForm(req)
       if (form === null) return false
       if (form['grant_type'] === 'refresh_token') return answerPlainRefresh(services, logger, req, res, form)
-      return !isWatched && answerPlainCodeExchange(services, logger, req, res, form)
+      return !isWatched() && answerPlainCodeExchange(services, logger, req, res, form)
     }
     case ROUTES.introspection:
-      return !isWatched && answerPlainIntrospection(services, req, res)
+      return !isWatched() && answerPlainIntrospection(services, req, res)
     case ROUTES.userinfo:
       return answerPlainUserinfo(services, req, res)
     default:

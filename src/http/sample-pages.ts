@@ -385,8 +385,8 @@ export const SAMPLE_PAGES: SamplePage[] = [
       why: null,
       receipt: null,
       timeline: [
-        { sentence: 'Opened in Chrome on Windows', tone: 'plain', places: [PLACE], first: null, last: ago(9000) },
-        { sentence: '12 refreshes', tone: 'plain', places: [PLACE, IPV6], first: ago(8000), last: ago(3) },
+        { sentence: 'Opened in Chrome on Windows', tone: 'plain', clients: [PLACE], first: null, last: ago(9000) },
+        { sentence: '12 refreshes', tone: 'plain', clients: [PLACE, IPV6], first: ago(8000), last: ago(3) },
       ],
     },
     {
@@ -404,7 +404,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
             { notification: RECEIPT, words: RECEIPT.sentence },
           ],
         },
-        timeline: [{ sentence: 'It ended', tone: 'warning', places: [IPV6], first: null, last: ago(2) }],
+        timeline: [{ sentence: 'It ended', tone: 'warning', clients: [IPV6], first: null, last: ago(2) }],
       },
     },
   ),

@@ -14,8 +14,8 @@ import type { Subject } from './subjects/subject.ts'
 /** An attacker would be throttled first; here the limits are lifted, or there would be nothing to time. */
 const UNLIMITED = {
   TRUST_PROXY: 'true',
-  FREE_GUESSES: '100',
-  SUSPENSION_AFTER: '0',
+  LOGIN_ATTEMPTS_BEFORE_DELAY: '100',
+  IP_BLOCK_AFTER: '0',
   REGISTRATIONS_PER_HOUR: '1000000',
 }
 

@@ -28,8 +28,8 @@ export interface Config {
   /** Of the owner of the tables, where the role of `databaseUrl` is another one that may not change them. */
   migrationUrl: string | null
   redisUrl: string | null
-  /** How long the database may take for a connection or a query before people and apps are told "not now" (ms). */
-  storePatience: number
+  /** How long the database may take for a connection or a query before the answer is 503. */
+  storeTimeoutMs: number
   dataDir: string
   /** False for statements without a name, which a pooler in transaction mode (PgBouncer) needs. */
   preparedStatements: boolean
@@ -38,11 +38,11 @@ export interface Config {
   keepAliveTimeout: number
   /** Whether HSTS covers the subdomains of PUBLIC_URL's host, too. */
   hstsIncludeSubdomains: boolean
-  /** Private networks (CIDRs) in which apps may be told things. */
+  /** Private networks (CIDRs) to which back-channel notifications may be sent. */
   allowedNetworks: string[]
   /** How many processes share the port. */
   workers: number
-  /** Whether the processes that serve also send what is queued and forget what has expired; else `gatehouse worker` does. */
+  /** Whether the processes that serve also run the periodic jobs and deliveries; else `gatehouse worker` does. */
   inProcessWorker: boolean
   logLevel: string
   /** No setting: less than argon2id's usual cost, for tests whose subject is another one. */
@@ -50,35 +50,35 @@ export interface Config {
   lifetimes: Lifetimes
   /** Null while no mail leaves. */
   smtpUrl: string | null
-  /** The folder in which mail lands instead, in development; null in production, and when `smtpUrl` is set. */
-  outbox: string | null
+  /** The folder of the mail preview, in development; null in production, and when `smtpUrl` is set. */
+  mailFolder: string | null
   mailFrom: string
   policy: Policy
 }
 
-/** What this portal asks of people, and how much it lets strangers try. */
+/** What this portal asks of users, and its rate limits. */
 export interface Policy {
-  /** Whether somebody must have proved their address before apps are connected. */
+  /** Whether users must have confirmed their e-mail address before they connect apps. */
   emailVerification: 'optional' | 'required'
-  /** What families follow, and whether signing in again gives them a new term, unless their app has its own. */
+  /** What families follow, and whether a sign-in extends their expiry, unless their app has its own. */
   familyLifetime: FamilyLifetime
   familyRenewal: FamilyRenewal
   /** Characters of a password that is the only factor, and of one that is not. */
   passwordLength: number
   passwordLengthWithSecondFactor: number
-  /** Asked about the first five figures of a password's SHA-1; null asks nobody. */
+  /** A service of breached passwords that is sent the first five digits of a SHA-1; null for none. */
   passwordRangeUrl: string | null
-  /** Wrong guesses that cost no waiting; then the first wait, which doubles, and the longest (seconds). */
-  freeGuesses: number
-  firstGuessDelay: number
-  longestGuessDelay: number
-  /** Failures from one address within an hour that suspend it, 0 for never, and for how long (seconds). */
-  suspensionAfter: number
-  suspension: number
-  /** Accounts that may be made from one address in an hour. */
+  /** Failed attempts that cost no delay; then the first delay, which doubles, and the longest (seconds). */
+  loginAttemptsBeforeDelay: number
+  loginDelayMin: number
+  loginDelayMax: number
+  /** Failed attempts within an hour that block an IP address, 0 for never, and for how long (seconds). */
+  ipBlockAfter: number
+  ipBlockDuration: number
+  /** Accounts that may be registered from one IP address in an hour. */
   registrationsPerHour: number
-  /** A MaxMind DB file that says where addresses are; null when nobody knows. */
-  placeDatabase: string | null
+  /** Path of a MaxMind DB file (GeoIP); null for none. */
+  geoipDatabase: string | null
 }
 
 /** All in seconds. */
@@ -86,7 +86,7 @@ export interface Lifetimes {
   applicationToken: number
   familyIdle: number
   familyMax: number
-  /** How long a family that has ended is remembered. */
+  /** How long a family that has ended is kept. */
   familyHistory: number
   /** How long a replaced refresh token is answered with the current one. */
   rotationGrace: number
@@ -96,7 +96,7 @@ export interface Lifetimes {
   identitySessionMax: number
   /** How long ago a person may have proved who they are when they change what protects the account. */
   freshSignIn: number
-  /** How long a deleted account can be kept after all. */
+  /** How long the owner of a deleted account can keep it after all. */
   deletionGrace: number
 }
 
@@ -152,7 +152,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
     databaseUrl: values.DATABASE_URL,
     migrationUrl: values.DATABASE_MIGRATION_URL,
     redisUrl: values.REDIS_URL,
-    storePatience: values.STORE_TIMEOUT_MS,
+    storeTimeoutMs: values.STORE_TIMEOUT_MS,
     dataDir,
     preparedStatements: values.PREPARED_STATEMENTS === 'on',
     trustProxy: values.TRUST_PROXY,
@@ -176,7 +176,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       deletionGrace: values.DELETION_GRACE,
     },
     smtpUrl: values.SMTP_URL,
-    outbox: production || values.SMTP_URL !== null ? null : join(dataDir, 'outbox'),
+    mailFolder: production || values.SMTP_URL !== null ? null : join(dataDir, 'outbox'),
     mailFrom: values.MAIL_FROM ?? `Gatehouse <no-reply@${new URL(publicUrl).hostname}>`,
     policy: {
       emailVerification: values.EMAIL_VERIFICATION,
@@ -185,13 +185,13 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       passwordLength: values.PASSWORD_LENGTH,
       passwordLengthWithSecondFactor: values.PASSWORD_LENGTH_WITH_SECOND_FACTOR,
       passwordRangeUrl: values.PASSWORD_RANGE_URL,
-      freeGuesses: values.LOGIN_ATTEMPTS_BEFORE_DELAY,
-      firstGuessDelay: values.LOGIN_DELAY_MIN,
-      longestGuessDelay: values.LOGIN_DELAY_MAX,
-      suspensionAfter: values.IP_BLOCK_AFTER,
-      suspension: values.IP_BLOCK_DURATION,
+      loginAttemptsBeforeDelay: values.LOGIN_ATTEMPTS_BEFORE_DELAY,
+      loginDelayMin: values.LOGIN_DELAY_MIN,
+      loginDelayMax: values.LOGIN_DELAY_MAX,
+      ipBlockAfter: values.IP_BLOCK_AFTER,
+      ipBlockDuration: values.IP_BLOCK_DURATION,
       registrationsPerHour: values.REGISTRATIONS_PER_HOUR,
-      placeDatabase: values.GEOIP_DATABASE,
+      geoipDatabase: values.GEOIP_DATABASE,
     },
   }
 }

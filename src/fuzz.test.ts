@@ -123,7 +123,7 @@ async function serve(workers: number, kind: StorageKind) {
     GATEHOUSE_SECRET: TEST_SECRET,
     LOG_LEVEL: 'warn',
     TRUST_PROXY: '1',
-    STORE_PATIENCE: '15000',
+    STORE_TIMEOUT_MS: '15000',
     KEEP_ALIVE_TIMEOUT: '3600',
     ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
   }

@@ -24,7 +24,12 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
 
     before(async () => {
       database = await createDatabase(kind)
-      const env = { TRUST_PROXY: 'true', FREE_GUESSES: '5', SUSPENSION_AFTER: '10', IN_PROCESS_WORKER: 'false' }
+      const env = {
+        TRUST_PROXY: 'true',
+        LOGIN_ATTEMPTS_BEFORE_DELAY: '5',
+        IP_BLOCK_AFTER: '10',
+        IN_PROCESS_WORKER: 'false',
+      }
       server = await startTestServer({ database, clock, env })
       await server.addIdentity(ada)
       notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)

@@ -78,7 +78,7 @@ export function settingsFor(port: number): Record<string, string> {
     GATEHOUSE_SECRET: randomBytes(48).toString('base64url'),
     LOG_LEVEL: 'info',
     // A few users stand for many, all from one IP address; each may sign in as often at the same moment.
-    FREE_GUESSES: '100',
+    LOGIN_ATTEMPTS_BEFORE_DELAY: '100',
   }
 }
 

@@ -10,7 +10,7 @@ import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 let server: TestServer
 
 before(async () => {
-  server = await startTestServer({ env: { SUSPENSION_AFTER: '3' } })
+  server = await startTestServer({ env: { IP_BLOCK_AFTER: '3' } })
   await server.addIdentity(ada)
 })
 after(() => server.close())

@@ -275,7 +275,7 @@ test('IP blocks are pruned when they are over, and not a second before', async (
   await blockIp(portal, '192.0.2.1', 100)
   portal.clock.advance(60)
   await blockIp(portal, '192.0.2.2', 100)
-  portal.clock.advance(portal.policy.suspension - 61)
+  portal.clock.advance(portal.policy.ipBlockDuration - 61)
   assert.equal(await pruneIpBlocks(portal, undefined, 0), 0)
   portal.clock.advance(1)
   assert.equal(await pruneIpBlocks(portal, undefined, 0), 1)

@@ -11,7 +11,7 @@ export interface HttpContext {
   templates: Templates
   logger: Logger
   /** The folder of the mail preview, which replaces sending in development; null where that page does not exist. */
-  outbox: string | null
+  mailFolder: string | null
   /** The current protocol library instance; it changes with the signing keys. */
   provider(): Provider
 }

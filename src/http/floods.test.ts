@@ -13,7 +13,7 @@ import { ada, grace } from '../testing/portal/people.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 const REGISTRATIONS = 25
-const FREE_GUESSES = 2
+const LOGIN_ATTEMPTS_BEFORE_DELAY = 2
 /** Slow to estimate, in the way that passwords are made to be. */
 const HOSTILE = 'a4@b8c({<d6e3f9g'.repeat(12)
 
@@ -27,9 +27,9 @@ before(async () => {
     env: {
       TRUST_PROXY: '1',
       REGISTRATIONS_PER_HOUR: String(REGISTRATIONS),
-      FREE_GUESSES: String(FREE_GUESSES),
-      FIRST_GUESS_DELAY: '300',
-      SUSPENSION_AFTER: '0',
+      LOGIN_ATTEMPTS_BEFORE_DELAY: String(LOGIN_ATTEMPTS_BEFORE_DELAY),
+      LOGIN_DELAY_MIN: '300',
+      IP_BLOCK_AFTER: '0',
     },
   })
   await server.addIdentity(ada)
@@ -100,7 +100,7 @@ test('a crowd that signs in at once is served, or asked on the same form to come
   // It was no guess, so all the free ones are left.
   const [person] = refused as [number]
   const statuses = []
-  for (let turn = 0; turn < FREE_GUESSES + 2; turn++) statuses.push((await signIn(person)).status)
+  for (let turn = 0; turn < LOGIN_ATTEMPTS_BEFORE_DELAY + 2; turn++) statuses.push((await signIn(person)).status)
   assert.deepEqual(statuses, [401, 401, 401, 429])
 })
 

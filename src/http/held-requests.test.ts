@@ -53,7 +53,7 @@ let server: TestServer
 let notes: Client
 
 before(async () => {
-  server = await startTestServer({ clock, env: { STORE_PATIENCE: '60000' } })
+  server = await startTestServer({ clock, env: { STORE_TIMEOUT_MS: '60000' } })
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), 'https://notes.example.test/callback')
 })
 after(() => server.close())
@@ -83,11 +83,11 @@ async function prepare(): Promise<Held> {
   const family = claimsOf((await notes.connect(phone)).access_token)['fam'] as string
   const laptop = new Browser(server.url)
   await laptop.signIn(person)
-  const notMe = new URL((await waitForMail(server.outbox, person.email, 'New sign-in')).links[0] as string).pathname
+  const notMe = new URL((await waitForMail(server.mailFolder, person.email, 'New sign-in')).links[0] as string).pathname
 
   const { key } = await addTotp(laptop, clock())
   await laptop.post('/settings/email', { email: `${name}-new@example.test` })
-  await waitForMail(server.outbox, `${name}-new@example.test`, '')
+  await waitForMail(server.mailFolder, `${name}-new@example.test`, '')
   const factors = await readPage(await laptop.get('/settings/second-factors'))
   const factor = /\/settings\/second-factors\/totp\/[\w-]{36}/.exec(factors.html)?.[0] as string
   const sessions = await readPage(await laptop.get('/sessions'))
@@ -218,7 +218,7 @@ const ENDINGS: [string, (held: Held) => Promise<unknown>][] = [
     async ({ person }) => {
       const browser = new Browser(server.url)
       await browser.post('/forgot-password', { email: person.email })
-      const mail = await waitForMail(server.outbox, person.email, 'Choose a new')
+      const mail = await waitForMail(server.mailFolder, person.email, 'Choose a new')
       const { pathname } = new URL(mail.links[0] as string)
       await succeed(browser.post(pathname, { password: NEW_PASSWORD, password_confirmation: NEW_PASSWORD }))
     },
@@ -388,7 +388,7 @@ test('a reset that was half sent while a newer link was used changes nothing', a
   const askForLink = async (count: number) => {
     clock.advance(1)
     await browser.post('/forgot-password', { email: person.email })
-    const mail = await waitForMail(server.outbox, person.email, 'Choose a new', count)
+    const mail = await waitForMail(server.mailFolder, person.email, 'Choose a new', count)
     return new URL(mail.links[0] as string).pathname
   }
   const thiefs = 'a hollow tree by the old canal'

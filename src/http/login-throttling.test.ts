@@ -12,9 +12,9 @@ import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 const FREE = 2
 /** So long a first wait that no machine is slow enough to be through with it in a test. */
 const ENV = {
-  FREE_GUESSES: String(FREE),
-  FIRST_GUESS_DELAY: '300',
-  SUSPENSION_AFTER: '12',
+  LOGIN_ATTEMPTS_BEFORE_DELAY: String(FREE),
+  LOGIN_DELAY_MIN: '300',
+  IP_BLOCK_AFTER: '12',
   REGISTRATIONS_PER_HOUR: '4',
 }
 

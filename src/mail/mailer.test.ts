@@ -331,17 +331,17 @@ test('the URL cannot make conversations with the server visible', async (t) => {
 })
 
 test('without a server, mails land in a folder that only the owner of the process can read', async () => {
-  const outbox = join(folder.path, 'data/outbox')
+  const mailFolder = join(folder.path, 'data/outbox')
   const clock = createClock(new Date('2026-11-21T15:25:44.123Z'))
-  const mailer = mailerFor({ previewFolder: outbox, clock })
+  const mailer = mailerFor({ previewFolder: mailFolder, clock })
   await mailer.send(ada.email, message, 'landed')
   const name = '20261121T152544123Z-landed'
 
-  assert.deepEqual((await readdir(outbox)).toSorted(), [`${name}.eml`, `${name}.json`])
-  assert.equal((await stat(outbox)).mode & 0o777, 0o700)
-  for (const file of await readdir(outbox)) assert.equal((await stat(join(outbox, file))).mode & 0o777, 0o600)
+  assert.deepEqual((await readdir(mailFolder)).toSorted(), [`${name}.eml`, `${name}.json`])
+  assert.equal((await stat(mailFolder)).mode & 0o777, 0o700)
+  for (const file of await readdir(mailFolder)) assert.equal((await stat(join(mailFolder, file))).mode & 0o777, 0o600)
 
-  const mail = await PostalMime.parse(await readFile(join(outbox, `${name}.eml`)))
+  const mail = await PostalMime.parse(await readFile(join(mailFolder, `${name}.eml`)))
   assert.equal(mail.subject, message.subject)
   assert.equal(mail.messageId, '<landed@id.example.test>')
   assert.deepEqual(mail.to, [{ name: '', address: ada.email }])
@@ -350,10 +350,10 @@ test('without a server, mails land in a folder that only the owner of the proces
 })
 
 test('a test finds the newest of the mails to a person', async () => {
-  const outbox = join(folder.path, 'waiting')
+  const mailFolder = join(folder.path, 'waiting')
   const clock = createClock()
-  const mailer = mailerFor({ previewFolder: outbox, clock })
-  const waiting = waitForMail(outbox, ada.email, 'new password', 2)
+  const mailer = mailerFor({ previewFolder: mailFolder, clock })
+  const waiting = waitForMail(mailFolder, ada.email, 'new password', 2)
   await mailer.send(ada.email, message, 'z-older')
   await mailer.send(grace.email, message, 'other')
   clock.advance(1)
@@ -361,7 +361,7 @@ test('a test finds the newest of the mails to a person', async () => {
   const { subject, links } = await waiting
   assert.equal(subject, 'Your new password')
   assert.deepEqual(links, [LINK])
-  assert.equal((await mailsTo(outbox, ada.email)).length, 2)
+  assert.equal((await mailsTo(mailFolder, ada.email)).length, 2)
 })
 
 test('without a server and without a folder, a mail is refused and the operator told why', async () => {

@@ -60,8 +60,8 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
 
   const pages = express()
   // The mail preview shows links that open accounts, so it exists only on a loopback host, even when NODE_ENV is forgotten.
-  const outbox = isLoopback(hostname) ? config.outbox : null
-  const context: HttpContext = { services, templates: renderer, logger, outbox, provider: protocol.provider }
+  const mailFolder = isLoopback(hostname) ? config.mailFolder : null
+  const context: HttpContext = { services, templates: renderer, logger, mailFolder, provider: protocol.provider }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
   pages.set('query parser', 'simple')

@@ -33,9 +33,9 @@ export async function startDeliveries(services: Services, config: Config, logger
 }
 
 async function startMails(services: Services, config: Config, logger: Logger): Promise<() => void> {
-  const { smtpUrl, mailFrom: from, outbox } = config
-  if (smtpUrl === null && outbox === null) logger.warn('SMTP_URL is not set, so no mail is sent')
-  const mailer = createMailer({ smtpUrl, from, previewFolder: outbox, clock: services.clock })
+  const { smtpUrl, mailFrom: from, mailFolder } = config
+  if (smtpUrl === null && mailFolder === null) logger.warn('SMTP_URL is not set, so no mail is sent')
+  const mailer = createMailer({ smtpUrl, from, previewFolder: mailFolder, clock: services.clock })
 
   await services.storage.jobs.work('mail', MAILS, async (payload, id) => {
     const mail = readMailJob(payload)

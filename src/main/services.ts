@@ -9,21 +9,21 @@ import type { Logger } from '../logger.ts'
 import { openStorage } from '../storage/storage.ts'
 
 /**
- * Opens the rules with their stores. Commands and the worker need only this: they load neither transport. `queryTimeout` is
+ * Opens the rules with their stores. Commands and the worker need only this: they load neither transport. `queryTimeoutMs` is
  * the query timeout (ms).
  */
 export async function openServices(
   config: Config,
   logger: Logger,
   clock: () => Date = () => new Date(),
-  queryTimeout?: number,
+  queryTimeoutMs?: number,
 ): Promise<Services> {
-  const geoip = await openGeoIp(config.policy.placeDatabase)
+  const geoip = await openGeoIp(config.policy.geoipDatabase)
   const storage = await openStorage({
     ...config,
     logger,
     clock,
-    ...(queryTimeout === undefined ? {} : { queryTimeout }),
+    ...(queryTimeoutMs === undefined ? {} : { queryTimeoutMs }),
   })
   try {
     const secrets = deriveSecrets(config.secrets)

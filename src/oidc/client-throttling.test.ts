@@ -17,7 +17,12 @@ let server: TestServer
 let secret: string
 
 before(async () => {
-  const env = { FREE_GUESSES: String(FREE), SUSPENSION_AFTER: '30', LONGEST_GUESS_DELAY: '2', TRUST_PROXY: '1' }
+  const env = {
+    LOGIN_ATTEMPTS_BEFORE_DELAY: String(FREE),
+    IP_BLOCK_AFTER: '30',
+    LOGIN_DELAY_MAX: '2',
+    TRUST_PROXY: '1',
+  }
   server = await startTestServer({ env })
   secret = (await server.addApp('notes', notesApp)) as string
   await server.addApp('photos', photosApp)

@@ -170,7 +170,7 @@ for (const [cause, { words, reason }] of Object.entries(END_CAUSES)) {
     ])
     assert.deepEqual(rows, [{ end_cause: cause }])
 
-    if (reason === 'reused') await waitForMail(server.outbox, scene.person.email, 'An app was signed out')
+    if (reason === 'reused') await waitForMail(server.mailFolder, scene.person.email, 'An app was signed out')
     if (cause === 'app_disabled') await enableApp(server.services, await registered())
   })
 }

@@ -23,7 +23,7 @@ before(async () => {
   database = await createDatabase()
   outage = await standBefore(database.databaseUrl)
   const reached = { ...database, databaseUrl: outage.url }
-  server = await startTestServer({ database: reached, clock, env: { STORE_PATIENCE: '1500' } })
+  server = await startTestServer({ database: reached, clock, env: { STORE_TIMEOUT_MS: '1500' } })
   await server.addIdentity(ada)
   const callback = 'https://notes.example.test/callback'
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), callback)

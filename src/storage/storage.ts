@@ -31,11 +31,11 @@ export interface StorageOptions {
   dataDir: string
   logger: Logger
   clock: () => Date
-  storePatience: number
+  storeTimeoutMs: number
   /** False where the URL leads through a pooler that loses prepared statements. */
   preparedStatements?: boolean
   /** The query timeout (ms) of commands and workers; without it, the same as the connection timeout. */
-  queryTimeout?: number
+  queryTimeoutMs?: number
 }
 
 /** Opens every store, with the database's migrations applied. */
@@ -46,9 +46,9 @@ export async function openStorage({
   dataDir,
   logger,
   clock,
-  storePatience,
+  storeTimeoutMs,
   preparedStatements = true,
-  queryTimeout = storePatience,
+  queryTimeoutMs = storeTimeoutMs,
 }: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
@@ -62,7 +62,7 @@ export async function openStorage({
   const { pool, prisma, close } = openPostgres(
     url,
     (error) => logger.warn({ error }, 'a database connection broke'),
-    { connection: storePatience, query: queryTimeout },
+    { connection: storeTimeoutMs, query: queryTimeoutMs },
     { preparedStatements },
   )
   const schema = await checkSessions(pool, { schema: schemaOf(url) }).catch(async (error: unknown) => {

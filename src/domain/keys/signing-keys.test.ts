@@ -34,7 +34,7 @@ before(async () => {
     ...database,
     migrationUrl: null,
     dataDir: '/nowhere',
-    storePatience: 15_000,
+    storeTimeoutMs: 15_000,
     logger: createLogger('silent'),
     clock: () => clock(),
   }

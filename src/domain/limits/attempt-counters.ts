@@ -21,20 +21,35 @@ const PER_ACCOUNT = 4
 const PER_IP = 20
 
 export function pairCounter(services: Services, kind: string, account: string, ipAddress: string): AttemptCounter {
-  return counterOf(services, ['pair', kind, loginKeyOf(account), ipKey(ipAddress)], services.policy.freeGuesses, DAY)
+  return counterOf(
+    services,
+    ['pair', kind, loginKeyOf(account), ipKey(ipAddress)],
+    services.policy.loginAttemptsBeforeDelay,
+    DAY,
+  )
 }
 
 export function accountCounter(services: Services, kind: string, account: string): AttemptCounter {
-  return counterOf(services, ['account', kind, loginKeyOf(account)], PER_ACCOUNT * services.policy.freeGuesses, DAY)
+  return counterOf(
+    services,
+    ['account', kind, loginKeyOf(account)],
+    PER_ACCOUNT * services.policy.loginAttemptsBeforeDelay,
+    DAY,
+  )
 }
 
 export function deviceCounter(services: Services, kind: string, account: string, device: string): AttemptCounter {
-  return counterOf(services, ['device', kind, loginKeyOf(account), device], services.policy.freeGuesses, DAY)
+  return counterOf(
+    services,
+    ['device', kind, loginKeyOf(account), device],
+    services.policy.loginAttemptsBeforeDelay,
+    DAY,
+  )
 }
 
 /** Counts the failures of one IP address (IPv6: its /64), of every kind and at every account. */
 export function ipCounter(services: Services, ipAddress: string): AttemptCounter {
-  return counterOf(services, ['address', ipKey(ipAddress)], PER_IP * services.policy.freeGuesses, HOUR)
+  return counterOf(services, ['address', ipKey(ipAddress)], PER_IP * services.policy.loginAttemptsBeforeDelay, HOUR)
 }
 
 /** A plain rate limit: how often something may be done in an hour, whether it succeeds or not. */
@@ -98,11 +113,11 @@ export async function reset(services: Services, attemptCounters: AttemptCounter[
 /** Admits one caller for each full counter and starts its next delay, twice as long as the one before. */
 async function pass(services: Services, full: AttemptCounter[]): Promise<Admission> {
   const { counters } = services.storage
-  const { firstGuessDelay, longestGuessDelay } = services.policy
+  const { loginDelayMin, loginDelayMax } = services.policy
   const passed: AttemptCounter[] = []
   for (const each of full) {
     const before = await counters.read(delayCountName(each))
-    const delay = await counters.add(delayName(each), Math.min(longestGuessDelay, firstGuessDelay * 2 ** before))
+    const delay = await counters.add(delayName(each), Math.min(loginDelayMax, loginDelayMin * 2 ** before))
     if (delay.points > 1) {
       await release(services, passed)
       return { kind: 'held', forMs: delay.endsInMs }

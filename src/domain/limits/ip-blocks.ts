@@ -23,7 +23,7 @@ export async function blockIp(services: Services, ipAddress: string, failures: n
   const ipBlock = {
     address: ipKey(ipAddress),
     since,
-    until: addSeconds(since, services.policy.suspension),
+    until: addSeconds(since, services.policy.ipBlockDuration),
     failures,
   }
   const isNew = await insertIpBlock(services.storage.pool, ipBlock)

@@ -30,7 +30,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     let account: string
 
     const open = (env: Record<string, string> = {}) =>
-      openServices(testConfig(database, { FREE_GUESSES: String(FREE), ...env }), createLogger('silent'))
+      openServices(testConfig(database, { LOGIN_ATTEMPTS_BEFORE_DELAY: String(FREE), ...env }), createLogger('silent'))
 
     before(async () => {
       database = await createDatabase(kind)
@@ -98,7 +98,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     test('asking again and again does not lengthen the delay', async () => {
-      const patient = await open({ FIRST_GUESS_DELAY: '3600' })
+      const patient = await open({ LOGIN_DELAY_MIN: '3600' })
       try {
         for (let turn = 0; turn <= FREE; turn++) assert.equal(await fail({}, patient), true)
         for (let turn = 0; turn < 30; turn++) assert.equal(await fail({}, patient), false)
@@ -109,8 +109,8 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       }
     })
 
-    test('no delay is longer than LONGEST_GUESS_DELAY', async () => {
-      const brief = await open({ FREE_GUESSES: '1', LONGEST_GUESS_DELAY: '1' })
+    test('no delay is longer than LOGIN_DELAY_MAX', async () => {
+      const brief = await open({ LOGIN_ATTEMPTS_BEFORE_DELAY: '1', LOGIN_DELAY_MAX: '1' })
       try {
         await fail({}, brief)
         for (let turn = 0; turn < 3; turn++) {
@@ -125,7 +125,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
     test('of a hundred attempts at the same moment, at two processes, only the free ones and one more are admitted', async () => {
       // No wait is over before the last of them has come, however slow the machine is.
-      const patient = await Promise.all([1, 2].map(async () => open({ FIRST_GUESS_DELAY: '3600' })))
+      const patient = await Promise.all([1, 2].map(async () => open({ LOGIN_DELAY_MIN: '3600' })))
       try {
         const begun = await Promise.all(
           Array.from({ length: 100 }, (_, turn) => beginAttempt(patient[turn % 2] as Services, attempt())),
@@ -242,7 +242,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     test('an IP address that fails at many accounts is blocked, in every process, and starts anew afterwards', async () => {
-      const strict = await open({ SUSPENSION_AFTER: '10', SUSPENSION: '2' })
+      const strict = await open({ IP_BLOCK_AFTER: '10', IP_BLOCK_DURATION: '2' })
       try {
         await strict.storage.ping()
         const names = Array.from({ length: 10 }, (_, number) => `${account}-${number}`)
@@ -272,7 +272,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     test('an IP block is lifted at once, in every process', async () => {
-      const strict = await open({ SUSPENSION_AFTER: '5' })
+      const strict = await open({ IP_BLOCK_AFTER: '5' })
       try {
         await strict.storage.ping()
         for (let number = 0; number < 5; number++) await fail({ account: `${account}-${number}` }, strict)
@@ -289,7 +289,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     })
 
     test('attempts at many names from one network are delayed, also when IP addresses are never blocked', async () => {
-      const lenient = await open({ FREE_GUESSES: '1', SUSPENSION_AFTER: '0' })
+      const lenient = await open({ LOGIN_ATTEMPTS_BEFORE_DELAY: '1', IP_BLOCK_AFTER: '0' })
       try {
         await lenient.storage.ping()
         let lookedAt = 0
@@ -343,7 +343,10 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
 test('attempts without an IP address are counted, too', async () => {
   const database = await createDatabase()
-  const services = await openServices(testConfig(database, { FREE_GUESSES: '1' }), createLogger('silent'))
+  const services = await openServices(
+    testConfig(database, { LOGIN_ATTEMPTS_BEFORE_DELAY: '1' }),
+    createLogger('silent'),
+  )
   try {
     const nowhere: ThrottledAttempt = { kind: 'sign-in', account: 'ada', ipAddress: '', knownDevice: null }
     const kinds: string[] = []

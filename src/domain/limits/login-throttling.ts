@@ -136,8 +136,8 @@ function open(
 async function noteFailure(services: Services, ipAddress: string): Promise<IpBlock | null> {
   const { name, seconds } = ipCounter(services, ipAddress)
   const { points } = await services.storage.counters.add(name, seconds)
-  const { suspensionAfter } = services.policy
-  return suspensionAfter > 0 && points >= suspensionAfter ? blockIp(services, ipAddress, points) : null
+  const { ipBlockAfter } = services.policy
+  return ipBlockAfter > 0 && points >= ipBlockAfter ? blockIp(services, ipAddress, points) : null
 }
 
 async function admit(

@@ -186,7 +186,7 @@ test('one code presented twenty times at once to two processes is accepted once'
 
 test('wrong codes have to wait after a few, and a right one does not help before that', async () => {
   const { key } = await addApp()
-  const strict = { ...services, policy: { ...services.policy, freeGuesses: 5, firstGuessDelay: 600 } }
+  const strict = { ...services, policy: { ...services.policy, loginAttemptsBeforeDelay: 5, loginDelayMin: 600 } }
   const prove = async (code: string) => {
     const attempt = { identityId: signedIn.identityId, answer: { code }, clientInfo: home, deviceHash: null }
     return (await proveSecondStep(strict, attempt)).kind

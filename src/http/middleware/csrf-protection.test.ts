@@ -43,7 +43,7 @@ before(async () => {
   const other = new Browser(server.url)
   await other.signIn(ada)
   // What is done in the background for that must not look like something a page did.
-  await waitForMail(server.outbox, ada.email, 'New sign-in')
+  await waitForMail(server.mailFolder, ada.email, 'New sign-in')
   const mine = await readPage(await browser.get('/sessions'))
   ids['session'] = actionOf(mine, 'End this sign-in on Firefox on Linux').split('/')[2] as string
   const asked = await browser.follow(await browser.get(notes.authorizeUrl({ prompt: 'consent' })))
@@ -130,7 +130,7 @@ test('a program that sends neither Origin nor Sec-Fetch-Site may post a form, fo
     redirect: 'manual',
   })
   assert.equal(response.status, 303)
-  await waitForMail(server.outbox, ada.email, 'New sign-in', 2)
+  await waitForMail(server.mailFolder, ada.email, 'New sign-in', 2)
 })
 
 test('looking at pages changes nothing, however often and wherever a link leads', async () => {

@@ -24,7 +24,7 @@ before(async () => {
   server = await startTestServer({
     database: { ...database, databaseUrl: postgres.url, redisUrl: redis.url },
     // As it comes: how soon people are told is what this is about.
-    env: { STORE_PATIENCE: '1500' },
+    env: { STORE_TIMEOUT_MS: '1500' },
   })
   await server.addIdentity(ada)
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), 'https://notes.example.test/callback')

@@ -24,7 +24,7 @@ let phone: Browser
 
 before(async () => {
   writePlaceDatabase(join(folder, 'places.mmdb'), { '127.0.0.0/8': { city: 'Berlin', country: 'Germany' } })
-  server = await startTestServer({ clock, env: { PLACE_DATABASE: join(folder, 'places.mmdb') } })
+  server = await startTestServer({ clock, env: { GEOIP_DATABASE: join(folder, 'places.mmdb') } })
   await server.addIdentity(ada)
   await server.addIdentity(grace)
   laptop = new Browser(server.url)

@@ -56,7 +56,7 @@ before(async () => {
   tokens = await notes.connect(browser)
   for (const id of [adaId, graceId]) await addSecondFactors(id)
   // Its link is written when it is sent.
-  await waitForMail(server.outbox, ada.email, 'New sign-in')
+  await waitForMail(server.mailFolder, ada.email, 'New sign-in')
 })
 after(() => server.close())
 

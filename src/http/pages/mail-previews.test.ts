@@ -35,8 +35,13 @@ after(async () => {
 })
 
 async function write(to: string, id: string, rest: Partial<MailContent> = {}): Promise<string> {
-  const outbox = join(folder.path, 'outbox')
-  const mailer = createMailer({ smtpUrl: null, from: 'Gatehouse <no-reply@localhost>', previewFolder: outbox, clock })
+  const mailFolder = join(folder.path, 'outbox')
+  const mailer = createMailer({
+    smtpUrl: null,
+    from: 'Gatehouse <no-reply@localhost>',
+    previewFolder: mailFolder,
+    clock,
+  })
   const subject = 'Choose a new password'
   const buttons = [{ label: 'Choose a new password', url: link }]
   await mailer.send(to, { subject, heading: subject, paragraphs: ['Good day.'], buttons, ...rest }, id)

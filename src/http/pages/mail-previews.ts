@@ -47,9 +47,9 @@ export async function showMailPreviewMime(req: Request<{ name: string }>, res: R
 }
 
 function outboxOf(req: Request): string {
-  const { outbox } = contextOf(req)
-  if (outbox === null) throw notFound()
-  return outbox
+  const { mailFolder } = contextOf(req)
+  if (mailFolder === null) throw notFound()
+  return mailFolder
 }
 
 /** A line that is just a URL of this portal becomes a link; other URLs do not. */

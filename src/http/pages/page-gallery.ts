@@ -26,5 +26,5 @@ function hrefOf({ view, state }: SamplePage): string {
 
 /** It exists where the mail preview exists: in development, on loopback. */
 function requireGallery(req: Request): void {
-  if (contextOf(req).outbox === null) throw notFound()
+  if (contextOf(req).mailFolder === null) throw notFound()
 }

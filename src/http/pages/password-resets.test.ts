@@ -175,7 +175,7 @@ test('a link comes for the user name, too, but not to an address that another ac
   await stranger.post('/forgot-password', { email: username }, fromAnywhere())
   // Mails are delivered in their order, so the one before this one would be there.
   await forgotten((await newUser()).email)
-  const letters = await listMailFolder(server.outbox, Infinity)
+  const letters = await listMailFolder(server.mailFolder, Infinity)
   assert.equal(
     letters.some(({ text }) => text.includes(username) && text.includes('/reset-password/')),
     false,

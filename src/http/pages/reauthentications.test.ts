@@ -101,7 +101,7 @@ test('no open redirect: no other origin is accepted, and strangers are led to th
 })
 
 test('guesses here count with those at the sign-in', async () => {
-  const limited = await startTestServer({ env: { FREE_GUESSES: '2', FIRST_GUESS_DELAY: '300' } })
+  const limited = await startTestServer({ env: { LOGIN_ATTEMPTS_BEFORE_DELAY: '2', LOGIN_DELAY_MIN: '300' } })
   try {
     await limited.addIdentity(ada)
     const browser = new Browser(limited.url)

@@ -22,7 +22,7 @@ let people = 0
 
 before(async () => {
   clock = createClock(new Date('2026-11-21T12:00:00Z'))
-  server = await startTestServer({ clock, env: { FREE_GUESSES: '5', FIRST_GUESS_DELAY: '600' } })
+  server = await startTestServer({ clock, env: { LOGIN_ATTEMPTS_BEFORE_DELAY: '5', LOGIN_DELAY_MIN: '600' } })
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
 })
 beforeEach(async () => {

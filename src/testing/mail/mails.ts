@@ -29,10 +29,10 @@ export async function lastMail<K extends MailJob['kind']>(
 }
 
 /** The path of the first link in the newest mail of a kind, once it has been delivered. */
-export async function linkInLast({ services, outbox }: TestServer, kind: MailJob['kind']): Promise<string> {
+export async function linkInLast({ services, mailFolder }: TestServer, kind: MailJob['kind']): Promise<string> {
   const { id } = await lastJob(services, kind)
   for (const start = performance.now(); performance.now() - start < PATIENCE_MS; await wait(BETWEEN_LOOKS_MS)) {
-    const letter = (await listMailFolder(outbox, Infinity)).find(({ name }) => name.endsWith(`-${id}-0`))
+    const letter = (await listMailFolder(mailFolder, Infinity)).find(({ name }) => name.endsWith(`-${id}-0`))
     if (letter !== undefined) return new URL(linksIn(letter.text)[0] as string).pathname
   }
   throw new Error(`the last ${kind} was not delivered`)

@@ -20,10 +20,10 @@ export function testConfig(
     DATABASE_URL: database.databaseUrl,
     LOG_LEVEL: 'silent',
     // All tests make attempts from one IP address; the tests of throttling set these.
-    FREE_GUESSES: '100',
-    SUSPENSION_AFTER: '0',
+    LOGIN_ATTEMPTS_BEFORE_DELAY: '100',
+    IP_BLOCK_AFTER: '0',
     // A fully loaded test machine is not an unavailable store; the tests of outages set this.
-    STORE_PATIENCE: '15000',
+    STORE_TIMEOUT_MS: '15000',
     ...(database.redisUrl === null ? {} : { REDIS_URL: database.redisUrl }),
     ...database.env,
     ...env,

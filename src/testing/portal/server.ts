@@ -19,7 +19,7 @@ export interface TestServer {
   services: Services
   database: TestDatabase
   /** The folder of the mail preview. */
-  outbox: string
+  mailFolder: string
   /** Every line the portal has logged so far. */
   log(): string
   addIdentity(person: typeof ada, extra?: { roles?: string[]; emailVerified?: boolean }): Promise<string>
@@ -60,7 +60,7 @@ export async function startTestServer(
     url: config.publicUrl,
     services,
     database,
-    outbox: join(config.dataDir, 'outbox'),
+    mailFolder: join(config.dataDir, 'outbox'),
     log: () => lines.join(''),
     addIdentity: (person, extra) => addIdentity(services, person, extra),
     async addApp(clientId, settings) {

@@ -33,8 +33,10 @@ const COMMANDS = [
   'keys list',
   'keys rotate',
   'keys revoke',
-  'notice list',
-  'notice resend',
+  'ip-block list',
+  'ip-block lift',
+  'notification list',
+  'notification resend',
   'worker',
 ]
 

@@ -34,7 +34,10 @@ after(async () => {
 })
 
 function notice(args: string[]): Promise<Finished> {
-  return runCommand(['notice', ...args], { DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET })
+  return runCommand(['notification', ...args], {
+    DATABASE_URL: server.database.databaseUrl,
+    GATEHOUSE_SECRET: TEST_SECRET,
+  })
 }
 
 async function list(...args: string[]): Promise<Record<string, unknown>[]> {
@@ -104,7 +107,7 @@ test('what cannot be is said on one line', async () => {
     notice(['resend', 'nonsense']),
     notice(['list', '--limit', '0']),
   ])
-  assert.deepEqual([nothing.code, nothing.stderr], [1, 'name either notices or an --app\n'])
+  assert.deepEqual([nothing.code, nothing.stderr], [1, 'name either notifications or an --app\n'])
   assert.match(nonsense.stderr, /^error: .*It is not an id\./)
   assert.match(limit.stderr, /^error: .*It must be a whole number\./)
 })

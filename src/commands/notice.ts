@@ -20,7 +20,8 @@ interface ListOptions {
 
 export function addNoticeCommands(program: Command): void {
   const notice = program
-    .command('notice')
+    .command('notification')
+    .alias('notice')
     .description('See the delivery status of back-channel notifications, and send them again.')
 
   onPortal(
@@ -41,10 +42,11 @@ export function addNoticeCommands(program: Command): void {
     notice
       .command('resend')
       .description('Send undelivered notifications again: these, or all of an app.')
-      .argument('[id...]', 'notices', (value: string, before: string[]) => [...before, uuid(value)], [])
+      .argument('[id...]', 'notifications', (value: string, before: string[]) => [...before, uuid(value)], [])
       .option('--app <client-id>', 'everything of this app'),
     async (services: Services, ids: string[], { app: clientId, json }: { app?: string; json?: boolean }) => {
-      if ((clientId === undefined) === (ids.length === 0)) throw new CommandRefused('name either notices or an --app')
+      if ((clientId === undefined) === (ids.length === 0))
+        throw new CommandRefused('name either notifications or an --app')
       const sent = await resendNotifications(services, clientId === undefined ? { ids } : { clientId })
       const others = ids.filter((id) => !sent.includes(id))
       print({ resent: sent.length, ...(others.length > 0 && { not_given_up: others }) }, json)

@@ -16,7 +16,7 @@ before(async () => {
 after(() => server.close())
 
 function suspension(args: string[]): Promise<Finished> {
-  return runCommand(['suspension', ...args], {
+  return runCommand(['ip-block', ...args], {
     DATABASE_URL: server.database.databaseUrl,
     GATEHOUSE_SECRET: TEST_SECRET,
   })
@@ -54,7 +54,7 @@ test('what cannot be lifted is said on one line', async () => {
     suspension(['lift', 'ada']),
     suspension(['--help']),
   ])
-  assert.deepEqual(unknown, { code: 1, stdout: '', stderr: '2001:db8::/64 is not suspended\n' })
+  assert.deepEqual(unknown, { code: 1, stdout: '', stderr: '2001:db8::/64 is not blocked\n' })
   assert.deepEqual(nonsense, { code: 1, stdout: '', stderr: 'ada is not an IP address\n' })
-  assert.match(help.stdout, /list[\s\S]*lift/)
+  assert.match(help.stdout, /^Usage: gatehouse ip-block\|suspension [\s\S]*list[\s\S]*lift/)
 })

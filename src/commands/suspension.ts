@@ -11,7 +11,8 @@ interface Options {
 
 export function addSuspensionCommands(program: Command): void {
   const suspension = program
-    .command('suspension')
+    .command('ip-block')
+    .alias('suspension')
     .description('Manage temporary IP blocks after too many failed sign-ins (brute force).')
 
   onPortal(
@@ -31,7 +32,7 @@ export function addSuspensionCommands(program: Command): void {
       .description('Lift the block of an IP address; an IPv6 address stands for its /64.'),
     async (services: Services, address: string, { json }: Options) => {
       if (!isIpAddress(address)) throw new CommandRefused(`${address} is not an IP address`)
-      if (!(await liftIpBlock(services, address))) throw new CommandRefused(`${ipKey(address)} is not suspended`)
+      if (!(await liftIpBlock(services, address))) throw new CommandRefused(`${ipKey(address)} is not blocked`)
       print({ address: ipKey(address), state: 'lifted' }, json)
     },
   )

@@ -71,7 +71,7 @@ export const HTTP_ERRORS: Record<number, Explanation & { title: string }> = {
   429: {
     title: 'Too many tries',
     meaning: 'There were too many tries in a short time, for this account or from this IP address (rate limit).',
-    remedy: 'Wait as long as the page says. Operators: "gatehouse suspension list" shows blocked IP addresses.',
+    remedy: 'Wait as long as the page says. Operators: "gatehouse ip-block list" shows blocked IP addresses.',
   },
   431: {
     title: 'Headers too long',

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError, readConfig } from '../config.ts'
+import { makeTemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { readEnvironment } from './environment.ts'
 import { SETTING_NAMES } from './names.ts'
 import type { Setting } from './setting.ts'
@@ -48,6 +51,19 @@ test('what is wrong under an older name is told under the new one, with both nam
     'STORE_TIMEOUT_MS: must be between 100 and 600000 milliseconds (set by its older name, STORE_PATIENCE)',
     'IP_BLOCK_DURATION: must be a whole number of seconds (set by its older name, SUSPENSION)',
   ])
+})
+
+test('a wrong secret from a file is told with the variable that names the file', async () => {
+  const folder = await makeTemporaryFolder('secret')
+  try {
+    const file = join(folder.path, 'secret')
+    await writeFile(file, 'too short')
+    assert.deepEqual(readEnvironment({ GATEHOUSE_SECRET_FILE: file }).faults, [
+      'GATEHOUSE_SECRET: each secret must have at least 32 bytes (read from the file that GATEHOUSE_SECRET_FILE names)',
+    ])
+  } finally {
+    await folder.remove()
+  }
 })
 
 test('every setting that is wrong is in one message, each on a line of its own, and no value is', () => {

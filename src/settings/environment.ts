@@ -43,11 +43,17 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
     const read = type.schema.safeParse(text)
     if (read.success) values[name] = read.data
     else {
-      const older = found.kind === 'found' && found.as !== name ? ` (set by its older name, ${found.as})` : ''
-      faults.push(...read.error.issues.map(({ message }) => `${name}: ${message}${older}`))
+      const source = found.kind === 'found' ? sourceInWords(name, found.as) : ''
+      faults.push(...read.error.issues.map(({ message }) => `${name}: ${message}${source}`))
     }
   }
   return { given, values: values as Values, faults }
+}
+
+/** Where a wrong value came from, unless it was the variable that the message names anyway. */
+function sourceInWords(name: SettingName, as: string): string {
+  if (as === name) return ''
+  return as === `${name}_FILE` ? ` (read from the file that ${as} names)` : ` (set by its older name, ${as})`
 }
 
 type Found = { kind: 'unset' } | { kind: 'found'; value: string; as: string } | { kind: 'wrong'; fault: string }

@@ -112,7 +112,7 @@ test('a form that has expired says so and leads on to the app', async ({ page, c
 test('the keyboard alone is enough, from Notes to signing out', async ({ page, demo, person }) => {
   await page.goto(demo.notes)
   await page.keyboard.press('Tab')
-  await expect(page.getByRole('link', { name: 'Notes' })).toBeFocused()
+  await expect(page.getByRole('link', { name: 'Notes', exact: true })).toBeFocused()
   await page.keyboard.press('Tab')
   await page.keyboard.press('Enter')
 

@@ -23,6 +23,7 @@ let notes: Client
 
 before(async () => {
   server = await startTestServer({
+    hasUsualPasswordCost: true,
     clock,
     env: {
       TRUST_PROXY: '1',

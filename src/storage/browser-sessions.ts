@@ -34,9 +34,13 @@ function named(pool: pg.Pool): pg.Pool {
   return { query } as unknown as pg.Pool
 }
 
-/** Wraps a store, which sees only hashes of session ids, so that a stolen dump of it contains no cookie. */
+/**
+ * Wraps a store, which sees only hashes of session ids, so that a stolen dump of it contains no cookie. What a request has saved
+ * it does not save again: express-session does that after the headers are sent, and could undo what the next request has stored.
+ */
 class HashedIds extends session.Store {
   readonly #store: session.Store
+  readonly #saved = new WeakMap<session.SessionData, string>()
 
   constructor(store: session.Store) {
     super()
@@ -48,7 +52,15 @@ class HashedIds extends session.Store {
   }
 
   override set(id: string, data: session.SessionData, callback?: (error?: unknown) => void): void {
-    this.#store.set(hash(id), data, callback)
+    const content = hash(JSON.stringify([id, { ...data, cookie: null }]))
+    if (this.#saved.get(data) === content) {
+      process.nextTick(() => callback?.())
+      return
+    }
+    this.#store.set(hash(id), data, (error?: unknown) => {
+      if (!error) this.#saved.set(data, content)
+      callback?.(error)
+    })
   }
 
   override destroy(id: string, callback?: (error?: unknown) => void): void {

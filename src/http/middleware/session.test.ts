@@ -7,6 +7,7 @@ import { createClock } from '../../testing/portal/clock.ts'
 import { ada, grace } from '../../testing/portal/people.ts'
 import { TEST_SECRET } from '../../testing/portal/open-portal.ts'
 import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
+import { recordStatements } from '../../testing/portal/statements.ts'
 import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { type Answer, send } from '../../testing/network/wire.ts'
 
@@ -264,3 +265,9 @@ for (const kind of ['embedded', 'postgres+redis'] as const) {
     }
   })
 }
+
+test('a request that signs in stores its session once', async () => {
+  const statements = await recordStatements(() => new Browser(server.url).signIn(ada))
+  const written = statements.filter(({ text }) => /^\s*INSERT INTO "?(\w+"?\."?)?browser_sessions/i.test(text))
+  assert.equal(written.length, 1)
+})

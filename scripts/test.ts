@@ -71,6 +71,16 @@ function readRequest(args: string[]): Request | null {
   }
 }
 
+/** At once, because the formatter uses one core. @throws Error of the first that does not pass, once all have ended. */
+async function checkSources(): Promise<void> {
+  const checks = await Promise.allSettled([
+    runTool('tsc', ['--noEmit']),
+    runTool('oxlint', ['--type-aware', '--deny-warnings']),
+    runTool('prettier', ['--check', '.']),
+  ])
+  for (const check of checks) if (check.status === 'rejected') throw check.reason
+}
+
 function phasesOf({ parts, filters, shard }: Request, running: TestServices[]): Phase[] {
   const environment = () => {
     if (running[0] === undefined) throw new Error('PostgreSQL and Redis are not running.')
@@ -78,9 +88,7 @@ function phasesOf({ parts, filters, shard }: Request, running: TestServices[]): 
   }
   const client: Phase = { name: 'Prisma client', run: () => runTool('node', ['scripts/prisma-client.ts']) }
   const checks: Phase[] = [
-    { name: 'types', run: () => runTool('tsc', ['--noEmit']) },
-    { name: 'lint', run: () => runTool('oxlint', ['--type-aware', '--deny-warnings']) },
-    { name: 'format', run: () => runTool('prettier', ['--check', '.']) },
+    { name: 'types, lint and format', run: checkSources },
     { name: 'landed migrations are unchanged', run: checkMigrations },
   ]
   const services: Phase = {

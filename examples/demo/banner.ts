@@ -16,7 +16,7 @@ export function banner({ portal, notes, photos }: Addresses, { username, passwor
 
   Try this:
 
-    1. Open Notes and sign in. Then open Photos: it needs no sign-in.
+    1. Open Notes and sign in. Then sign in to Photos: it asks nothing.
     2. Look at "What happens here" on their pages: it leads to the lines of code.
     3. Disconnect Notes on the dashboard, and reload Notes. It was told at once, and leads to the reason.
     4. Disconnect Photos too, and choose "Refresh now" there. It finds out at its next refresh.

@@ -12,6 +12,7 @@ import { createClock } from '../../testing/portal/clock.ts'
 import { readPage } from '../../testing/browser/page.ts'
 import { waitForMail } from '../../testing/mail/outbox.ts'
 import { ada, grace } from '../../testing/portal/people.ts'
+import { portOf, sendBytes } from '../../testing/network/wire.ts'
 import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
 
 const zoe = { username: 'Zoë', email: 'zoe@example.test', password: 'a café beside a naïve 🚲 shop' }
@@ -254,4 +255,32 @@ test('strangers get nothing, and a sign-in that is not fresh is asked for again'
   const again = await other.post('/reauthentication', { password: zoe.password, return_to: '/settings/export' })
   assert.equal(again.headers.get('location'), '/settings/export')
   await download(other)
+})
+
+test('a download with something that is no HTTP behind it on the same connection prints no warning', async () => {
+  const { host } = new URL(server.url)
+  const person = { ...zoe, username: 'reader', email: 'reader@example.test' }
+  await server.addIdentity(person)
+  const reader = new Browser(server.url)
+  await reader.signIn(person)
+  const body = new URLSearchParams({
+    form_id: randomUUID(),
+  }).toString()
+  const request = [
+    'POST /settings/export HTTP/1.1',
+    `Host: ${host}`,
+    `Cookie: ${await reader.jar.getCookieString(server.url)}`,
+    'Content-Type: application/x-www-form-urlencoded',
+    `Content-Length: ${body.length}`,
+  ].join('\r\n')
+  const warnings: Error[] = []
+  const keep = (warning: Error) => void warnings.push(warning)
+  process.on('warning', keep)
+  try {
+    const answer = await sendBytes(portOf(server.url), `${request}\r\n\r\n${body}\x00no HTTP\r\n\r\n`)
+    assert.match(answer, /^HTTP\/1\.1 200 OK/)
+    assert.deepEqual(warnings, [])
+  } finally {
+    process.off('warning', keep)
+  }
 })

@@ -29,6 +29,8 @@ export async function createExport(req: Request, res: Response): Promise<void> {
       (error: unknown) => over.abort(error),
     )
   }, LOOK_EVERY_MS)
+  // The pipeline adds seven 'close' listeners to the four that a response may have, and Node.js warns of a leak above ten.
+  res.setMaxListeners(20)
   try {
     await pipeline(Readable.from(exportAccount(services, signedIn)), res, { signal: over.signal })
   } catch (error) {

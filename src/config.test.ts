@@ -71,6 +71,9 @@ test('in development nothing needs to be set', () => {
       ipBlockAfter: 100,
       ipBlockDuration: 900,
       registrationsPerHour: 60,
+      relatedOrigins: [],
+      securityContacts: [],
+      securityPolicyUrl: null,
       geoipDatabase: null,
     },
   } satisfies Omit<Config, 'secrets'>)
@@ -87,6 +90,24 @@ for (const [variable, value, read, expected] of [
   ['PUBLIC_URL', 'HTTPS://ID.Example.Test', (config) => config.publicUrl, 'https://id.example.test'],
   ['PUBLIC_URL', 'http://localhost:3000', (config) => config.publicUrl, 'http://localhost:3000'],
   ['GATEHOUSE_SECRET', `${SECRET}, ${OTHER}`, (config) => config.secrets, [SECRET, OTHER]],
+  [
+    'WEBAUTHN_RELATED_ORIGINS',
+    'https://example.org/, HTTPS://Example.net:443,',
+    (config) => config.policy.relatedOrigins,
+    ['https://example.org', 'https://example.net'],
+  ],
+  [
+    'SECURITY_CONTACT',
+    'security@example.com, https://example.com/report,tel:+1-201-555-0123',
+    (config) => config.policy.securityContacts,
+    ['mailto:security@example.com', 'https://example.com/report', 'tel:+1-201-555-0123'],
+  ],
+  [
+    'SECURITY_POLICY_URL',
+    'https://example.com/security',
+    (config) => config.policy.securityPolicyUrl,
+    'https://example.com/security',
+  ],
   ['DATABASE_URL', 'postgresql://u:p@h/d', (config) => config.databaseUrl, 'postgresql://u:p@h/d'],
   [
     'DATABASE_URL',
@@ -167,6 +188,27 @@ for (const [variable, value, fault] of [
     'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://',
   ],
   ['REDIS_URL', 'http://h', 'must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://'],
+  [
+    'WEBAUTHN_RELATED_ORIGINS',
+    'https://example.org,http://example.net',
+    'must be origins that begin with https://, without a path, with commas between',
+  ],
+  [
+    'WEBAUTHN_RELATED_ORIGINS',
+    'https://example.org/app',
+    'must be origins that begin with https://, without a path, with commas between',
+  ],
+  [
+    'SECURITY_CONTACT',
+    'http://example.com/report',
+    'must be e-mail addresses or URLs that begin with https://, mailto: or tel:, with commas between',
+  ],
+  [
+    'SECURITY_CONTACT',
+    'us',
+    'must be e-mail addresses or URLs that begin with https://, mailto: or tel:, with commas between',
+  ],
+  ['SECURITY_POLICY_URL', 'http://example.com', 'must be a URL that begins with https://'],
   ['PASSWORD_RANGE_URL', 'ftp://range.example.test', 'must be a URL that begins with https:// or http://'],
   ['PASSWORD_RANGE_URL', 'https://:word@range.example.test', 'must be a URL without a user name'],
   ['SMTP_URL', 'https://mail.example.test', 'must be a URL that begins with smtp:// or smtps://'],

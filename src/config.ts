@@ -77,6 +77,11 @@ export interface Policy {
   ipBlockDuration: number
   /** Accounts that may be registered from one IP address in an hour. */
   registrationsPerHour: number
+  /** Other origins that may make and use the passkeys of this portal (WebAuthn related origins). */
+  relatedOrigins: string[]
+  /** URIs at which vulnerabilities are reported (RFC 9116), none for no `security.txt`, and the page about it. */
+  securityContacts: string[]
+  securityPolicyUrl: string | null
   /** Path of a MaxMind DB file (GeoIP); null for none. */
   geoipDatabase: string | null
 }
@@ -191,6 +196,9 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       ipBlockAfter: values.IP_BLOCK_AFTER,
       ipBlockDuration: values.IP_BLOCK_DURATION,
       registrationsPerHour: values.REGISTRATIONS_PER_HOUR,
+      relatedOrigins: values.WEBAUTHN_RELATED_ORIGINS ?? [],
+      securityContacts: values.SECURITY_CONTACT ?? [],
+      securityPolicyUrl: values.SECURITY_POLICY_URL,
       geoipDatabase: values.GEOIP_DATABASE,
     },
   }

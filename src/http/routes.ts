@@ -56,6 +56,12 @@ import {
   newSession,
 } from './pages/sessions.ts'
 import { showSettings } from './pages/settings.ts'
+import {
+  leadToPasswordChange,
+  showPasskeyEndpoints,
+  showRelatedOrigins,
+  showSecurityContact,
+} from './pages/well-known.ts'
 
 /** True for the path of a static file, which is the same for all users and hosts. */
 export function isPublicFile(path: string): boolean {
@@ -73,6 +79,10 @@ export function createRoutes(
 
   routes.get('/public/:name', staticFile)
   routes.get(ERROR_REFERENCE, listErrors)
+  routes.get('/.well-known/webauthn', showRelatedOrigins)
+  routes.get('/.well-known/passkey-endpoints', showPasskeyEndpoints)
+  routes.get('/.well-known/change-password', leadToPasswordChange)
+  routes.get('/.well-known/security.txt', showSecurityContact)
 
   // The link of a mail authorizes its act, with or without a sign-in.
   routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepUrlSecret)

@@ -3,7 +3,7 @@ import { networks, trustedProxies } from './networks.ts'
 import { rootSecrets } from './root-secrets.ts'
 import { sender } from './sender.ts'
 import { setting } from './setting.ts'
-import { origin, redisUrls, urlWithPassword, webUrl } from './urls.ts'
+import { contacts, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
 import { choice, count, flag, milliseconds, port, seconds, text } from './value-types.ts'
 import { workerCount } from './worker-count.ts'
 
@@ -180,6 +180,23 @@ const mail = {
   }),
 }
 
+const contact = {
+  SECURITY_CONTACT: setting({
+    type: contacts(),
+    default: null,
+    defaultInWords: 'none; there is no `security.txt`',
+    meaning: 'Where people report vulnerabilities. It is published at `/.well-known/security.txt` (RFC 9116).',
+    example: 'security@example.com',
+  }),
+  SECURITY_POLICY_URL: setting({
+    type: url('https'),
+    default: null,
+    defaultInWords: 'none',
+    meaning: 'The page about how you handle reports of vulnerabilities, for `security.txt`.',
+    example: 'https://example.com/security',
+  }),
+}
+
 const lifetimes = {
   APPLICATION_TOKEN_TTL: setting({
     type: seconds(10, 3600),
@@ -284,6 +301,14 @@ const accounts = {
       'How recently a person must have proved who they are to change what protects the account. After that the page asks for the password or a passkey again.',
     example: '300',
   }),
+  WEBAUTHN_RELATED_ORIGINS: setting({
+    type: httpsOrigins(),
+    default: null,
+    defaultInWords: 'none',
+    meaning:
+      'Other origins that may make and use the passkeys of this portal (WebAuthn related origin requests). They are published at `/.well-known/webauthn`. Browsers accept up to five different domains.',
+    example: 'https://example.org,https://example.net',
+  }),
   DELETION_GRACE: setting({
     type: seconds(0, 365 * DAY),
     default: String(14 * DAY),
@@ -353,6 +378,7 @@ export const SETTINGS = {
   ...stores,
   ...processes,
   ...mail,
+  ...contact,
   ...lifetimes,
   ...accounts,
   ...throttling,
@@ -367,6 +393,7 @@ export const SECTIONS = {
   Stores: stores,
   Processes: processes,
   Mail: mail,
+  'Security contact': contact,
   Lifetimes: lifetimes,
   Accounts: accounts,
   'Login throttling': throttling,

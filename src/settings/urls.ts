@@ -39,6 +39,43 @@ export function origin(): ValueType<string> {
   }
 }
 
+/** Origins with https, with commas between. */
+export function httpsOrigins(): ValueType<string[]> {
+  return {
+    schema: list()
+      .refine(
+        (values) => values.every((value) => isOrigin(value) && URL.parse(value)?.protocol === 'https:'),
+        'must be origins that begin with https://, without a path, with commas between',
+      )
+      .transform((values) => values.map((value) => new URL(value).origin)),
+    words: 'origins that begin with `https://`, with commas between',
+  }
+}
+
+/** Where people report something: e-mail addresses, or URLs with https, mailto or tel, with commas between. */
+export function contacts(): ValueType<string[]> {
+  return {
+    schema: list()
+      // A bare e-mail address is no URI, and RFC 9116 §2.5.3 wants one.
+      .transform((values) => values.map((value) => (/^[^@\s:/]+@[^@\s]+$/.test(value) ? `mailto:${value}` : value)))
+      .refine(
+        (values) =>
+          values.every((value) => /^(?:https:\/\/|mailto:|tel:)[\x21-\x7e]+$/.test(value) && URL.canParse(value)),
+        'must be e-mail addresses or URLs that begin with https://, mailto: or tel:, with commas between',
+      ),
+    words: 'e-mail addresses, or URLs that begin with `https://`, `mailto:` or `tel:`, with commas between',
+  }
+}
+
+function list() {
+  return z.string().transform((value) =>
+    value
+      .split(',')
+      .map((each) => each.trim())
+      .filter((each) => each !== ''),
+  )
+}
+
 export function isOrigin(value: string): boolean {
   const parsed = URL.parse(value)
   return parsed !== null && parsed.href === `${parsed.origin}/`

@@ -104,6 +104,18 @@ test('a key that may leave its device is said to be held by software', async () 
   }
 })
 
+test('a passkey works at a related origin, and at no other', async () => {
+  const related = { ...portal, policy: { ...portal.policy, relatedOrigins: ['https://example.org'] } }
+  const there = { origin: 'https://example.org' }
+  const credential = device.create(await passkeyEnrolmentOptions(related, signedIn), there)
+  assert.deepEqual(await addPasskey(portal, signedIn, 'Laptop', credential, home), { kind: 'refused' })
+  assert.equal((await addPasskey(related, signedIn, 'Laptop', credential, home)).kind, 'added')
+  assert.equal(await signInWithPasskey(portal, device.get(passkeySignInOptions(portal), there), home), null)
+  assert.notEqual(await signInWithPasskey(related, device.get(passkeySignInOptions(related), there), home), null)
+  for (const origin of ['https://example.org.evil.test', 'http://example.org', 'https://example.org:8443'])
+    assert.equal(await signInWithPasskey(related, device.get(passkeySignInOptions(related), { origin }), home), null)
+})
+
 const LIES: Record<string, Lies> = {
   'another origin': { origin: EVIL },
   'the same host on another port': { origin: 'http://localhost:3001' },

@@ -199,7 +199,7 @@ async function answered<T extends { verified: boolean }>(
   subject: string,
   verify: (expectations: {
     expectedChallenge: (challenge: string) => boolean
-    expectedOrigin: string
+    expectedOrigin: string[]
     expectedRPID: string
   }) => Promise<T>,
 ): Promise<T | null> {
@@ -209,7 +209,7 @@ async function answered<T extends { verified: boolean }>(
       challenge = given
       return isLivingChallenge(services, given, subject)
     },
-    expectedOrigin: services.publicUrl,
+    expectedOrigin: [services.publicUrl, ...services.policy.relatedOrigins],
     expectedRPID: relyingPartyId(services),
     // The library throws a plain Error when anything is wrong with an answer, and uses no store.
   }).catch(() => null)

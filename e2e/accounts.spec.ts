@@ -53,7 +53,8 @@ test('a sign-in from a browser that was not known is told, and can be disowned f
   await signInAtPortal(thief, person)
 
   const reader = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
-  await followMail(reader, 'New sign-in to your Gatehouse account', person.email)
+  // The sign-in on the way to Notes, in Chrome, was from a browser that was not known either.
+  await followMail(reader, 'New sign-in to your Gatehouse account', person.email, 'Firefox on Windows')
   await expect(reader.getByText('Firefox on Windows')).toBeVisible()
   await reader.getByRole('button', { name: 'This was not me' }).click()
   await expect(reader.getByRole('heading', { name: 'Choose a new password' })).toBeVisible()

@@ -44,7 +44,7 @@ printed('oidc-client-ts signs in, and ends its family as it signs out', async ({
   await page.getByRole('button', { name: 'Sign in' }).click()
   await fillSignIn(page, person)
   await expect(page.getByRole('status')).toHaveText(`Signed in as ${person.username}`)
-  expect(page.url()).toBe(app)
+  await expect(page).toHaveURL(app)
 
   const revoked = page.waitForResponse(`${demo.portal}/oauth/revoke`)
   await page.getByRole('button', { name: 'Sign out' }).click()
@@ -114,7 +114,7 @@ bound('oidc-client-ts signs in in a popup, with DPoP, and revokes both tokens', 
   await left
   await page.waitForURL(app)
   await expect(status).toHaveText('')
-  expect(revocations).toEqual([200, 200])
+  await expect.poll(() => revocations).toEqual([200, 200])
   await page.goto(`${demo.portal}/dashboard`)
   await expect(page).toHaveURL(/\/login/)
 })

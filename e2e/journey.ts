@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test'
 import { type Demo, expect, type Person } from './demo.ts'
-import { appCard, expectConnected, expectDisconnected, refresh } from './steps.ts'
+import { A_LOOK, appCard, expectConnected, expectDisconnected, refresh } from './steps.ts'
 
 /** From "I have no account" to "this app is disconnected, and knows it". */
 export async function travel(page: Page, demo: Demo, newcomer: Person) {
@@ -72,6 +72,6 @@ async function refreshByItself(page: Page, demo: Demo) {
   await demo.gatehouse('app', 'update', 'notes', '--application-token-ttl', '300')
   await expect(async () => {
     await page.reload()
-    await expect(page.getByTestId('refreshes')).toHaveText(String(before + 1), { timeout: 1 })
+    await expect(page.getByTestId('refreshes')).toHaveText(String(before + 1), { timeout: A_LOOK })
   }).toPass({ intervals: [250] })
 }

@@ -1,7 +1,16 @@
 import type { Page } from '@playwright/test'
 import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
-import { connect, connectSilently, fillSignIn, FIREFOX_ON_WINDOWS, followMail, openBrowser, openForm } from './steps.ts'
+import {
+  connect,
+  connectSilently,
+  fillSignIn,
+  FIREFOX_ON_WINDOWS,
+  followMail,
+  openBrowser,
+  openForm,
+  openMail,
+} from './steps.ts'
 
 interface Visit {
   page: Page
@@ -79,8 +88,8 @@ const pagesForPeople: Pages = {
     followMail(page, 'Confirm your address for Gatehouse', person.email),
   Activity: ({ page }) => page.goto('/activity'),
   Outbox: ({ page }) => page.goto('/dev/outbox'),
-  'Confirm your new address, in the outbox': async ({ page }) =>
-    page.getByRole('main').getByRole('listitem').getByRole('link').first().click(),
+  'Confirm your new address, in the outbox': ({ page, person }) =>
+    openMail(page, 'Confirm your new address for Gatehouse', `a-much-longer-address-than-before-${person.email}`),
   'Download your data': ({ page }) => page.goto('/settings/export'),
   'Delete your account': ({ page }) => page.goto('/settings/deletion'),
   'Confirm that it is you': ({ page }) => page.goto('/reauthentication'),
@@ -109,8 +118,10 @@ const pagesForPeople: Pages = {
   },
   'Your apps, none left': async ({ page }) => {
     await page.goto('/dashboard')
-    await page.getByRole('button', { name: 'Disconnect Notes' }).click()
-    await page.getByRole('button', { name: 'Disconnect Photos' }).click()
+    for (const app of ['Notes', 'Photos']) {
+      await page.getByRole('button', { name: `Disconnect ${app}` }).click()
+      await expect(page.getByRole('button', { name: `Disconnect ${app}` })).toBeHidden()
+    }
     await expect(page.getByText('No app is connected right now.')).toBeVisible()
   },
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Page } from '@playwright/test'
 import { type Demo, expect, test } from './demo.ts'
-import { appCard, connect, connectSilently, openFamily, signInAtPortal } from './steps.ts'
+import { A_LOOK, appCard, connect, connectSilently, openFamily, signInAtPortal } from './steps.ts'
 
 test('the Notes API refuses a token after the end of its family', async ({ page, demo, person }) => {
   await signInAtPortal(page, person)
@@ -25,7 +25,7 @@ test('a change of roles makes Notes refresh once and go on', async ({ page, demo
   await demo.gatehouse('user', 'set-roles', person.username, 'gardener')
   await expect(async () => {
     await page.getByRole('button', { name: 'Ask the Notes API' }).click()
-    await expect(page.getByTestId('refreshes')).toHaveText('1', { timeout: 100 })
+    await expect(page.getByTestId('refreshes')).toHaveText('1', { timeout: A_LOOK })
   }).toPass()
   await expect(page.getByTestId('api-result')).toContainText('200')
   await expect(page.getByRole('row', { name: 'roles' })).toContainText('gardener')
@@ -41,7 +41,7 @@ test('Notes says that it was disconnected as soon as its API is asked', async ({
   await expect(async () => {
     const ask = page.getByRole('button', { name: 'Ask the Notes API' })
     if (await ask.isVisible()) await ask.click()
-    await expect(page.getByRole('heading', { name: 'Notes was disconnected' })).toBeVisible({ timeout: 100 })
+    await expect(page.getByRole('heading', { name: 'Notes was disconnected' })).toBeVisible({ timeout: A_LOOK })
   }).toPass()
 })
 

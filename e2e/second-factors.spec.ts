@@ -74,8 +74,8 @@ async function addTotp(page: Page): Promise<string> {
 
 async function keepRecoveryCodes(page: Page): Promise<string[]> {
   await expect(page.getByRole('heading', { name: 'Your recovery codes' })).toBeVisible()
+  await expect(page.getByRole('listitem')).toHaveCount(10)
   const codes = await page.getByRole('listitem').allTextContents()
-  expect(codes).toHaveLength(10)
   return codes.map((code) => code.trim())
 }
 

@@ -2,6 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { type Browser, type Locator, type Page } from '@playwright/test'
 import { type Demo, expect, type Person } from './demo.ts'
 
+/** How long a test looks at a page before it loads it again, in ms: a page that has loaded shows its text, also on a slow machine. */
+export const A_LOOK = 500
+
 /** Steps of users in most tests. */
 export async function fillSignIn(page: Page, { username, password }: Pick<Person, 'username' | 'password'>) {
   await page.getByLabel('User name or e-mail').fill(username)
@@ -53,7 +56,7 @@ export async function expectDisconnected(page: Page, app: string, name: 'Notes' 
   }
   await expect(async () => {
     await page.goto(app)
-    await expect(heading).toBeVisible({ timeout: 50 })
+    await expect(heading).toBeVisible({ timeout: A_LOOK })
   }).toPass({ intervals: [250] })
   await expect(page.getByText('Gatehouse ended this connection, and told Notes at once.')).toBeVisible()
 }
@@ -68,7 +71,7 @@ export async function refresh(page: Page) {
 export async function reloadUntil(page: Page, locator: Locator, text: RegExp) {
   await expect(async () => {
     await page.reload()
-    await expect(locator).toContainText(text, { timeout: 50 })
+    await expect(locator).toContainText(text, { timeout: A_LOOK })
   }).toPass({ intervals: [250] })
 }
 
@@ -77,14 +80,36 @@ export function appCard(page: Page, name: string): Locator {
   return page.getByRole('region', { name, exact: true })
 }
 
-/** Opens the newest mail with this subject to this e-mail address, once it is in the mail preview, and follows its link. */
-export async function followMail(page: Page, subject: string, email: string) {
-  const mail = page.getByRole('listitem').filter({ hasText: subject }).filter({ hasText: email })
+/** Opens the one mail with this subject and these words to this e-mail address, once it is in the mail preview, and follows its link. */
+export async function followMail(page: Page, subject: string, email: string, words = '') {
+  await openMail(page, subject, email, words)
+  await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me)\// }).click()
+}
+
+/**
+ * Mails arrive one by one, so the newest of a subject may not be the one that is meant: the mail about an earlier sign-in is there
+ * first. Words in its text tell it apart. It fails when two mails fit.
+ */
+export async function openMail(page: Page, subject: string, email: string, words = '') {
+  const listed = page
+    .getByRole('listitem')
+    .filter({ has: page.getByRole('link', { name: subject, exact: true }) })
+    .filter({ has: page.getByText(email, { exact: true }) })
   await expect(async () => {
     await page.goto('/dev/outbox')
-    await mail.getByRole('link').first().click({ timeout: 1000 })
+    const fitting: string[] = []
+    for (const url of await linksIn(listed)) {
+      await page.goto(url)
+      await expect(page.getByRole('heading', { level: 1 })).toHaveText(subject)
+      if ((await page.getByRole('main').innerText()).includes(words)) fitting.push(url)
+    }
+    expect(fitting, `mails “${subject}” to ${email}`).toHaveLength(1)
+    await page.goto(fitting[0] ?? '')
   }).toPass()
-  await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me)\// }).click()
+}
+
+function linksIn(rows: Locator): Promise<string[]> {
+  return rows.getByRole('link').evaluateAll((links) => links.map((link) => link.getAttribute('href')))
 }
 
 /** Another browser of the same user, with its own user agent. */

@@ -76,6 +76,15 @@ test('in development nothing needs to be set', () => {
       securityPolicyUrl: null,
       geoipDatabase: null,
     },
+    brand: {
+      name: 'Gatehouse',
+      logo: null,
+      accentColor: null,
+      supportUrl: null,
+      privacyUrl: null,
+      termsUrl: null,
+      termsVersion: null,
+    },
   } satisfies Omit<Config, 'secrets'>)
 })
 
@@ -131,6 +140,21 @@ for (const [variable, value, read, expected] of [
   ['WORKERS', '4', (config) => config.workers, 4],
   ['WORKERS', 'auto', (config) => config.workers, availableParallelism()],
   ['LOG_LEVEL', 'silent', (config) => config.logLevel, 'silent'],
+  ['ORGANISATION_NAME', ' Example Ltd ', (config) => config.brand.name, 'Example Ltd'],
+  ['ORGANISATION_NAME', 'Example Ltd', (config) => config.mailFrom, 'Example Ltd <no-reply@localhost>'],
+  ['ORGANISATION_NAME', 'Ex: "A", <B>', (config) => config.mailFrom, '"Ex: \\"A\\", <B>" <no-reply@localhost>'],
+  ['LOGO_FILE', './public/favicon.svg', (config) => config.brand.logo?.type, 'image/svg+xml'],
+  ['ACCENT_COLOR', '#1D4ED8', (config) => config.brand.accentColor, '#1d4ed8'],
+  ['ACCENT_COLOR', '#15d', (config) => config.brand.accentColor, '#1155dd'],
+  [
+    'SUPPORT_URL',
+    'https://help.example.test/a?b',
+    (config) => config.brand.supportUrl,
+    'https://help.example.test/a?b',
+  ],
+  ['SUPPORT_URL', 'mailto:help@example.test', (config) => config.brand.supportUrl, 'mailto:help@example.test'],
+  ['PRIVACY_URL', 'https://example.test/privacy', (config) => config.brand.privacyUrl, 'https://example.test/privacy'],
+  ['TERMS_URL', 'https://example.test/terms', (config) => config.brand.termsUrl, 'https://example.test/terms'],
   ['APPLICATION_TOKEN_TTL', '3600', (config) => config.lifetimes.applicationToken, 3600],
   ['FAMILY_IDLE', '10', (config) => config.lifetimes.familyIdle, 10],
   ['FAMILY_MAX', '315360000', (config) => config.lifetimes.familyMax, 315_360_000],
@@ -221,6 +245,20 @@ for (const [variable, value, fault] of [
   ['WORKERS', '0', 'must be a number of processes or auto'],
   ['WORKERS', 'many', 'must be a number of processes or auto'],
   ['LOG_LEVEL', 'loud', 'must be fatal, error, warn, info, debug, trace or silent'],
+  ['ORGANISATION_NAME', ' ', 'must be one line of text'],
+  ['ORGANISATION_NAME', 'Example\nBcc: x', 'must be one line of text'],
+  ['ORGANISATION_NAME', 'Example \u202Edtl', 'must not contain bidirectional control characters'],
+  ['ORGANISATION_NAME', 'x'.repeat(61), 'must not be longer than 60 characters'],
+  ['LOGO_FILE', './nowhere.svg', 'the file cannot be read'],
+  ['LOGO_FILE', './public', 'the file cannot be read'],
+  ...['blue', '#12', '#1234567', 'rgb(1 2 3)', '#xyzxyz'].map(
+    (value) => ['ACCENT_COLOR', value, 'must be a colour of three or six hexadecimal digits, such as #1d4ed8'] as const,
+  ),
+  ...['javascript:alert(1)', 'example.test', 'mailto:', 'mailto:a@b?bcc=c@d', 'https://a:b@example.test'].map(
+    (value) => ['SUPPORT_URL', value, 'must be a URL that begins with https://, http:// or mailto:'] as const,
+  ),
+  ['PRIVACY_URL', 'javascript:alert(1)', 'must be a URL that begins with https:// or http://'],
+  ['TERMS_URL', 'https://ada@example.test/terms', 'must be a URL without a user name'],
   ['APPLICATION_TOKEN_TTL', '5m', 'must be a whole number of seconds'],
   ['APPLICATION_TOKEN_TTL', '9', 'must be between 10 and 3600 seconds'],
   ['APPLICATION_TOKEN_TTL', '3601', 'must be between 10 and 3600 seconds'],
@@ -391,6 +429,18 @@ for (const [name, value, read] of [
     assert.equal(wrong.includes('v-wrong'), false)
   })
 }
+
+test('a version of the terms of use needs the terms', () => {
+  assert.match(refusal({ TERMS_VERSION: '1' }), /^ {2}TERMS_URL: must be set when TERMS_VERSION is set$/m)
+  const { brand } = readConfig({
+    GATEHOUSE_SECRET: SECRET,
+    TERMS_VERSION: '1',
+    TERMS_URL: 'https://example.test/terms',
+  })
+  assert.equal(brand.termsVersion, '1')
+  const tooLong = { TERMS_VERSION: 'x'.repeat(41), TERMS_URL: 'https://example.test/terms' }
+  assert.match(refusal(tooLong), /^ {2}TERMS_VERSION: must not be longer than 40 characters$/m)
+})
 
 test('in production the address and the secret must be set', () => {
   const config = readConfig(PRODUCTION)

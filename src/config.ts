@@ -3,6 +3,7 @@ import { wrongSettings } from './settings/config-error.ts'
 import { makeDevelopmentSecret, readDevelopmentSecret } from './settings/development-secret.ts'
 import { type Given, readEnvironment, type Values } from './settings/environment.ts'
 import type { FamilyLifetime, FamilyRenewal } from './settings/family-policies.ts'
+import { type Logo, readLogo } from './settings/logo-file.ts'
 import { isOrigin } from './settings/urls.ts'
 
 export { ConfigError } from './settings/config-error.ts'
@@ -54,6 +55,23 @@ export interface Config {
   mailFolder: string | null
   mailFrom: string
   policy: Policy
+  brand: Brand
+}
+
+/** What the portal is called and looks like to people, and where it sends them. */
+export interface Brand {
+  /** The organisation. */
+  name: string
+  /** Null for that of the product. */
+  logo: Logo | null
+  /** Six hexadecimal digits behind a `#`; null for the colours of the product. */
+  accentColor: string | null
+  /** Links; null where there is none. */
+  supportUrl: string | null
+  privacyUrl: string | null
+  termsUrl: string | null
+  /** The version of the terms of use that people must have accepted; null when they are not asked. */
+  termsVersion: string | null
 }
 
 /** What this portal asks of users, and its rate limits. */
@@ -116,7 +134,7 @@ const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, { makeSecret = true } = {}): Config {
   const { given, values, faults } = readEnvironment(env)
-  faults.push(...faultsTogether(given))
+  faults.push(...faultsTogether(given), ...faultsOfFiles(given))
   if (faults.length > 0) throw wrongSettings(faults)
   return configOf(values, makeSecret ? makeDevelopmentSecret : readDevelopmentSecret)
 }
@@ -139,7 +157,19 @@ function faultsTogether(given: Given): string[] {
 
   if (given.DATABASE_MIGRATION_URL !== undefined && !URL.parse(given.DATABASE_URL ?? '')?.username)
     faults.push('DATABASE_URL: must be set and name its role when DATABASE_MIGRATION_URL is set')
+  if (given.TERMS_VERSION !== undefined && given.TERMS_URL === undefined)
+    faults.push('TERMS_URL: must be set when TERMS_VERSION is set')
   return faults
+}
+
+/** What is wrong with the content of files that settings name. */
+function faultsOfFiles({ LOGO_FILE }: Given): string[] {
+  try {
+    if (LOGO_FILE !== undefined) readLogo(LOGO_FILE)
+    return []
+  } catch (error) {
+    return [`LOGO_FILE: ${(error as Error).message}`]
+  }
 }
 
 /** @param keptSecret gives the root secret of development that is kept in a folder */
@@ -182,7 +212,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
     },
     smtpUrl: values.SMTP_URL,
     mailFolder: production || values.SMTP_URL !== null ? null : join(dataDir, 'outbox'),
-    mailFrom: values.MAIL_FROM ?? `Gatehouse <no-reply@${new URL(publicUrl).hostname}>`,
+    mailFrom: values.MAIL_FROM ?? `${quoted(values.ORGANISATION_NAME)} <no-reply@${new URL(publicUrl).hostname}>`,
     policy: {
       emailVerification: values.EMAIL_VERIFICATION,
       familyLifetime: values.FAMILY_LIFETIME,
@@ -201,7 +231,21 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       securityPolicyUrl: values.SECURITY_POLICY_URL,
       geoipDatabase: values.GEOIP_DATABASE,
     },
+    brand: {
+      name: values.ORGANISATION_NAME,
+      logo: values.LOGO_FILE === null ? null : readLogo(values.LOGO_FILE),
+      accentColor: values.ACCENT_COLOR,
+      supportUrl: values.SUPPORT_URL,
+      privacyUrl: values.PRIVACY_URL,
+      termsUrl: values.TERMS_URL,
+      termsVersion: values.TERMS_VERSION,
+    },
   }
+}
+
+/** A name in front of an address: quoted where a character in it has a meaning there (RFC 5322 §3.2.4). */
+function quoted(name: string): string {
+  return /[^\p{L}\p{M}\p{N} '&.-]/u.test(name) ? `"${name.replaceAll(/["\\]/g, '\\$&')}"` : name
 }
 
 /** True for an https origin that is not on this machine. */

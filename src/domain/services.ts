@@ -1,4 +1,4 @@
-import type { Lifetimes, Policy } from '../config.ts'
+import type { Brand, Lifetimes, Policy } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
@@ -19,6 +19,8 @@ export interface Services {
   geoip: GeoIp
   lifetimes: Lifetimes
   policy: Policy
+  /** The organisation's name is `brand.name`. */
+  brand: Brand
   /** The issuer. */
   publicUrl: string
   clock: () => Date

@@ -29,7 +29,7 @@ export async function openServices(
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)
-    const { lifetimes, policy, publicUrl } = config
+    const { lifetimes, policy, brand, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
     const passwords = createPasswordJudge({ policy, publicUrl, onError, limits: { clock } })
     return {
@@ -42,6 +42,7 @@ export async function openServices(
       geoip,
       lifetimes,
       policy,
+      brand,
       publicUrl,
       clock,
       operator: null,

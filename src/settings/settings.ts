@@ -1,9 +1,10 @@
+import { hexColor, label } from './brand-values.ts'
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS } from './family-policies.ts'
 import { networks, trustedProxies } from './networks.ts'
 import { rootSecrets } from './root-secrets.ts'
 import { sender } from './sender.ts'
 import { setting } from './setting.ts'
-import { contacts, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
+import { contacts, contactUrl, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
 import { choice, count, flag, milliseconds, port, seconds, text } from './value-types.ts'
 import { workerCount } from './worker-count.ts'
 
@@ -174,7 +175,7 @@ const mail = {
   MAIL_FROM: setting({
     type: sender(),
     default: null,
-    defaultInWords: '`Gatehouse <no-reply@…>` at the host of `PUBLIC_URL`',
+    defaultInWords: '`ORGANISATION_NAME` and `no-reply@…` at the host of `PUBLIC_URL`',
     meaning: 'The sender of outgoing mail.',
     example: 'Gatehouse <no-reply@example.com>',
   }),
@@ -194,6 +195,60 @@ const contact = {
     defaultInWords: 'none',
     meaning: 'The page about how you handle reports of vulnerabilities, for `security.txt`.',
     example: 'https://example.com/security',
+  }),
+}
+
+const branding = {
+  ORGANISATION_NAME: setting({
+    type: label(60),
+    default: 'Gatehouse',
+    meaning:
+      'The name that pages, mails, authenticator apps and passkeys show: the organisation, or what it calls this portal.',
+    example: 'Example Ltd',
+  }),
+  LOGO_FILE: setting({
+    type: text('the path of a file'),
+    default: null,
+    defaultInWords: 'the logo of Gatehouse',
+    meaning: 'The logo in the header of pages, also used as their icon: an SVG, PNG or WebP file of at most 256 kB.',
+    example: '/etc/gatehouse/logo.svg',
+  }),
+  ACCENT_COLOR: setting({
+    type: hexColor(),
+    default: null,
+    defaultInWords: 'green',
+    meaning:
+      'The colour of buttons and links. The shades of the light and the dark theme are made from it, with a contrast of at least 4.5:1 (WCAG 2).',
+    example: '#1d4ed8',
+  }),
+  SUPPORT_URL: setting({
+    type: contactUrl(),
+    default: null,
+    defaultInWords: 'none; pages link to no support',
+    meaning: 'Where people get help. The footer and error pages link to it.',
+    example: 'https://example.com/support',
+  }),
+  PRIVACY_URL: setting({
+    type: webUrl(),
+    default: null,
+    defaultInWords: 'none; pages link to no privacy notice',
+    meaning: 'The privacy notice. The footer and the registration form link to it.',
+    example: 'https://example.com/privacy',
+  }),
+  TERMS_URL: setting({
+    type: webUrl(),
+    default: null,
+    defaultInWords: 'none; pages link to no terms of use',
+    meaning: 'The terms of use. The footer and the registration form link to them.',
+    example: 'https://example.com/terms',
+  }),
+  TERMS_VERSION: setting({
+    type: label(40),
+    default: null,
+    defaultInWords: 'none; people are not asked to accept the terms of use',
+    meaning:
+      'The version of the terms of use. When it is set, people must accept them to register, and again after their next sign-in when the version has changed. `TERMS_URL` must then be set.',
+    example: '2026-12-01',
   }),
 }
 
@@ -379,6 +434,7 @@ export const SETTINGS = {
   ...processes,
   ...mail,
   ...contact,
+  ...branding,
   ...lifetimes,
   ...accounts,
   ...throttling,
@@ -394,6 +450,7 @@ export const SECTIONS = {
   Processes: processes,
   Mail: mail,
   'Security contact': contact,
+  Branding: branding,
   Lifetimes: lifetimes,
   Accounts: accounts,
   'Login throttling': throttling,

@@ -25,7 +25,27 @@ export function urlWithPassword(...schemes: string[]): ValueType<string> {
 /** An http or https URL without a user name. */
 export function webUrl(): ValueType<string> {
   const { schema, words } = url('https', 'http')
-  return { schema: schema.refine((value) => !value.includes('@'), 'must be a URL without a user name'), words }
+  return {
+    schema: schema.refine((value) => {
+      const parsed = URL.parse(value)
+      return parsed === null || `${parsed.username}${parsed.password}` === ''
+    }, 'must be a URL without a user name'),
+    words,
+  }
+}
+
+/** A page, or an e-mail address as a `mailto:` link. */
+export function contactUrl(): ValueType<string> {
+  const page = webUrl()
+  return {
+    schema: z
+      .string()
+      .refine(
+        (value) => /^mailto:[^\s@?<>]+@[^\s@?<>]+$/.test(value) || page.schema.safeParse(value).success,
+        'must be a URL that begins with https://, http:// or mailto:',
+      ),
+    words: `${page.words}, or an e-mail address that begins with \`mailto:\``,
+  }
 }
 
 /** An http or https URL without a path. It is read without a slash at its end. */

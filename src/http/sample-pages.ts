@@ -101,6 +101,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
     {
       appName: null,
       wait: null,
+      reason: null,
       problems: {},
       problem: null,
       returnTo: null,
@@ -116,9 +117,17 @@ export const SAMPLE_PAGES: SamplePage[] = [
         cancelAction: '/interaction/x/cancellation',
       },
       'wrong password': { login: LONG_EMAIL, problem: 'That user name or e-mail and password do not match.' },
-      'empty fields': { problems: { login: 'Enter your user name or e-mail.', password: 'Enter your password.' } },
+      'empty fields': {
+        problems: { login: 'Enter your user name or e-mail address.', password: 'Enter your password.' },
+      },
       'too many tries': { wait: WAIT, login: NAME },
       'without passkeys': { passkeyOptions: null },
+      'asked again': {
+        appName: LONG_APP,
+        returnTo: '/dashboard',
+        login: NAME,
+        reason: `${LONG_APP} asks you to sign in again, to make sure that it is you.`,
+      },
     },
   ),
   ...states('sessions/destroy', card('Sign out'), { username: LONG_NAME }),

@@ -4,7 +4,7 @@ import { withSecondProof } from '../domain/sign-in/authentication-context.ts'
 import type { Proof } from '../domain/sign-in/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../domain/sign-in/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../domain/sign-in/second-factors.ts'
-import { isRecoveryCode } from '../domain/sign-in/typed-codes.ts'
+import { isRecoveryCode, plainCode } from '../domain/sign-in/typed-codes.ts'
 import { servicesOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
 import { optionalField, pastedField } from './form-fields.ts'
@@ -96,7 +96,7 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
 /** The message for a form without a code, which is no attempt; null for any other. */
 export function missingCode(req: Request): string | null {
   const answer = answerIn(req)
-  return 'code' in answer && answer.code.trim() === '' ? 'Enter the code.' : null
+  return 'code' in answer && plainCode(answer.code) === '' ? 'Enter the code.' : null
 }
 
 export function problemOf(req: Request): string {

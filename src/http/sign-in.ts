@@ -23,6 +23,8 @@ export interface SignInForm {
   /** What is wrong with one of its fields. */
   problems?: { login?: string; password?: string }
   wait?: WaitWords
+  /** Why a user who is signed in is asked again. */
+  reason?: string | null
 }
 
 /** The one sign-in form, wherever it is needed. */
@@ -38,6 +40,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       problem: null,
       problems: {},
       wait: null,
+      reason: null,
       ...form,
       returnTo,
       appName: await appNameOf(req, returnTo),

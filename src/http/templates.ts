@@ -33,7 +33,7 @@ export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>, isLive: boolea
       if (isLive && versions.haveChanged()) ejs.clearCache()
       const body = await file(view, locals)
       return file('layout', {
-        title: page.title,
+        title: hasFailed(locals) ? `Error: ${page.title}` : page.title,
         body,
         identity: page.username === undefined || page.username === null ? null : { username: page.username },
         nav: page.nav ?? null,
@@ -42,6 +42,12 @@ export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>, isLive: boolea
       })
     },
   }
+}
+
+/** Whether a form was not accepted. The title says so, which screen readers read first. */
+function hasFailed(locals: { problem?: unknown; problems?: object | null; wait?: unknown }): boolean {
+  const { problem = null, problems = null, wait = null } = locals
+  return problem !== null || wait !== null || Object.keys(problems ?? {}).length > 0
 }
 
 /** When each view was last written. Views include others, so one that has changed makes all of them stale. */

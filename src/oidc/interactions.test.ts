@@ -341,17 +341,21 @@ test('prompt=none asks for a sign-in again at the very moment the person has sig
   assert.equal(told['error'], 'login_required')
 })
 
-for (const change of [{ prompt: 'login' }, { max_age: '0' }, { prompt: 'login', max_age: '3600' }] as Record<
-  string,
-  string
->[]) {
-  test(`${new URLSearchParams(change)} asks a signed-in user again, and says when they answered`, async () => {
+const AGAIN = 'Notes asks you to sign in again, to make sure that it is you.'
+for (const [change, why] of [
+  [{ prompt: 'login' }, AGAIN],
+  // The library takes it for `prompt=login`.
+  [{ max_age: '0' }, AGAIN],
+  [{ prompt: 'login', max_age: '3600' }, AGAIN],
+] as [Record<string, string>, string][]) {
+  test(`${new URLSearchParams(change)} asks a signed-in user again, says why, and when they answered`, async () => {
     await browser.signIn(ada)
     const before = await notes.connect(browser, { max_age: '100000' })
     clock.advance(100)
     const { url, page } = await open(notes.authorizeUrl(change))
     assert.equal(page.heading, 'Sign in')
     assert.equal(page.forms[0]?.fields['login'], 'ada')
+    assert.ok(page.text.includes(why), page.text)
 
     // Looking at the page again is not an answer.
     assert.equal((await readPage(await browser.get(url))).heading, 'Sign in')
@@ -363,6 +367,24 @@ for (const change of [{ prompt: 'login' }, { max_age: '0' }, { prompt: 'login', 
     assert.equal((now as number) - (then as number), 100)
   })
 }
+
+test('a sign-in older than max_age is asked for again, and the page says why', async () => {
+  // The library reads a clock of its own.
+  const ahead = (clock().getTime() - Date.now()) / 1000
+  clock.advance(-ahead - 100)
+  await browser.signIn(ada)
+  clock.advance(ahead + 100)
+  const { page } = await open(notes.authorizeUrl({ max_age: '50' }))
+  assert.match(page.text, /Your sign-in is too old for Notes, so sign in again\./)
+  assertCode(await signInOn(page))
+})
+
+test('who is not signed in is not told that they are asked again', async () => {
+  for (const change of [{ prompt: 'login' }, { max_age: '0' }] as Record<string, string>[]) {
+    const { page } = await open(notes.authorizeUrl(change))
+    assert.doesNotMatch(page.text, /again/)
+  }
+})
 
 test('prompt=login cannot be answered silently, and prompt=none with max_age=0 is refused', async () => {
   await browser.signIn(ada)
@@ -388,6 +410,8 @@ test('an app that names the person it expects does not get another', async () =>
 
   const { page } = await open(notes.authorizeUrl({ id_token_hint: hint }), other)
   assert.equal(page.heading, 'Sign in')
+  assert.match(page.text, /You are signed in as grace, but Notes expects another account\./)
+  assert.equal(page.forms[0]?.fields['login'], '')
   const reached = await signInOn(page, ada, other)
   assertCode(reached)
   const tokens = (await (await notes.exchange(reached.searchParams.get('code') as string)).json()) as {

@@ -25,7 +25,7 @@ declare module 'node:http' {
 export type Interaction =
   /** Nothing is missing: the protocol continues from here. */
   | { kind: 'continue'; url: string }
-  | { kind: 'sign-in'; appName: string; loginHint: string }
+  | { kind: 'sign-in'; appName: string; loginHint: string; asksAgain: AsksAgain | null }
   /** The signed-in user lacks one factor that the app asks for (step-up). */
   | { kind: 'step-up'; appName: string; signedIn: SignedInRow }
   /** The user chooses the account: the one that is signed in, or another. */
@@ -36,6 +36,9 @@ export type Interaction =
   | { kind: 'address'; appName: string; email: string }
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
+
+/** Why the app asks a signed-in user for a sign-in: a new one (`prompt`), a recent one (`max_age`), or one of another user. */
+export type AsksAgain = 'new' | 'recent' | 'other-user'
 
 /**
  * Finds the next step of the interaction, and completes it when no step is left. `request` is the one for the page, or its
@@ -60,23 +63,26 @@ export async function resolveInteraction(
       const result = { login: loginOf(signedIn), [details.prompt.name]: {} }
       return { kind: 'continue', url: await answer(context, request, details, result) }
     }
-    if (new URLSearchParams(request.search).has(OTHER_ACCOUNT)) return { kind: 'sign-in', appName, loginHint: '' }
+    if (new URLSearchParams(request.search).has(OTHER_ACCOUNT))
+      return { kind: 'sign-in', appName, loginHint: '', asksAgain: null }
     if (details.prompt.name === CREATE) return { kind: 'register' }
-    return signedIn ? { kind: 'select-account', appName, signedIn } : { kind: 'sign-in', appName, loginHint }
+    return signedIn
+      ? { kind: 'select-account', appName, signedIn }
+      : { kind: 'sign-in', appName, loginHint, asksAgain: null }
   }
   if (details.prompt.name === 'login') {
     if (isStepUp(details) && signedIn && acrOf(signedIn.amr) !== 'mfa') return { kind: 'step-up', appName, signedIn }
     if (!signedIn || (!isStepUp(details) && asksAgain(details, signedIn))) {
-      return { kind: 'sign-in', appName, loginHint }
+      return { kind: 'sign-in', appName, loginHint, asksAgain: signedIn ? askedFor(details) : null }
     }
     return { kind: 'continue', url: await answer(context, request, details, { login: loginOf(signedIn) }) }
   }
   if (details.prompt.name === ADDRESS_PROMPT) {
-    if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
+    if (!signedIn) return { kind: 'sign-in', appName, loginHint: '', asksAgain: null }
     if (!signedIn.emailVerified) return { kind: 'address', appName, email: signedIn.email }
     return { kind: 'continue', url: await answer(context, request, details, { [ADDRESS_PROMPT]: {} }) }
   }
-  if (!signedIn) return { kind: 'sign-in', appName, loginHint: '' }
+  if (!signedIn) return { kind: 'sign-in', appName, loginHint: '', asksAgain: null }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
 }
 
@@ -187,13 +193,22 @@ async function findDetails(
   return found === null || found.isExpired ? null : found.begun
 }
 
+/** The prompt reasons of an app that names the user it expects. */
+const OTHER_USER = ['id_token_hint', 'claims_id_token_sub_value']
+
 /** True while a prompt for a fresh sign-in, or for a certain user, has not been answered by a new identity session. */
 function asksAgain(details: Details, signedIn: SignedInRow): boolean {
   const { reasons } = details.prompt
   const answeredByAnother = isAnsweredByAnother(details, signedIn)
-  const wantsSomebodyElse = reasons.some((reason) => ['id_token_hint', 'claims_id_token_sub_value'].includes(reason))
+  const wantsOtherUser = reasons.some((reason) => OTHER_USER.includes(reason))
   const onlyNobodyWasThere = reasons.every((reason) => ['identity_session', 'no_session'].includes(reason))
-  return !(onlyNobodyWasThere || answeredByAnother) || (wantsSomebodyElse && !answeredByAnother)
+  return !(onlyNobodyWasThere || answeredByAnother) || (wantsOtherUser && !answeredByAnother)
+}
+
+function askedFor({ prompt: { reasons } }: Details): AsksAgain | null {
+  if (reasons.some((reason) => OTHER_USER.includes(reason))) return 'other-user'
+  if (reasons.includes('login_prompt')) return 'new'
+  return reasons.includes('max_age') ? 'recent' : null
 }
 
 /** Whether the current sign-in differs from the one that met the prompt. */

@@ -20,7 +20,8 @@ import { removeEverySecondFactorIn } from '../sign-in/second-factors.ts'
 
 export type PasswordResetOutcome =
   | { kind: 'reset'; identityId: string }
-  | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
+  /** `problem` is null when the password itself will do. */
+  | { kind: 'refused'; problem: string | null; verdict: PasswordVerdict }
   /** Too many were tried for this identity. */
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
   /** The link is used, expired, forged or incomplete, or the account has another e-mail address now. */
@@ -28,8 +29,9 @@ export type PasswordResetOutcome =
 
 /** The sentence for a login that no account can have; null for one that an account can have. */
 export function recoveryProblem(typed: string): string | null {
-  const login = canonicalEmail(typed)
-  if (login === '') return 'Enter your user name or e-mail.'
+  // As for a sign-in, full-width characters count as ordinary ones.
+  const login = canonicalEmail(typed.normalize('NFKC'))
+  if (login === '') return 'Enter your user name or e-mail address.'
   // No user name has a space in it.
   return /[@\s]/.test(login) ? emailProblem(login) : null
 }
@@ -54,12 +56,13 @@ export async function lookAtPasswordReset(services: Services, token: string): Pr
 
 /**
  * Sets a new password with a link. Every identity session and family ends, and the e-mail address is proved. Second factors
- * stay, unless the e-mail address is proved for the first time, and a disabled identity stays disabled. @throws Overloaded
+ * stay, unless the e-mail address is proved for the first time, and a disabled identity stays disabled. A password that was not
+ * repeated alike is judged, too, so that the user reads every problem at once. @throws Overloaded
  */
 export async function resetPassword(
   services: Services,
   token: string,
-  password: string,
+  { password, isConfirmed }: { password: string; isConfirmed: boolean },
   clientInfo: ClientInfo,
 ): Promise<PasswordResetOutcome> {
   const owner = await lookAtPasswordReset(services, token)
@@ -70,7 +73,7 @@ export async function resetPassword(
   const verdict = owner.emailVerified
     ? await judgeNewPassword(services, owner, password, clientInfo)
     : await services.passwords.judge(password, [owner.username, owner.email], false, source)
-  if (verdict.problem !== null) return { kind: 'refused', problem: verdict.problem, verdict }
+  if (verdict.problem !== null || !isConfirmed) return { kind: 'refused', problem: verdict.problem, verdict }
 
   const replacement = { to: await services.hasher.hash(password, source), standsAlone: verdict.standsAlone }
   return transaction(services.storage.pool, (db) =>

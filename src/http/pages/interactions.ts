@@ -3,6 +3,7 @@ import { readableEmail } from '../../domain/identities/emails.ts'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
 import { hasSecondFactor } from '../../domain/sign-in/second-factors.ts'
 import {
+  type AsksAgain,
   cancelInteraction,
   confirmInteraction,
   type Interaction,
@@ -33,8 +34,11 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
       return res.redirect(303, interaction.url)
     case 'sign-in': {
       const isOther = req.query[OTHER_ACCOUNT] !== undefined
-      const login = interaction.loginHint || (isOther ? '' : (req.signedIn?.username ?? ''))
-      return showSignIn(req, res, { login, returnTo: safeReturnTo(req.originalUrl, services.publicUrl) })
+      const { appName, loginHint, asksAgain } = interaction
+      const username = req.signedIn?.username ?? ''
+      const login = loginHint || (isOther || asksAgain === 'other-user' ? '' : username)
+      const reason = asksAgain && REASONS[asksAgain](appName, username)
+      return showSignIn(req, res, { login, reason, returnTo: safeReturnTo(req.originalUrl, services.publicUrl) })
     }
     case 'step-up':
       return showStepUp(req, res, interaction, null)
@@ -92,6 +96,14 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
       if (req.signedIn && interaction.restart !== null) return res.redirect(303, interaction.restart)
       return showLost(req, res, interaction.appName, interaction.restart)
   }
+}
+
+/** Why a user who is signed in is asked to sign in again. */
+const REASONS: Record<AsksAgain, (appName: string, username: string) => string> = {
+  new: (appName) => `${appName} asks you to sign in again, to make sure that it is you.`,
+  recent: (appName) => `Your sign-in is too old for ${appName}, so sign in again.`,
+  'other-user': (appName, username) =>
+    `You are signed in as ${username}, but ${appName} expects another account. Sign in with that one.`,
 }
 
 /** POST /interaction/:uid/second-factor: step-up, one more factor of the signed-in user, for the app that asks for it. */

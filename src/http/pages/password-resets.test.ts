@@ -99,7 +99,14 @@ test('no account enumeration: the answer and the work are the same for every nam
   const person = await newUser()
   const answers = []
   const queued = []
-  for (const email of [person.email, 'nobody@example.test', person.username, 'nobody']) {
+  for (const email of [
+    person.email,
+    'nobody@example.test',
+    person.username,
+    'nobody',
+    wide(person.email),
+    'ｎｏｂｏｄｙ',
+  ]) {
     const before = (await queuedMails(server.services)).length
     const response = await new Browser(server.url).post('/forgot-password', { email })
     const { date: _date, 'x-request-id': _id, etag: _etag, ...headers } = Object.fromEntries(response.headers)
@@ -113,6 +120,21 @@ test('no account enumeration: the answer and the work are the same for every nam
     queued[0]?.map(({ kind }) => kind),
     ['reset-password'],
   )
+})
+
+/** In full-width letters, as a Japanese keyboard writes them. */
+function wide(text: string): string {
+  return text.replaceAll(/[!-~]/g, (letter) => String.fromCodePoint(letter.charCodeAt(0) + 0xfee0))
+}
+
+test('what can be typed to sign in can be typed here, and reaches the same account', async () => {
+  const { username, email } = await newUser()
+  for (const typed of [wide(username), wide(email), `\u200b${username.toUpperCase()}\ufeff`]) {
+    const before = (await queuedMails(server.services)).length
+    assert.equal((await stranger.post('/forgot-password', { email: typed }, fromAnywhere())).status, 200)
+    const [mail] = (await queuedMails(server.services)).slice(before)
+    assert.ok(mail?.kind === 'reset-password' && mail.email === email)
+  }
 })
 
 test('a user gets so many mails in an hour, and the answer stays the same', async () => {
@@ -156,7 +178,7 @@ test('an empty form says what is missing, and is not counted', async () => {
   const from = fromAnywhere()
   for (let turn = 0; turn < 25; turn++) {
     const page = await readPage(await stranger.post('/forgot-password', { email: ' ' }, from))
-    assert.deepEqual([page.status, page.problems], [422, ['Enter your user name or e-mail.']])
+    assert.deepEqual([page.status, page.problems], [422, ['Enter your user name or e-mail address.']])
   }
   assert.equal((await stranger.post('/forgot-password', { email: 'nobody' }, from)).status, 200)
 })
@@ -274,14 +296,19 @@ test('a link that is used, not the newest, too old, cut off, foreign or made up 
 test('a password that will not do is refused in words, and the link still works', async () => {
   const person = await newUser()
   const link = await forgotten(person.email)
-  for (const [fields, problem] of [
+  for (const [fields, ...problems] of [
     [twice('short'), 'Use at least 15 characters.'],
     [twice(person.email), 'Use something that is harder to guess from your name or address.'],
     [{ password: NEW, password_confirmation: `${NEW}!` }, 'The two passwords are not the same.'],
+    [
+      { password: 'short', password_confirmation: 'shorter' },
+      'Use at least 15 characters.',
+      'The two passwords are not the same.',
+    ],
   ] as const) {
     const page = await readPage(await stranger.post(link, fields))
     assert.equal(page.status, 422)
-    assert.deepEqual(page.problems, [problem])
+    assert.deepEqual(page.problems, problems)
     assert.equal(page.html.includes(NEW), false)
   }
   assert.equal((await stranger.post(link, { password: NEW })).status, 400)

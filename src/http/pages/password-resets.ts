@@ -52,11 +52,9 @@ export async function newPasswordReset(req: ResetRequest, res: Response): Promis
 export async function createPasswordReset(req: ResetRequest, res: Response): Promise<void> {
   const { token } = req.params
   const password = passwordField(req.body, 'password')
-  if (password !== passwordField(req.body, 'password_confirmation')) {
-    return showReset(req, res, { password_confirmation: 'The two passwords are not the same.' })
-  }
+  const isConfirmed = password === passwordField(req.body, 'password_confirmation')
   const act = async () => {
-    const outcome = await resetPassword(servicesOf(req), token, password, req.clientInfo)
+    const outcome = await resetPassword(servicesOf(req), token, { password, isConfirmed }, req.clientInfo)
     switch (outcome.kind) {
       case 'reset':
         logEvent(req, 'password_reset', { identityId: outcome.identityId })
@@ -64,7 +62,15 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
       case 'throttled':
         throw new TooManyAttempts(outcome, servicesOf(req).clock())
       case 'refused':
-        return showReset(req, res, { password: outcome.problem }, outcome.verdict)
+        return showReset(
+          req,
+          res,
+          {
+            ...(outcome.problem !== null && { password: outcome.problem }),
+            ...(!isConfirmed && { password_confirmation: 'The two passwords are not the same.' }),
+          },
+          outcome.verdict,
+        )
       case 'dead':
         return showDeadLink(req, res)
     }

@@ -38,7 +38,19 @@ async function isSignedIn(browser: Browser): Promise<boolean> {
   return (await browser.get('/dashboard')).status === 200
 }
 
-for (const login of ['ada', 'ADA', ' ada ', 'ａｄａ', 'ada@example.test', 'Ada@Example.TEST', ' ada@example.test']) {
+for (const login of [
+  'ada',
+  'ADA',
+  ' ada ',
+  'ａｄａ',
+  '\u200ba\u2060da\ufeff',
+  '\u3000ada\u00a0',
+  'ada@example.test',
+  'Ada@Example.TEST',
+  ' ada@example.test',
+  'ａｄａ＠ｅｘａｍｐｌｅ．ｔｅｓｔ',
+  'ada\u00ad@example.test\u200b',
+]) {
   test(`ada signs in as ${JSON.stringify(login)}`, async () => {
     const browser = new Browser(server.url)
     const response = await signIn(login, ada.password, browser)
@@ -75,9 +87,14 @@ test('the form says so when the credentials do not match, keeps the login and fo
 })
 
 for (const [what, fields, problems] of [
-  ['an empty form', { login: ' ', password: '' }, ['Enter your user name or e-mail.', 'Enter your password.']],
+  ['an empty form', { login: ' ', password: '' }, ['Enter your user name or e-mail address.', 'Enter your password.']],
   ['a form without a password', { login: 'ada', password: '' }, ['Enter your password.']],
-  ['a form without a name', { login: '', password: ada.password }, ['Enter your user name or e-mail.']],
+  ['a form without a name', { login: '', password: ada.password }, ['Enter your user name or e-mail address.']],
+  [
+    'a form of invisible characters',
+    { login: '\u200b\ufeff', password: '' },
+    ['Enter your user name or e-mail address.', 'Enter your password.'],
+  ],
 ] as const) {
   test(`${what} says what is missing, keeps the app, and is no guess`, async () => {
     const refusals = async () =>

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { withoutInvisible } from '../../domain/limits/login-keys.ts'
 import { LONGEST_CREDENTIAL } from '../../domain/sign-in/passkeys.ts'
 import { servicesOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
@@ -25,7 +26,7 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
 
   const problems = {
-    ...(login.trim() === '' && { login: 'Enter your user name or e-mail.' }),
+    ...(withoutInvisible(login).trim() === '' && { login: 'Enter your user name or e-mail address.' }),
     ...(password === '' && { password: 'Enter your password.' }),
   }
   if (Object.keys(problems).length > 0) {

@@ -1,7 +1,7 @@
 import { type AuditRow, listAuditEvents } from '../storage/audit.ts'
 import type { Confirmation, PersonalKind } from './audit-events.ts'
 import { END_CAUSES, type EndCause } from './endings/end-causes.ts'
-import { UNFAMILIAR } from './sign-in/identity-sessions.ts'
+import { readSignInDetail } from './sign-in/sign-in-methods.ts'
 import type { Services } from './services.ts'
 
 const CONFIRMATION_WORDS: Record<Confirmation, string> = {
@@ -28,7 +28,7 @@ export async function listActivityEntries(
   limit: number,
   before: string | null,
 ): Promise<ActivityEntry[]> {
-  const rows = await listAuditEvents(services.storage, identityId, limit, before)
+  const rows = await listAuditEvents(services.storage, identityId, limit, before, true)
   return rows.map((row) => ({
     id: row.id,
     at: row.at,
@@ -46,7 +46,7 @@ function wording(row: AuditRow): Pick<ActivityEntry, 'sentence' | 'tone'> {
     case 'registered':
       return { sentence: 'Your account was created.', tone: 'good' }
     case 'signed_in':
-      return row.detail === UNFAMILIAR
+      return readSignInDetail(row.detail).isUnfamiliar
         ? { sentence: 'You signed in from a browser that was not known.', tone: 'warning' }
         : { sentence: 'You signed in.', tone: 'good' }
     case 'sign_in_refused':

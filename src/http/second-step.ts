@@ -4,6 +4,7 @@ import { withSecondProof } from '../domain/sign-in/authentication-context.ts'
 import type { Proof } from '../domain/sign-in/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../domain/sign-in/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../domain/sign-in/second-factors.ts'
+import { methodsOf } from '../domain/sign-in/sign-in-methods.ts'
 import { isRecoveryCode, plainCode } from '../domain/sign-in/typed-codes.ts'
 import { servicesOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
@@ -39,7 +40,11 @@ export async function takeSecondStep(
       const next = await completeSignIn(
         req,
         res,
-        { ...first, amr: withSecondProof(first.amr, outcome.proof) },
+        {
+          ...first,
+          amr: withSecondProof(first.amr, outcome.proof),
+          methods: [...(first.methods ?? methodsOf(first.amr)), outcome.method],
+        },
         destination,
       )
       if (next !== null) return next

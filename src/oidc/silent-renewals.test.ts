@@ -131,13 +131,14 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
 
         const { pool } = server.services.storage
         const events = await pool.query(
-          'SELECT kind, cause, identity_id, client_id, browser, address, actor FROM audit_events WHERE family_id = $1 ORDER BY id',
-          [familyOf(first)],
+          'SELECT kind, cause, detail, identity_id, client_id, browser, address, actor FROM audit_events WHERE family_id = ANY($1) ORDER BY id',
+          [[familyOf(first), familyOf(third)]],
         )
         const [opened, ended] = events.rows
         assert.deepEqual(events.rows, [
-          { ...opened, kind: 'family_opened', cause: null },
-          { ...opened, kind: 'family_ended', cause: 'replaced' },
+          { ...opened, kind: 'family_opened', cause: null, detail: 'silent' },
+          { ...opened, kind: 'family_ended', cause: 'replaced', detail: null },
+          { ...opened, kind: 'family_opened', cause: null, detail: 'renewal' },
         ])
         assert.deepEqual([ended.identity_id, ended.client_id, ended.actor], [adaId, 'notes', null])
         const line = server

@@ -8,6 +8,8 @@ export interface AuditRow {
   clientId: string | null
   appName: string | null
   familyId: string | null
+  /** The signed-in browser it is about. */
+  identitySessionId: string | null
   cause: string | null
   detail: string | null
   browser: string | null
@@ -18,13 +20,23 @@ export interface AuditRow {
 
 export type NewAuditRow = { kind: string } & Partial<Omit<AuditRow, 'id' | 'at' | 'appName'>>
 
+/** An event as its user may look at it. What it is about may be forgotten by now, and then there is no page of it. */
+export interface ListedAuditRow extends AuditRow {
+  hasFamily: boolean
+  /** The signed-in browser of the family. */
+  familySessionId: string | null
+  /** The browser that was signed in. */
+  sessionBrowser: string | null
+}
+
 export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], now: Date): Promise<void> {
   if (events.length === 0) return
   const column = (name: Exclude<keyof NewAuditRow, 'kind'>) => events.map((event) => event[name] ?? null)
   await db.query({
     name: 'audit-insert',
-    text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address, actor)
-     SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])`,
+    text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address, actor, identity_session_id)
+     SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+       $11::uuid[])`,
     values: [
       now,
       events.map((event) => event.kind),
@@ -36,23 +48,57 @@ export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], no
       column('browser'),
       column('address'),
       column('actor'),
+      column('identitySessionId'),
     ],
   })
 }
 
-/** Newest first; `before` is the id to go on from. */
+/**
+ * Newest first; `before` is the id to go on from. `withRenewals` is false where an app that signs in again in the background, in
+ * place of an earlier time, would bury everything else.
+ */
 export async function listAuditEvents(
   { pool }: Database,
   identityId: string,
   limit: number,
   before: string | null,
-): Promise<AuditRow[]> {
-  const result = await pool.query<AuditRow>(
+  withRenewals: boolean,
+): Promise<ListedAuditRow[]> {
+  const result = await pool.query<ListedAuditRow>(
     `SELECT e.id::text, e.at, e.kind, e.identity_id AS "identityId", e.client_id AS "clientId", a.name AS "appName", e.family_id AS "familyId",
-       e.cause, e.detail, e.browser, e.address, e.actor
+       e.identity_session_id AS "identitySessionId", e.cause, e.detail, e.browser, e.address, e.actor, f.id IS NOT NULL AS "hasFamily",
+       f.identity_session_id AS "familySessionId", s.browser AS "sessionBrowser"
      FROM audit_events e LEFT JOIN apps a ON a.client_id = e.client_id
-     WHERE e.identity_id = $1 AND ($3::bigint IS NULL OR e.id < $3) ORDER BY e.id DESC LIMIT $2`,
-    [identityId, limit, before],
+       LEFT JOIN families f ON f.id = e.family_id AND f.identity_id = e.identity_id
+       LEFT JOIN identity_sessions s ON s.id = e.identity_session_id AND s.identity_id = e.identity_id
+     WHERE e.identity_id = $1 AND ($3::bigint IS NULL OR e.id < $3) AND ($4 OR (e.kind, coalesce(e.cause, e.detail, '')) NOT IN
+       (('family_ended', 'replaced'), ('family_opened', 'renewal')))
+     ORDER BY e.id DESC LIMIT $2`,
+    [identityId, limit, before, withRenewals],
+  )
+  return result.rows
+}
+
+/** A sign-in that was completed. */
+export interface CompletedSignIn {
+  id: string
+  at: Date
+  browser: string | null
+  address: string | null
+}
+
+/** The sign-ins completed among the next `limit` events after the one with the id `after`, the oldest first. */
+export async function listSignInsAfter(
+  { pool }: Database,
+  identityId: string,
+  after: string,
+  limit: number,
+): Promise<CompletedSignIn[]> {
+  const result = await pool.query<CompletedSignIn>(
+    `SELECT id::text, at, browser, address FROM
+       (SELECT * FROM audit_events WHERE identity_id = $1 AND id > $2 ORDER BY id LIMIT $3) next
+     WHERE kind = 'signed_in' ORDER BY next.id`,
+    [identityId, after, limit],
   )
   return result.rows
 }

@@ -51,9 +51,10 @@ export const OPENING = `opened AS (
     replaced_by = source.id
   FROM source, untouched WHERE f.id = untouched.id RETURNING f.id),
   written AS (
-  INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, browser, address)
-  SELECT now, 'family_ended', identity_id, client_id, replaced.id, 'replaced', browser, address FROM source, replaced
-  UNION ALL SELECT now, 'family_opened', identity_id, client_id, id, NULL, browser, address FROM source)`
+  INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address)
+  SELECT now, 'family_ended', identity_id, client_id, replaced.id, 'replaced', NULL, browser, address FROM source, replaced
+  UNION ALL SELECT now, 'family_opened', identity_id, client_id, id, NULL,
+    CASE WHEN EXISTS (SELECT FROM replaced) THEN 'renewal' WHEN opened_silently THEN 'silent' END, browser, address FROM source)`
 
 /** The ids of the replaced families, as a column beside those of `source`. */
 export const REPLACED_IDS = 'ARRAY(SELECT id FROM replaced) AS replaced'

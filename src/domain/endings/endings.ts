@@ -181,7 +181,7 @@ async function insertSessionEvents(
   const event = { kind, identityId, cause, actor: services.operator, ...clientInfo }
   await insertAuditEvents(
     db,
-    sessionIds.map(() => event),
+    sessionIds.map((identitySessionId) => ({ ...event, identitySessionId })),
     now,
   )
   afterCommit(db, () => {

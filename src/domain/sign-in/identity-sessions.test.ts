@@ -26,6 +26,7 @@ import {
   listIdentitySessions,
   openIdentitySession,
   passwordMarkOf,
+  proofOf,
   type SignedInRow,
 } from './identity-sessions.ts'
 import type { Services } from '../services.ts'
@@ -57,6 +58,26 @@ test('a sign-in opens a session that says who, how, and where', async () => {
   assert.deepEqual(session.createdAt, portal.clock())
   assert.match(session.email, /@example\.test$/)
   assert.deepEqual(await kinds(id), ['registered', 'signed_in'])
+})
+
+test('the audit event of a sign-in says in which browser and how, and a session that is only opened anew is none', async () => {
+  const id = await addPerson()
+  const first = await openIdentitySession(portal, { identityId: id, amr: ['pwd', 'otp', 'mfa'] }, home, null)
+  const signedIn = (await find(first as string)) as SignedInRow
+  const again = await openIdentitySession(portal, { ...proofOf(signedIn), methods: ['passkey'] }, home, signedIn)
+  const renewed = (await find(again as string)) as SignedInRow
+  const anew = await openIdentitySession(portal, proofOf(renewed), home, renewed)
+  assert.notEqual(anew, null)
+  await endIdentitySessions(portal, { identityId: id }, 'signed_out_everywhere', home)
+  const { rows } = await portal.storage.pool.query(
+    `SELECT kind, identity_session_id AS session, detail FROM audit_events WHERE identity_id = $1 AND kind <> 'registered' ORDER BY id`,
+    [id],
+  )
+  assert.deepEqual(rows, [
+    { kind: 'signed_in', session: first, detail: 'password+app' },
+    { kind: 'signed_in', session: again, detail: 'again passkey' },
+    { kind: 'session_ended', session: anew, detail: null },
+  ])
 })
 
 test('a sign-in with a password that has been changed since opens nothing', async () => {

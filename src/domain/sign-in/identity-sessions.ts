@@ -19,6 +19,7 @@ import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
+import { methodsOf, type SignInMethod, writeSignInDetail } from './sign-in-methods.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
@@ -36,6 +37,8 @@ const SEEN_PRECISION_OF_IDLE = 1 / 10
 export interface Proof {
   identityId: string
   amr: string[]
+  /** What was proved just now, where `amr` does not tell; none of a session that is only opened anew. */
+  methods?: SignInMethod[]
   /** Of the password that matched. */
   passwordMark?: string
   /** How often the identity had been signed out everywhere. */
@@ -46,12 +49,12 @@ export interface Proof {
 
 /** The proof of a user who has just entered the password of this identity. */
 export function proofByPassword({ id, passwordHash, signOuts }: IdentityRow): Proof {
-  return { identityId: id, amr: ['pwd'], passwordMark: passwordMarkOf(passwordHash), signOuts }
+  return { identityId: id, amr: ['pwd'], methods: ['password'], passwordMark: passwordMarkOf(passwordHash), signOuts }
 }
 
 /** A proof by being signed in, to which another is added. */
 export function proofOf({ identityId, id, amr }: SignedInRow): Proof {
-  return { identityId, amr, identitySessionId: id }
+  return { identityId, amr, methods: [], identitySessionId: id }
 }
 
 /** Tells a password from an earlier one: a hash of its stored hash, which reveals nothing about it. */
@@ -74,7 +77,7 @@ export async function openIdentitySession(
 ): Promise<string | null> {
   const now = services.clock()
   const id = randomUUID()
-  const { identityId, amr, identitySessionId: base } = proof
+  const { identityId, amr, methods = methodsOf(amr), identitySessionId: base } = proof
   return transaction(services.storage.pool, async (db) => {
     if (base !== undefined && !(await holdSignIn(services, db, { id: base, identityId }, 'living'))) return null
     const expiresAt = addSeconds(now, services.lifetimes.identitySessionMax)
@@ -94,8 +97,13 @@ export async function openIdentitySession(
     if (!(await insertIdentitySession(db, session, termsOf(proof)))) return null
     const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...clientInfo }, now))
     const isUnfamiliar = device !== null && device.isNew && device.hadOthers
-    const detail = isUnfamiliar ? UNFAMILIAR : null
-    await insertAuditEvents(db, [{ kind: 'signed_in', identityId, detail, ...clientInfo }], now)
+    const isAgain = before !== null && before.identityId === identityId
+    // A session that is opened anew, such as after a change of the password, is no sign-in.
+    if (methods.length > 0 || !isAgain || isUnfamiliar) {
+      const detail = writeSignInDetail({ isUnfamiliar, isAgain, methods })
+      const event = { kind: 'signed_in', identityId, identitySessionId: id, detail, ...clientInfo }
+      await insertAuditEvents(db, [event], now)
+    }
     if (isUnfamiliar) {
       const at = now.toISOString()
       await queueMail(services, { kind: 'unfamiliar-sign-in', identityId, identitySessionId: id, clientInfo, at }, db)
@@ -122,9 +130,6 @@ export async function openIdentitySession(
     return id
   })
 }
-
-/** The detail of the audit event of a sign-in from an unknown browser. */
-export const UNFAMILIAR = 'unfamiliar'
 
 /**
  * The session, while it lives. Null when it has ended or expired or was idle for too long, and when its identity is disabled or

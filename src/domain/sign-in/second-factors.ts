@@ -12,7 +12,7 @@ import {
 } from '../../storage/second-factors.ts'
 import { insertTotpKey, listTotpKeys } from '../../storage/totp-keys.ts'
 import type { SecondProof } from './authentication-context.ts'
-import type { AuditKind } from '../audit-events.ts'
+import { type AuditKind, KNOWN_BROWSER } from '../audit-events.ts'
 import { isKnownDevice } from './devices.ts'
 import { beginAttempt } from '../limits/login-throttling.ts'
 import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
@@ -22,6 +22,7 @@ import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
+import type { SignInMethod } from './sign-in-methods.ts'
 import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
 import { plainCode } from './typed-codes.ts'
 
@@ -83,7 +84,7 @@ export interface SecondStepAttempt {
 }
 
 export type SecondStepOutcome =
-  | { kind: 'proved'; proof: SecondProof }
+  | { kind: 'proved'; proof: SecondProof; method: SignInMethod }
   /** `ipBlock` is the block of the IP address that this failure caused. */
   | { kind: 'refused'; ipBlock: IpBlock | null }
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
@@ -96,6 +97,8 @@ export async function proveSecondStep(
   services: Services,
   { identityId, answer, clientInfo, deviceHash, isSignedIn = false }: SecondStepAttempt,
 ): Promise<SecondStepOutcome> {
+  // An empty field is not an attempt.
+  if ('code' in answer && plainCode(answer.code) === '') return { kind: 'refused', ipBlock: null }
   const isKnown = await isKnownDevice(services, identityId, deviceHash)
   const attempt = await beginAttempt(services, {
     kind: 'second-factor',
@@ -104,19 +107,19 @@ export async function proveSecondStep(
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
   if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
-  const proof =
+  const proved =
     'code' in answer
       ? await proveCode(services, identityId, answer.code, clientInfo)
-      : await provePasskey(services, identityId, answer.credential, clientInfo)
-  if (proof === null) {
+      : await proveByPasskey(services, identityId, answer.credential, clientInfo)
+  if (proved === null) {
     const [kind, detail] = isSignedIn
       ? (['confirmation_refused', 'second-factor'] as const)
-      : (['second_factor_refused', null] as const)
+      : (['second_factor_refused', isKnown ? KNOWN_BROWSER : null] as const)
     await writeDown(services.storage.pool, services, kind, identityId, detail, clientInfo)
     return { kind: 'refused', ipBlock: await attempt.failed() }
   }
   await attempt.succeeded()
-  return { kind: 'proved', proof }
+  return { kind: 'proved', ...proved }
 }
 
 /** The sentence a user reads when a name is not accepted; null when it is. */
@@ -248,18 +251,30 @@ export async function renewRecoveryCodes(
   })
 }
 
+/** What was proved, and by which method. */
+type Proved = Omit<Extract<SecondStepOutcome, { kind: 'proved' }>, 'kind'>
+
 /** Checks a typed code: 6 digits of an authenticator app (TOTP), or a recovery code. Null when it is neither, or was used. */
 async function proveCode(
   services: Services,
   identityId: string,
   typed: string,
   clientInfo: ClientInfo,
-): Promise<SecondProof | null> {
+): Promise<Proved | null> {
   const code = plainCode(typed)
-  const isProved =
-    (await acceptTotpCode(services, identityId, code)) ||
-    (await acceptRecoveryCode(services, identityId, code, clientInfo))
-  return isProved ? ONE_TIME_PASSWORD : null
+  if (await acceptTotpCode(services, identityId, code)) return { proof: ONE_TIME_PASSWORD, method: 'app' }
+  const isRecovery = await acceptRecoveryCode(services, identityId, code, clientInfo)
+  return isRecovery ? { proof: ONE_TIME_PASSWORD, method: 'recovery-code' } : null
+}
+
+async function proveByPasskey(
+  services: Services,
+  identityId: string,
+  credential: string,
+  clientInfo: ClientInfo,
+): Promise<Proved | null> {
+  const proof = await provePasskey(services, identityId, credential, clientInfo)
+  return proof && { proof, method: 'passkey' }
 }
 
 async function factorsOf(db: Queryable, identityId: string): Promise<SecondFactor[]> {

@@ -8,7 +8,7 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { findIdentity, type IdentityRow, updatePasswordHash } from '../../storage/identities.ts'
 import { ipKey } from '../limits/ip-keys.ts'
-import type { Confirmation } from '../audit-events.ts'
+import { type Confirmation, KNOWN_BROWSER } from '../audit-events.ts'
 import { withSecondProof } from './authentication-context.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from '../fair-queue.ts'
@@ -47,7 +47,8 @@ export async function signIn(
   services: Services,
   { login, password, clientInfo, deviceHash, confirms }: SignInAttempt,
 ): Promise<SignInOutcome> {
-  if (isPasswordTooLong(password)) return { kind: 'wrong-credentials', ipBlock: null }
+  // An empty field is not an attempt.
+  if (password === '' || isPasswordTooLong(password)) return { kind: 'wrong-credentials', ipBlock: null }
   const identity = await findIdentityByLogin(services, login)
   const isKnown = identity !== null && (await isKnownDevice(services, identity.id, deviceHash))
   const knownDevice = isKnown ? (deviceHash as Buffer).toString('base64url') : null
@@ -74,7 +75,9 @@ export async function signIn(
   if (identity === null || !matches || identity.disabledAt !== null) {
     const ipBlock = await attempt.failed()
     // Also without an identity, so that the time of the answer does not allow account enumeration.
-    const refusal = confirms ? { kind: 'confirmation_refused', detail: confirms } : { kind: 'sign_in_refused' }
+    const refusal = confirms
+      ? { kind: 'confirmation_refused', detail: confirms }
+      : { kind: 'sign_in_refused', detail: isKnown ? KNOWN_BROWSER : null }
     const event = { ...refusal, identityId: identity?.id ?? null, ...clientInfo }
     await insertAuditEvents(services.storage.pool, [event], now)
     return { kind: 'wrong-credentials', ipBlock }
@@ -118,7 +121,8 @@ export async function signInByPasskey(
   if (proved === null) return { kind: 'wrong-credentials', ipBlock: await attempt.failed() }
   await attempt.succeeded()
   const { identityId, signOuts } = proved
-  return { kind: 'signed-in', proof: { identityId, amr: withSecondProof([], proved.proof), signOuts } }
+  const amr = withSecondProof([], proved.proof)
+  return { kind: 'signed-in', proof: { identityId, amr, methods: ['passkey'], signOuts } }
 }
 
 /**

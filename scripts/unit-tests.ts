@@ -4,12 +4,11 @@ import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { keepMeasuredTimes, longestFirst, type MeasuredTimes, readMeasuredTimes } from './measured-times.ts'
+import { addSecondRun } from './second-run.ts'
 import { readShard, shardOf } from './shards.ts'
-import { addRetries, NO_TOTALS, type Totals } from './totals.ts'
+import { NO_TOTALS, type Totals } from './totals.ts'
 
 const TEST_LIMIT = 5 * 60_000
-/** This many failed files at most may be the machine's fault, such as a stall of some seconds that ran into a timeout. */
-const FEW = 3
 /** For a file that printed nothing to the end. */
 const SILENT: Totals = { ...NO_TOTALS, failed: 1 }
 
@@ -27,17 +26,7 @@ process.once('SIGTERM', () => ending.abort())
 
 const first = await runFiles(files, availableParallelism() + 1)
 await keepMeasuredTimes(times)
-const failing = files.filter((file) => (first.get(file)?.failed ?? 0) > 0)
-let again = new Map<string, Totals>()
-if (failing.length > 0 && failing.length <= FEW && !ending.signal.aborted) {
-  const names = failing.map((file) => relative('.', file)).join(', ')
-  console.log(`\nOnce more, one after the other, in case the machine had stalled: ${names}\n`)
-  again = await runFiles(failing, 1)
-}
-const sum = addRetries(first, again)
-const totals: Totals = { ...sum, flaky: sum.flaky.map((file) => relative('.', file)) }
-if (totals.flaky.length > 0) console.log(`\nPassed only when run again: ${totals.flaky.join(', ')}`)
-if (totals.flaky.length > 1) console.log('More than one flaky file fails the run.')
+const totals = await addSecondRun(first, async (failing) => (ending.signal.aborted ? new Map() : runFiles(failing, 1)))
 process.send?.(totals)
 process.exitCode = totals.failed === 0 ? 0 : 1
 

@@ -79,7 +79,7 @@ test('in development nothing needs to be set', () => {
     brand: {
       name: 'Gatehouse',
       logo: null,
-      accentColor: null,
+      accent: null,
       supportUrl: null,
       privacyUrl: null,
       termsUrl: null,
@@ -144,8 +144,8 @@ for (const [variable, value, read, expected] of [
   ['ORGANISATION_NAME', 'Example Ltd', (config) => config.mailFrom, 'Example Ltd <no-reply@localhost>'],
   ['ORGANISATION_NAME', 'Ex: "A", <B>', (config) => config.mailFrom, '"Ex: \\"A\\", <B>" <no-reply@localhost>'],
   ['LOGO_FILE', './public/favicon.svg', (config) => config.brand.logo?.type, 'image/svg+xml'],
-  ['ACCENT_COLOR', '#1D4ED8', (config) => config.brand.accentColor, '#1d4ed8'],
-  ['ACCENT_COLOR', '#15d', (config) => config.brand.accentColor, '#1155dd'],
+  ['ACCENT_COLOR', '#1D4ED8', (config) => config.brand.accent?.light.accent, '#1d4ed8'],
+  ['ACCENT_COLOR', '#15d', (config) => config.brand.accent?.light.accent, '#1155dd'],
   [
     'SUPPORT_URL',
     'https://help.example.test/a?b',
@@ -251,6 +251,11 @@ for (const [variable, value, fault] of [
   ['ORGANISATION_NAME', 'x'.repeat(61), 'must not be longer than 60 characters'],
   ['LOGO_FILE', './nowhere.svg', 'the file cannot be read'],
   ['LOGO_FILE', './public', 'the file cannot be read'],
+  [
+    'ACCENT_COLOR',
+    '#ff0',
+    'is too light: as text on the light pages it has a contrast of 1.0:1, and 4.5:1 is needed; the nearest colour that would do is #707000',
+  ],
   ...['blue', '#12', '#1234567', 'rgb(1 2 3)', '#xyzxyz'].map(
     (value) => ['ACCENT_COLOR', value, 'must be a colour of three or six hexadecimal digits, such as #1d4ed8'] as const,
   ),

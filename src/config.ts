@@ -3,7 +3,9 @@ import { wrongSettings } from './settings/config-error.ts'
 import { makeDevelopmentSecret, readDevelopmentSecret } from './settings/development-secret.ts'
 import { type Given, readEnvironment, type Values } from './settings/environment.ts'
 import type { FamilyLifetime, FamilyRenewal } from './settings/family-policies.ts'
+import { type Accent, deriveShades } from './settings/accent-shades.ts'
 import { type Logo, readLogo } from './settings/logo-file.ts'
+import type { SettingName } from './settings/settings.ts'
 import { isOrigin } from './settings/urls.ts'
 
 export { ConfigError } from './settings/config-error.ts'
@@ -64,8 +66,8 @@ export interface Brand {
   name: string
   /** Null for that of the product. */
   logo: Logo | null
-  /** Six hexadecimal digits behind a `#`; null for the colours of the product. */
-  accentColor: string | null
+  /** The shades of its colour; null for those of the product. */
+  accent: Accent | null
   /** Links; null where there is none. */
   supportUrl: string | null
   privacyUrl: string | null
@@ -134,7 +136,7 @@ const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, { makeSecret = true } = {}): Config {
   const { given, values, faults } = readEnvironment(env)
-  faults.push(...faultsTogether(given), ...faultsOfFiles(given))
+  faults.push(...faultsTogether(given), ...faultsOfBrand(values))
   if (faults.length > 0) throw wrongSettings(faults)
   return configOf(values, makeSecret ? makeDevelopmentSecret : readDevelopmentSecret)
 }
@@ -162,14 +164,20 @@ function faultsTogether(given: Given): string[] {
   return faults
 }
 
-/** What is wrong with the content of files that settings name. */
-function faultsOfFiles({ LOGO_FILE }: Given): string[] {
-  try {
-    if (LOGO_FILE !== undefined) readLogo(LOGO_FILE)
-    return []
-  } catch (error) {
-    return [`LOGO_FILE: ${(error as Error).message}`]
+/** What is wrong with the brand, beyond how its settings are written. */
+function faultsOfBrand({ LOGO_FILE, ACCENT_COLOR }: Pick<Values, 'LOGO_FILE' | 'ACCENT_COLOR'>): string[] {
+  const faults: string[] = []
+  const check = (name: SettingName, act: () => unknown) => {
+    try {
+      act()
+    } catch (error) {
+      faults.push(`${name}: ${(error as Error).message}`)
+    }
   }
+  // Null, or absent when it is wrong already.
+  if (LOGO_FILE) check('LOGO_FILE', () => readLogo(LOGO_FILE))
+  if (ACCENT_COLOR) check('ACCENT_COLOR', () => deriveShades(ACCENT_COLOR))
+  return faults
 }
 
 /** @param keptSecret gives the root secret of development that is kept in a folder */
@@ -234,7 +242,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
     brand: {
       name: values.ORGANISATION_NAME,
       logo: values.LOGO_FILE === null ? null : readLogo(values.LOGO_FILE),
-      accentColor: values.ACCENT_COLOR,
+      accent: values.ACCENT_COLOR === null ? null : deriveShades(values.ACCENT_COLOR),
       supportUrl: values.SUPPORT_URL,
       privacyUrl: values.PRIVACY_URL,
       termsUrl: values.TERMS_URL,

@@ -387,3 +387,50 @@ test('an app with an untrusted certificate gets nothing', async () => {
   assert.deepEqual(received, [])
   server.close()
 })
+
+test('a file is fetched once, with a GET that carries no credentials, up to its limit', async () => {
+  answer = (_req, res) => res.end(Buffer.alloc(1000, 7))
+  const channel = open()
+  assert.deepEqual(await channel.get(url, 1000), { kind: 'received', bytes: Buffer.alloc(1000, 7) })
+  const [{ method, headers }] = received as [(typeof received)[number]]
+  assert.equal(method, 'GET')
+  assert.deepEqual(Object.keys(headers).toSorted(), ['connection', 'host', 'user-agent'])
+  assert.deepEqual(await channel.get(url, 999), { kind: 'failed', problem: 'is longer than 999 bytes' })
+})
+
+test('a file without end is cut off at its limit', async () => {
+  const closed = Promise.withResolvers<void>()
+  answer = (_req, res) => {
+    res.on('close', closed.resolve)
+    const pour = (): void => void (res.destroyed || res.write('x'.repeat(4096), () => setImmediate(pour)))
+    pour()
+  }
+  assert.deepEqual(await open({ timeoutMs: 60_000 }).get(url, 5000), {
+    kind: 'failed',
+    problem: 'is longer than 5000 bytes',
+  })
+  await closed.promise
+})
+
+test('a file that stops in the middle, is not there or lies in a private network is told of in words', async () => {
+  const failed = async (uri: string, options: Partial<BackChannelOptions> = {}) => {
+    const outcome = await open(options).get(uri, 100)
+    return outcome.kind === 'failed' ? outcome.problem : outcome.kind
+  }
+  answer = (_req, res) => res.writeHead(200).write('x')
+  assert.equal(await failed(url, { timeoutMs: 200 }), 'did not answer within 0.2 seconds')
+  answer = (_req, res) => {
+    res.writeHead(200, { 'content-length': 50 }).write('x')
+    setImmediate(() => res.destroy())
+  }
+  assert.equal(await failed(url), 'hung up without an answer')
+  answer = (_req, res) => res.writeHead(404).end('gone')
+  assert.equal(await failed(url), 'answered 404 Not Found')
+  answer = (_req, res) => res.writeHead(302, { location: 'http://169.254.169.254/' }).end()
+  assert.equal(await failed(url), 'answered 302 Found, and redirects are not followed')
+  const before = received.length
+  assert.match(await failed(url, { allowedNetworks: [] }), /^it is not https/)
+  assert.match(await failed('http://169.254.169.254/latest', { allowedNetworks: ['0.0.0.0/0'] }), /keeps credentials/)
+  assert.match(await failed('https://icons.test/', { ...named('10.0.0.1'), allowedNetworks: [] }), /private network/)
+  assert.equal(received.length, before)
+})

@@ -15,10 +15,15 @@ export type BackChannelOutcome =
   /** The app did not answer, or asked for a retry later (429, 503). */
   | { kind: 'unreachable'; problem: string }
 
+/** The result of fetching a file once. `problem` is a sentence without secrets. */
+export type Download = { kind: 'received'; bytes: Buffer<ArrayBuffer> } | { kind: 'failed'; problem: string }
+
 /** The HTTP client for URIs that apps registered, with its SSRF guard. */
 export interface BackChannelClient {
   /** Never rejects. @param accepted statuses that mean success */
-  post(uri: string, body: { contentType: string; text: string }, accepted: number[]): Promise<BackChannelOutcome>
+  post(uri: string, body: RequestBody, accepted: number[]): Promise<BackChannelOutcome>
+  /** Fetches a file of at most `limit` bytes. Never rejects. */
+  get(uri: string, limit: number): Promise<Download>
   /** Aborts every request; its caller gets `unreachable`. */
   close(): void
 }
@@ -66,20 +71,38 @@ export function createBackChannelClient(options: BackChannelOptions): BackChanne
 
   return {
     async post(uri, body, accepted) {
-      const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)])
       try {
-        signal.throwIfAborted()
-        const url = new URL(uri)
-        const route = await Promise.race([routeTo(url), aborted(signal)])
-        return outcomeOf(await send(url, body, { ...route, signal }), accepted)
+        const { response } = await request(uri, body)
+        readAway(response)
+        return outcomeOf(response, accepted)
       } catch (error) {
         return { kind: 'unreachable', problem: problemOf(error) }
+      }
+    },
+    async get(uri, limit) {
+      try {
+        const { response, signal } = await request(uri, null)
+        const outcome = outcomeOf(response, [200])
+        if (outcome.kind === 'accepted') return await Promise.race([receive(response, limit), aborted(signal)])
+        response.destroy()
+        return { kind: 'failed', problem: outcome.problem }
+      } catch (error) {
+        return { kind: 'failed', problem: problemOf(error) }
       }
     },
     close() {
       closing.abort()
       for (const agent of Object.values(agents)) agent.destroy()
     },
+  }
+
+  /** Resolves once the headers of the answer are there. The time limit goes on until its last byte. */
+  async function request(uri: string, body: RequestBody | null) {
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)])
+    signal.throwIfAborted()
+    const url = new URL(uri)
+    const route = await Promise.race([routeTo(url), aborted(signal)])
+    return { response: await send(url, body, { ...route, signal }), signal }
   }
 
   async function routeTo(url: URL): Promise<RequestOptions> {
@@ -140,34 +163,45 @@ function wordsOf(code: string): string {
   )
 }
 
-/** Sends the request, follows no redirect, and resolves with the status. The body is ignored. */
-async function send(
-  url: URL,
-  { contentType, text }: { contentType: string; text: string },
-  options: RequestOptions,
-): Promise<IncomingMessage> {
+interface RequestBody {
+  contentType: string
+  text: string
+}
+
+/** Sends the request (a GET without a body), follows no redirect, and resolves with the status. The answer is still to be read. */
+async function send(url: URL, body: RequestBody | null, options: RequestOptions): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const bodyHeaders = body && {
+    'Content-Type': body.contentType,
+    'Content-Length': Buffer.byteLength(body.text),
+    Accept: 'application/json',
+  }
   const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
     ...options,
-    method: 'POST',
-    headers: {
-      'Content-Type': contentType,
-      'Content-Length': Buffer.byteLength(text),
-      Accept: 'application/json',
-      'User-Agent': 'Gatehouse',
-    },
+    method: body === null ? 'GET' : 'POST',
+    headers: { ...bodyHeaders, 'User-Agent': 'Gatehouse' },
   })
   request.on('error', (error: NodeJS.ErrnoException) => {
     // The app may close a kept connection at the moment it is reused, so the request is sent once more.
-    if (request.reusedSocket && error.code === 'ECONNRESET') resolve(send(url, { contentType, text }, options))
+    if (request.reusedSocket && error.code === 'ECONNRESET') resolve(send(url, body, options))
     else reject(error)
   })
-  request.on('response', (response) => {
-    readAway(response)
-    resolve(response)
-  })
-  request.end(text)
+  request.on('response', resolve)
+  request.end(body?.text)
   return promise
+}
+
+/** Reads a file, up to its limit. A length that the server claims is not trusted. */
+async function receive(response: IncomingMessage, limit: number): Promise<Download> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length
+    // Leaving the loop destroys the answer, and so its connection.
+    if (length > limit) return { kind: 'failed', problem: `is longer than ${limit} bytes` }
+    chunks.push(chunk)
+  }
+  return { kind: 'received', bytes: Buffer.concat(chunks) }
 }
 
 /** Reads a short answer to its end, so that the connection can be reused. */

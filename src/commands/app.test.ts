@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeTemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { Client, type Tokens } from '../testing/browser/client.ts'
@@ -12,6 +18,7 @@ import { ada } from '../testing/portal/people.ts'
 import { TEST_SECRET } from '../testing/portal/open-portal.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
+const SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 0h8v8z"/></svg>'
 const CALLBACK = 'https://wiki.example.test/callback'
 
 const clock = createClock()
@@ -196,6 +203,75 @@ test('an app can listen for endings and have lifetimes of its own, until an empt
   )
   assert.equal(code, 1)
   assert.match(stderr, /^event receiver URI "\/events": is not an absolute URI\nfamily-lifetime must be session/)
+})
+
+test('an app has a home, a description, a colour and a picture, until an empty word takes each away', async () => {
+  const folder = await makeTemporaryFolder('icons')
+  const file = join(folder.path, 'icon.txt')
+  writeFileSync(file, SVG)
+  const look = { home_uri: 'https://board.example.test/', description: 'Plans for the week', colour: '#ab12cd' }
+  const options = ['--home-uri', look.home_uri, '--description', ` ${look.description} `, '--colour', '#AB12CD']
+  await app('create', 'board', '--name', 'Board', '--redirect-uri', CALLBACK, ...options, '--icon', file)
+  const shown = printed<Record<string, string>>(await app('show', 'board', '--json'))
+  assert.deepEqual([shown['home_uri'], shown['description'], shown['colour']], Object.values(look))
+  const picture = await browser.get(`/app-icons/board/${shown['icon']}`)
+  assert.deepEqual([picture.status, picture.headers.get('content-type')], [200, 'image/svg+xml'])
+  assert.equal(await picture.text(), SVG)
+
+  const bare = printed(
+    await app('update', 'board', '--home-uri', '', '--description', '', '--colour', '', '--icon', '', '--json'),
+  )
+  assert.deepEqual([bare['home_uri'], bare['description'], bare['colour'], bare['icon']], [null, null, null, null])
+  assert.equal((await browser.get(`/app-icons/board/${shown['icon']}`)).status, 404)
+})
+
+test('the picture that a URL names is fetched once, at the command', async () => {
+  let requests = 0
+  const site = createServer((req, res) => {
+    requests++
+    if (req.url === '/icon') res.end(SVG)
+    else if (req.url === '/page') res.setHeader('content-type', 'image/png').end('<!doctype html>')
+    else if (req.url === '/large') res.end(Buffer.alloc(300_000))
+    else res.writeHead(302, { location: '/icon' }).end()
+  })
+  await once(site.listen(0, '127.0.0.1'), 'listening')
+  const url = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
+  try {
+    const { icon } = printed<Record<string, string>>(await app('update', 'page', '--icon', `${url}/icon`, '--json'))
+    assert.equal(requests, 1)
+    assert.equal(await (await browser.get(`/app-icons/page/${icon}`)).text(), SVG)
+    assert.equal(requests, 1)
+    const refusals = await Promise.all(
+      ['/page', '/large', '/elsewhere'].map(async (path) => (await app('update', 'page', '--icon', url + path)).stderr),
+    )
+    assert.deepEqual(refusals, [
+      'an icon is a PNG, JPEG, WebP or SVG picture\n',
+      `the icon ${url}/large: is longer than 262144 bytes\n`,
+      `the icon ${url}/elsewhere: answered 302 Found, and redirects are not followed\n`,
+    ])
+    assert.equal(printed(await app('show', 'page', '--json'))['icon'], icon)
+  } finally {
+    site.close()
+  }
+})
+
+test('a picture that cannot be had, or is none, changes nothing', async () => {
+  const { path: folder } = await makeTemporaryFolder('icons')
+  writeFileSync(join(folder, 'large.png'), Buffer.alloc(300_000, Buffer.from('89504e470d0a1a0a', 'hex')))
+  writeFileSync(join(folder, 'empty.png'), '')
+  for (const [icon, told] of [
+    [join(folder, 'missing.png'), /cannot be read \(ENOENT\)/],
+    [folder, /cannot be read \(EISDIR\)/],
+    [join(folder, 'large.png'), /^an icon has at most 256 kB\n$/],
+    [join(folder, 'empty.png'), /^an icon is a PNG, JPEG, WebP or SVG picture\n$/],
+    ['https://169.254.169.254/latest', /keeps credentials/],
+    ['http://', /: cannot be reached\n$/],
+  ] as const) {
+    const { code, stderr } = await app('update', 'page', '--name', 'Changed', '--icon', icon)
+    assert.equal(code, 1)
+    assert.match(stderr, told)
+  }
+  assert.equal(printed(await app('show', 'page', '--json'))['name'], 'Page')
 })
 
 test('an app that may do without PKCE comes with a warning', async () => {

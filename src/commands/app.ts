@@ -1,4 +1,7 @@
+import { createReadStream } from 'node:fs'
 import { type Command, InvalidArgumentError } from 'commander'
+import { readConfig } from '../config.ts'
+import { type Icon, LARGEST_ICON, readIcon } from '../domain/apps/app-icons.ts'
 import {
   type AppRow,
   type AppSettings,
@@ -13,6 +16,7 @@ import {
 } from '../domain/apps/apps.ts'
 import type { Services } from '../domain/services.ts'
 import { DEFAULT_ID_TOKEN_ALG } from '../domain/keys/signing-keys.ts'
+import { downloadFile } from '../main/downloads.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
 
@@ -38,6 +42,10 @@ interface AppOptions {
   familyMax?: number
   rotationGrace?: number
   rotationGraceProven?: number
+  homeUri?: string
+  description?: string
+  icon?: string
+  colour?: string
 }
 
 export function addAppCommands(program: Command): void {
@@ -49,7 +57,7 @@ export function addAppCommands(program: Command): void {
       .option('--native', 'an app on a device: loopback or its own scheme, and a visible confirmation'),
     async (services, clientId: string, options: AppOptions) => {
       if (options.name === undefined) throw new CommandRefused('an app needs a --name')
-      const { app: created, secret } = await createApp(services, clientId, {
+      const settings = {
         name: options.name,
         // A native app is a public client: its user could extract any secret from the device (RFC 8252 §8.5).
         isPublic: options.public === true || options.native === true,
@@ -70,8 +78,13 @@ export function addAppCommands(program: Command): void {
         familyMax: null,
         rotationGrace: null,
         rotationGraceProven: null,
+        homeUri: null,
+        description: null,
+        colour: null,
         ...settingsOf(options),
-      })
+      }
+      const icon = await iconOf(options)
+      const { app: created, secret } = await createApp(services, clientId, settings, icon ?? null)
       if (created.allowNoPkce) warn()
       const { audience } = created
       print({ client_id: clientId, ...(secret === null ? {} : { client_secret: secret }), audience }, options.json)
@@ -92,7 +105,8 @@ export function addAppCommands(program: Command): void {
   onPortal(
     withSettings(app.command('update <client-id>').description('Change an app; what no option names stays.')),
     async (services, id: string, options: AppOptions) => {
-      const changed = await changeApp(services, await find(services, id), settingsOf(options))
+      const app = await find(services, id)
+      const changed = await changeApp(services, app, settingsOf(options), await iconOf(options))
       if (options.allowNoPkce) warn()
       print(describe(changed), options.json)
     },
@@ -146,6 +160,16 @@ function withSettings(command: Command): Command {
       'the same for the immediate predecessor, when the app proves itself and has not used the current one; 0 to 7776000',
       whole,
     )
+    .option(
+      '--home-uri <uri>',
+      'where people open it; puts it on the dashboard of everyone who may use it; "" for nowhere',
+    )
+    .option('--description <text>', 'what it is for, in one line, as people read it; "" for none')
+    .option(
+      '--icon <file-or-url>',
+      'PNG, JPEG, WebP or SVG, at most 256 kB; a URL is fetched once, and the portal keeps the picture; "" for none',
+    )
+    .option('--colour <#rrggbb>', 'its accent; "" for none')
 }
 
 /** The settings that the options name, and no others. */
@@ -169,8 +193,32 @@ function settingsOf(options: AppOptions): Partial<AppSettings> {
     familyMax: options.familyMax,
     rotationGrace: options.rotationGrace,
     rotationGraceProven: options.rotationGraceProven,
+    homeUri: unlessEmpty(options.homeUri),
+    description: unlessEmpty(options.description?.trim()),
+    colour: unlessEmpty(options.colour?.toLowerCase()),
   }
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
+}
+
+/** The picture that `--icon` names; null for "none", undefined without the option. */
+async function iconOf({ icon }: AppOptions): Promise<Icon | null | undefined> {
+  if (icon === undefined || icon === '') return unlessEmpty(icon) as null | undefined
+  return readIcon(/^https?:/i.test(icon) ? await download(icon) : await readPicture(icon))
+}
+
+async function download(uri: string): Promise<Buffer<ArrayBuffer>> {
+  const outcome = await downloadFile(readConfig(process.env, { makeSecret: false }), uri, LARGEST_ICON)
+  if (outcome.kind === 'failed') throw new CommandRefused(`the icon ${uri}: ${outcome.problem}`)
+  return outcome.bytes
+}
+
+/** Reads one byte more than an icon may have, so that a large file is refused without being read. */
+async function readPicture(file: string): Promise<Buffer<ArrayBuffer>> {
+  try {
+    return Buffer.concat(await createReadStream(file, { end: LARGEST_ICON }).toArray())
+  } catch (error) {
+    throw new CommandRefused(`the icon ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+  }
 }
 
 /** An empty value removes a setting. */
@@ -207,6 +255,10 @@ function describe(app: AppRow): Record<string, unknown> {
     family_renewal: app.familyRenewal,
     rotation_grace: app.rotationGrace,
     rotation_grace_proven: app.rotationGraceProven,
+    home_uri: app.homeUri,
+    description: app.description,
+    icon: app.icon,
+    colour: app.colour,
     created_at: app.createdAt,
     updated_at: app.updatedAt,
   }

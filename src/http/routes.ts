@@ -9,6 +9,7 @@ import { requireLocalPeer } from './middleware/local-peer.ts'
 import { actOnce, actOncePerForm, answerRepeatedForms } from './middleware/repeated-forms.ts'
 import { keepUrlSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './pages/activity.ts'
+import { showAppIcon } from './app-icons.ts'
 import { createEmailChange, createEmailChangeWithdrawal, newEmailChange } from './pages/email-changes.ts'
 import { createAccountRestoration, newAccountRestoration } from './pages/account-restorations.ts'
 import { showDashboard } from './pages/dashboard.ts'
@@ -78,6 +79,7 @@ export function createRoutes(
   const routes = Router()
 
   routes.get('/public/:name', staticFile)
+  routes.get('/app-icons/:clientId/:hash', showAppIcon)
   routes.get(ERROR_REFERENCE, listErrors)
   routes.get('/.well-known/webauthn', showRelatedOrigins)
   routes.get('/.well-known/passkey-endpoints', showPasskeyEndpoints)

@@ -7,6 +7,7 @@ import { connect, familyRow, multiply } from '../../testing/portal/connections.t
 import { addIdentity } from '../../testing/portal/identities.ts'
 import { ada } from '../../testing/portal/people.ts'
 import { openTestPortal, type TestPortal } from '../../testing/portal/open-portal.ts'
+import { findIcon, LARGEST_ICON, readIcon } from './app-icons.ts'
 import { AppRefused } from './app-refused.ts'
 import {
   type AppRow,
@@ -23,6 +24,7 @@ import {
 } from './apps.ts'
 
 const DAY = 86_400
+const ICON = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')
 
 let portal: TestPortal
 before(async () => {
@@ -91,6 +93,29 @@ test('an app is found as it is listed, with every column', async () => {
   assert.deepEqual(found, listed)
   assert.equal(found?.applicationTokenTtl, 120)
   assert.equal(await findApp(portal, 'nobody'), null)
+})
+
+test('the picture of an app is stored with it, replaced and removed', async () => {
+  const [first, second] = [readIcon(ICON), readIcon(Buffer.concat([ICON, Buffer.from([0])]))]
+  const { app } = await createApp(portal, someId(), notesApp, first)
+  assert.equal(app.icon, first.hash)
+  assert.deepEqual(await findIcon(portal, app.clientId, first.hash), first)
+
+  const changed = await changeApp(portal, app, {}, second)
+  assert.equal(changed.icon, second.hash)
+  assert.equal(await findIcon(portal, app.clientId, first.hash), null)
+  assert.deepEqual(await findIcon(portal, app.clientId, second.hash), second)
+  assert.equal((await changeApp(portal, app, { name: 'Notes' })).icon, second.hash)
+
+  assert.equal((await changeApp(portal, app, {}, null)).icon, null)
+  assert.equal(await findIcon(portal, app.clientId, second.hash), null)
+})
+
+test('a picture is known by its content, and by nothing else', () => {
+  assert.equal(readIcon(ICON).type, 'image/png')
+  assert.throws(() => readIcon(Buffer.from('<!doctype html><script>1</script>')), AppRefused)
+  assert.doesNotThrow(() => readIcon(Buffer.concat([ICON], LARGEST_ICON)))
+  assert.throws(() => readIcon(Buffer.concat([ICON], LARGEST_ICON + 1)), { message: 'an icon has at most 256 kB' })
 })
 
 test('there is one app of each client id', async () => {
@@ -349,6 +374,25 @@ for (const [change, fault] of [
   [{ familyLifetime: 'forever' }, 'family-lifetime must be session or browser or offline'],
   [{ familyLifetime: '' }, 'family-lifetime must be session or browser or offline'],
   [{ familyRenewal: 'always' }, 'family-renewal must be never or sign-in'],
+  [{ homeUri: '' }, 'home URI "": is not an absolute URI'],
+  [{ homeUri: '/notes' }, 'home URI "/notes": is not an absolute URI'],
+  [{ homeUri: 'javascript:alert(1)' }, 'home URI "javascript:alert(1)": must begin with https://'],
+  [{ homeUri: 'com.example.desk:/' }, 'home URI "com.example.desk:/": must begin with https://'],
+  [
+    { homeUri: 'http://notes.example.test/' },
+    'home URI "http://notes.example.test/": http is only allowed on loopback; use https',
+  ],
+  [{ homeUri: 'https://ada@notes.test/' }, 'home URI "https://ada@notes.test/": a user name in it is not allowed'],
+  [{ homeUri: 'https:notes.test' }, 'home URI "https:notes.test": must be written in its plain form'],
+  [{ homeUri: 'https://notes.test/#ä' }, 'home URI "https://notes.test/#ä": is not an absolute URI'],
+  [{ description: '' }, 'a description has 1 to 200 characters, in one line'],
+  [{ description: ' ' }, 'a description has 1 to 200 characters, in one line'],
+  [{ description: 'x'.repeat(201) }, 'a description has 1 to 200 characters, in one line'],
+  [{ description: 'one\ntwo' }, 'a description has 1 to 200 characters, in one line'],
+  [{ colour: 'red' }, 'a colour is written as #rrggbb'],
+  [{ colour: '#fff' }, 'a colour is written as #rrggbb'],
+  [{ colour: '#12345g' }, 'a colour is written as #rrggbb'],
+  [{ colour: '#123456;' }, 'a colour is written as #rrggbb'],
 ] satisfies [Partial<AppSettings>, string][]) {
   test(`an app with ${JSON.stringify(change).slice(0, 60)} is refused`, async () => {
     await assert.rejects(createApp(portal, someId(), { ...notesApp, ...change }), (error: Error) => {
@@ -372,6 +416,9 @@ for (const change of [
   { allowNoPkce: true, idTokenAlg: 'RS256' },
   { familyLifetime: 'session', familyRenewal: 'sign-in' },
   { familyLifetime: 'offline', familyRenewal: 'never' },
+  { homeUri: 'https://notes.example.test/', description: '📝'.repeat(200), colour: '#aB12cd' },
+  { homeUri: 'http://127.0.0.1:4001/?from=portal' },
+  { homeUri: 'https://notes.example.test/#/all' },
 ] satisfies Partial<AppSettings>[]) {
   test(`an app with ${JSON.stringify(change).slice(0, 60)} is taken`, async () => {
     const { app } = await createApp(portal, someId(), { ...notesApp, ...change })

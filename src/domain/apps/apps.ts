@@ -15,12 +15,14 @@ import {
   listDisabledClientIds,
   updateApp,
 } from '../../storage/apps.ts'
+import { deleteAppIcon, upsertAppIcon } from '../../storage/app-icons.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { lockFamiliesOfDisabledApp } from '../../storage/family-ends.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { AppRefused } from './app-refused.ts'
 import type { AuditKind } from '../audit-events.ts'
 import { endIn } from '../endings/endings.ts'
+import type { Icon } from './app-icons.ts'
 import type { Services } from '../services.ts'
 import { plainUrl, redirectFaults, reservedNameFaults } from './redirect-uris.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
@@ -77,6 +79,9 @@ export type AppSettings = Pick<
   | 'eventReceiverUri'
   | 'familyLifetime'
   | 'familyRenewal'
+  | 'homeUri'
+  | 'description'
+  | 'colour'
 >
 
 /**
@@ -92,6 +97,7 @@ export async function createApp(
     audience = `${services.publicUrl}/apps/${clientId}`,
     ...rest
   }: Omit<AppSettings, 'audience'> & { audience?: string },
+  icon: Icon | null = null,
 ): Promise<{ app: AppRow; secret: string | null }> {
   const faults = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/.test(clientId)
     ? []
@@ -104,6 +110,7 @@ export async function createApp(
   const app: AppRow = {
     clientId,
     ...settings,
+    icon: icon === null ? null : icon.hash,
     secretHash: secret === null ? null : hashSecret(secret),
     previousSecretHash: null,
     previousSecretUntil: null,
@@ -114,6 +121,7 @@ export async function createApp(
   try {
     await transaction(services.storage.pool, async (db) => {
       await insertApp(db, app)
+      if (icon !== null) await upsertAppIcon(db, clientId, icon)
       await writeDown(services, db, 'app_created', clientId, now)
     })
   } catch (error) {
@@ -123,27 +131,37 @@ export async function createApp(
   return { app, secret }
 }
 
-/** Changes settings of an app. Public or confidential, and native or not, cannot change. @throws AppRefused */
+/**
+ * Changes settings of an app. Public or confidential, and native or not, cannot change.
+ * @param icon null removes it @throws AppRefused
+ */
 export async function changeApp(
   services: Services,
   app: AppRow,
-  change: Partial<Omit<AppSettings, 'isPublic' | 'isNative'>>,
+  settings: Partial<Omit<AppSettings, 'isPublic' | 'isNative'>>,
+  icon?: Icon | null,
 ): Promise<AppRow> {
-  refuse([...faultsOf({ ...app, ...change }), ...reservedNameFaults(change.redirectUris ?? [])])
-  return alter(services, app.clientId, change, 'app_changed', Object.keys(change).join(', '))
+  refuse([...faultsOf({ ...app, ...settings }), ...reservedNameFaults(settings.redirectUris ?? [])])
+  const change = { ...settings, ...(icon === undefined ? {} : { icon: icon && icon.hash }) }
+  return alter(services, app.clientId, change, 'app_changed', Object.keys(change).join(', '), async (db) => {
+    if (icon === null) await deleteAppIcon(db, app.clientId)
+    else if (icon !== undefined) await upsertAppIcon(db, app.clientId, icon)
+  })
 }
 
-/** Changes an app and inserts the audit event, in one transaction. */
+/** Changes an app and inserts the audit event, in one transaction, with what else belongs to the change. */
 async function alter(
   services: Services,
   clientId: string,
   change: Partial<AppRow>,
   kind: AuditKind,
   detail: string | null = null,
+  also: (db: Queryable) => Promise<void> = async () => {},
 ): Promise<AppRow> {
   const now = services.clock()
   return transaction(services.storage.pool, async (db) => {
     await writeDown(services, db, kind, clientId, now, detail)
+    await also(db)
     return updateApp(db, clientId, change, now)
   })
 }
@@ -249,6 +267,9 @@ function faultsOf(settings: AppSettings): string[] {
   faults.push(
     ...listenerFaults('back-channel logout URI', settings.backchannelLogoutUri, settings.isPublic),
     ...listenerFaults('event receiver URI', settings.eventReceiverUri, settings.isPublic),
+    ...homeFaults(settings.homeUri),
+    ...descriptionFaults(settings.description),
+    ...colourFaults(settings.colour),
     ...choiceFault('family-lifetime', settings.familyLifetime, FAMILY_LIFETIMES),
     ...choiceFault('family-renewal', settings.familyRenewal, FAMILY_RENEWALS),
     ...rangeFault('application-token-ttl', settings.applicationTokenTtl, 10, LONGEST_TOKEN),
@@ -258,6 +279,29 @@ function faultsOf(settings: AppSettings): string[] {
     ...rangeFault('rotation-grace-proven', settings.rotationGraceProven, 0, 7_776_000),
   )
   return faults
+}
+
+/** The page that people open. A browser goes there, so http is for loopback only, as with redirect URIs. */
+function homeFaults(uri: string | null): string[] {
+  if (uri === null) return []
+  const refused = (why: string) => [`home URI ${JSON.stringify(uri)}: ${why}`]
+  // A fragment is how some single-page apps name their first page, and it reaches no server.
+  const url = plainUrl(uri.replace(/#[^#]*$/, ''))
+  if (typeof url === 'string') return refused(url)
+  if (!/^[\x21-\x7e]{1,2000}$/.test(uri)) return refused('is not an absolute URI')
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return []
+  return refused(url.protocol === 'http:' ? 'http is only allowed on loopback; use https' : 'must begin with https://')
+}
+
+function descriptionFaults(description: string | null): string[] {
+  const fits =
+    description === null ||
+    (description.trim() !== '' && Array.from(description).length <= 200 && !/[\p{Cc}\u2028\u2029]/u.test(description))
+  return fits ? [] : ['a description has 1 to 200 characters, in one line']
+}
+
+function colourFaults(colour: string | null): string[] {
+  return colour === null || /^#[0-9a-f]{6}$/i.test(colour) ? [] : ['a colour is written as #rrggbb']
 }
 
 function rangeFault(name: string, seconds: number | null, minimum: number, maximum: number): string[] {

@@ -17,6 +17,9 @@ const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'
   eventReceiverUri: null,
   familyLifetime: null,
   familyRenewal: null,
+  homeUri: null,
+  description: null,
+  colour: null,
 }
 
 /** A confidential app. */

@@ -2,20 +2,20 @@ import type { Request, Response } from 'express'
 import { contextOf } from '../context.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
-import { SAMPLE_PAGES, type SamplePage } from '../sample-pages.ts'
+import type { SamplePage } from '../sample-pages.ts'
 
 /** GET /dev/pages: every view in every state. */
 export async function listSamplePages(req: Request, res: Response): Promise<void> {
-  requireGallery(req)
-  const pages = SAMPLE_PAGES.map((sample) => ({ words: `${sample.view}, ${sample.state}`, href: hrefOf(sample) }))
+  const samples = await loadSamplePages(req)
+  const pages = samples.map((sample) => ({ words: `${sample.view}, ${sample.state}`, href: hrefOf(sample) }))
   await render(req, res, 'page-gallery/index', { title: 'Pages' }, { pages })
 }
 
 /** GET /dev/pages/show?view=…&state=… */
 export async function showSamplePage(req: Request, res: Response): Promise<void> {
-  requireGallery(req)
+  const samples = await loadSamplePages(req)
   const { view, state } = req.query
-  const sample = SAMPLE_PAGES.find((each) => each.view === view && each.state === state)
+  const sample = samples.find((each) => each.view === view && each.state === state)
   if (sample === undefined) throw notFound()
   res.type('html').send(await contextOf(req).templates.toString(sample.view, sample.page, sample.locals))
 }
@@ -24,7 +24,10 @@ function hrefOf({ view, state }: SamplePage): string {
   return `/dev/pages/show?${new URLSearchParams({ view, state }).toString()}`
 }
 
-/** It exists where the mail preview exists: in development, on loopback. */
-function requireGallery(req: Request): void {
+/** The gallery exists where the mail preview exists: in development, on loopback. */
+async function loadSamplePages(req: Request): Promise<SamplePage[]> {
   if (contextOf(req).mailFolder === null) throw notFound()
+  // Loaded lazily: production shows none of them.
+  const { SAMPLE_PAGES } = await import('../sample-pages.ts')
+  return SAMPLE_PAGES
 }

@@ -17,6 +17,7 @@ COPY package.json LICENSE ./
 COPY prisma prisma
 COPY public public
 COPY views views
+COPY locales locales
 COPY src src
 COPY --from=packages /gatehouse/src/storage/client src/storage/client
 RUN mkdir data && chown node:node data

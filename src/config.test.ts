@@ -74,6 +74,7 @@ test('in development nothing needs to be set', () => {
       relatedOrigins: [],
       securityContacts: [],
       securityPolicyUrl: null,
+      defaultLocale: 'en',
       geoipDatabase: null,
     },
     brand: {

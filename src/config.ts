@@ -102,6 +102,8 @@ export interface Policy {
   /** URIs at which vulnerabilities are reported (RFC 9116), none for no `security.txt`, and the page about it. */
   securityContacts: string[]
   securityPolicyUrl: string | null
+  /** The language of pages and mails for people whose own is not known. */
+  defaultLocale: string
   /** Path of a MaxMind DB file (GeoIP); null for none. */
   geoipDatabase: string | null
 }
@@ -237,6 +239,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       relatedOrigins: values.WEBAUTHN_RELATED_ORIGINS ?? [],
       securityContacts: values.SECURITY_CONTACT ?? [],
       securityPolicyUrl: values.SECURITY_POLICY_URL,
+      defaultLocale: values.DEFAULT_LOCALE,
       geoipDatabase: values.GEOIP_DATABASE,
     },
     brand: {

@@ -19,15 +19,16 @@ const TRANSPORTS = ['express', 'express-session', 'koa', 'oidc-provider', 'node:
 
 /** Which rooms each room may enter, and which single files of others; the innermost entry of a file decides. */
 const ARROWS: Record<string, string[]> = {
-  http: ['http/', 'domain/', 'oidc/interactions.ts', 'oidc/pages.ts', 'logger.ts'],
-  oidc: ['oidc/', 'domain/', 'logger.ts'],
+  http: ['http/', 'domain/', 'i18n/', 'oidc/interactions.ts', 'oidc/pages.ts', 'logger.ts'],
+  oidc: ['oidc/', 'domain/', 'i18n/', 'logger.ts'],
   backchannel: ['backchannel/', 'domain/', 'storage/notifications.ts', 'storage/postgres.ts', 'logger.ts'],
   'domain/keys': ['domain/time.ts', 'storage/'],
-  'domain/passwords': ['domain/fair-queue.ts', 'config.ts', 'storage/'],
-  'domain/limits': ['domain/services.ts', 'domain/time.ts', 'storage/'],
-  'domain/endings': ['domain/*', 'storage/', 'config.ts'],
-  'domain/identities': ['domain/*', 'domain/endings/', 'domain/limits/', 'domain/passwords/', 'storage/'],
+  'domain/passwords': ['i18n/', 'domain/fair-queue.ts', 'config.ts', 'storage/'],
+  'domain/limits': ['i18n/', 'domain/services.ts', 'domain/time.ts', 'storage/'],
+  'domain/endings': ['i18n/', 'domain/*', 'storage/', 'config.ts'],
+  'domain/identities': ['i18n/', 'domain/*', 'domain/endings/', 'domain/limits/', 'domain/passwords/', 'storage/'],
   'domain/sign-in': [
+    'i18n/',
     'domain/*',
     'domain/endings/',
     'domain/identities/',
@@ -38,6 +39,7 @@ const ARROWS: Record<string, string[]> = {
     'config.ts',
   ],
   'domain/families': [
+    'i18n/',
     'domain/*',
     'domain/endings/',
     'domain/keys/',
@@ -46,14 +48,15 @@ const ARROWS: Record<string, string[]> = {
     'storage/',
     'config.ts',
   ],
-  'domain/apps': ['domain/*', 'domain/endings/', 'domain/keys/', 'storage/', 'config.ts'],
-  'domain/accounts': ['domain/', 'storage/', 'mail/'],
-  domain: ['domain/', 'storage/', 'config.ts', 'logger.ts'],
+  'domain/apps': ['i18n/', 'domain/*', 'domain/endings/', 'domain/keys/', 'storage/', 'config.ts'],
+  'domain/accounts': ['i18n/', 'domain/', 'storage/', 'mail/'],
+  domain: ['i18n/', 'domain/', 'storage/', 'config.ts', 'logger.ts'],
   storage: ['storage/', 'logger.ts'],
-  mail: ['mail/', 'logger.ts'],
-  settings: ['settings/'],
-  commands: ['commands/', 'domain/', 'storage/', 'main/', 'settings/', 'config.ts', 'logger.ts'],
-  main: ['main/', 'http/', 'oidc/', 'backchannel/', 'domain/', 'storage/', 'mail/', 'config.ts', 'logger.ts'],
+  mail: ['mail/', 'i18n/', 'logger.ts'],
+  i18n: ['../locales/en.json'],
+  settings: ['settings/', 'i18n/'],
+  commands: ['commands/', 'i18n/', 'domain/', 'storage/', 'main/', 'settings/', 'config.ts', 'logger.ts'],
+  main: ['main/', 'http/', 'i18n/', 'oidc/', 'backchannel/', 'domain/', 'storage/', 'mail/', 'config.ts', 'logger.ts'],
 }
 
 const imports = globSync('**/*.ts', { cwd: SOURCES })

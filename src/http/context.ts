@@ -3,7 +3,9 @@ import type Provider from 'oidc-provider'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
+import type { Texts } from '../i18n/texts.ts'
 import type { Templates } from './templates.ts'
+import { chooseTexts, type TextsContext } from './texts.ts'
 
 /** What the composition root gives every handler. */
 export interface HttpContext {
@@ -12,6 +14,7 @@ export interface HttpContext {
   logger: Logger
   /** The folder of the mail preview, which replaces sending in development; null where that page does not exist. */
   mailFolder: string | null
+  texts: TextsContext
   /** The current protocol library instance; it changes with the signing keys. */
   provider(): Provider
 }
@@ -22,6 +25,11 @@ export function contextOf(req: Request): HttpContext {
 
 export function servicesOf(req: Request): Services {
   return contextOf(req).services
+}
+
+/** The texts in the language and time zone of this request. */
+export function textsOf(req: Request): Texts {
+  return chooseTexts(req, contextOf(req).texts)
 }
 
 /** The signed-in user; only for handlers behind `requireIdentity`. */

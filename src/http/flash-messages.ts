@@ -25,6 +25,7 @@ const MESSAGES = {
   'address-change-asked': 'A mail with a link is on its way to the new address.',
   'address-change-withdrawn': 'Your e-mail address stays as it is.',
   'address-changed': 'Your e-mail address is changed.',
+  'language-changed': 'Your language and time zone were saved.',
 } as const
 
 export type FlashMessage = keyof typeof MESSAGES

@@ -36,6 +36,8 @@ const FOR_ANYBODY = new Set([
   '/login',
   '/login/passkey',
   '/register',
+  // The browser keeps the choice; the account, too, but only while it is signed in.
+  '/language',
   '/forgot-password',
   '/verify-email/:token',
   '/reset-password/:token',
@@ -113,6 +115,7 @@ async function prepare(): Promise<Held> {
     '/logout': { everywhere: 'yes' },
     '/reauthentication': { password: person.password },
     '/interaction/:uid/second-factor': { code },
+    '/settings/language': { locale: 'en', zoneinfo: 'Europe/Rome' },
     '/settings/password': {
       current_password: person.password,
       password: NEW_PASSWORD,

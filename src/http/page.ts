@@ -1,15 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import type { Request, Response } from 'express'
-import { contextOf } from './context.ts'
+import { contextOf, servicesOf, textsOf } from './context.ts'
 import { formIdIn } from './middleware/repeated-forms.ts'
+import { pageOfForm } from './return-to.ts'
 import type { Page } from './templates.ts'
 
 /** Renders a page for the user who is signed in. A form that is shown again keeps its id. */
 export async function render(req: Request, res: Response, view: string, page: Page, locals: object): Promise<void> {
   const html = await contextOf(req).templates.toString(
     view,
-    { username: req.signedIn?.username ?? null, ...page },
+    { username: req.signedIn?.username ?? null, path: pathOfPage(req), ...page },
     { ...locals, formId: req.method === 'POST' ? formIdIn(req) : randomUUID() },
+    textsOf(req),
   )
   res.type('html').send(html)
+}
+
+/** Where the language switch leads back to: this page, or the page whose form was sent. */
+function pathOfPage(req: Request): string | null {
+  return req.method === 'GET' ? req.originalUrl : pageOfForm(req, servicesOf(req).publicUrl)
 }

@@ -1,10 +1,12 @@
+import type { IncomingMessage } from 'node:http'
+import type { Texts } from '../i18n/texts.ts'
 import { ERROR_REFERENCE, type ProtocolPages, type RequestMistake } from '../oidc/pages.ts'
 import type { Templates } from './templates.ts'
 
 /** The protocol's pages in the portal's layout. */
-export function createProtocolPages(renderer: Templates): ProtocolPages {
+export function createProtocolPages(renderer: Templates, textsOf: (req: IncomingMessage) => Texts): ProtocolPages {
   return {
-    async error({ status, error, isHint, description, reference, mistake, forDevelopers }) {
+    async error({ req, status, error, isHint, description, reference, mistake, forDevelopers }) {
       const words = isHint ? WRONG_HINT : wordsFor(error, status, mistake)
       return renderer.toString(
         'errors/app-request',
@@ -24,17 +26,19 @@ export function createProtocolPages(renderer: Templates): ProtocolPages {
             ? { backHref: '/logout', backLabel: 'Sign out here' }
             : { backHref: '/dashboard', backLabel: 'Go to your apps' }),
         },
+        textsOf(req),
       )
     },
-    logout({ appName, action, xsrf, autoSubmit, username }) {
+    logout({ req, appName, action, xsrf, autoSubmit, username }) {
       return renderer.toString(
         'oidc-logout',
         { title: 'Sign out', narrow: true, username },
         { appName, action, xsrf, autoSubmit },
+        textsOf(req),
       )
     },
-    signedOut() {
-      return renderer.toString('signed-out', { title: 'Signed out', narrow: true }, {})
+    signedOut({ req }) {
+      return renderer.toString('signed-out', { title: 'Signed out', narrow: true }, {}, textsOf(req))
     },
   }
 }

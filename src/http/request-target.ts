@@ -17,6 +17,12 @@ export function readTarget(target: string, host: string | undefined): RequestTar
   return { authority, path: path.startsWith('/') ? path : `/${path}` }
 }
 
+/** The query of a request's URL. */
+export function queryOf({ url = '' }: { url?: string | undefined }): URLSearchParams {
+  const start = url.indexOf('?')
+  return new URLSearchParams(start === -1 ? '' : url.slice(start))
+}
+
 const ABSOLUTE = /^https?:\/\/([^/?#\\]*)((?:[/?].*)?)$/is
 
 /**

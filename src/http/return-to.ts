@@ -9,12 +9,19 @@ const LONGEST_PAGE = 8000
 
 /** Open redirect protection: the path that the user was on the way to, or null. No spelling can name another origin. */
 export function safeReturnTo(value: unknown, publicUrl: string): string | null {
+  const path = safePath(value, publicUrl)
+  if (path === null) return null
+  const [page = ''] = path.split('?')
+  if (path.length > LONGEST_PAGE && !page.startsWith('/interaction/')) return null
+  return PROTOCOL.test(page) || PAGE.test(page) ? path : null
+}
+
+/** A path and query of this portal, for a page that may be any. Null for all else. */
+export function safePath(value: unknown, publicUrl: string): string | null {
   if (typeof value !== 'string' || value.length > LONGEST_RETURN_TO || !/^\/(?![/\\])[\x21-\x7e]*$/.test(value))
     return null
   const url = URL.parse(value, publicUrl)
-  if (url === null || url.origin !== publicUrl) return null
-  if (value.length > LONGEST_PAGE && !url.pathname.startsWith('/interaction/')) return null
-  return PROTOCOL.test(url.pathname) || PAGE.test(url.pathname) ? url.pathname + url.search : null
+  return url !== null && url.origin === publicUrl ? url.pathname + url.search : null
 }
 
 /** The address of a page that leads on from there. */
@@ -70,7 +77,7 @@ const PAGE = new RegExp(
     'families/[\\w-]+',
     'sessions',
     'activity',
-    'settings(?:/(?:password|email|export|deletion))?',
+    'settings(?:/(?:password|email|export|deletion|language))?',
     'settings/second-factors(?:/[\\w-]+/[\\w-]+)?',
     'verify-email',
     'reauthentication',

@@ -40,6 +40,7 @@ import {
   newForgottenPassword,
   newPasswordReset,
 } from './pages/password-resets.ts'
+import { createLanguageChange, createLanguageSwitch, newLanguageChange } from './pages/languages.ts'
 import { listMailPreviews, showMailPreview, showMailPreviewMime } from './pages/mail-previews.ts'
 import { listSamplePages, showSamplePage } from './pages/page-gallery.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
@@ -113,6 +114,8 @@ export function createRoutes(
   routes.get('/logout', confirmDestroySession)
   routes.post('/logout', destroyCurrentSession)
 
+  routes.post('/language', createLanguageSwitch)
+
   routes.get('/verify-email', requireIdentity, showEmailVerification)
   routes.post('/verify-email', requireIdentity, createVerificationMail)
   routes.get('/verify-email/:token', newEmailVerification)
@@ -157,6 +160,9 @@ export function createRoutes(
   routes.post('/settings/export', requireFreshSignIn('/settings/export'), createExport)
   routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)
   routes.post('/settings/deletion', requireFreshSignIn('/settings/deletion'), actOnce, createDeletion)
+
+  routes.get('/settings/language', requireIdentity, newLanguageChange)
+  routes.post('/settings/language', requireIdentity, createLanguageChange)
 
   const factors = '/settings/second-factors'
   const fresh = requireFreshSignIn(factors)

@@ -3,7 +3,8 @@ import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createAssets } from './assets.ts'
-import { SAMPLE_PAGES } from './sample-pages.ts'
+import { textsFor } from '../i18n/texts.ts'
+import { SAMPLE_PAGES, sayIn } from './sample-pages.ts'
 import { createTemplates } from './templates.ts'
 
 const VIEWS = join(import.meta.dirname, '../../views')
@@ -19,8 +20,11 @@ test('every view is in the gallery, and each state once', () => {
 
 test('every sample has a title, a heading and no missing text', async () => {
   const templates = createTemplates(await createAssets(false), false)
-  for (const { view, state, page, locals } of SAMPLE_PAGES) {
-    const html = await templates.toString(view, page, locals)
+  const texts = textsFor('en', { organisation: 'Gatehouse' })
+  for (const sample of SAMPLE_PAGES) {
+    const { view, state } = sample
+    const { page, locals } = sayIn(texts, sample)
+    const html = await templates.toString(view, page, locals, texts)
     assert.match(html, /<title>[^<]*\w[^<]* · Gatehouse<\/title>/, `${view}, ${state}`)
     assert.match(html, /<h1\b[^>]*>\s*\S/, `${view}, ${state}`)
     const text = html.replaceAll(/<(script|style)\b.*?<\/\1>/gs, '').replaceAll(/<[^>]*>/g, ' ')

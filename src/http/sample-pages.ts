@@ -1,4 +1,5 @@
-import { timeInWords } from '../domain/time-words.ts'
+import { type Message, message } from '../i18n/messages.ts'
+import type { Texts } from '../i18n/texts.ts'
 import { ERROR_SECTIONS } from './error-reference.ts'
 import type { Page } from './templates.ts'
 
@@ -7,12 +8,25 @@ export interface SamplePage {
   view: string
   /** What is special about it; unique within the view. */
   state: string
-  page: Page
+  page: Omit<Page, 'title' | 'notice'> & { title: string | Message; notice?: string | Message | null }
   locals: object
 }
 
+/** A sample in one language: its messages become words, and its moments times in words. */
+export function sayIn(texts: Texts, { page, locals }: SamplePage): { page: Page; locals: object } {
+  return inWords({ page, locals }) as { page: Page; locals: object }
+
+  function inWords(part: unknown): unknown {
+    if (part instanceof Date) return texts.time(part, NOW)
+    if (Array.isArray(part)) return part.map(inWords)
+    if (typeof part !== 'object' || part === null) return part
+    if ('key' in part && typeof part.key === 'string' && part.key.includes('.')) return texts.say(part as Message)
+    return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, inWords(value)]))
+  }
+}
+
 const NOW = new Date('2026-03-04T12:05:00Z')
-const ago = (minutes: number) => timeInWords(new Date(NOW.getTime() - minutes * 60_000), NOW)
+const ago = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000)
 
 const NAME = 'ada'
 const LONG_NAME = 'maximiliane-theodora-von-und-zu-hohenstein-w'
@@ -36,6 +50,7 @@ const STRENGTH = { score: 1, advice: ['Add another word or two.', 'Names are eas
 const WRONG_PASSWORDS = { password: 'Use at least 12 characters.', password_confirmation: 'The two are not the same.' }
 const RECEIPT = { state: 'confirmed', sentence: 'Notes confirmed at 12:01:03 UTC.' }
 
+const LANGUAGES = [{ language: 'en', name: 'English' }]
 const family = (change: object = {}) => ({
   id: FAMILY_ID,
   browser: CHROME,
@@ -81,13 +96,18 @@ const session = (change: object = {}) => ({
 })
 
 /** The states of a view: what all have in common, then what is special about each. */
-function states(view: string, page: Page, common: object, special: Record<string, object> = {}): SamplePage[] {
+function states(
+  view: string,
+  page: SamplePage['page'],
+  common: object,
+  special: Record<string, object> = {},
+): SamplePage[] {
   const all = Object.entries({ usual: {}, ...special })
   return all.map(([state, change]) => ({ view, state, page, locals: { formId: FAMILY_ID, ...common, ...change } }))
 }
 
-const card = (title: string): Page => ({ title, narrow: true })
-const signedIn = (title: string, nav?: Page['nav']): Page => ({
+const card = (title: string | Message): SamplePage['page'] => ({ title, narrow: true })
+const signedIn = (title: string | Message, nav?: Page['nav']): SamplePage['page'] => ({
   title,
   username: LONG_NAME,
   ...(nav === undefined ? {} : { nav }),
@@ -464,6 +484,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       emailVerified: false,
       pendingEmail: null,
       factorCount: 0,
+      languages: LANGUAGES,
     },
     { 'address changing': { emailVerified: true, pendingEmail: LONG_EMAIL, factorCount: 2 } },
   ),
@@ -560,6 +581,12 @@ export const SAMPLE_PAGES: SamplePage[] = [
       appName: null,
     },
     { 'on the way to an app': { returnTo: '/dashboard', appName: LONG_APP } },
+  ),
+  ...states(
+    'languages/edit',
+    signedIn(message('language.settings_title'), 'settings'),
+    { locale: null, zoneinfo: null, languages: LANGUAGES, zones: ['Asia/Tokyo', 'Europe/Rome'] },
+    { chosen: { locale: 'en', zoneinfo: 'Europe/Rome' } },
   ),
   ...states(
     'page-gallery/index',

@@ -3,6 +3,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeTemporaryFolder } from '../testing/services/temporary-folder.ts'
+import { textsFor } from '../i18n/texts.ts'
 import { createTemplates } from './templates.ts'
 
 for (const [where, isLive, expected] of [
@@ -17,11 +18,12 @@ for (const [where, isLive, expected] of [
       writeFileSync(join(folder.path, 'page.ejs'), "<%- include('partials/part') %>")
       const part = join(folder.path, 'partials/part.ejs')
       writeFileSync(part, 'old')
+      const texts = textsFor('en', { organisation: 'Gatehouse' })
       const templates = createTemplates({ urlOf: (name) => name }, isLive, folder.path)
-      assert.equal(await templates.toString('page', { title: 'Page' }, {}), 'old')
+      assert.equal(await templates.toString('page', { title: 'Page' }, {}, texts), 'old')
       writeFileSync(part, 'new')
       utimesSync(part, 1, 1)
-      assert.equal(await templates.toString('page', { title: 'Page' }, {}), expected)
+      assert.equal(await templates.toString('page', { title: 'Page' }, {}, texts), expected)
     } finally {
       await folder.remove()
     }

@@ -19,6 +19,7 @@ import { signOut } from '../http/sign-in.ts'
 import { formRefused, notFound } from '../http/http-errors.ts'
 import { createProtocolPages } from '../http/protocol-pages.ts'
 import { createTemplates } from '../http/templates.ts'
+import { chooseTexts } from '../http/texts.ts'
 import { readTarget, recognizeHost } from '../http/request-target.ts'
 import { createRoutes, isPublicFile } from '../http/routes.ts'
 import { separateCookies } from '../http/shared-cookies.ts'
@@ -41,13 +42,18 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   const services = await openServices(config, logger, clock)
   const assets = await createAssets(config.development)
   const renderer = createTemplates(assets, config.development)
+  const texts = {
+    organisation: config.brand.name,
+    defaultLocale: config.policy.defaultLocale,
+    hasPseudoLocale: config.development,
+  }
   const isHttps = config.publicUrl.startsWith('https:')
   const { host, hostname } = new URL(config.publicUrl)
   const strictTransport = isHttps ? { includeSubDomains: config.hstsIncludeSubdomains } : null
   const isOwnHost = recognizeHost(config.publicUrl)
 
   const protocol = createProtocol(services, {
-    pages: createProtocolPages(renderer),
+    pages: createProtocolPages(renderer, (req) => chooseTexts(req, texts)),
     logger,
     forDevelopers: config.development,
     // An app's logout arrives through Express, which has put its session on these objects.
@@ -61,7 +67,14 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   const pages = express()
   // The mail preview shows links that open accounts, so it exists only on a loopback host, even when NODE_ENV is forgotten.
   const mailFolder = isLoopback(hostname) ? config.mailFolder : null
-  const context: HttpContext = { services, templates: renderer, logger, mailFolder, provider: protocol.provider }
+  const context: HttpContext = {
+    services,
+    templates: renderer,
+    logger,
+    mailFolder,
+    texts,
+    provider: protocol.provider,
+  }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
   pages.set('query parser', 'simple')

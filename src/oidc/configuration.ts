@@ -8,6 +8,7 @@ import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from
 import { createAdapter } from './adapters/adapter.ts'
 import { CODE_LIFE } from './adapters/authorization-codes.ts'
 import { loadExistingGrant } from './grants.ts'
+import { LANGUAGES } from '../i18n/catalogues.ts'
 import { INTERACTION_LIFE } from './adapters/begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
 import { interactionUrl } from './adapters/interactions.ts'
@@ -104,6 +105,7 @@ export function createConfiguration(
       revocation_feed_endpoint: `${services.publicUrl}${REVOCATION_FEED}`,
       // Initiating User Registration via OpenID Connect 1.0 §4.2.
       prompt_values_supported: PROMPT_VALUES,
+      ui_locales_supported: LANGUAGES,
     },
     acrValues: [...ACR_VALUES],
     scopes: OPENID_SCOPES,

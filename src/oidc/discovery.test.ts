@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { LANGUAGES } from '../i18n/catalogues.ts'
 import { notesApp, photosApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { Client } from '../testing/browser/client.ts'
@@ -101,6 +102,7 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
   ])
   assert.deepEqual((told['id_token_signing_alg_values_supported'] as string[]).toSorted(), ['ES256', 'EdDSA', 'RS256'])
   assert.deepEqual(told['subject_types_supported'], ['public'])
+  assert.deepEqual(told['ui_locales_supported'], LANGUAGES)
   // No account has a postal address or a telephone number.
   assert.deepEqual((told['scopes_supported'] as string[]).toSorted(), [
     'email',

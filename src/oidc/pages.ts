@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { isUnavailable } from '../domain/errors.ts'
 import type { Services } from '../domain/services.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
@@ -17,6 +18,8 @@ export {
 /** The protocol's few pages; `http/` provides their HTML. */
 export interface ProtocolPages {
   error(page: {
+    /** Its language is that of the page. */
+    req: IncomingMessage
     status: number
     error: string
     /** An app asks for a logout, and its `id_token_hint` is wrong. */
@@ -27,13 +30,14 @@ export interface ProtocolPages {
     forDevelopers: boolean
   }): Promise<string>
   logout(page: {
+    req: IncomingMessage
     appName: string | null
     action: string
     xsrf: string
     autoSubmit: boolean
     username: string | null
   }): Promise<string>
-  signedOut(): Promise<string>
+  signedOut(page: { req: IncomingMessage }): Promise<string>
 }
 
 /** The library's messages for an invalid logout hint, and for one of another app. */
@@ -48,6 +52,7 @@ export function renderError(pages: ProtocolPages, forDevelopers: boolean) {
     }
     ctx.type = 'html'
     ctx.body = await pages.error({
+      req: ctx.req,
       status: isUnavailable(error) ? 503 : ctx.status,
       error: out.error,
       isHint: ctx.oidc.route === 'end_session' && HINT_FAULTS.test(out.error_description ?? ''),
@@ -64,6 +69,7 @@ export function logoutSource(services: Services, pages: ProtocolPages) {
     const { session, client, entities } = ctx.oidc
     const hint = entities.IdTokenHint as { payload?: { sub?: string } } | undefined
     ctx.body = await pages.logout({
+      req: ctx.req,
       appName: client?.clientName ?? null,
       action: ctx.oidc.urlFor('end_session_confirm'),
       xsrf: sealQuestion(services, ctx),
@@ -77,6 +83,6 @@ export function logoutSource(services: Services, pages: ProtocolPages) {
 export function postLogoutSuccessSource(pages: ProtocolPages) {
   return async (ctx: KoaContextWithOIDC): Promise<void> => {
     ctx.type = 'html'
-    ctx.body = await pages.signedOut()
+    ctx.body = await pages.signedOut({ req: ctx.req })
   }
 }

@@ -1,5 +1,6 @@
 import { hexColor, label } from './brand-values.ts'
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS } from './family-policies.ts'
+import { language } from './languages.ts'
 import { networks, trustedProxies } from './networks.ts'
 import { rootSecrets } from './root-secrets.ts'
 import { sender } from './sender.ts'
@@ -159,6 +160,15 @@ const processes = {
     meaning:
       '`false`: processes that serve requests run no periodic jobs and send neither mail nor back-channel notifications. `gatehouse worker` must then run beside them.',
     example: 'false',
+  }),
+}
+
+const languages = {
+  DEFAULT_LOCALE: setting({
+    type: language(),
+    default: 'en',
+    meaning: 'The language of pages and mails for people whose own is not known.',
+    example: 'en',
   }),
 }
 
@@ -435,6 +445,7 @@ export const SETTINGS = {
   ...mail,
   ...contact,
   ...branding,
+  ...languages,
   ...lifetimes,
   ...accounts,
   ...throttling,
@@ -451,6 +462,7 @@ export const SECTIONS = {
   Mail: mail,
   'Security contact': contact,
   Branding: branding,
+  Languages: languages,
   Lifetimes: lifetimes,
   Accounts: accounts,
   'Login throttling': throttling,

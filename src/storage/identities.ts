@@ -5,7 +5,7 @@ export type { IdentityRow }
 
 export type NewIdentity = Omit<
   IdentityRow,
-  'disabledAt' | 'erasedFrom' | 'emailKey' | 'hasSkeletons' | 'claimsVersion' | 'signOuts'
+  'disabledAt' | 'erasedFrom' | 'emailKey' | 'hasSkeletons' | 'claimsVersion' | 'signOuts' | 'locale' | 'zoneinfo'
 > & {
   emailKey: string
   /** Of its user name. */
@@ -162,6 +162,21 @@ export async function updateRoles(db: Queryable, id: string, roles: string[], no
 }
 
 /** Null enables. */
+/** The language and time zone a user has chosen; null for those of their browser. */
+export async function updateRegion(
+  db: Queryable,
+  id: string,
+  { locale, zoneinfo }: Pick<IdentityRow, 'locale' | 'zoneinfo'>,
+  now: Date,
+): Promise<void> {
+  await db.query('UPDATE identities SET locale = $2, zoneinfo = $3, updated_at = $4 WHERE id = $1', [
+    id,
+    locale,
+    zoneinfo,
+    now,
+  ])
+}
+
 export async function updateDisabledAt(db: Queryable, id: string, disabledAt: Date | null, now: Date): Promise<void> {
   await db.query('UPDATE identities SET disabled_at = $2, updated_at = $3 WHERE id = $1', [id, disabledAt, now])
 }
@@ -234,4 +249,4 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
 const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "hasSkeletons", email, email_key AS "emailKey", email_verified AS "emailVerified",
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
   sign_outs AS "signOuts",
-  created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom"`
+  created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo`

@@ -17,6 +17,9 @@ export interface SignedInRow extends IdentitySessionRow {
   username: string
   email: string
   emailVerified: boolean
+  /** The language and time zone that the user has chosen; null for those of the browser. */
+  locale: string | null
+  zoneinfo: string | null
 }
 
 const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr,
@@ -62,7 +65,8 @@ export async function findSignedIn(
 ): Promise<SignedInRow | null> {
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
-    text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified" FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
+    text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified", i.locale, i.zoneinfo
+           FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
            WHERE s.id = $3 AND ${LIVING} AND ${IDENTITY_LIVES}`,
     values: [now, seenSince, id],
   })

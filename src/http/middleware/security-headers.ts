@@ -43,7 +43,7 @@ export function pageHeaders(): RequestHandler[] {
 
 /**
  * CSP `form-action` applies to every redirect that a form leads through, and these forms lead on to an app, or to its scheme.
- * These pages belong to the portal and have no other form.
+ * These pages belong to the portal; their only other form, the language switch, leads to a page of the portal.
  */
 export function letFormsLeadOn(_req: Request, res: Response, next: () => void): void {
   res.setHeader(

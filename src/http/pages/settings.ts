@@ -2,7 +2,8 @@ import type { Request, Response } from 'express'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { findPendingEmailChange } from '../../domain/accounts/email-changes.ts'
 import { countSecondFactors } from '../../domain/sign-in/second-factors.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { LANGUAGES, nameOfLanguage } from '../../i18n/catalogues.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { takeFlashWords } from '../flash-messages.ts'
 import { render } from '../page.ts'
 
@@ -15,13 +16,14 @@ export async function showSettings(req: Request, res: Response): Promise<void> {
     req,
     res,
     'settings/show',
-    { title: 'Settings', nav: 'settings', notice: takeFlashWords(req, res) },
+    { title: textsOf(req).t('layout.settings'), nav: 'settings', notice: takeFlashWords(req, res) },
     {
       username,
       email: readableEmail(email),
       emailVerified,
       pendingEmail: pending && readableEmail(pending.email),
       factorCount,
+      languages: LANGUAGES.map((language) => ({ language, name: nameOfLanguage(language) })),
     },
   )
 }

@@ -1,6 +1,7 @@
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import type { Services } from '../../domain/services.ts'
 import { epochSeconds } from '../../domain/time.ts'
+import { firstSupportedLanguage } from '../../i18n/language-choice.ts'
 import { type BegunInteraction, begin, openRefusal } from './begun-interactions.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { protocolRecordAdapter } from './protocol-records.ts'
@@ -26,9 +27,16 @@ export function interactionAdapter(services: Services): AdapterMethods {
       const { ctx } = Provider
       if (ctx === undefined) throw new Error('an interaction was begun outside of a request')
       const begun = payload as unknown as BegunInteraction
-      exchangeState(ctx).interactionUrl = await begin(services, uid, begun, ctx.req.clientInfo.address)
+      const url = await begin(services, uid, begun, ctx.req.clientInfo.address)
+      exchangeState(ctx).interactionUrl = withLanguage(url, ctx.oidc.params?.['ui_locales'])
     },
   }
+}
+
+/** The language of the pages on the way, when the app asks for one (`ui_locales`, OpenID Connect Core §3.1.2.1). */
+function withLanguage(url: string, tags: unknown): string {
+  const language = typeof tags === 'string' ? firstSupportedLanguage(tags) : null
+  return language === null ? url : `${url}${url.includes('?') ? '&' : '?'}locale=${language}`
 }
 
 /** Where the browser goes for the interaction that this request began. */

@@ -1,6 +1,7 @@
 /** A page as a user reads it: its text, its errors, its buttons. Only for pages of the portal. */
 export interface Page {
   status: number
+  /** Without the footer. */
   html: string
   title: string
   heading: string
@@ -22,7 +23,8 @@ export interface Form {
 }
 
 export async function readPage(response: Response): Promise<Page> {
-  const html = await response.text()
+  // The language switch is on every page, and leads back to it.
+  const html = (await response.text()).replace(/<footer[\s\S]*<\/footer>/, '')
   const main = /<main[^>]*>([\s\S]*)<\/main>/.exec(html)?.[1] ?? html
   const summary = /<div class="error-summary"[\s\S]*?<\/div>/.exec(html)?.[0] ?? ''
   const notice = first(html, /<p class="notice"[^>]*>([\s\S]*?)<\/p>/)

@@ -71,6 +71,7 @@ test('in development nothing needs to be set', () => {
       ipBlockAfter: 100,
       ipBlockDuration: 900,
       registrationsPerHour: 60,
+      mailSignIn: false,
       relatedOrigins: [],
       securityContacts: [],
       securityPolicyUrl: null,
@@ -100,6 +101,7 @@ for (const [variable, value, read, expected] of [
   ['PUBLIC_URL', 'HTTPS://ID.Example.Test', (config) => config.publicUrl, 'https://id.example.test'],
   ['PUBLIC_URL', 'http://localhost:3000', (config) => config.publicUrl, 'http://localhost:3000'],
   ['GATEHOUSE_SECRET', `${SECRET}, ${OTHER}`, (config) => config.secrets, [SECRET, OTHER]],
+  ['MAIL_SIGN_IN', 'true', (config) => config.policy.mailSignIn, true],
   [
     'WEBAUTHN_RELATED_ORIGINS',
     'https://example.org/, HTTPS://Example.net:443,',

@@ -97,6 +97,8 @@ export interface Policy {
   ipBlockDuration: number
   /** Accounts that may be registered from one IP address in an hour. */
   registrationsPerHour: number
+  /** Whether a sign-in link by e-mail may take the place of the password. */
+  mailSignIn: boolean
   /** Other origins that may make and use the passkeys of this portal (WebAuthn related origins). */
   relatedOrigins: string[]
   /** URIs at which vulnerabilities are reported (RFC 9116), none for no `security.txt`, and the page about it. */
@@ -236,6 +238,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       ipBlockAfter: values.IP_BLOCK_AFTER,
       ipBlockDuration: values.IP_BLOCK_DURATION,
       registrationsPerHour: values.REGISTRATIONS_PER_HOUR,
+      mailSignIn: values.MAIL_SIGN_IN,
       relatedOrigins: values.WEBAUTHN_RELATED_ORIGINS ?? [],
       securityContacts: values.SECURITY_CONTACT ?? [],
       securityPolicyUrl: values.SECURITY_POLICY_URL,

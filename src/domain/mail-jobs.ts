@@ -8,6 +8,11 @@ export type MailJob =
   | { kind: 'verify-address'; identityId: string }
   /** To the account with this e-mail address, if there is one. */
   | { kind: 'reset-password'; email: string; clientInfo: ClientInfo }
+  /**
+   * To the account with this e-mail address, if there is one. The link works in the browser with this hash of its cookie alone;
+   * `deviceHash` says whether the account knows that browser. Both are base64url.
+   */
+  | { kind: 'sign-in-link'; email: string; browserHash: string; deviceHash: string | null; clientInfo: ClientInfo }
   | { kind: 'password-changed'; identityId: string; clientInfo: ClientInfo | null; at: string }
   /** To the new address. */
   | { kind: 'change-address'; identityId: string; email: string }

@@ -35,6 +35,8 @@ const PROTOCOL_ROUTES = ['/oauth/authorize', '/oauth/logout', '/oauth/logout/con
 const FOR_ANYBODY = new Set([
   '/login',
   '/login/passkey',
+  '/login/mail',
+  '/login/mail/:token',
   '/register',
   // The browser keeps the choice; the account, too, but only while it is signed in.
   '/language',

@@ -41,6 +41,13 @@ import {
   newPasswordReset,
 } from './pages/password-resets.ts'
 import { createLanguageChange, createLanguageSwitch, newLanguageChange } from './pages/languages.ts'
+import {
+  confirmMailSignIn,
+  createMailSignIn,
+  finishMailSignIn,
+  newMailSignIn,
+  requireMailSignIn,
+} from './pages/mail-sign-ins.ts'
 import { listMailPreviews, showMailPreview, showMailPreviewMime } from './pages/mail-previews.ts'
 import { listSamplePages, showSamplePage } from './pages/page-gallery.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
@@ -88,7 +95,7 @@ export function createRoutes(
   routes.get('/.well-known/security.txt', showSecurityContact)
 
   // The link of a mail authorizes its act, with or without a sign-in.
-  routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token'], keepUrlSecret)
+  routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token', '/login/mail/:token'], keepUrlSecret)
   routes.use(sameOrigin)
 
   const whoIsSignedIn = [identityCookie, recognizeUser]
@@ -106,6 +113,11 @@ export function createRoutes(
   routes.get('/login', letFormsLeadOn, newSession)
   routes.post('/login', letFormsLeadOn, createSession)
   routes.post('/login/passkey', letFormsLeadOn, actOnce, createPasskeySession)
+  routes.use('/login/mail', requireMailSignIn)
+  routes.get('/login/mail', letFormsLeadOn, newMailSignIn)
+  routes.post('/login/mail', letFormsLeadOn, createMailSignIn)
+  routes.get('/login/mail/:token', letFormsLeadOn, confirmMailSignIn)
+  routes.post('/login/mail/:token', letFormsLeadOn, actOncePerForm, finishMailSignIn)
   routes.get('/login/cookie-check', showCookieCheck)
   routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
   routes.post('/login/second-factor', letFormsLeadOn, createSecondStep)

@@ -46,6 +46,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       appName: await appNameOf(req, returnTo),
       registerHref: withReturnTo('/register', returnTo),
       cancelAction: cancelActionOf(returnTo),
+      mailHref: servicesOf(req).policy.mailSignIn ? withReturnTo('/login/mail', returnTo) : null,
       passkeyOptions: passkeyQuestion(servicesOf(req)),
     },
   )

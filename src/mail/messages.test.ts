@@ -18,6 +18,7 @@ import {
   passwordResetLink,
   secondFactorAdded,
   secondFactorRemoved,
+  signInLink,
   unfamiliarSignIn,
   verifyEmail,
 } from './messages.ts'
@@ -61,6 +62,7 @@ function everyMessage({ username, typed, app, factor, browser, region }: Names):
       forgottenPasswordUrl: `${ORIGIN}/forgot-password`,
     }),
     resetPassword: passwordResetLink({ username, url: `${ORIGIN}/reset-password/t`, minutes: 60, client }),
+    signInLink: signInLink({ username, url: `${ORIGIN}/login/mail/t`, minutes: 10, client }),
     passwordChanged: passwordChanged({ username, when, client, forgottenPasswordUrl: `${ORIGIN}/forgot-password` }),
     confirmNewAddress: confirmNewEmail({ username, url: `${ORIGIN}/verify-email/t`, hours: 1 }),
     addressChangedToOld: emailChangedToOld(change),

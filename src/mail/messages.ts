@@ -74,6 +74,21 @@ export function passwordResetLink(facts: {
   }
 }
 
+/** To the user of an account, after a sign-in link was asked for. */
+export function signInLink(facts: { username: string; url: string; minutes: number; client: MailClient }): MailContent {
+  return {
+    subject: 'Your sign-in link for Gatehouse',
+    heading: 'Sign in to Gatehouse',
+    paragraphs: ['Open this link in the browser in which you asked for it. It works in no other.'],
+    facts: [account(facts.username), ...clientFacts('Asked from', facts.client)],
+    buttons: [{ label: 'Sign in', url: facts.url }],
+    closing: [
+      `The link works once, for ${count(facts.minutes, 'minute')}, and only the newest one works.`,
+      'If you did not ask for it, ignore this message. Never pass this link on; Gatehouse will not ask for it.',
+    ],
+  }
+}
+
 /** After a password was changed or reset. */
 export function passwordChanged(facts: {
   username: string

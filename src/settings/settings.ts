@@ -366,6 +366,13 @@ const accounts = {
       'How recently a person must have proved who they are to change what protects the account. After that the page asks for the password or a passkey again.',
     example: '300',
   }),
+  MAIL_SIGN_IN: setting({
+    type: flag(),
+    default: 'false',
+    meaning:
+      '`true`: people can have a sign-in link sent to their e-mail address, in place of the password. The link works once, for ten minutes, in the browser that asked for it. Two-step verification still follows.',
+    example: 'true',
+  }),
   WEBAUTHN_RELATED_ORIGINS: setting({
     type: httpsOrigins(),
     default: null,

@@ -6,18 +6,29 @@ export interface MailLinkRow {
   identityId: string
   email: string
   identitySessionId: string | null
+  /** The only browser in which it works, by the hash of its cookie; null works in every browser. */
+  browserHash: Buffer | null
   createdAt: Date
   expiresAt: Date
 }
 
-const COLUMNS = `id, purpose, identity_id AS "identityId", email, identity_session_id AS "identitySessionId", created_at AS "createdAt",
-  expires_at AS "expiresAt"`
+const COLUMNS = `id, purpose, identity_id AS "identityId", email, identity_session_id AS "identitySessionId",
+  browser_hash AS "browserHash", created_at AS "createdAt", expires_at AS "expiresAt"`
 
 export async function insertMailLink(db: Queryable, link: MailLinkRow): Promise<void> {
   await db.query(
-    `INSERT INTO mail_links (id, purpose, identity_id, email, identity_session_id, created_at, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [link.id, link.purpose, link.identityId, link.email, link.identitySessionId, link.createdAt, link.expiresAt],
+    `INSERT INTO mail_links (id, purpose, identity_id, email, identity_session_id, browser_hash, created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [
+      link.id,
+      link.purpose,
+      link.identityId,
+      link.email,
+      link.identitySessionId,
+      link.browserHash,
+      link.createdAt,
+      link.expiresAt,
+    ],
   )
 }
 

@@ -26,6 +26,8 @@ export type EmailProofOutcome =
 
 /** The purposes of links that prove an e-mail address. */
 const PROOFS = ['verify-address', 'change-address'] as const
+/** The purposes of links that are sent to the e-mail address of an account, and do nothing for one with another. */
+const OF_ADDRESS = ['verify-address', 'reset-password', 'sign-in'] as const
 
 /** Sends the confirmation mail of an e-mail address once more; the previous link stops working. */
 export async function askForEmailProof(services: Services, signedIn: SignedInRow): Promise<void | Lapsed> {
@@ -94,7 +96,7 @@ async function followProof(
   }
 
   // These links were sent to the old e-mail address, which no longer belongs to this account.
-  await deleteMailLinks(db, identityId, ['verify-address', 'reset-password'])
+  await deleteMailLinks(db, identityId, OF_ADDRESS)
   await insertAuditEvents(db, [{ kind: 'address_changed', identityId, ...clientInfo }], now)
   const at = now.toISOString()
   await queueMail(services, { kind: 'address-changed', identityId, from, to, clientInfo, at }, db)
@@ -109,7 +111,7 @@ export async function takeEmailIn(db: Queryable, identityId: string, email: stri
   const key = loginKeyOf(email)
   const loserId = await releaseEmail(db, key, identityId, now)
   if (loserId !== null) {
-    await deleteMailLinks(db, loserId, ['verify-address', 'reset-password'])
+    await deleteMailLinks(db, loserId, OF_ADDRESS)
     await insertAuditEvents(db, [{ kind: 'address_lost', identityId: loserId }], now)
   }
   return assignEmail(db, identityId, { email, key }, now)

@@ -7,7 +7,8 @@ import { findIdentity, findIdentityByKey, type IdentityRow } from '../../storage
 import { linkEmailChange } from './email-changes.ts'
 import { browserInWords } from '../user-agents.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
-import { makeMailLink, LINK_LIVES, type LinkPurpose } from '../identities/mail-links.ts'
+import { type LinkHolder, LINK_LIVES, type LinkPurpose, makeMailLink } from '../identities/mail-links.ts'
+import { isKnownDevice } from '../sign-in/devices.ts'
 import type { MailJob } from '../mail-jobs.ts'
 import { ipInWords } from '../geoip.ts'
 import type { ClientInfo } from '../client-info.ts'
@@ -37,6 +38,8 @@ async function write(services: Services, mail: MailJob): Promise<AddressedMail[]
       return forIdentity(services, mail.identityId, (identity) => writeVerification(services, identity))
     case 'reset-password':
       return writeReset(services, mail.email, mail.clientInfo)
+    case 'sign-in-link':
+      return writeSignInLink(services, mail)
     case 'password-changed':
       return forIdentity(services, mail.identityId, ({ username, email }) => ({
         to: email,
@@ -72,7 +75,11 @@ async function write(services: Services, mail: MailJob): Promise<AddressedMail[]
           username,
           ...when(services, mail.at),
           client: inWords(services, mail.clientInfo),
-          url: await link(services, 'disown-sign-in', '/not-me', id, email, mail.identitySessionId),
+          url: await link(services, 'disown-sign-in', '/not-me', {
+            identityId: id,
+            email,
+            identitySessionId: mail.identitySessionId,
+          }),
         }),
       }))
     case 'family-reuse':
@@ -131,7 +138,7 @@ async function writeVerification(services: Services, { id, username, email }: Id
     })
     return { to: email, message }
   }
-  const url = await link(services, 'verify-address', '/verify-email', id, email)
+  const url = await link(services, 'verify-address', '/verify-email', { identityId: id, email })
   return { to: email, message: messages.verifyEmail({ username, url, hours: LINK_LIVES['verify-address'] / 3600 }) }
 }
 
@@ -153,8 +160,37 @@ async function writeReset(services: Services, email: string, clientInfo: ClientI
   if (identity === null || identity.emailKey === null) return []
   const message = messages.passwordResetLink({
     username: identity.username,
-    url: await link(services, 'reset-password', '/reset-password', identity.id, identity.email),
+    url: await link(services, 'reset-password', '/reset-password', {
+      identityId: identity.id,
+      email: identity.email,
+    }),
     minutes: LINK_LIVES['reset-password'] / 60,
+    client: inWords(services, clientInfo),
+  })
+  return [{ to: identity.email, message }]
+}
+
+/**
+ * A stranger may have registered an address that was never confirmed. Its owner gets a link to choose a password, which ends all
+ * that the stranger can do, unless the link is asked for in a browser of that very account.
+ */
+async function writeSignInLink(
+  services: Services,
+  { email, browserHash, deviceHash, clientInfo }: Extract<MailJob, { kind: 'sign-in-link' }>,
+): Promise<AddressedMail[]> {
+  const identity = await findIdentityByKey(services.storage, loginKeyOf(email))
+  if (identity === null || identity.emailKey === null || identity.disabledAt !== null) return []
+  const device = deviceHash === null ? null : Buffer.from(deviceHash, 'base64url')
+  if (!identity.emailVerified && !(await isKnownDevice(services, identity.id, device)))
+    return writeReset(services, email, clientInfo)
+  const message = messages.signInLink({
+    username: identity.username,
+    url: await link(services, 'sign-in', '/login/mail', {
+      identityId: identity.id,
+      email: identity.email,
+      browserHash: Buffer.from(browserHash, 'base64url'),
+    }),
+    minutes: LINK_LIVES['sign-in'] / 60,
     client: inWords(services, clientInfo),
   })
   return [{ to: identity.email, message }]
@@ -179,15 +215,7 @@ async function writeReuse(
 }
 
 /** The URL of the button of a mail. The token is in the path, and pages send no Referer. */
-async function link(
-  services: Services,
-  purpose: LinkPurpose,
-  path: string,
-  identityId: string,
-  email: string,
-  identitySessionId?: string,
-): Promise<string> {
-  const holder = { identityId, email, ...(identitySessionId === undefined ? {} : { identitySessionId }) }
+async function link(services: Services, purpose: LinkPurpose, path: string, holder: LinkHolder): Promise<string> {
   const token = await transaction(services.storage.pool, (db) => makeMailLink(services, db, purpose, holder))
   return `${services.publicUrl}${path}/${token}`
 }

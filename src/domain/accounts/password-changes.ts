@@ -66,7 +66,7 @@ export async function changePassword(
       if (!(await holdSignIn(services, db, signedIn, 'living'))) return LAPSED
       await updatePasswordHash(db, identityId, { from, to, standsAlone }, now)
       await deleteDevices(db, identityId, { except: deviceHash })
-      await deleteMailLinks(db, identityId, ['reset-password', 'change-address'])
+      await deleteMailLinks(db, identityId, ['reset-password', 'change-address', 'sign-in'])
       await insertAuditEvents(db, [{ kind: 'password_changed', identityId, ...clientInfo }], now)
       await endEverythingIn(services, db, identityId, { cause: 'password_changed', clientInfo }, now, signedIn.id)
       await queueMail(services, { kind: 'password-changed', identityId, clientInfo, at: now.toISOString() }, db)

@@ -9,7 +9,7 @@ import { insertAuditEvents } from '../../storage/audit.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/family-ends.ts'
 import { countSignOut } from '../../storage/identities.ts'
 import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../../storage/identity-sessions.ts'
-import { deleteOrphanedEmailChanges } from '../../storage/mail-links.ts'
+import { deleteMailLinks, deleteOrphanedEmailChanges } from '../../storage/mail-links.ts'
 import { afterCommit, type Queryable, transaction } from '../../storage/postgres.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
@@ -106,7 +106,7 @@ export async function endEverythingIn(
 }
 
 /**
- * `end`, inside a transaction of the caller. An ending of more than single sessions also ends every sign-in that is half done.
+ * `end`, inside a transaction of the caller. An ending of more than single sessions also ends every sign-in that is half done, a link in a mail included.
  * A pending e-mail change ends with the identity session that asked for it: a thief who was signed in for a minute must not get
  * the account a day later.
  */
@@ -121,7 +121,10 @@ export async function endIn(
     return { sessions: 0, families: await endFamiliesIn(services, db, choice.families, ending, now) }
   }
   const { sessions, families } = choice
-  if (families !== 'following') await countSignOut(db, sessions.identityId)
+  if (families !== 'following') {
+    await countSignOut(db, sessions.identityId)
+    await deleteMailLinks(db, sessions.identityId, ['sign-in'])
+  }
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
   await insertSessionEvents(services, db, sessions.identityId, ended, ending, now)
   if (!LEAVES_PENDING.has(ending.cause)) await deleteOrphanedEmailChanges(db, sessions.identityId)

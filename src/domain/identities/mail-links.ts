@@ -13,13 +13,15 @@ import { addSeconds } from '../time.ts'
 
 export type { MailLinkRow }
 
-const HOUR = 3600
+const MINUTE = 60
+const HOUR = 60 * MINUTE
 
 /** What a link may do, and how long (seconds). */
 export const LINK_LIVES = {
   'verify-address': 24 * HOUR,
   'change-address': 24 * HOUR,
   'reset-password': HOUR,
+  'sign-in': 10 * MINUTE,
   'disown-sign-in': 7 * 24 * HOUR,
 } as const
 
@@ -30,6 +32,8 @@ export interface LinkHolder {
   identityId: string
   email: string
   identitySessionId?: string
+  /** The only browser in which it will work, by the hash of its cookie. */
+  browserHash?: Buffer
 }
 
 /**
@@ -41,7 +45,7 @@ export async function makeMailLink(
   services: Services,
   db: Queryable,
   purpose: LinkPurpose,
-  { identityId, email, identitySessionId }: LinkHolder,
+  { identityId, email, identitySessionId, browserHash }: LinkHolder,
 ): Promise<string> {
   const id = randomUUID()
   const now = services.clock()
@@ -55,6 +59,7 @@ export async function makeMailLink(
     identityId,
     email,
     identitySessionId: identitySessionId ?? null,
+    browserHash: browserHash ?? null,
     createdAt: now,
     expiresAt: addSeconds(now, LINK_LIVES[purpose]),
   })

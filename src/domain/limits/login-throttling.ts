@@ -108,7 +108,25 @@ export async function admitRecovery(services: Services, ipAddress: string): Prom
  * allow account enumeration.
  */
 export async function mayMail(services: Services, email: string): Promise<boolean> {
-  const { name, free, seconds } = hourlyCounter(services, 'mail', loginKeyOf(email), MAILS_PER_HOUR)
+  return isWithin(services, 'mail', loginKeyOf(email), MAILS_PER_HOUR)
+}
+
+/** Rate limit of sign-in links per IP address. Every call counts. */
+export async function admitMailSignIn(services: Services, ipAddress: string): Promise<{ kind: 'go' } | Wait> {
+  return admit(services, 'mail-sign-in', ipAddress, RECOVERIES_PER_HOUR)
+}
+
+/**
+ * The rate limit of `mayMail` for sign-in links. A device that has signed in to the account before counts by itself, so strangers
+ * cannot use up its mails.
+ */
+export async function mayMailSignIn(services: Services, email: string, knownDevice: Buffer | null): Promise<boolean> {
+  const whose = loginKeyOf(email) + (knownDevice === null ? '' : ` ${knownDevice.toString('base64url')}`)
+  return isWithin(services, 'mail-sign-in-link', whose, MAILS_PER_HOUR)
+}
+
+async function isWithin(services: Services, act: string, whose: string, perHour: number): Promise<boolean> {
+  const { name, free, seconds } = hourlyCounter(services, act, whose, perHour)
   return (await services.storage.counters.add(name, seconds)).points <= free
 }
 

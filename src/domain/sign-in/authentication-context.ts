@@ -7,7 +7,7 @@ export function isAcr(value: unknown): value is Acr {
 }
 
 /** A sign-in with two factors is as good as one with one. */
-export function satisfies(acr: Acr, wanted: Acr): boolean {
+export function satisfies(acr: Acr | '0', wanted: Acr): boolean {
   return acr === wanted || acr === 'mfa'
 }
 
@@ -19,7 +19,16 @@ export function withSecondProof(amr: string[], proof: SecondProof): string[] {
   return [...new Set([...amr.filter((method) => method !== 'mfa'), ...proof, 'mfa'])]
 }
 
-/** The context class of a sign-in with these methods. */
-export function acrOf(amr: string[]): Acr {
-  return amr.includes('mfa') ? 'mfa' : 'aal1'
+/**
+ * A sign-in by a link in a mail. RFC 8176 has no name for it: it is neither `pwd` nor, by RFC 4226 or RFC 6238, an `otp`.
+ */
+export const BY_MAIL = 'email'
+
+/**
+ * The context class of a sign-in with these methods. A mailbox proves no possession of a device, so a link in a mail alone does
+ * not reach `aal1` (NIST SP 800-63B §5.1.3.1). It is `0` then (OpenID Connect Core §2).
+ */
+export function acrOf(amr: string[]): Acr | '0' {
+  if (amr.includes('mfa')) return 'mfa'
+  return amr.length === 1 && amr[0] === BY_MAIL ? '0' : 'aal1'
 }

@@ -12,6 +12,11 @@ for (const [amr, methods] of [
     ['pwd', 'swk', 'user', 'mfa'],
     ['password', 'passkey'],
   ],
+  [['email'], ['mail-link']],
+  [
+    ['email', 'otp', 'mfa'],
+    ['mail-link', 'app'],
+  ],
   [['hwk', 'user', 'mfa'], ['passkey']],
   [[], []],
 ] as const)

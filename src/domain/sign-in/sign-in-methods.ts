@@ -1,3 +1,5 @@
+import { BY_MAIL } from './authentication-context.ts'
+
 /** What a user has proved in a sign-in, in the words that the audit event keeps. */
 export type SignInMethod = 'password' | 'mail-link' | 'app' | 'recovery-code' | 'passkey'
 
@@ -9,6 +11,7 @@ export function methodsOf(amr: string[]): SignInMethod[] {
   const has = (...values: string[]) => values.some((value) => amr.includes(value))
   return [
     ...(has('pwd') ? (['password'] as const) : []),
+    ...(has(BY_MAIL) ? (['mail-link'] as const) : []),
     ...(has('otp') ? (['app'] as const) : []),
     ...(has('hwk', 'swk') ? (['passkey'] as const) : []),
   ]

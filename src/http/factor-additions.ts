@@ -36,8 +36,7 @@ export async function leadOnFromAdding(
     if (next !== FACTORS_PAGE) return askToSignIn(req, res)
   }
   if (recoveryCodes !== null) return showRecoveryCodes(req, res, recoveryCodes, returnTo)
-  if (returnTo !== null) return res.redirect(303, withReturnTo(FACTORS_PAGE, returnTo))
-  redirectWith(req, res, 'second-factor-added', FACTORS_PAGE)
+  redirectWith(req, res, 'second-factor-added', withReturnTo(FACTORS_PAGE, returnTo))
 }
 
 /** Where a user goes on to who was sent here to set up a second factor. */

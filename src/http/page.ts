@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import type { Request, Response } from 'express'
 import { contextOf, servicesOf, textsOf } from './context.ts'
+import { takeFlash } from './flash-messages.ts'
 import { formIdIn } from './middleware/repeated-forms.ts'
 import { pageOfForm } from './return-to.ts'
 import type { Page } from './templates.ts'
 
-/** Renders a page for the user who is signed in. A form that is shown again keeps its id. */
+/** Renders a page for the user who is signed in, with the flash message for it. A form that is shown again keeps its id. */
 export async function render(req: Request, res: Response, view: string, page: Page, locals: object): Promise<void> {
+  // A refusal may answer a request that the browser makes by itself, and no user reads that.
+  const notice = res.statusCode === 200 ? (takeFlash(req, res)?.words ?? null) : null
   const html = await contextOf(req).templates.toString(
     view,
-    { username: req.signedIn?.username ?? null, path: pathOfPage(req), ...page },
+    { username: req.signedIn?.username ?? null, path: pathOfPage(req), notice, ...page },
     { ...locals, formId: req.method === 'POST' ? formIdIn(req) : randomUUID() },
     textsOf(req),
   )

@@ -2,6 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import type { Assets } from './assets.ts'
 import { ERROR_REFERENCE } from '../oidc/pages.ts'
 import { showCookieCheck } from './cookie-check.ts'
+import { redirectWith } from './flash-messages.ts'
 import { recognizeUser, requireFreshSignIn, requireIdentity } from './middleware/identity.ts'
 import { forms } from './middleware/forms.ts'
 import { keepOpenerOnWay } from './middleware/opener.ts'
@@ -134,7 +135,7 @@ export function createRoutes(
   routes.post('/verify-email/:token', actOncePerForm, createEmailVerification)
   routes.get('/forgot-password', newForgottenPassword)
   routes.post('/forgot-password', createForgottenPassword)
-  routes.get('/reset-password', (_req, res) => res.redirect(303, '/forgot-password'))
+  routes.get('/reset-password', (req, res) => redirectWith(req, res, 'reset-link-incomplete', '/forgot-password'))
   routes.get('/reset-password/:token', newPasswordReset)
   routes.post('/reset-password/:token', actOncePerForm, createPasswordReset)
 

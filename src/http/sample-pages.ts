@@ -292,7 +292,12 @@ export const SAMPLE_PAGES: SamplePage[] = [
     { username: NAME, problem: null, wait: null, returnTo: '/settings', passkeyOptions: OPTIONS },
     { 'wrong password': { problem: 'That is not your password.' }, 'too many tries': { wait: WAIT } },
   ),
-  ...states('account-restorations/new', card('Keep your account?'), { time: ago(-9000), returnTo: null }),
+  ...states(
+    'account-restorations/new',
+    card('Keep your account?'),
+    { time: ago(-9000), returnTo: null, cancelAction: null },
+    { 'on the way to an app': { returnTo: '/dashboard', cancelAction: '/interaction/x/cancellation' } },
+  ),
   ...states(
     'interactions/select-account',
     card('Choose an account'),

@@ -8,6 +8,7 @@ import { methodsOf } from '../domain/sign-in/sign-in-methods.ts'
 import { isRecoveryCode, plainCode } from '../domain/sign-in/typed-codes.ts'
 import { servicesOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
+import { leaveFlash } from './flash-messages.ts'
 import { optionalField, pastedField } from './form-fields.ts'
 import { TooManyAttempts } from './http-errors.ts'
 import { deviceOf } from './middleware/device.ts'
@@ -47,8 +48,10 @@ export async function takeSecondStep(
         },
         destination,
       )
-      if (next !== null) return next
-      break
+      if (next === null) break
+      const { recoveryCodesLeft: count } = outcome
+      if (count !== null) leaveFlash(req, res, 'recovery-code-used', { values: { count } })
+      return next
     }
     case 'throttled':
       throw new TooManyAttempts(outcome, services.clock())

@@ -7,7 +7,7 @@ import type { Services } from '../domain/services.ts'
 import { signIn, signInByPasskey } from '../domain/sign-in/sign-in.ts'
 import { servicesOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
-import { takeFlash } from './flash-messages.ts'
+import { leaveFlash, takeFlash } from './flash-messages.ts'
 import { TooManyAttempts } from './http-errors.ts'
 import { deviceOf, deviceToKeep, keepDevice } from './middleware/device.ts'
 import { destroySession, startPendingSignIn, startSession } from './middleware/session.ts'
@@ -35,7 +35,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
     req,
     res,
     'sessions/new',
-    { title: 'Sign in', narrow: true, notice: flash?.words ?? null },
+    { title: 'Sign in', narrow: true },
     {
       problem: null,
       problems: {},
@@ -149,6 +149,7 @@ export async function completeSignIn(
   }
   if (proof.identitySessionId !== undefined) {
     req.signedIn = null
+    leaveFlash(req, res, 'sign-in-expired')
     return '/login'
   }
   if ((await findErasure(servicesOf(req), proof)) === null) return null

@@ -84,7 +84,8 @@ export interface SecondStepAttempt {
 }
 
 export type SecondStepOutcome =
-  | { kind: 'proved'; proof: SecondProof; method: SignInMethod }
+  /** `recoveryCodesLeft` after a recovery code; null after anything else. */
+  | { kind: 'proved'; proof: SecondProof; method: SignInMethod; recoveryCodesLeft: number | null }
   /** `ipBlock` is the block of the IP address that this failure caused. */
   | { kind: 'refused'; ipBlock: IpBlock | null }
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
@@ -119,7 +120,9 @@ export async function proveSecondStep(
     return { kind: 'refused', ipBlock: await attempt.failed() }
   }
   await attempt.succeeded()
-  return { kind: 'proved', ...proved }
+  const isRecovery = proved.method === 'recovery-code'
+  const recoveryCodesLeft = isRecovery ? await countRecoveryCodes(services.storage.pool, identityId) : null
+  return { kind: 'proved', ...proved, recoveryCodesLeft }
 }
 
 /** The sentence a user reads when a name is not accepted; null when it is. */
@@ -252,7 +255,7 @@ export async function renewRecoveryCodes(
 }
 
 /** What was proved, and by which method. */
-type Proved = Omit<Extract<SecondStepOutcome, { kind: 'proved' }>, 'kind'>
+type Proved = Pick<Extract<SecondStepOutcome, { kind: 'proved' }>, 'proof' | 'method'>
 
 /** Checks a typed code: 6 digits of an authenticator app (TOTP), or a recovery code. Null when it is neither, or was used. */
 async function proveCode(

@@ -1,6 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { findLivingIdentitySession } from '../../domain/sign-in/identity-sessions.ts'
 import { servicesOf } from '../context.ts'
+import { keepFields } from '../kept-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { pageOfForm } from '../return-to.ts'
 
@@ -15,21 +16,25 @@ export async function recognizeUser(req: Request, _res: Response, next: NextFunc
 export function requireIdentity(req: Request, res: Response, next: NextFunction): void {
   if (req.signedIn) return next()
   if (req.method !== 'GET' && req.method !== 'HEAD') return askToSignIn(req, res)
-  res.redirect(303, `/login?return_to=${encodeURIComponent(req.originalUrl)}`)
+  const signInPage = `/login?return_to=${encodeURIComponent(req.originalUrl)}`
+  // A browser that was signed in is told that it is not any more.
+  if (req.session.identitySessionId !== undefined) return redirectWith(req, res, 'sign-in-ended', signInPage)
+  res.redirect(303, signInPage)
 }
 
 /**
  * For a form whose sign-in had ended when it was sent or acted on: nothing was stored. The sign-in page says so, and leads back
- * to the page of the form.
+ * to the page of the form, which has kept what may be kept.
  */
 export function askToSignIn(req: Request, res: Response): void {
   req.signedIn = null
-  redirectWith(req, res, 'sign-in-over', '/login', pageOfForm(req, servicesOf(req).publicUrl))
+  keepFields(req, res)
+  redirectWith(req, res, 'sign-in-over', '/login', { back: pageOfForm(req, servicesOf(req).publicUrl) })
 }
 
 /**
  * Requires a recent sign-in (step-up) for changes to what protects the account. A user who signed in long ago has to prove it
- * again. `page` is where they come back to, since the form they sent is not kept.
+ * again. `page` is where they come back to from a form that has no page of its own.
  */
 export function requireFreshSignIn(page: string): RequestHandler {
   return (req, res, next) => {
@@ -37,6 +42,7 @@ export function requireFreshSignIn(page: string): RequestHandler {
     const { clock, lifetimes } = servicesOf(req)
     const age = (clock().getTime() - req.signedIn.createdAt.getTime()) / 1000
     if (age <= lifetimes.freshSignIn) return next()
+    keepFields(req, res)
     res.redirect(
       303,
       `/reauthentication?return_to=${encodeURIComponent(req.method === 'GET' ? req.originalUrl : page)}`,

@@ -7,6 +7,7 @@ import type { Services } from '../../domain/services.ts'
 import { servicesOf } from '../context.ts'
 import { flashCookie } from '../flash-messages.ts'
 import { cookiesSetBy, outlivesAnswer } from '../shared-cookies.ts'
+import { askToSignIn } from './identity.ts'
 import { identityCookieName } from './session.ts'
 
 /** The hidden field with a new value for every rendered form (`views/partials/form-id.ejs`). */
@@ -65,7 +66,10 @@ async function join(req: Request, res: Response, next: NextFunction): Promise<vo
     earlier.set(req, act.answer)
     return next()
   }
-  if (await hasEnded(req, act.answer)) return repeat(req, res, { ...act.answer, ...TO_SIGN_IN })
+  if (await hasEnded(req, act.answer)) {
+    req.isRepeated = true
+    return askToSignIn(req, res)
+  }
   repeat(req, res, act.answer)
 }
 
@@ -83,12 +87,6 @@ function isRecognizable(req: Request): boolean {
 }
 
 /** A session that ended in between wins over the kept response. */
-const TO_SIGN_IN: Pick<Answer, 'status' | 'headers' | 'body'> = {
-  status: 303,
-  headers: { location: '/login' },
-  body: '',
-}
-
 async function hasEnded(req: Request, { identitySessionId }: Answer): Promise<boolean> {
   if (identitySessionId === null) return false
   return (await findLivingIdentitySession(servicesOf(req), identitySessionId, req.clientInfo)) === null

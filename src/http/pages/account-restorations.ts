@@ -2,19 +2,21 @@ import type { Request, Response } from 'express'
 import { findErasure, keepAccount } from '../../domain/accounts/deletions.ts'
 import { servicesOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { optionalField } from '../form-fields.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
-import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
 import { completeSignIn } from '../sign-in.ts'
 
 /** GET /account-restoration: for a user who has signed in to an account in its deletion grace period. */
 export async function newAccountRestoration(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
+  const returnTo = safeReturnTo(req.query['return_to'], services.publicUrl)
   const pending = pendingSignInOf(req, 'restoration')
   const erasedFrom = pending && (await findErasure(services, pending.proof))
-  if (erasedFrom === null) return res.redirect(303, '/login')
+  if (erasedFrom === null) return redirectWith(req, res, 'sign-in-expired', '/login')
   await render(
     req,
     res,
@@ -22,7 +24,8 @@ export async function newAccountRestoration(req: Request, res: Response): Promis
     { title: 'Keep your account?', narrow: true },
     {
       time: timeInWords(erasedFrom, services.clock()),
-      returnTo: safeReturnTo(req.query['return_to'], services.publicUrl),
+      returnTo,
+      cancelAction: cancelActionOf(returnTo),
     },
   )
 }
@@ -32,11 +35,12 @@ export async function createAccountRestoration(req: Request, res: Response): Pro
   const services = servicesOf(req)
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
   const pending = pendingSignInOf(req, 'restoration')
-  if (pending === null) return res.redirect(303, '/login')
+  if (pending === null) return redirectWith(req, res, 'sign-in-expired', withReturnTo('/login', returnTo))
 
   const { proof } = pending
   const { identityId } = proof
   if (await keepAccount(services, proof, req.clientInfo)) logEvent(req, 'deletion_withdrawn', { identityId })
   const next = await completeSignIn(req, res, proof, returnTo ?? '/dashboard')
-  res.redirect(303, next ?? '/login')
+  if (next === null) return redirectWith(req, res, 'sign-in-expired', withReturnTo('/login', returnTo))
+  redirectWith(req, res, 'account-kept', next)
 }

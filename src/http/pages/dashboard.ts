@@ -6,7 +6,6 @@ import type { Services } from '../../domain/services.ts'
 import { findDeliveryStatuses, type DeliveryStatus } from '../../domain/families/delivery-status.ts'
 import { addSeconds } from '../../domain/time.ts'
 import { servicesOf, signedInOf } from '../context.ts'
-import { takeFlashWords } from '../flash-messages.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 import { shapeEnd } from '../family-ends.ts'
@@ -25,7 +24,7 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
     req,
     res,
     'dashboard/show',
-    { title: 'Your apps', nav: 'dashboard', notice: takeFlashWords(req, res) },
+    { title: 'Your apps', nav: 'dashboard' },
     { username, apps, livingCount, news: newsOf(ended, receipts, now) },
   )
 }

@@ -6,6 +6,7 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { pastedField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
+import { takeFields } from '../kept-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyAttempts } from '../http-errors.ts'
@@ -14,7 +15,7 @@ import type { WaitWords } from '../too-many-attempts.ts'
 
 /** GET /settings/email */
 export async function newEmailChange(req: Request, res: Response): Promise<void> {
-  await show(req, res, '')
+  await show(req, res, takeFields(req, res).email ?? '')
 }
 
 /** POST /settings/email: the same answer, whether or not the new e-mail address is taken (no account enumeration). */

@@ -6,7 +6,7 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
-import { redirectWith, takeFlashWords } from '../flash-messages.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { render } from '../page.ts'
 import { LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
 
@@ -20,7 +20,7 @@ export async function showEmailVerification(req: Request, res: Response): Promis
     req,
     res,
     'email-verifications/show',
-    { title: 'Your address', narrow: true, notice: takeFlashWords(req, res) },
+    { title: 'Your address', narrow: true },
     { email: readableEmail(email), emailVerified, returnTo },
   )
 }

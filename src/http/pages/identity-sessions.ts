@@ -7,7 +7,7 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { deviceOf } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession } from '../middleware/session.ts'
-import { redirectWith, takeFlashWords } from '../flash-messages.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
@@ -38,7 +38,7 @@ export async function listSessions(req: Request, res: Response): Promise<void> {
     req,
     res,
     'identity-sessions/index',
-    { title: 'Signed-in browsers', nav: 'sessions', notice: takeFlashWords(req, res) },
+    { title: 'Signed-in browsers', nav: 'sessions' },
     {
       sessions,
       devices: devices.map((device) => ({

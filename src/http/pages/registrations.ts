@@ -5,6 +5,7 @@ import { examineRegistration, register } from '../../domain/identities/identitie
 import { servicesOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { logEvent } from '../event-log.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyAttempts } from '../http-errors.ts'
@@ -16,7 +17,8 @@ import { completeSignIn } from '../sign-in.ts'
 export async function newRegistration(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   // In an interaction, a signed-in user may be asked for another account.
-  if (req.signedIn && !isInteraction(returnTo)) return res.redirect(303, returnTo ?? '/dashboard')
+  if (req.signedIn && !isInteraction(returnTo))
+    return redirectWith(req, res, 'already-signed-in', returnTo ?? '/dashboard')
   await showRegistration(req, res, { returnTo })
 }
 
@@ -50,7 +52,8 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     logEvent(req, 'registered', { identityId: outcome.identity.id })
     const proof = proofByPassword(outcome.identity)
     const next = await completeSignIn(req, res, proof, returnTo ?? '/dashboard')
-    return res.redirect(303, nextAfterCookie(req, next ?? withReturnTo('/login', returnTo)))
+    if (next === null) return redirectWith(req, res, 'sign-in-expired', withReturnTo('/login', returnTo))
+    redirectWith(req, res, 'registered', nextAfterCookie(req, next))
   }
   await keepForm(req, res, act, (wait) => showRegistration(req, res, { ...form, wait }))
 }

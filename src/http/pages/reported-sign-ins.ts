@@ -4,6 +4,7 @@ import { reportSignIn, findReportableSignIn } from '../../domain/accounts/report
 import { ipInWords } from '../../domain/geoip.ts'
 import { servicesOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { render } from '../page.ts'
 import { timeInWords } from '../../domain/time-words.ts'
 
@@ -34,7 +35,7 @@ export async function createReportedSignIn(req: LinkRequest, res: Response): Pro
   const token = await reportSignIn(servicesOf(req), req.params.token, req.clientInfo)
   if (token === null) return showLost(req, res)
   logEvent(req, 'sign_in_disowned')
-  res.redirect(303, `/reset-password/${token}`)
+  redirectWith(req, res, 'sign-in-disowned', `/reset-password/${token}`)
 }
 
 /** The same answer for a used, expired, foreign or malformed link, so that it reveals nothing. */

@@ -16,7 +16,8 @@ import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
-import { redirectWith, takeFlashWords } from '../flash-messages.ts'
+import { takeFields } from '../kept-fields.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { isUuid } from '../../domain/uuid.ts'
@@ -33,7 +34,7 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
     req,
     res,
     'second-factors/index',
-    { title: 'Second factors', nav: 'settings', notice: takeFlashWords(req, res) },
+    { title: 'Second factors', nav: 'settings' },
     {
       factors: factors.map((factor) => shapeFactor(factor, now)),
       recoveryCodesLeft,
@@ -49,7 +50,9 @@ type FactorRequest = Request<{ kind: string; id: string }>
 
 /** GET /settings/second-factors/:kind/:id */
 export async function editFactor(req: FactorRequest, res: Response): Promise<void> {
-  await showFactor(req, res, await factorOf(req), null)
+  const factor = await factorOf(req)
+  const { name = factor.name } = takeFields(req, res)
+  await showFactor(req, res, { ...factor, name }, null)
 }
 
 /** POST /settings/second-factors/:kind/:id: renames it */

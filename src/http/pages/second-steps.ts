@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import { servicesOf } from '../context.ts'
+import { redirectWith } from '../flash-messages.ts'
 import { optionalField } from '../form-fields.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -11,7 +12,7 @@ import { missingCode, problemOf, showSecondStep, takeSecondStep } from '../secon
 export async function newSecondStep(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
   const pending = pendingSignInOf(req)
-  if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
+  if (pending === null) return startAgain(req, res, returnTo)
   const { identityId } = pending.proof
   await showSecondStep(req, res, { ...SIGN_IN, identityId, problem: null, wait: null, returnTo })
 }
@@ -20,7 +21,7 @@ export async function newSecondStep(req: Request, res: Response): Promise<void> 
 export async function createSecondStep(req: Request, res: Response): Promise<void> {
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), servicesOf(req).publicUrl)
   const pending = pendingSignInOf(req)
-  if (pending === null) return res.redirect(303, withReturnTo('/login', returnTo))
+  if (pending === null) return startAgain(req, res, returnTo)
   const { proof } = pending
   const show = (problem: string | null, wait: WaitWords | null = null) =>
     showSecondStep(req, res, { ...SIGN_IN, identityId: proof.identityId, problem, wait, returnTo })
@@ -35,6 +36,11 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
     await show(problemOf(req))
   }
   await keepForm(req, res, act, (wait) => show(null, wait))
+}
+
+/** The password was entered too long ago, or in another browser. */
+function startAgain(req: Request, res: Response, returnTo: string | null): void {
+  redirectWith(req, res, 'sign-in-expired', withReturnTo('/login', returnTo))
 }
 
 /** The texts of the question, and where its form goes. */

@@ -58,7 +58,7 @@ export async function createPasskeySession(req: Request, res: Response): Promise
 
 /** GET /logout */
 export async function confirmDestroySession(req: Request, res: Response): Promise<void> {
-  if (!req.signedIn) return res.redirect(303, '/login')
+  if (!req.signedIn) return redirectWith(req, res, 'not-signed-in', '/login')
   await render(req, res, 'sessions/destroy', { title: 'Sign out', narrow: true }, { username: req.signedIn.username })
 }
 

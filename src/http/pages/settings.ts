@@ -4,7 +4,6 @@ import { findPendingEmailChange } from '../../domain/accounts/email-changes.ts'
 import { countSecondFactors } from '../../domain/sign-in/second-factors.ts'
 import { LANGUAGES, nameOfLanguage } from '../../i18n/catalogues.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
-import { takeFlashWords } from '../flash-messages.ts'
 import { render } from '../page.ts'
 
 /** GET /settings */
@@ -16,7 +15,7 @@ export async function showSettings(req: Request, res: Response): Promise<void> {
     req,
     res,
     'settings/show',
-    { title: textsOf(req).t('layout.settings'), nav: 'settings', notice: takeFlashWords(req, res) },
+    { title: textsOf(req).t('layout.settings'), nav: 'settings' },
     {
       username,
       email: readableEmail(email),

@@ -82,6 +82,8 @@ test('in development nothing needs to be set', () => {
       name: 'Gatehouse',
       logo: null,
       accent: null,
+      styleFile: null,
+      viewsDir: null,
       supportUrl: null,
       privacyUrl: null,
       termsUrl: null,
@@ -254,6 +256,9 @@ for (const [variable, value, fault] of [
   ['ORGANISATION_NAME', 'x'.repeat(61), 'must not be longer than 60 characters'],
   ['LOGO_FILE', './nowhere.svg', 'the file cannot be read'],
   ['LOGO_FILE', './public', 'the file cannot be read'],
+  ['STYLE_FILE', './nowhere.css', 'the file cannot be read'],
+  ['VIEWS_DIR', './nowhere', 'the folder cannot be read'],
+  ['VIEWS_DIR', './package.json', 'the folder cannot be read'],
   [
     'ACCENT_COLOR',
     '#ff0',

@@ -4,11 +4,13 @@ import { makeDevelopmentSecret, readDevelopmentSecret } from './settings/develop
 import { type Given, readEnvironment, type Values } from './settings/environment.ts'
 import type { FamilyLifetime, FamilyRenewal } from './settings/family-policies.ts'
 import { type Accent, deriveShades } from './settings/accent-shades.ts'
-import { type Logo, readLogo } from './settings/logo-file.ts'
+import { checkStyle, checkViews, type Logo, readLogo } from './settings/brand-files.ts'
 import type { SettingName } from './settings/settings.ts'
 import { isOrigin } from './settings/urls.ts'
 
-export { ConfigError } from './settings/config-error.ts'
+export { ConfigError, wrongSettings } from './settings/config-error.ts'
+export { inkOn } from './settings/accent-shades.ts'
+export { imageTypeOf } from './settings/image-types.ts'
 export {
   FAMILY_LIFETIMES,
   FAMILY_RENEWALS,
@@ -68,6 +70,10 @@ export interface Brand {
   logo: Logo | null
   /** The shades of its colour; null for those of the product. */
   accent: Accent | null
+  /** Path of a style sheet that pages load after ours; null for none. */
+  styleFile: string | null
+  /** Path of a folder whose views replace ours; null for none. */
+  viewsDir: string | null
   /** Links; null where there is none. */
   supportUrl: string | null
   privacyUrl: string | null
@@ -169,7 +175,7 @@ function faultsTogether(given: Given): string[] {
 }
 
 /** What is wrong with the brand, beyond how its settings are written. */
-function faultsOfBrand({ LOGO_FILE, ACCENT_COLOR }: Pick<Values, 'LOGO_FILE' | 'ACCENT_COLOR'>): string[] {
+function faultsOfBrand({ LOGO_FILE, ACCENT_COLOR, STYLE_FILE, VIEWS_DIR }: Values): string[] {
   const faults: string[] = []
   const check = (name: SettingName, act: () => unknown) => {
     try {
@@ -180,6 +186,8 @@ function faultsOfBrand({ LOGO_FILE, ACCENT_COLOR }: Pick<Values, 'LOGO_FILE' | '
   }
   // Null, or absent when it is wrong already.
   if (LOGO_FILE) check('LOGO_FILE', () => readLogo(LOGO_FILE))
+  if (STYLE_FILE) check('STYLE_FILE', () => checkStyle(STYLE_FILE))
+  if (VIEWS_DIR) check('VIEWS_DIR', () => checkViews(VIEWS_DIR))
   if (ACCENT_COLOR) check('ACCENT_COLOR', () => deriveShades(ACCENT_COLOR))
   return faults
 }
@@ -249,6 +257,8 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       name: values.ORGANISATION_NAME,
       logo: values.LOGO_FILE === null ? null : readLogo(values.LOGO_FILE),
       accent: values.ACCENT_COLOR === null ? null : deriveShades(values.ACCENT_COLOR),
+      styleFile: values.STYLE_FILE === null ? null : resolve(values.STYLE_FILE),
+      viewsDir: values.VIEWS_DIR === null ? null : resolve(values.VIEWS_DIR),
       supportUrl: values.SUPPORT_URL,
       privacyUrl: values.PRIVACY_URL,
       termsUrl: values.TERMS_URL,

@@ -139,7 +139,7 @@ for (const [where, isLive] of [
     try {
       const file = join(folder.path, 'style.css')
       writeFileSync(file, 'a { color: red }')
-      const assets = await createAssets(isLive, folder.path)
+      const assets = await createAssets(isLive, {}, folder.path)
       const before = assets.urlOf('style.css')
       writeFileSync(file, 'a { color: blue }')
       utimesSync(file, 1, 1)

@@ -11,11 +11,13 @@ const A_YEAR = 'public, max-age=31536000, immutable'
 /** Cache life for a URL without the content hash, or with an older one. */
 const FIVE_MINUTES = 'public, max-age=300'
 
+const SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+
 type Encoding = 'br' | 'gzip' | 'identity'
 
 interface Asset {
   hash: string
-  /** When the file was last written. */
+  /** When the file was last written; 0 where there is none. */
   mtimeMs: number
   /** The file in every content coding that makes it smaller, and as it is. */
   bodies: Map<string, Buffer>
@@ -29,17 +31,23 @@ export interface Assets {
   serve: RequestHandler<{ name: string }>
 }
 
+/** Static files beside those of the folder, or instead of them: a path, or the content itself. */
+export type AddedFiles = Readonly<Record<string, string | Buffer>>
+
 /** @param isLive whether files that change are read again, and then served without compression (development) */
-export async function createAssets(isLive: boolean, folder = PUBLIC): Promise<Assets> {
-  const names = readdirSync(folder)
+export async function createAssets(isLive: boolean, added: AddedFiles = {}, folder = PUBLIC): Promise<Assets> {
+  const sources = new Map<string, string | Buffer>([
+    ...readdirSync(folder).map((name) => [name, join(folder, name)] as const),
+    ...Object.entries(added),
+  ])
   const assets = new Map(
-    await Promise.all(names.map(async (name) => [name, await readCompressed(join(folder, name))] as const)),
+    await Promise.all([...sources].map(async ([name, source]) => [name, await compress(readAsset(source))] as const)),
   )
   const find = (name: string): Asset | undefined => {
     const known = assets.get(name)
-    const file = join(folder, name)
-    if (known === undefined || !isLive || statSync(file).mtimeMs === known.mtimeMs) return known
-    const changed = readAsset(file)
+    const source = sources.get(name)
+    if (!isLive || typeof source !== 'string' || statSync(source).mtimeMs === known?.mtimeMs) return known
+    const changed = readAsset(source)
     assets.set(name, changed)
     return changed
   }
@@ -60,6 +68,8 @@ export async function createAssets(isLive: boolean, folder = PUBLIC): Promise<As
       // Each representation has its own ETag (RFC 9110 §8.8.3.3); `send` answers 304 to a client that has it.
       res.setHeader('ETag', `"${asset.hash}-${encoding}"`)
       if (encoding !== 'identity') res.setHeader('Content-Encoding', encoding)
+      // An SVG is a document when a browser opens it by its URL: it then runs and loads nothing.
+      if (extname(name) === '.svg') res.setHeader('Content-Security-Policy', SVG_POLICY)
       res.type(extname(name)).send(asset.bodies.get(encoding))
     },
   }
@@ -71,8 +81,7 @@ function chooseEncoding(accept: ReturnType<typeof accepts>, { bodies }: Asset): 
   return accepted !== false && bodies.has(accepted) ? (accepted as Encoding) : 'identity'
 }
 
-async function readCompressed(file: string): Promise<Asset> {
-  const asset = readAsset(file)
+async function compress(asset: Asset): Promise<Asset> {
   const content = asset.bodies.get('identity') as Buffer
   const smaller = await Promise.all([
     promisify(brotliCompress)(content, { params: { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT } }),
@@ -85,9 +94,8 @@ async function readCompressed(file: string): Promise<Asset> {
   return asset
 }
 
-function readAsset(file: string): Asset {
-  const { mtimeMs } = statSync(file)
-  const content = readFileSync(file)
+function readAsset(source: string | Buffer): Asset {
+  const [content, mtimeMs] = typeof source === 'string' ? [readFileSync(source), statSync(source).mtimeMs] : [source, 0]
   const hash = createHash('sha256').update(content).digest('base64url').slice(0, 12)
   return { hash, mtimeMs, bodies: new Map([['identity', content]]) }
 }

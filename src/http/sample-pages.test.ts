@@ -19,7 +19,7 @@ test('every view is in the gallery, and each state once', () => {
 })
 
 test('every sample has a title, a heading and no missing text', async () => {
-  const templates = createTemplates(await createAssets(false), false)
+  const templates = createTemplates(await createAssets(false), { isLive: false })
   const texts = textsFor('en', { organisation: 'Gatehouse' })
   for (const sample of SAMPLE_PAGES) {
     const { view, state } = sample

@@ -1,10 +1,10 @@
-import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import ejs from 'ejs'
 import { LANGUAGES, nameOfLanguage } from '../i18n/catalogues.ts'
 import type { Message } from '../i18n/messages.ts'
 import type { Texts } from '../i18n/texts.ts'
 import type { Assets } from './assets.ts'
+import { type BrandOfPages, PRODUCT } from './brand.ts'
+import { Views } from './views.ts'
 
 const LANGUAGE_NAMES = LANGUAGES.map((language) => ({ language, name: nameOfLanguage(language) }))
 const VIEWS = join(import.meta.dirname, '../../views')
@@ -25,22 +25,33 @@ export interface Templates {
   toString(view: string, page: Page, locals: object, texts: Texts): Promise<string>
 }
 
+export interface TemplateOptions {
+  /** Whether views that change are compiled again (development). */
+  isLive: boolean
+  brand?: BrandOfPages
+  folder?: string
+  /** A folder of views that replace those of the same name. */
+  overlay?: string | null
+}
+
 /**
- * Renders a view inside the layout. Views get exactly what they print, `assetUrl` for the static files they load, and the texts
- * of the user's language: `t`, `say`, `rich`.
- * @param isLive whether views that change are compiled again (development)
+ * Renders a view inside the layout. Views get exactly what they print, `brand`, `assetUrl` for the static files they load, and
+ * the texts of the user's language: `t`, `say`, `rich`. @throws BrokenView
  */
-export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>, isLive: boolean, folder = VIEWS): Templates {
-  const versions = new FileVersions(folder)
-  const file = (view: string, locals: object, texts: Texts): Promise<string> => {
+export function createTemplates(
+  { urlOf }: Pick<Assets, 'urlOf'>,
+  { isLive, brand = PRODUCT, folder = VIEWS, overlay = null }: TemplateOptions,
+): Templates {
+  const views = new Views(folder, overlay)
+  const render = (view: string, locals: object, texts: Texts): string => {
     const words = { texts, t: texts.t, rich: texts.rich, say: (words: Message | string) => inWords(texts, words) }
-    return ejs.renderFile(join(folder, `${view}.ejs`), { ...locals, ...words, assetUrl: urlOf }, { cache: true })
+    return views.render(view, { ...locals, ...words, brand, assetUrl: urlOf })
   }
 
   return {
     async toString(view, page, locals, texts) {
-      if (isLive && versions.haveChanged()) ejs.clearCache()
-      const body = await file(view, locals, texts)
+      if (isLive) views.refresh()
+      const body = render(view, locals, texts)
       const layout = {
         title: hasFailed(locals) ? texts.t('layout.title_of_error', { title: page.title }) : page.title,
         body,
@@ -51,7 +62,7 @@ export function createTemplates({ urlOf }: Pick<Assets, 'urlOf'>, isLive: boolea
         path: page.path ?? null,
         languages: LANGUAGE_NAMES,
       }
-      return file('layout', layout, texts)
+      return render('layout', layout, texts)
     },
   }
 }
@@ -64,28 +75,4 @@ function hasFailed(locals: { problem?: unknown; problems?: object | null; wait?:
 
 function inWords(texts: Texts, words: Message | string): string {
   return typeof words === 'string' ? words : texts.say(words)
-}
-
-/** When each view was last written. Views include others, so one that has changed makes all of them stale. */
-class FileVersions {
-  readonly #folder: string
-  #known: string
-
-  constructor(folder: string) {
-    this.#folder = folder
-    this.#known = this.#read()
-  }
-
-  /** Whether a file is different from when this was asked last. */
-  haveChanged(): boolean {
-    const now = this.#read()
-    const haveChanged = now !== this.#known
-    this.#known = now
-    return haveChanged
-  }
-
-  #read(): string {
-    const names = readdirSync(this.#folder, { recursive: true, encoding: 'utf8' })
-    return names.map((name) => `${name} ${statSync(join(this.#folder, name)).mtimeMs}`).join('\n')
-  }
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
-import { type Config, isLoopback } from '../config.ts'
+import { type Config, isLoopback, wrongSettings } from '../config.ts'
 import { findLivingIdentitySession } from '../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../domain/services.ts'
 import { closeUnread, hasBody, LONGEST_BODY, receiveBody } from '../http/bodies.ts'
-import { createAssets } from '../http/assets.ts'
+import { type Assets, createAssets } from '../http/assets.ts'
+import { brandFiles, brandOfPages } from '../http/brand.ts'
 import type { HttpContext } from '../http/context.ts'
 import { answerHealth, answerReadiness } from '../http/health.ts'
 import { createClientIpReader } from '../http/middleware/client-ip.ts'
@@ -18,7 +19,8 @@ import { createMisdirectedAnswer } from '../http/misdirected.ts'
 import { signOut } from '../http/sign-in.ts'
 import { formRefused, notFound } from '../http/http-errors.ts'
 import { createProtocolPages } from '../http/protocol-pages.ts'
-import { createTemplates } from '../http/templates.ts'
+import { createTemplates, type Templates } from '../http/templates.ts'
+import { BrokenView } from '../http/views.ts'
 import { chooseTexts } from '../http/texts.ts'
 import { readTarget, recognizeHost } from '../http/request-target.ts'
 import { createRoutes, isPublicFile } from '../http/routes.ts'
@@ -40,8 +42,8 @@ export interface App {
 /** Composition root: both transports (pages and protocol) on one set of rules. */
 export async function openApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
   const services = await openServices(config, logger, clock)
-  const assets = await createAssets(config.development)
-  const renderer = createTemplates(assets, config.development)
+  const assets = await createAssets(config.development, brandFiles(config.brand))
+  const renderer = openTemplates(config, assets)
   const texts = {
     organisation: config.brand.name,
     defaultLocale: config.policy.defaultLocale,
@@ -168,6 +170,15 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     async close() {
       await closeServices(services)
     },
+  }
+}
+
+/** @throws ConfigError for a view of the organisation that does not compile */
+function openTemplates({ development, brand }: Config, assets: Assets): Templates {
+  try {
+    return createTemplates(assets, { isLive: development, brand: brandOfPages(brand), overlay: brand.viewsDir })
+  } catch (error) {
+    throw error instanceof BrokenView ? wrongSettings([`VIEWS_DIR: ${error.message}`]) : error
   }
 }
 

@@ -231,6 +231,22 @@ const branding = {
       'The colour of buttons and links. The shades of the light and the dark theme are made from it, with a contrast of at least 4.5:1 (WCAG 2).',
     example: '#1d4ed8',
   }),
+  STYLE_FILE: setting({
+    type: text('the path of a file'),
+    default: null,
+    defaultInWords: 'none',
+    meaning:
+      'A style sheet (CSS) that pages load after that of the portal. It cannot load anything from other servers. [Branding](branding.md) says what it can rely on.',
+    example: '/etc/gatehouse/style.css',
+  }),
+  VIEWS_DIR: setting({
+    type: text('the path of a folder'),
+    default: null,
+    defaultInWords: 'none',
+    meaning:
+      'A folder of page templates (EJS) that replace those of the portal with the same name. Templates are code: they run in the portal. See [branding](branding.md#templates-of-your-own).',
+    example: '/etc/gatehouse/views',
+  }),
   SUPPORT_URL: setting({
     type: contactUrl(),
     default: null,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type AppIconRow, findAppIcon as findRow } from '../../storage/app-icons.ts'
-import { imageTypeOf } from '../images.ts'
+import { imageTypeOf } from '../../config.ts'
 import type { Services } from '../services.ts'
 import { AppRefused } from './app-refused.ts'
 

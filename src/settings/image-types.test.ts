@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { imageTypeOf } from './images.ts'
+import { imageTypeOf } from './image-types.ts'
 
 const SVG = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 const svg = (text: string) => Buffer.from(text)

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/temporary-folder.ts'
-import { readLogo } from './logo-file.ts'
+import { checkStyle, readLogo } from './brand-files.ts'
 
 const SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
 const PNG = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')
@@ -62,4 +62,14 @@ test('a logo is a file that can be read and is small', async () => {
   assert.throws(() => readLogo(folder.path), /^Error: the file cannot be read$/)
   const path = await write(Buffer.concat([PNG], 256 * 1024 + 1))
   assert.throws(() => readLogo(path), /^Error: the file is larger than 256 kB$/)
+})
+
+test('a style sheet is a small text', async () => {
+  checkStyle(await write('/* Żółw */ body { color: red }'))
+  for (const content of [Buffer.from([0x61, 0xff]), 'a\0b']) {
+    const path = await write(content)
+    assert.throws(() => checkStyle(path), /^Error: the file is not a text in UTF-8$/)
+  }
+  const path = await write(' '.repeat(256 * 1024 + 1))
+  assert.throws(() => checkStyle(path), /^Error: the file is larger than 256 kB$/)
 })

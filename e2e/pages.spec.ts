@@ -97,7 +97,7 @@ const pagesForPeople: Pages = {
   'Sign out?, asked by an app': ({ page, demo }) =>
     page.goto(`/oauth/logout?client_id=notes&post_logout_redirect_uri=${encodeURIComponent(demo.notes)}`),
   'Nothing here': ({ page }) => page.goto('/no/such/page'),
-  'Second factors, none yet': ({ page }) => page.goto('/settings/second-factors'),
+  'Sign-in methods, none yet': ({ page }) => page.goto('/settings/second-factors'),
   'Add a passkey': ({ page }) => page.goto('/settings/second-factors/passkey/new'),
   'Add an authenticator app, with everything to correct': async ({ page }) => {
     await page.goto('/settings/second-factors/totp/new')
@@ -110,8 +110,8 @@ const pagesForPeople: Pages = {
     await page.getByLabel('Code').fill(codeOf(key, new Date()))
     await page.getByRole('button', { name: 'Add this app' }).click()
   },
-  'Second factors': ({ page }) => page.goto('/settings/second-factors'),
-  'New recovery codes': ({ page }) => page.goto('/settings/second-factors/recovery-codes/new'),
+  'Sign-in methods': ({ page }) => page.goto('/settings/second-factors'),
+  'Make new recovery codes': ({ page }) => page.goto('/settings/second-factors/recovery-codes/new'),
   'Authenticator app': async ({ page }) => {
     await page.goto('/settings/second-factors')
     await page.getByRole('link', { name: 'Change Authenticator app' }).click()

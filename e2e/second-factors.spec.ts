@@ -86,13 +86,13 @@ async function signOut(page: Page) {
 }
 
 async function expectSecondStep(page: Page, person: Person) {
-  await expect(page.getByRole('heading', { name: 'Second factor' })).toBeVisible()
-  await expect(page.getByText(`Your password is right, ${person.username}.`)).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Two-step verification' })).toBeVisible()
+  await expect(page.getByText(`Account: ${person.username}`)).toBeVisible()
 }
 
 /** The next code: the one that proved the key is used up. */
 async function fillCode(page: Page, key: string) {
-  await page.getByLabel('Code').fill(codeOf(key, new Date(), 1))
+  await page.getByLabel('Code', { exact: true }).fill(codeOf(key, new Date(), 1))
   await page.getByRole('button', { name: 'Continue' }).click()
 }
 
@@ -112,7 +112,7 @@ test('a passkey signs in after the password, and is told apart when one device i
   person,
 }) => {
   const laptop = await openLaptop(page, person)
-  await page.getByRole('link', { name: 'I have kept them' }).click()
+  await page.getByRole('link', { name: 'I have saved them' }).click()
   await expect(page.getByRole('listitem').filter({ hasText: 'Laptop' })).toContainText('Passkey')
   await addPasskey(page, 'Laptop again')
   await expect(page.getByRole('alert')).toHaveText('This device has a passkey of your account already.')
@@ -157,7 +157,7 @@ for (const protocol of ['ctap2', 'u2f'] as const) {
     await page.goto('/login')
     await fillSignIn(page, person)
     await expectSecondStep(page, person)
-    await page.getByRole('button', { name: 'Use a passkey' }).click()
+    await page.getByRole('button', { name: 'Use a passkey or security key' }).click()
     await expect(page).toHaveURL(/\/dashboard$/)
   })
 }
@@ -223,8 +223,8 @@ test('an app asks for two factors, and a user signed in with one steps up on the
   await elsewhere.context().close()
 
   await askFromNotes(page, demo, { acr_values: 'mfa' })
-  await expect(page.getByText(`Notes asks for your second factor, ${person.username}.`)).toBeVisible()
-  await page.getByLabel('Code').fill('000000')
+  await expect(page.getByText('Notes asks for two-step verification.')).toBeVisible()
+  await page.getByLabel('Code', { exact: true }).fill('000000')
   await page.getByRole('button', { name: 'Continue' }).click()
   await expect(page.getByRole('alert')).toContainText('That code is not right')
   await fillCode(page, key)
@@ -242,11 +242,11 @@ test('a user without a second factor sets one up on the way to the app that asks
 }) => {
   await connect(page, demo.notes, person)
   await askFromNotes(page, demo, { acr_values: 'mfa' })
-  await expect(page.getByRole('heading', { name: 'A second factor is needed' })).toBeVisible()
-  await page.getByRole('link', { name: 'Set up a second factor' }).click()
+  await expect(page.getByRole('heading', { name: 'Two-step verification is needed' })).toBeVisible()
+  await page.getByRole('link', { name: 'Set up two-step verification' }).click()
   await addTotp(page)
   await keepRecoveryCodes(page)
-  await page.getByRole('link', { name: 'I have kept them, continue to Notes' }).click()
+  await page.getByRole('link', { name: 'I have saved them, continue to Notes' }).click()
   await expectConnected(page, demo.notes, person)
 })
 
@@ -256,12 +256,12 @@ test.describe('without JavaScript', () => {
   test('an app and recovery codes do all that is needed', async ({ page, demo, person }) => {
     await signInAtPortal(page, person)
     await page.goto('/settings')
-    await page.getByRole('link', { name: 'Add one second factor' }).click()
+    await page.getByRole('link', { name: 'Change your sign-in methods' }).click()
     const key = await addTotp(page)
     const codes = await keepRecoveryCodes(page)
-    await page.getByRole('link', { name: 'I have kept them' }).click()
+    await page.getByRole('link', { name: 'I have saved them' }).click()
     await expect(page.getByRole('listitem').filter({ hasText: 'Phone' })).toContainText('Authenticator app')
-    await expect(page.getByText('10 are left')).toBeVisible()
+    await expect(page.getByText('10 codes left')).toBeVisible()
 
     await signOut(page)
     await connectHalfway(page, demo, person)
@@ -271,20 +271,21 @@ test.describe('without JavaScript', () => {
 
     await signOut(page)
     await connectHalfway(page, demo, person)
-    await page.getByLabel('Code').fill(codes[0] ?? '')
-    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByText('Use a recovery code instead').click()
+    await page.getByLabel('Recovery code').fill(codes[0] ?? '')
+    await page.getByRole('button', { name: 'Use this recovery code' }).click()
     await expectConnected(page, demo.notes, person)
 
     await page.goto(FACTORS)
-    await expect(page.getByText('9 are left')).toBeVisible()
+    await expect(page.getByText('9 codes left')).toBeVisible()
     await page.getByRole('link', { name: 'Add a passkey' }).click()
     await expect(page.getByText('Passkeys need JavaScript, and a browser that has them.')).toBeVisible()
     await page.getByRole('link', { name: 'Cancel' }).click()
     await page.getByRole('link', { name: 'Change Phone' }).click()
-    await expect(page.getByText('This is your last second factor.')).toBeVisible()
-    await page.getByRole('button', { name: 'Remove it and use only my password' }).click()
+    await expect(page.getByText('This turns two-step verification off.')).toBeVisible()
+    await page.getByRole('button', { name: 'Remove it and turn two-step verification off' }).click()
     await expect(page.getByRole('status')).toHaveText(
-      'Your last second factor was removed. From now on your password alone signs you in.',
+      'Two-step verification is off. From now on your password alone signs you in.',
     )
     for (const secret of [key, key.replaceAll(' ', ''), ...codes]) expect(demo.output()).not.toContain(secret)
   })

@@ -60,6 +60,9 @@ async function ask({ dataset }, how) {
 }
 
 function send(form, credential) {
+  // A choice of the form beside this one holds for both.
+  for (const copy of form.querySelectorAll('[data-copy-of]'))
+    copy.disabled = !document.getElementById(copy.dataset.copyOf).checked
   form.elements.credential.value = JSON.stringify(credential)
   form.submit()
 }

@@ -76,6 +76,7 @@ test('in development nothing needs to be set', () => {
       securityContacts: [],
       securityPolicyUrl: null,
       defaultLocale: 'en',
+      trustedBrowserDays: 30,
       geoipDatabase: null,
     },
     brand: {

@@ -112,6 +112,8 @@ export interface Policy {
   securityPolicyUrl: string | null
   /** The language of pages and mails for people whose own is not known. */
   defaultLocale: string
+  /** How many days a browser may skip the second step once its user trusts it; 0 for never. */
+  trustedBrowserDays: number
   /** Path of a MaxMind DB file (GeoIP); null for none. */
   geoipDatabase: string | null
 }
@@ -251,6 +253,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       securityContacts: values.SECURITY_CONTACT ?? [],
       securityPolicyUrl: values.SECURITY_POLICY_URL,
       defaultLocale: values.DEFAULT_LOCALE,
+      trustedBrowserDays: values.TRUSTED_BROWSER_DAYS,
       geoipDatabase: values.GEOIP_DATABASE,
     },
     brand: {

@@ -83,6 +83,10 @@ function wording(row: AuditRow): Pick<ActivityEntry, 'sentence' | 'tone'> {
       return { sentence: 'You said that a sign-in was not you.', tone: 'warning' }
     case 'device_forgotten':
       return { sentence: 'A known browser was forgotten.', tone: 'plain' }
+    case 'browser_trusted':
+      return { sentence: 'You chose to sign in without the second step in this browser.', tone: 'plain' }
+    case 'browser_trust_ended':
+      return { sentence: 'You chose to be asked for the second step in every browser again.', tone: 'good' }
     case 'data_exported':
       return { sentence: 'You downloaded your data.', tone: 'plain' }
     case 'deletion_requested':

@@ -33,6 +33,8 @@ export type PersonalKind =
   | 'roles_changed'
   | 'sign_in_disowned'
   | 'device_forgotten'
+  | 'browser_trusted'
+  | 'browser_trust_ended'
   | 'data_exported'
   | 'deletion_requested'
   | 'deletion_withdrawn'

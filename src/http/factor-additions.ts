@@ -47,6 +47,6 @@ export function returnToIn(req: Request): string | null {
 
 /** Why a proved factor was not added. */
 export const ADDITION_PROBLEMS: Record<Exclude<Added['kind'], 'added'>, string> = {
-  'too-many': 'You have as many second factors as can be. Remove one first.',
+  'too-many': 'You have as many sign-in methods as there can be. Remove one first.',
   taken: 'This passkey belongs to another account.',
 }

@@ -89,7 +89,7 @@ async function prepare(): Promise<Held> {
   await laptop.signIn(person)
   const notMe = new URL((await waitForMail(server.mailFolder, person.email, 'New sign-in')).links[0] as string).pathname
 
-  const { key } = await addTotp(laptop, clock())
+  const { key, codes } = await addTotp(laptop, clock())
   await laptop.post('/settings/email', { email: `${name}-new@example.test` })
   await waitForMail(server.mailFolder, `${name}-new@example.test`, '')
   const factors = await readPage(await laptop.get('/settings/second-factors'))
@@ -127,6 +127,7 @@ async function prepare(): Promise<Held> {
     '/settings/deletion': { username: person.username },
     '/settings/second-factors/totp': { name: 'Eve', code: codeOf(newKey, clock()) },
     '/settings/second-factors/passkey': { name: 'Eve', credential: authenticator.create(options) },
+    '/settings/second-factors/recovery-codes/file': { codes: codes.join(' ') },
     '/settings/second-factors/:kind/:id': { name: 'Eve' },
   }
   const params: [string, string][] = [

@@ -54,7 +54,7 @@ import { listSamplePages, showSamplePage } from './pages/page-gallery.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
 import { createReauthentication, newReauthentication } from './pages/reauthentications.ts'
 import { createRegistration, newRegistration } from './pages/registrations.ts'
-import { createRecoveryCodes, newRecoveryCodes } from './pages/recovery-codes.ts'
+import { createRecoveryCodes, createRecoveryCodesFile, newRecoveryCodes } from './pages/recovery-codes.ts'
 import { destroyFactor, editFactor, listFactors, updateFactor } from './pages/second-factors.ts'
 import { createSecondStep, newSecondStep } from './pages/second-steps.ts'
 import { createTotpKey, newTotpKey } from './pages/totp-keys.ts'
@@ -72,6 +72,7 @@ import {
   showRelatedOrigins,
   showSecurityContact,
 } from './pages/well-known.ts'
+import { createTrustRemoval } from './pages/trusted-browsers.ts'
 
 /** True for the path of a static file, which is the same for all users and hosts. */
 export function isPublicFile(path: string): boolean {
@@ -186,9 +187,12 @@ export function createRoutes(
   routes.post(`${factors}/passkey`, fresh, actOnce, createPasskey)
   routes.get(`${factors}/recovery-codes/new`, fresh, newRecoveryCodes)
   routes.post(`${factors}/recovery-codes`, fresh, createRecoveryCodes)
+  routes.post(`${factors}/recovery-codes/file`, requireIdentity, createRecoveryCodesFile)
   routes.get(`${factors}/:kind/:id`, fresh, editFactor)
   routes.post(`${factors}/:kind/:id`, fresh, updateFactor)
   routes.post(`${factors}/:kind/:id/removal`, fresh, actOnce, destroyFactor)
+
+  routes.post('/settings/trusted-browsers/removal', requireIdentity, createTrustRemoval)
 
   routes.get('/dev/pages', requireLocalPeer, listSamplePages)
   routes.get('/dev/pages/show', requireLocalPeer, showSamplePage)

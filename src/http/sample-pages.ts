@@ -183,9 +183,9 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'second-steps/new',
-    card('Second factor'),
+    card('Two-step verification'),
     {
-      reason: null,
+      askedBy: null,
       username: NAME,
       appName: null,
       wait: null,
@@ -193,14 +193,28 @@ export const SAMPLE_PAGES: SamplePage[] = [
       passkeyOptions: OPTIONS,
       action: '/login/second-factor',
       hasApp: true,
+      trustDays: 30,
+      trusts: false,
+      opensRecovery: false,
       returnTo: null,
       cancelHref: '/login',
       cancelAction: null,
     },
     {
-      'wrong code': { problem: 'That is not the code.', passkeyOptions: null },
+      'wrong code': {
+        problem: { field: 'code', sentence: 'That is not the code.' },
+        passkeyOptions: null,
+        trusts: true,
+      },
+      'wrong recovery code': {
+        problem: { field: 'recovery_code', sentence: 'That recovery code is not right.' },
+        opensRecovery: true,
+      },
       'passkey alone': { hasApp: false, username: LONG_NAME },
-      'on the way to an app': { reason: 'Notes asks for a second factor.', appName: LONG_APP, returnTo: '/dashboard' },
+      'passkey refused': { problem: { field: 'passkey', sentence: 'That passkey was not accepted.' }, hasApp: false },
+      'browsers are not trusted': { trustDays: null },
+      'on the way to an app': { appName: LONG_APP, returnTo: '/dashboard' },
+      'for an app': { askedBy: LONG_APP, appName: LONG_APP, returnTo: '/dashboard', cancelHref: null },
       'too many tries': { wait: WAIT },
     },
   ),
@@ -290,7 +304,11 @@ export const SAMPLE_PAGES: SamplePage[] = [
     'reauthentications/new',
     card('Confirm that it is you'),
     { username: NAME, problem: null, wait: null, returnTo: '/settings', passkeyOptions: OPTIONS },
-    { 'wrong password': { problem: 'That is not your password.' }, 'too many tries': { wait: WAIT } },
+    {
+      'wrong password': { problem: 'That is not your password.' },
+      'no passkey': { passkeyOptions: null },
+      'too many tries': { wait: WAIT },
+    },
   ),
   ...states(
     'account-restorations/new',
@@ -335,7 +353,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
     here: '/interaction/x',
     cancelAction: '/interaction/x/cancellation',
   }),
-  ...states('interactions/no-second-factor', card('A second factor is needed'), {
+  ...states('interactions/no-second-factor', card('Two-step verification is needed'), {
     appName: LONG_APP,
     setUpHref: '/settings/second-factors',
     cancelAction: '/interaction/x/cancellation',
@@ -520,6 +538,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       pendingEmail: null,
       factorCount: 0,
       languages: LANGUAGES,
+      deletionDays: 14,
     },
     { 'address changing': { emailVerified: true, pendingEmail: LONG_EMAIL, factorCount: 2 } },
   ),
@@ -559,9 +578,15 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ...states('deletions/created', card('Your account is deleted'), { time: ago(-9000) }, { 'at once': { time: null } }),
   ...states(
     'second-factors/index',
-    signedIn('Second factors', 'settings'),
+    signedIn('Sign-in methods', 'settings'),
     {
-      factors: [factor(), factor({ kind: 'passkey', name: 'Security key on my key ring', lastUsed: null })],
+      isOn: true,
+      passkeys: [factor({ kind: 'passkey', kindInWords: 'Passkey', name: 'My laptop' })],
+      secondSteps: [
+        factor(),
+        factor({ kind: 'passkey', kindInWords: 'Security key', name: 'Security key on my key ring', lastUsed: null }),
+      ],
+      trustedBrowsers: [{ browser: CHROME, until: ago(-9000) }],
       recoveryCodesLeft: 8,
       returnTo: null,
       appName: null,
@@ -569,7 +594,9 @@ export const SAMPLE_PAGES: SamplePage[] = [
       newPasskeyHref: '/settings/second-factors/passkey/new',
     },
     {
-      none: { factors: [], newPasskeyHref: null },
+      none: { isOn: false, passkeys: [], secondSteps: [], trustedBrowsers: [] },
+      'without passkeys': { passkeys: [], secondSteps: [factor()], trustedBrowsers: [], newPasskeyHref: null },
+      'passkeys alone': { secondSteps: [], trustedBrowsers: [], recoveryCodesLeft: 0 },
       'few codes, on the way to an app': { recoveryCodesLeft: 1, returnTo: '/dashboard', appName: LONG_APP },
     },
   ),
@@ -588,7 +615,14 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ...states(
     'totp-keys/new',
     card('Add an authenticator app'),
-    { problems: {}, image: IMAGE, key: KEY, returnTo: null, name: 'Authenticator app' },
+    {
+      problems: {},
+      image: IMAGE,
+      key: KEY,
+      uri: `otpauth://totp/id.example.com:ada?secret=${KEY}&issuer=id.example.com`,
+      returnTo: null,
+      name: 'Authenticator app',
+    },
     { 'to correct': { problems: { code: 'That is not the code.', name: 'Give it a name.' } } },
   ),
   ...states(
@@ -601,7 +635,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'recovery-codes/new',
-    card('New recovery codes'),
+    card('Make new recovery codes'),
     { recoveryCodesLeft: 1 },
     { none: { recoveryCodesLeft: 0 } },
   ),

@@ -5,6 +5,7 @@ import type { Proof } from '../domain/sign-in/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../domain/sign-in/passkeys.ts'
 import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../domain/sign-in/second-factors.ts'
 import { methodsOf } from '../domain/sign-in/sign-in-methods.ts'
+import { trustOfferedTo } from '../domain/sign-in/trusted-browsers.ts'
 import { isRecoveryCode, plainCode } from '../domain/sign-in/typed-codes.ts'
 import { servicesOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
@@ -38,18 +39,14 @@ export async function takeSecondStep(
   const outcome = await proveSecondStep(services, attempt)
   switch (outcome.kind) {
     case 'proved': {
-      const next = await completeSignIn(
-        req,
-        res,
-        {
-          ...first,
-          amr: withSecondProof(first.amr, outcome.proof),
-          methods: [...(first.methods ?? methodsOf(first.amr)), outcome.method],
-        },
-        destination,
-      )
-      if (next === null) break
       const { recoveryCodesLeft: count } = outcome
+      const methods = [...(first.methods ?? methodsOf(first.amr)), outcome.method]
+      const proof: Proof = { ...first, amr: withSecondProof(first.amr, outcome.proof), methods }
+      // A user who had only a recovery code is often in a browser that is not theirs.
+      if (count === null && wantsTrust(req) && (await trustOffered(req, identityId)) !== null)
+        proof.browserTrust = 'wanted'
+      const next = await completeSignIn(req, res, proof, destination)
+      if (next === null) break
       if (count !== null) leaveFlash(req, res, 'recovery-code-used', { values: { count } })
       return next
     }
@@ -63,15 +60,21 @@ export async function takeSecondStep(
   return null
 }
 
+/** What is wrong with an answer, and which of the fields to look at. */
+export interface SecondStepProblem {
+  field: 'code' | 'recovery_code' | 'passkey'
+  sentence: string
+}
+
 export interface SecondStepPage {
   identityId: string
   action: string
-  /** Where a user goes who has no second factor at hand, or the form that takes them there. */
+  /** Where a user goes who wants another account, or the form that takes them away. */
   cancelHref: string | null
   cancelAction: string | null
-  /** Why a signed-in user is asked. */
-  reason: string | null
-  problem: string | null
+  /** The app that asks a signed-in user; null for a sign-in. */
+  askedBy: string | null
+  problem: SecondStepProblem | null
   wait: WaitWords | null
   returnTo: string | null
 }
@@ -80,42 +83,69 @@ export interface SecondStepPage {
 export async function showSecondStep(req: Request, res: Response, page: SecondStepPage): Promise<void> {
   const services = servicesOf(req)
   const { identityId, returnTo } = page
-  const [identity, { factors }, options] = await Promise.all([
+  const [identity, { factors }, options, trustDays] = await Promise.all([
     findIdentity(services, identityId),
     listSecondFactors(services, identityId),
     passkeySecondStepOptions(services, identityId),
+    trustOffered(req, identityId),
   ])
+  const hasApp = factors.some(({ kind }) => kind === 'totp')
   await render(
     req,
     res,
     'second-steps/new',
-    { title: 'Second factor', narrow: true },
+    { title: 'Two-step verification', narrow: true },
     {
       ...page,
       cancelAction: page.cancelAction ?? cancelActionOf(returnTo),
       username: identity?.username ?? '',
       appName: await appNameOf(req, returnTo),
-      hasApp: factors.some(({ kind }) => kind === 'totp'),
+      hasApp,
       passkeyOptions: options === null ? null : JSON.stringify(options),
+      trustDays,
+      trusts: wantsTrust(req),
+      opensRecovery: page.problem?.field === 'recovery_code',
     },
   )
 }
 
 /** The message for a form without a code, which is no attempt; null for any other. */
-export function missingCode(req: Request): string | null {
+export function missingCode(req: Request): SecondStepProblem | null {
   const answer = answerIn(req)
-  return 'code' in answer && plainCode(answer.code) === '' ? 'Enter the code.' : null
+  if ('recoveryCode' in answer)
+    return plainCode(answer.recoveryCode) === '' ? { field: 'recovery_code', sentence: 'Enter a recovery code.' } : null
+  return 'code' in answer && plainCode(answer.code) === '' ? { field: 'code', sentence: 'Enter the code.' } : null
 }
 
-export function problemOf(req: Request): string {
+export function problemOf(req: Request): SecondStepProblem {
   const answer = answerIn(req)
-  if ('credential' in answer) return 'That passkey was not accepted. Try again, or use a code.'
-  return isRecoveryCode(answer.code)
-    ? 'That recovery code is not right, or it was used before. Check how it is written, or use another one.'
-    : 'That code is not right, or it was used before. Wait for the next one and try again.'
+  if ('credential' in answer)
+    return { field: 'passkey', sentence: 'That passkey was not accepted. Try again, or use a code.' }
+  const field = 'recoveryCode' in answer ? 'recovery_code' : 'code'
+  return 'recoveryCode' in answer || isRecoveryCode(answer.code)
+    ? {
+        field,
+        sentence:
+          'That recovery code is not right, or it was used before. Check how it is written, or use another one.',
+      }
+    : { field, sentence: 'That code is not right, or it was used before. Wait for the next one and try again.' }
 }
 
 function answerIn(req: Request): SecondStepAnswer {
   const credential = optionalField(req.body, 'credential', LONGEST_CREDENTIAL)
-  return credential === null ? { code: pastedField(req.body, 'code', 64) } : { credential }
+  if (credential !== null) return { credential }
+  const body = req.body as Record<string, unknown> | undefined
+  if (body?.['recovery_code'] !== undefined) return { recoveryCode: pastedField(req.body, 'recovery_code', 64) }
+  return { code: pastedField(req.body, 'code', 64) }
+}
+
+function wantsTrust(req: Request): boolean {
+  return req.method === 'POST' && optionalField(req.body, 'trust_browser', 10) === 'yes'
+}
+
+/** For how many days this user may trust the browser; null where they may not. */
+async function trustOffered(req: Request, identityId: string): Promise<number | null> {
+  const services = servicesOf(req)
+  const identity = await findIdentity(services, identityId)
+  return identity && trustOfferedTo(services, identity)
 }

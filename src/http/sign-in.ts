@@ -86,7 +86,11 @@ export async function enterWithPassword(
         returnTo ?? '/dashboard',
       )
       if (next !== null) return next
-      break
+      const { browserTrust, ...proof } = outcome.proof
+      if (browserTrust === undefined) break
+      // The trust ended at this moment.
+      await startPendingSignIn(req, proof)
+      return withReturnTo('/login/second-factor', returnTo)
     }
     case 'second-factor':
       await startPendingSignIn(req, outcome.proof)

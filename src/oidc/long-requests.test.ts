@@ -113,7 +113,7 @@ test('a long state comes back after a registration and after a second factor', a
   clock.advance(60)
   const second = await signInOn(await open({ state }), { username: 'newcomer', email: fields.email, password })
   const question = await readPage((await browser.follow(second)).response)
-  assert.equal(question.heading, 'Second factor')
+  assert.equal(question.heading, 'Two-step verification')
   const answer = { ...question.forms[0]?.fields, code: codeOf(key, clock()) }
   const told = await follow(await browser.post(question.forms[0]?.action ?? '', answer))
   assert.equal(told.get('state'), state)

@@ -81,8 +81,8 @@ for (const [what, change] of Object.entries({
   test(`an app that asks for two factors ${what} gets them from a user signed in with one`, async () => {
     const { key } = await addFactorElsewhere()
     const { page } = await ask(change)
-    assert.equal(page.heading, 'Second factor')
-    assert.match(page.text, new RegExp(`Notes asks for your second factor, ${person.username}`))
+    assert.equal(page.heading, 'Two-step verification')
+    assert.match(page.text, new RegExp(`Notes asks for two-step verification. Account: ${person.username}`))
     const tokens = await tokensFrom(await sendCode(page, codeOf(key, clock())))
     assert.equal(claimsOf(tokens.id_token)['acr'], 'mfa')
     assert.equal(claimsOf(tokens.access_token)['acr'], 'mfa')
@@ -166,18 +166,18 @@ test('a stranger signs in with both on the way, without a page more', async () =
 
 test('a user without a second factor is told so, sets one up and goes on to the app', async () => {
   const { page } = await ask(MFA)
-  assert.equal(page.heading, 'A second factor is needed')
+  assert.equal(page.heading, 'Two-step verification is needed')
   const href = /href="(\/settings\/second-factors\?[^"]+)"/.exec(page.html)?.[1]?.replaceAll('&amp;', '&') ?? ''
   const list = await readPage(await browser.get(href))
-  assert.match(list.notice ?? '', /^Notes asks for a second factor/)
+  assert.match(list.notice ?? '', /^Notes asks for two-step verification/)
   const newHref = /href="(\/settings\/second-factors\/totp\/new\?[^"]+)"/.exec(list.html)?.[1] ?? ''
   const form = (await readPage(await browser.get(newHref.replaceAll('&amp;', '&')))).html
-  const key = /<code class="key">([^<]+)</.exec(form)?.[1] ?? ''
+  const key = /<code class="key"[^>]*>([^<]+)</.exec(form)?.[1] ?? ''
   const returnTo = new URL(href, server.url).searchParams.get('return_to') ?? ''
   const fields = { name: 'Phone', code: codeOf(key, clock()), return_to: returnTo }
   const shown = await readPage(await browser.post('/settings/second-factors/totp', fields))
   assert.equal(shown.heading, 'Your recovery codes')
-  assert.match(shown.text, /I have kept them, continue to Notes/)
+  assert.match(shown.text, /I have saved them, continue to Notes/)
   const tokens = await tokensFrom(await browser.get(returnTo))
   assert.equal(claimsOf(tokens.access_token)['acr'], 'mfa')
 })

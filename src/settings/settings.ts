@@ -397,6 +397,13 @@ const accounts = {
       'Other origins that may make and use the passkeys of this portal (WebAuthn related origin requests). They are published at `/.well-known/webauthn`. Browsers accept up to five different domains.',
     example: 'https://example.org,https://example.net',
   }),
+  TRUSTED_BROWSER_DAYS: setting({
+    type: count(0, 365),
+    default: '30',
+    meaning:
+      'For how many days a person can skip the second step in a browser (“Trust this browser”). 0: never, also in browsers that are trusted already. Accounts with the role `admin` or `support` are always asked.',
+    example: '7',
+  }),
   DELETION_GRACE: setting({
     type: seconds(0, 365 * DAY),
     default: String(14 * DAY),

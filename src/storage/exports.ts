@@ -64,7 +64,7 @@ export async function listDevicesToExport(
   identityId: string,
 ): Promise<(ExportedClient & Record<string, unknown>)[]> {
   const result = await db.query<ExportedClient & Record<string, unknown>>(
-    'SELECT first_seen_at, last_seen_at, browser, address FROM devices WHERE identity_id = $1 ORDER BY first_seen_at',
+    'SELECT first_seen_at, last_seen_at, browser, address, trusted_until FROM devices WHERE identity_id = $1 ORDER BY first_seen_at',
     [identityId],
   )
   return result.rows

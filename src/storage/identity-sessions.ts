@@ -136,7 +136,7 @@ export async function reviewIdentitySessions(
 
 /**
  * Locks an identity and a session of it until the end of this transaction, so that an ending of either waits. False when one of
- * them has ended already, or the sign-in was before `signedInSince`. The identity is locked first, as in every transaction that
+ * them has ended already, or the sign-in was before `signedInSince` or without the second factor that the identity has. The identity is locked first, as in every transaction that
  * locks both, or two could deadlock.
  */
 export async function holdSignedIn(
@@ -148,7 +148,8 @@ export async function holdSignedIn(
     name: 'identity-session-hold',
     text: `SELECT FROM identities i JOIN identity_sessions s ON s.identity_id = i.id
            WHERE s.id = $3 AND i.id = $4 AND ${LIVING} AND ${IDENTITY_LIVES}
-             AND ($5::timestamptz IS NULL OR s.created_at >= $5)
+             AND ($5::timestamptz IS NULL OR (s.created_at >= $5 AND ('mfa' = ANY (s.amr) OR NOT (
+               EXISTS (SELECT FROM totp_keys k WHERE k.identity_id = i.id) OR EXISTS (SELECT FROM passkeys p WHERE p.identity_id = i.id)))))
            FOR NO KEY UPDATE OF i FOR SHARE OF s`,
     values: [now, seenSince, id, identityId, signedInSince],
   })

@@ -29,11 +29,16 @@ export async function markRecoveryCodeUsed(
   return result.rowCount === 1
 }
 
-export async function countRecoveryCodes(db: Queryable, identityId: string): Promise<number> {
+/** How many are left; with `hashes`, how many of these. */
+export async function countRecoveryCodes(
+  db: Queryable,
+  identityId: string,
+  hashes: Buffer[] | null = null,
+): Promise<number> {
   const result = await db.query<{ count: number }>({
     name: 'recovery-codes-count',
-    text: 'SELECT count(*)::int AS count FROM recovery_codes WHERE identity_id = $1 AND used_at IS NULL',
-    values: [identityId],
+    text: 'SELECT count(*)::int AS count FROM recovery_codes WHERE identity_id = $1 AND used_at IS NULL AND ($2::bytea[] IS NULL OR hash = ANY ($2))',
+    values: [identityId, hashes],
   })
   return result.rows[0]?.count ?? 0
 }

@@ -6,6 +6,7 @@
 
 import type { FamilyLifetime } from '../../config.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
+import { endDeviceTrust, endDeviceTrustOf } from '../../storage/devices.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/family-ends.ts'
 import { countSignOut } from '../../storage/identities.ts'
 import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../../storage/identity-sessions.ts'
@@ -106,7 +107,8 @@ export async function endEverythingIn(
 }
 
 /**
- * `end`, inside a transaction of the caller. An ending of more than single sessions also ends every sign-in that is half done, a link in a mail included.
+ * `end`, inside a transaction of the caller. An ending of more than single sessions also ends every sign-in that is half done, a
+ * link in a mail included, and every trust in a browser.
  * A pending e-mail change ends with the identity session that asked for it: a thief who was signed in for a minute must not get
  * the account a day later.
  */
@@ -124,9 +126,12 @@ export async function endIn(
   if (families !== 'following') {
     await countSignOut(db, sessions.identityId)
     await deleteMailLinks(db, sessions.identityId, ['sign-in'])
+    await endDeviceTrust(db, sessions.identityId, now)
   }
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
   await insertSessionEvents(services, db, sessions.identityId, ended, ending, now)
+  // A browser that is signed out from another one may be in other hands.
+  if (ending.cause === 'ended_by_person') await endDeviceTrustOf(db, sessions.identityId, ended)
   if (!LEAVES_PENDING.has(ending.cause)) await deleteOrphanedEmailChanges(db, sessions.identityId)
   return {
     sessions: ended.length,

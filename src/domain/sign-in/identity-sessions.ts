@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { upsertDevice } from '../../storage/devices.ts'
+import { findDevice, upsertDevice } from '../../storage/devices.ts'
 import { adoptFamilies } from '../../storage/family-lifetimes.ts'
 import type { IdentityRow, SignInTerms } from '../../storage/identities.ts'
 import {
@@ -16,6 +16,7 @@ import {
 } from '../../storage/identity-sessions.ts'
 import { moveEmailChanges } from '../../storage/mail-links.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
+import { countSecondFactors } from '../../storage/second-factors.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
@@ -23,6 +24,7 @@ import { methodsOf, type SignInMethod, writeSignInDetail } from './sign-in-metho
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
+import { acrOf } from './authentication-context.ts'
 
 export type { IdentitySessionRow, SignedInRow }
 
@@ -32,6 +34,7 @@ export type { IdentitySessionRow, SignedInRow }
  */
 const SEEN_PRECISION = 60
 const SEEN_PRECISION_OF_IDLE = 1 / 10
+const DAY = 86_400
 
 /** Which identity a user has proved to be, and how. Its conditions must still hold when a session is opened. */
 export interface Proof {
@@ -45,6 +48,8 @@ export interface Proof {
   signOuts?: number
   /** The identity session whose sign-in it adds to, which must live. */
   identitySessionId?: string
+  /** `used`: the browser is trusted, which stood for the second step. `wanted`: the user trusts it from now on. */
+  browserTrust?: 'used' | 'wanted'
 }
 
 /** The proof of a user who has just entered the password of this identity. */
@@ -77,7 +82,7 @@ export async function openIdentitySession(
 ): Promise<string | null> {
   const now = services.clock()
   const id = randomUUID()
-  const { identityId, amr, methods = methodsOf(amr), identitySessionId: base } = proof
+  const { identityId, amr, methods = methodsOf(amr), identitySessionId: base, browserTrust } = proof
   return transaction(services.storage.pool, async (db) => {
     if (base !== undefined && !(await holdSignIn(services, db, { id: base, identityId }, 'living'))) return null
     const expiresAt = addSeconds(now, services.lifetimes.identitySessionMax)
@@ -95,7 +100,11 @@ export async function openIdentitySession(
       ...clientInfo,
     }
     if (!(await insertIdentitySession(db, session, termsOf(proof)))) return null
-    const device = deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, ...clientInfo }, now))
+    // The session locks its identity, and so does everything that ends a trust.
+    if (browserTrust === 'used' && !(await isStillTrusted(db, identityId, deviceHash, now))) return null
+    const trustedUntil = browserTrust === 'wanted' ? addSeconds(now, services.policy.trustedBrowserDays * DAY) : null
+    const device =
+      deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, trustedUntil, ...clientInfo }, now))
     const isUnfamiliar = device !== null && device.isNew && device.hadOthers
     const isAgain = before !== null && before.identityId === identityId
     // A session that is opened anew, such as after a change of the password, is no sign-in.
@@ -104,6 +113,8 @@ export async function openIdentitySession(
       const event = { kind: 'signed_in', identityId, identitySessionId: id, detail, ...clientInfo }
       await insertAuditEvents(db, [event], now)
     }
+    if (trustedUntil !== null)
+      await insertAuditEvents(db, [{ kind: 'browser_trusted', identityId, ...clientInfo }], now)
     if (isUnfamiliar) {
       const at = now.toISOString()
       await queueMail(services, { kind: 'unfamiliar-sign-in', identityId, identitySessionId: id, clientInfo, at }, db)
@@ -131,6 +142,11 @@ export async function openIdentitySession(
   })
 }
 
+async function isStillTrusted(db: Queryable, identityId: string, hash: Buffer | null, now: Date): Promise<boolean> {
+  const device = hash && (await findDevice(db, identityId, hash))
+  return device !== null && device.trustedUntil !== null && device.trustedUntil > now
+}
+
 /**
  * The session, while it lives. Null when it has ended or expired or was idle for too long, and when its identity is disabled or
  * deleted.
@@ -146,6 +162,12 @@ export async function findLivingIdentitySession(
     await updateLastSeen(services.storage, id, now, clientInfo.address)
   }
   return session
+}
+
+/** Whether a sign-in may change what protects the account, as `whileSignedIn` asks it. */
+export async function isFresh(services: Services, { identityId, createdAt, amr }: SignedInRow): Promise<boolean> {
+  if (createdAt < addSeconds(services.clock(), -services.lifetimes.freshSignIn)) return false
+  return acrOf(amr) === 'mfa' || (await countSecondFactors(services.storage.pool, identityId)) === 0
 }
 
 /** The outcome of an act whose sign-in is over, or no longer fresh. Nothing was stored. */
@@ -164,7 +186,8 @@ export type SignIn = Pick<SignedInRow, 'id' | 'identityId'>
 
 /**
  * Runs `work` in a transaction that locks the sign-in it is done with. The session was read when the request came: an ending
- * since then wins, and one that comes now waits. `need` is `fresh` for what protects the account.
+ * since then wins, and one that comes now waits. `need` is `fresh` for what protects the account: a recent sign-in, with a second
+ * factor if the account has one.
  */
 export async function whileSignedIn<T>(
   services: Services,

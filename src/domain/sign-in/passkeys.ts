@@ -102,6 +102,7 @@ export async function provePasskeyEnrolment(
       counter: made.counter,
       transports: made.transports ?? [],
       backedUp,
+      discoverable: response.clientExtensionResults.credProps?.rk ?? null,
       createdAt: services.clock(),
     },
     proof: proofBy(credentialDeviceType),
@@ -268,6 +269,11 @@ const publicKeyCredential = z.object({
   clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
 })
 const registration = publicKeyCredential.extend({
+  // WebAuthn §10.1.3; what else a browser says there is not read.
+  clientExtensionResults: z
+    .object({ credProps: z.object({ rk: z.boolean().optional() }).optional() })
+    .catch({})
+    .default({}),
   response: z.object({
     clientDataJSON: base64url,
     attestationObject: base64url,

@@ -35,6 +35,18 @@ export async function useRecoveryCodeIn(
   return markRecoveryCodeUsed(db, identityId, hashes, services.clock())
 }
 
+/** Whether all of these codes belong to this identity, and none was used. It uses none up. */
+export async function areRecoveryCodes(
+  db: Queryable,
+  services: Services,
+  identityId: string,
+  codes: string[],
+): Promise<boolean> {
+  if (codes.length > RECOVERY_CODES || codes.some((code) => code.length !== LETTERS)) return false
+  const hashes = codes.map((code) => hashOf(code, identityId, services.secrets[0]))
+  return (await countRecoveryCodes(db, identityId, hashes)) === new Set(codes).size
+}
+
 function hashOf(letters: string, identityId: string, keys: DerivedKeys): Buffer {
   return createHmac('sha256', keys.recoveryCodeHash).update(`${identityId} ${letters}`).digest()
 }

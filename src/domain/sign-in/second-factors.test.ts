@@ -60,8 +60,15 @@ async function addApp(name = 'Phone', seconds = 60): Promise<{ key: string; reco
   const { key } = await beginTotpEnrolment(services, signedIn)
   const added = await addTotpKey(services, signedIn, name, codeOf(key, clock()), home)
   assert.equal(added.kind, 'added')
+  await noteSecondFactor()
   clock.advance(seconds)
   return { key, recoveryCodes: (added as { recoveryCodes: string[] | null }).recoveryCodes }
+}
+
+/** The sign-in of the person has two factors from now on, as after adding one on its page. */
+async function noteSecondFactor(): Promise<void> {
+  const { pool } = services.storage
+  await pool.query(`UPDATE identity_sessions SET amr = '{pwd,otp,mfa}' WHERE id = $1`, [signedIn.id])
 }
 
 /** A typed code as second step. */

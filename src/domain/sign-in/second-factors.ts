@@ -1,4 +1,5 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
+import { endDeviceTrust } from '../../storage/devices.ts'
 import { lockIdentity } from '../../storage/identities.ts'
 import { insertPasskey, listPasskeys } from '../../storage/passkeys.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
@@ -20,7 +21,7 @@ import { queueMail } from '../mail-jobs.ts'
 import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
-import { countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
+import { areRecoveryCodes, countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
 import type { SignInMethod } from './sign-in-methods.ts'
 import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
@@ -39,6 +40,8 @@ export const FACTOR_WORDS: Record<FactorKind, string> = { totp: 'authenticator a
 
 export interface SecondFactor {
   kind: FactorKind
+  /** False for what only follows a password: an authenticator app, and a security key that keeps no passkeys. */
+  signsInAlone: boolean
   id: string
   name: string
   createdAt: Date
@@ -69,8 +72,11 @@ export async function listSecondFactors(services: Services, identityId: string):
   return { factors, recoveryCodesLeft }
 }
 
-/** The second step of a sign-in: a typed code (TOTP or recovery code), or a browser's WebAuthn answer in JSON. */
-export type SecondStepAnswer = { code: string } | { credential: string }
+/**
+ * The second step of a sign-in: what was typed for the code of an authenticator app, which may also be a recovery code; a
+ * recovery code; or a browser's WebAuthn answer in JSON.
+ */
+export type SecondStepAnswer = { code: string } | { recoveryCode: string } | { credential: string }
 
 /** A second step, and the client it comes from. */
 export interface SecondStepAttempt {
@@ -108,10 +114,7 @@ export async function proveSecondStep(
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
   if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
-  const proved =
-    'code' in answer
-      ? await proveCode(services, identityId, answer.code, clientInfo)
-      : await proveByPasskey(services, identityId, answer.credential, clientInfo)
+  const proved = await prove(services, identityId, answer, clientInfo)
   if (proved === null) {
     const [kind, detail] = isSignedIn
       ? (['confirmation_refused', 'second-factor'] as const)
@@ -209,6 +212,7 @@ export async function removeSecondFactor(
 
     await deleteSecondFactor(db, kind, identityId, id)
     if (wasLast) await replaceRecoveryCodes(db, identityId, [], services.clock())
+    await endDeviceTrust(db, identityId, services.clock())
     await tell(services, db, 'removed', { kind, name: factor.name, identityId, clientInfo })
     return { kind: 'removed', wasLast }
   })
@@ -238,6 +242,7 @@ export async function removeEverySecondFactorIn(
     await tell(services, db, 'removed', { kind, name, identityId, clientInfo })
   }
   await replaceRecoveryCodes(db, identityId, [], services.clock())
+  await endDeviceTrust(db, identityId, services.clock())
 }
 
 /** A new set in place of the old one, to be shown once. Null while there is no second factor that they could stand in for. */
@@ -254,53 +259,72 @@ export async function renewRecoveryCodes(
   })
 }
 
-/** What was proved, and by which method. */
-type Proved = Pick<Extract<SecondStepOutcome, { kind: 'proved' }>, 'proof' | 'method'>
-
-/** Checks a typed code: 6 digits of an authenticator app (TOTP), or a recovery code. Null when it is neither, or was used. */
-async function proveCode(
+/** Whether all of these are codes of this user that work, as they were shown. */
+export async function areLivingRecoveryCodes(
   services: Services,
-  identityId: string,
-  typed: string,
-  clientInfo: ClientInfo,
-): Promise<Proved | null> {
-  const code = plainCode(typed)
-  if (await acceptTotpCode(services, identityId, code)) return { proof: ONE_TIME_PASSWORD, method: 'app' }
-  const isRecovery = await acceptRecoveryCode(services, identityId, code, clientInfo)
-  return isRecovery ? { proof: ONE_TIME_PASSWORD, method: 'recovery-code' } : null
+  signedIn: SignIn,
+  codes: string[],
+): Promise<boolean | Lapsed> {
+  return whileSignedIn(services, signedIn, 'living', (db) =>
+    areRecoveryCodes(db, services, signedIn.identityId, codes.map(plainCode)),
+  )
 }
 
-async function proveByPasskey(
+/** What was proved, and by which method. */
+type Proved = Omit<Extract<SecondStepOutcome, { kind: 'proved' }>, 'kind'>
+
+/** Null for an answer that is wrong, or was used before. */
+async function prove(
   services: Services,
   identityId: string,
-  credential: string,
+  answer: SecondStepAnswer,
   clientInfo: ClientInfo,
 ): Promise<Proved | null> {
-  const proof = await provePasskey(services, identityId, credential, clientInfo)
-  return proof && { proof, method: 'passkey' }
+  if ('credential' in answer) {
+    const proof = await provePasskey(services, identityId, answer.credential, clientInfo)
+    return proof && { proof, method: 'passkey', recoveryCodesLeft: null }
+  }
+  if ('code' in answer && (await acceptTotpCode(services, identityId, plainCode(answer.code))))
+    return { proof: ONE_TIME_PASSWORD, method: 'app', recoveryCodesLeft: null }
+  const recoveryCode = plainCode('code' in answer ? answer.code : answer.recoveryCode)
+  const recoveryCodesLeft = await acceptRecoveryCode(services, identityId, recoveryCode, clientInfo)
+  if (recoveryCodesLeft === null) return null
+  return { proof: ONE_TIME_PASSWORD, method: 'recovery-code', recoveryCodesLeft }
 }
 
 async function factorsOf(db: Queryable, identityId: string): Promise<SecondFactor[]> {
   const totpKeys = await listTotpKeys(db, identityId)
   const passkeys = await listPasskeys(db, identityId)
   return [
-    ...totpKeys.map((key) => ({ kind: 'totp' as const, ...key })),
-    ...passkeys.map((passkey) => ({ kind: 'passkey' as const, ...passkey })),
+    ...totpKeys.map((key) => ({ kind: 'totp' as const, signsInAlone: false, ...key })),
+    ...passkeys.map((passkey) => ({
+      kind: 'passkey' as const,
+      signsInAlone: passkey.discoverable ?? true,
+      ...passkey,
+    })),
   ]
-    .map(({ kind, id, name, createdAt, lastUsedAt }) => ({ kind, id, name, createdAt, lastUsedAt }))
+    .map(({ kind, signsInAlone, id, name, createdAt, lastUsedAt }) => ({
+      kind,
+      signsInAlone,
+      id,
+      name,
+      createdAt,
+      lastUsedAt,
+    }))
     .toSorted((a, b) => Number(a.createdAt) - Number(b.createdAt))
 }
 
+/** @returns how many are left after this one; null when it is none, or was used before */
 async function acceptRecoveryCode(
   services: Services,
   identityId: string,
   code: string,
   clientInfo: ClientInfo,
-): Promise<boolean> {
+): Promise<number | null> {
   return transaction(services.storage.pool, async (db) => {
-    const isUsed = await useRecoveryCodeIn(db, services, identityId, code)
-    if (isUsed) await writeDown(db, services, 'recovery_code_used', identityId, null, clientInfo)
-    return isUsed
+    if (!(await useRecoveryCodeIn(db, services, identityId, code))) return null
+    await writeDown(db, services, 'recovery_code_used', identityId, null, clientInfo)
+    return countRecoveryCodes(db, identityId)
   })
 }
 
@@ -326,6 +350,7 @@ async function add(
     if (before >= MOST_FACTORS) return { kind: 'too-many' }
     if (!(await insert(db))) return { kind: 'taken' }
     await tell(services, db, 'added', change)
+    await endDeviceTrust(db, identityId, services.clock())
     const recoveryCodes = before === 0 ? await makeRecoveryCodesIn(db, services, identityId) : null
     return { kind: 'added', proof, recoveryCodes }
   })

@@ -20,6 +20,7 @@ import { isPasswordTooLong } from '../passwords/passwords.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
+import { isTrustedBrowser } from './trusted-browsers.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
 
 /** A login and a password as they were typed, and the client they come from. */
@@ -84,9 +85,13 @@ export async function signIn(
   }
   await attempt.succeeded()
   const passwordHash = await renewHash(services, identity, password, source)
-  const kind = (await hasSecondFactor(services, identity.id)) ? 'second-factor' : 'signed-in'
   const current = { ...identity, passwordHash }
-  return { kind, identity: current, proof: proofByPassword(current) }
+  const proof = proofByPassword(current)
+  if (!(await hasSecondFactor(services, identity.id))) return { kind: 'signed-in', identity: current, proof }
+  // A user who confirms that it is them is about to change what protects the account: a trusted browser is not enough for that.
+  if (confirms === undefined && (await isTrustedBrowser(services, identity, deviceHash)))
+    return { kind: 'signed-in', identity: current, proof: { ...proof, browserTrust: 'used' } }
+  return { kind: 'second-factor', identity: current, proof }
 }
 
 /** A browser's answer to a sign-in by passkey alone, and the client it comes from. */

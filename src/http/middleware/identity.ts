@@ -1,5 +1,5 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { findLivingIdentitySession } from '../../domain/sign-in/identity-sessions.ts'
+import { findLivingIdentitySession, isFresh } from '../../domain/sign-in/identity-sessions.ts'
 import { servicesOf } from '../context.ts'
 import { keepFields } from '../kept-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
@@ -33,15 +33,14 @@ export function askToSignIn(req: Request, res: Response): void {
 }
 
 /**
- * Requires a recent sign-in (step-up) for changes to what protects the account. A user who signed in long ago has to prove it
- * again. `page` is where they come back to from a form that has no page of its own.
+ * Requires a recent sign-in (step-up) for changes to what protects the account, with a second factor if the account has one. A
+ * user who signed in long ago, or in a trusted browser with the password alone, has to prove it again. `page` is where they come
+ * back to from a form that has no page of its own.
  */
 export function requireFreshSignIn(page: string): RequestHandler {
-  return (req, res, next) => {
+  return async (req, res, next) => {
     if (!req.signedIn) return requireIdentity(req, res, next)
-    const { clock, lifetimes } = servicesOf(req)
-    const age = (clock().getTime() - req.signedIn.createdAt.getTime()) / 1000
-    if (age <= lifetimes.freshSignIn) return next()
+    if (await isFresh(servicesOf(req), req.signedIn)) return next()
     keepFields(req, res)
     res.redirect(
       303,

@@ -56,6 +56,11 @@ before(async () => {
   await browser.signIn(ada)
   tokens = await notes.connect(browser)
   for (const id of [adaId, graceId]) await addSecondFactors(id)
+  // She has used one of them, too.
+  await server.services.storage.pool.query(
+    `UPDATE identity_sessions SET amr = '{pwd,otp,mfa}' WHERE identity_id = $1`,
+    [adaId],
+  )
   // Its link is written when it is sent.
   await waitForMail(server.mailFolder, ada.email, 'New sign-in')
 })

@@ -20,7 +20,7 @@ import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 import { showRegistration } from '../registration-form.ts'
 import { safeReturnTo, withReturnTo } from '../return-to.ts'
-import { missingCode, problemOf, showSecondStep, takeSecondStep } from '../second-step.ts'
+import { missingCode, problemOf, type SecondStepProblem, showSecondStep, takeSecondStep } from '../second-step.ts'
 import { showSignIn } from '../sign-in.ts'
 
 type InteractionPageRequest = Request<{ uid: string }>
@@ -145,11 +145,11 @@ async function showStepUp(
   req: InteractionPageRequest,
   res: Response,
   { appName, signedIn }: Extract<Interaction, { kind: 'step-up' }>,
-  problem: string | null,
+  problem: SecondStepProblem | null,
   wait: WaitWords | null = null,
 ): Promise<void> {
   const { services } = contextOf(req)
-  const { identityId, username } = signedIn
+  const { identityId } = signedIn
   const returnTo = addressOf(req)
   const cancelAction = addressOf(req, '/cancellation')
   if (await hasSecondFactor(services, identityId)) {
@@ -158,7 +158,7 @@ async function showStepUp(
       action: addressOf(req, '/second-factor'),
       cancelHref: null,
       cancelAction,
-      reason: `${appName} asks for your second factor, ${username}.`,
+      askedBy: appName,
       problem,
       wait,
       returnTo,
@@ -168,7 +168,7 @@ async function showStepUp(
     req,
     res,
     'interactions/no-second-factor',
-    { title: 'A second factor is needed', narrow: true },
+    { title: 'Two-step verification is needed', narrow: true },
     { appName, setUpHref: withReturnTo('/settings/second-factors', returnTo), cancelAction },
   )
 }

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { listSecondFactors } from '../../domain/sign-in/second-factors.ts'
 import { servicesOf, signedInOf } from '../context.ts'
 import { optionalField, passwordField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -39,12 +40,14 @@ async function show(
   returnTo: string | null,
   wait: WaitWords | null = null,
 ): Promise<void> {
-  const { username } = signedInOf(req)
+  const { username, identityId } = signedInOf(req)
+  const { factors } = await listSecondFactors(servicesOf(req), identityId)
+  const hasPasskey = factors.some(({ signsInAlone }) => signsInAlone)
   await render(
     req,
     res,
     'reauthentications/new',
     { title: 'Confirm that it is you', narrow: true },
-    { username, problem, wait, returnTo, passkeyOptions: passkeyQuestion(servicesOf(req)) },
+    { username, problem, wait, returnTo, passkeyOptions: hasPasskey ? passkeyQuestion(servicesOf(req)) : null },
   )
 }

@@ -50,8 +50,8 @@ async function hrefs(): Promise<string[]> {
 }
 
 test('a user without a second factor reads what that means, and how to add one', async () => {
-  assert.match((await read(FACTORS)).text, /Your password stands alone/)
-  assert.match((await read('/settings')).text, /Second factors None: your password stands alone/)
+  assert.match((await read(FACTORS)).text, /Two-step verification Off You have not set up two-step verification\./)
+  assert.match((await read('/settings')).text, /Two-step verification Off You have not set up two-step verification/)
 })
 
 test('the page for an app shows the key as a picture and in words, and asks for a code before anything is stored', async () => {
@@ -70,7 +70,7 @@ test('the first factor shows its recovery codes at once, and never again', async
   assert.equal(codes.length, 10)
   const page = await read(FACTORS)
   assert.match(page.text, /Phone Authenticator app/)
-  assert.match(page.text, /10 are left/)
+  assert.match(page.text, /10 codes left/)
   for (const code of codes) assert.equal(page.html.includes(code), false)
 })
 
@@ -93,6 +93,23 @@ test('a passkey is added, named after the browser, and listed', async () => {
   assert.match((await read(FACTORS)).text, /Laptop Passkey/)
 })
 
+test('the sections are passkeys, password, two-step verification and recovery codes, and a security key is in the third', async () => {
+  await addPasskey(browser, new Authenticator(server.url))
+  await addPasskey(browser, new Authenticator(server.url), { discoverable: false })
+  const { html, text } = await read(FACTORS)
+  const headings = [...html.matchAll(/<h2 id="([\w-]+)"/g)].map(([, id]) => id)
+  assert.deepEqual(headings, ['passkeys', 'password', 'two-step-verification', 'recovery-codes'])
+  assert.match(text, /Passkeys .* Laptop Passkey .* Two-step verification On .* Laptop Security key .* 10 codes left/)
+})
+
+test('the page for an app has a link for a phone that shows it', async () => {
+  const { html } = await read(`${FACTORS}/totp/new`)
+  const link = /<a [^>]*href="(otpauth:[^"]*)"/.exec(html)?.[1]?.replaceAll('&amp;', '&')
+  const url = new URL(link as string)
+  assert.match(decodeURIComponent(url.pathname), new RegExp(`:${person.username}$`))
+  assert.equal(url.searchParams.get('secret'), keyOn(await read(`${FACTORS}/totp/new`)).replaceAll(' ', ''))
+})
+
 test('a passkey made for another site is refused in words', async () => {
   const response = await addPasskey(browser, new Authenticator('https://evil.test'))
   assert.equal(response.status, 422)
@@ -107,7 +124,7 @@ test('a factor is renamed, and a name that will not do is refused in words', asy
   const hostile = '<script>alert(1)</script>'
   assert.equal((await browser.post(href, { name: hostile })).status, 303)
   const page = await read(FACTORS)
-  assert.equal(page.notice, 'The second factor has a new name.')
+  assert.equal(page.notice, 'The sign-in method has a new name.')
   assert.equal(page.html.includes(hostile), false)
   assert.match(page.text, /<script>alert\(1\)<\/script> Authenticator app/)
 })
@@ -116,8 +133,8 @@ test('removing the last factor says plainly what it means, and is told', async (
   const { codes } = await addTotp(browser, clock())
   const [href = ''] = await hrefs()
   const page = await read(href)
-  assert.match(page.text, /This is your last second factor. Without it your password alone signs you in/)
-  const removal = actionOf(page, 'Remove it and use only my password')
+  assert.match(page.text, /This turns two-step verification off. Then your password alone signs you in/)
+  const removal = actionOf(page, 'Remove it and turn two-step verification off')
   const response = await browser.post(removal, {})
   assert.equal(response.headers.get('location'), FACTORS)
   assert.deepEqual(await hrefs(), [])
@@ -135,9 +152,9 @@ test('removing one of two says that the other stays', async () => {
   await addTotp(browser, clock(), 'Tablet')
   const [phone = ''] = await hrefs()
   const page = await read(phone)
-  assert.match(page.text, /Your other second factors stay./)
+  assert.match(page.text, /Your other sign-in methods stay./)
   await browser.post(actionOf(page, 'Remove Phone'), {})
-  assert.match((await read(FACTORS)).text, /Tablet.*10 are left/)
+  assert.match((await read(FACTORS)).text, /Tablet.*10 codes left/)
 })
 
 test('a password that is too short to stand alone keeps the last factor, and the page says what to do', async () => {
@@ -148,7 +165,7 @@ test('a password that is too short to stand alone keeps the last factor, and the
   const [href = ''] = await hrefs()
   const page = await read(href)
   assert.match(page.text, /first choose a password of at least 15 characters/)
-  assert.throws(() => actionOf(page, 'Remove it and use only my password'))
+  assert.throws(() => actionOf(page, 'Remove it and turn two-step verification off'))
   assert.equal((await browser.post(`${href}/removal`, {})).status, 409)
   assert.deepEqual(await hrefs(), [href])
 })

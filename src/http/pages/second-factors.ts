@@ -5,13 +5,14 @@ import { offersPasskeys } from '../../domain/sign-in/passkeys.ts'
 import {
   factorNameProblem,
   FACTOR_KINDS,
-  FACTOR_WORDS,
   listSecondFactors,
   removeSecondFactor,
   renameSecondFactor,
   type SecondFactor,
 } from '../../domain/sign-in/second-factors.ts'
+import { listTrustedBrowsers } from '../../domain/sign-in/trusted-browsers.ts'
 import { timeInWords } from '../../domain/time-words.ts'
+import { browserInWords } from '../../domain/user-agents.ts'
 import { servicesOf, signedInOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
@@ -29,14 +30,23 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const now = services.clock()
   const returnTo = returnToIn(req)
-  const { factors, recoveryCodesLeft } = await listSecondFactors(services, signedInOf(req).identityId)
+  const { identityId } = signedInOf(req)
+  const { factors, recoveryCodesLeft } = await listSecondFactors(services, identityId)
+  const identity = await findIdentity(services, identityId)
+  const trusted = identity === null || factors.length === 0 ? [] : await listTrustedBrowsers(services, identity)
   await render(
     req,
     res,
     'second-factors/index',
-    { title: 'Second factors', nav: 'settings' },
+    { title: 'Sign-in methods', nav: 'settings' },
     {
-      factors: factors.map((factor) => shapeFactor(factor, now)),
+      isOn: factors.length > 0,
+      passkeys: factors.filter(({ signsInAlone }) => signsInAlone).map((factor) => shapeFactor(factor, now)),
+      secondSteps: factors.filter(({ signsInAlone }) => !signsInAlone).map((factor) => shapeFactor(factor, now)),
+      trustedBrowsers: trusted.map(({ browser, trustedUntil }) => ({
+        browser: browserInWords(browser),
+        until: timeInWords(trustedUntil as Date, now),
+      })),
       recoveryCodesLeft,
       returnTo,
       appName: await appNameOf(req, returnTo),
@@ -123,11 +133,11 @@ async function showFactor(
   )
 }
 
-function shapeFactor({ kind, id, name, createdAt, lastUsedAt }: SecondFactor, now: Date) {
+function shapeFactor({ kind, signsInAlone, id, name, createdAt, lastUsedAt }: SecondFactor, now: Date) {
   return {
     kind,
     name,
-    kindInWords: FACTOR_WORDS[kind],
+    kindInWords: kind === 'totp' ? 'Authenticator app' : signsInAlone ? 'Passkey' : 'Security key',
     href: `${FACTORS_PAGE}/${kind}/${id}`,
     created: timeInWords(createdAt, now),
     lastUsed: lastUsedAt === null ? null : timeInWords(lastUsedAt, now),

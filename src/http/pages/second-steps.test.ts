@@ -61,8 +61,9 @@ test('the password and a code of the app sign in, and lead where the person was 
   clock.advance(60)
   const browser = await halfway(new Browser(server.url), '/activity')
   const page = await readPage(await browser.get('/login/second-factor?return_to=/activity'))
-  assert.equal(page.heading, 'Second factor')
-  assert.match(page.text, new RegExp(`Your password is right, ${person.username}`))
+  assert.equal(page.heading, 'Two-step verification')
+  assert.match(page.text, new RegExp(`Enter your code to finish signing in. Account: ${person.username}`))
+  assert.match(page.html, /<input id="code"[^>]* inputmode="numeric" autocomplete="one-time-code"/)
   const response = await browser.post('/login/second-factor', { code: codeOf(key, clock()), return_to: '/activity' })
   assert.equal(response.status, 303)
   assert.equal(response.headers.get('location'), '/activity')
@@ -162,8 +163,8 @@ test('an empty code is asked for, and is no guess; who has to wait keeps the for
   const held = await browser.post('/login/second-factor', { code: '000000', return_to: returnTo })
   assert.ok(Number(held.headers.get('retry-after')) > 500)
   const page = await readPage(held)
-  assert.match(page.text, /to continue to Notes\. Too many tries\. /)
-  assert.deepEqual(page.forms[0]?.fields, { return_to: returnTo, code: '' })
+  assert.match(page.text, /to continue to Notes ?Too many tries\. /)
+  assert.deepEqual(page.forms[0]?.fields, { return_to: returnTo, code: '', trust_browser: 'yes' })
 })
 
 test('a client that guesses codes has to wait, and the person still gets in from a browser of theirs', async () => {
@@ -203,6 +204,46 @@ test('a recovery code signs in once, with the password', async () => {
   assert.equal((await browser.post('/login/second-factor', { code })).status, 303)
   assert.equal((await (await halfway()).post('/login/second-factor', { code })).status, 401)
   assert.deepEqual(await amrOf(browser), ['pwd', 'otp', 'mfa'])
+})
+
+test('a recovery code has a form of its own, and the next page says how many are left', async () => {
+  const { key, codes } = await addTotp(home, clock())
+  clock.advance(60)
+  const browser = await halfway()
+  const empty = await readPage(await browser.post('/login/second-factor', { recovery_code: ' ' }))
+  assert.deepEqual([empty.status, empty.problems], [422, ['Enter a recovery code.']])
+  // The code of an app is none, and is not used up by it.
+  const wrong = await readPage(await browser.post('/login/second-factor', { recovery_code: codeOf(key, clock()) }))
+  assert.match(wrong.problems[0] ?? '', /^That recovery code is not right/)
+  assert.match(wrong.html, /<a id="problem" href="#recovery_code">/)
+  assert.match(wrong.html, /<details class="aside-details" open>\s*<summary>Use a recovery code instead/)
+  const fields = { recovery_code: codes[0] as string }
+  assert.equal((await browser.post('/login/second-factor', fields)).headers.get('location'), '/dashboard')
+  assert.equal((await readPage(await browser.get('/dashboard'))).notice, 'You used a recovery code. You have 9 left.')
+  for (const recovery_code of codes.slice(1, 9))
+    assert.equal((await (await halfway()).post('/login/second-factor', { recovery_code })).status, 303)
+  const last = await halfway()
+  await last.post('/login/second-factor', { recovery_code: codes[9] as string })
+  assert.match(
+    (await readPage(await last.get('/dashboard'))).notice ?? '',
+    /^That was your last recovery code\. Make new ones/,
+  )
+})
+
+test('a user who has lost the device reads what to do', async () => {
+  await addTotp(home, clock())
+  const { text } = await readPage(await (await halfway()).get('/login/second-factor'))
+  assert.match(text, /I have lost my device Use one of your recovery codes\./)
+})
+
+test('a passkey is offered to confirm with only to users who have one that works alone', async () => {
+  const offer = async () => (await readPage(await home.get('/reauthentication'))).forms.map(({ action }) => action)
+  assert.equal((await offer()).includes('/login/passkey'), false)
+  await addTotp(home, clock())
+  await addPasskey(home, new Authenticator(server.url), { discoverable: false })
+  assert.equal((await offer()).includes('/login/passkey'), false)
+  await addPasskey(home, new Authenticator(server.url))
+  assert.equal((await offer()).includes('/login/passkey'), true)
 })
 
 test('a passkey is a second step', async () => {

@@ -6,7 +6,7 @@ import { pendingSignInOf } from '../middleware/session.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 import { LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
-import { missingCode, problemOf, showSecondStep, takeSecondStep } from '../second-step.ts'
+import { missingCode, problemOf, type SecondStepProblem, showSecondStep, takeSecondStep } from '../second-step.ts'
 
 /** GET /login/second-factor */
 export async function newSecondStep(req: Request, res: Response): Promise<void> {
@@ -23,7 +23,7 @@ export async function createSecondStep(req: Request, res: Response): Promise<voi
   const pending = pendingSignInOf(req)
   if (pending === null) return startAgain(req, res, returnTo)
   const { proof } = pending
-  const show = (problem: string | null, wait: WaitWords | null = null) =>
+  const show = (problem: SecondStepProblem | null, wait: WaitWords | null = null) =>
     showSecondStep(req, res, { ...SIGN_IN, identityId: proof.identityId, problem, wait, returnTo })
   const missing = missingCode(req)
   if (missing !== null) {
@@ -44,4 +44,4 @@ function startAgain(req: Request, res: Response, returnTo: string | null): void 
 }
 
 /** The texts of the question, and where its form goes. */
-const SIGN_IN = { action: '/login/second-factor', cancelHref: '/login', cancelAction: null, reason: null }
+const SIGN_IN = { action: '/login/second-factor', cancelHref: '/login', cancelAction: null, askedBy: null }

@@ -6,6 +6,8 @@ import { LANGUAGES, nameOfLanguage } from '../../i18n/catalogues.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { render } from '../page.ts'
 
+const DAY = 86_400
+
 /** GET /settings */
 export async function showSettings(req: Request, res: Response): Promise<void> {
   const { identityId, username, email, emailVerified } = signedInOf(req)
@@ -23,6 +25,8 @@ export async function showSettings(req: Request, res: Response): Promise<void> {
       pendingEmail: pending && readableEmail(pending.email),
       factorCount,
       languages: LANGUAGES.map((language) => ({ language, name: nameOfLanguage(language) })),
+      // Of less than a day a user is promised nothing.
+      deletionDays: Math.floor(servicesOf(req).lifetimes.deletionGrace / DAY),
     },
   )
 }

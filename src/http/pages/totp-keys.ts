@@ -58,5 +58,11 @@ async function show(
   const { default: qrCode } = await import('qrcode')
   const svg = await qrCode.toString(uri, { type: 'svg', margin: 2 })
   const image = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`
-  await render(req, res, 'totp-keys/new', { title: 'Add an authenticator app', narrow: true }, { ...form, key, image })
+  await render(
+    req,
+    res,
+    'totp-keys/new',
+    { title: 'Add an authenticator app', narrow: true },
+    { ...form, key, uri, image },
+  )
 }

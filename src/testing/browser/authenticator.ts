@@ -16,6 +16,8 @@ export interface Lies {
   userVerified?: boolean
   counter?: number
   credentialId?: string
+  /** What it says of its new passkey: whether it can sign in without a user name (WebAuthn credProps). */
+  discoverable?: boolean
   /** Signs with a key that is not the credential's. */
   forged?: boolean
 }
@@ -74,11 +76,15 @@ export class Authenticator {
       cborText('authData'),
       cborBytes(authData),
     ])
-    return this.#answer(id, {
-      clientDataJSON: this.#clientData('webauthn.create', options.challenge, lies).toString('base64url'),
-      attestationObject: attestationObject.toString('base64url'),
-      transports: ['internal', 'hybrid'],
-    })
+    return this.#answer(
+      id,
+      {
+        clientDataJSON: this.#clientData('webauthn.create', options.challenge, lies).toString('base64url'),
+        attestationObject: attestationObject.toString('base64url'),
+        transports: ['internal', 'hybrid'],
+      },
+      lies.discoverable === undefined ? {} : { credProps: { rk: lies.discoverable } },
+    )
   }
 
   /** Signs in with a passkey for this site. @returns the browser's answer, in JSON */
@@ -125,13 +131,13 @@ export class Authenticator {
     return Buffer.concat([hashOf(Buffer.from(lies.rpId ?? rpId)), Buffer.of(flags), counted, attested])
   }
 
-  #answer(id: string, response: object): string {
+  #answer(id: string, response: object, clientExtensionResults: object = {}): string {
     return JSON.stringify({
       id,
       rawId: id,
       type: 'public-key',
       authenticatorAttachment: 'platform',
-      clientExtensionResults: {},
+      clientExtensionResults,
       response,
     })
   }

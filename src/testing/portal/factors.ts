@@ -32,7 +32,7 @@ export function answerTo(page: Page, authenticator: Authenticator, lies?: Lies):
 }
 
 export function keyOn(page: Page): string {
-  return /<code class="key">([A-Z2-7 ]+)<\/code>/.exec(page.html)?.[1] ?? assert.fail('no key on the page')
+  return /<code class="key"[^>]*>([A-Z2-7 ]+)<\/code>/.exec(page.html)?.[1] ?? assert.fail('no key on the page')
 }
 
 export function recoveryCodesOn(page: Page): string[] {

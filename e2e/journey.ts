@@ -54,7 +54,7 @@ export async function leave(page: Page, demo: Demo, person: Person) {
   await page.getByRole('link', { name: 'What happened, at Gatehouse' }).click()
   await expect(page.getByRole('heading', { name: 'Sign-in to Notes' })).toBeVisible()
   await expect(
-    page.getByRole('listitem').filter({ hasText: 'It ended: you disconnected the app, from Chrome' }),
+    page.getByRole('listitem').filter({ hasText: 'It ended: you removed the app, from Chrome' }),
   ).toBeVisible()
   await expect(page.getByText(family)).toBeVisible()
 

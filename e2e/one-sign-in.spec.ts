@@ -33,7 +33,7 @@ test('one sign-in lets every app in, keeps them while one is used, and takes the
   await page.goto('/dashboard')
   await expect(appCard(page, 'Notes')).toContainText('Connected in this browser')
   await appCard(page, 'Photos').getByText('1 ended').click()
-  await expect(appCard(page, 'Photos').getByRole('listitem')).toContainText('The sign-in it belonged to had run out.')
+  await expect(appCard(page, 'Photos').getByRole('listitem')).toContainText('The sign-in in the browser had expired.')
 })
 
 /** Moves the last use of this user's sign-ins back by so much. */

@@ -21,7 +21,7 @@ const TRANSPORTS = ['express', 'express-session', 'koa', 'oidc-provider', 'node:
 const ARROWS: Record<string, string[]> = {
   http: ['http/', 'domain/', 'i18n/', 'oidc/interactions.ts', 'oidc/pages.ts', 'logger.ts'],
   oidc: ['oidc/', 'domain/', 'i18n/', 'logger.ts'],
-  backchannel: ['backchannel/', 'domain/', 'storage/notifications.ts', 'storage/postgres.ts', 'logger.ts'],
+  backchannel: ['backchannel/', 'domain/', 'i18n/', 'storage/notifications.ts', 'storage/postgres.ts', 'logger.ts'],
   'domain/keys': ['domain/time.ts', 'storage/'],
   'domain/passwords': ['i18n/', 'domain/fair-queue.ts', 'config.ts', 'storage/'],
   'domain/limits': ['i18n/', 'domain/services.ts', 'domain/time.ts', 'storage/'],

@@ -4,6 +4,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { type AppRow, createApp, type AppSettings } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
+import { englishTexts } from '../i18n/texts.ts'
 import type { NotificationKind, NotificationRow } from '../domain/endings/notifications.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { notesApp } from '../testing/portal/apps.ts'
@@ -153,8 +154,8 @@ test('an ended session is an event with its reason, when it happened and who wan
         [`${CAEP}session-revoked`]: {
           event_timestamp: seconds(happenedAt),
           initiating_entity: 'policy',
-          reason_admin: { en: `reuse: ${END_CAUSES.reuse.words}` },
-          reason_user: { en: END_CAUSES.reuse.words },
+          reason_admin: { en: `reuse: ${englishTexts().say(END_CAUSES.reuse.words)}` },
+          reason_user: { en: englishTexts().say(END_CAUSES.reuse.words) },
         },
       },
     },

@@ -1,6 +1,7 @@
 import type { NewNotification } from '../storage/notifications.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
+import { englishTexts } from '../i18n/texts.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
 import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
@@ -18,10 +19,11 @@ export async function signSessionRevoked(
   cause: EndCause,
   app: AppRow,
 ): Promise<string> {
+  const words = englishTexts().say(END_CAUSES[cause].words)
   return signEvent(services, event, app, 'session-revoked', {
     initiating_entity: INITIATORS[cause],
-    reason_admin: { en: `${cause}: ${END_CAUSES[cause].words}` },
-    reason_user: { en: END_CAUSES[cause].words },
+    reason_admin: { en: `${cause}: ${words}` },
+    reason_user: { en: words },
   })
 }
 

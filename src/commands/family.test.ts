@@ -99,7 +99,10 @@ test('an operator ends a family; its app hears why, and ending it again changes 
   const id = claimsOf(tokens.access_token)['fam'] as string
   assert.equal(printed<unknown[]>(await family('list', '--app', 'photos', '--json')).length, 1)
   const ended = printed(await family('end', id, '--json'))
-  assert.deepEqual([ended['state'], ended['cause'], ended['why']], ['ended', 'operator', 'an operator ended it'])
+  assert.deepEqual(
+    [ended['state'], ended['cause'], ended['why']],
+    ['ended', 'operator', 'an administrator signed it out'],
+  )
   const refusal = (await (await photos.refresh(tokens.refresh_token)).json()) as Record<string, unknown>
   assert.deepEqual([refusal['reason'], refusal['fam']], ['revoked', id])
   assert.equal(printed(await family('end', id, '--json'))['ended_at'], ended['ended_at'])

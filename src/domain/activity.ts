@@ -1,27 +1,46 @@
-import { type AuditRow, listAuditEvents } from '../storage/audit.ts'
-import type { Confirmation, PersonalKind } from './audit-events.ts'
-import { END_CAUSES, type EndCause } from './endings/end-causes.ts'
-import { readSignInDetail } from './sign-in/sign-in-methods.ts'
+import { type CompletedSignIn, type ListedAuditRow, listAuditEvents, listSignInsAfter } from '../storage/audit.ts'
+import { type ActivityTone, activityWords } from './activity-words.ts'
+import { KNOWN_BROWSER } from './audit-events.ts'
+import type { Message } from '../i18n/messages.ts'
 import type { Services } from './services.ts'
 
-const CONFIRMATION_WORDS: Record<Confirmation, string> = {
-  'password-change': 'A wrong password was entered while changing your password.',
-  identity: 'A wrong password was entered to confirm that it was you.',
-  'second-factor': 'A wrong second factor was entered to confirm that it was you.',
-}
+/** Rows that are read at a time, and at most for one page: a line of more than that goes on in the next one. */
+const BATCH = 200
+const MOST_ROWS = 2000
+/** A wrong password is the user's own when the same browser signs in within this time. */
+const OWN_WITHIN_MS = 3_600_000
+/** Events after a wrong password in which that sign-in is looked for. */
+const LOOKED_THROUGH = 1000
 
-/** One audit event, as the user reads it on the activity page. */
+/** One audit event, as the user reads it. */
 export interface ActivityEntry {
   id: string
   at: Date
-  sentence: string
-  tone: 'plain' | 'good' | 'warning'
+  sentence: Message
+  tone: ActivityTone
   browser: string | null
   address: string | null
   familyId: string | null
 }
 
-/** The audit events of this identity, newest first, `limit` at most; `before` is the id to go on from. */
+/** Equal audit events that follow one another on a day, as one line of the activity page. */
+export interface ActivityLine {
+  sentence: Message
+  tone: ActivityTone
+  /** The newest first; at least one. */
+  events: ActivityEvent[]
+}
+
+export interface ActivityEvent {
+  at: Date
+  browser: string | null
+  address: string | null
+  /** The family or the signed-in browser it is about, while there is a page of it. */
+  familyId: string | null
+  identitySessionId: string | null
+}
+
+/** Every audit event of this identity, newest first, `limit` at most; `before` is the id to go on from. */
 export async function listActivityEntries(
   services: Services,
   identityId: string,
@@ -29,101 +48,123 @@ export async function listActivityEntries(
   before: string | null,
 ): Promise<ActivityEntry[]> {
   const rows = await listAuditEvents(services.storage, identityId, limit, before, true)
+  const isOwn = await ownAttempts(services, identityId, rows)
   return rows.map((row) => ({
     id: row.id,
     at: row.at,
     browser: row.browser,
     address: row.address,
     familyId: row.familyId,
-    ...wording(row),
+    ...activityWords([row], isOwn(row)),
   }))
 }
 
-function wording(row: AuditRow): Pick<ActivityEntry, 'sentence' | 'tone'> {
-  const app = row.appName ?? row.clientId ?? 'an app'
-  const cause = row.cause !== null && row.cause in END_CAUSES ? END_CAUSES[row.cause as EndCause] : null
-  switch (row.kind as PersonalKind) {
-    case 'registered':
-      return { sentence: 'Your account was created.', tone: 'good' }
-    case 'signed_in':
-      return readSignInDetail(row.detail).isUnfamiliar
-        ? { sentence: 'You signed in from a browser that was not known.', tone: 'warning' }
-        : { sentence: 'You signed in.', tone: 'good' }
-    case 'sign_in_refused':
-      return { sentence: 'Somebody tried to sign in as you and did not have the password.', tone: 'warning' }
-    case 'confirmation_refused':
-      return { sentence: CONFIRMATION_WORDS[row.detail as Confirmation], tone: 'plain' }
-    case 'signed_out':
-      return { sentence: 'You signed out.', tone: 'plain' }
-    case 'session_ended':
-      return { sentence: `A browser was signed out: ${cause?.words ?? 'it was ended'}.`, tone: 'plain' }
-    case 'family_opened':
-      return { sentence: `${app} was connected.`, tone: 'good' }
-    case 'family_ended':
-      return {
-        sentence: `${app} was disconnected: ${cause?.words ?? 'it was ended'}.`,
-        tone: cause?.alarming ? 'warning' : 'plain',
-      }
-    case 'identity_disabled':
-      return { sentence: 'Your account was disabled by an operator.', tone: 'warning' }
-    case 'identity_enabled':
-      return { sentence: 'Your account was enabled again by an operator.', tone: 'good' }
-    case 'everything_ended':
-      return { sentence: 'An operator signed you out everywhere.', tone: 'warning' }
-    case 'second_factors_reset':
-      return { sentence: 'An operator reset your two-step verification.', tone: 'warning' }
-    case 'roles_changed':
-      return {
-        sentence: row.detail
-          ? `An operator changed your roles to: ${row.detail}.`
-          : 'An operator took your roles away.',
-        tone: 'plain',
-      }
-    case 'sign_in_disowned':
-      return { sentence: 'You said that a sign-in was not you.', tone: 'warning' }
-    case 'device_forgotten':
-      return { sentence: 'A known browser was forgotten.', tone: 'plain' }
-    case 'browser_trusted':
-      return { sentence: 'You chose to sign in without the second step in this browser.', tone: 'plain' }
-    case 'browser_trust_ended':
-      return { sentence: 'You chose to be asked for the second step in every browser again.', tone: 'good' }
-    case 'data_exported':
-      return { sentence: 'You downloaded your data.', tone: 'plain' }
-    case 'deletion_requested':
-      return {
-        sentence: row.browser === null ? 'Your account was deleted by an operator.' : 'You deleted your account.',
-        tone: 'warning',
-      }
-    case 'deletion_withdrawn':
-      return { sentence: 'You kept your account after all.', tone: 'good' }
-    case 'second_factor_added':
-      return { sentence: `The ${row.detail ?? 'second factor'} was added.`, tone: 'good' }
-    case 'second_factor_removed':
-      return { sentence: `The ${row.detail ?? 'second factor'} was removed.`, tone: 'warning' }
-    case 'second_factor_refused':
-      return { sentence: 'A sign-in with your password failed at your second factor.', tone: 'warning' }
-    case 'passkey_refused':
-      return {
-        sentence: `The passkey “${row.detail ?? ''}” answered with an old counter and was refused, so it may have been copied.`,
-        tone: 'warning',
-      }
-    case 'recovery_codes_made':
-      return { sentence: 'New recovery codes were made.', tone: 'plain' }
-    case 'recovery_code_used':
-      return { sentence: 'A recovery code was used in place of a second factor.', tone: 'warning' }
-    case 'address_confirmed':
-      return { sentence: 'You confirmed your e-mail address.', tone: 'good' }
-    case 'address_lost':
-      return { sentence: 'Another person proved that your e-mail address is theirs.', tone: 'warning' }
-    case 'address_change_asked':
-      return { sentence: 'You asked to change your e-mail address.', tone: 'plain' }
-    case 'address_change_withdrawn':
-      return { sentence: 'You kept your e-mail address after all.', tone: 'plain' }
-    case 'address_changed':
-      return { sentence: 'Your e-mail address was changed.', tone: 'good' }
-    case 'password_changed':
-      return { sentence: 'You changed your password.', tone: 'good' }
-    case 'password_reset':
-      return { sentence: 'Your password was reset with a link from your mail.', tone: 'good' }
+/**
+ * A page of `length` lines, newest first; `before` is the `next` of the page before. Events that are equal and follow one another,
+ * or that one act has caused, are one line. A page ends between two lines and between two acts, so it may be somewhat longer.
+ */
+export async function listActivityLines(
+  services: Services,
+  identityId: string,
+  length: number,
+  before: string | null,
+): Promise<{ lines: ActivityLine[]; next: string | null }> {
+  const groups: Group[] = []
+  let last: ListedAuditRow | null = null
+  let read = 0
+  for (let from = before; ; from = last.id) {
+    const rows: ListedAuditRow[] = await listAuditEvents(services.storage, identityId, BATCH, from, false)
+    const isOwn = await ownAttempts(services, identityId, rows)
+    for (const row of rows) {
+      const own = isOwn(row)
+      const group = groupFor(groups, row, keyOf(row, own))
+      const isSameAct = last !== null && isSameTime(last, row)
+      const isFull = groups.length >= length && group === undefined && !isSameAct
+      if (last !== null && (isFull || read === MOST_ROWS)) return { lines: groups.map(lineOf), next: last.id }
+      if (group === undefined) groups.push({ key: keyOf(row, own), isOwn: own, rows: [row] })
+      else group.rows.push(row)
+      last = row
+      read++
+    }
+    if (rows.length < BATCH || last === null) return { lines: groups.map(lineOf), next: null }
   }
+}
+
+interface Group {
+  key: string
+  isOwn: boolean
+  /** The newest first. */
+  rows: ListedAuditRow[]
+}
+
+/** The line that an event belongs to: the last one, or an earlier one of the same act. */
+function groupFor(groups: Group[], row: ListedAuditRow, key: string): Group | undefined {
+  const joins = (group: Group | undefined) => group?.key === key && isSameDay(group.rows[0], row)
+  const last = groups.at(-1)
+  if (joins(last)) return last
+  return groups.findLast((group) => joins(group) && isSameTime(group.rows.at(-1), row))
+}
+
+/** What equal events have in common. Sign-ins from two places are two lines, and so are acts of an operator and of a user. */
+function keyOf({ kind, detail, cause, clientId, actor, browser, address }: ListedAuditRow, isOwn: boolean): string {
+  const isByPlace = ![
+    'sign_in_refused',
+    'second_factor_refused',
+    'session_ended',
+    'family_opened',
+    'family_ended',
+  ].includes(kind)
+  const isRefused = kind === 'sign_in_refused' || kind === 'second_factor_refused'
+  const place = isByPlace ? [browser, address] : []
+  return JSON.stringify([kind, isRefused ? isOwn : detail, cause, clientId, actor, ...place])
+}
+
+function lineOf({ rows, isOwn }: Group): ActivityLine {
+  return {
+    ...activityWords(rows, isOwn),
+    events: rows.map((row) => ({
+      at: row.at,
+      browser: row.browser,
+      address: row.address,
+      familyId: row.hasFamily ? row.familyId : null,
+      identitySessionId: row.sessionBrowser === null ? null : row.identitySessionId,
+    })),
+  }
+}
+
+/**
+ * Tells the user's own typing errors from the attempts of others: a wrong password or code was theirs when it came from a known
+ * browser, or when the same browser at the same IP address signed in soon after.
+ */
+async function ownAttempts(
+  services: Services,
+  identityId: string,
+  rows: ListedAuditRow[],
+): Promise<(row: ListedAuditRow) => boolean> {
+  const isOpen = ({ kind, detail }: ListedAuditRow) =>
+    (kind === 'sign_in_refused' || kind === 'second_factor_refused') && detail !== KNOWN_BROWSER
+  const oldest = rows.findLast(isOpen)
+  const signIns =
+    oldest === undefined ? [] : await listSignInsAfter(services.storage, identityId, oldest.id, LOOKED_THROUGH)
+  return (row) => (isOpen(row) ? signIns.some((signIn) => followed(row, signIn)) : row.detail === KNOWN_BROWSER)
+}
+
+function followed(row: ListedAuditRow, signIn: CompletedSignIn): boolean {
+  const after = signIn.at.getTime() - row.at.getTime()
+  return (
+    BigInt(signIn.id) > BigInt(row.id) &&
+    after <= OWN_WITHIN_MS &&
+    row.address !== null &&
+    signIn.address === row.address &&
+    signIn.browser === row.browser
+  )
+}
+
+function isSameTime(one: ListedAuditRow | undefined, other: ListedAuditRow): boolean {
+  return one?.at.getTime() === other.at.getTime()
+}
+
+/** The days have headings, in UTC. */
+function isSameDay(one: ListedAuditRow | undefined, other: ListedAuditRow): boolean {
+  return one?.at.toISOString().slice(0, 10) === other.at.toISOString().slice(0, 10)
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { englishTexts } from '../i18n/texts.ts'
 import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, mock, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -161,8 +162,8 @@ test('the audit events of a pruned family stay, and the lists go on without it',
     ({ familyId }) => familyId === past.familyId,
   )
   assert.deepEqual(
-    told.map(({ sentence }) => sentence),
-    ['Notes was disconnected: you disconnected the app.', 'Notes was connected.'],
+    told.map(({ sentence }) => englishTexts().say(sentence)),
+    ['Signed out of Notes: you removed the app.', 'You signed in to Notes.'],
   )
 })
 

@@ -1,3 +1,4 @@
+import { englishTexts } from '../i18n/texts.ts'
 import { END_CAUSES } from '../domain/endings/end-causes.ts'
 import { ERROR_CODES, type Explanation, REFUSAL_REASONS, reasonAnchor } from '../oidc/pages.ts'
 
@@ -129,7 +130,7 @@ export const ERROR_SECTIONS: ErrorSection[] = [
     entries: Object.entries(END_CAUSES).map(([cause, { words, reason }]) => ({
       anchor: `cause-${cause}`,
       name: cause,
-      meaning: `Users read: ${words}.`,
+      meaning: `Users read: ${englishTexts().say(words)}.`,
       remedy: `The next refresh is refused with the reason ${reason}.`,
     })),
   },

@@ -506,20 +506,50 @@ export const SAMPLE_PAGES: SamplePage[] = [
       days: [
         {
           label: 'Today',
-          events: [
+          lines: [
             {
-              tone: 'plain',
-              sentence: 'You signed in.',
-              time: ago(3),
-              place: `Chrome on Windows, ${IPV6}`,
-              reference: null,
+              tone: 'good',
+              sentence: message('activity.signed_in', { method: 'passkey' }),
+              times: [ago(3)],
+              place: ['Chrome on Windows', IPV6],
+              href: `/sessions/${FAMILY_ID}`,
+              several: null,
             },
             {
               tone: 'warning',
-              sentence: 'Several wrong passwords were sent.',
-              time: ago(60),
-              place: PLACE,
-              reference: FAMILY_ID,
+              sentence: message('activity.sign_in_refused'),
+              times: [ago(90), ago(60)],
+              place: ['Firefox on Linux', PLACE],
+              href: null,
+              several: {
+                count: 22,
+                events: [60, 90].map((minutes) => ({
+                  at: ago(minutes),
+                  place: ['Firefox on Linux', PLACE],
+                  href: null,
+                })),
+                moreCount: 20,
+              },
+            },
+            {
+              tone: 'plain',
+              sentence: message('activity.family_ended', {
+                app: LONG_NAME,
+                count: 2,
+                reason: message('end_causes.disconnected'),
+              }),
+              times: [ago(120)],
+              place: ['Firefox on Linux', PLACE],
+              href: null,
+              several: {
+                count: 2,
+                events: [120, 120].map((minutes) => ({
+                  at: ago(minutes),
+                  place: ['Firefox on Linux', PLACE],
+                  href: `/families/${FAMILY_ID}`,
+                })),
+                moreCount: 0,
+              },
             },
           ],
         },

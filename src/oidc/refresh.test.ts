@@ -158,7 +158,7 @@ test('the person reads that a refresh token was used twice', async () => {
   clock.advance(31)
   await photos.refresh(first.refresh_token)
   const response = await browser.get('/activity')
-  assert.match(await response.text(), /Photos was disconnected: a refresh token that had been replaced was used again/)
+  assert.match(await response.text(), /Signed out of Photos: a key that had been replaced was used again/)
 })
 
 test('the grace window is open for as long as it is, to the second', async () => {

@@ -8,6 +8,7 @@ import {
   listSecondFactorsToExport,
   listSessionsToExport,
 } from '../../storage/exports.ts'
+import type { Texts } from '../../i18n/texts.ts'
 import { listActivityEntries } from '../activity.ts'
 import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
 import { endInWords } from '../families/family-ends.ts'
@@ -30,11 +31,11 @@ export async function beginExport(
 
 /**
  * Everything held about a user, as pieces of one JSON text. Each piece is read from the database when it is needed, so a long
- * history costs no memory, and a slow client holds no connection. Hashes and secrets are left out. It stops when the sign-in ends.
+ * history costs no memory, and a slow client holds no connection. Sentences in it are in the language of `texts`. Hashes and secrets are left out. It stops when the sign-in ends.
  * @throws SignInOver
  */
-export async function* exportAccount(services: Services, signedIn: SignIn): AsyncGenerator<string> {
-  for await (const piece of piecesOf(services, signedIn.identityId)) {
+export async function* exportAccount(services: Services, signedIn: SignIn, texts: Texts): AsyncGenerator<string> {
+  for await (const piece of piecesOf(services, signedIn.identityId, texts)) {
     if (!(await isStillSignedIn(services, signedIn))) throw new SignInOver()
     yield piece
   }
@@ -47,13 +48,13 @@ export class SignInOver extends Error {
   }
 }
 
-async function* piecesOf(services: Services, identityId: string): AsyncGenerator<string> {
+async function* piecesOf(services: Services, identityId: string, texts: Texts): AsyncGenerator<string> {
   const { pool } = services.storage
   const about = { issuer: services.publicUrl, made_at: services.clock() }
   const withWords = <R extends ExportedClient & { end_cause?: string | null }>(row: R) => ({
     ...row,
     place: services.geoip.locationOf(row.address),
-    ...(row.end_cause ? { end_reason: END_CAUSES[row.end_cause as EndCause].words } : {}),
+    ...(row.end_cause ? { end_reason: texts.say(END_CAUSES[row.end_cause as EndCause].words) } : {}),
   })
 
   yield `{\n"about": ${JSON.stringify(about)},\n"profile": ${JSON.stringify(await findProfile(pool, identityId))}`
@@ -62,7 +63,7 @@ async function* piecesOf(services: Services, identityId: string): AsyncGenerator
   yield* section('known_browsers', [(await listDevicesToExport(pool, identityId)).map(withWords)])
   yield `,\n"second_factors": ${JSON.stringify(await listSecondFactorsToExport(pool, identityId))}`
   yield* section('pending_links', [await listMailLinksToExport(pool, identityId)])
-  yield* section('activity', activityOf(services, identityId))
+  yield* section('activity', activityOf(services, identityId, texts))
   yield '\n}\n'
 }
 
@@ -99,13 +100,13 @@ function endOf(services: Services, family: Families[number]): object {
   return { end_reason: endInWords(services, family.end_cause as EndCause, end) }
 }
 
-async function* activityOf(services: Services, identityId: string): AsyncGenerator<object[]> {
+async function* activityOf(services: Services, identityId: string, texts: Texts): AsyncGenerator<object[]> {
   let page: Awaited<ReturnType<typeof listActivityEntries>> = []
   do {
     page = await listActivityEntries(services, identityId, PAGE, page.at(-1)?.id ?? null)
     yield page.map(({ at, sentence, familyId, browser, address }) => ({
       at,
-      sentence,
+      sentence: texts.say(sentence),
       family: familyId,
       browser,
       address,

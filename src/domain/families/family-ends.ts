@@ -1,5 +1,6 @@
 import type { FamilyRow } from '../../storage/families.ts'
 import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
+import { englishTexts } from '../../i18n/texts.ts'
 import { clientInWords } from '../geoip.ts'
 import type { Services } from '../services.ts'
 import { replacementOf } from './reuse-detection.ts'
@@ -36,7 +37,7 @@ export function endInWords(services: Pick<Services, 'geoip'>, cause: EndCause, e
   const came = endGeneration === null ? '' : `: generation ${endGeneration} came back after ${generation}`
   const from =
     endAddress === null ? '' : `, from ${clientInWords(services, { browser: endBrowser ?? '', address: endAddress })}`
-  return `${END_CAUSES[cause].words}${came}${from}`
+  return `${englishTexts().say(END_CAUSES[cause].words)}${came}${from}`
 }
 
 /** A refresh token that ended its family by being used again. */

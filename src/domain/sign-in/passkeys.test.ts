@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { Authenticator, type Lies } from '../../testing/browser/authenticator.ts'
+import { englishTexts } from '../../i18n/texts.ts'
 import { home } from '../../testing/portal/connections.ts'
 import { newcomer } from '../../testing/portal/newcomers.ts'
 import { openTestPortal, type TestPortal } from '../../testing/portal/open-portal.ts'
@@ -227,7 +228,7 @@ test('a counter that stands still or goes back refuses the passkey, and the pers
     assert.equal(await signInWithPasskey(portal, device.get(passkeySignInOptions(portal), { counter }), home), null)
   }
   const [newest] = await listActivityEntries(portal, signedIn.identityId, 1, null)
-  assert.match(newest?.sentence ?? '', /^The passkey “Laptop” answered with an old counter/)
+  assert.match(newest ? englishTexts().say(newest.sentence) : '', /^The passkey “Laptop” answered with an old counter/)
   assert.notEqual(await signInWithPasskey(portal, device.get(passkeySignInOptions(portal), { counter: 8 }), home), null)
 })
 

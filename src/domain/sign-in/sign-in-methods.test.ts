@@ -18,6 +18,10 @@ for (const [amr, methods] of [
     ['mail-link', 'app'],
   ],
   [['hwk', 'user', 'mfa'], ['passkey']],
+  [
+    ['email', 'otp', 'mfa'],
+    ['mail-link', 'app'],
+  ],
   [[], []],
 ] as const)
   test(`amr ${amr.join(' ')} is a sign-in by ${methods.join(' and ') || 'nothing known'}`, () => {

@@ -1,47 +1,73 @@
 import type { Request, Response } from 'express'
-import { type ActivityEntry, listActivityEntries } from '../../domain/activity.ts'
+import { type ActivityEvent, type ActivityLine, listActivityLines } from '../../domain/activity.ts'
 import { browserInWords } from '../../domain/user-agents.ts'
 import { ipInWords } from '../../domain/geoip.ts'
 import type { Services } from '../../domain/services.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import type { Texts } from '../../i18n/texts.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { render } from '../page.ts'
-import { dayInWords, timeInWords } from '../../domain/time-words.ts'
 
 const PAGE_LENGTH = 50
+/** Events that a line of several shows one by one. */
+const MOST_EVENTS = 20
 
 /** GET /activity */
 export async function listActivity(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
+  const texts = textsOf(req)
   const before =
     typeof req.query['before'] === 'string' && /^\d{1,18}$/.test(req.query['before']) ? req.query['before'] : null
-  const happenings = await listActivityEntries(services, signedInOf(req).identityId, PAGE_LENGTH + 1, before)
+  const { lines, next } = await listActivityLines(services, signedInOf(req).identityId, PAGE_LENGTH, before)
   const now = services.clock()
 
-  const shown = happenings.slice(0, PAGE_LENGTH)
-  const days = Map.groupBy(shown, (entry) => dayInWords(entry.at, now))
+  const days = Map.groupBy(lines, ({ events: [newest] }) => texts.day((newest as ActivityEvent).at, now))
   await render(
     req,
     res,
     'activity/index',
-    { title: 'Activity', nav: 'activity' },
+    { title: texts.t('activity.title'), nav: 'activity' },
     {
       days: [...days].map(([label, ofDay]) => ({
         label,
-        events: ofDay.map((entry) => shape(services, entry, now)),
+        lines: ofDay.map((line) => shape(services, texts, line, now)),
       })),
-      olderHref: happenings.length > PAGE_LENGTH ? `/activity?before=${shown.at(-1)?.id}` : null,
+      olderHref: next === null ? null : `/activity?before=${next}`,
     },
   )
 }
 
-function shape(services: Services, entry: ActivityEntry, now: Date) {
-  const browser = entry.browser === null ? null : browserInWords(entry.browser)
-  const address = entry.address === null ? null : ipInWords(services, entry.address)
+function shape(services: Services, texts: Texts, { sentence, tone, events }: ActivityLine, now: Date) {
+  const shaped = events.slice(0, MOST_EVENTS).map((event) => ({
+    at: texts.time(event.at, now),
+    place: placeOf(services, event),
+    href: hrefOf(event),
+  }))
+  const [newest] = shaped
+  const [last, first] = [events[0], events.at(-1)] as [ActivityEvent, ActivityEvent]
+  const isOne = events.length === 1
   return {
-    time: timeInWords(entry.at, now),
-    sentence: entry.sentence,
-    place: [browser, address].filter((part) => part !== null).join(', ') || null,
-    tone: entry.tone,
-    reference: entry.familyId,
+    sentence,
+    tone,
+    // The same time of one act is said once.
+    times: [first, last]
+      .filter(({ at }, index) => index === 1 || at.getTime() !== last.at.getTime())
+      .map(({ at }) => texts.time(at, now)),
+    place:
+      newest !== undefined && shaped.every(({ place }) => String(place) === String(newest.place)) ? newest.place : [],
+    href: isOne ? newest?.href : null,
+    several: isOne ? null : { count: events.length, events: shaped, moreCount: events.length - shaped.length },
   }
+}
+
+function placeOf(services: Services, { browser, address }: ActivityEvent): string[] {
+  return [
+    ...(browser === null ? [] : [browserInWords(browser)]),
+    ...(address === null ? [] : [ipInWords(services, address)]),
+  ]
+}
+
+/** The page of what the event is about. */
+function hrefOf({ familyId, identitySessionId }: ActivityEvent): string | null {
+  if (familyId !== null) return `/families/${familyId}`
+  return identitySessionId === null ? null : `/sessions/${identitySessionId}`
 }

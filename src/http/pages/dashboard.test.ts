@@ -115,7 +115,7 @@ test('every family that is over says why', async () => {
     'You ended it, from Firefox on Linux, 127.0.0.1.',
     'The app signed you out, from node, 127.0.0.1. Notes ended it itself; its last token stopped working',
     'The app used an old key of its own again, which is a fault in the app: generation 0 came back after 2, from node, 127.0.0.1.',
-    'It had not been used for a long time.',
+    'It was not used for a long time.',
   ]) {
     assert.ok(text.includes(why), `${why} is missing in ${text}`)
   }

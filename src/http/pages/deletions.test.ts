@@ -136,7 +136,7 @@ test('who signs in before the end is asked, and keeps the account and everything
   const { text } = await readPage(await browser.get('/activity'))
   assert.match(
     text,
-    /You signed in\..*You kept your account after all\..*Notes was disconnected: your account was deleted\..*You deleted your account\./,
+    /You signed in with your password\..*You kept your account\..*Signed out of Notes: your account was deleted\..*You deleted your account\./,
   )
   clock.advance(2 * DAY)
   await eraseDeletedAccounts(server.services)

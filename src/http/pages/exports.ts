@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Request, Response } from 'express'
 import { beginExport, exportAccount, SignInOver } from '../../domain/accounts/exports.ts'
 import { isLapsed, isStillSignedIn } from '../../domain/sign-in/identity-sessions.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
@@ -32,7 +32,7 @@ export async function createExport(req: Request, res: Response): Promise<void> {
   // The pipeline adds seven 'close' listeners to the four that a response may have, and Node.js warns of a leak above ten.
   res.setMaxListeners(20)
   try {
-    await pipeline(Readable.from(exportAccount(services, signedIn)), res, { signal: over.signal })
+    await pipeline(Readable.from(exportAccount(services, signedIn, textsOf(req))), res, { signal: over.signal })
   } catch (error) {
     if (error instanceof SignInOver || over.signal.reason instanceof SignInOver)
       return logEvent(req, 'download_cut', { identityId })

@@ -155,8 +155,8 @@ test('every other browser and every app is out, also the apps of this browser, a
 
   const activity = (await readPage(await person.here.get('/activity'))).text
   assert.match(activity, /You changed your password\./)
-  assert.match(activity, /Notes was disconnected: you changed your password\./)
-  assert.doesNotMatch(activity.split('You changed your password.')[0] as string, /not known/)
+  assert.match(activity, /Signed out of Notes in 3 browsers: you changed your password\./)
+  assert.doesNotMatch(activity.split('You changed your password.')[0] as string, /New browser/)
   assert.match((await readPage(await person.here.get('/sessions'))).text, /this browser/)
 })
 
@@ -194,7 +194,7 @@ test('without the current password nothing changes, and the person reads that a 
   assert.deepEqual([await signsIn(username, NEW), await signsIn(username, ada.password)], [false, true])
   assert.match(
     (await readPage(await here.get('/activity'))).text,
-    /A wrong password was entered while changing your password\./,
+    /A wrong password was entered while you were changing your password\./,
   )
 })
 
@@ -204,7 +204,7 @@ test('an empty form says which fields are missing, and is no attempt to sign in'
   assert.deepEqual([page.status, page.problems], [422, ['Enter your current password.', 'Enter a new password.']])
   const { problems } = await readPage(await here.post('/settings/password', change(NEW, '')))
   assert.deepEqual(problems, ['Enter your current password.'])
-  assert.doesNotMatch((await readPage(await here.get('/activity'))).text, /tried to sign in as you/)
+  assert.doesNotMatch((await readPage(await here.get('/activity'))).text, /attempt|wrong password/)
 })
 
 test('a new password that will not do is refused in words, and none is printed back', async () => {

@@ -242,9 +242,9 @@ test('a reset ends every browser, every app, every other link and every known de
 
   await stranger.signIn({ ...person, password: NEW })
   const activity = (await readPage(await stranger.get('/activity'))).text
-  assert.match(activity, /Your password was reset with a link from your mail\./)
-  assert.match(activity, /Notes was disconnected: your password was reset\./)
-  assert.match(activity, /A browser was signed out: your password was reset\./)
+  assert.match(activity, /Your password was reset with a link from your e-mail\./)
+  assert.match(activity, /Signed out of Notes[^:]*: your password was reset\./)
+  assert.match(activity, /(was|were) signed out: your password was reset\./)
 })
 
 test('looking at the link changes nothing, however often', async () => {

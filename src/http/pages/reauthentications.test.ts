@@ -56,8 +56,8 @@ test('a wrong password is refused in words, signs no user out, and opens nothing
     assert.deepEqual([page.status, page.problems], [401, ['That is not your password.']])
   }
   const activity = await readPage(await browser.get('/activity'))
-  assert.match(activity.text, /A wrong password was entered to confirm that it was you\./)
-  assert.doesNotMatch(activity.text, /tried to sign in as you/)
+  assert.match(activity.text, /A wrong password was entered when you were asked to confirm that it was you\./)
+  assert.doesNotMatch(activity.text, /attempt/)
   assert.equal((await browser.get('/dashboard')).status, 200)
   assert.equal((await browser.get(PAGE)).status, 303)
 })

@@ -117,7 +117,7 @@ test('one press ends every browser and every app, forgets browsers, and leads to
   await home.signIn(ada)
   const { html } = await readPage(await home.get('/activity'))
   assert.match(html, /<li class="tone-warning">[\s\S]*?You said that a sign-in was not you\./)
-  assert.match(html, /Notes was disconnected: you said that a sign-in was not you\./)
+  assert.match(html, /Signed out of Notes[^:]*: you said that a sign-in was not you\./)
 })
 
 test('what the thief had asked for by mail is worth nothing either', async () => {

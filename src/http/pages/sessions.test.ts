@@ -245,10 +245,7 @@ test('signing out everywhere ends every browser and every app, also those that m
     assert.equal((await problemIn(await client.refresh(tokens.refresh_token))).reason, 'revoked')
   assert.equal((await notes.introspect(ofOther.access_token))['active'], true)
   await laptop.signIn(ada)
-  assert.match(
-    (await readPage(await laptop.get('/activity'))).text,
-    /Backup was disconnected: you signed out everywhere/,
-  )
+  assert.match((await readPage(await laptop.get('/activity'))).text, /Signed out of Backup: you signed out everywhere/)
 })
 
 test('only the button for it signs out everywhere', async () => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { parseCookie } from 'cookie'
-import { acceptedLanguage, supportedLanguage } from '../i18n/language-choice.ts'
+import { acceptedLanguage, firstSupportedLanguage, supportedLanguage } from '../i18n/language-choice.ts'
 import { PSEUDO } from '../i18n/pseudo.ts'
 import { type Texts, textsFor } from '../i18n/texts.ts'
 import { isTimeZone } from '../i18n/times.ts'
@@ -58,5 +58,10 @@ function localeAskedFor(req: IncomingMessage): string | null {
   const query = queryOf(req)
   const body = (req as { body?: { return_to?: unknown } }).body
   const returnTo = typeof body?.return_to === 'string' ? body.return_to : query.get('return_to')
-  return query.get('locale') ?? new URLSearchParams(returnTo?.split('?')[1]).get('locale')
+  return (
+    query.get('locale') ??
+    // The pages of the protocol itself: of a sign-out, or of a request that is refused.
+    firstSupportedLanguage(query.get('ui_locales') ?? undefined) ??
+    new URLSearchParams(returnTo?.split('?')[1]).get('locale')
+  )
 }

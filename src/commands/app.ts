@@ -46,6 +46,7 @@ interface AppOptions {
   description?: string
   icon?: string
   colour?: string
+  firstTimeNotice?: boolean
 }
 
 export function addAppCommands(program: Command): void {
@@ -81,6 +82,7 @@ export function addAppCommands(program: Command): void {
         homeUri: null,
         description: null,
         colour: null,
+        firstTimeNotice: false,
         ...settingsOf(options),
       }
       const icon = await iconOf(options)
@@ -170,6 +172,8 @@ function withSettings(command: Command): Command {
       'PNG, JPEG, WebP or SVG, at most 256 kB; a URL is fetched once, and the portal keeps the picture; "" for none',
     )
     .option('--colour <#rrggbb>', 'its accent; "" for none')
+    .option('--first-time-notice', 'a page says once to each user what the app sees of the account')
+    .option('--no-first-time-notice', 'no such page (default)')
 }
 
 /** The settings that the options name, and no others. */
@@ -196,6 +200,7 @@ function settingsOf(options: AppOptions): Partial<AppSettings> {
     homeUri: unlessEmpty(options.homeUri),
     description: unlessEmpty(options.description?.trim()),
     colour: unlessEmpty(options.colour?.toLowerCase()),
+    firstTimeNotice: options.firstTimeNotice,
   }
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
 }
@@ -259,6 +264,7 @@ function describe(app: AppRow): Record<string, unknown> {
     description: app.description,
     icon: app.icon,
     colour: app.colour,
+    first_time_notice: app.firstTimeNotice,
     created_at: app.createdAt,
     updated_at: app.updatedAt,
   }

@@ -100,6 +100,8 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
       return { sentence: message('activity.address_change_withdrawn'), tone: 'plain' }
     case 'address_changed':
       return { sentence: message('activity.address_changed'), tone: 'good' }
+    case 'terms_accepted':
+      return { sentence: message('activity.terms_accepted', { version: row.detail ?? '' }), tone: 'plain' }
     case 'password_changed':
       return { sentence: message('activity.password_changed'), tone: 'good' }
     case 'password_reset':

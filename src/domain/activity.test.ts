@@ -117,6 +117,7 @@ for (const [event, sentence, tone] of [
   [{ kind: 'address_change_asked' }, 'You asked to change your e-mail address.', 'plain'],
   [{ kind: 'address_change_withdrawn' }, 'You kept your e-mail address.', 'plain'],
   [{ kind: 'address_changed' }, 'Your e-mail address was changed.', 'good'],
+  [{ kind: 'terms_accepted', detail: '2' }, 'You accepted the terms of use (version 2).', 'plain'],
   [{ kind: 'password_changed' }, 'You changed your password.', 'good'],
   [{ kind: 'password_reset' }, 'Your password was reset with a link from your e-mail.', 'good'],
 ] satisfies [AuditEvent, string, string][]) {

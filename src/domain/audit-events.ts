@@ -49,6 +49,7 @@ export type PersonalKind =
   | 'address_change_asked'
   | 'address_change_withdrawn'
   | 'address_changed'
+  | 'terms_accepted'
   | 'password_changed'
   | 'password_reset'
 

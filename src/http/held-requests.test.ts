@@ -44,8 +44,9 @@ const FOR_ANYBODY = new Set([
   '/verify-email/:token',
   '/reset-password/:token',
   '/not-me/:token',
-  // It answers another question than the one this interaction asks.
+  // They answer another question than the one this interaction asks.
   '/interaction/:uid/account',
+  '/interaction/:uid/introduction',
 ])
 
 const CANCELLATION = '/interaction/:uid/cancellation'

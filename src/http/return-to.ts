@@ -80,6 +80,7 @@ const PAGE = new RegExp(
     'settings(?:/(?:password|email|export|deletion|language))?',
     'settings/second-factors(?:/[\\w-]+/[\\w-]+)?',
     'verify-email',
+    'terms',
     'reauthentication',
     'login/second-factor',
     'account-restoration',

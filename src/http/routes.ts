@@ -31,6 +31,7 @@ import {
   createAccountChoice,
   createCancellation,
   createConfirmation,
+  createIntroduction,
   createStepUp,
   showInteraction,
 } from './pages/interactions.ts'
@@ -57,6 +58,7 @@ import { createRegistration, newRegistration } from './pages/registrations.ts'
 import { createRecoveryCodes, createRecoveryCodesFile, newRecoveryCodes } from './pages/recovery-codes.ts'
 import { destroyFactor, editFactor, listFactors, updateFactor } from './pages/second-factors.ts'
 import { createSecondStep, newSecondStep } from './pages/second-steps.ts'
+import { createTermsAcceptance, newTermsAcceptance } from './pages/terms.ts'
 import { createTotpKey, newTotpKey } from './pages/totp-keys.ts'
 import {
   confirmDestroySession,
@@ -143,6 +145,9 @@ export function createRoutes(
   routes.get('/not-me/:token', newReportedSignIn)
   routes.post('/not-me/:token', actOncePerForm, createReportedSignIn)
 
+  routes.get('/terms', letFormsLeadOn, requireIdentity, newTermsAcceptance)
+  routes.post('/terms', letFormsLeadOn, requireIdentity, createTermsAcceptance)
+
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
 
@@ -153,6 +158,7 @@ export function createRoutes(
   routes.post('/interaction/:uid/second-factor', letFormsLeadOn, createStepUp)
   routes.post('/interaction/:uid/account', letFormsLeadOn, createAccountChoice)
   routes.post('/interaction/:uid/confirmation', letFormsLeadOn, createConfirmation)
+  routes.post('/interaction/:uid/introduction', letFormsLeadOn, createIntroduction)
   routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
 
   routes.get('/dashboard', requireIdentity, showDashboard)

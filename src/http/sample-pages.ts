@@ -164,10 +164,19 @@ export const SAMPLE_PAGES: SamplePage[] = [
       verdict: null,
       minimumLength: 12,
       returnTo: null,
+      terms: null,
       cancelAction: null,
       loginHref: '/login',
     },
     {
+      'terms to accept': {
+        terms: {
+          version: '2',
+          url: 'https://example.com/terms',
+          isTicked: false,
+          problem: 'Accept the terms of use to create an account.',
+        },
+      },
       'on the way to an app': {
         appName: LONG_APP,
         returnTo: '/dashboard',
@@ -328,6 +337,25 @@ export const SAMPLE_PAGES: SamplePage[] = [
       cancelAction: '/interaction/x/cancellation',
     },
     { 'long names': { appName: LONG_APP, username: LONG_NAME, email: LONG_EMAIL } },
+  ),
+  ...states(
+    'terms/new',
+    card('Terms of use'),
+    { version: '2', termsUrl: 'https://example.com/terms', isFirst: true, returnTo: null },
+    { changed: { isFirst: false } },
+  ),
+  ...states(
+    'interactions/introduction',
+    card('Continue to Notes'),
+    {
+      appName: 'Notes',
+      seen: ['your user name', 'your e-mail address, and whether it is confirmed', 'your roles at Gatehouse'],
+      action: '/interaction/x/introduction',
+      cancelAction: '/interaction/x/cancellation',
+    },
+    {
+      'long name': { appName: LONG_APP, seen: ['that you have an account at Gatehouse, and nothing else about you'] },
+    },
   ),
   ...states(
     'interactions/confirm',

@@ -31,7 +31,7 @@ export async function openServices(
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)
     const { lifetimes, policy, brand, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
-    const passwords = createPasswordJudge({ policy, publicUrl, onError, limits: { clock } })
+    const passwords = createPasswordJudge({ policy, publicUrl, organisation: brand.name, onError, limits: { clock } })
     return {
       storage,
       logger,

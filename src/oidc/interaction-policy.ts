@@ -1,5 +1,7 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { hasReadIntroduction } from '../domain/accounts/introductions.ts'
 import { mayConnectApps } from '../domain/identities/emails.ts'
+import { owesTerms } from '../domain/identities/terms.ts'
 import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-context.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
@@ -11,6 +13,10 @@ const { Check, Prompt, base } = interactionPolicy
 export const STEP_UP = 'step_up'
 /** The page for a user whose e-mail address must be confirmed before an app is connected. */
 export const ADDRESS_PROMPT = 'address'
+/** The page of the terms of use, for a user who has not accepted their current version. */
+export const TERMS_PROMPT = 'terms'
+/** The page that says once what the app sees of the account, where the app wants that. */
+export const INTRODUCTION = 'introduction'
 /** The page on which the user chooses the account (OpenID Connect Core §3.1.2.1). */
 export const SELECT_ACCOUNT = 'select_account'
 /** The registration form (Initiating User Registration via OpenID Connect 1.0 §4.1). */
@@ -62,7 +68,29 @@ export function createPolicy(services: Services): interactionPolicy.DefaultPolic
     ),
     policy.indexOf(login) + 1,
   )
+  policy.add(
+    new Prompt(
+      { name: TERMS_PROMPT },
+      new Check('terms_not_accepted', 'the person has not accepted the terms of use', ({ req }: KoaContextWithOIDC) =>
+        Boolean(req.signedIn && owesTerms(services, req.signedIn)),
+      ),
+    ),
+    policy.indexOf(login) + 1,
+  )
+  policy.add(
+    new Prompt(
+      { name: INTRODUCTION },
+      new Check('app_is_new', 'the person has not read what the app sees', (ctx) => isNewTo(services, ctx)),
+    ),
+    policy.length,
+  )
   return policy
+}
+
+async function isNewTo(services: Services, { req, oidc }: KoaContextWithOIDC): Promise<boolean> {
+  const app = oidc.client?.app
+  if (!app?.firstTimeNotice || !req.signedIn) return false
+  return !(await hasReadIntroduction(services, req.signedIn.identityId, app.clientId))
 }
 
 /** Comes first, signed in or not: what an app may send does not depend on whether a page is needed. */

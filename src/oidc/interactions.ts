@@ -1,14 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
+import type { AppRow } from '../domain/apps/apps.ts'
 import { acrOf } from '../domain/sign-in/authentication-context.ts'
-import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
+import { isLapsed, type SignedInRow } from '../domain/sign-in/identity-sessions.ts'
 import type { ClientInfo } from '../domain/client-info.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { type BegunInteraction, findBegun, keepAnswer, sealRefusal } from './adapters/begun-interactions.ts'
 import { findAppOnce } from './exchange-state.ts'
 import { protocolCookie } from './cookies.ts'
-import { ADDRESS_PROMPT, type AppConfirmation, CREATE, SELECT_ACCOUNT, STEP_UP } from './interaction-policy.ts'
+import { hasReadIntroduction, readIntroduction } from '../domain/accounts/introductions.ts'
+import { owesTerms } from '../domain/identities/terms.ts'
+import {
+  ADDRESS_PROMPT,
+  type AppConfirmation,
+  CREATE,
+  INTRODUCTION,
+  SELECT_ACCOUNT,
+  STEP_UP,
+  TERMS_PROMPT,
+} from './interaction-policy.ts'
 import { isRedirectUriOf } from './redirects.ts'
 
 declare module 'node:http' {
@@ -34,6 +45,10 @@ export type Interaction =
   | { kind: 'confirm'; appName: string; destination: string }
   /** The signed-in user must confirm the e-mail address first. */
   | { kind: 'address'; appName: string; email: string }
+  /** The signed-in user must accept the terms of use first. */
+  | { kind: 'terms' }
+  /** The signed-in user must read what the app sees of the account. */
+  | { kind: 'introduction'; appName: string; scopes: string[] }
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
 
@@ -83,6 +98,15 @@ export async function resolveInteraction(
     return { kind: 'continue', url: await answer(context, request, details, { [ADDRESS_PROMPT]: {} }) }
   }
   if (!signedIn) return { kind: 'sign-in', appName, loginHint: '', asksAgain: null }
+  if (details.prompt.name === TERMS_PROMPT) {
+    if (owesTerms(context.services, signedIn)) return { kind: 'terms' }
+    return { kind: 'continue', url: await answer(context, request, details, { [TERMS_PROMPT]: {} }) }
+  }
+  if (details.prompt.name === INTRODUCTION) {
+    if (!(await hasReadIntroduction(context.services, signedIn.identityId, app.clientId)))
+      return { kind: 'introduction', appName, scopes: scopesOf(details, app) }
+    return { kind: 'continue', url: await answer(context, request, details, { [INTRODUCTION]: {} }) }
+  }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
 }
 
@@ -117,6 +141,20 @@ export async function confirmInteraction(
   if (details?.prompt.name !== 'consent') return null
   const consent: AppConfirmation = { identitySessionId: request.req.signedIn?.id ?? null }
   return answer(context, request, details, { consent })
+}
+
+/** The user has read what the app sees. Null when the interaction is lost. */
+export async function passIntroduction(
+  context: InteractionContext,
+  request: InteractionRequest,
+): Promise<string | null> {
+  const details = await findDetails(context, request)
+  if (details?.prompt.name !== INTRODUCTION) return null
+  const { req } = request
+  const clientId = details.params['client_id'] as string
+  // A sign-in that has just ended stores nothing: the page then asks to sign in.
+  if (req.signedIn && isLapsed(await readIntroduction(context.services, req.signedIn, clientId))) req.signedIn = null
+  return answer(context, request, details, { [INTRODUCTION]: {} })
 }
 
 /**
@@ -175,6 +213,12 @@ async function answer(
   const { cookies } = provider.createContext(req, res)
   cookies.set(provider.cookieName('interaction'), null, { ...protocolCookie(services), path: `/interaction/${uid}` })
   return leadsTo
+}
+
+/** The scopes that the app gets: those that it asked for and may have. */
+function scopesOf({ params }: Details, app: AppRow): string[] {
+  const asked = typeof params['scope'] === 'string' ? params['scope'].split(' ') : []
+  return app.scope.split(' ').filter((scope) => asked.includes(scope))
 }
 
 /** The only missing step is one more factor of the signed-in user. */

@@ -93,4 +93,4 @@ const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_nati
   application_token_ttl AS "applicationTokenTtl", family_idle AS "familyIdle", family_max AS "familyMax", rotation_grace AS "rotationGrace",
   rotation_grace_proven AS "rotationGraceProven",
   backchannel_logout_uri AS "backchannelLogoutUri", event_receiver_uri AS "eventReceiverUri", family_lifetime AS "familyLifetime",
-  family_renewal AS "familyRenewal", home_uri AS "homeUri", description, icon, colour, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt"`
+  family_renewal AS "familyRenewal", home_uri AS "homeUri", description, icon, colour, first_time_notice AS "firstTimeNotice", created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt"`

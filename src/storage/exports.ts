@@ -4,7 +4,7 @@ import type { Queryable } from './postgres.ts'
 
 export async function findProfile(db: Queryable, identityId: string): Promise<Record<string, unknown> | null> {
   const result = await db.query<Record<string, unknown>>(
-    `SELECT id, username, email, email_verified, roles, created_at, updated_at FROM identities WHERE id = $1`,
+    `SELECT id, username, email, email_verified, roles, created_at, updated_at, terms_version, terms_accepted_at FROM identities WHERE id = $1`,
     [identityId],
   )
   return result.rows[0] ?? null
@@ -91,6 +91,15 @@ export async function listSecondFactorsToExport(
 export async function listMailLinksToExport(db: Queryable, identityId: string): Promise<Record<string, unknown>[]> {
   const result = await db.query<Record<string, unknown>>(
     'SELECT purpose, email, created_at, expires_at FROM mail_links WHERE identity_id = $1 ORDER BY created_at',
+    [identityId],
+  )
+  return result.rows
+}
+
+/** The apps that said what they see of the account when they were opened first. */
+export async function listIntroductionsToExport(db: Queryable, identityId: string): Promise<Record<string, unknown>[]> {
+  const result = await db.query<Record<string, unknown>>(
+    'SELECT client_id AS app, read_at FROM introductions WHERE identity_id = $1 ORDER BY read_at',
     [identityId],
   )
   return result.rows

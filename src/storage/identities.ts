@@ -5,7 +5,16 @@ export type { IdentityRow }
 
 export type NewIdentity = Omit<
   IdentityRow,
-  'disabledAt' | 'erasedFrom' | 'emailKey' | 'hasSkeletons' | 'claimsVersion' | 'signOuts' | 'locale' | 'zoneinfo'
+  | 'disabledAt'
+  | 'erasedFrom'
+  | 'emailKey'
+  | 'hasSkeletons'
+  | 'claimsVersion'
+  | 'signOuts'
+  | 'locale'
+  | 'zoneinfo'
+  | 'termsVersion'
+  | 'termsAcceptedAt'
 > & {
   emailKey: string
   /** Of its user name. */
@@ -177,6 +186,14 @@ export async function updateRegion(
   ])
 }
 
+export async function updateAcceptedTerms(db: Queryable, id: string, version: string, now: Date): Promise<void> {
+  await db.query('UPDATE identities SET terms_version = $2, terms_accepted_at = $3, updated_at = $3 WHERE id = $1', [
+    id,
+    version,
+    now,
+  ])
+}
+
 export async function updateDisabledAt(db: Queryable, id: string, disabledAt: Date | null, now: Date): Promise<void> {
   await db.query('UPDATE identities SET disabled_at = $2, updated_at = $3 WHERE id = $1', [id, disabledAt, now])
 }
@@ -249,4 +266,5 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
 const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "hasSkeletons", email, email_key AS "emailKey", email_verified AS "emailVerified",
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
   sign_outs AS "signOuts",
-  created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo`
+  created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo,
+  terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt"`

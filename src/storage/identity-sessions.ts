@@ -20,6 +20,8 @@ export interface SignedInRow extends IdentitySessionRow {
   /** The language and time zone that the user has chosen; null for those of the browser. */
   locale: string | null
   zoneinfo: string | null
+  /** The version of the terms of use that was accepted last. */
+  termsVersion: string | null
 }
 
 const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr,
@@ -65,7 +67,7 @@ export async function findSignedIn(
 ): Promise<SignedInRow | null> {
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
-    text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified", i.locale, i.zoneinfo
+    text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified", i.locale, i.zoneinfo, i.terms_version AS "termsVersion"
            FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
            WHERE s.id = $3 AND ${LIVING} AND ${IDENTITY_LIVES}`,
     values: [now, seenSince, id],

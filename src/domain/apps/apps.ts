@@ -82,6 +82,7 @@ export type AppSettings = Pick<
   | 'homeUri'
   | 'description'
   | 'colour'
+  | 'firstTimeNotice'
 >
 
 /**

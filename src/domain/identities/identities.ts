@@ -32,6 +32,7 @@ import { announceStale } from '../endings/notifications.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
+import { writeAcceptance } from './terms.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
 export type { IdentityRow }
@@ -97,7 +98,7 @@ export async function register(
   services: Services,
   registration: Registration,
   clientInfo: ClientInfo | null,
-  extra: { roles?: string[]; emailVerified?: boolean } = {},
+  extra: { roles?: string[]; emailVerified?: boolean; termsVersion?: string | null } = {},
 ): Promise<RegistrationOutcome> {
   const { problems, verdict } = await examineRegistration(services, registration, clientInfo)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
@@ -123,7 +124,7 @@ export async function register(
   // Rate limit: strangers who register an e-mail address again and again must not flood it with mail.
   const isTold = clientInfo !== null && (await mayMail(services, email))
   for (;;) {
-    const registered = await insertRegistration(services, identity, clientInfo, isTold)
+    const registered = await insertRegistration(services, identity, clientInfo, isTold, extra.termsVersion ?? null)
     if (registered !== null) return { kind: 'registered', identity: registered }
     const taken = await takenProblem(services, username)
     if (taken !== null) return { kind: 'refused', problems: { username: taken }, verdict }
@@ -138,6 +139,7 @@ async function insertRegistration(
   identity: NewIdentity,
   clientInfo: ClientInfo | null,
   isTold: boolean,
+  termsVersion: string | null,
 ): Promise<IdentityRow | null> {
   return transaction(services.storage.pool, async (db) => {
     const registered = await insertIdentity(db, identity, clientInfo !== null)
@@ -147,6 +149,7 @@ async function insertRegistration(
       [{ kind: 'registered', identityId: identity.id, actor: services.operator, ...clientInfo }],
       identity.createdAt,
     )
+    if (termsVersion !== null) await writeAcceptance(db, identity.id, termsVersion, clientInfo, identity.createdAt)
     if (isTold) await queueMail(services, { kind: 'verify-address', identityId: identity.id }, db)
     return registered
   }).catch((error: unknown) => {

@@ -13,6 +13,7 @@ function open(policy: Partial<JudgeSettings['policy']> = {}, program?: URL): Pas
   const judge = createPasswordJudge({
     policy: { passwordLength: 15, passwordLengthWithSecondFactor: 8, passwordRangeUrl: null, ...policy },
     publicUrl: 'https://id.lighthouse.test:8443',
+    organisation: 'Harbour Board',
     onError: (error) => failures.push(error),
     ...(program === undefined ? {} : { limits: { program } }),
   })
@@ -56,6 +57,8 @@ for (const [password, verdict] of [
   ['ｌｏｖｅｌａｃｅlovelace', 'personal'],
   ['lovelace@example.test', 'personal'],
   ['gatehousegatehouse', 'personal'],
+  ['harbourharbour12', 'personal'],
+  ['Harbour Board 2026', 'personal'],
   ['id.lighthouse.test', 'personal'],
   ['Lighthouse-12345', 'personal'],
   ['aaaaaaaaaaaaaaaaaaaa', 'guessable'],

@@ -28,6 +28,8 @@ export interface PasswordJudge {
 export interface JudgeSettings {
   policy: Pick<Policy, 'passwordLength' | 'passwordLengthWithSecondFactor' | 'passwordRangeUrl'>
   publicUrl: string
+  /** The name of the organisation, which is easy to guess here. */
+  organisation: string
   /** Called when the estimator or the stolen-password service fails; the password is then judged without it. */
   onError: (error: Error) => void
   limits?: EstimatorLimits
@@ -40,11 +42,23 @@ interface Refusal {
 }
 
 /** Length over rules (NIST SP 800-63B-4 §3.1.1.2): long enough, and nothing that is among the first guesses. */
-export function createPasswordJudge({ policy, publicUrl, onError, limits }: JudgeSettings): PasswordJudge {
+export function createPasswordJudge({
+  policy,
+  publicUrl,
+  organisation,
+  onError,
+  limits,
+}: JudgeSettings): PasswordJudge {
   const estimator = createStrengthEstimator(onError, limits)
   const isInRange = policy.passwordRangeUrl === null ? null : createPasswordRange(policy.passwordRangeUrl, onError)
   const { hostname } = new URL(publicUrl)
-  const portalWords = ['gatehouse', hostname, ...hostname.split('.')]
+  const portalWords = [
+    'gatehouse',
+    organisation.toLowerCase(),
+    ...organisation.toLowerCase().split(/\s+/),
+    hostname,
+    ...hostname.split('.'),
+  ]
   let breached: Promise<Buffer> | null = null
 
   return {

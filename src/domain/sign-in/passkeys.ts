@@ -45,7 +45,7 @@ export async function passkeyEnrolmentOptions(
   const passkeys = await listPasskeys(services.storage.pool, signedIn.identityId)
   return {
     challenge: issueChallenge(services, enrolmentSubject(signedIn)),
-    rp: { id: relyingPartyId(services), name: 'Gatehouse' },
+    rp: { id: relyingPartyId(services), name: services.brand.name },
     user: { id: userHandleOf(signedIn.identityId), name: signedIn.username, displayName: signedIn.username },
     pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
     timeout: CHALLENGE_LIFE * 1000,

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { seenBy } from '../../domain/apps/seen-by.ts'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
 import { hasSecondFactor } from '../../domain/sign-in/second-factors.ts'
@@ -11,9 +12,10 @@ import {
   type InteractionRequest,
   keepChosenAccount,
   OTHER_ACCOUNT,
+  passIntroduction,
   resolveInteraction,
 } from '../../oidc/interactions.ts'
-import { contextOf } from '../context.ts'
+import { contextOf, textsOf } from '../context.ts'
 import { sendsCookies } from '../cookie-check.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../page.ts'
@@ -91,6 +93,24 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
         { appName, email: readableEmail(email), here: req.originalUrl, cancelAction },
       )
     }
+    case 'terms':
+      return res.redirect(303, withReturnTo('/terms', addressOf(req)))
+    case 'introduction': {
+      const { appName, scopes } = interaction
+      const texts = textsOf(req)
+      return render(
+        req,
+        res,
+        'interactions/introduction',
+        { title: texts.t('introduction.title', { app: appName }), narrow: true },
+        {
+          appName,
+          seen: seenBy(scopes).map((words) => texts.say(words)),
+          action: addressOf(req, '/introduction'),
+          cancelAction: addressOf(req, '/cancellation'),
+        },
+      )
+    }
     case 'lost':
       // A signed-in user needs no form: the repeated request takes them on.
       if (req.signedIn && interaction.restart !== null) return res.redirect(303, interaction.restart)
@@ -133,6 +153,11 @@ export async function createAccountChoice(req: InteractionPageRequest, res: Resp
 /** POST /interaction/:uid/confirmation */
 export async function createConfirmation(req: InteractionPageRequest, res: Response): Promise<void> {
   await leadOn(req, res, await confirmInteraction(interactionContextOf(req), requestOf(req, res)))
+}
+
+/** POST /interaction/:uid/introduction: the user has read what the app sees. */
+export async function createIntroduction(req: InteractionPageRequest, res: Response): Promise<void> {
+  await leadOn(req, res, await passIntroduction(interactionContextOf(req), requestOf(req, res)))
 }
 
 /** POST /interaction/:uid/cancellation */

@@ -32,19 +32,21 @@ export async function createRegistration(req: Request, res: Response): Promise<v
   }
   const isConfirmed = registration.password === passwordField(req.body, 'password_confirmation')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
-  const form = { values: registration, returnTo }
+  const { termsVersion } = services.brand
+  const acceptedTerms = optionalField(req.body, 'terms', 100)
+  const form = { values: registration, acceptedTerms, returnTo }
 
   const act = async () => {
     // Every form counts against the rate limit, before anything costly and whatever its outcome.
     const admission = await admitRegistration(services, req.clientInfo.address)
     if (admission.kind === 'wait') throw new TooManyAttempts(admission, services.clock())
-    if (!isConfirmed) {
+    if (!isConfirmed || (termsVersion !== null && acceptedTerms !== termsVersion)) {
       const { problems, verdict } = await examineRegistration(services, registration, req.clientInfo)
-      const password_confirmation = 'The two passwords are not the same.'
+      const unconfirmed = isConfirmed ? {} : { password_confirmation: 'The two passwords are not the same.' }
       res.status(422)
-      return showRegistration(req, res, { ...form, problems: { ...problems, password_confirmation }, verdict })
+      return showRegistration(req, res, { ...form, problems: { ...problems, ...unconfirmed }, verdict })
     }
-    const outcome = await register(services, registration, req.clientInfo)
+    const outcome = await register(services, registration, req.clientInfo, { termsVersion })
     if (outcome.kind === 'refused') {
       res.status(422)
       return showRegistration(req, res, { ...form, ...outcome })

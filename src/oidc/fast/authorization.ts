@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { mayConnectApps } from '../../domain/identities/emails.ts'
+import { owesTerms } from '../../domain/identities/terms.ts'
 import { type AppRow, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 import { acrOf } from '../../domain/sign-in/authentication-context.ts'
 import { mintCode } from '../../domain/families/authorization-codes.ts'
@@ -29,7 +30,9 @@ export async function answerPlainAuthorization(
   const request = readRequest(req)
   if (request === null) return false
   const [signedIn, app] = await Promise.all([findSignedIn(req), findAppOnce(services, { req }, request.client_id)])
-  if (signedIn === null || app === null || !mayHave(app, request) || !mayConnectApps(services, signedIn)) return false
+  if (signedIn === null || app === null || !mayHave(app, request)) return false
+  // Both are in the row of the sign-in, which was read anyway.
+  if (!mayConnectApps(services, signedIn) || owesTerms(services, signedIn)) return false
 
   const familyId = randomUUID()
   const code = mintCode(familyId, services.clock())
@@ -74,13 +77,17 @@ function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
   return isPlain ? (params as unknown as PlainRequest) : null
 }
 
-/** A native app makes the user confirm, and `offline_access` asks for consent (OpenID Connect Core §11): both need a page. */
+/**
+ * A native app makes the user confirm, `offline_access` asks for consent (OpenID Connect Core §11), and some apps say first what
+ * they see: these may need a page.
+ */
 function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest): boolean {
   const asked = scope.split(' ')
   const own = app.scope.split(' ')
   return (
     app.disabledAt === null &&
     !app.isNative &&
+    !app.firstTimeNotice &&
     app.redirectUris.includes(redirectUri) &&
     asked.includes('openid') &&
     !asked.includes('offline_access') &&

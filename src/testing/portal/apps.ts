@@ -20,6 +20,7 @@ const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'
   homeUri: null,
   description: null,
   colour: null,
+  firstTimeNotice: false,
 }
 
 /** A confidential app. */

@@ -1,10 +1,12 @@
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type { Page } from '@playwright/test'
 import { SAMPLE_PAGES } from '../src/http/sample-pages.ts'
-import { expect, test } from './demo.ts'
+import { type Demo, expect, test } from './demo.ts'
 
 const WIDTHS = [1280, 390, 320]
-/** Colours have no width: what fits in light fits in dark. */
-const WIDTHS_CHECKED = { light: WIDTHS, dark: [390] }
+/** From right to left, and English that is 40 % longer. */
+const LOCALES = ['ar', 'en-XA']
 
 /** A folder for a screenshot of every page at every width, for people to look at. */
 const { GALLERY_SCREENSHOTS } = process.env
@@ -12,27 +14,64 @@ const { GALLERY_SCREENSHOTS } = process.env
 // Pages may not be framed, and run no scripts of others.
 test.use({ bypassCSP: true })
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`every page of the gallery fits and names its parts, ${colorScheme}`, async ({ page, demo }) => {
-    await page.emulateMedia({ colorScheme })
-    await page.goto(`${demo.portal}/dev/pages`)
-    const links = await page.getByRole('listitem').getByRole('link').all()
-    expect(links).toHaveLength(SAMPLE_PAGES.length)
-    const urls = await Promise.all(links.map((link) => link.getAttribute('href')))
+test('every page of the gallery fits every screen, names its parts, and has no fault that axe finds', async ({
+  page,
+  demo,
+}) => {
+  test.slow()
+  await page.addInitScript({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
+  const samples = await openGallery(page, demo)
+  expect(await listFaults(page, samples, 'listFaults()')).toEqual({})
+  // Colours have no width: what fits in light fits in dark.
+  await page.emulateMedia({ colorScheme: 'dark' })
+  expect(await listFaults(page, samples, 'listColorFaults()')).toEqual({})
+})
 
-    await page.addScriptTag({ path: join(import.meta.dirname, 'browser/gallery-checks.js') })
-    expect(
-      await page.evaluate(`checkPages(${JSON.stringify(urls)}, ${JSON.stringify(WIDTHS_CHECKED[colorScheme])})`),
-    ).toEqual([])
+test('every page of the gallery fits every screen in Arabic, and with longer words', async ({ page, demo }) => {
+  test.slow()
+  for (const locale of LOCALES) {
+    const samples = await openGallery(page, demo)
+    const translated = samples.map((url) => `${url}&locale=${locale}`)
+    expect(await listFaults(page, translated, 'listMisfitsAtAllWidths()')).toEqual({})
+  }
+})
 
-    if (GALLERY_SCREENSHOTS === undefined) return
-    for (const url of urls) {
-      await page.goto(demo.portal + url)
-      for (const width of WIDTHS) {
-        await page.setViewportSize({ width, height: 900 })
-        const name = `${url}-${width}-${colorScheme}.png`.replaceAll(/[^\w.-]+/g, '-')
-        await page.screenshot({ path: join(GALLERY_SCREENSHOTS, name), fullPage: true })
-      }
+if (GALLERY_SCREENSHOTS !== undefined) {
+  test('pictures of every page of the gallery', async ({ page, demo }) => {
+    test.setTimeout(10 * 60_000)
+    for (const url of await openGallery(page, demo)) {
+      for (const locale of ['en', ...LOCALES]) await takePictures(page, `${url}&locale=${locale}`)
     }
   })
+}
+
+/** @returns the URL of every sample */
+async function openGallery(page: Page, demo: Demo): Promise<string[]> {
+  await page.goto(`${demo.portal}/dev/pages`)
+  const links = page.getByRole('listitem').getByRole('link', { name: ', ' })
+  await expect(links).toHaveCount(SAMPLE_PAGES.length)
+  await page.addScriptTag({ path: join(import.meta.dirname, 'browser/gallery-checks.js') })
+  return links.evaluateAll((all) => all.map((link) => link.href))
+}
+
+/** Each fault once, with the pages, widths and readings that have it. */
+async function listFaults(page: Page, urls: string[], check: string): Promise<object> {
+  const faults: Record<string, string[]> = {}
+  for (const url of urls) {
+    const found = (await page.evaluate(`openSample(${JSON.stringify(url)}).then(() => ${check})`)) as [string, string][]
+    for (const [where, fault] of found) (faults[fault] ??= []).push(`${new URL(url).search} ${where}`)
+  }
+  return faults
+}
+
+async function takePictures(page: Page, url: string) {
+  await page.goto(url)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 900 })
+      const name = `${new URL(url).search}-${width}-${colorScheme}.png`.replaceAll(/[^\w.-]+/g, '-')
+      await page.screenshot({ path: join(GALLERY_SCREENSHOTS ?? '', name), fullPage: true })
+    }
+  }
 }

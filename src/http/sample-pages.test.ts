@@ -32,3 +32,33 @@ test('every sample has a title, a heading and no missing text', async () => {
     assert.doesNotMatch(html, /="(undefined|null)"|(href|action|datetime)=""/, `${view}, ${state}`)
   }
 })
+
+/** A mail leads there, and only its button leads on. */
+const FROM_MAILS = ['mail-sign-ins/confirm', 'password-resets/new', 'email-verifications/new', 'reported-sign-ins/new']
+
+test('every narrow page leads on or back, besides the name of the portal at its top', async () => {
+  const templates = createTemplates(await createAssets(false), { isLive: false })
+  const texts = textsFor('en', { organisation: 'Gatehouse' })
+  const stuck: string[] = []
+  for (const sample of SAMPLE_PAGES.filter(({ view, page }) => page.narrow === true && !FROM_MAILS.includes(view))) {
+    const { page, locals } = sayIn(texts, sample)
+    const html = await templates.toString(sample.view, page, locals, texts)
+    const [, main = ''] = html.split('<main')
+    const leadsOn = /<a [^>]*href="(\/|https?:)|<form [^>]*action="\/(interaction|verify-email)\b/.test(main)
+    if (!leadsOn) stuck.push(`${sample.view}, ${sample.state}`)
+  }
+  assert.deepEqual(stuck, [])
+})
+
+test('a narrow page of a signed-in user keeps the navigation, and that of a stranger has none', async () => {
+  const templates = createTemplates(await createAssets(false), { isLive: false })
+  const texts = textsFor('en', { organisation: 'Gatehouse' })
+  const show = (username: string | null) =>
+    templates.toString('signed-out', { title: 'A page', narrow: true, username }, {}, texts)
+  const links = ['/dashboard', '/sessions', '/activity', '/settings'].map((href) => `<a href="${href}"`)
+  const [own, foreign] = [await show('ada'), await show(null)]
+  for (const link of links) {
+    assert.ok(own.includes(link), link)
+    assert.ok(!foreign.includes(link), link)
+  }
+})

@@ -107,6 +107,8 @@ function states(
 }
 
 const card = (title: string | Message): SamplePage['page'] => ({ title, narrow: true })
+/** A card for a user who is signed in. */
+const ownCard = (title: string | Message): SamplePage['page'] => ({ ...card(title), username: LONG_NAME })
 const signedIn = (title: string | Message, nav?: Page['nav']): SamplePage['page'] => ({
   title,
   username: LONG_NAME,
@@ -152,7 +154,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       'with links by e-mail': { mailHref: '/login/mail' },
     },
   ),
-  ...states('sessions/destroy', card('Sign out'), { username: LONG_NAME }),
+  ...states('sessions/destroy', ownCard('Sign out'), { username: LONG_NAME }),
   ...states(
     'registrations/new',
     card('Create an account'),
@@ -223,7 +225,13 @@ export const SAMPLE_PAGES: SamplePage[] = [
       'passkey refused': { problem: { field: 'passkey', sentence: 'That passkey was not accepted.' }, hasApp: false },
       'browsers are not trusted': { trustDays: null },
       'on the way to an app': { appName: LONG_APP, returnTo: '/dashboard' },
-      'for an app': { askedBy: LONG_APP, appName: LONG_APP, returnTo: '/dashboard', cancelHref: null },
+      'for an app': {
+        askedBy: LONG_APP,
+        appName: LONG_APP,
+        returnTo: '/dashboard',
+        cancelHref: null,
+        cancelAction: '/interaction/x/cancellation',
+      },
       'too many tries': { wait: WAIT },
     },
   ),
@@ -274,7 +282,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'email-verifications/show',
-    card('Your address'),
+    ownCard('Your address'),
     { email: EMAIL, emailVerified: false, returnTo: null },
     {
       confirmed: { emailVerified: true },
@@ -311,7 +319,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ...states('reported-sign-ins/lost', card('This link is over'), { reference: REFERENCE }),
   ...states(
     'reauthentications/new',
-    card('Confirm that it is you'),
+    ownCard('Confirm that it is you'),
     { username: NAME, problem: null, wait: null, returnTo: '/settings', passkeyOptions: OPTIONS },
     {
       'wrong password': { problem: 'That is not your password.' },
@@ -327,7 +335,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'interactions/select-account',
-    card('Choose an account'),
+    ownCard('Choose an account'),
     {
       appName: 'Notes',
       action: '/interaction/x/account',
@@ -359,7 +367,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'interactions/confirm',
-    card('Continue to Notes'),
+    ownCard('Continue to Notes'),
     {
       appName: 'Notes',
       username: NAME,
@@ -375,13 +383,13 @@ export const SAMPLE_PAGES: SamplePage[] = [
       },
     },
   ),
-  ...states('interactions/address', card('Confirm your address first'), {
+  ...states('interactions/address', ownCard('Confirm your address first'), {
     appName: LONG_APP,
     email: LONG_EMAIL,
     here: '/interaction/x',
     cancelAction: '/interaction/x/cancellation',
   }),
-  ...states('interactions/no-second-factor', card('Two-step verification is needed'), {
+  ...states('interactions/no-second-factor', ownCard('Two-step verification is needed'), {
     appName: LONG_APP,
     setUpHref: '/settings/second-factors',
     cancelAction: '/interaction/x/cancellation',
@@ -394,7 +402,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'oidc-logout',
-    card('Sign out'),
+    ownCard('Sign out'),
     { autoSubmit: false, appName: LONG_APP, action: '/oauth/logout', xsrf: 'x' },
     {
       'no app': { appName: null },
@@ -602,7 +610,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'password-changes/new',
-    card('Change your password'),
+    ownCard('Change your password'),
     { owner: LONG_NAME, problems: {}, verdict: null, wait: null, minimumLength: 12 },
     {
       'to correct': {
@@ -614,7 +622,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'email-changes/new',
-    card('Change your address'),
+    ownCard('Change your address'),
     {
       email: EMAIL,
       typed: '',
@@ -624,10 +632,10 @@ export const SAMPLE_PAGES: SamplePage[] = [
     },
     { 'to correct': { typed: EMAIL, pendingEmail: LONG_EMAIL, problems: { email: 'This is your address already.' } } },
   ),
-  ...states('exports/new', card('Download your data'), {}),
+  ...states('exports/new', ownCard('Download your data'), {}),
   ...states(
     'deletions/new',
-    card('Delete your account'),
+    ownCard('Delete your account'),
     { username: LONG_NAME, typed: '', problem: null, time: ago(-9000) },
     {
       'to correct': { typed: NAME, problem: 'That is not your user name.', time: null },
@@ -660,7 +668,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'second-factors/edit',
-    card('My phone'),
+    ownCard('My phone'),
     {
       ...factor(),
       problem: null,
@@ -672,7 +680,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'totp-keys/new',
-    card('Add an authenticator app'),
+    ownCard('Add an authenticator app'),
     {
       problems: {},
       image: IMAGE,
@@ -685,7 +693,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'passkeys/new',
-    card('Add a passkey'),
+    ownCard('Add a passkey'),
     { problem: null, options: OPTIONS, returnTo: null, name: 'Passkey' },
     {
       'to correct': { problem: 'That did not make a passkey. Try again.' },
@@ -693,13 +701,13 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'recovery-codes/new',
-    card('Make new recovery codes'),
+    ownCard('Make new recovery codes'),
     { recoveryCodesLeft: 1 },
     { none: { recoveryCodesLeft: 0 } },
   ),
   ...states(
     'recovery-codes/show',
-    card('Your recovery codes'),
+    ownCard('Your recovery codes'),
     {
       codes: Array.from({ length: 10 }, () => 'k3v9-x2a7-bq4m'),
       username: LONG_NAME,

@@ -13,7 +13,7 @@ export interface Page {
   title: string
   /** The navigation entry of this page. */
   nav?: 'dashboard' | 'sessions' | 'activity' | 'settings'
-  /** A single card, without the navigation of a signed-in user. */
+  /** A single card, with the navigation of a signed-in user below it. */
   narrow?: boolean
   username?: string | null
   notice?: string | null
@@ -56,7 +56,7 @@ export function createTemplates(
         title: hasFailed(locals) ? texts.t('layout.title_of_error', { title: page.title }) : page.title,
         body,
         identity: page.username === undefined || page.username === null ? null : { username: page.username },
-        nav: page.nav ?? null,
+        navigation: navigationOf(page, texts),
         notice: page.notice ?? null,
         narrow: page.narrow ?? false,
         path: page.path ?? null,
@@ -65,6 +65,17 @@ export function createTemplates(
       return render('layout', layout, texts)
     },
   }
+}
+
+/** Where a signed-in user goes from every page, also from one with a single card. */
+function navigationOf({ nav }: Page, texts: Texts): { href: string; label: string; isCurrent: boolean }[] {
+  const entry = (name: Page['nav'], label: string) => ({ href: `/${name}`, label, isCurrent: nav === name })
+  return [
+    entry('dashboard', texts.t('layout.apps')),
+    entry('sessions', texts.t('layout.browsers')),
+    entry('activity', texts.t('layout.activity')),
+    entry('settings', texts.t('layout.settings')),
+  ]
 }
 
 /** Whether a form was not accepted. The title says so, which screen readers read first. */

@@ -56,7 +56,7 @@ test('a sign-in from a browser that was not known is told, and can be disowned f
   // The sign-in on the way to Notes, in Chrome, was from a browser that was not known either.
   await followMail(reader, 'New sign-in to your Gatehouse account', person.email, 'Firefox on Windows')
   await expect(reader.getByText('Firefox on Windows')).toBeVisible()
-  await reader.getByRole('button', { name: 'This was not me' }).click()
+  await reader.getByRole('button', { name: 'Sign out everywhere' }).click()
   await expect(reader.getByRole('heading', { name: 'Choose a new password' })).toBeVisible()
   await thief.goto('/dashboard')
   await expect(thief).toHaveURL(/\/login/)

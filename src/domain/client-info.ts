@@ -6,4 +6,6 @@ export interface ClientInfo {
   address: string
   /** Of the request in the log. */
   requestId?: string
+  /** The language of the request (BCP 47), for the mails it causes. */
+  locale?: string
 }

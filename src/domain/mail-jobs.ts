@@ -2,10 +2,13 @@ import type { Queryable } from '../storage/postgres.ts'
 import type { ClientInfo } from './client-info.ts'
 import type { Services } from './services.ts'
 
-/** A queued mail. Its recipient and its link are found when it is sent; times are ISO 8601. */
+/**
+ * A queued mail. Its recipient and its link are found when it is sent; times are ISO 8601. `locale`, also in `clientInfo`, is the
+ * language of the browser that caused it, for a user who has chosen none.
+ */
 export type MailJob =
   /** To the e-mail address of an identity. When the address belongs to another account, to tell its owner of the attempt. */
-  | { kind: 'verify-address'; identityId: string }
+  | { kind: 'verify-address'; identityId: string; locale?: string | undefined }
   /** To the account with this e-mail address, if there is one. */
   | { kind: 'reset-password'; email: string; clientInfo: ClientInfo }
   /**
@@ -15,7 +18,7 @@ export type MailJob =
   | { kind: 'sign-in-link'; email: string; browserHash: string; deviceHash: string | null; clientInfo: ClientInfo }
   | { kind: 'password-changed'; identityId: string; clientInfo: ClientInfo | null; at: string }
   /** To the new address. */
-  | { kind: 'change-address'; identityId: string; email: string }
+  | { kind: 'change-address'; identityId: string; email: string; locale?: string | undefined }
   /** To both. */
   | { kind: 'address-changed'; identityId: string; from: string; to: string; clientInfo: ClientInfo; at: string }
   | { kind: 'unfamiliar-sign-in'; identityId: string; identitySessionId: string; clientInfo: ClientInfo; at: string }
@@ -29,7 +32,8 @@ export type MailJob =
       at: string
     }
   | { kind: 'deletion-requested'; identityId: string; erasedFrom: string; clientInfo: ClientInfo | null }
-  | { kind: 'erased'; email: string; username: string; at: string }
+  /** With the language and time zone that the identity had. */
+  | { kind: 'erased'; email: string; username: string; at: string; locale?: string | null; zoneinfo?: string | null }
 
 /** Queues a mail (transactional outbox). Inside a transaction `db` it is sent if, and only if, that commits. */
 export async function queueMail(services: Services, mail: MailJob, db?: Queryable): Promise<void> {

@@ -51,6 +51,7 @@ import {
   requireMailSignIn,
 } from './pages/mail-sign-ins.ts'
 import { listMailPreviews, showMailPreview, showMailPreviewMime } from './pages/mail-previews.ts'
+import { listMailSamples, showMailSample, showMailSampleHtml } from './pages/sample-mails.ts'
 import { listSamplePages, showSamplePage } from './pages/page-gallery.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
 import { createReauthentication, newReauthentication } from './pages/reauthentications.ts'
@@ -202,6 +203,9 @@ export function createRoutes(
 
   routes.get('/dev/pages', requireLocalPeer, listSamplePages)
   routes.get('/dev/pages/show', requireLocalPeer, showSamplePage)
+  routes.get('/dev/mails', requireLocalPeer, listMailSamples)
+  routes.get('/dev/mails/:kind', requireLocalPeer, showMailSample)
+  routes.get('/dev/mails/:kind/html', requireLocalPeer, showMailSampleHtml)
   routes.get('/dev/outbox', requireLocalPeer, listMailPreviews)
   routes.get('/dev/outbox/:name', requireLocalPeer, showMailPreview)
   routes.get('/dev/outbox/:name/eml', requireLocalPeer, showMailPreviewMime)

@@ -310,13 +310,13 @@ export const SAMPLE_PAGES: SamplePage[] = [
       confirmed: { email: EMAIL, emailVerified: true },
     },
   ),
-  ...states('reported-sign-ins/new', card('Was this you?'), {
+  ...states('reported-sign-ins/new', card('This was not me'), {
     action: '/not-me/x',
     browser: CHROME,
     address: IPV6,
     time: ago(30),
   }),
-  ...states('reported-sign-ins/lost', card('This link is over'), { reference: REFERENCE }),
+  ...states('reported-sign-ins/lost', card('This link does not work any more'), { reference: REFERENCE }),
   ...states(
     'reauthentications/new',
     ownCard('Confirm that it is you'),
@@ -727,6 +727,26 @@ export const SAMPLE_PAGES: SamplePage[] = [
     'page-gallery/index',
     { title: 'Pages' },
     { pages: [{ words: 'sessions/new, usual', href: '/dev/pages' }] },
+  ),
+  ...states(
+    'sample-mails/index',
+    { title: 'Mails' },
+    {
+      language: 'en',
+      languages: [{ language: 'en', name: 'English', href: '/dev/mails?language=en' }],
+      mails: [{ kind: 'new-sign-in', subject: 'New sign-in to your Example Ltd account' }],
+    },
+  ),
+  ...states(
+    'sample-mails/show',
+    { title: 'New sign-in to your Example Ltd account' },
+    {
+      kind: 'new-sign-in',
+      subject: 'New sign-in to your Example Ltd account',
+      text: 'Example Ltd\n\nNew sign-in\n',
+      language: 'en',
+      languages: [{ language: 'en', name: 'English', href: '/dev/mails/new-sign-in?language=en' }],
+    },
   ),
   ...states(
     'mail-previews/index',

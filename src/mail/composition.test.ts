@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { letterhead } from '../testing/mail/letterhead.ts'
 import { compose } from './composition.ts'
 import type { MailContent } from './mail-content.ts'
 
 const message: MailContent = {
+  ...letterhead,
   subject: 'Hello',
   heading: 'Hello',
   paragraphs: ['One sentence that is so long that it has to go on in a second line, which begins at the margin.'],
@@ -11,14 +13,16 @@ const message: MailContent = {
     ['Account', 'ada'],
     ['Browser', 'A browser whose name is so long that it has to go on in a second line, below its own beginning'],
   ],
-  buttons: [{ label: 'Go there', url: `https://id.example.test/${'x'.repeat(100)}` }],
+  links: [{ label: 'Go there', url: `https://id.example.test/${'x'.repeat(100)}` }],
   closing: ['Goodbye.'],
 }
 
 test('the text is a letter of 72 columns', async () => {
   assert.equal(
     (await compose(message)).text,
-    `Hello
+    `Gatehouse
+
+Hello
 
 One sentence that is so long that it has to go on in a second line,
 which begins at the margin.
@@ -33,14 +37,14 @@ https://id.example.test/${'x'.repeat(100)}
 Goodbye.
 
 -- 
-This message was sent by a program. Answers to it are not read.
+Please do not reply to this e-mail.
 `,
   )
 })
 
 test('what a message does not have leaves no gap', async () => {
-  const { text, html } = await compose({ subject: 'Hello', heading: 'Hello', paragraphs: ['Good day.'] })
-  assert.match(text, /^Hello\n\nGood day\.\n\n-- \n/)
+  const { text, html } = await compose({ ...letterhead, subject: 'Hello', heading: 'Hello', paragraphs: ['Good day.'] })
+  assert.match(text, /^Gatehouse\n\nHello\n\nGood day\.\n\n-- \n/)
   assert.doesNotMatch(html, /class="(facts|button|shown)"/)
 })
 

@@ -5,6 +5,7 @@ import { after, before, beforeEach, test } from 'node:test'
 import PostalMime from 'postal-mime'
 import { createClock } from '../testing/portal/clock.ts'
 import { type Mailbox, startMailbox } from '../testing/mail/mailbox.ts'
+import { letterhead } from '../testing/mail/letterhead.ts'
 import { mailsTo, waitForMail } from '../testing/mail/outbox.ts'
 import { standBefore } from '../testing/network/outage.ts'
 import { ada, grace } from '../testing/portal/people.ts'
@@ -16,11 +17,12 @@ import type { MailContent } from './mail-content.ts'
 const FROM = 'Gatehouse <no-reply@id.example.test>'
 const LINK = 'https://id.example.test/reset-password/a-secret-of-the-link'
 const message: MailContent = {
+  ...letterhead,
   subject: 'Choose a new password',
   heading: 'Choose a new password',
   paragraphs: ['Somebody asked for a new password.'],
   facts: [['Account', 'ada']],
-  buttons: [{ label: 'Choose a new password', url: LINK }],
+  links: [{ label: 'Choose a new password', url: LINK }],
   closing: ['If it was not you, ignore this message.'],
 }
 const short = { connection: 300, greeting: 300, silence: 300, mail: 5000 }
@@ -75,6 +77,21 @@ test('a mail arrives as text and as HTML, to one person, from us', async () => {
   assert.ok(mail.html.includes(`href="${LINK}"`))
 })
 
+test('a logo is a part of the mail that the HTML shows, and no file to save', async () => {
+  const bytes = Buffer.from('iVBORw0KGgo=', 'base64')
+  const logo = { type: 'image/png', bytes }
+  const mailer = mailerFor({ smtpUrl: mailbox.url })
+  await mailer.send(ada.email, { ...message, brand: { ...letterhead.brand, logo } }, 'logo')
+  const { raw, html } = await mailbox.waitFor(({ headers }) => headers['message-id']?.startsWith('<logo@') ?? false)
+  const [part, ...others] = (await PostalMime.parse(raw)).attachments
+  assert.deepEqual(
+    [part?.mimeType, part?.contentId, part?.disposition, part?.filename, others.length],
+    ['image/png', '<logo>', 'inline', null, 0],
+  )
+  assert.deepEqual(Buffer.from(part?.content as ArrayBuffer), bytes)
+  assert.match(html, /<img src="cid:logo"/)
+})
+
 test('the sender is one mailbox, whatever its name holds, in a domain of any alphabet', async () => {
   for (const [index, [from, name, address]] of (
     [
@@ -98,8 +115,10 @@ test('programs that answer mails are told not to, and nothing says what sent it'
   const mail = await mailbox.waitFor(({ headers }) => headers['message-id']?.startsWith('<headers@') ?? false)
   assert.equal(mail.headers['auto-submitted'], 'auto-generated')
   assert.equal(mail.headers['x-auto-response-suppress'], 'All')
+  assert.equal(mail.headers['content-language'], 'en')
   assert.deepEqual(mail.headerNames.toSorted(), [
     'auto-submitted',
+    'content-language',
     'content-type',
     'date',
     'from',

@@ -1,170 +1,123 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { LANGUAGES } from '../i18n/catalogues.ts'
+import { textsFor } from '../i18n/texts.ts'
 import { linksIn } from '../testing/mail/links.ts'
 import { elementsOf } from '../testing/browser/page.ts'
 import { compose } from './composition.ts'
-import type { MailContent } from './mail-content.ts'
-import {
-  accountErased,
-  accountExists,
-  emailChangedToNew,
-  emailChangedToOld,
-  confirmNewEmail,
-  erasureAhead,
-  familyEndedForFault,
-  familyEndedForReuse,
-  type MailClient,
-  passwordChanged,
-  passwordResetLink,
-  secondFactorAdded,
-  secondFactorRemoved,
-  signInLink,
-  unfamiliarSignIn,
-  verifyEmail,
-} from './messages.ts'
-
-/** Text that another person may have chosen. */
-interface Names {
-  username: string
-  typed: string
-  app: string
-  factor: string
-  browser: string
-  region: string
-}
-
-const names: Names = {
-  username: 'ada',
-  typed: 'lovelace',
-  app: 'Notes',
-  factor: 'passkey “Laptop”',
-  browser: 'Firefox on Linux',
-  region: 'London',
-}
-const hostile = `"><img src=x onerror=alert(1)>&amp;<a href='https://evil.example'>`
-const hostileNames = Object.fromEntries(Object.keys(names).map((name) => [name, hostile])) as unknown as Names
+import type { Letterhead, MailContent } from './mail-content.ts'
+import { sampleMails } from './sample-mails.ts'
 
 const ORIGIN = 'https://id.example.test'
-const when = '21 Nov 2026, 15:25 UTC'
-const later = '21 Nov 2026, 16:40 UTC'
-const date = '5 Dec 2026'
+const hostile = `"><img src=x onerror=alert(1)>&amp;<a href='https://evil.example'>`
+const hostileNames = {
+  username: hostile,
+  typed: hostile,
+  app: hostile,
+  factor: hostile,
+  browser: hostile,
+  region: hostile,
+}
 
-function everyMessage({ username, typed, app, factor, browser, region }: Names): Record<string, MailContent> {
-  const client: MailClient = { browser, address: '192.0.2.1', region }
-  const change = { username, from: 'ada@old.test', to: 'countess@new.test', when, client }
-  const factorChange = { username, factor, when, client, url: `${ORIGIN}/settings` }
+function headIn(language: string, brand: Partial<Letterhead['brand']> = {}, zone: string | null = null): Letterhead {
+  const name = brand.name ?? 'Example Ltd'
   return {
-    verifyAddress: verifyEmail({ username, url: `${ORIGIN}/verify-email/t`, hours: 24 }),
-    accountExists: accountExists({
-      username,
-      typedUsername: typed,
-      signInUrl: `${ORIGIN}/login`,
-      forgottenPasswordUrl: `${ORIGIN}/forgot-password`,
-    }),
-    resetPassword: passwordResetLink({ username, url: `${ORIGIN}/reset-password/t`, minutes: 60, client }),
-    signInLink: signInLink({ username, url: `${ORIGIN}/login/mail/t`, minutes: 10, client }),
-    passwordChanged: passwordChanged({ username, when, client, forgottenPasswordUrl: `${ORIGIN}/forgot-password` }),
-    confirmNewAddress: confirmNewEmail({ username, url: `${ORIGIN}/verify-email/t`, hours: 1 }),
-    addressChangedToOld: emailChangedToOld(change),
-    addressChangedToNew: emailChangedToNew(change),
-    unfamiliarSignIn: unfamiliarSignIn({ username, when, client, url: `${ORIGIN}/not-me/t` }),
-    familyEndedForReuse: familyEndedForReuse({
-      username,
-      app,
-      opened: { when, client },
-      reused: { when: later, client: { browser: 'curl', address: '203.0.113.9' } },
-      url: `${ORIGIN}/activity`,
-    }),
-    familyEndedForFault: familyEndedForFault({
-      username,
-      app,
-      opened: { when, client },
-      endedWhen: later,
-      url: `${ORIGIN}/activity`,
-    }),
-    secondFactorAdded: secondFactorAdded(factorChange),
-    secondFactorRemoved: secondFactorRemoved(factorChange),
-    erasureAhead: erasureAhead({ username, date, client, url: `${ORIGIN}/login` }),
-    accountErased: accountErased({ username, date }),
+    texts: textsFor(language, { organisation: name, zone }),
+    brand: { name, logo: null, accent: null, supportUrl: 'https://example.test/help', ...brand },
   }
 }
 
-const messages = everyMessage(names)
-const hostileMessages = everyMessage(hostileNames)
+for (const language of LANGUAGES) {
+  const head = headIn(language)
+  const { t } = head.texts
+  const mails = sampleMails(head, ORIGIN)
+  const hostileMails = sampleMails(head, ORIGIN, hostileNames)
 
-test('every message has a subject of its own', () => {
-  const subjects = Object.values(messages).map(({ subject }) => subject)
-  assert.equal(new Set(subjects).size, subjects.length)
-})
-
-for (const [kind, message] of Object.entries(messages)) {
-  test(`${kind} says the same in text and in HTML`, async () => {
-    const { text, html } = await compose(message)
-    const said = [text, html].map((form) => wordsOf(form))
-    const { heading, paragraphs, facts = [], buttons = [], closing = [] } = message
-    for (const words of [
-      heading,
-      ...paragraphs,
-      ...closing,
-      ...facts.flat(),
-      ...buttons.flatMap(({ label, url }) => [label, url]),
-    ])
-      for (const form of said) assert.ok(form.includes(wordsOf(words)), words)
+  test(`${language}: every mail has a subject of its own`, () => {
+    const subjects = Object.values(mails).map(({ subject }) => subject)
+    assert.equal(new Set(subjects).size, subjects.length)
   })
 
-  test(`${kind} says whose account it is about, and what to do or to leave`, () => {
-    assert.deepEqual(message.facts?.[0], ['Account', 'ada'])
-    assert.notEqual(message.closing?.length ?? 0, 0)
-  })
+  for (const [kind, mail] of Object.entries(mails)) {
+    test(`${language}: ${kind} says the same in text and in HTML, in the name of the organisation`, async () => {
+      const { text, html, ...rest } = await compose(mail)
+      assert.deepEqual(rest, { language, logo: null })
+      assert.ok(html.includes(`<html lang="${language}" dir="${head.texts.direction}">`))
+      const { subject, heading, paragraphs, facts = [], links = [], closing = [] } = mail
+      const said = [
+        heading,
+        ...paragraphs,
+        ...closing,
+        ...facts.flat(),
+        ...links.flatMap(({ label, url }) => [label, url]),
+      ]
+      for (const words of [...said, 'Example Ltd', t('mail.no_reply'), t('mail.help')])
+        for (const form of [text, html]) assert.ok(wordsOf(form).includes(wordsOf(words)), words)
+      for (const form of [subject, text, html]) {
+        assert.doesNotMatch(form, /Gatehouse/)
+        assert.doesNotMatch(form, /\b(undefined|null|NaN)\b|\[object /)
+        assert.doesNotMatch(form.replace(/<style>[\s\S]*<\/style>/, ''), /[{}]/, 'an unfilled placeholder')
+      }
+    })
 
-  test(`${kind} has its links alone on their lines, and in HTML nothing else that is loaded or led to`, async () => {
-    const { text, html } = await compose(message)
-    const urls = (message.buttons ?? []).map(({ url }) => url)
-    assert.deepEqual(linksIn(text), urls)
-    const led = [...html.matchAll(/ (?:href|src|action|background|srcset|poster|data)="([^"]*)"/g)].map(
-      (match) => match[1],
-    )
-    assert.deepEqual(
-      led,
-      urls.flatMap((url) => [url, url]),
-    )
-    assert.doesNotMatch(html, /<(img|script|link|iframe|object|form|video|meta http-equiv)|url\(|@import/)
-  })
+    test(`${language}: ${kind} says whose account it is about, and what to do or to leave`, () => {
+      assert.deepEqual(mail.facts?.[0], [t('mail.label_account'), 'ada'])
+      assert.notEqual(mail.closing?.length ?? 0, 0)
+    })
 
-  test(`${kind} has no line of more than 72 characters but its links`, async () => {
-    const { text } = await compose(message)
-    for (const line of text.split('\n')) assert.ok(line.length <= 72 || linksIn(line).length === 1, line)
-  })
+    test(`${language}: ${kind} has its links alone on their lines, and in HTML nothing else that is loaded or led to`, async () => {
+      const { text, html } = await compose(mail)
+      const urls = (mail.links ?? []).map(({ url }) => url)
+      assert.deepEqual(linksIn(text), [...urls, 'https://example.test/help'])
+      const led = [...html.matchAll(/ (?:href|src|action|background|srcset|poster|data)="([^"]*)"/g)].map(
+        (match) => match[1],
+      )
+      assert.deepEqual(led, [...urls.flatMap((url) => [url, url]), 'https://example.test/help'])
+      assert.doesNotMatch(html, /<(img|script|link|iframe|object|form|video|meta http-equiv)|url\(|@import/)
+    })
 
-  test(`${kind} takes the words of others as words, and none into its subject or heading`, async () => {
-    const spoilt = hostileMessages[kind] as MailContent
-    assert.equal(spoilt.subject, message.subject)
-    assert.equal(spoilt.heading, message.heading)
-    assert.deepEqual(spoilt.paragraphs, message.paragraphs)
-    const { text, html } = await compose(spoilt)
-    assert.deepEqual(elementsOf(html), elementsOf((await compose(message)).html))
-    assert.deepEqual(linksIn(text), linksIn((await compose(message)).text))
-    assert.doesNotMatch(text, /evil\.example/)
-  })
+    test(`${language}: ${kind} has no line of more than 72 characters but its links and what has no spaces`, async () => {
+      const { text } = await compose(mail)
+      for (const line of text.split('\n')) assert.ok(line.length <= 72 || /^\s*\S+$/.test(line), line)
+    })
+
+    test(`${language}: ${kind} takes the words of others as words, and none into its subject or heading`, async () => {
+      const spoilt = hostileMails[kind] as MailContent
+      assert.equal(spoilt.subject, mail.subject)
+      assert.equal(spoilt.heading, mail.heading)
+      assert.deepEqual(spoilt.paragraphs, mail.paragraphs)
+      const { text, html } = await compose(spoilt)
+      assert.deepEqual(elementsOf(html), elementsOf((await compose(mail)).html))
+      assert.deepEqual(linksIn(text), linksIn((await compose(mail)).text))
+      assert.doesNotMatch(text, /evil\.example/)
+    })
+  }
 }
 
+const english = sampleMails(headIn('en'), ORIGIN)
+
 test('the mail about refresh token reuse names both clients', async () => {
-  const { text } = await compose(messages['familyEndedForReuse'] as MailContent)
+  const { text } = await compose(english['app-protected'] as MailContent)
   for (const fact of [
     'App: Notes',
-    `Connected: ${when}`,
-    'Connected from: Firefox on Linux',
-    'Address: 192.0.2.1 (near London)',
-    `Came back: ${later}`,
-    'Came back from: curl',
-    'Address: 203.0.113.9',
+    'Signed in: 21 Nov 2026, 15:25 UTC',
+    'Signed in from: Firefox on Linux',
+    'IP address: 192.0.2.1 (near London)',
+    'Used again: 21 Nov 2026, 16:40 UTC',
+    'Used again from: curl',
+    'IP address: 203.0.113.9',
   ])
     assert.ok(text.split('\n').includes(fact), fact)
 })
 
+test('times are in the time zone of the person', async () => {
+  const { text } = await compose(sampleMails(headIn('en', {}, 'Asia/Tokyo'), ORIGIN)['new-sign-in'] as MailContent)
+  assert.match(text, /^When: 22 Nov 2026, 00:25$/m)
+})
+
 test('each of two e-mail addresses sees the other masked', async () => {
-  const toOld = await compose(messages['addressChangedToOld'] as MailContent)
-  const toNew = await compose(messages['addressChangedToNew'] as MailContent)
+  const toOld = await compose(english['email-changed-old'] as MailContent)
+  const toNew = await compose(english['email-changed-new'] as MailContent)
   assert.match(toOld.text, /^New address: c•••@/m)
   assert.match(toNew.text, /^Old address: a•••@/m)
   assert.doesNotMatch(toOld.text + toOld.html, /countess/)
@@ -172,8 +125,37 @@ test('each of two e-mail addresses sees the other masked', async () => {
 })
 
 test('one hour is not hours', () => {
-  assert.ok(messages['confirmNewAddress']?.closing?.some((sentence) => sentence.includes('for 1 hour.')))
-  assert.ok(messages['verifyAddress']?.closing?.some((sentence) => sentence.includes('for 24 hours.')))
+  assert.ok(english['new-email']?.closing?.some((sentence) => sentence.includes('for 1 hour.')))
+  assert.ok(english['verify-email']?.closing?.some((sentence) => sentence.includes('for 24 hours.')))
+})
+
+test('the mail about a new sign-in and the page that it leads to say the same, in the same words', () => {
+  const { t } = headIn('en').texts
+  const { links = [], closing = [] } = english['new-sign-in'] as MailContent
+  assert.deepEqual(
+    links.map(({ label }) => label),
+    [t('reported_sign_in.title')],
+  )
+  const verb = 'signs out every browser and every app, this one too, and lets you choose a new password.'
+  assert.ok(closing.some((sentence) => sentence.endsWith(verb)))
+  assert.ok(t('reported_sign_in.what_happens', { button: t('reported_sign_in.button') }).endsWith(verb))
+})
+
+test('a PNG logo is inside the mail, another logo is left out, and the colour of the organisation is that of the buttons', async () => {
+  const bytes = Buffer.from('a picture')
+  const accent = { light: { accent: '#1d4ed8', onAccent: '#ffffff' }, dark: { accent: '#80a9ff', onAccent: '#000000' } }
+  const mailWith = (type: string) =>
+    compose(sampleMails(headIn('en', { logo: { type, bytes }, accent }), ORIGIN)['erased'] as MailContent)
+  const png = await mailWith('image/png')
+  assert.equal(png.logo, bytes)
+  assert.match(png.html, /<img src="cid:logo" alt="">Example Ltd/)
+  assert.match(png.html, /background: #1d4ed8; color: #ffffff/)
+  assert.match(png.html, /background: #80a9ff; color: #000000/)
+  for (const type of ['image/svg+xml', 'image/webp']) {
+    const other = await mailWith(type)
+    assert.equal(other.logo, null)
+    assert.doesNotMatch(other.html, /<img/)
+  }
 })
 
 /** Without tags, line ends and entities. */
@@ -185,4 +167,5 @@ function wordsOf(form: string): string {
     .replaceAll('&#34;', '"')
     .replaceAll('&amp;', '&')
     .replace(/\s+/g, ' ')
+    .replaceAll(/ (?=[:.,])/g, '')
 }

@@ -1,5 +1,5 @@
 import { foreign, masked } from './foreign-text.ts'
-import type { MailContent } from './mail-content.ts'
+import type { Letterhead, MailContent, MailLink } from './mail-content.ts'
 
 // Text that other people chose (user names, app names) goes through `foreign`, and never into a subject.
 
@@ -12,153 +12,108 @@ export interface MailClient {
 }
 
 /** To an e-mail address that was just registered for an account. */
-export function verifyEmail(facts: { username: string; url: string; hours: number }): MailContent {
+export function verifyEmail(head: Letterhead, facts: { username: string; url: string; hours: number }): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'Confirm your address for Gatehouse',
-    heading: 'Confirm your address',
-    paragraphs: [
-      'A Gatehouse account was created with this address. Confirm that it is yours, so that your apps can rely on it and you can get back in if you forget your password.',
-    ],
-    facts: [account(facts.username)],
-    buttons: [{ label: 'Confirm this address', url: facts.url }],
-    closing: [
-      `The link works once, for ${count(facts.hours, 'hour')}.`,
-      'If you did not create this account, ignore this message: without you, the address stays unconfirmed.',
-    ],
+    ...head,
+    subject: t('mail.verify_email.subject'),
+    heading: t('mail.verify_email.heading'),
+    paragraphs: [t('mail.verify_email.text')],
+    facts: [account(head, facts.username)],
+    links: [{ label: t('mail.verify_email.link'), url: facts.url }],
+    closing: [t('mail.once_for_hours', { hours: facts.hours }), t('mail.verify_email.not_you')],
   }
 }
 
 /** To the owner of an e-mail address that was registered again. */
-export function accountExists(facts: {
-  username: string
-  typedUsername: string
-  signInUrl: string
-  forgottenPasswordUrl: string
-}): MailContent {
+export function accountExists(
+  head: Letterhead,
+  facts: { username: string; typedUsername: string; signInUrl: string; forgottenPasswordUrl: string },
+): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'You already have a Gatehouse account',
-    heading: 'You already have an account',
-    paragraphs: [
-      'Someone, perhaps you, created another Gatehouse account and gave this address for it. The address stays with your account: the other one cannot use it.',
+    ...head,
+    subject: t('mail.account_exists.subject'),
+    heading: t('mail.account_exists.heading'),
+    paragraphs: [t('mail.account_exists.text')],
+    facts: [account(head, facts.username), [t('mail.label_other_account'), foreign(facts.typedUsername)]],
+    links: [
+      { label: t('mail.sign_in_link'), url: facts.signInUrl },
+      { label: t('mail.forgotten_password_link'), url: facts.forgottenPasswordUrl },
     ],
-    facts: [account(facts.username), ['The other account', foreign(facts.typedUsername)]],
-    buttons: [
-      { label: 'Sign in', url: facts.signInUrl },
-      { label: 'I forgot my password', url: facts.forgottenPasswordUrl },
-    ],
-    closing: [
-      'If it was not you, you need not do anything. The other person has not learned that you have an account.',
-    ],
+    closing: [t('mail.account_exists.not_you')],
   }
 }
 
 /** To the user of an account, after a password recovery was asked for. */
-export function passwordResetLink(facts: {
-  username: string
-  url: string
-  minutes: number
-  client: MailClient
-}): MailContent {
+export function passwordResetLink(
+  head: Letterhead,
+  facts: { username: string; url: string; minutes: number; client: MailClient },
+): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'Choose a new Gatehouse password',
-    heading: 'Choose a new password',
-    paragraphs: [
-      'Someone, hopefully you, asked for a new password for your Gatehouse account. A new password signs you out in every browser and every app.',
-    ],
-    facts: [account(facts.username), ...clientFacts('Asked from', facts.client)],
-    buttons: [{ label: 'Choose a new password', url: facts.url }],
+    ...head,
+    subject: t('mail.password_reset.subject'),
+    heading: t('mail.password_reset.heading'),
+    paragraphs: [t('mail.password_reset.text')],
+    facts: [account(head, facts.username), ...clientFacts(head, facts.client)],
+    links: [{ label: t('mail.password_reset.link'), url: facts.url }],
     closing: [
-      `The link works once, for ${count(facts.minutes, 'minute')}, and only the newest one works.`,
-      'If it was not you, ignore this message: your password stays as it is. Never pass this link on; Gatehouse will not ask for it.',
+      t('mail.once_for_minutes', { minutes: facts.minutes }),
+      t('mail.password_reset.not_you'),
+      t('mail.keep_secret'),
     ],
   }
 }
 
 /** To the user of an account, after a sign-in link was asked for. */
-export function signInLink(facts: { username: string; url: string; minutes: number; client: MailClient }): MailContent {
+export function signInLink(
+  head: Letterhead,
+  facts: { username: string; url: string; minutes: number; client: MailClient },
+): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'Your sign-in link for Gatehouse',
-    heading: 'Sign in to Gatehouse',
-    paragraphs: ['Open this link in the browser in which you asked for it. It works in no other.'],
-    facts: [account(facts.username), ...clientFacts('Asked from', facts.client)],
-    buttons: [{ label: 'Sign in', url: facts.url }],
-    closing: [
-      `The link works once, for ${count(facts.minutes, 'minute')}, and only the newest one works.`,
-      'If you did not ask for it, ignore this message. Never pass this link on; Gatehouse will not ask for it.',
-    ],
+    ...head,
+    subject: t('mail.sign_in.subject'),
+    heading: t('mail.sign_in.heading'),
+    paragraphs: [t('mail.sign_in.text')],
+    facts: [account(head, facts.username), ...clientFacts(head, facts.client)],
+    links: [{ label: t('mail.sign_in.link'), url: facts.url }],
+    closing: [t('mail.once_for_minutes', { minutes: facts.minutes }), t('mail.sign_in.not_you'), t('mail.keep_secret')],
   }
 }
 
 /** After a password was changed or reset. */
-export function passwordChanged(facts: {
-  username: string
-  when: string
-  client: MailClient
-  forgottenPasswordUrl: string
-}): MailContent {
+export function passwordChanged(
+  head: Letterhead,
+  facts: { username: string; when: string; client: MailClient; forgottenPasswordUrl: string },
+): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'Your Gatehouse password was changed',
-    heading: 'Your password was changed',
-    paragraphs: [
-      'The password of your Gatehouse account was changed. Every other browser and every app was signed out.',
-    ],
-    facts: [account(facts.username), ['Changed', facts.when], ...clientFacts('Changed from', facts.client)],
-    buttons: [{ label: 'This was not me: choose a new password', url: facts.forgottenPasswordUrl }],
-    closing: ['If it was you, you need not do anything.'],
+    ...head,
+    subject: t('mail.password_changed.subject'),
+    heading: t('mail.password_changed.heading'),
+    paragraphs: [t('mail.password_changed.text')],
+    facts: [account(head, facts.username), ...eventFacts(head, facts)],
+    links: [{ label: t('mail.forgotten_password_link'), url: facts.forgottenPasswordUrl }],
+    closing: [t('mail.it_was_you'), t('mail.password_changed.not_you')],
   }
 }
 
 /** To the new e-mail address, to confirm a change. */
-export function confirmNewEmail(facts: { username: string; url: string; hours: number }): MailContent {
+export function confirmNewEmail(
+  head: Letterhead,
+  facts: { username: string; url: string; hours: number },
+): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'Confirm your new address for Gatehouse',
-    heading: 'Confirm your new address',
-    paragraphs: [
-      'Someone, hopefully you, wants to use this address for a Gatehouse account. The account keeps its old address until you confirm this one.',
-    ],
-    facts: [account(facts.username)],
-    buttons: [{ label: 'Use this address', url: facts.url }],
-    closing: [
-      `The link works once, for ${count(facts.hours, 'hour')}.`,
-      'If this account is not yours, ignore this message: without you, the address is not used.',
-    ],
-  }
-}
-
-/** To the old e-mail address, after a change. */
-export function emailChangedToOld(facts: EmailChange): MailContent {
-  return {
-    subject: 'The address of your Gatehouse account was changed',
-    heading: 'Your address was changed',
-    paragraphs: ['Your Gatehouse account has another address now. This is the last message to this one.'],
-    facts: [
-      account(facts.username),
-      ['New address', masked(facts.to)],
-      ['Changed', facts.when],
-      ...clientFacts('Changed from', facts.client),
-    ],
-    closing: [
-      'If it was you, you need not do anything.',
-      'If it was not you, another person can sign in to your account. Tell the people who run this Gatehouse at once: they can stop it and give the account back to you.',
-    ],
-  }
-}
-
-/** To the new e-mail address, after a change. */
-export function emailChangedToNew(facts: EmailChange): MailContent {
-  return {
-    subject: 'This is now the address of your Gatehouse account',
-    heading: 'Your address was changed',
-    paragraphs: [
-      'Messages about your Gatehouse account come to this address from now on, and you can sign in with it.',
-    ],
-    facts: [
-      account(facts.username),
-      ['Old address', masked(facts.from)],
-      ['Changed', facts.when],
-      ...clientFacts('Changed from', facts.client),
-    ],
-    closing: ['The old address was told, too.'],
+    ...head,
+    subject: t('mail.new_email.subject'),
+    heading: t('mail.new_email.heading'),
+    paragraphs: [t('mail.new_email.text')],
+    facts: [account(head, facts.username)],
+    links: [{ label: t('mail.new_email.link'), url: facts.url }],
+    closing: [t('mail.once_for_hours', { hours: facts.hours }), t('mail.new_email.not_you')],
   }
 }
 
@@ -170,167 +125,208 @@ export interface EmailChange {
   client: MailClient
 }
 
-/** After a sign-in from an unknown browser. */
-export function unfamiliarSignIn(facts: {
-  username: string
-  when: string
-  client: MailClient
-  url: string
-}): MailContent {
+/** To the old e-mail address, after a change. */
+export function emailChangedToOld(head: Letterhead, facts: EmailChange): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'New sign-in to your Gatehouse account',
-    heading: 'New sign-in',
-    paragraphs: ['There was a sign-in to your Gatehouse account from a browser that had not been used for it before.'],
-    facts: [account(facts.username), ['Signed in', facts.when], ...clientFacts('Signed in from', facts.client)],
-    buttons: [{ label: 'This was not me', url: facts.url }],
-    closing: [
-      'If it was you, you need not do anything.',
-      'If it was not you, choose “This was not me”. The page it opens signs out every browser and every app, yours too, and lets you choose a new password.',
-    ],
+    ...head,
+    subject: t('mail.email_changed_old.subject'),
+    heading: t('mail.email_changed_old.heading'),
+    paragraphs: [t('mail.email_changed_old.text')],
+    facts: [account(head, facts.username), [t('mail.label_new_email'), masked(facts.to)], ...eventFacts(head, facts)],
+    closing: [t('mail.it_was_you'), t('mail.email_changed_old.not_you')],
+  }
+}
+
+/** To the new e-mail address, after a change. */
+export function emailChangedToNew(head: Letterhead, facts: EmailChange): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.email_changed_new.subject'),
+    heading: t('mail.email_changed_new.heading'),
+    paragraphs: [t('mail.email_changed_new.text')],
+    facts: [account(head, facts.username), [t('mail.label_old_email'), masked(facts.from)], ...eventFacts(head, facts)],
+    closing: [t('mail.email_changed_new.told')],
+  }
+}
+
+/** After a sign-in from an unknown browser. */
+export function unfamiliarSignIn(
+  head: Letterhead,
+  facts: { username: string; when: string; client: MailClient; url: string },
+): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.new_sign_in.subject'),
+    heading: t('mail.new_sign_in.heading'),
+    paragraphs: [t('mail.new_sign_in.text')],
+    facts: [account(head, facts.username), ...eventFacts(head, facts)],
+    // The heading of the page it leads to.
+    links: [{ label: t('reported_sign_in.title'), url: facts.url }],
+    closing: [t('mail.it_was_you'), t('mail.new_sign_in.not_you', { link: t('reported_sign_in.title') })],
   }
 }
 
 /** After refresh token reuse: one of the two clients may be a thief's. */
-export function familyEndedForReuse(facts: {
-  username: string
-  app: string
-  opened: { when: string; client: MailClient }
-  reused: { when: string; client: MailClient }
-  url: string
-}): MailContent {
+export function familyEndedForReuse(
+  head: Letterhead,
+  facts: {
+    username: string
+    app: string
+    opened: { when: string; client: MailClient }
+    reused: { when: string; client: MailClient }
+    url: string
+  },
+): MailContent {
+  const { t } = head.texts
+  const { opened, reused } = facts
   return {
-    subject: 'An app was signed out to protect your Gatehouse account',
-    heading: 'An app was signed out to protect you',
-    paragraphs: [
-      'A key that this app had used up came back a second time. That can be a fault in the app, but it also happens when a thief has copied the key, so the app was signed out of your account at once, in both places. This key no longer works.',
-    ],
+    ...head,
+    subject: t('mail.app_protected.subject'),
+    heading: t('mail.app_protected.heading'),
+    paragraphs: [t('mail.app_protected.text')],
     facts: [
-      account(facts.username),
-      ['App', foreign(facts.app)],
-      ['Connected', facts.opened.when],
-      ...clientFacts('Connected from', facts.opened.client),
-      ['Came back', facts.reused.when],
-      ...clientFacts('Came back from', facts.reused.client),
+      account(head, facts.username),
+      [t('mail.label_app'), foreign(facts.app)],
+      [t('mail.label_signed_in'), opened.when],
+      ...clientFacts(head, opened.client, t('mail.label_signed_in_from')),
+      [t('mail.label_used_again'), reused.when],
+      ...clientFacts(head, reused.client, t('mail.label_used_again_from')),
     ],
-    buttons: [{ label: 'Look at your activity', url: facts.url }],
-    closing: [
-      'If you know both places, sign in to the app again and carry on.',
-      'If you do not know one of them, another person may have had access to this app in your name: change your password, and tell the people who run the app.',
-    ],
+    links: [activityLink(head, facts.url)],
+    closing: [t('mail.app_protected.both_known'), t('mail.app_protected.not_known')],
   }
 }
 
 /** After an authenticated app reused an old refresh token of its own: a fault of the app, not a theft. */
-export function familyEndedForFault(facts: {
-  username: string
-  app: string
-  opened: { when: string; client: MailClient }
-  endedWhen: string
-  url: string
-}): MailContent {
+export function familyEndedForFault(
+  head: Letterhead,
+  facts: {
+    username: string
+    app: string
+    opened: { when: string; client: MailClient }
+    endedWhen: string
+    url: string
+  },
+): MailContent {
+  const { t } = head.texts
+  const { opened } = facts
   return {
-    subject: 'An app was signed out of your Gatehouse account',
-    heading: 'An app was signed out',
-    paragraphs: [
-      'This app made a mistake with its own sign-in, so Gatehouse ended that sign-in. The mistake came from the app itself, and nothing suggests that another person had access. Your account is as it was.',
-    ],
+    ...head,
+    subject: t('mail.app_fault.subject'),
+    heading: t('mail.app_fault.heading'),
+    paragraphs: [t('mail.app_fault.text')],
     facts: [
-      account(facts.username),
-      ['App', foreign(facts.app)],
-      ['Connected', facts.opened.when],
-      ...clientFacts('Connected from', facts.opened.client),
-      ['Signed out', facts.endedWhen],
+      account(head, facts.username),
+      [t('mail.label_app'), foreign(facts.app)],
+      [t('mail.label_signed_in'), opened.when],
+      ...clientFacts(head, opened.client, t('mail.label_signed_in_from')),
+      [t('mail.label_signed_out'), facts.endedWhen],
     ],
-    buttons: [{ label: 'Look at your activity', url: facts.url }],
-    closing: ['Sign in to the app again and carry on. If this happens again, tell the people who run the app.'],
+    links: [activityLink(head, facts.url)],
+    closing: [t('mail.app_fault.again')],
   }
 }
 
-/** `factor` in words, such as: authenticator app “Phone”, passkey “Laptop”, recovery codes. */
+/** A second factor, and where it was added or removed. */
 export interface SecondFactorChange {
   username: string
-  factor: string
+  factor: { kind: string; name: string }
   when: string
   client: MailClient
   /** Where second factors are looked after. */
   url: string
 }
 
-export function secondFactorAdded(facts: SecondFactorChange): MailContent {
+export function secondFactorAdded(head: Letterhead, facts: SecondFactorChange): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'A second factor was added to your Gatehouse account',
-    heading: 'Second factor added',
-    paragraphs: ['There is a new way to prove that you are you when you sign in to Gatehouse.'],
-    ...factorDetails('Added', facts),
-    closing: [
-      'If it was you, you need not do anything.',
-      'If it was not you, remove it, change your password and end every other sign-in.',
-    ],
+    ...head,
+    subject: t('mail.factor_added.subject'),
+    heading: t('mail.factor_added.heading'),
+    paragraphs: [t('mail.factor_added.text')],
+    ...factorDetails(head, facts),
+    closing: [t('mail.it_was_you'), t('mail.factor_added.not_you')],
   }
 }
 
-export function secondFactorRemoved(facts: SecondFactorChange): MailContent {
+export function secondFactorRemoved(head: Letterhead, facts: SecondFactorChange): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'A second factor was removed from your Gatehouse account',
-    heading: 'Second factor removed',
-    paragraphs: ['One of the ways to prove that you are you when you sign in to Gatehouse works no longer.'],
-    ...factorDetails('Removed', facts),
-    closing: [
-      'If it was you, you need not do anything.',
-      'If it was not you, change your password, end every other sign-in and add a second factor of your own.',
-    ],
+    ...head,
+    subject: t('mail.factor_removed.subject'),
+    heading: t('mail.factor_removed.heading'),
+    paragraphs: [t('mail.factor_removed.text')],
+    ...factorDetails(head, facts),
+    closing: [t('mail.it_was_you'), t('mail.factor_removed.not_you')],
   }
 }
 
-function factorDetails(label: string, { username, factor, when, client, url }: SecondFactorChange) {
+function factorDetails(head: Letterhead, { username, factor, url, ...event }: SecondFactorChange) {
+  const { t } = head.texts
+  const named = t('mail.factor', { kind: factor.kind, name: foreign(factor.name) })
   return {
-    facts: [account(username), [label, foreign(factor)], ['When', when], ...clientFacts('From', client)],
-    buttons: [{ label: 'Look at your second factors', url }],
-  } satisfies Pick<MailContent, 'facts' | 'buttons'>
+    facts: [account(head, username), [t('mail.label_factor'), named], ...eventFacts(head, event)],
+    links: [{ label: t('mail.factors_link'), url }],
+  } satisfies Pick<MailContent, 'facts' | 'links'>
 }
 
 /** After an account was deleted, while it can still be kept. */
-export function erasureAhead(facts: { username: string; date: string; client: MailClient; url: string }): MailContent {
+export function erasureAhead(
+  head: Letterhead,
+  facts: { username: string; date: string; client: MailClient; url: string },
+): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'Your Gatehouse account will be erased',
-    heading: 'Your account will be erased',
-    paragraphs: [
-      'Your Gatehouse account was closed, and every browser and every app was signed out. On the day below everything held about you is erased for good.',
+    ...head,
+    subject: t('mail.erasure_ahead.subject'),
+    heading: t('mail.erasure_ahead.heading'),
+    paragraphs: [t('mail.erasure_ahead.text')],
+    facts: [
+      account(head, facts.username),
+      [t('mail.label_erased_on'), facts.date],
+      ...clientFacts(head, facts.client, t('mail.label_asked_from')),
     ],
-    facts: [account(facts.username), ['Erased on', facts.date], ...clientFacts('Asked from', facts.client)],
-    buttons: [{ label: 'Sign in to keep your account', url: facts.url }],
-    closing: [
-      'If you want it erased, you need not do anything.',
-      'If it was not you, sign in to keep the account, then change your password.',
-    ],
+    links: [{ label: t('mail.sign_in_link'), url: facts.url }],
+    closing: [t('mail.erasure_ahead.wanted'), t('mail.erasure_ahead.keep')],
   }
 }
 
 /** The last mail to a user, after erasure. */
-export function accountErased(facts: { username: string; date: string }): MailContent {
+export function accountErased(head: Letterhead, facts: { username: string; date: string }): MailContent {
+  const { t } = head.texts
   return {
-    subject: 'Your Gatehouse account was erased',
-    heading: 'Your account was erased',
-    paragraphs: [
-      'Your Gatehouse account and everything held about you here were erased. This is the last message to you.',
-    ],
-    facts: [account(facts.username), ['Erased', facts.date]],
-    closing: [
-      'Apps you had connected were told that you are signed out. What they hold themselves, only they can erase.',
-    ],
+    ...head,
+    subject: t('mail.erased.subject'),
+    heading: t('mail.erased.heading'),
+    paragraphs: [t('mail.erased.text')],
+    facts: [account(head, facts.username), [t('mail.label_erased_on'), facts.date]],
+    closing: [t('mail.erased.apps')],
   }
 }
 
-function account(username: string): [string, string] {
-  return ['Account', foreign(username)]
+function account({ texts }: Letterhead, username: string): [string, string] {
+  return [texts.t('mail.label_account'), foreign(username)]
 }
 
-function clientFacts(label: string, { browser, address, region }: MailClient): [string, string][] {
+function activityLink({ texts }: Letterhead, url: string): MailLink {
+  return { label: texts.t('activity.title'), url }
+}
+
+function eventFacts(head: Letterhead, { when, client }: { when: string; client: MailClient }): [string, string][] {
+  return [[head.texts.t('mail.label_when'), when], ...clientFacts(head, client)]
+}
+
+function clientFacts(
+  { texts: { t } }: Letterhead,
+  { browser, address, region }: MailClient,
+  label = t('mail.label_browser'),
+): [string, string][] {
   const from: [string, string] = [label, foreign(browser)]
   if (address === null) return [from]
-  return [from, ['Address', region === undefined || region === null ? address : `${address} (near ${foreign(region)})`]]
-}
-
-function count(number: number, unit: string): string {
-  return `${number} ${unit}${number === 1 ? '' : 's'}`
+  const place =
+    region === undefined || region === null ? address : t('mail.address_near', { address, region: foreign(region) })
+  return [from, [t('mail.label_ip_address'), place]]
 }

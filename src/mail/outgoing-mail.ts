@@ -1,15 +1,14 @@
 import type { SendMailOptions } from 'nodemailer'
+import { type Composition, LOGO_ID } from './composition.ts'
 import { parseSender } from './sender.ts'
 
 /** A composed mail with its recipient. */
-export interface OutgoingMail {
+export interface OutgoingMail extends Composition {
   /** Every retry has the same. */
   id: string
   from: string
   to: string
   subject: string
-  text: string
-  html: string
   at: Date
 }
 
@@ -20,7 +19,7 @@ export interface Carrier {
 }
 
 /** A mail as nodemailer takes it. Nothing in it is a file name or a URL to fetch. */
-export function mimeOf({ id, from, to, subject, text, html, at }: OutgoingMail): SendMailOptions {
+export function mimeOf({ id, from, to, subject, language, text, html, logo, at }: OutgoingMail): SendMailOptions {
   const sender = parseSender(from)
   return {
     // An object is never read as a list of addresses.
@@ -29,10 +28,15 @@ export function mimeOf({ id, from, to, subject, text, html, at }: OutgoingMail):
     subject,
     text,
     html,
+    ...(logo && {
+      attachments: [
+        { cid: LOGO_ID, content: logo, contentType: 'image/png', contentDisposition: 'inline', filename: false },
+      ],
+    }),
     date: at,
     messageId: `<${id}@${sender.address.slice(sender.address.lastIndexOf('@') + 1)}>`,
     // Out-of-office answers and the like go nowhere (RFC 3834 §5; the other is Exchange's).
-    headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
+    headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All', 'Content-Language': language },
     xMailer: false,
     disableFileAccess: true,
     disableUrlAccess: true,

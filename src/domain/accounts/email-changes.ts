@@ -35,7 +35,8 @@ export async function askForEmailChange(
   return whileSignedIn<EmailChangeOutcome>(services, signedIn, 'fresh', async (db) => {
     await makeMailLink(services, db, 'change-address', { identityId, email, identitySessionId })
     await insertAuditEvents(db, [{ kind: 'address_change_asked', identityId, ...clientInfo }], services.clock())
-    if (isMailed) await queueMail(services, { kind: 'change-address', identityId, email }, db)
+    if (isMailed)
+      await queueMail(services, { kind: 'change-address', identityId, email, locale: clientInfo.locale }, db)
     return { kind: 'asked' }
   })
 }

@@ -30,11 +30,15 @@ const PROOFS = ['verify-address', 'change-address'] as const
 const OF_ADDRESS = ['verify-address', 'reset-password', 'sign-in'] as const
 
 /** Sends the confirmation mail of an e-mail address once more; the previous link stops working. */
-export async function askForEmailProof(services: Services, signedIn: SignedInRow): Promise<void | Lapsed> {
+export async function askForEmailProof(
+  services: Services,
+  signedIn: SignedInRow,
+  { locale }: Pick<ClientInfo, 'locale'>,
+): Promise<void | Lapsed> {
   const { identityId, email, emailVerified } = signedIn
   if (emailVerified || !(await mayMail(services, email))) return
   return whileSignedIn(services, signedIn, 'living', (db) =>
-    queueMail(services, { kind: 'verify-address', identityId }, db),
+    queueMail(services, { kind: 'verify-address', identityId, locale }, db),
   )
 }
 

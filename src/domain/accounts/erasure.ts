@@ -46,8 +46,8 @@ export async function eraseAccount(services: Services, id: string): Promise<bool
     await inBatches((limit) => deleteNotificationsOf(db, id, limit))
     await inBatches((limit) => eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), limit))
     await deleteIdentity(db, id)
-    const { email, username } = identity
-    await queueMail(services, { kind: 'erased', email, username, at: now.toISOString() }, db)
+    const { email, username, locale, zoneinfo } = identity
+    await queueMail(services, { kind: 'erased', email, username, at: now.toISOString(), locale, zoneinfo }, db)
     return true
   })
 }

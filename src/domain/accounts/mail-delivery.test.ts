@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { LANGUAGES } from '../../i18n/catalogues.ts'
+import { textsFor } from '../../i18n/texts.ts'
+import { updateRegion } from '../../storage/identities.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { home } from '../../testing/portal/connections.ts'
 import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
@@ -122,7 +125,40 @@ test('of two links for the same only the newest works', async () => {
   assert.deepEqual(living, [false, true])
 })
 
+for (const language of LANGUAGES)
+  test(`a mail is in ${language} for a user who has chosen it, or whose browser caused it, and in the zone of the user`, async () => {
+    const { services } = server
+    const other = LANGUAGES.find((each) => each !== language) ?? language
+    const region = { locale: language, zoneinfo: 'Asia/Tokyo' }
+    const before = mailbox.mails().length
+    const arrived = async (count: number) => mailbox.waitFor(() => mailbox.mails().length === before + count)
+    const event = { kind: 'password-changed', identityId: adaId, at: '2026-11-21T16:00:00.000Z' } as const
+
+    await updateRegion(services.storage.pool, adaId, region, services.clock())
+    await queueMail(services, { ...event, clientInfo: { ...home, locale: other } })
+    await arrived(1)
+    await updateRegion(services.storage.pool, adaId, { locale: null, zoneinfo: null }, services.clock())
+    await queueMail(services, { ...event, clientInfo: { ...home, locale: language } })
+    await arrived(2)
+    await queueMail(services, { ...event, clientInfo: home })
+    await arrived(3)
+
+    const [chosen, caused, standard] = mailbox.mails().slice(before)
+    const [inTokyo, inUtc] = ['Asia/Tokyo', null].map((zone) => textsFor(language, { organisation: 'Gatehouse', zone }))
+    const at = new Date(event.at)
+    for (const [mail, texts] of [
+      [chosen, inTokyo],
+      [caused, inUtc],
+    ] as const) {
+      assert.equal(mail?.headers['content-language'], language)
+      assert.equal(mail.subject, texts?.t('mail.password_changed.subject'))
+      assert.ok(mail.text.includes(texts?.time(at, at).text ?? ''), mail.text)
+    }
+    assert.equal(standard?.headers['content-language'], 'en')
+  })
+
 test('while the mail server is down no mail is lost, not even by a restart, and each arrives once', async () => {
+  const before = mailbox.mails().length
   await mailbox.stop()
   const browsers = ['one', 'two', 'three', 'four', 'five']
   for (const browser of browsers) await changed(adaId, browser)
@@ -142,6 +178,7 @@ test('while the mail server is down no mail is lost, not even by a restart, and 
   await other.close()
   const arrived = mailbox
     .mails()
+    .slice(before)
     .filter(({ recipients, subject }) => recipients.includes(ada.email) && subject.includes('was changed'))
   assert.equal(arrived.length, browsers.length)
 })

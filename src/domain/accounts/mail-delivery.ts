@@ -1,6 +1,9 @@
 import type { Mailer } from '../../mail/mailer.ts'
-import type { MailContent } from '../../mail/mail-content.ts'
+import type { Letterhead, MailContent } from '../../mail/mail-content.ts'
 import * as messages from '../../mail/messages.ts'
+import { supportedLanguage } from '../../i18n/language-choice.ts'
+import { textsFor } from '../../i18n/texts.ts'
+import { isTimeZone } from '../../i18n/times.ts'
 import { findFamily } from '../families/families.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../../storage/identities.ts'
@@ -10,10 +13,9 @@ import { loginKeyOf } from '../limits/login-keys.ts'
 import { type LinkHolder, LINK_LIVES, type LinkPurpose, makeMailLink } from '../identities/mail-links.ts'
 import { isKnownDevice } from '../sign-in/devices.ts'
 import type { MailJob } from '../mail-jobs.ts'
-import { ipInWords } from '../geoip.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
-import { timeInWords } from '../time-words.ts'
+import { readFactorDetail } from '../sign-in/factor-details.ts'
 
 /** A mail with its recipient. */
 interface AddressedMail {
@@ -35,85 +37,60 @@ export async function deliverMail(services: Services, mailer: Mailer, mail: Mail
 async function write(services: Services, mail: MailJob): Promise<AddressedMail[]> {
   switch (mail.kind) {
     case 'verify-address':
-      return forIdentity(services, mail.identityId, (identity) => writeVerification(services, identity))
+      return forIdentity(services, mail.identityId, (identity) => writeVerification(services, identity, mail.locale))
     case 'reset-password':
       return writeReset(services, mail.email, mail.clientInfo)
     case 'sign-in-link':
       return writeSignInLink(services, mail)
     case 'password-changed':
-      return forIdentity(services, mail.identityId, ({ username, email }) => ({
-        to: email,
-        message: messages.passwordChanged({
-          username,
-          ...when(services, mail.at),
-          client: inWords(services, mail.clientInfo),
-          forgottenPasswordUrl: `${services.publicUrl}/forgot-password`,
-        }),
-      }))
+      return forIdentity(services, mail.identityId, (identity) => {
+        const { head, event } = addressed(services, identity, mail)
+        const facts = { ...event, forgottenPasswordUrl: `${services.publicUrl}/forgot-password` }
+        return { to: identity.email, message: messages.passwordChanged(head, facts) }
+      })
     case 'change-address':
-      return writeEmailChange(services, mail.identityId, mail.email)
+      return writeEmailChange(services, mail)
     case 'address-changed': {
-      const { from, to, at, clientInfo } = mail
+      const { from, to } = mail
       const identity = await findIdentity(services.storage, mail.identityId)
       if (identity === null) return []
-      const facts = {
-        username: identity.username,
-        from,
-        to,
-        ...when(services, at),
-        client: inWords(services, clientInfo),
-      }
+      const { head, event } = addressed(services, identity, mail)
+      const facts = { ...event, from, to }
       return [
-        { to: from, message: messages.emailChangedToOld(facts) },
-        { to, message: messages.emailChangedToNew(facts) },
+        { to: from, message: messages.emailChangedToOld(head, facts) },
+        { to, message: messages.emailChangedToNew(head, facts) },
       ]
     }
     case 'unfamiliar-sign-in':
-      return forIdentity(services, mail.identityId, async ({ id, username, email }) => ({
-        to: email,
-        message: messages.unfamiliarSignIn({
-          username,
-          ...when(services, mail.at),
-          client: inWords(services, mail.clientInfo),
-          url: await link(services, 'disown-sign-in', '/not-me', {
-            identityId: id,
-            email,
-            identitySessionId: mail.identitySessionId,
-          }),
-        }),
-      }))
+      return forIdentity(services, mail.identityId, async (identity) => {
+        const { head, event } = addressed(services, identity, mail)
+        const holder = { identityId: identity.id, email: identity.email, identitySessionId: mail.identitySessionId }
+        const url = await link(services, 'disown-sign-in', '/not-me', holder)
+        return { to: identity.email, message: messages.unfamiliarSignIn(head, { ...event, url }) }
+      })
     case 'family-reuse':
       return writeReuse(services, mail)
     case 'second-factor-added':
     case 'second-factor-removed':
-      return forIdentity(services, mail.identityId, ({ username, email }) => {
-        const facts = {
-          username,
-          factor: mail.factor,
-          ...when(services, mail.at),
-          client: inWords(services, mail.clientInfo),
-          url: `${services.publicUrl}/settings/second-factors`,
-        }
+      return forIdentity(services, mail.identityId, (identity) => {
+        const { head, event } = addressed(services, identity, mail)
+        const url = `${services.publicUrl}/settings/second-factors`
+        const facts = { ...event, factor: readFactorDetail(mail.factor), url }
         const compose = mail.kind === 'second-factor-added' ? messages.secondFactorAdded : messages.secondFactorRemoved
-        return { to: email, message: compose(facts) }
+        return { to: identity.email, message: compose(head, facts) }
       })
     case 'deletion-requested':
-      return forIdentity(services, mail.identityId, ({ username, email }) => ({
-        to: email,
-        message: messages.erasureAhead({
-          username,
-          date: when(services, mail.erasedFrom).when,
-          client: inWords(services, mail.clientInfo),
-          url: `${services.publicUrl}/login`,
-        }),
-      }))
-    case 'erased':
-      return [
-        {
-          to: mail.email,
-          message: messages.accountErased({ username: mail.username, date: when(services, mail.at).when }),
-        },
-      ]
+      return forIdentity(services, mail.identityId, (identity) => {
+        const { head, event } = addressed(services, identity, { ...mail, at: mail.erasedFrom })
+        const { username, client, when: date } = event
+        const facts = { username, client, date, url: `${services.publicUrl}/login` }
+        return { to: identity.email, message: messages.erasureAhead(head, facts) }
+      })
+    case 'erased': {
+      const head = letterhead(services, { locale: mail.locale ?? null, zoneinfo: mail.zoneinfo ?? null })
+      const facts = { username: mail.username, date: timeIn(services, head, new Date(mail.at)) }
+      return [{ to: mail.email, message: messages.accountErased(head, facts) }]
+    }
   }
 }
 
@@ -127,10 +104,15 @@ async function forIdentity(
 }
 
 /** The confirmation link; or, when another account has proved the e-mail address already, the news that there is an account. */
-async function writeVerification(services: Services, { id, username, email }: IdentityRow): Promise<AddressedMail> {
+async function writeVerification(
+  services: Services,
+  identity: IdentityRow,
+  locale: string | undefined,
+): Promise<AddressedMail> {
+  const { id, username, email } = identity
   const holder = await findIdentityByKey(services.storage, loginKeyOf(email))
   if (holder !== null && holder.id !== id && holder.emailVerified) {
-    const message = messages.accountExists({
+    const message = messages.accountExists(letterhead(services, holder, locale), {
       username: holder.username,
       typedUsername: username,
       signInUrl: `${services.publicUrl}/login`,
@@ -139,18 +121,26 @@ async function writeVerification(services: Services, { id, username, email }: Id
     return { to: email, message }
   }
   const url = await link(services, 'verify-address', '/verify-email', { identityId: id, email })
-  return { to: email, message: messages.verifyEmail({ username, url, hours: LINK_LIVES['verify-address'] / 3600 }) }
+  const facts = { username, url, hours: LINK_LIVES['verify-address'] / 3600 }
+  return { to: email, message: messages.verifyEmail(letterhead(services, identity, locale), facts) }
 }
 
 /** No mail for a change that is no longer pending. */
-async function writeEmailChange(services: Services, identityId: string, email: string): Promise<AddressedMail[]> {
+async function writeEmailChange(
+  services: Services,
+  { identityId, email, locale }: Extract<MailJob, { kind: 'change-address' }>,
+): Promise<AddressedMail[]> {
   const token = await linkEmailChange(services, identityId, email)
   if (token === null) return []
   const url = `${services.publicUrl}/verify-email/${token}`
   const hours = LINK_LIVES['change-address'] / 3600
-  return forIdentity(services, identityId, ({ username }) => ({
+  return forIdentity(services, identityId, (identity) => ({
     to: email,
-    message: messages.confirmNewEmail({ username, url, hours }),
+    message: messages.confirmNewEmail(letterhead(services, identity, locale), {
+      username: identity.username,
+      url,
+      hours,
+    }),
   }))
 }
 
@@ -158,14 +148,13 @@ async function writeReset(services: Services, email: string, clientInfo: ClientI
   const identity = await findIdentityByKey(services.storage, loginKeyOf(email))
   // An account without a key for its e-mail address must not have a mail sent there: the address belongs to another account.
   if (identity === null || identity.emailKey === null) return []
-  const message = messages.passwordResetLink({
+  const head = letterhead(services, identity, clientInfo.locale)
+  const holder = { identityId: identity.id, email: identity.email }
+  const message = messages.passwordResetLink(head, {
     username: identity.username,
-    url: await link(services, 'reset-password', '/reset-password', {
-      identityId: identity.id,
-      email: identity.email,
-    }),
+    url: await link(services, 'reset-password', '/reset-password', holder),
     minutes: LINK_LIVES['reset-password'] / 60,
-    client: inWords(services, clientInfo),
+    client: inWords(services, head, clientInfo),
   })
   return [{ to: identity.email, message }]
 }
@@ -183,7 +172,8 @@ async function writeSignInLink(
   const device = deviceHash === null ? null : Buffer.from(deviceHash, 'base64url')
   if (!identity.emailVerified && !(await isKnownDevice(services, identity.id, device)))
     return writeReset(services, email, clientInfo)
-  const message = messages.signInLink({
+  const head = letterhead(services, identity, clientInfo.locale)
+  const message = messages.signInLink(head, {
     username: identity.username,
     url: await link(services, 'sign-in', '/login/mail', {
       identityId: identity.id,
@@ -191,7 +181,7 @@ async function writeSignInLink(
       browserHash: Buffer.from(browserHash, 'base64url'),
     }),
     minutes: LINK_LIVES['sign-in'] / 60,
-    client: inWords(services, clientInfo),
+    client: inWords(services, head, clientInfo),
   })
   return [{ to: identity.email, message }]
 }
@@ -202,15 +192,16 @@ async function writeReuse(
 ): Promise<AddressedMail[]> {
   const family = await findFamily(services, mail.familyId)
   if (family === null) return []
-  return forIdentity(services, family.identityId, ({ username, email }) => {
-    const opened = { ...when(services, family.createdAt.toISOString()), client: inWords(services, family) }
+  return forIdentity(services, family.identityId, (identity) => {
+    const { head, event } = addressed(services, identity, mail)
+    const { username, ...reused } = event
+    const opened = { when: timeIn(services, head, family.createdAt), client: inWords(services, head, family) }
     const facts = { username, app: family.appName, opened, url: `${services.publicUrl}/activity` }
-    const ended = when(services, mail.at)
     const message =
       family.endCause === 'own_reuse'
-        ? messages.familyEndedForFault({ ...facts, endedWhen: ended.when })
-        : messages.familyEndedForReuse({ ...facts, reused: { ...ended, client: inWords(services, mail.clientInfo) } })
-    return { to: email, message }
+        ? messages.familyEndedForFault(head, { ...facts, endedWhen: reused.when })
+        : messages.familyEndedForReuse(head, { ...facts, reused })
+    return { to: identity.email, message }
   })
 }
 
@@ -220,13 +211,42 @@ async function link(services: Services, purpose: LinkPurpose, path: string, hold
   return `${services.publicUrl}${path}/${token}`
 }
 
-function when(services: Services, at: string): { when: string } {
-  return { when: timeInWords(new Date(at), services.clock()).text }
+/** The letterhead of a mail about an event, and the event in words. */
+function addressed(services: Services, identity: IdentityRow, mail: { at: string; clientInfo: ClientInfo | null }) {
+  const head = letterhead(services, identity, mail.clientInfo?.locale)
+  const event = {
+    username: identity.username,
+    when: timeIn(services, head, new Date(mail.at)),
+    client: inWords(services, head, mail.clientInfo),
+  }
+  return { head, event }
+}
+
+/**
+ * In the language and the time zone that the person has chosen; otherwise in the language of the browser that caused the mail, or
+ * in DEFAULT_LOCALE, and in UTC.
+ */
+function letterhead(
+  { brand, policy }: Services,
+  { locale, zoneinfo }: Pick<IdentityRow, 'locale' | 'zoneinfo'>,
+  browserLocale?: string,
+): Letterhead {
+  const language = supportedLanguage(locale) ?? supportedLanguage(browserLocale) ?? policy.defaultLocale
+  const zone = zoneinfo !== null && isTimeZone(zoneinfo) ? zoneinfo : null
+  return { texts: textsFor(language, { organisation: brand.name, zone }), brand }
+}
+
+function timeIn(services: Services, { texts }: Letterhead, at: Date): string {
+  return texts.time(at, services.clock()).text
 }
 
 /** Null for an operator. */
-function inWords(services: Services, clientInfo: ClientInfo | null): messages.MailClient {
-  return clientInfo === null
-    ? { browser: 'The command line, by an operator', address: null }
-    : { browser: browserInWords(clientInfo.browser), address: ipInWords(services, clientInfo.address) }
+function inWords(
+  services: Services,
+  { texts }: Letterhead,
+  clientInfo: Pick<ClientInfo, 'browser' | 'address'> | null,
+): messages.MailClient {
+  if (clientInfo === null) return { browser: texts.t('mail.client_operator'), address: null }
+  const { browser, address } = clientInfo
+  return { browser: browserInWords(browser), address, region: services.geoip.locationOf(address) }
 }

@@ -150,7 +150,8 @@ async function insertRegistration(
       identity.createdAt,
     )
     if (termsVersion !== null) await writeAcceptance(db, identity.id, termsVersion, clientInfo, identity.createdAt)
-    if (isTold) await queueMail(services, { kind: 'verify-address', identityId: identity.id }, db)
+    if (isTold)
+      await queueMail(services, { kind: 'verify-address', identityId: identity.id, locale: clientInfo?.locale }, db)
     return registered
   }).catch((error: unknown) => {
     // Another user registered a name that looks like this one between the check and the insert.

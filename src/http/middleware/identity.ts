@@ -1,7 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { owesTerms } from '../../domain/identities/terms.ts'
 import { findLivingIdentitySession, isFresh } from '../../domain/sign-in/identity-sessions.ts'
-import { servicesOf } from '../context.ts'
+import { servicesOf, textsOf } from '../context.ts'
 import { keepFields } from '../kept-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { pageOfForm, withReturnTo } from '../return-to.ts'
@@ -10,6 +10,9 @@ import { pageOfForm, withReturnTo } from '../return-to.ts'
 export async function recognizeUser(req: Request, _res: Response, next: NextFunction): Promise<void> {
   const id = req.session.identitySessionId
   req.signedIn = id === undefined ? null : await findLivingIdentitySession(servicesOf(req), id, req.clientInfo)
+  // Read where a mail is queued, because the body of the request may still say which language it is.
+  const get = () => textsOf(req).language
+  Object.defineProperty(req.clientInfo, 'locale', { configurable: true, enumerable: true, get })
   next()
 }
 

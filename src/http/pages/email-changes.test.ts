@@ -152,7 +152,8 @@ test('a change that waits can be withdrawn; only the newest counts', async () =>
   assert.equal(after.text.includes('second@example.test'), false)
   const before = (await readPage(await person.browser.get('/activity'))).text
   await person.browser.post(keep, {})
-  assert.equal((await readPage(await person.browser.get('/activity'))).text, before)
+  // Behind what the page says about the act before it.
+  assert.ok((await readPage(await person.browser.get('/activity'))).text.endsWith(before))
 })
 
 test('links that were sent to the old address are dead once it is the old one', async () => {

@@ -140,7 +140,7 @@ test('the page of a dead link offers a new one, and says when none is needed', a
   const sent = await person.browser.follow(await person.browser.post(page.forms[0]?.action as string, {}))
   assert.equal((await readPage(sent.response)).notice, 'A mail with a new link is on its way.')
   assert.deepEqual((await queuedMails(server.services)).slice(before), [
-    { kind: 'verify-address', identityId: person.id },
+    { kind: 'verify-address', identityId: person.id, locale: 'en' },
   ])
 
   await stranger.post(link, {})
@@ -169,7 +169,10 @@ test('the first to register an e-mail address loses it to the one who confirms i
   assert.deepEqual(await standingOf(bob), { verified: true, holds: true })
   assert.deepEqual(await standingOf(squatter), { verified: false, holds: false })
   assert.equal((await stranger.post(squattersLink, {})).status, 404)
-  assert.match(await happenings(squatter.browser), /Another person proved that your e-mail address is theirs\./)
+  assert.match(
+    await happenings(squatter.browser),
+    /Your e-mail address now belongs to another account, which has confirmed it\./,
+  )
   assert.equal((await squatter.browser.get('/dashboard')).status, 200)
 })
 

@@ -29,7 +29,7 @@ export async function showEmailVerification(req: Request, res: Response): Promis
 export async function createVerificationMail(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
-  if (isLapsed(await askForEmailProof(services, signedInOf(req)))) return askToSignIn(req, res)
+  if (isLapsed(await askForEmailProof(services, signedInOf(req), req.clientInfo))) return askToSignIn(req, res)
   logEvent(req, 'address_proof_asked')
   redirectWith(req, res, 'verification-sent', withReturnTo('/verify-email', returnTo))
 }

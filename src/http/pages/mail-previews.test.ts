@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { createMailer } from '../../mail/mailer.ts'
 import type { MailContent } from '../../mail/mail-content.ts'
+import { letterhead } from '../../testing/mail/letterhead.ts'
 import { Browser } from '../../testing/browser/browser.ts'
 import { createClock } from '../../testing/portal/clock.ts'
 import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
@@ -43,8 +44,8 @@ async function write(to: string, id: string, rest: Partial<MailContent> = {}): P
     clock,
   })
   const subject = 'Choose a new password'
-  const buttons = [{ label: 'Choose a new password', url: link }]
-  await mailer.send(to, { subject, heading: subject, paragraphs: ['Good day.'], buttons, ...rest }, id)
+  const links = [{ label: 'Choose a new password', url: link }]
+  await mailer.send(to, { ...letterhead, subject, heading: subject, paragraphs: ['Good day.'], links, ...rest }, id)
   return `/dev/outbox/${clock().toISOString().replace(/[-:.]/g, '')}-${id}`
 }
 

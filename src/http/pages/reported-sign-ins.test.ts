@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { lookAtMailLink, makeMailLink } from '../../domain/identities/mail-links.ts'
 import { transaction } from '../../storage/postgres.ts'
+import { letterhead } from '../../testing/mail/letterhead.ts'
 import { compose } from '../../mail/composition.ts'
 import { unfamiliarSignIn } from '../../mail/messages.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
@@ -63,17 +64,17 @@ test('a sign-in from a browser that was not known queues a mail about that sign-
   const mails = await queuedMails(server.services, 'unfamiliar-sign-in')
   const last = mails.at(-1)
   assert.equal(last?.identityId, adaId)
-  assert.deepEqual(last?.clientInfo, { browser: CURL, address: '127.0.0.1' })
+  assert.deepEqual(last?.clientInfo, { browser: CURL, address: '127.0.0.1', locale: 'en' })
 })
 
-test('the mail and its page say the same about the button, and the text of the mail has the link', async () => {
+test('the mail and its page say the same about what happens, and the link has the words of the page', async () => {
   const url = `${server.url}/not-me/${token}`
   const page = await readPage(await new Browser(server.url).get(url))
   const facts = { username: 'ada', when: 'now', client: { browser: 'Unknown browser', address: '127.0.0.1' }, url }
-  const { text, html } = await compose(unfamiliarSignIn(facts))
+  const { text, html } = await compose(unfamiliarSignIn(letterhead, facts))
   for (const words of [page.text, text.replace(/\s+/g, ' '), html]) {
-    assert.match(words, /signs out every browser and every app, yours too, and lets you choose a new password/)
-    assert.match(words, /“This was not me”/)
+    assert.match(words, /signs out every browser and every app, this one too, and lets you choose a new password/)
+    assert.match(words, /This was not me/)
   }
   assert.ok(text.includes(`This was not me:\n${url}\n`))
 })
@@ -82,9 +83,9 @@ test('the page says which sign-in it is about, to any browser with the link, and
   for (const browser of [new Browser(server.url), home]) {
     const response = await browser.get(`/not-me/${token}`)
     const page = await readPage(response)
-    assert.equal(page.heading, 'Was this you?')
+    assert.equal(page.heading, 'This was not me')
     assert.match(page.text, /The sign-in Unknown browser 127\.0\.0\.1 \d+ \w+ \d{4}, [\d:]+ UTC, just now/)
-    assert.deepEqual(page.forms.at(-1)?.buttons, ['This was not me'])
+    assert.deepEqual(page.forms.at(-1)?.buttons, ['Sign out everywhere'])
     assert.equal(response.headers.get('referrer-policy'), 'no-referrer')
     assert.equal(response.headers.get('cache-control'), 'no-store')
   }

@@ -2,11 +2,10 @@ import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/user-agents.ts'
 import { reportSignIn, findReportableSignIn } from '../../domain/accounts/reported-sign-ins.ts'
 import { ipInWords } from '../../domain/geoip.ts'
-import { servicesOf } from '../context.ts'
+import { servicesOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { render } from '../page.ts'
-import { timeInWords } from '../../domain/time-words.ts'
 
 type LinkRequest = Request<{ token: string }>
 
@@ -16,16 +15,17 @@ export async function newReportedSignIn(req: LinkRequest, res: Response): Promis
   const { token } = req.params
   const signIn = await findReportableSignIn(services, token)
   if (signIn === null) return showLost(req, res)
+  const texts = textsOf(req)
   await render(
     req,
     res,
     'reported-sign-ins/new',
-    { title: 'Was this you?', narrow: true },
+    { title: texts.t('reported_sign_in.title'), narrow: true },
     {
       action: `/not-me/${token}`,
       browser: browserInWords(signIn.browser),
       address: ipInWords(services, signIn.address),
-      time: timeInWords(signIn.createdAt, services.clock()),
+      time: texts.time(signIn.createdAt, services.clock()),
     },
   )
 }
@@ -45,7 +45,7 @@ async function showLost(req: LinkRequest, res: Response): Promise<void> {
     req,
     res,
     'reported-sign-ins/lost',
-    { title: 'This link is over', narrow: true },
+    { title: textsOf(req).t('reported_sign_in.lost_title'), narrow: true },
     { reference: req.requestId },
   )
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Request, Response } from 'express'
+import { appLookOf } from './app-look.ts'
 import { contextOf, servicesOf, textsOf } from './context.ts'
 import { takeFlash } from './flash-messages.ts'
 import { formIdIn } from './middleware/repeated-forms.ts'
@@ -10,9 +11,10 @@ import type { Page } from './templates.ts'
 export async function render(req: Request, res: Response, view: string, page: Page, locals: object): Promise<void> {
   // A refusal may answer a request that the browser makes by itself, and no user reads that.
   const notice = res.statusCode === 200 ? (takeFlash(req, res)?.words ?? null) : null
+  const app = await appLookOf(req, view, (locals as { returnTo?: unknown }).returnTo)
   const html = await contextOf(req).templates.toString(
     view,
-    { username: req.signedIn?.username ?? null, path: pathOfPage(req), notice, ...page },
+    { username: req.signedIn?.username ?? null, path: pathOfPage(req), notice, app, ...page },
     { ...locals, formId: req.method === 'POST' ? formIdIn(req) : randomUUID() },
     textsOf(req),
   )

@@ -31,8 +31,13 @@ export function withReturnTo(path: string, returnTo: string | null): string {
 
 /** The name of the app that the user is signing in to, when there is one. */
 export async function appNameOf(req: Request, returnTo: string | null): Promise<string | null> {
-  const clientId = new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
+  const clientId = clientIdIn(returnTo)
   return clientId === null ? null : findAppName(servicesOf(req), req, clientId)
+}
+
+/** The id of the app in the URL of an interaction. */
+export function clientIdIn(returnTo: string | null): string | null {
+  return new URLSearchParams(returnTo?.split('?')[1]).get('client_id')
 }
 
 /** Whether it leads on to an app. */

@@ -1,6 +1,7 @@
 import { type Message, message } from '../i18n/messages.ts'
 import type { Texts } from '../i18n/texts.ts'
 import { ERROR_SECTIONS } from './error-reference.ts'
+import { willSee } from '../domain/apps/seen-by.ts'
 import type { Page } from './templates.ts'
 
 /** A view in one of its states, with what a handler would give it. */
@@ -773,3 +774,21 @@ export const SAMPLE_PAGES: SamplePage[] = [
     },
   ),
 ]
+
+const [signInPage] = SAMPLE_PAGES as [SamplePage]
+SAMPLE_PAGES.push(
+  ...(
+    [
+      ['of an app with a picture', { iconUrl: IMAGE, colour: null }],
+      ['of an app with a colour', { iconUrl: null, colour: { background: '#facc15', ink: '#000000' } }],
+    ] as const
+  ).map(([state, look]) => ({
+    ...signInPage,
+    state,
+    page: {
+      ...signInPage.page,
+      app: { name: LONG_APP, ...look, sees: willSee(LONG_APP, ['openid', 'profile', 'email']) },
+    },
+    locals: { ...signInPage.locals, appName: LONG_APP, returnTo: '/dashboard' },
+  })),
+)

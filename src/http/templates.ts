@@ -16,9 +16,21 @@ export interface Page {
   /** A single card, with the navigation of a signed-in user below it. */
   narrow?: boolean
   username?: string | null
+  /** The app that a narrow page is on the way to. */
+  app?: AppLook | null
   notice?: string | null
   /** The path and query of the page, for the language switch to come back to; null where there is nothing to come back to. */
   path?: string | null
+}
+
+/** What the pages on the way to an app show of it. */
+export interface AppLook {
+  name: string
+  iconUrl: string | null
+  /** Its colour, and black or white for what stands on it. */
+  colour: { background: string; ink: string } | null
+  /** What it will see of the account; null where that is no subject. */
+  sees: Message | null
 }
 
 export interface Templates {
@@ -60,6 +72,7 @@ export function createTemplates(
         notice: page.notice ?? null,
         narrow: page.narrow ?? false,
         path: page.path ?? null,
+        app: page.app ?? null,
         languages: LANGUAGE_NAMES,
       }
       return render('layout', layout, texts)

@@ -110,6 +110,16 @@ export async function resolveInteraction(
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
 }
 
+/** The app that a user is signing in to; null when there is none that could be opened. */
+export async function findAppToOpen(
+  services: Services,
+  req: IncomingMessage,
+  clientId: string,
+): Promise<AppRow | null> {
+  const app = await findAppOnce(services, { req }, clientId)
+  return app?.disabledAt === null ? app : null
+}
+
 /** The name of the app that a user is signing in to, also of a disabled one; null when there is no such app. */
 export async function findAppName(services: Services, req: IncomingMessage, clientId: string): Promise<string | null> {
   return (await findAppOnce(services, { req }, clientId))?.name ?? null

@@ -1,0 +1,1 @@
+export { inkOn } from '../../config.ts'

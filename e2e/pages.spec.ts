@@ -76,10 +76,10 @@ const pagesForPeople: Pages = {
   'Signed-in browsers': ({ page }) => page.goto('/sessions'),
   Settings: ({ page }) => page.goto('/settings'),
   'Change your password': ({ page }) => page.goto('/settings/password'),
-  'Change your address': ({ page }) => page.goto('/settings/email'),
+  'Change your e-mail address': ({ page }) => page.goto('/settings/email'),
   'Settings, with an address to confirm': async ({ page, person }) => {
     await page.goto('/settings/email')
-    await page.getByLabel('New e-mail').fill(`a-much-longer-address-than-before-${person.email}`)
+    await page.getByLabel('New e-mail address').fill(`a-much-longer-address-than-before-${person.email}`)
     await page.getByRole('button', { name: 'Send a link to the new address' }).click()
     await expect(page.getByRole('button', { name: /^Keep the old one/ })).toBeVisible()
   },

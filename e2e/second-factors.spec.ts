@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { CDPSession, Page } from '@playwright/test'
 import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
@@ -59,7 +60,7 @@ async function addPasskey(page: Page, name = 'Laptop') {
   await page.goto(FACTORS)
   await page.getByRole('link', { name: 'Add a passkey' }).click()
   await page.getByLabel('Name').fill(name)
-  await page.getByRole('button', { name: 'Make a passkey' }).click()
+  await page.getByRole('button', { name: 'Create a passkey' }).click()
 }
 
 /** @returns the key on the page */
@@ -208,6 +209,55 @@ test('a browser offers its passkey among the user names, and picking it signs in
   await expect(page).toHaveURL(/\/dashboard$/)
 })
 
+test('a browser that is trusted, with a code or a passkey, signs in with the password alone', async ({
+  page,
+  person,
+}) => {
+  const laptop = await openLaptop(page, person)
+  await page.goto(FACTORS)
+  const key = await addTotp(page)
+  await laptop.touch(false)
+
+  const trust = async (finish: () => Promise<void>) => {
+    await page.context().clearCookies({ name: 'device' })
+    await signOut(page)
+    await page.goto('/login')
+    await fillSignIn(page, person)
+    await expectSecondStep(page, person)
+    await page.getByLabel('Trust this browser for 30 days').check()
+    await finish()
+    await expect(page).toHaveURL(/\/dashboard$/)
+    await signOut(page)
+    await signInAtPortal(page, person)
+  }
+  await trust(async () => fillCode(page, key))
+  await trust(async () => {
+    await laptop.touch(true)
+    await page.getByRole('button', { name: 'Use a passkey or security key' }).click()
+    await expect(page).toHaveURL(/\/dashboard$/)
+    await laptop.touch(false)
+  })
+
+  await page.goto(FACTORS)
+  await expect(page.getByRole('heading', { name: 'Confirm that it is you' })).toBeVisible()
+})
+
+test('recovery codes are copied and downloaded', async ({ page, person, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  await signInAtPortal(page, person)
+  await page.goto(FACTORS)
+  await addTotp(page)
+  const codes = await keepRecoveryCodes(page)
+  await page.getByRole('button', { name: 'Copy' }).click()
+  await expect(page.getByRole('status')).toHaveText('The codes were copied.')
+  expect((await page.evaluate<string>('navigator.clipboard.readText()')).trim().split('\n')).toEqual(codes)
+  await expect(page.getByRole('button', { name: 'Print' })).toBeVisible()
+  const waiting = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'Download' }).click()
+  const file = readFileSync(await (await waiting).path(), 'utf8')
+  expect(file.split('\r\n').filter((line) => codes.includes(line))).toEqual(codes)
+})
+
 test('an app asks for two factors, and a user signed in with one steps up on the way', async ({
   page,
   browser,
@@ -276,6 +326,8 @@ test.describe('without JavaScript', () => {
     await page.getByRole('button', { name: 'Use this recovery code' }).click()
     await expectConnected(page, demo.notes, person)
 
+    await page.goto('/dashboard')
+    await expect(page.getByRole('status')).toHaveText('You used a recovery code. You have 9 left.')
     await page.goto(FACTORS)
     await expect(page.getByText('9 codes left')).toBeVisible()
     await page.getByRole('link', { name: 'Add a passkey' }).click()

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import { withSecondProof } from '../domain/sign-in/authentication-context.ts'
 import { proofOf } from '../domain/sign-in/identity-sessions.ts'
 import type { Added } from '../domain/sign-in/second-factors.ts'
+import { type Message, message } from '../i18n/messages.ts'
 import { servicesOf, signedInOf } from './context.ts'
 import { logEvent } from './event-log.ts'
 import { redirectWith } from './flash-messages.ts'
@@ -46,7 +47,7 @@ export function returnToIn(req: Request): string | null {
 }
 
 /** Why a proved factor was not added. */
-export const ADDITION_PROBLEMS: Record<Exclude<Added['kind'], 'added'>, string> = {
-  'too-many': 'You have as many sign-in methods as there can be. Remove one first.',
-  taken: 'This passkey belongs to another account.',
+export const ADDITION_PROBLEMS: Record<Exclude<Added['kind'], 'added'>, Message> = {
+  'too-many': message('methods.too_many'),
+  taken: message('methods.taken'),
 }

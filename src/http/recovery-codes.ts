@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { servicesOf, signedInOf } from './context.ts'
+import { servicesOf, signedInOf, textsOf } from './context.ts'
 import { render } from './page.ts'
 import { appNameOf } from './return-to.ts'
 
@@ -15,7 +15,7 @@ export async function showRecoveryCodes(
     req,
     res,
     'recovery-codes/show',
-    { title: 'Your recovery codes', narrow: true },
+    { title: textsOf(req).t('recovery_codes.title'), narrow: true },
     { codes, host, username: signedInOf(req).username, returnTo, appName: await appNameOf(req, returnTo) },
   )
 }

@@ -39,7 +39,7 @@ const PLACE = '192.0.2.7'
 const IPV6 = '2001:db8:85a3:1234:5678:8a2e:370:7334'
 const REFERENCE = 'k3v9x2a7bq'
 const FAMILY_ID = '0198c1f2-6d3a-7c41-9a55-2f1d0c6b7e90'
-const KEY = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
+const KEY = 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP'
 const IMAGE = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'
 const OPTIONS = JSON.stringify({ challenge: 'bm90aGluZw', allowCredentials: [], rpId: 'localhost' })
 const WAIT = {
@@ -623,7 +623,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'email-changes/new',
-    ownCard('Change your address'),
+    ownCard('Change your e-mail address'),
     {
       email: EMAIL,
       typed: '',
@@ -686,7 +686,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       problems: {},
       image: IMAGE,
       key: KEY,
-      uri: `otpauth://totp/id.example.com:ada?secret=${KEY}&issuer=id.example.com`,
+      uri: `otpauth://totp/id.example.com:ada?secret=${KEY.replaceAll(' ', '')}&issuer=id.example.com`,
       returnTo: null,
       name: 'Authenticator app',
     },

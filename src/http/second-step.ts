@@ -7,7 +7,8 @@ import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../do
 import { methodsOf } from '../domain/sign-in/sign-in-methods.ts'
 import { trustOfferedTo } from '../domain/sign-in/trusted-browsers.ts'
 import { isRecoveryCode, plainCode } from '../domain/sign-in/typed-codes.ts'
-import { servicesOf } from './context.ts'
+import { type Message, message } from '../i18n/messages.ts'
+import { servicesOf, textsOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
 import { leaveFlash } from './flash-messages.ts'
 import { optionalField, pastedField } from './form-fields.ts'
@@ -63,7 +64,7 @@ export async function takeSecondStep(
 /** What is wrong with an answer, and which of the fields to look at. */
 export interface SecondStepProblem {
   field: 'code' | 'recovery_code' | 'passkey'
-  sentence: string
+  sentence: Message
 }
 
 export interface SecondStepPage {
@@ -94,7 +95,7 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
     req,
     res,
     'second-steps/new',
-    { title: 'Two-step verification', narrow: true },
+    { title: textsOf(req).t('second_step.title'), narrow: true },
     {
       ...page,
       cancelAction: page.cancelAction ?? cancelActionOf(returnTo),
@@ -113,22 +114,21 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
 export function missingCode(req: Request): SecondStepProblem | null {
   const answer = answerIn(req)
   if ('recoveryCode' in answer)
-    return plainCode(answer.recoveryCode) === '' ? { field: 'recovery_code', sentence: 'Enter a recovery code.' } : null
-  return 'code' in answer && plainCode(answer.code) === '' ? { field: 'code', sentence: 'Enter the code.' } : null
+    return plainCode(answer.recoveryCode) === ''
+      ? { field: 'recovery_code', sentence: message('second_step.recovery_missing') }
+      : null
+  return 'code' in answer && plainCode(answer.code) === ''
+    ? { field: 'code', sentence: message('second_step.code_missing') }
+    : null
 }
 
 export function problemOf(req: Request): SecondStepProblem {
   const answer = answerIn(req)
-  if ('credential' in answer)
-    return { field: 'passkey', sentence: 'That passkey was not accepted. Try again, or use a code.' }
+  if ('credential' in answer) return { field: 'passkey', sentence: message('second_step.passkey_wrong') }
   const field = 'recoveryCode' in answer ? 'recovery_code' : 'code'
   return 'recoveryCode' in answer || isRecoveryCode(answer.code)
-    ? {
-        field,
-        sentence:
-          'That recovery code is not right, or it was used before. Check how it is written, or use another one.',
-      }
-    : { field, sentence: 'That code is not right, or it was used before. Wait for the next one and try again.' }
+    ? { field, sentence: message('second_step.recovery_wrong') }
+    : { field, sentence: message('second_step.code_wrong') }
 }
 
 function answerIn(req: Request): SecondStepAnswer {

@@ -2,6 +2,7 @@ import { insertAuditEvents } from '../../storage/audit.ts'
 import { lockIdentity } from '../../storage/identities.ts'
 import { deleteMailLinks, findMailLinkOf } from '../../storage/mail-links.ts'
 import { transaction } from '../../storage/postgres.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { emailProblem, canonicalEmail } from '../identities/emails.ts'
 import { admitEmailChange, mayMail } from '../limits/login-throttling.ts'
 import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from '../sign-in/identity-sessions.ts'
@@ -11,7 +12,9 @@ import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 
 export type EmailChangeOutcome =
-  { kind: 'asked' } | { kind: 'refused'; problem: string } | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
+  | { kind: 'asked' }
+  | { kind: 'refused'; problem: Message | string }
+  | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
 
 /**
  * Sends a confirmation mail to the new e-mail address; the old one stays until that is confirmed. Whether another account has
@@ -26,7 +29,7 @@ export async function askForEmailChange(
 ): Promise<EmailChangeOutcome | Lapsed> {
   const { id: identitySessionId, identityId, email: current } = signedIn
   const email = canonicalEmail(wanted)
-  const problem = email === current ? 'This is your address already.' : emailProblem(email)
+  const problem = email === current ? message('email_change.same') : emailProblem(email)
   if (problem !== null) return { kind: 'refused', problem }
 
   const admission = await admitEmailChange(services, identityId)

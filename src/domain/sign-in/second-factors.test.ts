@@ -89,14 +89,19 @@ async function sentences(): Promise<string[]> {
   )
 }
 
-test('the key of an app is 160 bits in groups of four, and its QR code names the portal and the person', async () => {
+test('the key of an app is 160 bits in groups of four, and its QR code names the organisation and the person', async () => {
   const { key, uri } = await beginTotpEnrolment(services, signedIn)
   assert.match(key, /^([A-Z2-7]{4} ){7}[A-Z2-7]{4}$/)
   const url = new URL(uri)
   assert.equal(url.protocol, 'otpauth:')
-  assert.equal(decodeURIComponent(url.pathname), `/localhost:${signedIn.username}`)
+  assert.equal(decodeURIComponent(url.pathname), `/Gatehouse:${signedIn.username}`)
   assert.equal(url.searchParams.get('secret'), key.replaceAll(' ', ''))
-  assert.equal(url.searchParams.get('issuer'), 'localhost')
+  assert.equal(url.searchParams.get('issuer'), 'Gatehouse')
+  // A colon separates the two.
+  const branded = { ...services, brand: { ...services.brand, name: 'Ada: Engines & Co' } }
+  const other = new URL((await beginTotpEnrolment(branded, signedIn)).uri)
+  assert.equal(decodeURIComponent(other.pathname), `/Ada Engines & Co:${signedIn.username}`)
+  assert.equal(other.searchParams.get('issuer'), 'Ada Engines & Co')
 })
 
 test('nothing is stored and nothing is asked for until a code has proved the key', async () => {

@@ -12,6 +12,7 @@ import {
   updateSecondFactorName,
 } from '../../storage/second-factors.ts'
 import { insertTotpKey, listTotpKeys } from '../../storage/totp-keys.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import type { SecondProof } from './authentication-context.ts'
 import { type AuditKind, KNOWN_BROWSER } from '../audit-events.ts'
 import { isKnownDevice } from './devices.ts'
@@ -129,10 +130,10 @@ export async function proveSecondStep(
 }
 
 /** The sentence a user reads when a name is not accepted; null when it is. */
-export function factorNameProblem(name: string): string | null {
+export function factorNameProblem(name: string): Message | null {
   const length = [...name.trim()].length
-  if (length === 0) return 'Give it a name, so that you know it again.'
-  return length > LONGEST_FACTOR_NAME ? `Use at most ${LONGEST_FACTOR_NAME} characters for the name.` : null
+  if (length === 0) return message('methods.name_missing')
+  return length > LONGEST_FACTOR_NAME ? message('methods.name_too_long', { count: LONGEST_FACTOR_NAME }) : null
 }
 
 export type Added =

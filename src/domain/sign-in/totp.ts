@@ -31,8 +31,8 @@ export interface TotpEnrolment {
  */
 export async function beginTotpEnrolment(services: Services, signedIn: SignedInRow): Promise<TotpEnrolment> {
   const { secret } = await findUnproved(services, signedIn)
-  // An app shows the issuer beside the user name; neither may hold a colon, so the port stays away.
-  const issuer = new URL(services.publicUrl).hostname
+  // An app shows the issuer beside the user name. A colon separates the two, so neither may hold one.
+  const issuer = services.brand.name.replaceAll(/\s*:\s*/g, ' ')
   return {
     key: (secret.match(/.{1,4}/g) ?? []).join(' '),
     uri: generateURI({ ...ALGORITHM, issuer, label: signedIn.username, secret }),

@@ -65,7 +65,7 @@ test('the page says what happens and when, and asks for the user name', async ()
   for (const typed of ['', 'grace', `${person.username}x`, person.email]) {
     const refused = await readPage(await laptop.post('/settings/deletion', { username: typed }))
     assert.equal(refused.status, 422)
-    assert.deepEqual(refused.problems, ['That is not your user name.'])
+    assert.deepEqual(refused.problems, ['Type your user name exactly to confirm.'])
   }
   assert.ok(await isSignedIn(phone))
   assert.equal((await readPage(await deleteAccount())).heading, 'Your account is deleted')

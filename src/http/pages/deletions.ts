@@ -2,15 +2,14 @@ import type { Request, Response } from 'express'
 import { deleteOwnAccount } from '../../domain/accounts/deletions.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import { loginKeyOf } from '../../domain/limits/login-keys.ts'
-import type { Services } from '../../domain/services.ts'
 import { addSeconds } from '../../domain/time.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession } from '../middleware/session.ts'
 import { render } from '../page.ts'
-import { type TimeWords, timeInWords } from '../../domain/time-words.ts'
+import type { TimeWords } from '../../i18n/times.ts'
 
 /** GET /settings/deletion */
 export async function newDeletion(req: Request, res: Response): Promise<void> {
@@ -25,7 +24,7 @@ export async function createDeletion(req: Request, res: Response): Promise<void>
   const typed = textField(req.body, 'username')
   if (loginKeyOf(typed) !== loginKeyOf(username)) {
     res.status(422)
-    return show(req, res, typed, 'That is not your user name.')
+    return show(req, res, typed, textsOf(req).t('deletion.wrong_name'))
   }
   const erasedFrom = await deleteOwnAccount(services, signedIn, req.clientInfo)
   if (isLapsed(erasedFrom)) return askToSignIn(req, res)
@@ -38,8 +37,8 @@ export async function createDeletion(req: Request, res: Response): Promise<void>
     req,
     res,
     'deletions/created',
-    { title: 'Your account is deleted', narrow: true },
-    { time: endOfGrace(services, erasedFrom) },
+    { title: textsOf(req).t('deletion.done_title'), narrow: true },
+    { time: endOfGrace(req, erasedFrom) },
   )
 }
 
@@ -51,13 +50,13 @@ async function show(req: Request, res: Response, typed: string, problem: string 
     req,
     res,
     'deletions/new',
-    { title: 'Delete your account', narrow: true },
-    { username, typed, problem, time: endOfGrace(services, erasedFrom) },
+    { title: textsOf(req).t('deletion.title'), narrow: true },
+    { username, typed, problem, time: endOfGrace(req, erasedFrom) },
   )
 }
 
 /** Null where there is no grace period. */
-function endOfGrace(services: Services, erasedFrom: Date): TimeWords | null {
-  const now = services.clock()
-  return erasedFrom > now ? timeInWords(erasedFrom, now) : null
+function endOfGrace(req: Request, erasedFrom: Date): TimeWords | null {
+  const now = servicesOf(req).clock()
+  return erasedFrom > now ? textsOf(req).time(erasedFrom, now) : null
 }

@@ -142,10 +142,13 @@ test('a change that waits can be withdrawn; only the newest counts', async () =>
   const first = await ask(person, 'first@example.test')
   const second = await ask(person, 'second@example.test')
   assert.equal((await person.browser.get(first)).status, 404)
-  assert.match((await readPage(await person.browser.get('/settings/email'))).text, /second@example\.test waits/)
+  assert.match(
+    (await readPage(await person.browser.get('/settings/email'))).text,
+    /A change to second@example\.test is waiting to be confirmed/,
+  )
 
   const settings = await readPage(await person.browser.get('/settings'))
-  const keep = actionOf(settings, 'Keep the old one: do not change to second@example.test')
+  const keep = actionOf(settings, 'Keep the old one')
   assert.equal((await person.browser.post(keep, {})).headers.get('location'), '/settings')
   assert.equal((await person.browser.post(second, {})).status, 404)
   const after = await readPage(await person.browser.get('/settings'))

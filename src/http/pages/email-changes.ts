@@ -2,8 +2,9 @@ import type { Request, Response } from 'express'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { askForEmailChange, findPendingEmailChange, withdrawEmailChange } from '../../domain/accounts/email-changes.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import type { Message } from '../../i18n/messages.ts'
 import { pastedField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { takeFields } from '../kept-fields.ts'
@@ -33,7 +34,7 @@ export async function createEmailChange(req: Request, res: Response): Promise<vo
         throw new TooManyAttempts(outcome, servicesOf(req).clock())
       case 'refused':
         res.status(422)
-        return show(req, res, email, { email: outcome.problem })
+        return show(req, res, email, { email: inWords(req, outcome.problem) })
     }
   }
   await keepForm(req, res, act, (wait) => show(req, res, email, {}, wait))
@@ -60,7 +61,11 @@ async function show(
     req,
     res,
     'email-changes/new',
-    { title: 'Change your address', narrow: true },
+    { title: textsOf(req).t('email_change.title'), narrow: true },
     { email: readableEmail(email), typed, pendingEmail: pending && readableEmail(pending.email), problems, wait },
   )
+}
+
+function inWords(req: Request, problem: Message | string): string {
+  return typeof problem === 'string' ? problem : textsOf(req).say(problem)
 }

@@ -10,7 +10,7 @@ import { render } from '../page.ts'
 
 /** GET /settings/export */
 export async function newExport(req: Request, res: Response): Promise<void> {
-  await render(req, res, 'exports/new', { title: 'Download your data', narrow: true }, {})
+  await render(req, res, 'exports/new', { title: textsOf(req).t('export.title'), narrow: true }, {})
 }
 
 /** POST /settings/export: a JSON file, streamed. */

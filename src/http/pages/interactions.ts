@@ -193,7 +193,7 @@ async function showStepUp(
     req,
     res,
     'interactions/no-second-factor',
-    { title: 'Two-step verification is needed', narrow: true },
+    { title: textsOf(req).t('second_step.needed_title'), narrow: true },
     { appName, setUpHref: withReturnTo('/settings/second-factors', returnTo), cancelAction },
   )
 }

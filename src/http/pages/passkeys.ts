@@ -2,7 +2,8 @@ import type { Request, Response } from 'express'
 import { browserInWords } from '../../domain/user-agents.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeyEnrolmentOptions } from '../../domain/sign-in/passkeys.ts'
 import { addPasskey, factorNameProblem, LONGEST_FACTOR_NAME } from '../../domain/sign-in/second-factors.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { notFound } from '../http-errors.ts'
@@ -23,7 +24,7 @@ export async function createPasskey(req: Request, res: Response): Promise<void> 
   const name = textField(req.body, 'name')
   const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
   const returnTo = returnToIn(req)
-  const refuse = async (problem: string) => {
+  const refuse = async (problem: Message) => {
     res.status(422)
     return show(req, res, { name, problem, returnTo })
   }
@@ -33,7 +34,7 @@ export async function createPasskey(req: Request, res: Response): Promise<void> 
   const outcome = await addPasskey(services, signedInOf(req), name, credential, req.clientInfo)
   switch (outcome.kind) {
     case 'refused':
-      return refuse('That did not make a passkey. Try again.')
+      return refuse(message('passkeys.failed'))
     case 'lapsed':
       return askToSignIn(req, res)
     case 'added':
@@ -46,8 +47,14 @@ export async function createPasskey(req: Request, res: Response): Promise<void> 
 async function show(
   req: Request,
   res: Response,
-  form: { name: string; problem: string | null; returnTo: string | null },
+  form: { name: string; problem: Message | null; returnTo: string | null },
 ): Promise<void> {
   const options = JSON.stringify(await passkeyEnrolmentOptions(servicesOf(req), signedInOf(req)))
-  await render(req, res, 'passkeys/new', { title: 'Add a passkey', narrow: true }, { ...form, options })
+  await render(
+    req,
+    res,
+    'passkeys/new',
+    { title: textsOf(req).t('passkeys.title'), narrow: true },
+    { ...form, options },
+  )
 }

@@ -3,7 +3,7 @@ import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
 import { newPasswordLength } from '../../domain/accounts/new-passwords.ts'
 import { changePassword } from '../../domain/accounts/password-changes.ts'
 import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent, logIpBlock } from '../event-log.ts'
 import { passwordField } from '../form-fields.ts'
 import { deviceOf } from '../middleware/device.ts'
@@ -23,14 +23,15 @@ export async function newPasswordChange(req: Request, res: Response): Promise<vo
 /** POST /settings/password */
 export async function createPasswordChange(req: Request, res: Response): Promise<void> {
   const signedIn = signedInOf(req)
+  const texts = textsOf(req)
   const current = passwordField(req.body, 'current_password')
   const password = passwordField(req.body, 'password')
   const confirmation = passwordField(req.body, 'password_confirmation')
   const problems = {
     // An empty field is not an attempt, so it is not counted.
-    ...(current === '' && { current_password: 'Enter your current password.' }),
-    ...(password === '' && { password: 'Enter a new password.' }),
-    ...(password !== confirmation && { password_confirmation: 'The two passwords are not the same.' }),
+    ...(current === '' && { current_password: texts.t('password_change.missing_current') }),
+    ...(password === '' && { password: texts.t('password_change.missing') }),
+    ...(password !== confirmation && { password_confirmation: texts.t('password_change.mismatch') }),
   }
   if (Object.keys(problems).length > 0) return show(req, res, problems)
 
@@ -50,7 +51,7 @@ export async function createPasswordChange(req: Request, res: Response): Promise
       case 'wrong-credentials':
         logIpBlock(req, outcome.ipBlock)
         logEvent(req, 'password_change_refused')
-        return show(req, res, { current_password: 'That is not your password.' })
+        return show(req, res, { current_password: texts.t('password_change.wrong_current') })
       case 'refused':
         return show(req, res, { password: outcome.problem }, outcome.verdict)
     }
@@ -72,7 +73,7 @@ async function show(
     req,
     res,
     'password-changes/new',
-    { title: 'Change your password', narrow: true },
+    { title: textsOf(req).t('password_change.title'), narrow: true },
     { owner, problems, verdict, wait, minimumLength },
   )
 }

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { listSecondFactors } from '../../domain/sign-in/second-factors.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { optionalField, passwordField } from '../form-fields.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../page.ts'
@@ -23,12 +24,12 @@ export async function createReauthentication(req: Request, res: Response): Promi
 
   if (password === '') {
     res.status(422)
-    return show(req, res, 'Enter your password.', returnTo)
+    return show(req, res, message('reauthentication.missing'), returnTo)
   }
   const act = async () => {
     const next = await enterWithPassword(req, res, signedIn.username, password, returnTo ?? '/settings', signedIn.id)
     if (next !== null) return res.redirect(303, next)
-    await show(req, res, 'That is not your password.', returnTo)
+    await show(req, res, message('reauthentication.wrong'), returnTo)
   }
   await keepForm(req, res, act, (wait) => show(req, res, null, returnTo, wait))
 }
@@ -36,7 +37,7 @@ export async function createReauthentication(req: Request, res: Response): Promi
 async function show(
   req: Request,
   res: Response,
-  problem: string | null,
+  problem: Message | null,
   returnTo: string | null,
   wait: WaitWords | null = null,
 ): Promise<void> {
@@ -47,7 +48,7 @@ async function show(
     req,
     res,
     'reauthentications/new',
-    { title: 'Confirm that it is you', narrow: true },
+    { title: textsOf(req).t('reauthentication.title'), narrow: true },
     { username, problem, wait, returnTo, passkeyOptions: hasPasskey ? passkeyQuestion(servicesOf(req)) : null },
   )
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import { areLivingRecoveryCodes, listSecondFactors, renewRecoveryCodes } from '../../domain/sign-in/second-factors.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { FACTORS_PAGE } from '../factor-additions.ts'
 import { redirectWith } from '../flash-messages.ts'
@@ -18,7 +18,7 @@ export async function newRecoveryCodes(req: Request, res: Response): Promise<voi
     req,
     res,
     'recovery-codes/new',
-    { title: 'Make new recovery codes', narrow: true },
+    { title: textsOf(req).t('recovery_codes.new_title'), narrow: true },
     { recoveryCodesLeft },
   )
 }
@@ -49,5 +49,5 @@ export async function createRecoveryCodesFile(req: Request, res: Response): Prom
   logEvent(req, 'recovery_codes_downloaded', { identityId })
   res.attachment(`recovery-codes-${host.replaceAll(/[^\w.-]/g, '-')}.txt`)
   res.type('text/plain; charset=utf-8')
-  res.send([`Recovery codes of ${username} for ${host}`, '', ...codes, ''].join('\r\n'))
+  res.send([textsOf(req).t('recovery_codes.file_heading', { username, host }), '', ...codes, ''].join('\r\n'))
 }

@@ -185,7 +185,7 @@ test('what belongs to another user, or does not exist, is not found', async () =
 
 test('new recovery codes are made on purpose, and the old ones stop working', async () => {
   const { codes } = await addTotp(browser, clock())
-  assert.match((await read(`${FACTORS}/recovery-codes/new`)).text, /the 10 you have left stop working/)
+  assert.match((await read(`${FACTORS}/recovery-codes/new`)).text, /The 10 you have left stop working/)
   const page = await readPage(await browser.post(`${FACTORS}/recovery-codes`, {}))
   const fresh = recoveryCodesOn(page)
   assert.equal(fresh.length, 10)

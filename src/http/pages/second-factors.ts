@@ -11,10 +11,10 @@ import {
   type SecondFactor,
 } from '../../domain/sign-in/second-factors.ts'
 import { listTrustedBrowsers } from '../../domain/sign-in/trusted-browsers.ts'
-import { timeInWords } from '../../domain/time-words.ts'
 import { browserInWords } from '../../domain/user-agents.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
+import type { Message } from '../../i18n/messages.ts'
 import { textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { takeFields } from '../kept-fields.ts'
@@ -28,7 +28,6 @@ import { appNameOf, withReturnTo } from '../return-to.ts'
 /** GET /settings/second-factors */
 export async function listFactors(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
-  const now = services.clock()
   const returnTo = returnToIn(req)
   const { identityId } = signedInOf(req)
   const { factors, recoveryCodesLeft } = await listSecondFactors(services, identityId)
@@ -38,14 +37,14 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
     req,
     res,
     'second-factors/index',
-    { title: 'Sign-in methods', nav: 'settings' },
+    { title: textsOf(req).t('methods.title'), nav: 'settings' },
     {
       isOn: factors.length > 0,
-      passkeys: factors.filter(({ signsInAlone }) => signsInAlone).map((factor) => shapeFactor(factor, now)),
-      secondSteps: factors.filter(({ signsInAlone }) => !signsInAlone).map((factor) => shapeFactor(factor, now)),
+      passkeys: factors.filter(({ signsInAlone }) => signsInAlone).map((factor) => shapeFactor(req, factor)),
+      secondSteps: factors.filter(({ signsInAlone }) => !signsInAlone).map((factor) => shapeFactor(req, factor)),
       trustedBrowsers: trusted.map(({ browser, trustedUntil }) => ({
         browser: browserInWords(browser),
-        until: timeInWords(trustedUntil as Date, now),
+        until: textsOf(req).time(trustedUntil as Date, services.clock()),
       })),
       recoveryCodesLeft,
       returnTo,
@@ -114,7 +113,7 @@ async function showFactor(
   req: FactorRequest,
   res: Response,
   factor: SecondFactor & { isLast: boolean },
-  problem: string | null,
+  problem: Message | null,
 ): Promise<void> {
   const services = servicesOf(req)
   const identity = await findIdentity(services, signedInOf(req).identityId)
@@ -124,7 +123,7 @@ async function showFactor(
     'second-factors/edit',
     { title: factor.name, narrow: true },
     {
-      ...shapeFactor(factor, services.clock()),
+      ...shapeFactor(req, factor),
       isLast: factor.isLast,
       passwordStandsAlone: identity?.passwordStandsAlone ?? false,
       passwordLength: services.policy.passwordLength,
@@ -133,13 +132,15 @@ async function showFactor(
   )
 }
 
-function shapeFactor({ kind, signsInAlone, id, name, createdAt, lastUsedAt }: SecondFactor, now: Date) {
+function shapeFactor(req: Request, { kind, signsInAlone, id, name, createdAt, lastUsedAt }: SecondFactor) {
+  const texts = textsOf(req)
+  const now = servicesOf(req).clock()
   return {
     kind,
     name,
-    kindInWords: kind === 'totp' ? 'Authenticator app' : signsInAlone ? 'Passkey' : 'Security key',
+    kindInWords: texts.t(kind === 'totp' ? 'methods.app' : signsInAlone ? 'methods.passkey' : 'methods.security_key'),
     href: `${FACTORS_PAGE}/${kind}/${id}`,
-    created: timeInWords(createdAt, now),
-    lastUsed: lastUsedAt === null ? null : timeInWords(lastUsedAt, now),
+    created: texts.time(createdAt, now),
+    lastUsed: lastUsedAt === null ? null : texts.time(lastUsedAt, now),
   }
 }

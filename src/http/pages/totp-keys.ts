@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express'
 import { addTotpKey, factorNameProblem } from '../../domain/sign-in/second-factors.ts'
 import { beginTotpEnrolment } from '../../domain/sign-in/totp.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { pastedField, textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
@@ -9,7 +10,7 @@ import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from '../factor-addit
 
 /** GET /settings/second-factors/totp/new */
 export async function newTotpKey(req: Request, res: Response): Promise<void> {
-  await show(req, res, { name: 'Authenticator app', problems: {}, returnTo: returnToIn(req) })
+  await show(req, res, { name: textsOf(req).t('totp.name'), problems: {}, returnTo: returnToIn(req) })
 }
 
 /** POST /settings/second-factors/totp */
@@ -27,13 +28,9 @@ export async function createTotpKey(req: Request, res: Response): Promise<void> 
   const outcome = await addTotpKey(servicesOf(req), signedInOf(req), name, code, req.clientInfo)
   switch (outcome.kind) {
     case 'wrong-code':
-      return refuse({
-        code: 'That is not the code your app shows now. Check the time of your device and try the next one.',
-      })
+      return refuse({ code: message('totp.wrong_code') })
     case 'lost':
-      return refuse({
-        code: 'This key was just added. If you want to add another app, here is a key for it.',
-      })
+      return refuse({ code: message('totp.lost') })
     case 'lapsed':
       return askToSignIn(req, res)
     case 'added':
@@ -44,8 +41,8 @@ export async function createTotpKey(req: Request, res: Response): Promise<void> 
 }
 
 interface Problems {
-  name?: string
-  code?: string
+  name?: Message
+  code?: Message
 }
 
 async function show(
@@ -62,7 +59,7 @@ async function show(
     req,
     res,
     'totp-keys/new',
-    { title: 'Add an authenticator app', narrow: true },
+    { title: textsOf(req).t('totp.title'), narrow: true },
     { ...form, key, uri, image },
   )
 }

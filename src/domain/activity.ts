@@ -38,6 +38,8 @@ export interface ActivityEvent {
   /** The family or the signed-in browser it is about, while there is a page of it. */
   familyId: string | null
   identitySessionId: string | null
+  /** The browser that was signed out, where another one may have done it. */
+  endedBrowser: string | null
 }
 
 /** Every audit event of this identity, newest first, `limit` at most; `before` is the id to go on from. */
@@ -128,6 +130,7 @@ function lineOf({ rows, isOwn }: Group): ActivityLine {
       address: row.address,
       familyId: row.hasFamily ? row.familyId : null,
       identitySessionId: row.sessionBrowser === null ? null : row.identitySessionId,
+      endedBrowser: row.kind === 'session_ended' ? row.sessionBrowser : null,
     })),
   }
 }

@@ -563,6 +563,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
                 events: [60, 90].map((minutes) => ({
                   at: ago(minutes),
                   place: ['Firefox on Linux', PLACE],
+                  ended: null,
                   href: null,
                 })),
                 moreCount: 20,
@@ -583,6 +584,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
                 events: [120, 120].map((minutes) => ({
                   at: ago(minutes),
                   place: ['Firefox on Linux', PLACE],
+                  ended: null,
                   href: `/families/${FAMILY_ID}`,
                 })),
                 moreCount: 0,

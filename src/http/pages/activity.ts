@@ -40,18 +40,18 @@ function shape(services: Services, texts: Texts, { sentence, tone, events }: Act
   const shaped = events.slice(0, MOST_EVENTS).map((event) => ({
     at: texts.time(event.at, now),
     place: placeOf(services, event),
+    ended: event.endedBrowser === null ? null : browserInWords(event.endedBrowser),
     href: hrefOf(event),
   }))
   const [newest] = shaped
   const [last, first] = [events[0], events.at(-1)] as [ActivityEvent, ActivityEvent]
+  const [from, to] = [texts.time(first.at, now), texts.time(last.at, now)]
   const isOne = events.length === 1
   return {
     sentence,
     tone,
-    // The same time of one act is said once.
-    times: [first, last]
-      .filter(({ at }, index) => index === 1 || at.getTime() !== last.at.getTime())
-      .map(({ at }) => texts.time(at, now)),
+    // Two times that read the same are said once.
+    times: from.text === to.text ? [to] : [from, to],
     place:
       newest !== undefined && shaped.every(({ place }) => String(place) === String(newest.place)) ? newest.place : [],
     href: isOne ? newest?.href : null,

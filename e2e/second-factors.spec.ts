@@ -1,56 +1,17 @@
 import { readFileSync } from 'node:fs'
-import type { CDPSession, Page } from '@playwright/test'
+import type { Page } from '@playwright/test'
 import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
+import { Laptop } from './laptop.ts'
 import { connect, expectConnected, fillSignIn, signInAtPortal } from './steps.ts'
 
 const FACTORS = '/settings/second-factors'
 
-type Abilities = Record<'hasResidentKey' | 'hasUserVerification' | 'isUserVerified', boolean>
-
-/** A virtual authenticator in Chromium (WebAuthn) that creates passkeys and answers with them, like a laptop's. */
-class Laptop {
-  readonly #cdp: CDPSession
-  readonly #authenticatorId: string
-
-  private constructor(cdp: CDPSession, authenticatorId: string) {
-    this.#cdp = cdp
-    this.#authenticatorId = authenticatorId
-  }
-
-  /** @param key for a security key without discoverable credentials */
-  static async open(page: Page, key: { protocol?: 'ctap2' | 'u2f'; transport?: 'usb' } & Partial<Abilities> = {}) {
-    const cdp = await page.context().newCDPSession(page)
-    await cdp.send('WebAuthn.enable', { enableUI: false })
-    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
-      options: {
-        protocol: 'ctap2',
-        transport: 'internal',
-        hasResidentKey: true,
-        hasUserVerification: true,
-        isUserVerified: true,
-        automaticPresenceSimulation: true,
-        ...key,
-      },
-    })
-    return new Laptop(cdp, authenticatorId)
-  }
-
-  /** User presence: whether the user touches it when asked; without, a question stays open. */
-  async touch(enabled: boolean): Promise<void> {
-    await this.#cdp.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId: this.#authenticatorId, enabled })
-  }
-
-  /** User verification: whether it recognises the user. */
-  async recognise(isUserVerified: boolean): Promise<void> {
-    await this.#cdp.send('WebAuthn.setUserVerified', { authenticatorId: this.#authenticatorId, isUserVerified })
-  }
-}
-
 /** A user signs in and sets up a passkey on their laptop; the recovery codes are still on the page. */
 async function openLaptop(page: Page, person: Person): Promise<Laptop> {
-  const laptop = await Laptop.open(page)
   await signInAtPortal(page, person)
+  // Only now, so that the sign-in does not offer one.
+  const laptop = await Laptop.open(page)
   await addPasskey(page)
   await keepRecoveryCodes(page)
   return laptop

@@ -83,7 +83,7 @@ export function appCard(page: Page, name: string): Locator {
 /** Opens the one mail with this subject and these words to this e-mail address, once it is in the mail preview, and follows its link. */
 export async function followMail(page: Page, subject: string, email: string, words = '') {
   await openMail(page, subject, email, words)
-  await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me)\// }).click()
+  await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me|login\/mail)\// }).click()
 }
 
 /**

@@ -7,17 +7,6 @@ const isSupported =
 const forms = isSupported ? document.querySelectorAll('form[data-passkey]') : []
 for (const words of document.querySelectorAll('[data-passkey-missing]')) words.hidden = isSupported
 
-/** The message for an error, by its name (WebAuthn §5.1.3, §5.1.4). */
-const UNUSABLE = 'This device or security key cannot be used here.'
-const WORDS = {
-  InvalidStateError: 'This device has a passkey of your account already.',
-  NotAllowedError: 'That was cancelled, or took too long. You can try again.',
-  AbortError: 'That was cancelled. You can try again.',
-  NotSupportedError: UNUSABLE,
-  ConstraintError: UNUSABLE,
-  SecurityError: 'Passkeys do not work at this address. Open the page at its usual address.',
-}
-
 /** The browser shows one question at a time: a new one replaces the pending one of the user name suggestions. */
 let waiting = new AbortController()
 
@@ -28,6 +17,11 @@ for (const form of forms) {
     void answer(form)
   })
   if ('conditional' in form.dataset) void offer(form)
+  if ('upgradeOptions' in form.dataset) void upgrade(form)
+}
+if (isSupported) {
+  void sayWhetherDeviceHasPasskeys()
+  for (const { dataset } of document.querySelectorAll('[data-passkey-signals]')) void signal(dataset.passkeySignals)
 }
 
 async function answer(form) {
@@ -38,7 +32,9 @@ async function answer(form) {
   try {
     send(form, await ask(form, { signal: waiting.signal }))
   } catch (error) {
-    problem.textContent = WORDS[error.name] ?? 'Your browser could not do that.'
+    // The user wanted a passkey on this device, and has one: there is nothing more to offer.
+    if (error.name === 'InvalidStateError' && form.elements.outcome) lead(form, 'present')
+    else problem.textContent = wordsFor(error, form)
   }
 }
 
@@ -50,6 +46,47 @@ async function offer(form) {
   } catch {
     // The user picked none, or pressed the button.
   }
+}
+
+/** Conditional create: the password manager that has just filled in the password makes a passkey without a question. */
+async function upgrade(form) {
+  const { signal } = waiting
+  try {
+    const { conditionalCreate } = (await PublicKeyCredential.getClientCapabilities?.()) ?? {}
+    if (!conditionalCreate || signal.aborted) return
+    const options = form.dataset.upgradeOptions
+    const credential = await ask({ dataset: { passkey: 'create', options } }, { mediation: 'conditional', signal })
+    if (signal.aborted) return
+    form.elements.outcome.value = 'upgrade'
+    send(form, credential)
+  } catch {
+    // It did not want to. The user still can.
+  }
+}
+
+/** Only the browser knows whether a passkey can be offered after the sign-in. */
+async function sayWhetherDeviceHasPasskeys() {
+  const fields = document.querySelectorAll('[data-device-has-passkeys]')
+  if (fields.length === 0) return
+  const isAvailable = await PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable?.().catch(() => false)
+  for (const field of fields) field.value = isAvailable ? 'yes' : ''
+}
+
+/** Signal API: password managers hide passkeys that do not work any more, and show the current user name. */
+async function signal(signals) {
+  for (const [name, options] of Object.entries(JSON.parse(signals))) {
+    try {
+      await PublicKeyCredential[name]?.(options)
+    } catch {
+      // It is only a hint.
+    }
+  }
+}
+
+/** The message for an error, by its name (WebAuthn §5.1.3, §5.1.4). */
+function wordsFor(error, form) {
+  const words = JSON.parse(form.dataset.words)
+  return words[error.name] ?? words.other
 }
 
 async function ask({ dataset }, how) {
@@ -64,5 +101,10 @@ function send(form, credential) {
   for (const copy of form.querySelectorAll('[data-copy-of]'))
     copy.disabled = !document.getElementById(copy.dataset.copyOf).checked
   form.elements.credential.value = JSON.stringify(credential)
+  form.submit()
+}
+
+function lead(form, outcome) {
+  form.elements.outcome.value = outcome
   form.submit()
 }

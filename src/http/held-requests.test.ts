@@ -104,6 +104,7 @@ async function prepare(): Promise<Held> {
   const passkeyPage = await readPage(await laptop.get('/settings/second-factors/passkey/new'))
   const authenticator = new Authenticator(server.url)
   const options = optionsOn<PublicKeyCredentialCreationOptionsJSON>(passkeyPage)
+  const offer = optionsOn<PublicKeyCredentialCreationOptionsJSON>(await readPage(await laptop.get('/passkey-offer')))
   // A second step, too, is under way: the laptop proves once more that it is its owner.
   const pending = await laptop.post('/reauthentication', { password: person.password })
   assert.equal(pending.headers.get('location'), '/login/second-factor?return_to=%2Fsettings')
@@ -130,6 +131,7 @@ async function prepare(): Promise<Held> {
     '/settings/second-factors/passkey': { name: 'Eve', credential: authenticator.create(options) },
     '/settings/second-factors/recovery-codes/file': { codes: codes.join(' ') },
     '/settings/second-factors/:kind/:id': { name: 'Eve' },
+    '/passkey-offer': { credential: new Authenticator(server.url).create(offer) },
   }
   const params: [string, string][] = [
     ['/families/:id', `/families/${family}`],

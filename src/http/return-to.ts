@@ -89,6 +89,7 @@ const PAGE = new RegExp(
     'reauthentication',
     'login/second-factor',
     'account-restoration',
+    'passkey-offer',
   ].join('|')})/?$`,
   'i',
 )

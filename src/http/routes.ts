@@ -53,6 +53,7 @@ import {
 import { listMailPreviews, showMailPreview, showMailPreviewMime } from './pages/mail-previews.ts'
 import { listMailSamples, showMailSample, showMailSampleHtml } from './pages/sample-mails.ts'
 import { listSamplePages, showSamplePage } from './pages/page-gallery.ts'
+import { createOfferedPasskey, createOfferRefusal, newPasskeyOffer } from './pages/passkey-offers.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
 import { createReauthentication, newReauthentication } from './pages/reauthentications.ts'
 import { createRegistration, newRegistration } from './pages/registrations.ts'
@@ -151,6 +152,10 @@ export function createRoutes(
 
   routes.get('/reauthentication', letFormsLeadOn, requireIdentity, newReauthentication)
   routes.post('/reauthentication', letFormsLeadOn, requireIdentity, createReauthentication)
+
+  routes.get('/passkey-offer', letFormsLeadOn, requireIdentity, newPasskeyOffer)
+  routes.post('/passkey-offer', letFormsLeadOn, requireIdentity, createOfferedPasskey)
+  routes.post('/passkey-offer/refusal', letFormsLeadOn, requireIdentity, createOfferRefusal)
 
   routes.get('/account-restoration', letFormsLeadOn, newAccountRestoration)
   routes.post('/account-restoration', letFormsLeadOn, createAccountRestoration)

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { findErasure } from '../domain/accounts/deletions.ts'
 import type { EndChoice } from '../domain/endings/endings.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../domain/sign-in/identity-sessions.ts'
-import { offersPasskeys, passkeySignInOptions } from '../domain/sign-in/passkeys.ts'
+import { offersPasskeys, passkeySignInOptions, type PasskeySignals } from '../domain/sign-in/passkeys.ts'
 import type { Services } from '../domain/services.ts'
 import { signIn, signInByPasskey } from '../domain/sign-in/sign-in.ts'
 import { servicesOf } from './context.ts'
@@ -12,6 +12,7 @@ import { TooManyAttempts } from './http-errors.ts'
 import { deviceOf, deviceToKeep, keepDevice } from './middleware/device.ts'
 import { destroySession, startPendingSignIn, startSession } from './middleware/session.ts'
 import { render } from './page.ts'
+import { canMakePasskeys, leadPastPasskeyOffer } from './passkey-offers.ts'
 import { appNameOf, cancelActionOf, withReturnTo } from './return-to.ts'
 import type { WaitWords } from './too-many-attempts.ts'
 
@@ -23,6 +24,8 @@ export interface SignInForm {
   /** What is wrong with one of its fields. */
   problems?: { login?: string; password?: string }
   wait?: WaitWords
+  /** What the browser may tell its password managers. */
+  passkeySignals?: PasskeySignals | null
   /** Why a user who is signed in is asked again. */
   reason?: string | null
 }
@@ -42,6 +45,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       wait: null,
       reason: null,
       ...form,
+      passkeySignals: form.passkeySignals ? JSON.stringify(form.passkeySignals) : null,
       returnTo,
       appName: await appNameOf(req, returnTo),
       registerHref: withReturnTo('/register', returnTo),
@@ -144,12 +148,13 @@ export async function completeSignIn(
 ): Promise<string | null> {
   const { identityId } = proof
   const device = deviceToKeep(req)
+  const mayOffer = canMakePasskeys(req)
   const id = await openIdentitySession(servicesOf(req), proof, req.clientInfo, req.signedIn ?? null, device.hash)
   if (id !== null) {
     keepDevice(req, res, device)
     await startSession(req, id)
     logEvent(req, 'signed_in', { identityId })
-    return destination
+    return leadPastPasskeyOffer(req, { proof, identitySessionId: id, mayOffer }, destination)
   }
   if (proof.identitySessionId !== undefined) {
     req.signedIn = null

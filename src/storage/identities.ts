@@ -11,6 +11,7 @@ export type NewIdentity = Omit<
   | 'hasSkeletons'
   | 'claimsVersion'
   | 'signOuts'
+  | 'declinesPasskeys'
   | 'locale'
   | 'zoneinfo'
   | 'termsVersion'
@@ -265,6 +266,6 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
 
 const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "hasSkeletons", email, email_key AS "emailKey", email_verified AS "emailVerified",
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
-  sign_outs AS "signOuts",
+  sign_outs AS "signOuts", declines_passkeys AS "declinesPasskeys",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo,
   terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt"`

@@ -11,6 +11,8 @@ export interface PasskeyRow {
   backedUp: boolean
   /** Whether it can sign in without a user name; null when the browser did not say. */
   discoverable: boolean | null
+  /** False for one that signs in alone and leaves two-step verification off. */
+  isSecondStep: boolean
   name: string
   createdAt: Date
   lastUsedAt: Date | null
@@ -18,14 +20,15 @@ export interface PasskeyRow {
 
 // A bigint comes as text; the counter of WebAuthn §6.1.1 has 32 bits.
 const COLUMNS = `id, identity_id AS "identityId", credential_id AS "credentialId", public_key AS "publicKey", counter::float8 AS counter, transports,
-  backed_up AS "backedUp", discoverable, name, created_at AS "createdAt", last_used_at AS "lastUsedAt"`
+  backed_up AS "backedUp", discoverable, is_second_step AS "isSecondStep", name, created_at AS "createdAt", last_used_at AS "lastUsedAt"`
 
 /** False when this credential is registered already, by any identity. */
 export async function insertPasskey(db: Queryable, passkey: Omit<PasskeyRow, 'lastUsedAt'>): Promise<boolean> {
   const result = await db.query({
     name: 'passkey-insert',
-    text: `INSERT INTO passkeys (id, identity_id, credential_id, public_key, counter, transports, backed_up, name, created_at, discoverable)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (credential_id) DO NOTHING`,
+    text: `INSERT INTO passkeys (id, identity_id, credential_id, public_key, counter, transports, backed_up, name, created_at, discoverable,
+             is_second_step)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (credential_id) DO NOTHING`,
     values: [
       passkey.id,
       passkey.identityId,
@@ -37,6 +40,7 @@ export async function insertPasskey(db: Queryable, passkey: Omit<PasskeyRow, 'la
       passkey.name,
       passkey.createdAt,
       passkey.discoverable,
+      passkey.isSecondStep,
     ],
   })
   return result.rowCount === 1

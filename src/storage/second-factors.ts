@@ -6,14 +6,19 @@ export type FactorKind = (typeof FACTOR_KINDS)[number]
 
 const TABLES: Record<FactorKind, string> = { totp: 'totp_keys', passkey: 'passkeys' }
 
-export async function countSecondFactors(db: Queryable, identityId: string): Promise<number> {
-  const result = await db.query<{ count: number }>({
-    name: 'second-factors-count',
-    text: `SELECT ((SELECT count(*) FROM totp_keys WHERE identity_id = $1)
-             + (SELECT count(*) FROM passkeys WHERE identity_id = $1))::int AS count`,
+/** `secondSteps` are those that a password alone does not do without; the others are passkeys that sign in alone. */
+export async function countFactors(
+  db: Queryable,
+  identityId: string,
+): Promise<{ secondSteps: number; signInOnly: number }> {
+  const result = await db.query<{ secondSteps: number; signInOnly: number }>({
+    name: 'factors-count',
+    text: `SELECT ((SELECT count(*) FROM totp_keys WHERE identity_id = $1) + count(*) FILTER (WHERE is_second_step))::int AS "secondSteps",
+             count(*) FILTER (WHERE NOT is_second_step)::int AS "signInOnly"
+           FROM passkeys WHERE identity_id = $1`,
     values: [identityId],
   })
-  return result.rows[0]?.count ?? 0
+  return result.rows[0] as { secondSteps: number; signInOnly: number }
 }
 
 /** @returns the name of what this call deleted; null when this identity has no such factor. */

@@ -16,7 +16,7 @@ import {
 } from '../../storage/identity-sessions.ts'
 import { moveEmailChanges } from '../../storage/mail-links.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
-import { countSecondFactors } from '../../storage/second-factors.ts'
+import { countFactors } from '../../storage/second-factors.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
@@ -167,7 +167,7 @@ export async function findLivingIdentitySession(
 /** Whether a sign-in may change what protects the account, as `whileSignedIn` asks it. */
 export async function isFresh(services: Services, { identityId, createdAt, amr }: SignedInRow): Promise<boolean> {
   if (createdAt < addSeconds(services.clock(), -services.lifetimes.freshSignIn)) return false
-  return acrOf(amr) === 'mfa' || (await countSecondFactors(services.storage.pool, identityId)) === 0
+  return acrOf(amr) === 'mfa' || (await countFactors(services.storage.pool, identityId)).secondSteps === 0
 }
 
 /** The outcome of an act whose sign-in is over, or no longer fresh. Nothing was stored. */

@@ -41,20 +41,35 @@ export function offersPasskeys({ publicUrl }: Services): boolean {
 export async function passkeyEnrolmentOptions(
   services: Services,
   signedIn: SignedInRow,
+  ceremony: Enrolment = 'second-step',
 ): Promise<PublicKeyCredentialCreationOptionsJSON> {
   const passkeys = await listPasskeys(services.storage.pool, signedIn.identityId)
   return {
-    challenge: issueChallenge(services, enrolmentSubject(signedIn)),
+    challenge: issueChallenge(services, enrolmentSubject(signedIn, ceremony)),
     rp: { id: relyingPartyId(services), name: services.brand.name },
     user: { id: userHandleOf(signedIn.identityId), name: signedIn.username, displayName: signedIn.username },
     pubKeyCredParams: ALGORITHMS.map((alg) => ({ alg, type: 'public-key' })),
     timeout: CHALLENGE_LIFE * 1000,
     attestation: 'none',
-    authenticatorSelection: { residentKey: 'preferred', requireResidentKey: false, userVerification: 'preferred' },
+    authenticatorSelection: SELECTIONS[ceremony],
     excludeCredentials: passkeys.map(descriptorOf),
     extensions: { credProps: true },
   }
 }
+
+/**
+ * How a passkey is made: for two-step verification, in the settings; at an offer after a sign-in, by this very device, so that it
+ * signs in alone; or at once, without a question, by the password manager that filled in the password (conditional create).
+ */
+export type Enrolment = 'second-step' | 'offer' | 'upgrade'
+
+const SIGNS_IN_ALONE = { residentKey: 'required', requireResidentKey: true } as const
+const SELECTIONS: Record<Enrolment, AuthenticatorSelection> = {
+  'second-step': { residentKey: 'preferred', requireResidentKey: false, userVerification: 'preferred' },
+  offer: { ...SIGNS_IN_ALONE, authenticatorAttachment: 'platform', userVerification: 'required' },
+  upgrade: { ...SIGNS_IN_ALONE, userVerification: 'preferred' },
+}
+type AuthenticatorSelection = NonNullable<PublicKeyCredentialCreationOptionsJSON['authenticatorSelection']>
 
 /** What a browser needs to sign in with a passkey alone, of any user (WebAuthn §5.5). */
 export function passkeySignInOptions(services: Services): PublicKeyCredentialRequestOptionsJSON {
@@ -79,15 +94,22 @@ export async function provePasskeyEnrolment(
   services: Services,
   signedIn: SignedInRow,
   credential: string,
-): Promise<{ passkey: Omit<PasskeyRow, 'name' | 'lastUsedAt'>; proof: SecondProof } | null> {
+  ceremony: Enrolment = 'second-step',
+): Promise<{
+  passkey: Omit<PasskeyRow, 'name' | 'lastUsedAt'>
+  proof: SecondProof
+  isInThisBrowser: boolean
+} | null> {
   const response = readJson(credential, registration) as RegistrationResponseJSON | null
   if (response === null || !offersPasskeys(services)) return null
   const { verifyRegistrationResponse } = await import('@simplewebauthn/server')
-  const proved = await answered(services, enrolmentSubject(signedIn), async (expectations) =>
+  const proved = await answered(services, enrolmentSubject(signedIn, ceremony), async (expectations) =>
     verifyRegistrationResponse({
       response,
       ...expectations,
-      requireUserVerification: false,
+      // A passkey that is made without a question has the word of the password manager alone (WebAuthn §7.1).
+      requireUserPresence: ceremony !== 'upgrade',
+      requireUserVerification: ceremony === 'offer',
       supportedAlgorithmIDs: ALGORITHMS,
     }),
   )
@@ -103,9 +125,11 @@ export async function provePasskeyEnrolment(
       transports: made.transports ?? [],
       backedUp,
       discoverable: response.clientExtensionResults.credProps?.rk ?? null,
+      isSecondStep: ceremony === 'second-step',
       createdAt: services.clock(),
     },
     proof: proofBy(credentialDeviceType),
+    isInThisBrowser: isOfThisBrowser(credential),
   }
 }
 
@@ -121,6 +145,43 @@ export async function findPasskeyOwner(
   if (response === null) return null
   const passkey = await findPasskeyByCredential(services.storage.pool, response.id)
   return { identityId: passkey?.identityId ?? null }
+}
+
+/** What a page lets the browser say to its password managers (Signal API, WebAuthn §5.1.10), by the name of the signal. */
+export interface PasskeySignals {
+  signalUnknownCredential?: { rpId: string; credentialId: string }
+  signalAllAcceptedCredentials?: { rpId: string; userId: string; allAcceptedCredentialIds: string[] }
+  signalCurrentUserDetails?: { rpId: string; userId: string; name: string; displayName: string }
+}
+
+/** Which passkeys of this user work, and their user name: password managers hide or rename the others. */
+export async function signalsAbout(
+  services: Services,
+  { identityId, username }: Pick<SignedInRow, 'identityId' | 'username'>,
+): Promise<PasskeySignals | null> {
+  if (!offersPasskeys(services)) return null
+  const user = { rpId: relyingPartyId(services), userId: userHandleOf(identityId) }
+  const passkeys = await listPasskeys(services.storage.pool, identityId)
+  return {
+    signalAllAcceptedCredentials: {
+      ...user,
+      allAcceptedCredentialIds: passkeys.map(({ credentialId }) => credentialId),
+    },
+    signalCurrentUserDetails: { ...user, name: username, displayName: username },
+  }
+}
+
+/** That no account has the passkey of this answer, such as one that was removed; null for any other answer. */
+export async function signalIfUnknown(services: Services, credential: string): Promise<PasskeySignals | null> {
+  const credentialId = readJson(credential, authentication)?.id
+  if (credentialId === undefined || !offersPasskeys(services)) return null
+  const isKnown = (await findPasskeyByCredential(services.storage.pool, credentialId)) !== null
+  return isKnown ? null : { signalUnknownCredential: { rpId: relyingPartyId(services), credentialId } }
+}
+
+/** Whether an answer is of a passkey that the browser or its device holds, and not of a phone or a security key beside it. */
+export function isOfThisBrowser(credential: string): boolean {
+  return readJson(credential, attached)?.authenticatorAttachment === 'platform'
 }
 
 /** Verifies an answer to `passkeySignInOptions`, with user verification. @returns the owner; null when anything is wrong */
@@ -233,7 +294,8 @@ function requestOptions(
 
 const SIGN_IN = 'sign-in'
 const secondStepSubject = (identityId: string) => `second-step ${identityId}`
-const enrolmentSubject = ({ id, identityId }: SignedInRow) => `enrolment ${identityId} ${id}`
+const enrolmentSubject = ({ id, identityId }: SignedInRow, ceremony: Enrolment) =>
+  `enrolment ${identityId} ${id}${ceremony === 'second-step' ? '' : ` ${ceremony}`}`
 
 function descriptorOf({ credentialId, transports }: PasskeyRow) {
   return { id: credentialId, type: 'public-key' as const, transports: transports as Transport[] }
@@ -268,6 +330,7 @@ const publicKeyCredential = z.object({
   type: z.literal('public-key'),
   clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
 })
+const attached = z.object({ authenticatorAttachment: z.string().nullish() })
 const registration = publicKeyCredential.extend({
   // WebAuthn §10.1.3; what else a browser says there is not read.
   clientExtensionResults: z

@@ -1,11 +1,12 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { endDeviceTrust } from '../../storage/devices.ts'
 import { lockIdentity } from '../../storage/identities.ts'
+import { markPasskeyInBrowser } from '../../storage/passkey-offers.ts'
 import { insertPasskey, listPasskeys } from '../../storage/passkeys.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { replaceRecoveryCodes } from '../../storage/recovery-codes.ts'
 import {
-  countSecondFactors as countFactorsIn,
+  countFactors as countFactorsIn,
   deleteSecondFactor,
   FACTOR_KINDS,
   type FactorKind,
@@ -19,7 +20,7 @@ import { isKnownDevice } from './devices.ts'
 import { beginAttempt } from '../limits/login-throttling.ts'
 import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import { queueMail } from '../mail-jobs.ts'
-import { provePasskey, provePasskeyEnrolment } from './passkeys.ts'
+import { type Enrolment, provePasskey, provePasskeyEnrolment } from './passkeys.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { areRecoveryCodes, countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
@@ -43,6 +44,8 @@ export interface SecondFactor {
   kind: FactorKind
   /** False for what only follows a password: an authenticator app, and a security key that keeps no passkeys. */
   signsInAlone: boolean
+  /** False for a passkey that signs in alone and leaves two-step verification off. */
+  isSecondStep: boolean
   id: string
   name: string
   createdAt: Date
@@ -56,7 +59,13 @@ export interface SecondFactors {
 }
 
 export async function countSecondFactors(services: Services, identityId: string): Promise<number> {
-  return countFactorsIn(services.storage.pool, identityId)
+  return (await countFactorsIn(services.storage.pool, identityId)).secondSteps
+}
+
+/** True when this identity can prove more than a password, asked for it or not. */
+export async function hasAnyFactor(services: Services, identityId: string): Promise<boolean> {
+  const { secondSteps, signInOnly } = await countFactorsIn(services.storage.pool, identityId)
+  return secondSteps + signInOnly > 0
 }
 
 /** True when a password alone does not sign this identity in. */
@@ -159,20 +168,27 @@ export async function addTotpKey(
   })
 }
 
-/** Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. */
+/**
+ * Adds the passkey that a browser made for `passkeyEnrolmentOptions`; `credential` is its answer, in JSON. One that was offered
+ * does not turn two-step verification on: a user who said yes to a faster sign-in would be locked out of other browsers.
+ */
 export async function addPasskey(
   services: Services,
   signedIn: SignedInRow,
   name: string,
   credential: string,
   clientInfo: ClientInfo,
+  ceremony: Enrolment = 'second-step',
 ): Promise<Added | { kind: 'refused' } | Lapsed> {
-  const proved = await provePasskeyEnrolment(services, signedIn, credential)
+  const proved = await provePasskeyEnrolment(services, signedIn, credential, ceremony)
   if (proved === null) return { kind: 'refused' }
   const change: Change = { kind: 'passkey', name: name.trim(), identityId: signedIn.identityId, clientInfo }
-  return add(services, signedIn, change, proved.proof, async (db) =>
-    insertPasskey(db, { ...proved.passkey, name: change.name }),
-  )
+  const { passkey, proof, isInThisBrowser } = proved
+  return add(services, signedIn, { ...change, isSecondStep: passkey.isSecondStep }, proof, async (db) => {
+    if (!(await insertPasskey(db, { ...passkey, name: change.name }))) return false
+    if (isInThisBrowser) await markPasskeyInBrowser(db, signedIn.id)
+    return true
+  })
 }
 
 /** False when this identity has no such factor. */
@@ -208,7 +224,7 @@ export async function removeSecondFactor(
     const factors = await factorsOf(db, identityId)
     const factor = factors.find((each) => each.kind === kind && each.id === id)
     if (identity === null || factor === undefined) return { kind: 'unknown' }
-    const wasLast = factors.length === 1
+    const wasLast = isLastSecondStep(factor, factors)
     if (wasLast && !identity.passwordStandsAlone) return { kind: 'password-too-short' }
 
     await deleteSecondFactor(db, kind, identityId, id)
@@ -217,6 +233,11 @@ export async function removeSecondFactor(
     await tell(services, db, 'removed', { kind, name: factor.name, identityId, clientInfo })
     return { kind: 'removed', wasLast }
   })
+}
+
+/** Whether the password alone signs in once this one is removed. */
+export function isLastSecondStep(factor: SecondFactor, factors: SecondFactor[]): boolean {
+  return factor.isSecondStep && factors.filter(({ isSecondStep }) => isSecondStep).length === 1
 }
 
 /** Removes all of them, by an operator for a user who has lost them. From then on the password is enough. */
@@ -254,7 +275,7 @@ export async function renewRecoveryCodes(
 ): Promise<string[] | null | Lapsed> {
   const { identityId } = signedIn
   return whileSignedIn(services, signedIn, 'fresh', async (db) => {
-    if ((await countFactorsIn(db, identityId)) === 0) return null
+    if ((await countFactorsIn(db, identityId)).secondSteps === 0) return null
     await writeDown(db, services, 'recovery_codes_made', identityId, null, clientInfo)
     return makeRecoveryCodesIn(db, services, identityId)
   })
@@ -297,16 +318,17 @@ async function factorsOf(db: Queryable, identityId: string): Promise<SecondFacto
   const totpKeys = await listTotpKeys(db, identityId)
   const passkeys = await listPasskeys(db, identityId)
   return [
-    ...totpKeys.map((key) => ({ kind: 'totp' as const, signsInAlone: false, ...key })),
+    ...totpKeys.map((key) => ({ kind: 'totp' as const, signsInAlone: false, isSecondStep: true, ...key })),
     ...passkeys.map((passkey) => ({
       kind: 'passkey' as const,
       signsInAlone: passkey.discoverable ?? true,
       ...passkey,
     })),
   ]
-    .map(({ kind, signsInAlone, id, name, createdAt, lastUsedAt }) => ({
+    .map(({ kind, signsInAlone, isSecondStep, id, name, createdAt, lastUsedAt }) => ({
       kind,
       signsInAlone,
+      isSecondStep,
       id,
       name,
       createdAt,
@@ -331,6 +353,8 @@ async function acceptRecoveryCode(
 
 interface Change {
   kind: FactorKind
+  /** Left out for one that is. */
+  isSecondStep?: boolean
   name: string
   identityId: string
   /** Null for an operator. */
@@ -347,12 +371,14 @@ async function add(
 ): Promise<Added | Lapsed> {
   const { identityId } = change
   return whileSignedIn<Added>(services, signedIn, 'fresh', async (db) => {
-    const before = await countFactorsIn(db, identityId)
-    if (before >= MOST_FACTORS) return { kind: 'too-many' }
+    const { secondSteps, signInOnly } = await countFactorsIn(db, identityId)
+    if (secondSteps + signInOnly >= MOST_FACTORS) return { kind: 'too-many' }
     if (!(await insert(db))) return { kind: 'taken' }
     await tell(services, db, 'added', change)
-    await endDeviceTrust(db, identityId, services.clock())
-    const recoveryCodes = before === 0 ? await makeRecoveryCodesIn(db, services, identityId) : null
+    // What leaves two-step verification as it is changes nothing for trusted browsers.
+    if (change.isSecondStep !== false) await endDeviceTrust(db, identityId, services.clock())
+    const isFirst = secondSteps === 0 && change.isSecondStep !== false
+    const recoveryCodes = isFirst ? await makeRecoveryCodesIn(db, services, identityId) : null
     return { kind: 'added', proof, recoveryCodes }
   })
 }

@@ -6,6 +6,7 @@ import session, { type Store } from 'express-session'
 import type { Proof } from '../../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../../domain/services.ts'
 import { servicesOf } from '../context.ts'
+import { canMakePasskeys } from '../passkey-offers.ts'
 
 declare module 'express-session' {
   interface SessionData {
@@ -21,6 +22,8 @@ export type Lack = 'second-factor' | 'restoration'
 export interface PendingSignIn {
   proof: Proof
   lacks: Lack
+  /** Whether the device of this browser can make passkeys, as the form of the first step said. */
+  canMakePasskeys?: boolean
   /** Milliseconds since 1970. */
   since: number
 }
@@ -81,11 +84,17 @@ export async function startSession(req: Request, identitySessionId: string): Pro
 /** Stores a pending sign-in. A user already signed in in this browser stays signed in. */
 export async function startPendingSignIn(req: Request, proof: Proof, lacks: Lack = 'second-factor'): Promise<void> {
   const { identitySessionId } = req.session
+  const mayOffer = canMakePasskeys(req)
   // A user who signs in again (step-up) keeps this session.
   const base = req.signedIn?.identityId === proof.identityId ? { identitySessionId: req.signedIn.id } : {}
   await promised((done) => req.session.regenerate(done))
   if (identitySessionId !== undefined) req.session.identitySessionId = identitySessionId
-  req.session.pending = { proof: { ...proof, ...base }, lacks, since: servicesOf(req).clock().getTime() }
+  req.session.pending = {
+    proof: { ...proof, ...base },
+    lacks,
+    canMakePasskeys: mayOffer,
+    since: servicesOf(req).clock().getTime(),
+  }
   await promised((done) => req.session.save(done))
 }
 

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { seenBy } from '../../domain/apps/seen-by.ts'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
-import { hasSecondFactor } from '../../domain/sign-in/second-factors.ts'
+import { hasAnyFactor } from '../../domain/sign-in/second-factors.ts'
 import {
   type AsksAgain,
   cancelInteraction,
@@ -177,7 +177,7 @@ async function showStepUp(
   const { identityId } = signedIn
   const returnTo = addressOf(req)
   const cancelAction = addressOf(req, '/cancellation')
-  if (await hasSecondFactor(services, identityId)) {
+  if (await hasAnyFactor(services, identityId)) {
     return showSecondStep(req, res, {
       identityId,
       action: addressOf(req, '/second-factor'),

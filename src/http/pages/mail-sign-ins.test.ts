@@ -76,7 +76,12 @@ test('a link in a mail signs in, once, in place of the password', async () => {
   assert.match(link, /^\/login\/mail\/[\w-]{48}$/)
   const page = await readPage(await browser.get(link))
   assert.match(page.text, new RegExp(`as ${person.username}`))
-  assert.deepEqual(page.forms[0], { method: 'post', action: link, buttons: ['Sign in'], fields: {} })
+  assert.deepEqual(page.forms[0], {
+    method: 'post',
+    action: link,
+    buttons: ['Sign in'],
+    fields: { device_has_passkeys: '' },
+  })
   assert.equal(await isSignedIn(browser), false)
   const response = await browser.post(link, {})
   assert.equal(`${response.status} ${response.headers.get('location')}`, '303 /dashboard')

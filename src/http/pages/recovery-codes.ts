@@ -13,7 +13,7 @@ import { showRecoveryCodes } from '../recovery-codes.ts'
 /** GET /settings/second-factors/recovery-codes/new */
 export async function newRecoveryCodes(req: Request, res: Response): Promise<void> {
   const { factors, recoveryCodesLeft } = await listSecondFactors(servicesOf(req), signedInOf(req).identityId)
-  if (factors.length === 0) return res.redirect(303, '/settings/second-factors')
+  if (!factors.some(({ isSecondStep }) => isSecondStep)) return res.redirect(303, '/settings/second-factors')
   await render(
     req,
     res,

@@ -1,10 +1,11 @@
 import type { Request, Response } from 'express'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import { findIdentity } from '../../domain/identities/identities.ts'
-import { offersPasskeys } from '../../domain/sign-in/passkeys.ts'
+import { offersPasskeys, signalsAbout } from '../../domain/sign-in/passkeys.ts'
 import {
   factorNameProblem,
   FACTOR_KINDS,
+  isLastSecondStep,
   listSecondFactors,
   removeSecondFactor,
   renameSecondFactor,
@@ -39,7 +40,7 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
     'second-factors/index',
     { title: textsOf(req).t('methods.title'), nav: 'settings' },
     {
-      isOn: factors.length > 0,
+      isOn: factors.some(({ isSecondStep }) => isSecondStep),
       passkeys: factors.filter(({ signsInAlone }) => signsInAlone).map((factor) => shapeFactor(req, factor)),
       secondSteps: factors.filter(({ signsInAlone }) => !signsInAlone).map((factor) => shapeFactor(req, factor)),
       trustedBrowsers: trusted.map(({ browser, trustedUntil }) => ({
@@ -47,12 +48,19 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
         until: textsOf(req).time(trustedUntil as Date, services.clock()),
       })),
       recoveryCodesLeft,
+      // After each change of a passkey the user comes back to this page.
+      passkeySignals: await signalsOf(req),
       returnTo,
       appName: await appNameOf(req, returnTo),
       newAppHref: withReturnTo(`${FACTORS_PAGE}/totp/new`, returnTo),
       newPasskeyHref: offersPasskeys(services) ? withReturnTo(`${FACTORS_PAGE}/passkey/new`, returnTo) : null,
     },
   )
+}
+
+async function signalsOf(req: Request): Promise<string | null> {
+  const signals = await signalsAbout(servicesOf(req), signedInOf(req))
+  return signals && JSON.stringify(signals)
 }
 
 type FactorRequest = Request<{ kind: string; id: string }>
@@ -106,7 +114,7 @@ async function factorOf(req: FactorRequest): Promise<SecondFactor & { isLast: bo
   const { factors } = await listSecondFactors(servicesOf(req), signedInOf(req).identityId)
   const factor = factors.find((each) => each.kind === kind && each.id === id)
   if (factor === undefined) throw notFound()
-  return { ...factor, isLast: factors.length === 1 }
+  return { ...factor, isLast: isLastSecondStep(factor, factors) }
 }
 
 async function showFactor(

@@ -82,7 +82,7 @@ test('the form says so when the credentials do not match, keeps the login and fo
   const page = await readPage(await signIn('ada', 'a canary in the mine'))
   assert.equal(page.status, 401)
   assert.deepEqual(page.problems, ['That user name or e-mail and password do not match.'])
-  assert.deepEqual(page.forms[0]?.fields, { login: 'ada', password: '' })
+  assert.deepEqual(page.forms[0]?.fields, { login: 'ada', password: '', device_has_passkeys: '' })
   assert.equal(page.html.includes('canary'), false)
 })
 
@@ -104,7 +104,12 @@ for (const [what, fields, problems] of [
     const response = await new Browser(server.url).post('/login', { ...fields, return_to: returnTo })
     const page = await readPage(response)
     assert.deepEqual([page.status, page.problems], [422, problems])
-    assert.deepEqual(page.forms[0]?.fields, { login: fields.login, password: '', return_to: returnTo })
+    assert.deepEqual(page.forms[0]?.fields, {
+      login: fields.login,
+      password: '',
+      device_has_passkeys: '',
+      return_to: returnTo,
+    })
     assert.equal(await refusals(), before)
   })
 }

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { withoutInvisible } from '../../domain/limits/login-keys.ts'
-import { LONGEST_CREDENTIAL } from '../../domain/sign-in/passkeys.ts'
+import { LONGEST_CREDENTIAL, signalIfUnknown } from '../../domain/sign-in/passkeys.ts'
 import { servicesOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
@@ -51,7 +51,8 @@ export async function createPasskeySession(req: Request, res: Response): Promise
     const next = await enterWithPasskey(req, res, credential, returnTo ?? '/dashboard')
     if (next !== null) return res.redirect(303, nextAfterCookie(req, next))
     const problem = 'That passkey was not accepted. Try again, or use your password.'
-    await showSignIn(req, res, { login: '', problem, returnTo })
+    const passkeySignals = await signalIfUnknown(services, credential)
+    await showSignIn(req, res, { login: '', problem, returnTo, passkeySignals })
   }
   await keepForm(req, res, act, (wait) => showSignIn(req, res, { login: '', returnTo, wait }))
 }

@@ -56,6 +56,13 @@ test('pages are called as the organisation is, with its logo and its styles afte
   assert.doesNotMatch(html, /Gatehouse/)
 })
 
+test('a style sheet of the organisation loads nothing from elsewhere', async () => {
+  const { headers } = await fetch(`${server.url}/login`)
+  const policy = (headers.get('content-security-policy') ?? '').split(';')
+  for (const directive of ["default-src 'none'", "style-src 'self'", "img-src 'self' data:"])
+    assert.ok(policy.includes(directive), directive)
+})
+
 test('the logo is kept for a year, and as a document it runs nothing', async () => {
   const [, url = ''] = /<img class="logo" src="([^"]+)"/.exec(await read('/register')) ?? []
   const answer = await fetch(server.url + url)

@@ -3,6 +3,7 @@ import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createAssets } from './assets.ts'
+import { PRODUCT } from './brand.ts'
 import { textsFor } from '../i18n/texts.ts'
 import { SAMPLE_PAGES, sayIn } from './sample-pages.ts'
 import { createTemplates } from './templates.ts'
@@ -60,5 +61,20 @@ test('a narrow page of a signed-in user keeps the navigation, and that of a stra
   for (const link of links) {
     assert.ok(own.includes(link), link)
     assert.ok(!foreign.includes(link), link)
+  }
+})
+
+/** Tools of development, and pages whose texts are not in the catalogue yet. */
+const NAMES_THE_PRODUCT =
+  /^(?:mail-previews|page-gallery)\/|^(?:interactions\/confirm|oidc-logout|dashboard\/show|identity-sessions\/index)$/
+
+test('a page names the organisation, and not the product', async () => {
+  const name = 'Example Ltd'
+  const templates = createTemplates(await createAssets(false), { isLive: false, brand: { ...PRODUCT, name } })
+  const texts = textsFor('en', { organisation: name })
+  for (const sample of SAMPLE_PAGES.filter(({ view }) => !NAMES_THE_PRODUCT.test(view))) {
+    const { page, locals } = sayIn(texts, sample)
+    const html = await templates.toString(sample.view, page, locals, texts)
+    assert.doesNotMatch(html, /Gatehouse/, `${sample.view}, ${sample.state}`)
   }
 })

@@ -368,12 +368,12 @@ export const SAMPLE_PAGES: SamplePage[] = [
     card('Continue to Notes'),
     {
       appName: 'Notes',
-      seen: ['your user name', 'your e-mail address, and whether it is confirmed', 'your roles at Gatehouse'],
+      seen: ['your user name', 'your e-mail address, and whether it is confirmed', 'your roles at Example Ltd'],
       action: '/interaction/x/introduction',
       cancelAction: '/interaction/x/cancellation',
     },
     {
-      'long name': { appName: LONG_APP, seen: ['that you have an account at Gatehouse, and nothing else about you'] },
+      'long name': { appName: LONG_APP, seen: ['that you have an account at Example Ltd, and nothing else about you'] },
     },
   ),
   ...states(

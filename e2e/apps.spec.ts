@@ -6,11 +6,14 @@ import {
   connectSilently,
   expectConnected,
   expectDisconnected,
+  expectNoSignIn,
   fillSignIn,
   FIREFOX_ON_WINDOWS,
   openBrowser,
+  openEnded,
   openFamily,
   refresh,
+  removeApp,
   signInAtPortal,
 } from './steps.ts'
 
@@ -79,13 +82,12 @@ test('ending one sign-in to Notes leaves the other browser and Photos alone', as
   await connectSilently(page, demo.photos, person)
 
   await page.goto('/dashboard')
-  await expect(appCard(page, 'Notes')).toContainText('in 2 browsers')
-  await page.getByRole('button', { name: 'End this sign-in to Notes on Firefox on Windows' }).click()
-  await expect(page.getByRole('status')).toHaveText('That sign-in was ended.')
-  await expect(appCard(page, 'Notes')).toContainText('Connected in this browser')
-  await appCard(page, 'Notes').getByText('1 ended').click()
-  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('Firefox on Windows')
-  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('You ended it, from Chrome')
+  await page.getByRole('button', { name: 'Sign out of Notes in Firefox on Windows' }).click()
+  await expect(page.getByRole('status')).toHaveText('You are signed out of the app in that browser.')
+  await expect(appCard(page, 'Notes')).toContainText('this browser')
+  const ended = await openEnded(page, 'Notes', 1)
+  await expect(ended).toContainText('Firefox on Windows')
+  await expect(ended).toContainText('Ended: you ended it, from Chrome')
 
   await expectDisconnected(firefox, demo.notes, 'Notes')
   await page.goto(demo.notes)
@@ -108,10 +110,9 @@ test('signing out of Notes ends its family only, and the dashboard says who did 
   await expect(page.getByRole('button', { name: 'Sign in with Gatehouse' })).toBeVisible()
 
   await page.goto('/dashboard')
-  await expect(appCard(page, 'Notes')).toContainText('Not connected now')
-  await appCard(page, 'Notes').getByText('1 ended').click()
-  await expect(appCard(page, 'Notes').getByRole('listitem')).toContainText('The app signed you out')
-  await expect(appCard(page, 'Photos')).toContainText('Connected in this browser')
+  await expectNoSignIn(page, 'Notes')
+  await expect(await openEnded(page, 'Notes', 1)).toContainText('the app signed you out')
+  await expect(appCard(page, 'Photos')).toContainText('this browser')
   await connectSilently(page, demo.notes, person)
 })
 
@@ -120,7 +121,7 @@ test('signing out of Photos ends its family', async ({ page, demo, person }) => 
   await page.getByRole('button', { name: 'Sign out of Photos' }).click()
   await expect(page.getByRole('button', { name: 'Sign in with Gatehouse' })).toBeVisible()
   await page.goto('/dashboard')
-  await expect(appCard(page, 'Photos')).toContainText('Not connected now')
+  await expectNoSignIn(page, 'Photos')
 })
 
 for (const [from, other] of [
@@ -144,8 +145,7 @@ for (const [from, other] of [
     await expect(page).toHaveURL(/\/login/)
     await connect(page, here, person)
     await page.goto('/dashboard')
-    await appCard(page, other).getByText('1 ended').click()
-    await expect(appCard(page, other).getByRole('listitem')).toContainText('You signed out from an app, from Chrome')
+    await expect(await openEnded(page, other, 1)).toContainText('you signed out in an app, from Chrome')
   })
 }
 
@@ -186,18 +186,17 @@ test('two hundred sign-ins to one app are all there and each can be ended', asyn
 
   await page.reload()
   const photos = appCard(page, 'Photos')
-  await expect(page.getByText('200 sign-ins to 1 app')).toBeVisible()
-  await expect(photos.getByRole('button', { name: /^End this sign-in/ })).toHaveCount(10)
-  await photos.getByText('Show all 200').click()
-  const buttons = photos.getByRole('button', { name: /^End this sign-in/ })
+  const buttons = photos.getByRole('button', { name: /^Sign out of Photos/ })
+  await expect(buttons).toHaveCount(3)
+  await photos.getByText('Show all 200', { exact: true }).click()
   await expect(buttons).toHaveCount(200)
   await expect(buttons.last()).toBeVisible()
 
   await buttons.last().click()
-  await expect(page.getByText('199 sign-ins to 1 app')).toBeVisible()
-  await page.getByRole('button', { name: 'Disconnect Photos' }).click()
-  await expect(photos).toContainText('Not connected now')
-  await photos.getByText('200 ended').click()
+  await expect(photos.getByText('Show all 199', { exact: true })).toBeVisible()
+  await removeApp(page, 'Photos')
+  await expectNoSignIn(page, 'Photos')
+  await openEnded(page, 'Photos', 200)
   await expect(photos).toContainText('and 195 older')
 })
 

@@ -7,9 +7,9 @@ test('a browser can be signed out from another one', async ({ page, browser, dem
   await connect(page, demo.notes, person)
 
   await page.goto('/sessions')
-  const signedIn = page.getByRole('listitem').filter({ hasText: 'Signed in' })
+  const signedIn = page.getByRole('region', { name: 'Signed in', exact: true }).getByRole('listitem')
   await expect(signedIn.filter({ hasText: 'this browser' })).toContainText('Chrome')
-  await page.getByRole('button', { name: 'End this sign-in on Firefox on Windows' }).click()
+  await page.getByRole('button', { name: 'Sign out Firefox on Windows' }).click()
   await expect(page.getByRole('status')).toHaveText('That browser was signed out.')
   await expect(signedIn.filter({ hasText: 'Firefox on Windows' })).toBeHidden()
 
@@ -34,9 +34,9 @@ test('all other browsers can be signed out at once', async ({ page, browser, dem
   await signInAtPortal(page, person)
 
   await page.goto('/sessions')
-  await page.getByRole('button', { name: 'End all other sign-ins' }).click()
-  await expect(page.getByRole('status')).toHaveText('Every other browser was signed out.')
-  await expect(page.getByRole('button', { name: 'End all other sign-ins' })).toBeHidden()
+  await page.getByRole('button', { name: 'Sign out everywhere else' }).click()
+  await expect(page.getByRole('status')).toHaveText('You are signed out everywhere else.')
+  await expect(page.getByRole('button', { name: 'Sign out everywhere else' })).toBeHidden()
   for (const other of others) {
     await other.reload()
     await expect(other).toHaveURL(/\/login/)
@@ -49,9 +49,30 @@ test('all other browsers can be signed out at once', async ({ page, browser, dem
 test('this browser can be signed out from the list of browsers', async ({ page, person }) => {
   await signInAtPortal(page, person)
   await page.getByRole('link', { name: 'Browsers' }).click()
-  await page.getByRole('button', { name: 'Sign out of this browser' }).click()
+  await page.getByRole('button', { name: 'Sign out this browser' }).click()
   await expect(page.getByRole('status')).toHaveText('You are signed out.')
 
   await page.goBack()
   await expect(page).toHaveURL(/\/login\?return_to=%2Fsessions$/)
+})
+
+test('a browser gets a name, shows what it is, and is forgotten', async ({ page, browser, demo, person }) => {
+  const firefox = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
+  await connect(firefox, demo.notes, person)
+  await signInAtPortal(page, person)
+  await page.goto('/sessions')
+  await page.getByRole('link', { name: 'Details of Firefox on Windows' }).click()
+  await expect(page.getByRole('heading', { name: 'Firefox on Windows' })).toBeVisible()
+  await expect(page.getByText('Mozilla/5.0 (Windows')).toBeVisible()
+  await page.getByLabel('Name of this browser').fill('Kitchen laptop')
+  await page.getByRole('button', { name: 'Save the name' }).click()
+  await expect(page.getByRole('status')).toHaveText('The name of the browser was saved.')
+
+  await page.getByRole('button', { name: 'Sign out Kitchen laptop' }).click()
+  const known = page.getByRole('region', { name: 'Signed out, but known' })
+  await expect(known).toContainText('Kitchen laptop')
+  await page.getByRole('button', { name: 'Forget Kitchen laptop' }).click()
+  await expect(page.getByRole('status')).toHaveText('That browser is not known any more.')
+  await expect(page.getByText('Kitchen laptop')).toBeHidden()
+  await firefox.context().close()
 })

@@ -1,6 +1,6 @@
 import type { Request } from '@playwright/test'
 import { expect, test } from './demo.ts'
-import { connect, connectSilently, expectDisconnected, refresh } from './steps.ts'
+import { connect, connectSilently, expectDisconnected, refresh, removeApp } from './steps.ts'
 
 test('the identity cookie stays between the browser and the portal', async ({ page, context, demo, person }) => {
   const requests: Request[] = []
@@ -39,7 +39,7 @@ test('the identity cookie stays between the browser and the portal', async ({ pa
     await lookAround()
   }
   await page.goto('/dashboard')
-  await page.getByRole('button', { name: 'Disconnect Notes' }).click()
+  await removeApp(page, 'Notes')
   await expectDisconnected(page, demo.notes, 'Notes')
   await page.goto('/dashboard')
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()

@@ -1,6 +1,15 @@
 import type { Page } from '@playwright/test'
 import { type Demo, expect, type Person } from './demo.ts'
-import { A_LOOK, appCard, expectConnected, expectDisconnected, refresh } from './steps.ts'
+import {
+  A_LOOK,
+  appCard,
+  expectConnected,
+  expectDisconnected,
+  expectNoSignIn,
+  openEnded,
+  refresh,
+  removeApp,
+} from './steps.ts'
 
 /** From "I have no account" to "this app is disconnected, and knows it". */
 export async function travel(page: Page, demo: Demo, newcomer: Person) {
@@ -37,17 +46,17 @@ export async function leave(page: Page, demo: Demo, person: Person) {
   const count = (await page.getByTestId('refreshes').textContent()) ?? ''
   await page.getByRole('link', { name: 'Your dashboard at Gatehouse' }).click()
   const notes = appCard(page, 'Notes')
-  await expect(notes).toContainText('Connected in this browser')
-  const row = notes.getByRole('row', { name: 'this browser' })
-  await expect(row.getByRole('rowheader')).toContainText('Chrome')
-  await expect(row.getByRole('cell', { name: '127.0.0.1' })).toBeVisible()
-  await expect(row).toContainText(`${count} refreshes`)
+  await expect(notes.getByRole('link', { name: 'Open Notes' })).toHaveAttribute('href', demo.notes)
+  const row = notes.getByRole('listitem').filter({ hasText: 'this browser' })
+  await expect(row).toContainText('Chrome')
+  await expect(row).toContainText('127.0.0.1')
+  await row.getByRole('link', { name: /^Details of the sign-in to Notes/ }).click()
+  await expect(page.getByText(`Notes renewed its access ${count} times.`)).toBeVisible()
+  await page.goBack()
 
-  await page.getByRole('button', { name: 'Disconnect Notes' }).click()
-  await expect(page.getByRole('status')).toHaveText('The app was disconnected.')
-  await expect(notes).toContainText('Not connected now')
-  await notes.getByText('1 ended').click()
-  await expect(notes.getByRole('listitem')).toContainText('You disconnected the app, from Chrome')
+  await removeApp(page, 'Notes')
+  await expectNoSignIn(page, 'Notes')
+  await expect(await openEnded(page, 'Notes', 1)).toContainText('you removed the app, from Chrome')
 
   await expectDisconnected(page, demo.notes, 'Notes')
   await expect(page.getByTestId('reference')).toHaveText(family)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Demo, expect, test } from './demo.ts'
-import { appCard, fillSignIn, signInAtPortal } from './steps.ts'
+import { appCard, expectNoSignIn, fillSignIn, signInAtPortal } from './steps.ts'
 
 /** Desk, a native app: it listens on a port of its own during a sign-in. */
 const desk = test.extend<{ answers: URLSearchParams[]; redirectUri: string }>({
@@ -56,7 +56,7 @@ desk(
     })
     expect(tokens.status()).toBe(200)
     await page.goto('/dashboard')
-    await expect(appCard(page, 'Desk')).toContainText('Connected in this browser')
+    await expect(appCard(page, 'Desk')).toContainText('this browser')
   },
 )
 
@@ -72,7 +72,8 @@ desk(
     expect(answers[0]?.get('state')).toBe('here')
     expect(answers[0]?.has('code')).toBe(false)
     await page.goto('/dashboard')
-    await expect(page.getByRole('heading', { name: `No apps yet, ${person.username}` })).toBeVisible()
+    await expect(page.getByRole('heading', { name: 'More apps you can open' })).toBeVisible()
+    await expectNoSignIn(page, 'Desk')
   },
 )
 

@@ -4,12 +4,15 @@ import { type Demo, expect, type Person, test } from './demo.ts'
 import {
   connect,
   connectSilently,
+  expectNoSignIn,
   fillSignIn,
   FIREFOX_ON_WINDOWS,
   followMail,
   openBrowser,
+  openEnded,
   openForm,
   openMail,
+  removeApp,
 } from './steps.ts'
 
 interface Visit {
@@ -69,11 +72,13 @@ const pagesForPeople: Pages = {
   'Your apps': ({ page }) => page.goto('/dashboard'),
   'Your apps, with what has ended': async ({ page }) => {
     await page.goto('/dashboard')
-    await page.getByRole('button', { name: /^End this sign-in to Notes on Firefox/ }).click()
-    await page.getByText('1 ended').click()
+    await page.getByRole('button', { name: /^Sign out of Notes in Firefox/ }).click()
+    await openEnded(page, 'Notes', 1)
   },
   'Sign-in to Notes': ({ page }) => page.getByRole('link', { name: /^Details of this ended sign-in to Notes/ }).click(),
-  'Signed-in browsers': ({ page }) => page.goto('/sessions'),
+  'Remove Notes?': ({ page }) => page.goto('/apps/notes/disconnection'),
+  'Your browsers': ({ page }) => page.goto('/sessions'),
+  'Firefox on Windows': ({ page }) => page.getByRole('link', { name: /^Details of Firefox/ }).click(),
   Settings: ({ page }) => page.goto('/settings'),
   'Change your password': ({ page }) => page.goto('/settings/password'),
   'Change your e-mail address': ({ page }) => page.goto('/settings/email'),
@@ -119,10 +124,9 @@ const pagesForPeople: Pages = {
   'Your apps, none left': async ({ page }) => {
     await page.goto('/dashboard')
     for (const app of ['Notes', 'Photos']) {
-      await page.getByRole('button', { name: `Disconnect ${app}` }).click()
-      await expect(page.getByRole('button', { name: `Disconnect ${app}` })).toBeHidden()
+      await removeApp(page, app)
+      await expectNoSignIn(page, app)
     }
-    await expect(page.getByText('No app is connected right now.')).toBeVisible()
   },
 }
 
@@ -158,8 +162,8 @@ test('every page for people who are signed in is whole, on every screen', async 
   await page.getByLabel('Password', { exact: true }).fill(newcomer.password)
   await page.getByLabel('Password again').fill(newcomer.password)
   await page.getByRole('button', { name: 'Create account' }).click()
-  await expect(page.getByRole('heading', { name: `No apps yet, ${newcomer.username}` })).toBeVisible()
-  await inspect(page, 'no apps yet')
+  await expect(page.getByRole('heading', { name: 'More apps you can open' })).toBeVisible()
+  await inspect(page, 'no app opened yet')
 
   const firefox = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
   await connect(firefox, demo.notes, newcomer)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Page } from '@playwright/test'
 import { type Demo, expect, test } from './demo.ts'
-import { A_LOOK, appCard, connect, connectSilently, openFamily, signInAtPortal } from './steps.ts'
+import { A_LOOK, connect, connectSilently, expectNoSignIn, openFamily, removeApp, signInAtPortal } from './steps.ts'
 
 test('the Notes API refuses a token after the end of its family', async ({ page, demo, person }) => {
   await signInAtPortal(page, person)
@@ -9,8 +9,8 @@ test('the Notes API refuses a token after the end of its family', async ({ page,
   expect((await askNotes(demo, token)).status).toBe(200)
 
   await page.reload()
-  await page.getByRole('button', { name: /^End this sign-in to Probe/ }).click()
-  await expect(page.getByRole('status')).toHaveText('That sign-in was ended.')
+  await page.getByRole('button', { name: /^Sign out of Probe in / }).click()
+  await expect(page.getByRole('status')).toHaveText('You are signed out of the app in that browser.')
   await expect
     .poll(async () => askNotes(demo, token), { intervals: [20] })
     .toMatchObject({ status: 401, error: 'invalid_token', error_description: 'the family of this token has ended' })
@@ -35,8 +35,8 @@ test('Notes says that it was disconnected as soon as its API is asked', async ({
   await signInAtPortal(page, person)
   await connectSilently(page, demo.notes, person)
   await page.goto('/dashboard')
-  await page.getByRole('button', { name: 'Disconnect Notes' }).click()
-  await expect(appCard(page, 'Notes')).toContainText('Not connected now')
+  await removeApp(page, 'Notes')
+  await expectNoSignIn(page, 'Notes')
   await page.goto(demo.notes)
   await expect(async () => {
     const ask = page.getByRole('button', { name: 'Ask the Notes API' })

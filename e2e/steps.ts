@@ -80,6 +80,27 @@ export function appCard(page: Page, name: string): Locator {
   return page.getByRole('region', { name, exact: true })
 }
 
+/** The ended sign-ins on the card of an app, once its list is open. */
+export async function openEnded(page: Page, name: string, count: number): Promise<Locator> {
+  const card = appCard(page, name)
+  await card.getByText(`${count} ended`, { exact: true }).click()
+  return card.locator('.ended').getByRole('listitem')
+}
+
+/** Removes an app on the dashboard, by way of the page that asks. */
+export async function removeApp(page: Page, name: string) {
+  await page.getByRole('link', { name: `Remove ${name}` }).click()
+  await expect(page.getByRole('heading', { name: `Remove ${name}?` })).toBeVisible()
+  await page.getByRole('button', { name: `Remove ${name}` }).click()
+  await expect(page.getByRole('status')).toHaveText('The app was removed.')
+}
+
+/** Expects that the dashboard shows no sign-in to an app. */
+export async function expectNoSignIn(page: Page, name: string) {
+  await expect(page.getByRole('heading', { name: 'Your apps', exact: true })).toBeVisible()
+  await expect(page.getByRole('link', { name: `Remove ${name}` })).toBeHidden()
+}
+
 /** Opens the one mail with this subject and these words to this e-mail address, once it is in the mail preview, and follows its link. */
 export async function followMail(page: Page, subject: string, email: string, words = '') {
   await openMail(page, subject, email, words)

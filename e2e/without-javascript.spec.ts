@@ -48,7 +48,7 @@ test('signing out everywhere at the portal', async ({ page, browser, demo, perso
   await connect(firefox, demo.notes, person)
   await signInAtPortal(page, person)
   await page.goto('/sessions')
-  await page.getByRole('link', { name: 'sign out everywhere' }).click()
+  await page.getByRole('link', { name: 'Sign out everywhere' }).click()
   await page.getByRole('button', { name: 'Sign out everywhere' }).click()
   await expect(page.getByRole('status')).toHaveText('You are signed out of every browser and every app.')
   await expectDisconnected(firefox, demo.notes, 'Notes')

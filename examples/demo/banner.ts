@@ -18,8 +18,8 @@ export function banner({ portal, notes, photos }: Addresses, { username, passwor
 
     1. Open Notes and sign in. Then sign in to Photos: it asks nothing.
     2. Look at "What happens here" on their pages: it leads to the lines of code.
-    3. Disconnect Notes on the dashboard, and reload Notes. It was told at once, and leads to the reason.
-    4. Disconnect Photos too, and choose "Refresh now" there. It finds out at its next refresh.
+    3. Remove Notes on the dashboard, and reload Notes. It was told at once, and leads to the reason.
+    4. Remove Photos too, and choose "Refresh now" there. It finds out at its next refresh.
     5. Connect an app of your own by copying one file: docs/connect-an-app.md
 
   Ctrl-C stops everything.

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Addresses } from './addresses.ts'
 import { gatehouse } from './command-line.ts'
@@ -17,12 +18,16 @@ interface AppRow {
   redirect_uris?: string[]
   post_logout_redirect_uris?: string[]
   backchannel_logout_uri?: string | null
+  home_uri?: string | null
 }
 
 /** Registers Notes, unless it is registered, and returns the settings of its server. */
 export async function prepareNotes(addresses: Addresses): Promise<{ CLIENT_SECRET: string; AUDIENCE: string }> {
   const { url } = addresses.notes
-  const notes = await prepareApp(addresses, ['notes', '--name', 'Notes'], {
+  const look = ['--description', 'Write something down, and find it again', '--colour', '#b45309']
+  const create = ['notes', '--name', 'Notes', ...look, '--icon', exampleFile('notes/public/icon.svg')]
+  const notes = await prepareApp(addresses, create, {
+    home: url,
     redirect: `${url}callback`,
     afterSignOut: url,
     logout: `${url}backchannel-logout`,
@@ -34,7 +39,9 @@ export async function prepareNotes(addresses: Addresses): Promise<{ CLIENT_SECRE
 /** Registers Photos, unless it is registered: a public client without a secret and without a server. */
 export async function preparePhotos(addresses: Addresses) {
   const { url } = addresses.photos
-  await prepareApp(addresses, ['photos', '--name', 'Photos', '--public'], { redirect: url, afterSignOut: url })
+  const look = ['--description', 'An app that lives in the browser alone', '--colour', '#5b3fd6']
+  const create = ['photos', '--name', 'Photos', '--public', ...look, '--icon', exampleFile('photos/browser/icon.svg')]
+  await prepareApp(addresses, create, { home: url, redirect: url, afterSignOut: url })
 }
 
 /** Makes sure that a user can sign in. @returns the user */
@@ -58,7 +65,13 @@ export async function prepareIdentity(addresses: Addresses): Promise<Person> {
   return person
 }
 
+function exampleFile(name: string): string {
+  return join(import.meta.dirname, '..', name)
+}
+
 interface Uris {
+  /** Where people open it. */
+  home: string
   redirect: string
   afterSignOut: string
   /** The URI for back-channel logout. */
@@ -69,11 +82,11 @@ interface Uris {
 async function prepareApp(
   addresses: Addresses,
   create: string[],
-  { redirect, afterSignOut, logout }: Uris,
+  { home, redirect, afterSignOut, logout }: Uris,
 ): Promise<AppRow> {
   const env = portalEnvironment(addresses)
   const [id = ''] = create
-  const uris = ['--redirect-uri', redirect, '--post-logout-redirect-uri', afterSignOut]
+  const uris = ['--home-uri', home, '--redirect-uri', redirect, '--post-logout-redirect-uri', afterSignOut]
   if (logout !== undefined) uris.push('--backchannel-logout-uri', logout)
 
   const apps = (await gatehouse(['app', 'list'], env)) as AppRow[]
@@ -82,6 +95,7 @@ async function prepareApp(
 
   // The ports may have changed.
   const isCurrent =
+    known.home_uri === home &&
     isDeepStrictEqual(known.redirect_uris, [redirect]) &&
     isDeepStrictEqual(known.post_logout_redirect_uris, [afterSignOut]) &&
     (known.backchannel_logout_uri ?? undefined) === logout

@@ -68,14 +68,11 @@ test('an operator finds out why a user was signed out, by the id in the token or
       ['ended', 1],
     ],
   )
-  assert.match(
-    words.stdout,
-    /^heard +Notes takes no notices; its last token stop(s|ped) working (on .+ )?at .+ UTC\.$/m,
-  )
+  assert.match(words.stdout, /^heard +(Notes loses access|The access of Notes ended) by .+ UTC( at the latest)?\.$/m)
   assert.match(words.stdout, /^why +the app used an old key of its own again.*\n/m)
   assert.match(
     words.stdout,
-    /^first +last +what +from\n\S+Z +\S+Z +Notes was connected\. +Firefox on Linux, 127\.0\.0\.1\n/m,
+    /^first +last +kind +what +from\n\S+Z +\S+Z +connected +You signed in to Notes\. +Firefox on Linux, 127\.0\.0\.1\n/m,
   )
   assert.deepEqual(
     printed<{ id: string; why: string }[]>(listed).map((each) => [each.id, each.why]),

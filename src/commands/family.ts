@@ -7,6 +7,7 @@ import { familyTimeline } from '../domain/families/family-timeline.ts'
 import { clientInWords } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
 import { findDeliveryStatuses } from '../domain/families/delivery-status.ts'
+import { englishTexts } from '../i18n/texts.ts'
 import { isUuid } from '../domain/uuid.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
@@ -65,22 +66,23 @@ async function find(services: Services, id: string): Promise<FamilyRow> {
 }
 
 async function tell(services: Services, family: FamilyRow, json: boolean | undefined): Promise<void> {
+  const texts = englishTexts()
   const entries = await familyTimeline(services, family)
   const timeline = entries.map(({ kind, sentence, count, firstAt, lastAt, generation, clients }) => ({
     kind,
-    what: sentence,
+    what: texts.say(sentence),
     count,
     first: firstAt,
     last: lastAt,
     generation,
-    from: clients,
+    from: clients.map((client) => (typeof client === 'string' ? client : texts.say(client))),
   }))
   const identity = await findIdentity(services, family.identityId)
   const delivery = (await findDeliveryStatuses(services, [family])).get(family.id)
   const reuse = reuseOf(family)
   const about = {
     ...describe(services, family),
-    heard: delivery?.sentence ?? null,
+    heard: delivery === undefined ? null : texts.say(delivery.sentence),
     tokens_until: delivery?.tokensUntil ?? null,
     user: identity?.username ?? null,
     ...(reuse?.by === 'app' ? { advice: reuseAdvice(reuse) } : {}),
@@ -94,7 +96,7 @@ async function tell(services: Services, family: FamilyRow, json: boolean | undef
   process.stdout.write('\n')
   printList(
     timeline.map((entry) => ({ ...entry, from: entry.from.join('; ') })),
-    ['first', 'last', 'what', 'from'],
+    ['first', 'last', 'kind', 'what', 'from'],
     json,
   )
 }

@@ -76,7 +76,7 @@ for (const [event, sentence, tone] of [
   [{ kind: 'session_ended', cause: 'ended_by_person' }, 'A browser was signed out: you ended it.', 'plain'],
   [
     { kind: 'session_ended', cause: 'other_sign_ins_ended' },
-    'A browser was signed out: you signed out all other browsers.',
+    'A browser was signed out: you signed out everywhere else.',
     'plain',
   ],
   [{ kind: 'session_ended' }, 'A browser was signed out: the reason is not known.', 'plain'],

@@ -1,6 +1,7 @@
 import { type CityResponse, open, validate } from 'maxmind'
 import { ConfigError } from '../config.ts'
-import { programInWords } from './user-agents.ts'
+import { message } from '../i18n/messages.ts'
+import { programInWords, programMessage, type Words } from './user-agents.ts'
 import type { ClientInfo } from './client-info.ts'
 
 /** GeoIP: the rough location of an IP address, from a MaxMind database file on this machine. No other service is asked. */
@@ -39,6 +40,13 @@ export function ipInWords({ geoip }: { geoip: GeoIp }, ipAddress: string): strin
 /** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; without a program name when the User-Agent header has none. */
 export function clientInWords(portal: { geoip: GeoIp }, { browser, address }: ClientInfo): string {
   return [programInWords(browser), ipInWords(portal, address)].filter((part) => part !== null).join(', ')
+}
+
+/** The same for users, in the language of the page. */
+export function clientMessage(portal: { geoip: GeoIp }, { browser, address }: ClientInfo): Words {
+  const program = programMessage(browser)
+  const place = ipInWords(portal, address)
+  return program === null ? place : message('browsers.at_address', { browser: program, address: place })
 }
 
 async function openDatabase(path: string) {

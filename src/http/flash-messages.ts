@@ -2,7 +2,8 @@ import { parseCookie } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import type { CookieOptions, Request, Response } from 'express'
 import type { DerivedKeys } from '../domain/keys/secrets.ts'
-import { servicesOf } from './context.ts'
+import { message } from '../i18n/messages.ts'
+import { servicesOf, textsOf } from './context.ts'
 
 /** The flash messages: what a page says about the act before it. */
 const MESSAGES = {
@@ -21,11 +22,12 @@ const MESSAGES = {
   'reset-link-incomplete': 'The link was not complete. You can have a new one sent.',
   'sign-in-disowned': 'Every browser and every app was signed out. Now choose a new password.',
   'signed-out-everywhere': 'You are signed out of every browser and every app.',
-  'family-ended': 'That sign-in was ended.',
-  disconnected: 'The app was disconnected.',
-  'session-ended': 'That browser was signed out.',
-  'others-ended': 'Every other browser was signed out.',
-  'device-forgotten': 'That browser is not known any more.',
+  'family-ended': message('flash.family_ended'),
+  disconnected: message('flash.disconnected'),
+  'session-ended': message('flash.session_ended'),
+  'others-ended': message('flash.others_ended'),
+  'device-forgotten': message('flash.device_forgotten'),
+  'device-renamed': message('flash.device_renamed'),
   'second-factor-added': 'The sign-in method was added.',
   'second-factor-renamed': 'The sign-in method has a new name.',
   'second-factor-removed': 'The sign-in method was removed.',
@@ -116,6 +118,7 @@ function readFlash(req: Request, res: Response): Flash | null {
   if (!isCurrent || name === undefined || details === undefined || !Object.hasOwn(MESSAGES, name)) return null
   const { values, back } = JSON.parse(Buffer.from(details, 'base64url').toString()) as Required<Details>
   const words = MESSAGES[name as FlashMessage]
+  if (typeof words === 'object') return { words: textsOf(req).say({ ...words, values }), back }
   return { words: typeof words === 'string' ? words : words(values), back }
 }
 

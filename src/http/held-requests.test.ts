@@ -96,8 +96,10 @@ async function prepare(): Promise<Held> {
   const factors = await readPage(await laptop.get('/settings/second-factors'))
   const factor = /\/settings\/second-factors\/totp\/[\w-]{36}/.exec(factors.html)?.[0] as string
   const sessions = await readPage(await laptop.get('/sessions'))
-  const phoneId = actionOf(sessions, 'End this sign-in on Firefox on Linux').split('/')[2] as string
-  const device = /\/devices\/([\w-]{43})\/removal/.exec(sessions.html)?.[1] as string
+  const phoneId = actionOf(sessions, 'Sign out Firefox on Linux').split('/')[2] as string
+  const device = actionOf(await readPage(await laptop.get(`/sessions/${phoneId}`)), 'Save the name').split(
+    '/',
+  )[2] as string
   const asked = await laptop.follow(await laptop.get(notes.authorizeUrl({ prompt: 'consent' })))
   const interaction = new URL(asked.url)
   const newKey = keyOn(await readPage(await laptop.get('/settings/second-factors/totp/new')))
@@ -132,6 +134,7 @@ async function prepare(): Promise<Held> {
     '/settings/second-factors/recovery-codes/file': { codes: codes.join(' ') },
     '/settings/second-factors/:kind/:id': { name: 'Eve' },
     '/passkey-offer': { credential: new Authenticator(server.url).create(offer) },
+    '/devices/:id/name': { name: 'Eve' },
   }
   const params: [string, string][] = [
     ['/families/:id', `/families/${family}`],

@@ -15,7 +15,7 @@ import { createEmailChange, createEmailChangeWithdrawal, newEmailChange } from '
 import { createAccountRestoration, newAccountRestoration } from './pages/account-restorations.ts'
 import { showDashboard } from './pages/dashboard.ts'
 import { createDeletion, newDeletion } from './pages/deletions.ts'
-import { createDeviceRemoval } from './pages/devices.ts'
+import { createDeviceName, createDeviceRemoval, showDevice } from './pages/devices.ts'
 import { createReportedSignIn, newReportedSignIn } from './pages/reported-sign-ins.ts'
 import {
   createEmailVerification,
@@ -25,8 +25,13 @@ import {
 } from './pages/email-verifications.ts'
 import { listErrors } from './pages/errors.ts'
 import { createExport, newExport } from './pages/exports.ts'
-import { createDisconnection, createFamilyRevocation, showFamily } from './pages/families.ts'
-import { createOtherSessionsRevocation, createSessionRevocation, listSessions } from './pages/identity-sessions.ts'
+import { createDisconnection, createFamilyRevocation, newDisconnection, showFamily } from './pages/families.ts'
+import {
+  createOtherSessionsRevocation,
+  createSessionRevocation,
+  listSessions,
+  showSession,
+} from './pages/identity-sessions.ts'
 import {
   createAccountChoice,
   createCancellation,
@@ -170,10 +175,14 @@ export function createRoutes(
   routes.get('/dashboard', requireIdentity, showDashboard)
   routes.get('/families/:id', requireIdentity, showFamily)
   routes.post('/families/:id/revocation', requireIdentity, createFamilyRevocation)
+  routes.get('/apps/:clientId/disconnection', requireIdentity, newDisconnection)
   routes.post('/apps/:clientId/disconnection', requireIdentity, createDisconnection)
   routes.get('/sessions', requireIdentity, listSessions)
   routes.post('/sessions/revocation', requireIdentity, createOtherSessionsRevocation)
   routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)
+  routes.get('/sessions/:id', requireIdentity, showSession)
+  routes.get('/devices/:id', requireIdentity, showDevice)
+  routes.post('/devices/:id/name', requireIdentity, createDeviceName)
   routes.post('/devices/:id/removal', requireIdentity, createDeviceRemoval)
   routes.get('/activity', requireIdentity, listActivity)
   routes.get('/settings', requireIdentity, showSettings)

@@ -49,31 +49,48 @@ const WAIT = {
 }
 const STRENGTH = { score: 1, advice: ['Add another word or two.', 'Names are easy to guess.'] }
 const WRONG_PASSWORDS = { password: 'Use at least 12 characters.', password_confirmation: 'The two are not the same.' }
-const RECEIPT = { state: 'confirmed', sentence: 'Notes confirmed at 12:01:03 UTC.' }
+const RECEIPT = { state: 'confirmed', sentence: message('delivery.confirmed', { app: 'Notes', time: NOW }) }
 
 const LANGUAGES = [{ language: 'en', name: 'English' }]
+const RECEIPT_WAY = message('delivery.logout_confirmed', { time: NOW })
+const WHY = message('end_causes.sentence', {
+  why: message('end_causes.with_client', { why: message('end_causes.disconnected'), client: CHROME }),
+})
+
 const family = (change: object = {}) => ({
   id: FAMILY_ID,
   browser: CHROME,
   here: false,
   address: IPV6,
-  created: ago(9000),
   lastUsed: ago(3),
-  rotations: 12,
-  why: 'You ended it, from Chrome on Windows',
+  why: WHY,
   ended: ago(2),
   receipt: RECEIPT,
   ...change,
 })
-const app = (change: object = {}) => ({
+const app = ({
+  living = [family({ here: true })],
+  ...change
+}: { living?: object[]; [name: string]: unknown } = {}) => ({
   clientId: 'notes',
   name: 'Notes',
-  summary: 'Connected in this browser',
-  connectedSince: ago(9000),
-  lastUsed: ago(3),
-  living: [family({ here: true })],
+  homeUri: 'https://notes.example.com/',
+  description: 'Write something down, and find it again',
+  iconUrl: IMAGE,
+  living,
+  first: living.slice(0, 3),
+  rest: living.slice(3),
   ended: [],
   endedMore: 0,
+  endedCount: 0,
+  ...change,
+})
+const closedApp = (change: object = {}) => ({
+  clientId: 'photos',
+  name: 'Photos',
+  homeUri: 'https://photos.example.com/',
+  description: null,
+  iconUrl: null,
   ...change,
 })
 const factor = (change: object = {}) => ({
@@ -85,14 +102,16 @@ const factor = (change: object = {}) => ({
   href: '/settings/second-factors/totp/1',
   ...change,
 })
-const session = (change: object = {}) => ({
+const browser = (change: object = {}) => ({
   id: FAMILY_ID,
-  browser: CHROME,
-  current: false,
-  isFirst: false,
-  address: IPV6,
-  signedIn: ago(9000),
+  href: `/sessions/${FAMILY_ID}`,
+  name: CHROME,
+  kind: 'desktop',
+  place: IPV6,
   lastSeen: ago(3),
+  newSince: null,
+  isSignedIn: true,
+  isHere: false,
   ...change,
 })
 
@@ -471,33 +490,68 @@ export const SAMPLE_PAGES: SamplePage[] = [
     signedIn('Your apps', 'dashboard'),
     {
       username: NAME,
-      livingCount: 13,
+      total: 3,
+      hasSearch: false,
+      search: '',
       news: [],
       apps: [
         app(),
         app({
           clientId: 'crm',
           name: LONG_APP,
+          iconUrl: null,
           living: Array.from({ length: 12 }, () => family()),
           ended: [family(), family({ receipt: null, ended: null, here: true })],
           endedMore: 3,
+          endedCount: 5,
         }),
       ],
+      more: [closedApp()],
     },
     {
-      'no apps': { apps: [], livingCount: 0 },
-      'all ended': { livingCount: 0, apps: [app({ living: [], ended: [family()], summary: 'Not connected now' })] },
+      'no apps': { apps: [], more: [], total: 0 },
+      'nothing open': { apps: [], more: [closedApp(), closedApp({ name: LONG_APP, iconUrl: IMAGE })] },
+      'all ended': { more: [], apps: [app({ living: [], ended: [family()], endedCount: 1 })] },
+      search: { hasSearch: true, search: 'notes', apps: [app()], more: [], total: 12 },
+      'found nothing': { hasSearch: true, search: 'x'.repeat(100), apps: [], more: [], total: 12 },
       news: {
         news: [
           {
             id: FAMILY_ID,
             appName: LONG_APP,
             browser: CHROME,
-            receipt: { state: 'waiting', sentence: 'It has not answered yet.' },
+            receipt: {
+              state: 'waiting',
+              sentence: message('delivery.waiting_open', { app: LONG_APP, time: NOW, tries: 2 }),
+            },
           },
           { id: FAMILY_ID, appName: 'Notes', browser: CHROME, receipt: null },
         ],
       },
+    },
+  ),
+  ...states(
+    'disconnections/new',
+    card('Remove Notes?'),
+    {
+      app: { name: 'Notes' },
+      clientId: 'notes',
+      count: 1,
+      browsers: [{ browser: CHROME, count: 1, here: true }],
+      isTold: true,
+      minutes: 5,
+    },
+    {
+      'many sign-ins': {
+        app: { name: LONG_APP },
+        count: 9,
+        isTold: false,
+        browsers: [
+          { browser: CHROME, count: 1, here: true },
+          { browser: LONG_NAME, count: 8, here: false },
+        ],
+      },
+      'nothing to end': { count: 0, browsers: [] },
     },
   ),
   ...states(
@@ -507,15 +561,26 @@ export const SAMPLE_PAGES: SamplePage[] = [
       title: 'Sign-in to Notes',
       id: FAMILY_ID,
       appName: 'Notes',
+      browser: CHROME,
       here: true,
       isLiving: true,
-      lastsUntil: ago(-90_000),
-      ended: null,
-      why: null,
+      lead: message('families.open_lead', { app: 'Notes', time: NOW }),
       receipt: null,
       timeline: [
-        { sentence: 'Opened in Chrome on Windows', tone: 'plain', clients: [PLACE], first: null, last: ago(9000) },
-        { sentence: '12 refreshes', tone: 'plain', clients: [PLACE, IPV6], first: ago(8000), last: ago(3) },
+        {
+          sentence: message('timeline.connected', { app: 'Notes' }),
+          tone: 'plain',
+          clients: [PLACE],
+          first: null,
+          last: ago(9000),
+        },
+        {
+          sentence: message('timeline.refreshed', { app: 'Notes', count: 12 }),
+          tone: 'plain',
+          clients: [PLACE, IPV6],
+          first: ago(8000),
+          last: ago(3),
+        },
       ],
     },
     {
@@ -524,27 +589,66 @@ export const SAMPLE_PAGES: SamplePage[] = [
         title: `Sign-in to ${LONG_APP}`,
         here: false,
         isLiving: false,
-        ended: ago(2),
-        why: 'a refresh token that had been replaced was used again',
+        lead: message('families.ended_lead', { time: NOW, why: message('end_causes.reuse') }),
         receipt: {
           ...RECEIPT,
           ways: [
-            { notification: RECEIPT, words: RECEIPT.sentence },
-            { notification: RECEIPT, words: RECEIPT.sentence },
+            { notification: RECEIPT, words: RECEIPT_WAY },
+            { notification: RECEIPT, words: RECEIPT_WAY },
           ],
         },
-        timeline: [{ sentence: 'It ended', tone: 'warning', clients: [IPV6], first: null, last: ago(2) }],
+        timeline: [
+          {
+            sentence: message('timeline.ended', { why: message('end_causes.reuse') }),
+            tone: 'warning',
+            clients: [IPV6],
+            first: null,
+            last: ago(2),
+          },
+        ],
       },
+      'in another browser': { appName: LONG_APP, here: false },
     },
   ),
   ...states(
     'identity-sessions/index',
-    signedIn('Signed-in browsers', 'sessions'),
+    signedIn('Your browsers', 'sessions'),
     {
-      sessions: [session({ current: true }), session({ isFirst: true })],
-      devices: [{ id: 'x', browser: CHROME, current: true, address: IPV6, firstSeen: ago(9000), lastSeen: ago(3) }],
+      signedIn: [browser({ isHere: true }), browser({ name: LONG_NAME, kind: 'phone', newSince: ago(30) })],
+      known: [browser({ isSignedIn: false, kind: 'tablet', name: 'w'.repeat(64) })],
     },
-    { 'this browser alone': { sessions: [session({ current: true, address: PLACE })], devices: [] } },
+    { 'this browser alone': { signedIn: [browser({ isHere: true, place: PLACE })], known: [] } },
+  ),
+  ...states(
+    'identity-sessions/show',
+    signedIn(CHROME, 'sessions'),
+    {
+      id: FAMILY_ID,
+      name: CHROME,
+      lead: message('session.living_lead'),
+      isSignedIn: true,
+      isHere: true,
+      facts: [
+        { label: 'Signed in on', at: ago(9000) },
+        { label: 'IP address', text: IPV6 },
+        { label: 'What the browser says of itself', text: `Mozilla/5.0 (${'x'.repeat(200)})` },
+      ],
+      apps: [{ id: FAMILY_ID, appName: LONG_APP, lastUsed: ago(3) }],
+      deviceId: 'x',
+      givenName: '',
+      problem: null,
+    },
+    {
+      'a name to correct': { name: LONG_NAME, givenName: 'w'.repeat(80), problem: 'Use at most 64 characters.' },
+      'known only': { lead: message('session.known_lead'), isSignedIn: false, isHere: false, id: null },
+      ended: {
+        lead: message('session.ended_lead', { time: NOW, why: message('end_causes.signed_out') }),
+        isSignedIn: false,
+        isHere: false,
+        deviceId: null,
+      },
+      'no apps': { apps: [], isHere: false },
+    },
   ),
   ...states(
     'activity/index',

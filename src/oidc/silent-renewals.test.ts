@@ -228,7 +228,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         assert.deepEqual(await endsOf(...renewals), ['replaced', 'replaced', null])
         assert.deepEqual(await told(), [])
         const { text } = await readPage(await browser.get(`/families/${familyOf(renewals[0] as Tokens)}`))
-        assert.match(text, /Notes asked for the newer one itself; its last token stopped working/)
+        assert.match(text, /Notes asked for the newer sign-in itself\. The access of this one ended by/)
 
         await browser.post('/logout', {})
         const sids = renewals.map(({ id_token: token }) => claimsOf(token)['sid'])

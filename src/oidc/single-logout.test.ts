@@ -143,7 +143,7 @@ test('unused sessions expire everywhere at once, before a periodic job, and ever
   const elsewhere = new Browser(server.url)
   await elsewhere.signIn(ada)
   const { text } = await readPage(await elsewhere.get('/dashboard'))
-  assert.match(text, /Photos Not connected now.*The sign-in in the browser had expired/)
+  assert.match(text, /Photos.*Ended: the sign-in in the browser had expired/)
 
   assert.equal(await reasonOf(notes, note), 'expired')
   const cause = 'session_expired'

@@ -140,7 +140,7 @@ test('mod_auth_openidc signs in with its defaults, and signs out when the person
   const pages = await Promise.all(families.map(async (path) => readPage(await browser.get(path))))
   const living = pages.find(({ heading }) => heading.startsWith('Sign-in to Wiki'))
   assert.ok(living)
-  await browser.post(actionOf(living, 'End this sign-in to Wiki'), {})
+  await browser.post(actionOf(living, 'Sign out of Wiki in this browser'), {})
   const deadline = performance.now() + 10_000
   let status = 200
   while (status === 200 && performance.now() < deadline) {

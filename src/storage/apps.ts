@@ -59,6 +59,21 @@ export async function findLongestTokenLife(
   return result.rows[0]?.longest ?? preset
 }
 
+/** What the pages for people show of an app. */
+export type AppLook = Pick<AppRow, 'clientId' | 'name' | 'homeUri' | 'description' | 'icon' | 'colour'>
+
+/** The enabled apps with a home, and these others; a disabled app has none. By name, and no more than a page can hold. */
+export async function listAppLooks({ pool }: Database, others: string[]): Promise<AppLook[]> {
+  const result = await pool.query<AppLook>({
+    name: 'apps-looks',
+    text: `SELECT client_id AS "clientId", name, CASE WHEN disabled_at IS NULL THEN home_uri END AS "homeUri", description, icon, colour
+           FROM apps WHERE (disabled_at IS NULL AND home_uri IS NOT NULL) OR client_id = ANY ($1)
+           ORDER BY client_id = ANY ($1) DESC, lower(name), client_id LIMIT 1000`,
+    values: [others],
+  })
+  return result.rows
+}
+
 /** Whether any app, also one that is disabled, has this algorithm for its ID tokens. */
 export async function isIdTokenAlgUsed({ pool }: Database, alg: string): Promise<boolean> {
   const { rowCount } = await pool.query({

@@ -9,6 +9,8 @@ export interface DeviceRow {
   address: string
   /** Until when a sign-in with the password needs no second step there; null for a browser that is not trusted. */
   trustedUntil: Date | null
+  /** The name that its user gave it. */
+  name: string | null
 }
 
 export async function findDevice(db: Queryable, identityId: string, hash: Buffer): Promise<DeviceRow | null> {
@@ -26,7 +28,7 @@ export async function findDevice(db: Queryable, identityId: string, hash: Buffer
  */
 export async function upsertDevice(
   db: Queryable,
-  device: Omit<DeviceRow, 'firstSeenAt' | 'lastSeenAt'>,
+  device: Omit<DeviceRow, 'firstSeenAt' | 'lastSeenAt' | 'name'>,
   now: Date,
 ): Promise<{ isNew: boolean; hadOthers: boolean }> {
   // In a row that was inserted no transaction has written xmax yet.
@@ -39,6 +41,21 @@ export async function upsertDevice(
     values: [device.identityId, device.hash, now, device.browser, device.address, device.trustedUntil],
   })
   return result.rows[0] as { isNew: boolean; hadOthers: boolean }
+}
+
+/** @returns whether the browser is known */
+export async function updateDeviceName(
+  db: Queryable,
+  identityId: string,
+  hash: Buffer,
+  name: string | null,
+): Promise<boolean> {
+  const result = await db.query('UPDATE devices SET name = $3 WHERE identity_id = $1 AND hash = $2', [
+    identityId,
+    hash,
+    name,
+  ])
+  return result.rowCount === 1
 }
 
 /** Forgets known browsers of the identity; `except` stays known. @returns how many were known */
@@ -84,4 +101,4 @@ export async function listDevices(db: Queryable, identityId: string): Promise<De
 }
 
 const COLUMNS = `identity_id AS "identityId", hash, first_seen_at AS "firstSeenAt", last_seen_at AS "lastSeenAt", browser, address,
-  trusted_until AS "trustedUntil"`
+  name, trusted_until AS "trustedUntil"`

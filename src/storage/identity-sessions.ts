@@ -75,6 +75,29 @@ export async function findSignedIn(
   return result.rows[0] ?? null
 }
 
+/** A session of a user, also one that is over. */
+export interface OwnSessionRow extends IdentitySessionRow {
+  isLiving: boolean
+  endedAt: Date | null
+  endCause: string | null
+}
+
+/** Null when there is none, or it belongs to another identity. */
+export async function findSessionOf(
+  { pool }: Database,
+  id: string,
+  identityId: string,
+  now: Date,
+  seenSince: Date,
+): Promise<OwnSessionRow | null> {
+  const result = await pool.query<OwnSessionRow>(
+    `SELECT ${COLUMNS}, ${LIVING} AS "isLiving", s.ended_at AS "endedAt", s.end_cause AS "endCause"
+     FROM identity_sessions s WHERE s.id = $3 AND s.identity_id = $4`,
+    [now, seenSince, id, identityId],
+  )
+  return result.rows[0] ?? null
+}
+
 /** Whether it has ended or not. */
 export async function findIdentitySession(db: Queryable, id: string): Promise<IdentitySessionRow | null> {
   const result = await db.query<IdentitySessionRow>(`SELECT ${COLUMNS} FROM identity_sessions s WHERE s.id = $1`, [id])

@@ -9,6 +9,7 @@ import { type AppRow, changeApp, createApp, findApp } from '../apps/apps.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { endFamilies } from '../endings/endings.ts'
 import { expireFamilies } from '../endings/expiry.ts'
+import { englishTexts } from '../../i18n/texts.ts'
 import { findDeliveryStatuses, type DeliveryStatus } from './delivery-status.ts'
 
 const LOGOUTS = 'https://notes.example.test/backchannel-logout'
@@ -39,9 +40,11 @@ async function ended(clientId: string, cause: EndCause = 'ended_by_person'): Pro
   return familyId
 }
 
-async function statusOf(familyId: string): Promise<DeliveryStatus> {
+/** As an operator reads it. */
+async function statusOf(familyId: string): Promise<Omit<DeliveryStatus, 'sentence'> & { sentence: string }> {
   const statuses = await findDeliveryStatuses(portal, [await familyRow(portal, { familyId })])
-  return statuses.get(familyId) as DeliveryStatus
+  const status = statuses.get(familyId) as DeliveryStatus
+  return { ...status, sentence: englishTexts().say(status.sentence) }
 }
 
 /** What delivery would have recorded about the notifications of a family. */
@@ -53,27 +56,25 @@ async function note(familyId: string, set: string, kind = 'logout'): Promise<voi
 const CONFIRMED = "attempts = 1, last_attempt_at = '2026-03-04T12:01:02Z', confirmed_at = '2026-03-04T12:01:03Z'"
 const FAILED = "attempts = 3, last_attempt_at = '2026-03-04T12:01:02Z', problem = 'it answered 500'"
 
-test('the status names the second in which the app confirmed', async () => {
+test('the status names when the app confirmed', async () => {
   const family = await ended('notes')
   await note(family, CONFIRMED)
   const status = await statusOf(family)
-  assert.equal(status.sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal(status.sentence, 'Notes confirmed the sign-out (4 Mar 2026, 12:01 UTC).')
   assert.equal(status.state, 'confirmed')
-  portal.clock.advance(86_400)
-  assert.equal((await statusOf(family)).sentence, 'Notes confirmed on 4 Mar 2026 at 12:01:03 UTC.')
 })
 
-test('until it answers, the last token is what counts', async () => {
+test('until it answers, the last application token is what counts, to the end of its minute', async () => {
   const family = await ended('notes')
   assert.equal(
     (await statusOf(family)).sentence,
-    'Notes has not answered; its last token stops working at 12:05:00 UTC.',
+    'Waiting for Notes to confirm. It loses access by 4 Mar 2026, 12:05 UTC at the latest.',
   )
   portal.clock.advance(299)
-  assert.match((await statusOf(family)).sentence, /stops working at 12:05:00 UTC\.$/)
+  assert.match((await statusOf(family)).sentence, /^Waiting for Notes .* by 4 Mar 2026, 12:05 UTC at the latest\.$/)
   portal.clock.advance(1)
   const status = await statusOf(family)
-  assert.equal(status.sentence, 'Notes has not answered; its last token stopped working at 12:05:00 UTC.')
+  assert.equal(status.sentence, 'Notes has not confirmed. Its access ended by 4 Mar 2026, 12:05 UTC.')
   assert.equal(status.state, 'waiting')
 })
 
@@ -82,10 +83,10 @@ test('after failed attempts the status says how many there were', async () => {
   await note(family, FAILED)
   assert.equal(
     (await statusOf(family)).sentence,
-    'Notes has not answered; its last token stops working at 12:05:00 UTC (3 tries so far).',
+    'Waiting for Notes to confirm, after 3 tries. It loses access by 4 Mar 2026, 12:05 UTC at the latest.',
   )
   await note(family, 'attempts = 1')
-  assert.match((await statusOf(family)).sentence, /\(1 try so far\)\.$/)
+  assert.match((await statusOf(family)).sentence, /^Waiting for Notes to confirm, after one try\. /)
 })
 
 test('the status says that an app could not be told, until a resend is confirmed', async () => {
@@ -93,10 +94,7 @@ test('the status says that an app could not be told, until a resend is confirmed
   await note(family, `${FAILED}, given_up_at = '2026-03-07T12:00:00Z'`)
   portal.clock.advance(3 * 86_400)
   const status = await statusOf(family)
-  assert.equal(
-    status.sentence,
-    'Notes could not be told (given up after 3 tries); its last token stopped working on 4 Mar 2026 at 12:05:00 UTC.',
-  )
+  assert.equal(status.sentence, 'Notes could not be told, in 3 tries. Its access ended by 4 Mar 2026, 12:05 UTC.')
   assert.equal(status.state, 'given-up')
   assert.equal(status.ways[0]?.notification.problem, 'it answered 500')
   await note(family, CONFIRMED)
@@ -106,40 +104,40 @@ test('the status says that an app could not be told, until a resend is confirmed
 test('an app whose URI was removed before the notification was sent was not tried', async () => {
   const family = await ended('notes')
   await note(family, "given_up_at = '2026-03-04T12:00:01Z', problem = 'takes no such notices any more'")
-  assert.match((await statusOf(family)).sentence, /^Notes could not be told; its last token stops working/)
+  assert.match((await statusOf(family)).sentence, /^Notes could not be told\. It loses access by/)
 })
 
 test('an app without a URI takes no notifications, and its token is valid until it expires', async () => {
   const family = await ended('photos')
   const status = await statusOf(family)
-  assert.equal(status.sentence, 'Photos takes no notices; its last token stops working at 12:05:00 UTC.')
+  assert.equal(status.sentence, 'Photos loses access by 4 Mar 2026, 12:05 UTC at the latest.')
   assert.equal(status.state, 'silent')
   assert.deepEqual(status.ways, [])
   portal.clock.advance(86_400)
-  assert.match((await statusOf(family)).sentence, /; its last token stopped working on 4 Mar 2026 at 12:05:00 UTC\.$/)
+  assert.equal((await statusOf(family)).sentence, 'The access of Photos ended by 4 Mar 2026, 12:05 UTC.')
 })
 
 test('a family that its app ended needs no answer, and whose record is gone is not said to take none', async () => {
   const byApp = await ended('notes', 'revoked_by_app')
-  assert.match((await statusOf(byApp)).sentence, /^Notes ended it itself; its last token stops working at/)
+  assert.match((await statusOf(byApp)).sentence, /^Notes signed you out itself\. It loses access by/)
   await note(byApp, CONFIRMED)
-  assert.equal((await statusOf(byApp)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal((await statusOf(byApp)).sentence, 'Notes confirmed the sign-out (4 Mar 2026, 12:01 UTC).')
 
   const old = await ended('notes')
   await portal.storage.pool.query('DELETE FROM notices WHERE family_id = $1', [old])
-  assert.match((await statusOf(old)).sentence, /^There is no record that Notes was told; its last token stops/)
+  assert.match((await statusOf(old)).sentence, /^There is no record that Notes was told\. It loses access by/)
 })
 
 test('of a logout token and an event the logout token decides', async () => {
   const family = await ended('both')
   await note(family, CONFIRMED, 'session-revoked')
   const waiting = await statusOf(family)
-  assert.match(waiting.sentence, /^Notes has not answered/)
+  assert.match(waiting.sentence, /^Waiting for Notes to confirm/)
   assert.deepEqual(
-    waiting.ways.map(({ notification, words }) => [notification.kind, words]),
+    waiting.ways.map(({ notification, words }) => [notification.kind, englishTexts().say(words)]),
     [
-      ['logout', 'Told to sign out, and not answered.'],
-      ['session-revoked', 'Told as an event, and confirmed at 12:01:03 UTC.'],
+      ['logout', 'The app was asked to sign you out, and has not confirmed.'],
+      ['session-revoked', 'The app was told what happened, and confirmed (4 Mar 2026, 12:01 UTC).'],
     ],
   )
   await note(family, CONFIRMED)
@@ -147,7 +145,7 @@ test('of a logout token and an event the logout token decides', async () => {
 
   const byEvent = await ended('events')
   await note(byEvent, CONFIRMED, 'session-revoked')
-  assert.equal((await statusOf(byEvent)).sentence, 'Notes confirmed at 12:01:03 UTC.')
+  assert.equal((await statusOf(byEvent)).sentence, 'Notes confirmed the sign-out (4 Mar 2026, 12:01 UTC).')
 })
 
 test('the last token is as young as the last refresh and its grace allow, and never younger than the end', async () => {
@@ -173,16 +171,16 @@ test('the last token is as young as the last refresh and its grace allow, and ne
 test('midnight is between the end and the last token', async () => {
   setClock('2026-03-04T23:58:30Z')
   const family = await ended('photos')
-  assert.match((await statusOf(family)).sentence, /stops working on 5 Mar 2026 at 00:03:30 UTC\.$/)
+  assert.match((await statusOf(family)).sentence, /by 5 Mar 2026, 00:04 UTC at the latest\.$/)
   setClock('2026-03-05T00:00:00Z')
-  assert.match((await statusOf(family)).sentence, /stops working at 00:03:30 UTC\.$/)
+  assert.match((await statusOf(family)).sentence, /by 5 Mar 2026, 00:04 UTC at the latest\.$/)
 })
 
 test('an app is called by the name it has now', async () => {
   const family = await ended('notes')
   const app = (await findApp(portal, 'notes')) as AppRow
   await changeApp(portal, app, { name: 'Letters' })
-  assert.match((await statusOf(family)).sentence, /^Letters has not answered/)
+  assert.match((await statusOf(family)).sentence, /^Waiting for Letters to confirm/)
   await changeApp(portal, app, { name: 'Notes' })
 })
 
@@ -193,7 +191,7 @@ test('a living family has no delivery status; an expired one has it once its end
   portal.clock.advance(31 * 86_400)
   assert.equal((await statuses()).size, 0)
   assert.ok((await expireFamilies(portal)) >= 1)
-  assert.match((await statusOf(familyId)).sentence, /^Notes has not answered; its last token stopped working on 4 Mar/)
+  assert.match((await statusOf(familyId)).sentence, /^Notes has not confirmed\. Its access ended by 4 Mar/)
 })
 
 test('one query gives every family its own delivery status', async () => {

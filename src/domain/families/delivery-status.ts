@@ -1,17 +1,17 @@
 import type { FamilyRow } from './families.ts'
 import { listNotificationsOfEnds, type Notification } from '../endings/notifications.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import type { Services } from '../services.ts'
 import { gracesOf } from './reuse-detection.ts'
 import { addSeconds } from '../time.ts'
-import { secondInWords } from '../time-words.ts'
 
 /** The delivery status of the notifications about the end of a family: whether its app has confirmed. */
 export interface DeliveryStatus {
-  sentence: string
+  sentence: Message
   /** `silent`: nothing was sent. */
   state: Notification['state'] | 'silent'
   /** One for each notification; the first decides. */
-  ways: { notification: Notification; words: string }[]
+  ways: { notification: Notification; words: Message }[]
   /** From then on no application token of the family is valid. */
   tokensUntil: Date
 }
@@ -37,9 +37,9 @@ function deliveryStatusOf(services: Services, family: FamilyWithEnd, notificatio
   const tokensUntil = lastTokenExpiry(services, family)
   const now = services.clock()
   return {
-    sentence: deliveryStatusInWords(family, deciding, tokensUntil, now),
+    sentence: deliveryStatusMessage(family, deciding, tokensUntil, now),
     state: deciding?.state ?? 'silent',
-    ways: notifications.map((notification) => ({ notification, words: wayInWords(notification, now) })),
+    ways: notifications.map((notification) => ({ notification, words: wayMessage(notification) })),
     tokensUntil,
   }
 }
@@ -52,44 +52,53 @@ function lastTokenExpiry(services: Services, family: FamilyWithEnd): Date {
   return addSeconds(new Date(lastMinted), family.applicationTokenTtl ?? services.lifetimes.applicationToken)
 }
 
-function deliveryStatusInWords(
+function deliveryStatusMessage(
   family: FamilyWithEnd,
   notification: Notification | null,
   tokensUntil: Date,
   now: Date,
-): string {
-  const { appName } = family
-  const verb = tokensUntil > now ? 'stops' : 'stopped'
-  const lastToken = `its last token ${verb} working ${secondInWords(tokensUntil, now)}`
+): Message {
+  const app = family.appName
+  const isOver = tokensUntil <= now
+  // Times on pages are to the minute, and the app may have its access until the end of that minute.
+  const values = { app, time: isOver ? tokensUntil : endOfMinute(tokensUntil) }
 
-  if (notification?.confirmedAt) return `${appName} confirmed ${secondInWords(notification.confirmedAt, now)}.`
-  if (family.endCause === 'revoked_by_app') return `${appName} ended it itself; ${lastToken}.`
+  if (notification?.confirmedAt) return message('delivery.confirmed', { app, time: notification.confirmedAt })
+  if (family.endCause === 'revoked_by_app') return message(BY_APP[isOver ? 'over' : 'open'], values)
   if (notification === null && family.endCause === 'replaced')
-    return `${appName} asked for the newer one itself; ${lastToken}.`
+    return message(REPLACED[isOver ? 'over' : 'open'], values)
   if (notification === null) {
     // The app takes notifications and there is none: it had no URI then, or the row has been pruned.
-    const untold = family.takesNotifications
-      ? `There is no record that ${appName} was told`
-      : `${appName} takes no notices`
-    return `${untold}; ${lastToken}.`
+    const texts = family.takesNotifications ? UNRECORDED : SILENT
+    return message(texts[isOver ? 'over' : 'open'], values)
   }
-  // An app whose URI was removed is not tried.
-  const tries = notification.problem === null || notification.attempts === 0 ? null : triesInWords(notification)
-  if (notification.state === 'given-up') {
-    return `${appName} could not be told${tries === null ? '' : ` (given up after ${tries})`}; ${lastToken}.`
-  }
-  return `${appName} has not answered; ${lastToken}${tries === null ? '' : ` (${tries} so far)`}.`
+  const texts = notification.state === 'given-up' ? GIVEN_UP : WAITING
+  return message(texts[isOver ? 'over' : 'open'], { ...values, tries: triesOf(notification) })
 }
 
-function wayInWords(notification: Notification, now: Date): string {
-  const way = notification.kind === 'logout' ? 'Told to sign out' : 'Told as an event'
-  if (notification.confirmedAt !== null) return `${way}, and confirmed ${secondInWords(notification.confirmedAt, now)}.`
-  const tries = notification.attempts === 0 ? '' : ` (${triesInWords(notification)})`
-  return notification.state === 'given-up'
-    ? `${way} in vain${tries}, and given up.`
-    : `${way}, and not answered${tries}.`
+/** The texts while the last application token may still be valid, and once it is not. */
+const BY_APP = { open: 'delivery.by_app_open', over: 'delivery.by_app_over' } as const
+const REPLACED = { open: 'delivery.replaced_open', over: 'delivery.replaced_over' } as const
+const UNRECORDED = { open: 'delivery.unrecorded_open', over: 'delivery.unrecorded_over' } as const
+const SILENT = { open: 'delivery.silent_open', over: 'delivery.silent_over' } as const
+const GIVEN_UP = { open: 'delivery.given_up_open', over: 'delivery.given_up_over' } as const
+const WAITING = { open: 'delivery.waiting_open', over: 'delivery.waiting_over' } as const
+
+function wayMessage(notification: Notification): Message {
+  const { kind, state, confirmedAt } = notification
+  const isLogout = kind === 'logout'
+  if (confirmedAt !== null)
+    return message(isLogout ? 'delivery.logout_confirmed' : 'delivery.event_confirmed', { time: confirmedAt })
+  const tries = triesOf(notification)
+  if (state === 'given-up') return message(isLogout ? 'delivery.logout_given_up' : 'delivery.event_given_up', { tries })
+  return message(isLogout ? 'delivery.logout_waiting' : 'delivery.event_waiting', { tries })
 }
 
-function triesInWords({ attempts }: Notification): string {
-  return attempts === 1 ? '1 try' : `${attempts} tries`
+/** An app whose URI was removed is not tried. */
+function triesOf({ problem, attempts }: Notification): number {
+  return problem === null ? 0 : attempts
+}
+
+function endOfMinute(at: Date): Date {
+  return new Date(Math.ceil(at.getTime() / 60_000) * 60_000)
 }

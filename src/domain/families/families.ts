@@ -354,6 +354,16 @@ export function isLiving(family: FamilyRow, now: Date): boolean {
   return endCauseOf(family, now) === null
 }
 
+/** The families that were opened in one identity session of this identity, those used last first. */
+export async function listFamiliesOfSession(
+  services: Services,
+  identityId: string,
+  sessionId: string,
+): Promise<FamilyRow[]> {
+  const families = await listFamilies(services.storage, identityId, momentOf(services), ENDED_SHOWN)
+  return families.filter(({ identitySessionId }) => identitySessionId === sessionId)
+}
+
 /** An app with its families of one identity. */
 export interface ConnectedApp {
   clientId: string

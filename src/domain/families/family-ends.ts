@@ -1,7 +1,8 @@
 import type { FamilyRow } from '../../storage/families.ts'
 import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { englishTexts } from '../../i18n/texts.ts'
-import { clientInWords } from '../geoip.ts'
+import { clientInWords, clientMessage } from '../geoip.ts'
 import type { Services } from '../services.ts'
 import { replacementOf } from './reuse-detection.ts'
 import { secondsBetween } from '../time.ts'
@@ -29,7 +30,7 @@ export function endTimeOf(family: FamilyRow, now: Date): Date | null {
 export type RecordedEnd = Pick<FamilyRow, 'generation' | 'endBrowser' | 'endAddress' | 'endGeneration'>
 
 /**
- * The cause with all that is known of it: "you ended it, from Firefox on Linux, 192.0.2.1", or "… was used again …:
+ * The cause with all that is known of it, for operators: "you ended it, from Firefox on Linux, 192.0.2.1", or "… was used again …:
  * generation 41 came back after 43, from 203.0.113.7".
  */
 export function endInWords(services: Pick<Services, 'geoip'>, cause: EndCause, end: RecordedEnd): string {
@@ -38,6 +39,14 @@ export function endInWords(services: Pick<Services, 'geoip'>, cause: EndCause, e
   const from =
     endAddress === null ? '' : `, from ${clientInWords(services, { browser: endBrowser ?? '', address: endAddress })}`
   return `${englishTexts().say(END_CAUSES[cause].words)}${came}${from}`
+}
+
+/** The same for the user: "you removed the app, from Firefox on Linux, 192.0.2.1". */
+export function endMessage(services: Pick<Services, 'geoip'>, cause: EndCause, end: RecordedEnd): Message {
+  const why = END_CAUSES[cause].words
+  if (end.endAddress === null) return why
+  const client = clientMessage(services, { browser: end.endBrowser ?? '', address: end.endAddress })
+  return message('end_causes.with_client', { why, client })
 }
 
 /** A refresh token that ended its family by being used again. */

@@ -7,36 +7,35 @@ import {
 } from '../../storage/family-timeline.ts'
 import type { Queryable } from '../../storage/postgres.ts'
 import { END_CAUSES } from '../endings/end-causes.ts'
-import { endCauseOf, endInWords, endTimeOf } from './family-ends.ts'
-import { clientInWords } from '../geoip.ts'
+import { endCauseOf, endMessage, endTimeOf } from './family-ends.ts'
+import { type Message, message, type MessageKey } from '../../i18n/messages.ts'
+import { clientMessage } from '../geoip.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
+import type { Words } from '../user-agents.ts'
 
 /**
  * The kinds of timeline entries: every outcome of a genuine refresh token but the plain rotation. A family has one row of each
  * kind at most, however often it happens.
  */
 export const TIMELINE_KINDS = {
-  grace_hit: { words: 'an answer was lost, or two tabs asked at once', alarming: false },
-  proven_hit: { words: 'the app had not received the answer before', alarming: false },
-  refused_wrong_app: { words: 'another app presented a refresh token of this one', alarming: true },
-  refused_ended: { words: 'the app came back after the end', alarming: false },
-  refused_expired: { words: 'the app came back after the time was over', alarming: false },
-  refused_identity_disabled: { words: 'the account was disabled', alarming: false },
-  refused_app_disabled: { words: 'the app was disabled', alarming: false },
-  refused_reused: { words: 'a refresh token that had been replaced was used again', alarming: true },
-  refused_own_reuse: { words: 'the app used an old key of its own again', alarming: false },
-  refused_duplicate: { words: 'the app sent the same refresh token twice at once', alarming: false },
-  refused_forgotten: {
-    words: 'the app refreshed so often in a moment that not all of it is remembered',
-    alarming: false,
-  },
-  refused_scope: { words: 'the app asked for more than it may have', alarming: false },
-  refused_wrong_proof: { words: 'the refresh token came without the key that it belongs to', alarming: true },
-  refused_ahead: { words: 'the refresh token is newer than this portal knows of, as after a backup', alarming: false },
-  refused_secret_lost: { words: 'the secret that its answer was made with is no longer kept', alarming: false },
-  refused_raced: { words: 'something changed at that very moment', alarming: false },
-} as const satisfies Record<string, { words: string; alarming: boolean }>
+  grace_hit: { message: 'timeline.grace_hit', alarming: false },
+  proven_hit: { message: 'timeline.proven_hit', alarming: false },
+  refused_wrong_app: { message: 'timeline.refused_wrong_app', alarming: true },
+  refused_ended: { message: 'timeline.refused_ended', alarming: false },
+  refused_expired: { message: 'timeline.refused_expired', alarming: false },
+  refused_identity_disabled: { message: 'timeline.refused_identity_disabled', alarming: false },
+  refused_app_disabled: { message: 'timeline.refused_app_disabled', alarming: false },
+  refused_reused: { message: 'timeline.refused_reused', alarming: true },
+  refused_own_reuse: { message: 'timeline.refused_own_reuse', alarming: false },
+  refused_duplicate: { message: 'timeline.refused_duplicate', alarming: false },
+  refused_forgotten: { message: 'timeline.refused_forgotten', alarming: false },
+  refused_scope: { message: 'timeline.refused_scope', alarming: false },
+  refused_wrong_proof: { message: 'timeline.refused_wrong_proof', alarming: true },
+  refused_ahead: { message: 'timeline.refused_ahead', alarming: false },
+  refused_secret_lost: { message: 'timeline.refused_secret_lost', alarming: false },
+  refused_raced: { message: 'timeline.refused_raced', alarming: false },
+} as const satisfies Record<string, { message: MessageKey; alarming: boolean }>
 
 export type TimelineKind = keyof typeof TIMELINE_KINDS
 
@@ -102,13 +101,13 @@ function linesOf(db: Queryable): Map<string, Batch> {
 /** One entry of a family's timeline, as the user reads it. */
 export interface TimelineEntry {
   kind: 'connected' | 'refreshed' | 'ended' | TimelineKind
-  sentence: string
+  sentence: Message
   count: number
   firstAt: Date | null
   lastAt: Date | null
   generation: number | null
   /** The clients in words (program, IP address, GeoIP location), the last one first. */
-  clients: string[]
+  clients: Words[]
   tone: 'plain' | 'good' | 'warning'
 }
 
@@ -118,7 +117,7 @@ export async function familyTimeline(services: Services, family: FamilyRow): Pro
   const entries = [
     connected(services, family),
     ...refreshed(services, family),
-    ...rows.map((row) => entryOf(services, row)),
+    ...rows.map((row) => entryOf(services, family.appName, row)),
     ...ended(services, family),
   ]
   // An entry without a time has happened just now.
@@ -129,23 +128,24 @@ export async function familyTimeline(services: Services, family: FamilyRow): Pro
 function connected(services: Services, family: FamilyRow): TimelineEntry {
   return {
     kind: 'connected',
-    sentence: `${family.appName} was connected.`,
+    sentence: message('timeline.connected', { app: family.appName }),
     count: 1,
     firstAt: family.createdAt,
     lastAt: family.createdAt,
     generation: 0,
-    clients: [clientInWords(services, family)],
+    clients: [clientMessage(services, family)],
     tone: 'good',
   }
 }
 
-function refreshed(services: Services, { generation, firstRotatedAt, rotatedAt, seen }: FamilyRow): TimelineEntry[] {
+function refreshed(services: Services, family: FamilyRow): TimelineEntry[] {
+  const { generation, firstRotatedAt, rotatedAt, seen, appName: app } = family
   if (generation === 0) return []
   const clients = seen.map((each) => {
     const [address = '', ...program] = each.split(' ')
-    return clientInWords(services, { address, browser: program.join(' ') })
+    return clientMessage(services, { address, browser: program.join(' ') })
   })
-  const sentence = `It was refreshed ${timesInWords(generation)}.`
+  const sentence = message('timeline.refreshed', { app, count: generation })
   const firstAt = firstRotatedAt ?? rotatedAt
   return [
     { kind: 'refreshed', sentence, count: generation, firstAt, lastAt: rotatedAt, generation, clients, tone: 'plain' },
@@ -154,19 +154,18 @@ function refreshed(services: Services, { generation, firstRotatedAt, rotatedAt, 
 
 function entryOf(
   services: Services,
+  app: string,
   { kind, count, firstAt, lastAt, generation, ...clientInfo }: TimelineRow,
 ): TimelineEntry {
-  const { words, alarming } = TIMELINE_KINDS[kind as TimelineKind]
-  const what =
-    kind === 'grace_hit' || kind === 'proven_hit' ? 'The same answer was given again' : 'A refresh was refused'
+  const { message: key, alarming } = TIMELINE_KINDS[kind as TimelineKind]
   return {
     kind: kind as TimelineKind,
-    sentence: `${what} ${timesInWords(count)}: ${words}.`,
+    sentence: message(key, { app, count }),
     count,
     firstAt,
     lastAt,
     generation,
-    clients: [clientInWords(services, clientInfo)],
+    clients: [clientMessage(services, clientInfo)],
     tone: alarming ? 'warning' : 'plain',
   }
 }
@@ -177,12 +176,8 @@ function ended(services: Services, family: FamilyRow): TimelineEntry[] {
   if (cause === null) return []
   const at = endTimeOf(family, now)
   const tone = END_CAUSES[cause].alarming ? 'warning' : 'plain'
-  const sentence = `It ended: ${endInWords(services, cause, family)}.`
+  const sentence = message('timeline.ended', { why: endMessage(services, cause, family) })
   return [
     { kind: 'ended', sentence, count: 1, firstAt: at, lastAt: at, generation: family.generation, clients: [], tone },
   ]
-}
-
-function timesInWords(count: number): string {
-  return count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`
 }

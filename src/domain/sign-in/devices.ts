@@ -1,6 +1,6 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { deleteDevices, type DeviceRow, findDevice, listDevices } from '../../storage/devices.ts'
+import { deleteDevices, type DeviceRow, findDevice, updateDeviceName } from '../../storage/devices.ts'
 import { type Lapsed, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
@@ -30,9 +30,9 @@ export async function isKnownDevice(services: Services, identityId: string, hash
   return hash !== null && (await findDevice(services.storage.pool, identityId, hash)) !== null
 }
 
-/** The browsers this identity has signed in from, the one used last first. */
-export async function listKnownDevices(services: Services, identityId: string): Promise<DeviceRow[]> {
-  return listDevices(services.storage.pool, identityId)
+/** A browser that this identity has signed in from; null when it is not known. */
+export async function findKnownDevice(services: Services, identityId: string, hash: Buffer): Promise<DeviceRow | null> {
+  return findDevice(services.storage.pool, identityId, hash)
 }
 
 /**
@@ -51,6 +51,21 @@ export async function forgetDevice(
     await insertAuditEvents(db, [{ kind: 'device_forgotten', identityId, ...clientInfo }], services.clock())
     return true
   })
+}
+
+/** The longest name of a browser (characters). */
+export const LONGEST_DEVICE_NAME = 64
+
+/** Gives a known browser a name; null takes it away. False when the browser is not known. */
+export async function renameDevice(
+  services: Services,
+  signedIn: SignIn,
+  hash: Buffer,
+  name: string | null,
+): Promise<boolean | Lapsed> {
+  return whileSignedIn(services, signedIn, 'living', async (db) =>
+    updateDeviceName(db, signedIn.identityId, hash, name),
+  )
 }
 
 const ID_BYTES = 16

@@ -4,12 +4,14 @@ import { findDevice, upsertDevice } from '../../storage/devices.ts'
 import { adoptFamilies } from '../../storage/family-lifetimes.ts'
 import type { IdentityRow, SignInTerms } from '../../storage/identities.ts'
 import {
+  findSessionOf,
   findSignedIn,
   holdSignedIn,
   type IdentitySessionRow,
   insertIdentitySession,
   listLivingIdentitySessions,
   lockIdentitySession,
+  type OwnSessionRow,
   type SignedInRow,
   updateFollowed,
   updateLastSeen,
@@ -26,7 +28,7 @@ import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 import { acrOf } from './authentication-context.ts'
 
-export type { IdentitySessionRow, SignedInRow }
+export type { IdentitySessionRow, OwnSessionRow, SignedInRow }
 
 /**
  * The precision of `lastSeenAt` (seconds), so that not every page view writes a row. Where the idle time is a few minutes only,
@@ -228,6 +230,16 @@ export async function noteSessionUsed(services: Services, id: string): Promise<v
 export async function listIdentitySessions(services: Services, identityId: string): Promise<IdentitySessionRow[]> {
   const now = services.clock()
   return listLivingIdentitySessions(services.storage, identityId, now, seenSince(services, now))
+}
+
+/** A session of this identity, living or not. Null when there is none, or it belongs to another identity. */
+export async function findSessionFor(
+  services: Services,
+  id: string,
+  identityId: string,
+): Promise<OwnSessionRow | null> {
+  const now = services.clock()
+  return findSessionOf(services.storage, id, identityId, now, seenSince(services, now))
 }
 
 /** Locks a sign-in until the end of this transaction. False when it is over, or no longer fresh where it must be. */

@@ -45,7 +45,7 @@ before(async () => {
   // What is done in the background for that must not look like something a page did.
   await waitForMail(server.mailFolder, ada.email, 'New sign-in')
   const mine = await readPage(await browser.get('/sessions'))
-  ids['session'] = actionOf(mine, 'End this sign-in on Firefox on Linux').split('/')[2] as string
+  ids['session'] = actionOf(mine, 'Sign out Firefox on Linux').split('/')[2] as string
   const asked = await browser.follow(await browser.get(notes.authorizeUrl({ prompt: 'consent' })))
   ids['interaction'] = new URL(asked.url).pathname.split('/')[2] as string
 })

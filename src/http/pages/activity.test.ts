@@ -56,7 +56,7 @@ test('what happens is told in words, newest first', async () => {
     'good: Your account was enabled again by an administrator.',
     'warning: Your account was disabled by an administrator.',
     'plain: You signed out.',
-    'plain: Firefox on Linux was signed out: you signed out all other browsers.',
+    'plain: Firefox on Linux was signed out: you signed out everywhere else.',
     'plain: Signed out of Notes: the app signed you out.',
     'good: You signed in to Notes.',
     'warning: New browser: you signed in with your password.',

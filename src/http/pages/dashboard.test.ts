@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { readIcon } from '../../domain/apps/app-icons.ts'
+import { type AppRow, changeApp, disableApp, findApp } from '../../domain/apps/apps.ts'
 import { notesApp, photosApp } from '../../testing/portal/apps.ts'
 import { Browser } from '../../testing/browser/browser.ts'
 import { claimsOf, Client, type Tokens } from '../../testing/browser/client.ts'
@@ -8,6 +10,7 @@ import { elementsOf, readPage } from '../../testing/browser/page.ts'
 import { ada, grace } from '../../testing/portal/people.ts'
 import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
 
+const PNG = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')
 const HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
 const clock = createClock()
@@ -40,40 +43,39 @@ test('who has no app reads what this page is for', async () => {
   assert.match(page.text, /No apps yet, zero Sign in to an app with Gatehouse and it appears here/)
 })
 
-test('who has one family reads where it is, since when, and how often it was refreshed', async () => {
+test('who has one sign-in reads where it is and when it was used, each fact once', async () => {
   const browser = await signedIn('one')
   const first = await notes.connect(browser)
   clock.advance(180)
   await notes.refresh(first.refresh_token)
   clock.advance(60)
   const page = await readPage(await browser.get('/dashboard'))
-  assert.match(page.text, /1 sign-in to 1 app\. End one, and the app has to ask you to sign in again\./)
-  assert.match(page.text, /Notes Connected in this browser Connected since .* Last used 1 minute ago/)
-  assert.match(page.text, /Firefox on Linux this browser 127\.0\.0\.1 Connected 4 minutes ago/)
-  assert.match(page.text, /Refreshed 1 minute ago 1 refresh/)
+  assert.match(page.text, /Open an app, or sign out of it where you no longer use it\./)
+  assert.match(page.text, /Notes Firefox on Linux this browser 127\.0\.0\.1 Last used 1 minute ago Details of/)
+  assert.equal(page.text.split('1 minute ago').length, 2)
   assert.deepEqual(
     page.forms.map((form) => form.buttons),
-    [['Sign out'], ['Disconnect Notes'], ['End this sign-in to Notes on Firefox on Linux']],
+    [['Sign out'], ['Sign out of Notes in Firefox on Linux']],
   )
 })
 
-test('the app used last comes first, and a family of another browser says so', async () => {
+test('the app used last comes first, and this browser comes first in each', async () => {
   const browser = await signedIn('two')
   await photos.connect(browser)
   clock.advance(60)
-  const elsewhere = await browser.copy()
-  await elsewhere.post('/login', { login: 'two', password: 'a door that opens to the left' })
   const other = new Browser(server.url)
   await other.post('/login', { login: 'two', password: 'a door that opens to the left' })
+  await notes.connect(browser)
+  clock.advance(60)
   await notes.connect(other)
-  const page = await readPage(await elsewhere.get('/dashboard'))
+  const page = await readPage(await browser.get('/dashboard'))
   assert.match(
     page.text,
-    /2 sign-ins to 2 apps.*Notes Connected in one other browser.*Photos Connected in this browser/,
+    /Notes Firefox on Linux this browser .* Firefox on Linux 127.*Photos Firefox on Linux this browser/,
   )
 })
 
-test('who has 200 families sees ten at once, can open the rest, and waits for neither', async () => {
+test('who has 200 sign-ins sees three at once, can open the rest, and waits for neither', async () => {
   const browser = await signedIn('many')
   await notes.connect(browser)
   await server.services.storage.pool.query(
@@ -84,17 +86,73 @@ test('who has 200 families sees ten at once, can open the rest, and waits for ne
      FROM families f JOIN identities i ON i.id = f.identity_id, generate_series(1, 199) n WHERE i.username = 'many'`,
   )
   const page = await readPage(await browser.get('/dashboard'))
-  assert.match(page.text, /200 sign-ins to 1 app/)
-  assert.match(page.text, /Connected 200 times/)
-  assert.match(page.text, /Show all 200/)
+  assert.match(page.text, /Show all 200 sign-ins to Notes/)
   const actions = page.forms.map((form) => form.action).filter((action) => action.startsWith('/families/'))
   assert.equal(new Set(actions).size, 200)
-  assert.equal(page.html.slice(0, page.html.indexOf('<details')).split('/revocation').length - 1, 10)
+  assert.equal(page.html.slice(0, page.html.indexOf('<details')).split('/revocation').length - 1, 3)
 
+  const asked = await readPage(await browser.get('/apps/notes/disconnection'))
+  assert.match(asked.text, /in one browser, with 200 sign-ins: Firefox on Linux \(200 sign-ins\) this browser/)
   await browser.post('/apps/notes/disconnection', {})
   const after = await readPage(await browser.get('/dashboard'))
-  assert.match(after.text, /No app is connected right now\..*200 ended.*and 195 older/)
+  assert.match(after.text, /200 ended sign-ins to Notes.*and 195 older/)
   assert.equal(after.html.split('class="receipt').length - 1, 3 + 5)
+})
+
+test('an app with a home is opened from its card, and one that was never opened is offered', async () => {
+  const browser = await signedIn('opener')
+  const { services } = server
+  const [board, closed] = ['board', 'closed'] as const
+  for (const id of [board, closed]) await server.addApp(id, { ...notesApp, name: id, homeUri: `https://${id}.test/` })
+  const change = { homeUri: 'https://notes.example.test/start', description: 'Write <things> down' }
+  await changeApp(services, (await findApp(services, 'notes')) as AppRow, change, readIcon(PNG))
+  await disableApp(services, (await findApp(services, closed)) as AppRow)
+
+  const offered = await readPage(await browser.get('/dashboard'))
+  assert.match(offered.text, /More apps you can open board Open board Notes Write <things> down Open Notes$/)
+  await notes.connect(browser)
+  const { html, text } = await readPage(await browser.get('/dashboard'))
+  assert.match(
+    text,
+    /Notes Write <things> down Open Notes Firefox on Linux this browser .*More apps you can open board Open board$/,
+  )
+  assert.match(html, /<a class="button primary app-open" href="https:\/\/notes\.example\.test\/start">Open Notes<\/a>/)
+  assert.match(html, /<img class="tile has-icon" src="\/app-icons\/notes\/[\w-]{22}" alt=""/)
+  assert.doesNotMatch(html, /closed\.test|photos/i)
+
+  await changeApp(services, (await findApp(services, 'notes')) as AppRow, { homeUri: null, description: null }, null)
+  await changeApp(services, (await findApp(services, board)) as AppRow, { homeUri: null })
+  assert.doesNotMatch((await readPage(await browser.get('/dashboard'))).text, /Open (Notes|board)/)
+})
+
+test('with more than ten apps there is a search, which looks at names and descriptions', async () => {
+  const browser = await signedIn('finder')
+  const search = async (query: string) => readPage(await browser.get(`/dashboard${query}`))
+  assert.doesNotMatch((await search('')).html, /type="search"/)
+  const names = Array.from({ length: 11 }, (_, index) => `tool${index}`)
+  for (const name of names)
+    await server.addApp(name, { ...notesApp, name, homeUri: `https://${name}.test/`, description: `Número ${name}` })
+  await server.addApp('cafe', { ...notesApp, name: 'Café Über', homeUri: 'https://cafe.test/' })
+  try {
+    const page = await search('')
+    assert.match(page.html, /<input id="q" name="q" type="search" value=""/)
+    assert.equal(page.text.split('Open tool').length - 1, 11)
+    assert.match(
+      (await search('?q=cafe+uber')).text,
+      /One app fits “cafe uber”\. Show all apps .*Café Über Open Café Über$/,
+    )
+    assert.match((await search(`?q=${encodeURIComponent(' ＣＡＦÉ ')}`)).text, /One app fits/)
+    assert.match((await search('?q=NUMERO+7')).text, /One app fits .* tool7 Número tool7 Open tool7$/)
+    assert.match((await search('?q=tool1')).text, /2 apps fit “tool1”/)
+    const none = await search(`?q=${encodeURIComponent(HOSTILE)}`)
+    assert.match(none.text, /No app fits/)
+    assert.doesNotMatch(none.html, /<img src=x/)
+    for (const odd of ['?q=', '?q=%20', '?q=a&q=b', '?q[x]=a', '?q=%00', '?q=%', `?q=${'x'.repeat(5000)}`])
+      assert.equal((await search(odd)).status, 200, odd)
+  } finally {
+    for (const name of [...names, 'cafe'])
+      await changeApp(server.services, (await findApp(server.services, name)) as AppRow, { homeUri: null })
+  }
 })
 
 test('every family that is over says why', async () => {
@@ -112,14 +170,14 @@ test('every family that is over says why', async () => {
 
   const { text } = await readPage(await browser.get('/dashboard'))
   for (const why of [
-    'You ended it, from Firefox on Linux, 127.0.0.1.',
-    'The app signed you out, from node, 127.0.0.1. Notes ended it itself; its last token stopped working',
-    'The app used an old key of its own again, which is a fault in the app: generation 0 came back after 2, from node, 127.0.0.1.',
-    'It was not used for a long time.',
+    'Ended: you ended it, from Firefox on Linux, 127.0.0.1.',
+    'Ended: the app signed you out, from node, 127.0.0.1. Notes signed you out itself. Its access ended by',
+    'Ended: the app used an old key of its own again, which is a fault in the app, from node, 127.0.0.1.',
+    'Ended: it was not used for a long time.',
   ]) {
     assert.ok(text.includes(why), `${why} is missing in ${text}`)
   }
-  assert.match(text, /4 ended/)
+  assert.match(text, /4 ended sign-ins to Notes/)
 })
 
 test('what has just ended comes first for five minutes, and says whether its app has heard', async () => {
@@ -143,11 +201,11 @@ test('what has just ended comes first for five minutes, and says whether its app
   const waiting = await read(browser)
   assert.match(
     waiting.text,
-    /Just ended Sign-in to <b>Letters & Co<\/b> on Firefox on Linux <b>Letters & Co<\/b> has not answered; its last token stops working (on .+ )?at \d\d:\d\d:\d\d UTC\. Sign-in to Photos on Firefox on Linux Photos takes no notices; its last token stops working .*Look again/,
+    /Just signed out Sign-in to <b>Letters & Co<\/b> in Firefox on Linux Waiting for <b>Letters & Co<\/b> to confirm\. It loses access by .+ UTC at the latest\. Sign-in to Photos in Firefox on Linux Photos loses access by .* at the latest\. Look again/,
   )
   assert.match(
     waiting.text,
-    /1 ended .* You ended it, from Firefox on Linux, 127\.0\.0\.1\. <b>Letters & Co<\/b> has not answered/,
+    /One ended sign-in to <b>.* Ended: you ended it, from Firefox on Linux, 127\.0\.0\.1\. Waiting for <b>Letters & Co<\/b>/,
   )
   assert.doesNotMatch(waiting.html, /<b>/)
 
@@ -156,12 +214,12 @@ test('what has just ended comes first for five minutes, and says whether its app
   const heard = await read(browser)
   assert.match(
     heard.text,
-    /Just ended .* You ended it, .+\. <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:\d\d:\d\d UTC/,
+    /Just signed out .* Ended: you ended it, .+\. <b>Letters & Co<\/b> confirmed the sign-out \(.+ UTC\)/,
   )
-  assert.doesNotMatch(heard.text, /has not answered|Look again/)
+  assert.doesNotMatch(heard.text, /Waiting|Look again/)
 
   const details = await readPage(await browser.get(`/families/${family}`))
-  assert.match(details.text, /Whether <b>Letters & Co<\/b> has heard <b>Letters & Co<\/b> confirmed (on .+ )?at \d\d:/)
+  assert.match(details.text, /Sign-out status <b>Letters & Co<\/b> confirmed the sign-out/)
   assert.doesNotMatch(details.html, /<b>/)
   await pool.query(
     `INSERT INTO notices (id, kind, client_id, family_id, identity_id, happened_at)
@@ -169,15 +227,18 @@ test('what has just ended comes first for five minutes, and says whether its app
     [family],
   )
   const both = await readPage(await browser.get(`/families/${family}`))
-  assert.match(both.text, / Told to sign out, and confirmed .+ UTC\. Told as an event, and not answered\. /)
+  assert.match(
+    both.text,
+    / asked to sign you out, and confirmed \(.+ UTC\)\. The app was told what happened, and has not confirmed\. /,
+  )
 
   const stranger = await read(await signedIn('stranger'))
-  assert.doesNotMatch(stranger.text, /Letters|Just ended|confirmed|takes no notices/)
+  assert.doesNotMatch(stranger.text, /Letters|Just signed out|confirmed|loses access/)
 
   clock.advance(300)
   const later = await read(browser)
-  assert.doesNotMatch(later.text, /Just ended/)
-  assert.match(later.text, /Photos takes no notices; its last token stopped working/)
+  assert.doesNotMatch(later.text, /Just signed out/)
+  assert.match(later.text, /The access of Photos ended by/)
 })
 
 test('names, addresses and user agents full of markup stay text on every page', async () => {

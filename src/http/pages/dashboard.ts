@@ -1,32 +1,62 @@
 import type { Request, Response } from 'express'
-import { browserInWords } from '../../domain/user-agents.ts'
-import { type ConnectedApp, type FamilyRow, listConnectedApps } from '../../domain/families/families.ts'
+import { browserMessage } from '../../domain/user-agents.ts'
+import type { FamilyRow } from '../../domain/families/families.ts'
+import { type LauncherApp, listLauncher, searchLauncher } from '../../domain/families/launcher.ts'
 import { ipInWords } from '../../domain/geoip.ts'
 import type { Services } from '../../domain/services.ts'
 import { findDeliveryStatuses, type DeliveryStatus } from '../../domain/families/delivery-status.ts'
 import { addSeconds } from '../../domain/time.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import type { Texts } from '../../i18n/texts.ts'
+import { iconUrlOf } from '../app-icons.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { render } from '../page.ts'
-import { timeInWords } from '../../domain/time-words.ts'
 import { shapeEnd } from '../family-ends.ts'
+
+/** Sign-ins of an app that are shown at once. */
+const SHOWN_AT_ONCE = 3
+/** With more apps there is a search. */
+const APPS_WITHOUT_SEARCH = 10
 
 /** GET /dashboard */
 export async function showDashboard(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const { identityId, id, username } = signedInOf(req)
+  const texts = textsOf(req)
   const now = services.clock()
-  const connected = await listConnectedApps(services, identityId)
-  const ended = connected.flatMap((app) => app.ended)
+  const all = await listLauncher(services, identityId)
+  const search = searchIn(req)
+  const shown = search === '' ? all : searchLauncher(all, search)
+  const ended = all.flatMap((app) => app.ended)
   const receipts = await findDeliveryStatuses(services, ended)
-  const apps = connected.map((app) => shapeApp(services, app, receipts, id, now))
-  const livingCount = connected.reduce((sum, app) => sum + app.living.length, 0)
+  // An app with nothing but a home is one that could be opened; the others have a story here.
+  const isNew = (app: LauncherApp) => app.living.length === 0 && app.ended.length === 0
   await render(
     req,
     res,
     'dashboard/show',
-    { title: 'Your apps', nav: 'dashboard' },
-    { username, apps, livingCount, news: newsOf(ended, receipts, now) },
+    { title: texts.t('dashboard.title'), nav: 'dashboard' },
+    {
+      username,
+      total: all.length,
+      hasSearch: all.length > APPS_WITHOUT_SEARCH || search !== '',
+      search,
+      apps: shown.filter((app) => !isNew(app)).map((app) => shapeApp(services, texts, app, receipts, id, now)),
+      more: shown.filter(isNew).map(shapeLook),
+      news: newsOf(ended, receipts, now),
+    },
   )
+}
+
+/** Something to search for; a query that no form of ours sends is none. */
+function searchIn(req: Request): string {
+  const { q } = req.query
+  return typeof q === 'string'
+    ? q
+        .toWellFormed()
+        .replaceAll(/\p{Cc}/gu, ' ')
+        .trim()
+        .slice(0, 100)
+    : ''
 }
 
 /** How long an ending and its delivery status are shown as news (seconds). */
@@ -42,54 +72,47 @@ function newsOf(ended: FamilyRow[], receipts: Map<string, DeliveryStatus>, now: 
     .map((family) => ({
       id: family.id,
       appName: family.appName,
-      browser: browserInWords(family.browser),
+      browser: browserMessage(family.browser),
       receipt: receipts.get(family.id) ?? null,
     }))
 }
 
+function shapeLook({ clientId, name, homeUri, description, icon }: LauncherApp) {
+  return { clientId, name, homeUri, description, iconUrl: iconUrlOf({ clientId, icon }) }
+}
+
 function shapeApp(
   services: Services,
-  app: ConnectedApp,
+  texts: Texts,
+  app: LauncherApp,
   receipts: Map<string, DeliveryStatus>,
   here: string,
   now: Date,
 ) {
   const living = app.living
-    .map((family) => shapeFamily(services, family, here, now))
+    .map((family) => shapeFamily(services, texts, family, here, now))
     .toSorted((a, b) => Number(b.here) - Number(a.here))
-  const times = (app.living.length > 0 ? app.living : app.ended).map((family) => family.createdAt)
-  const used = [...app.living, ...app.ended].map((family) => family.lastUsedAt)
   return {
-    clientId: app.clientId,
-    name: app.name,
+    ...shapeLook(app),
     living,
+    first: living.slice(0, SHOWN_AT_ONCE),
+    rest: living.slice(SHOWN_AT_ONCE),
     ended: app.ended.map((family) => ({
-      ...shapeFamily(services, family, here, now),
+      ...shapeFamily(services, texts, family, here, now),
       receipt: receipts.get(family.id) ?? null,
     })),
     endedMore: app.endedMore,
-    connectedSince: timeInWords(new Date(Math.min(...times.map(Number))), now),
-    lastUsed: timeInWords(new Date(Math.max(...used.map(Number))), now),
-    summary: summaryOf(app.living, here),
+    endedCount: app.ended.length + app.endedMore,
   }
 }
 
-function summaryOf(living: FamilyRow[], here: string): string {
-  const browsers = new Set(living.map((family) => family.identitySessionId))
-  if (living.length === 0) return 'Not connected now'
-  if (living.length === 1) return browsers.has(here) ? 'Connected in this browser' : 'Connected in one other browser'
-  return `Connected ${living.length} times in ${browsers.size === 1 ? 'one browser' : `${browsers.size} browsers`}`
-}
-
-function shapeFamily(services: Services, family: FamilyRow, here: string, now: Date) {
+function shapeFamily(services: Services, texts: Texts, family: FamilyRow, here: string, now: Date) {
   return {
     id: family.id,
-    browser: browserInWords(family.browser),
+    browser: browserMessage(family.browser),
     address: ipInWords(services, family.address),
-    created: timeInWords(family.createdAt, now),
-    lastUsed: timeInWords(family.lastUsedAt, now),
-    rotations: family.generation,
+    lastUsed: texts.time(family.lastUsedAt, now),
     here: family.identitySessionId === here,
-    ...shapeEnd(services, family, now),
+    ...shapeEnd(services, texts, family, now),
   }
 }

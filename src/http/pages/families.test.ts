@@ -29,6 +29,13 @@ before(async () => {
 })
 after(() => server.close())
 
+async function signedUp(): Promise<typeof ada> {
+  const username = `person-${randomUUID().slice(0, 8)}`
+  const person = { ...ada, username, email: `${username}@example.test` }
+  await server.addIdentity(person)
+  return person
+}
+
 async function isActive(app: Client, tokens: Tokens): Promise<boolean> {
   return (await app.introspect(tokens.access_token))['active'] === true
 }
@@ -51,15 +58,18 @@ test('the owner of a family reads what happened to it, and ends it from there', 
 
   const living = await readPage(await browser.get(path))
   assert.equal(living.heading, 'Sign-in to Notes this browser')
-  assert.match(living.text, /It is connected\. Unused, it ends on .* UTC\./)
-  assert.match(living.text, /What happened Notes was connected\. .* Firefox on Linux, 127\.0\.0\.1/)
-  assert.match(living.text, /It was refreshed once\. .* node, 127\.0\.0\.1/)
-  assert.match(living.text, /given again twice: an answer was lost, or two tabs asked at once\. .* node, 127\.0\.0\.1/)
-  assert.ok(living.text.includes(`its reference ${fam}`))
+  assert.match(living.text, /You are signed in to Notes\. If it is not used, this sign-in ends on .* UTC\./)
+  assert.match(living.text, /What happened You signed in to Notes\. .* Firefox on Linux, 127\.0\.0\.1/)
+  assert.match(living.text, /Notes renewed its access once\. .* node, 127\.0\.0\.1/)
+  assert.match(
+    living.text,
+    /asked again, because an answer was lost or two tabs asked at once \(2 times\)\. .* node, 127\.0\.0\.1/,
+  )
+  assert.ok(living.text.includes(`this reference: ${fam}`))
 
-  await browser.post(actionOf(living, 'End this sign-in to Notes'), {})
+  await browser.post(actionOf(living, 'Sign out of Notes in this browser'), {})
   const ended = await readPage(await browser.get(path))
-  assert.match(ended.text, /It ended just now\. You ended it, from Firefox on Linux, 127\.0\.0\.1\./)
+  assert.match(ended.text, /It ended on .* UTC: you ended it, from Firefox on Linux, 127\.0\.0\.1\./)
   assert.equal(
     ended.forms.some(({ action }) => action.startsWith('/families/')),
     false,
@@ -67,7 +77,7 @@ test('the owner of a family reads what happened to it, and ends it from there', 
   const over = await readPage(await browser.get('/dashboard'))
   assert.match(
     over.text,
-    /You ended it, from Firefox on Linux, 127\.0\.0\.1\. Notes takes no notices; .* just now · Details/,
+    /Ended: you ended it, from Firefox on Linux, 127\.0\.0\.1\. Notes loses access by .* just now · Details/,
   )
   assert.ok(over.html.includes(`href="${path}"`))
 })
@@ -80,7 +90,7 @@ test('the same id is in the token, the log, the refusal and on the page, and not
   const refusal = await problemIn(await notes.refresh(second.refresh_token))
   assert.deepEqual([refusal.error, refusal.reason, refusal.fam], ['invalid_grant', 'revoked', fam])
   const page = await readPage(await browser.get(`/families/${fam}`))
-  assert.ok(page.text.includes(`its reference ${fam}`))
+  assert.ok(page.text.includes(`this reference: ${fam}`))
 
   const log = server.log()
   const lines = log
@@ -115,14 +125,14 @@ test('an app that shows a token of another app hears nothing of its family, and 
   const refusal = await problemIn(await photos.refresh(tokens.refresh_token))
   assert.deepEqual([refusal.reason, 'fam' in refusal], ['unknown', false])
   const page = await readPage(await browser.get(`/families/${familyOf(tokens)}`))
-  assert.match(page.text, /Warning: A refresh was refused once: another app presented a refresh token of this one\./)
+  assert.match(page.text, /Warning: Another app tried to use this sign-in, and was refused\./)
 })
 
 test('ending one family leaves the others, and its app is notified at once', async () => {
   const [first, second] = [await notes.connect(browser), await notes.connect(browser)]
   const response = await browser.post(`/families/${familyOf(first)}/revocation`, {})
   const page = await readPage((await browser.follow(response)).response)
-  assert.equal(page.notice, 'That sign-in was ended.')
+  assert.equal(page.notice, 'You are signed out of the app in that browser.')
   assert.equal(await isActive(notes, first), false)
   assert.equal(await reasonOf(notes, first), 'revoked')
   assert.equal(await isActive(notes, second), true)
@@ -150,15 +160,55 @@ test('disconnecting an app ends every family it has of this person, in every bro
   const ended = [await notes.connect(browser), await notes.connect(elsewhere)]
   const kept = await photos.connect(browser)
   const others = await notes.connect(stranger)
-  const page = await readPage(await browser.get('/dashboard'))
-  const response = await browser.post(actionOf(page, 'Disconnect Notes'), {})
+  assert.match(await (await browser.get('/dashboard')).text(), /href="\/apps\/notes\/disconnection"/)
+  const page = await readPage(await browser.get('/apps/notes/disconnection'))
+  const response = await browser.post(actionOf(page, 'Remove Notes'), {})
 
   const after = await readPage((await browser.follow(response)).response)
-  assert.equal(after.notice, 'The app was disconnected.')
-  assert.match(after.text, /Notes Not connected now/)
+  assert.equal(after.notice, 'The app was removed.')
+  assert.doesNotMatch(after.text, /Sign out of Notes/)
   for (const tokens of ended) assert.equal(await reasonOf(notes, tokens), 'revoked')
   assert.equal(await reasonOf(photos, kept), null)
   assert.equal(await isActive(notes, others), true)
+})
+
+test('removing an app is asked about first, with what stops and where', async () => {
+  const person = await signedUp()
+  const [laptop, phone] = [new Browser(server.url), new Browser(server.url)]
+  for (const each of [laptop, phone]) await each.signIn(person)
+  await photos.connect(phone)
+  await photos.connect(phone)
+  const tokens = await photos.connect(laptop)
+
+  const page = await readPage(await laptop.get('/apps/photos/disconnection'))
+  assert.equal(page.heading, 'Remove Photos?')
+  assert.match(page.text, /You will be signed out of Photos in 2 browsers, with 3 sign-ins:/)
+  assert.match(
+    page.text,
+    /: Firefox on Linux this browser Firefox on Linux \(2 sign-ins\) Photos loses its access .* within 5 minutes/,
+  )
+  assert.equal(await isActive(photos, tokens), true)
+
+  await laptop.post(actionOf(page, 'Remove Photos'), {})
+  assert.equal(await isActive(photos, tokens), false)
+  const after = await readPage(await laptop.get('/apps/photos/disconnection'))
+  assert.match(after.text, /You are not signed in to Photos in any browser\./)
+  assert.deepEqual(
+    after.forms.map(({ action }) => action).filter((action) => action.startsWith('/apps/')),
+    [],
+  )
+})
+
+test('an app that was never opened, or is none, has nothing to remove', async () => {
+  const pages = await Promise.all(
+    ['photos', 'nothing', '%00', 'x'.repeat(300)].map(async (id) => {
+      const person = new Browser(server.url)
+      await person.signIn(await signedUp())
+      return (await person.get(`/apps/${id}/disconnection`)).status
+    }),
+  )
+  assert.deepEqual(pages, [404, 404, 404, 404])
+  assert.equal((await new Browser(server.url).get('/apps/notes/disconnection')).status, 303)
 })
 
 test('a disconnected app connects again without a question, because the person is still signed in', async () => {

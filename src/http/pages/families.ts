@@ -5,14 +5,16 @@ import { type TimelineEntry, familyTimeline } from '../../domain/families/family
 import { endWhileSignedIn, isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../../domain/services.ts'
 import { findDeliveryStatuses } from '../../domain/families/delivery-status.ts'
-import { timeInWords } from '../../domain/time-words.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { endCauseOf, endMessage, endTimeOf } from '../../domain/families/family-ends.ts'
+import { browserMessage } from '../../domain/user-agents.ts'
+import { type Message, message } from '../../i18n/messages.ts'
+import type { Texts } from '../../i18n/texts.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { isUuid } from '../../domain/uuid.ts'
-import { shapeEnd } from '../family-ends.ts'
 
 /** GET /families/:id */
 export async function showFamily(req: Request<{ id: string }>, res: Response): Promise<void> {
@@ -20,9 +22,10 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
   const { identityId, id: here } = signedInOf(req)
   const family = await findOwn(services, req.params.id, identityId)
   const now = services.clock()
-  const timeline = (await familyTimeline(services, family)).map((entry) => shapeEntry(entry, now))
+  const texts = textsOf(req)
+  const timeline = (await familyTimeline(services, family)).map((entry) => shapeEntry(texts, entry, now))
   const receipt = (await findDeliveryStatuses(services, [family])).get(family.id) ?? null
-  const title = `Sign-in to ${family.appName}`
+  const title = texts.t('families.title', { app: family.appName })
   await render(
     req,
     res,
@@ -32,12 +35,12 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
       title,
       id: family.id,
       appName: family.appName,
+      browser: browserMessage(family.browser),
       here: family.identitySessionId === here,
+      isLiving: endCauseOf(family, now) === null,
+      lead: leadOf(services, family, now),
       timeline,
       receipt,
-      // A family that follows its session has no expiry of its own.
-      lastsUntil: timeInWords(family.idleExpiresAt, now),
-      ...shapeEnd(services, family, now),
     },
   )
 }
@@ -55,6 +58,47 @@ export async function createFamilyRevocation(req: Request<{ id: string }>, res: 
   // The user's own family that had ended already answers as if it ended now.
   if (outcome.families.length === 0) await findOwn(services, id, identityId)
   redirectWith(req, res, 'family-ended', '/dashboard')
+}
+
+/** GET /apps/:clientId/disconnection: what removing an app ends, before it is done. */
+export async function newDisconnection(req: Request<{ clientId: string }>, res: Response): Promise<void> {
+  const services = servicesOf(req)
+  const { identityId, id: here } = signedInOf(req)
+  const texts = textsOf(req)
+  const { clientId } = req.params
+  const connected = isClientId(clientId) ? await listConnectedApps(services, identityId) : []
+  const app = connected.find((each) => each.clientId === clientId)
+  if (app === undefined) throw notFound()
+  const [family] = app.living
+  const tokenSeconds = family?.applicationTokenTtl ?? services.lifetimes.applicationToken
+  const count = app.living.length
+  const key = count === 0 ? 'disconnections.nothing_title' : 'disconnections.title'
+  await render(
+    req,
+    res,
+    'disconnections/new',
+    { title: texts.t(key, { app: app.name }), narrow: true },
+    {
+      app,
+      clientId,
+      count,
+      browsers: browsersOf(app.living, here),
+      isTold: family?.takesNotifications ?? false,
+      minutes: Math.ceil(tokenSeconds / 60),
+    },
+  )
+}
+
+/** The browsers in which an app is open, this one first, with how often it is open in each. */
+function browsersOf(families: FamilyRow[], here: string) {
+  const browsers = Map.groupBy(families, ({ identitySessionId, id }) => identitySessionId ?? id)
+  return [...browsers]
+    .map(([session, ofBrowser]) => ({
+      browser: browserMessage(ofBrowser[0]?.browser ?? null),
+      count: ofBrowser.length,
+      here: session === here,
+    }))
+    .toSorted((a, b) => Number(b.here) - Number(a.here))
 }
 
 /** POST /apps/:clientId/disconnection */
@@ -81,8 +125,17 @@ async function findOwn(services: Services, id: string, identityId: string): Prom
   return family
 }
 
-function shapeEntry({ sentence: told, tone, clients, firstAt, lastAt }: TimelineEntry, now: Date) {
-  const first = firstAt === null ? null : timeInWords(firstAt, now)
-  const last = lastAt === null ? null : timeInWords(lastAt, now)
-  return { sentence: told, tone, clients, first: first?.text === last?.text ? null : first, last }
+function leadOf(services: Services, family: FamilyRow, now: Date): Message {
+  const cause = endCauseOf(family, now)
+  // A family that follows its session has no expiry of its own.
+  if (cause === null) return message('families.open_lead', { app: family.appName, time: family.idleExpiresAt })
+  const why = endMessage(services, cause, family)
+  const time = endTimeOf(family, now)
+  return time === null ? message('families.over_lead', { why }) : message('families.ended_lead', { time, why })
+}
+
+function shapeEntry(texts: Texts, { sentence, tone, clients, firstAt, lastAt }: TimelineEntry, now: Date) {
+  const first = firstAt === null ? null : texts.time(firstAt, now)
+  const last = lastAt === null ? null : texts.time(lastAt, now)
+  return { sentence, tone, clients, first: first?.text === last?.text ? null : first, last }
 }

@@ -46,9 +46,9 @@ async function silently(browser: Browser): Promise<string | null> {
 test('a person sees every browser they are signed in with, the current one first', async () => {
   const { laptop, phone } = await twoBrowsers()
   const page = await readPage(await laptop.get('/sessions'))
-  assert.equal(page.heading, 'Signed-in browsers')
+  assert.equal(page.heading, 'Your browsers')
   assert.match(page.text, /Firefox on Linux this browser.*Safari on iOS/)
-  assert.match(page.text, /127\.0\.0\.1 Signed in just now Last seen just now/)
+  assert.match(page.text, /Safari on iOS.* 127\.0\.0\.1.* Last seen just now/)
   const other = await readPage(await phone.get('/sessions'))
   assert.match(other.text, /Safari on iOS this browser.*Firefox on Linux/)
 })
@@ -68,7 +68,7 @@ test('when a browser was last seen is a minute behind at most', async () => {
   clock.advance(3 * 3600)
   await laptop.get('/sessions')
   const { text } = await readPage(await laptop.get('/sessions'))
-  assert.match(text, /Firefox on Linux this browser.* Signed in 3 hours ago Last seen just now.*Safari on iOS/)
+  assert.match(text, /Firefox on Linux this browser.*Safari on iOS/)
   assert.match(text, /Safari on iOS .* Last seen 3 hours ago/)
   assert.ok(await isSignedIn(phone))
 })
@@ -78,11 +78,12 @@ test('ending another browser makes it anonymous, for apps too, and ends what was
   const there = await notes.connect(phone)
   const here = await notes.connect(laptop)
   const page = await readPage(await laptop.get('/sessions'))
-  const response = await laptop.post(actionOf(page, 'End this sign-in on Safari on iOS'), {})
+  const response = await laptop.post(actionOf(page, 'Sign out Safari on iOS'), {})
   const after = await readPage((await laptop.follow(response)).response)
 
   assert.equal(after.notice, 'That browser was signed out.')
-  assert.doesNotMatch(after.text.replace(/Known browsers.*/, ''), /Safari/)
+  assert.doesNotMatch(after.text.replace(/Signed out, but known.*/, ''), /Safari/)
+  assert.match(after.text, /Signed out, but known.*Safari on iOS/)
   assert.equal(await isSignedIn(phone), false)
   assert.equal(await silently(phone), 'login_required')
   const refusal = (await (await notes.refresh(there.refresh_token)).json()) as Record<string, unknown>
@@ -100,9 +101,9 @@ test('ending all other browsers leaves this one', async () => {
   await elsewhere.signIn(grace)
   const there = await notes.connect(tablet)
   const page = await readPage(await laptop.get('/sessions'))
-  const response = await laptop.post(actionOf(page, 'End all other sign-ins'), {})
+  const response = await laptop.post(actionOf(page, 'Sign out everywhere else'), {})
 
-  assert.equal((await readPage((await laptop.follow(response)).response)).notice, 'Every other browser was signed out.')
+  assert.equal((await readPage((await laptop.follow(response)).response)).notice, 'You are signed out everywhere else.')
   for (const browser of [phone, tablet]) {
     assert.equal(await isSignedIn(browser), false)
     assert.equal(await silently(browser), 'login_required')
@@ -110,6 +111,51 @@ test('ending all other browsers leaves this one', async () => {
   assert.equal((await notes.introspect(there.access_token))['active'], false)
   assert.ok(await isSignedIn(laptop))
   assert.ok(await isSignedIn(elsewhere))
+})
+
+test('everything about one browser is one click deeper, with the apps it uses', async () => {
+  const { laptop, phone } = await twoBrowsers()
+  await notes.connect(phone)
+  const list = await readPage(await laptop.get('/sessions'))
+  const id = actionOf(list, 'Sign out Safari on iOS').split('/')[2] as string
+  assert.ok(list.html.includes(`href="/sessions/${id}"`))
+  assert.doesNotMatch(list.text, /Mozilla/)
+
+  const page = await readPage(await laptop.get(`/sessions/${id}`))
+  assert.equal(page.heading, 'Safari on iOS')
+  assert.match(page.text, /You are signed in with this browser\./)
+  assert.match(page.text, /Signed in on .* Last seen .* IP address 127\.0\.0\.1 .*Mozilla\/5\.0 \(iPhone;/)
+  assert.match(page.text, /Apps used in this browser Notes Last used just now/)
+
+  const response = await laptop.post(actionOf(page, 'Sign out this browser'), {})
+  assert.equal((await readPage((await laptop.follow(response)).response)).notice, 'That browser was signed out.')
+  assert.equal(await isSignedIn(phone), false)
+  const over = await readPage(await laptop.get(`/sessions/${id}`))
+  assert.match(over.text, /This browser was signed out on .* UTC: you ended it\./)
+  assert.doesNotMatch(over.text, /Sign out this browser|Apps used/)
+})
+
+test('the page of this browser says so, and signs out here', async () => {
+  const { laptop } = await twoBrowsers()
+  const [, id] = /href="\/sessions\/([\w-]{36})"/.exec(await (await laptop.get('/sessions')).text()) ?? []
+  const page = await readPage(await laptop.get(`/sessions/${id}`))
+  assert.equal(page.heading, 'Firefox on Linux this browser')
+  assert.equal(actionOf(page, 'Sign out this browser'), '/logout')
+})
+
+test("the page of another user's browser answers like one that does not exist", async () => {
+  const { laptop } = await twoBrowsers()
+  const stranger = new Browser(server.url)
+  await stranger.signIn(grace)
+  const [, id] = /href="\/sessions\/([\w-]{36})"/.exec(await (await laptop.get('/sessions')).text()) ?? []
+  const pages = await Promise.all(
+    [id, randomUUID(), 'x', '%00', "'"].map(async (each) => {
+      const page = await readPage(await stranger.get(`/sessions/${each}`))
+      return { status: page.status, html: page.html.replace(/<code>\w+<\/code>/, '') }
+    }),
+  )
+  assert.equal(pages[0]?.status, 404)
+  for (const page of pages) assert.deepEqual(page, pages[0])
 })
 
 test('a family that asked to outlive a sign-out does, and can still be ended', async () => {

@@ -1,56 +1,71 @@
 import type { Request, Response } from 'express'
-import { browserInWords } from '../../domain/user-agents.ts'
-import { listKnownDevices } from '../../domain/sign-in/devices.ts'
-import { endWhileSignedIn, isLapsed, listIdentitySessions } from '../../domain/sign-in/identity-sessions.ts'
-import { ipInWords } from '../../domain/geoip.ts'
-import { servicesOf, signedInOf } from '../context.ts'
-import { deviceOf } from '../middleware/device.ts'
+import { browserMessage, deviceKindOf } from '../../domain/user-agents.ts'
+import { listBrowsers, type UserBrowser } from '../../domain/sign-in/browsers.ts'
+import { type DeviceRow, findKnownDevice } from '../../domain/sign-in/devices.ts'
+import {
+  endWhileSignedIn,
+  findSessionFor,
+  type IdentitySessionRow,
+  isLapsed,
+} from '../../domain/sign-in/identity-sessions.ts'
+import type { Services } from '../../domain/services.ts'
+import type { Texts } from '../../i18n/texts.ts'
+import { idOfDevice, renderBrowser } from '../browser-page.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { destroySession } from '../middleware/session.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
-import { timeInWords } from '../../domain/time-words.ts'
 import { isUuid } from '../../domain/uuid.ts'
 
 /** GET /sessions */
 export async function listSessions(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const { id, identityId } = signedInOf(req)
+  const texts = textsOf(req)
   const now = services.clock()
-  const rows = await listIdentitySessions(services, identityId)
-  const devices = await listKnownDevices(services, identityId)
-  const idOf = (device: { hash: Buffer }) => device.hash.toString('base64url')
-  const firstSeen = new Map(devices.map((device) => [idOf(device), device.firstSeenAt.getTime()]))
-  const here = deviceOf(req)?.toString('base64url')
-  const sessions = rows
-    .map((row) => ({
-      id: row.id,
-      browser: browserInWords(row.browser),
-      address: ipInWords(services, row.address),
-      signedIn: timeInWords(row.createdAt, now),
-      lastSeen: timeInWords(row.lastSeenAt, now),
-      current: row.id === id,
-      isFirst: firstSeen.get(row.deviceHash?.toString('base64url') ?? '') === row.createdAt.getTime(),
-    }))
-    .toSorted((a, b) => Number(b.current) - Number(a.current))
+  const browsers = (await listBrowsers(services, identityId, id)).map((browser) =>
+    shapeBrowser(services, texts, browser, now),
+  )
   await render(
     req,
     res,
     'identity-sessions/index',
-    { title: 'Signed-in browsers', nav: 'sessions' },
+    { title: texts.t('sessions.title'), nav: 'sessions' },
     {
-      sessions,
-      devices: devices.map((device) => ({
-        id: idOf(device),
-        browser: browserInWords(device.browser),
-        address: ipInWords(services, device.address),
-        firstSeen: timeInWords(device.firstSeenAt, now),
-        lastSeen: timeInWords(device.lastSeenAt, now),
-        current: idOf(device) === here,
-      })),
+      signedIn: browsers.filter(({ isSignedIn }) => isSignedIn),
+      known: browsers.filter(({ isSignedIn }) => !isSignedIn),
     },
   )
+}
+
+function shapeBrowser(services: Services, texts: Texts, browser: UserBrowser, now: Date) {
+  const { session, device, isHere, isNew } = browser
+  // One of the two is always there, and the session was seen later.
+  const { browser: userAgent, address, lastSeenAt } = (session ?? device) as IdentitySessionRow | DeviceRow
+  return {
+    id: session?.id ?? idOfDevice(device as DeviceRow),
+    href: session === null ? `/devices/${idOfDevice(device as DeviceRow)}` : `/sessions/${session.id}`,
+    name: device?.name ?? browserMessage(userAgent),
+    kind: deviceKindOf(userAgent),
+    place: services.geoip.locationOf(address) ?? address,
+    lastSeen: texts.time(lastSeenAt, now),
+    newSince: isNew && session !== null ? texts.time(session.createdAt, now) : null,
+    isSignedIn: session !== null,
+    isHere,
+  }
+}
+
+/** GET /sessions/:id: everything about one browser that is, or was, signed in. */
+export async function showSession(req: Request<{ id: string }>, res: Response): Promise<void> {
+  const services = servicesOf(req)
+  const { identityId } = signedInOf(req)
+  const { id } = req.params
+  const session = isUuid(id) ? await findSessionFor(services, id, identityId) : null
+  if (session === null) throw notFound()
+  const device = session.deviceHash && (await findKnownDevice(services, identityId, session.deviceHash))
+  await renderBrowser(req, res, { session, device })
 }
 
 /** POST /sessions/:id/revocation */

@@ -1,4 +1,4 @@
-/** A page as a user reads it: its text, its errors, its buttons. Only for pages of the portal. */
+/** A page as a screen reader reads it: its text, its errors, its buttons. Only for pages of the portal. */
 export interface Page {
   status: number
   /** Without the footer. */
@@ -89,7 +89,8 @@ function attribute(tag: string, name: string): string | null {
 }
 
 function wordsOf(html: string): string {
-  return unescape(html.replace(/<[^>]*>/g, ''))
+  const heard = html.replace(/<(\w+)(?: [^>]*)? aria-hidden="true"[^>]*>[^<]*<\/\1>/g, '')
+  return unescape(heard.replace(/<[^>]*>/g, ''))
     .replace(/\s+/g, ' ')
     .trim()
 }

@@ -112,6 +112,8 @@ for (const protocol of ['ctap2', 'u2f'] as const) {
     await signInAtPortal(page, person)
     await addPasskey(page, 'Key')
     await keepRecoveryCodes(page)
+    await page.goto(FACTORS)
+    await expect(page.getByRole('listitem').filter({ hasText: 'Key' }).first()).toContainText('Security key')
     await addPasskey(page, 'Key again')
     await expect(page.getByRole('alert')).toHaveText('This device has a passkey of your account already.')
 

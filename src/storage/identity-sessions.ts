@@ -1,6 +1,7 @@
 import { meetsTerms, type SignInTerms } from './identities.ts'
 import { IDENTITY_LIVES, sessionLives } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
+import { hasSecondFactor } from './second-factors.ts'
 
 export interface IdentitySessionRow {
   id: string
@@ -173,8 +174,7 @@ export async function holdSignedIn(
     name: 'identity-session-hold',
     text: `SELECT FROM identities i JOIN identity_sessions s ON s.identity_id = i.id
            WHERE s.id = $3 AND i.id = $4 AND ${LIVING} AND ${IDENTITY_LIVES}
-             AND ($5::timestamptz IS NULL OR (s.created_at >= $5 AND ('mfa' = ANY (s.amr) OR NOT (
-               EXISTS (SELECT FROM totp_keys k WHERE k.identity_id = i.id) OR EXISTS (SELECT FROM passkeys p WHERE p.identity_id = i.id AND p.is_second_step)))))
+             AND ($5::timestamptz IS NULL OR (s.created_at >= $5 AND ('mfa' = ANY (s.amr) OR NOT ${hasSecondFactor('i.id')})))
            FOR NO KEY UPDATE OF i FOR SHARE OF s`,
     values: [now, seenSince, id, identityId, signedInSince],
   })

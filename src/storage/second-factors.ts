@@ -6,6 +6,10 @@ export type FactorKind = (typeof FACTOR_KINDS)[number]
 
 const TABLES: Record<FactorKind, string> = { totp: 'totp_keys', passkey: 'passkeys' }
 
+/** The SQL condition that an identity has a second factor; `identityId` is an expression. It and the second steps of `countFactors` agree. */
+export const hasSecondFactor = (identityId: string) =>
+  `(EXISTS (SELECT FROM totp_keys k WHERE k.identity_id = ${identityId}) OR EXISTS (SELECT FROM passkeys p WHERE p.identity_id = ${identityId} AND p.is_second_step))`
+
 /** `secondSteps` are those that a password alone does not do without; the others are passkeys that sign in alone. */
 export async function countFactors(
   db: Queryable,

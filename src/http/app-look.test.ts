@@ -6,6 +6,7 @@ import { notesApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { Client } from '../testing/browser/client.ts'
 import { readPage } from '../testing/browser/page.ts'
+import { recordStatements } from '../testing/portal/statements.ts'
 import { ada } from '../testing/portal/people.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
@@ -72,4 +73,18 @@ test('a page whose address names an app that is unknown or disabled shows nothin
     assert.equal(answer.status, 200)
     assert.doesNotMatch(await answer.text(), /class="app-(?:band|look)"|<script>/)
   }
+})
+
+test('an error page on the way asks no store for the app', async () => {
+  await clientOf('shown', { colour: '#1d4ed8' })
+  const path = '/interaction/x/nowhere?client_id=shown'
+  const statements = await recordStatements(async () => {
+    const answer = await new Browser(server.url).get(path)
+    assert.equal(answer.status, 404)
+    assert.doesNotMatch(await answer.text(), /class="app-/)
+  })
+  assert.deepEqual(
+    statements.filter(({ text }) => /FROM apps/.test(text)),
+    [],
+  )
 })

@@ -13,6 +13,8 @@ const DECISIONS = new Set(['sessions/new', 'registrations/new'])
 
 /** The look of the app that this page is on the way to; null for other pages, and where there is nothing to show. */
 export async function appLookOf(req: Request, view: string, returnTo: unknown): Promise<AppLook | null> {
+  // An error page must not ask the store whose failure it may be about.
+  if (view.startsWith('errors/')) return null
   const page = typeof returnTo === 'string' ? returnTo : req.originalUrl
   const clientId = page.startsWith('/interaction/') ? clientIdIn(page) : null
   const app = clientId === null ? null : await findAppToOpen(servicesOf(req), req, clientId)

@@ -5,6 +5,7 @@ import { runEnumeration } from './enumeration.ts'
 import { runGrowth } from './growth.ts'
 import { runLifetimes } from './lifetimes.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
+import { runPages } from './pages.ts'
 import { runRevocation } from './revocation.ts'
 import { runSiege } from './siege.ts'
 import { runStalls } from './stalls.ts'
@@ -22,6 +23,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   revocation: runRevocation,
   lifetimes: runLifetimes,
   stalls: runStalls,
+  pages: runPages,
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -15,6 +15,8 @@ export interface HttpContext {
   /** The folder of the mail preview, which replaces sending in development; null where that page does not exist. */
   mailFolder: string | null
   texts: TextsContext
+  /** The URLs of the style sheets that every page loads. */
+  preload(): string[]
   /** The current protocol library instance; it changes with the signing keys. */
   provider(): Provider
 }

@@ -9,6 +9,7 @@ import { brandFiles, brandOfPages } from '../http/brand.ts'
 import type { HttpContext } from '../http/context.ts'
 import { answerHealth, answerReadiness } from '../http/health.ts'
 import { createClientIpReader } from '../http/middleware/client-ip.ts'
+import { compressPages } from '../http/middleware/compression.ts'
 import { errorPage } from '../http/middleware/error-page.ts'
 import { keepOpenerOnPath } from '../http/middleware/opener.ts'
 import { logRequest } from '../http/middleware/request-log.ts'
@@ -76,13 +77,19 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     mailFolder,
     texts,
     provider: protocol.provider,
+    preload: () => [
+      assets.urlOf('style.css'),
+      ...brandOfPages(config.brand).styles.map((style) => assets.urlOf(style)),
+    ],
   }
   pages.locals['context'] = context
   pages.disable('x-powered-by')
+  // No page is stored, and each has an id of its own for its form; static files have their own ETag.
+  pages.disable('etag')
   pages.set('query parser', 'simple')
   // PUBLIC_URL decides what browsers see, also behind a proxy that terminates TLS.
   Object.defineProperty(pages.request, 'secure', { get: () => isHttps })
-  pages.use(pageHeaders())
+  pages.use(pageHeaders(), compressPages())
   pages.use((req, _res, next) => next(req.failure))
   pages.use(
     createRoutes(

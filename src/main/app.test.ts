@@ -65,7 +65,7 @@ test('a request for another host gets a page, JSON or text, as it asks, and the 
   const page = await ask('text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8')
   assert.equal(page.status, 421)
   assert.match(page.headers['content-type'] ?? '', /^text\/html/)
-  assert.match(page.body, /<html lang="en">[^]*<title>The portal has another address/)
+  assert.match(page.body, /<html lang="en" [^]*<title>The portal has another address/)
   assert.ok(page.body.includes(`href="${server.url}/"`))
   const style = /href="(\/public\/style\.css[^"]*)"/.exec(page.body)?.[1] as string
   assert.equal((await ask('text/css', style)).status, 200)

@@ -16,7 +16,7 @@ const YEAR_MS = 31_536_000_000
 
 /** POST /language: the switch in the footer. It holds in this browser, and for a signed-in user in all. */
 export async function createLanguageSwitch(req: Request, res: Response): Promise<void> {
-  const { locale, path } = req.body as { locale?: unknown; path?: unknown }
+  const { locale, path } = (req.body ?? {}) as { locale?: unknown; path?: unknown }
   const language = languageIn(locale)
   if (language === null) throw badRequest('The portal does not speak that language.')
   if (req.signedIn) {
@@ -47,7 +47,7 @@ export async function newLanguageChange(req: Request, res: Response): Promise<vo
 
 /** POST /settings/language; an empty value follows the browser. */
 export async function createLanguageChange(req: Request, res: Response): Promise<void> {
-  const { locale, zoneinfo } = req.body as { locale?: unknown; zoneinfo?: unknown }
+  const { locale, zoneinfo } = (req.body ?? {}) as { locale?: unknown; zoneinfo?: unknown }
   const language = locale === '' ? null : languageIn(locale)
   const zone = zoneinfo === '' ? null : zoneinfo
   if (language === null && locale !== '') throw badRequest('The portal does not speak that language.')

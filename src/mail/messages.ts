@@ -269,7 +269,7 @@ function factorDetails(head: Letterhead, { username, factor, url, ...event }: Se
   const named = t('mail.factor', { kind: factor.kind, name: foreign(factor.name) })
   return {
     facts: [account(head, username), [t('mail.label_factor'), named], ...eventFacts(head, event)],
-    links: [{ label: t('mail.factors_link'), url }],
+    links: [{ label: t('methods.title'), url }],
   } satisfies Pick<MailContent, 'facts' | 'links'>
 }
 

@@ -22,7 +22,7 @@ test('a message is shown once: a reload does not show it again', async () => {
   await browser.signIn(ada)
   const response = await browser.post('/sessions/revocation', {})
   assert.equal(response.headers.get('location'), '/sessions')
-  assert.equal(await noticeAt(browser, '/sessions'), 'Every other browser was signed out.')
+  assert.equal(await noticeAt(browser, '/sessions'), 'You are signed out everywhere else.')
   assert.equal(await noticeAt(browser, '/sessions'), null)
 })
 

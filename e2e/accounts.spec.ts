@@ -24,7 +24,7 @@ test('who has forgotten the password gets in with a link, and everybody else is 
   await firefox.getByRole('link', { name: 'Forgotten your password?' }).click()
   await firefox.getByLabel('E-mail').fill(person.email)
   await firefox.getByRole('button', { name: 'Send the link' }).click()
-  await expect(firefox.getByRole('heading', { name: 'Look into your mail' })).toBeVisible()
+  await expect(firefox.getByRole('heading', { name: 'Check your e-mail' })).toBeVisible()
 
   await followMail(firefox, 'Choose a new Gatehouse password', person.email)
   await firefox.getByLabel('New password', { exact: true }).fill(NEW_PASSWORD)

@@ -46,7 +46,7 @@ const pagesForStrangers: Pages = {
     await page.getByRole('button', { name: 'Send the link' }).click()
     await expect(page.getByRole('alert')).toBeVisible()
   },
-  'Look into your mail': async ({ page, person }) => {
+  'Check your e-mail': async ({ page, person }) => {
     await page.goto('/forgot-password')
     await page.getByLabel('E-mail').fill(person.email)
     await page.getByRole('button', { name: 'Send the link' }).click()
@@ -54,7 +54,7 @@ const pagesForStrangers: Pages = {
   'Choose a new password': ({ page, person }) => followMail(page, 'Choose a new Gatehouse password', person.email),
   'This link does not work': ({ page }) => page.goto('/reset-password/long-gone'),
   'This link does not work, to confirm an address': ({ page }) => page.goto('/verify-email/long-gone'),
-  'Nothing here': ({ page }) => page.goto('/no/such/page'),
+  'Page not found': ({ page }) => page.goto('/no/such/page'),
   'This sign-in cannot go on, from nowhere': ({ page }) => page.goto('/interaction/long-gone'),
   'This sign-in cannot go on, from Notes': async ({ page, demo }) => {
     await openForm(page, demo.notes)
@@ -62,7 +62,7 @@ const pagesForStrangers: Pages = {
     await page.reload()
   },
   'This app is not known here': ({ page }) => page.goto('/oauth/authorize?client_id=nobody&response_type=code'),
-  'This app came from the wrong address': ({ page }) =>
+  'This app’s sign-in link is not set up correctly': ({ page }) =>
     page.goto('/oauth/authorize?client_id=notes&response_type=code&redirect_uri=https://elsewhere.test/'),
   'You are signed out': ({ page }) => page.goto('/oauth/logout/success'),
 }
@@ -88,8 +88,8 @@ const pagesForPeople: Pages = {
     await page.getByRole('button', { name: 'Send a link to the new address' }).click()
     await expect(page.getByRole('button', { name: /^Keep the old one/ })).toBeVisible()
   },
-  'Confirm your address': ({ page }) => page.goto('/verify-email'),
-  'Confirm your address, with the link': ({ page, person }) =>
+  'Confirm your e-mail address': ({ page }) => page.goto('/verify-email'),
+  'Confirm your e-mail address, with the link': ({ page, person }) =>
     followMail(page, 'Confirm your address for Gatehouse', person.email),
   Activity: ({ page }) => page.goto('/activity'),
   Outbox: ({ page }) => page.goto('/dev/outbox'),
@@ -101,7 +101,7 @@ const pagesForPeople: Pages = {
   'Sign out?': ({ page }) => page.goto('/logout'),
   'Sign out?, asked by an app': ({ page, demo }) =>
     page.goto(`/oauth/logout?client_id=notes&post_logout_redirect_uri=${encodeURIComponent(demo.notes)}`),
-  'Nothing here': ({ page }) => page.goto('/no/such/page'),
+  'Page not found': ({ page }) => page.goto('/no/such/page'),
   'Sign-in methods, none yet': ({ page }) => page.goto('/settings/second-factors'),
   'Add a passkey': ({ page }) => page.goto('/settings/second-factors/passkey/new'),
   'Add an authenticator app, with everything to correct': async ({ page }) => {

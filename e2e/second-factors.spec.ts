@@ -300,7 +300,7 @@ test.describe('without JavaScript', () => {
     await expect(page.getByText('This turns two-step verification off.')).toBeVisible()
     await page.getByRole('button', { name: 'Remove it and turn two-step verification off' }).click()
     await expect(page.getByRole('status')).toHaveText(
-      'Two-step verification is off. From now on your password alone signs you in.',
+      'Two-step verification is off. From now on, your password alone signs you in.',
     )
     for (const secret of [key, key.replaceAll(' ', ''), ...codes]) expect(demo.output()).not.toContain(secret)
   })

@@ -37,7 +37,7 @@ test('registering with things to correct keeps what was right', async ({ page, p
   await page.getByRole('button', { name: 'Create account' }).click()
 
   const summary = page.getByRole('alert')
-  await expect(summary).toContainText('things need another look')
+  await expect(summary).toContainText('There is a problem')
   await expect(page.getByLabel('User name')).toHaveValue(person.username)
   await summary.getByRole('link', { name: 'Use at least 15 characters.' }).click()
   await expect(page.getByLabel('Password', { exact: true })).toBeFocused()

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { deleteAccount } from '../domain/accounts/deletions.ts'
+import { englishTexts } from '../i18n/texts.ts'
 import { eraseAccount } from '../domain/accounts/erasure.ts'
 import {
   changeRoles,
@@ -52,7 +53,7 @@ export function addUserCommands(program: Command): void {
       if (outcome.kind === 'refused') {
         throw new CommandRefused(
           Object.entries(outcome.problems)
-            .map(([name, words]) => `${name}: ${words}`)
+            .map(([name, words]) => `${name}: ${englishTexts().say(words)}`)
             .join('\n'),
         )
       }

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { servicesOf } from './context.ts'
-import { RequestRefused } from './http-errors.ts'
+import { message } from '../i18n/messages.ts'
+import { RequestRefused, wordsOf } from './http-errors.ts'
 import { safeReturnTo } from './return-to.ts'
 
 const CHECK = '/login/cookie-check'
@@ -20,10 +21,8 @@ export function showCookieCheck(req: Request, res: Response): void {
   if (sendsCookies(req)) return res.redirect(303, returnTo ?? '/dashboard')
   throw new RequestRefused(
     400,
-    'Your browser keeps no cookies',
-    'You cannot stay signed in, because your browser does not keep the cookie of this site.',
-    'Allow cookies for this site in the settings of your browser, then sign in again.',
-    { href: '/login', label: 'Sign in again' },
+    wordsOf('errors.no_cookies.title', 'errors.no_cookies.sentence', 'errors.no_cookies.advice'),
+    { href: '/login', label: message('sign_out.again_button') },
   )
 }
 

@@ -2,47 +2,44 @@ import { parseCookie } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import type { CookieOptions, Request, Response } from 'express'
 import type { DerivedKeys } from '../domain/keys/secrets.ts'
-import { message } from '../i18n/messages.ts'
-import { servicesOf, textsOf } from './context.ts'
+import { type Message, message, type MessageKey } from '../i18n/messages.ts'
+import { servicesOf } from './context.ts'
 
 /** The flash messages: what a page says about the act before it. */
 const MESSAGES = {
-  'signed-out': 'You are signed out.',
-  'sign-in-over': 'You had been signed out, so nothing was changed. Sign in to go back to the form.',
-  'sign-in-ended': 'You are not signed in here any more. Sign in to continue.',
-  'sign-in-expired': 'That took too long, so sign in again from the start.',
-  'not-signed-in': 'You are not signed in, so there is nothing to sign out of.',
-  'already-signed-in': 'You are signed in already. To create another account, sign out first.',
-  registered: 'Your account is ready.',
-  'account-kept': 'Your account is kept. Sign in again in your other browsers and your apps.',
-  'recovery-code-used': ({ count }: Values) =>
-    count === 0
-      ? 'That was your last recovery code. Make new ones in your settings.'
-      : `You used a recovery code. You have ${count} left.`,
-  'reset-link-incomplete': 'The link was not complete. You can have a new one sent.',
-  'sign-in-disowned': 'Every browser and every app was signed out. Now choose a new password.',
-  'signed-out-everywhere': 'You are signed out of every browser and every app.',
-  'family-ended': message('flash.family_ended'),
-  disconnected: message('flash.disconnected'),
-  'session-ended': message('flash.session_ended'),
-  'others-ended': message('flash.others_ended'),
-  'device-forgotten': message('flash.device_forgotten'),
-  'device-renamed': message('flash.device_renamed'),
-  'second-factor-added': 'The sign-in method was added.',
-  'second-factor-renamed': 'The sign-in method has a new name.',
-  'second-factor-removed': 'The sign-in method was removed.',
-  'no-second-factor': 'Two-step verification is off. From now on your password alone signs you in.',
-  'trust-ended': 'Every browser asks for the second step again.',
-  'recovery-codes-replaced': 'Those recovery codes do not work any more. Make new ones.',
-  'password-reset': 'Your password is changed, and you are signed out everywhere. Sign in with the new one.',
-  'password-changed': 'Your password is changed. Every other browser and every app was signed out.',
-  'verification-sent': 'A mail with a new link is on its way.',
-  'address-confirmed': 'Your e-mail address is confirmed.',
-  'address-change-asked': 'A mail with a link is on its way to the new address.',
-  'address-change-withdrawn': 'Your e-mail address stays as it is.',
-  'address-changed': 'Your e-mail address is changed.',
-  'language-changed': 'Your language and time zone were saved.',
-} as const
+  'signed-out': 'flash.signed_out',
+  'sign-in-over': 'flash.sign_in_over',
+  'sign-in-ended': 'flash.sign_in_ended',
+  'sign-in-expired': 'flash.sign_in_expired',
+  'not-signed-in': 'flash.not_signed_in',
+  'already-signed-in': 'flash.already_signed_in',
+  registered: 'flash.registered',
+  'account-kept': 'flash.account_kept',
+  'recovery-code-used': 'flash.recovery_code_used',
+  'reset-link-incomplete': 'flash.reset_link_incomplete',
+  'sign-in-disowned': 'flash.sign_in_disowned',
+  'signed-out-everywhere': 'flash.signed_out_everywhere',
+  'family-ended': 'flash.family_ended',
+  disconnected: 'flash.disconnected',
+  'session-ended': 'flash.session_ended',
+  'others-ended': 'flash.others_ended',
+  'device-forgotten': 'flash.device_forgotten',
+  'device-renamed': 'flash.device_renamed',
+  'second-factor-added': 'flash.second_factor_added',
+  'second-factor-renamed': 'flash.second_factor_renamed',
+  'second-factor-removed': 'flash.second_factor_removed',
+  'no-second-factor': 'flash.no_second_factor',
+  'trust-ended': 'flash.trust_ended',
+  'recovery-codes-replaced': 'flash.recovery_codes_replaced',
+  'password-reset': 'flash.password_reset',
+  'password-changed': 'flash.password_changed',
+  'verification-sent': 'flash.verification_sent',
+  'address-confirmed': 'flash.address_confirmed',
+  'address-change-asked': 'flash.address_change_asked',
+  'address-change-withdrawn': 'flash.address_change_withdrawn',
+  'address-changed': 'flash.address_changed',
+  'language-changed': 'flash.language_changed',
+} as const satisfies Record<string, MessageKey>
 
 type Values = Record<string, string | number>
 
@@ -57,7 +54,7 @@ const LONGEST_BACK = 1000
 
 /** A flash message, and the page to go back to from there. */
 interface Flash {
-  words: string
+  message: Message
   back: string | null
 }
 
@@ -117,9 +114,7 @@ function readFlash(req: Request, res: Response): Flash | null {
   const isCurrent = clock().getTime() - Number(since) < LIFE_MS
   if (!isCurrent || name === undefined || details === undefined || !Object.hasOwn(MESSAGES, name)) return null
   const { values, back } = JSON.parse(Buffer.from(details, 'base64url').toString()) as Required<Details>
-  const words = MESSAGES[name as FlashMessage]
-  if (typeof words === 'object') return { words: textsOf(req).say({ ...words, values }), back }
-  return { words: typeof words === 'string' ? words : words(values), back }
+  return { message: message(MESSAGES[name as FlashMessage], values), back }
 }
 
 /** A portal on another port of this http host may have the same root secret, so the public URL is part of the key. */

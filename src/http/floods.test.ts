@@ -95,7 +95,7 @@ test('a crowd that signs in at once is served, or asked on the same form to come
     assert.deepEqual([response.status, response.headers.get('retry-after')], [503, '5'])
     const { heading, text, problems, forms } = await readPage(response)
     assert.deepEqual([heading, problems], ['Sign in', []])
-    assert.match(text, /^Sign in to continue to Notes One moment, please\. The portal is very busy/)
+    assert.match(text, /^Sign in to continue to Notes ?Please try again in a moment ?The portal is very busy/)
     assert.deepEqual(forms[0]?.fields, { login: `p${person}`, password: '', return_to: returnTo })
   }
   // It was no guess, so all the free ones are left.

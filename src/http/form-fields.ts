@@ -1,3 +1,4 @@
+import { message } from '../i18n/messages.ts'
 import { badRequest } from './http-errors.ts'
 
 /**
@@ -6,8 +7,8 @@ import { badRequest } from './http-errors.ts'
  */
 export function textField(body: unknown, name: string, maximum = 320): string {
   const value = fieldOf(body, name)
-  if (value.length > maximum) throw badRequest(`The field ${name} is too long.`)
-  if (/\p{Cc}/u.test(value)) throw badRequest(`The field ${name} contains characters that cannot be used.`)
+  if (value.length > maximum) throw badRequest(message('errors.field.too_long', { field: name }))
+  if (/\p{Cc}/u.test(value)) throw badRequest(message('errors.field.characters', { field: name }))
   return value
 }
 
@@ -19,7 +20,7 @@ export function pastedField(body: unknown, name: string, maximum = 320): string 
 /** A password may hold any character; its length is limited before it is hashed. */
 export function passwordField(body: unknown, name: string): string {
   const value = fieldOf(body, name)
-  if (value.length > 4096) throw badRequest(`The field ${name} is too long.`)
+  if (value.length > 4096) throw badRequest(message('errors.field.too_long', { field: name }))
   return value
 }
 
@@ -31,9 +32,8 @@ export function optionalField(body: unknown, name: string, maximum: number): str
 
 function fieldOf(body: unknown, name: string): string {
   const value = (body as Record<string, unknown> | undefined)?.[name]
-  if (typeof value !== 'string')
-    throw badRequest(`The form was sent without the field ${name}, or with it more than once.`)
+  if (typeof value !== 'string') throw badRequest(message('errors.field.missing', { field: name }))
   if (!value.isWellFormed() || value.includes('\0'))
-    throw badRequest(`The field ${name} contains characters that cannot be used.`)
+    throw badRequest(message('errors.field.characters', { field: name }))
   return value
 }

@@ -1,26 +1,33 @@
 import type { Wait } from '../domain/limits/login-throttling.ts'
+import { type Message, message, type MessageKey } from '../i18n/messages.ts'
+import { englishTexts } from '../i18n/texts.ts'
 import { waitInWords } from './too-many-attempts.ts'
 
 /** The link on the error page. */
 export interface WayOn {
   href: string
-  label: string
+  label: Message
 }
 
-export const TO_APPS: WayOn = { href: '/dashboard', label: 'Go to your apps' }
+export const TO_APPS: WayOn = { href: '/dashboard', label: message('errors.apps_button') }
 
-/** A request that is refused: what happened and what to do, in words for the user. */
+/** What happened and what to do, in words for the user. */
+export interface RefusalWords {
+  title: Message
+  sentence: Message
+  advice: Message
+}
+
+/** A request that is refused. */
 export class RequestRefused extends Error {
   readonly status: number
-  readonly title: string
-  readonly advice: string
+  readonly words: RefusalWords
   readonly wayOn: WayOn
 
-  constructor(status: number, title: string, sentence: string, advice: string, wayOn = TO_APPS) {
-    super(sentence)
+  constructor(status: number, words: RefusalWords, wayOn = TO_APPS) {
+    super(englishTexts().say(words.sentence))
     this.status = status
-    this.title = title
-    this.advice = advice
+    this.words = words
     this.wayOn = wayOn
   }
 }
@@ -30,14 +37,17 @@ export class TooManyAttempts extends RequestRefused {
   readonly wait: Omit<Wait, 'kind'>
 
   constructor(wait: Omit<Wait, 'kind'>, now: Date) {
-    const { title, sentence, advice } = waitInWords(wait, now)
-    super(429, title, sentence, advice)
+    super(429, waitInWords(wait, now))
     this.wait = wait
   }
 }
 
-export function badRequest(sentence: string): RequestRefused {
-  return new RequestRefused(400, 'That did not work', sentence, 'Go back, reload the page and try once more.')
+export function badRequest(sentence: Message): RequestRefused {
+  return new RequestRefused(400, {
+    title: message('errors.bad.title'),
+    sentence,
+    advice: message('errors.bad.advice'),
+  })
 }
 
 /** A posted authorization request that cannot become a GET. */
@@ -45,23 +55,22 @@ export function formRefused(kind: 'too-long' | 'not-a-form'): RequestRefused {
   return kind === 'too-long'
     ? new RequestRefused(
         413,
-        'That request is too long',
-        'The app sent more than fits into an address.',
-        'Go back to the app. If this happens again, tell those who run it to send less, or a pushed authorization request.',
+        wordsOf('errors.app_too_long.title', 'errors.app_too_long.sentence', 'errors.app_too_long.advice'),
       )
     : new RequestRefused(
         415,
-        'That did not work',
-        'The app sent something that is not a form (application/x-www-form-urlencoded).',
-        'Go back to the app and try once more.',
+        wordsOf('errors.bad.title', 'errors.app_not_a_form.sentence', 'errors.app_not_a_form.advice'),
       )
 }
 
 export function notFound(): RequestRefused {
   return new RequestRefused(
     404,
-    'Nothing here',
-    'There is no page at this address.',
-    'Check the address, or go to your apps.',
+    wordsOf('errors.not_found.title', 'errors.not_found.sentence', 'errors.not_found.advice'),
   )
+}
+
+/** Words that name nothing of the request. */
+export function wordsOf(title: MessageKey, sentence: MessageKey, advice: MessageKey): RefusalWords {
+  return { title: message(title), sentence: message(sentence), advice: message(advice) }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import accepts from 'accepts'
+import { message } from '../i18n/messages.ts'
 import type { Logger } from '../logger.ts'
 import { errorUri } from '../oidc/pages.ts'
 import { RequestRefused } from './http-errors.ts'
@@ -49,9 +50,11 @@ const MISDIRECTED = { error: 'misdirected_request', error_description: SENTENCE 
 function misdirected(publicUrl: string): RequestRefused {
   return new RequestRefused(
     421,
-    'The portal has another address',
-    `The portal answers only at ${publicUrl}, and your browser asked for another address.`,
-    'Open the portal at its own address. If you are there already, tell your support that the proxy does not pass the Host header on.',
-    { href: `${publicUrl}/`, label: 'Open the portal' },
+    {
+      title: message('errors.misdirected.title'),
+      sentence: message('errors.misdirected.sentence', { url: publicUrl }),
+      advice: message('errors.misdirected.advice'),
+    },
+    { href: `${publicUrl}/`, label: message('errors.misdirected.button') },
   )
 }

@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import type { Request } from 'express'
+import { type Message, message } from '../i18n/messages.ts'
 import type { Texts } from '../i18n/texts.ts'
 import { ERROR_REFERENCE, type ProtocolPages, type RequestMistake } from '../oidc/pages.ts'
+import { type RefusalWords, TO_APPS, wordsOf } from './http-errors.ts'
 import type { Templates } from './templates.ts'
 
 /** The protocol's pages in the portal's layout. */
@@ -8,37 +11,45 @@ export function createProtocolPages(renderer: Templates, textsOf: (req: Incoming
   return {
     async error({ req, status, error, isHint, description, reference, mistake, forDevelopers }) {
       const words = isHint ? WRONG_HINT : wordsFor(error, status, mistake)
+      const texts = textsOf(req)
+      const title = texts.say(words.title)
+      const asked = askedFor(mistake)
       return renderer.toString(
         'errors/app-request',
-        { title: words.title, narrow: true },
+        { title, narrow: true },
         {
           status,
-          ...words,
-          sentence:
-            status >= 500
-              ? words.sentence
-              : `${words.sentence}${safeWords(mistake)} (${error}${description === null ? '' : `: ${description}`})`,
+          title,
+          advice: words.advice,
+          sentence: [
+            texts.say(words.sentence),
+            ...(status >= 500 || asked === null ? [] : [texts.say(asked)]),
+            ...(status >= 500 ? [] : [`(${error}${description === null ? '' : `: ${description}`})`]),
+          ].join(' '),
           // In production, strangers see at most their own input.
           mistake: forDevelopers && status < 500 && hasValues(mistake) ? mistake : null,
           reference,
           explanation: `${ERROR_REFERENCE}#${error}`,
-          ...(isHint
-            ? { backHref: '/logout', backLabel: 'Sign out here' }
-            : { backHref: '/dashboard', backLabel: 'Go to your apps' }),
+          ...wayOnOf(isHint, status, req),
         },
-        textsOf(req),
+        texts,
       )
     },
     logout({ req, appName, action, xsrf, autoSubmit, username }) {
       return renderer.toString(
         'oidc-logout',
-        { title: 'Sign out', narrow: true, username },
+        { title: textsOf(req).t('sign_out.title'), narrow: true, username },
         { appName, action, xsrf, autoSubmit },
         textsOf(req),
       )
     },
     signedOut({ req }) {
-      return renderer.toString('signed-out', { title: 'Signed out', narrow: true }, {}, textsOf(req))
+      return renderer.toString(
+        'signed-out',
+        { title: textsOf(req).t('sign_out.done_title'), narrow: true },
+        {},
+        textsOf(req),
+      )
     },
   }
 }
@@ -48,52 +59,37 @@ function hasValues({ clientId, uri, command }: RequestMistake): boolean {
   return uri !== null || command !== null || clientId !== null
 }
 
-function wordsFor(error: string, status: number, { uri }: RequestMistake): typeof REFUSED {
+/** After an error of the portal, the same request may work a little later. */
+function wayOnOf(isHint: boolean, status: number, req: IncomingMessage): { backHref: string; backLabel: Message } {
+  if (isHint) return { backHref: '/logout', backLabel: message('app_error.hint.button') }
+  const { originalUrl } = req as Partial<Request>
+  return status >= 500 && req.method === 'GET' && originalUrl?.startsWith('/oauth/')
+    ? { backHref: originalUrl, backLabel: message('errors.try_again_button') }
+    : { backHref: TO_APPS.href, backLabel: TO_APPS.label }
+}
+
+function wordsFor(error: string, status: number, { uri }: RequestMistake): RefusalWords {
   if (status >= 500) return WORDS[error] ?? FAILED
   if (uri?.kind === 'post-logout-redirect-uri') return WRONG_RETURN
   return WORDS[error] ?? REFUSED
 }
 
 /** What was sent, without letting a forged link put its own text on the page: the host of a URI or an id, never free text. */
-function safeWords({ uri, clientId, isKnown }: RequestMistake): string {
+function askedFor({ uri, clientId, isKnown }: RequestMistake): Message | null {
   const url = uri === null ? null : URL.parse(uri.requested)
-  if (url !== null && /^https?:$/.test(url.protocol) && url.origin.length <= 100) return ` It asked for ${url.origin}.`
-  return !isKnown && clientId !== null && /^[\w.-]{1,64}$/.test(clientId) ? ` It calls itself ${clientId}.` : ''
+  if (url !== null && /^https?:$/.test(url.protocol) && url.origin.length <= 100)
+    return message('app_error.asked_for', { origin: url.origin })
+  return !isKnown && clientId !== null && /^[\w.-]{1,64}$/.test(clientId)
+    ? message('app_error.calls_itself', { app: clientId })
+    : null
 }
 
-const REFUSED = {
-  title: 'The app asked for something that cannot be',
-  sentence: 'The app you came from sent a request the portal does not accept.',
-  advice: 'Go back to the app and try again. If it happens again, tell the people who run the app the reference below.',
-}
+const REFUSED = wordsOf('app_error.refused.title', 'app_error.refused.sentence', 'app_error.refused.advice')
+const WRONG_HINT = wordsOf('app_error.hint.title', 'app_error.hint.sentence', 'app_error.hint.advice')
+const FAILED = wordsOf('errors.failed.title', 'app_error.failed.sentence', 'app_error.failed.advice')
+const WRONG_RETURN = wordsOf('app_error.return.title', 'app_error.return.sentence', 'app_error.refused.advice')
 
-const WRONG_HINT = {
-  title: 'The app could not sign you out',
-  sentence: 'The app named your sign-in in a way the portal cannot check, or named one that is not its own.',
-  advice: 'Nothing has changed: if you were signed in to the portal, you still are. You can sign out here.',
-}
-
-const FAILED = {
-  title: 'Something went wrong',
-  sentence: 'The portal could not finish this. It has been written down.',
-  advice: 'Nothing was lost. Go back to the app and try again in a few seconds.',
-}
-
-const WRONG_RETURN = {
-  ...REFUSED,
-  title: 'This app came from the wrong address',
-  sentence: 'The app asked to be returned to, after signing out, at an address that is not registered for it.',
-}
-
-const WORDS: Record<string, typeof REFUSED> = {
-  invalid_client: {
-    ...REFUSED,
-    title: 'This app is not known here',
-    sentence: 'The app you came from is not registered with this portal.',
-  },
-  invalid_redirect_uri: {
-    ...REFUSED,
-    title: 'This app came from the wrong address',
-    sentence: 'The app asked to be answered at an address that is not registered for it, so nothing was sent there.',
-  },
+const WORDS: Record<string, RefusalWords> = {
+  invalid_client: wordsOf('app_error.unknown.title', 'app_error.unknown.sentence', 'app_error.refused.advice'),
+  invalid_redirect_uri: wordsOf('app_error.address.title', 'app_error.address.sentence', 'app_error.refused.advice'),
 }

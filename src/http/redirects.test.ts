@@ -16,6 +16,7 @@ const SILENT: Record<string, string[]> = {
   'middleware/identity.ts': [
     'the page asks a stranger to sign in, and leads back',
     'the page says why it asks for the password again',
+    'the page says why it asks for the terms of use',
   ],
   'pages/deletions.ts': ['the other of two requests at once has the page that says so'],
   'pages/interactions.ts': [
@@ -25,8 +26,10 @@ const SILENT: Record<string, string[]> = {
     'the page of the interaction says what is missing instead',
     'the page says what comes next',
     'the app has the word',
+    'the app has the word, or the next page of the interaction',
   ],
   'pages/languages.ts': ['the page is in the language that was chosen'],
+  'pages/mail-sign-ins.ts': ['the page asks for the second step', 'the page that the user was going to opens'],
   'pages/reauthentications.ts': ['the page that asked for it opens'],
   'pages/recovery-codes.ts': ['the page says that there is no second factor', 'the page says that there is none'],
   'pages/second-steps.ts': ['the page that the user was going to opens'],
@@ -36,6 +39,7 @@ const SILENT: Record<string, string[]> = {
     'the page that the user was going to opens',
   ],
   'pages/well-known.ts': ['the page that a password manager asked for opens'],
+  'pages/terms.ts': ['nothing is owed', 'the page that the user was going to opens'],
   'routes.ts': ['the front door'],
 }
 
@@ -115,7 +119,7 @@ test('who signs in with a recovery code reads how many are left', async () => {
     [said[0], said[8], said[9]],
     [
       'You used a recovery code. You have 9 left.',
-      'You used a recovery code. You have 1 left.',
+      'You used a recovery code. You have one left: make new ones in your settings.',
       'That was your last recovery code. Make new ones in your settings.',
     ],
   )
@@ -138,7 +142,7 @@ for (const [what, act] of [
   ['the page of such an account', () => browser.get('/account-restoration')],
 ] as const) {
   test(`${what} starts again, and says why`, async () => {
-    assert.deepEqual(await noticeAfter(await act()), ['/login', 'That took too long, so sign in again from the start.'])
+    assert.deepEqual(await noticeAfter(await act()), ['/login', 'That took too long. Sign in again from the start.'])
   })
 }
 

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import type { RegistrationProblems } from '../domain/identities/identities.ts'
 import type { PasswordVerdict } from '../domain/passwords/password-judge.ts'
+import type { Message } from '../i18n/messages.ts'
 import { servicesOf, textsOf } from './context.ts'
 import { render } from './page.ts'
 import { appNameOf, cancelActionOf, withReturnTo } from './return-to.ts'
@@ -8,7 +9,7 @@ import type { WaitWords } from './too-many-attempts.ts'
 
 export interface RegistrationForm {
   values?: { username: string; email: string }
-  problems?: RegistrationProblems & { password_confirmation?: string }
+  problems?: RegistrationProblems & { password_confirmation?: Message }
   /** The verdict on the submitted password, whatever else is wrong. */
   verdict?: PasswordVerdict | null
   returnTo: string | null
@@ -29,7 +30,7 @@ export async function showRegistration(
     req,
     res,
     'registrations/new',
-    { title: 'Create an account', narrow: true },
+    { title: textsOf(req).t('register.title'), narrow: true },
     {
       values: { username: values?.username ?? '', email: values?.email ?? '' },
       problems,

@@ -109,7 +109,7 @@ for (const [form, referer, page] of [
     const { response } = await browser.follow(await browser.post(form, {}, from))
     const signIn = await readPage(response)
     assert.equal(signIn.heading, 'Sign in')
-    assert.equal(signIn.notice, 'You had been signed out, so nothing was done. Sign in and try again.')
+    assert.equal(signIn.notice, 'You had been signed out, so nothing was changed. Sign in to go back to the form.')
     assert.equal(signIn.forms[0]?.fields['return_to'] ?? null, page)
   })
 }

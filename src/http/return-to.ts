@@ -70,6 +70,20 @@ export function pageOfForm(req: Request, publicUrl: string): string | null {
   return null
 }
 
+/** Where a user tries again after an error of the portal: at the same page, or at that of the form they sent. */
+export function pageToTryAgain(req: Request, publicUrl: string): string {
+  // A path that begins with two slashes would lead to another host.
+  const isSafe = /^\/(?![/\\])[\x21-\x7e]*$/.test(req.originalUrl)
+  if (isSafe && (req.method === 'GET' || req.method === 'HEAD')) return req.originalUrl
+  const from = URL.parse(req.get('referer') ?? '')
+  if (from?.origin === publicUrl && from.pathname.startsWith('/') && !from.pathname.startsWith('//'))
+    return from.pathname + from.search
+  return isSafe && FORM.test(req.path) ? req.originalUrl : (pageOfForm(req, publicUrl) ?? '/')
+}
+
+/** Forms for strangers, whose page has the same path. */
+const FORM = /^\/(?:login|register|forgot-password|(?:reset-password|verify-email|not-me)\/[\w-]+)$/
+
 const PROTOCOL = /^\/(?:interaction\/[\w-]+|oauth\/authorize)$/
 
 /**

@@ -43,12 +43,18 @@ const KEY = 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP'
 const IMAGE = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'
 const OPTIONS = JSON.stringify({ challenge: 'bm90aGluZw', allowCredentials: [], rpId: 'localhost' })
 const WAIT = {
-  title: 'Too many tries',
-  sentence: 'There were too many tries in a short time.',
-  advice: 'Wait 12 seconds, then try again.',
+  title: message('wait.title'),
+  sentence: message('wait.sentence'),
+  advice: message('wait.seconds', { count: 12 }),
 }
-const STRENGTH = { score: 1, advice: ['Add another word or two.', 'Names are easy to guess.'] }
-const WRONG_PASSWORDS = { password: 'Use at least 12 characters.', password_confirmation: 'The two are not the same.' }
+const STRENGTH = {
+  score: 1,
+  advice: [message('password.advice.another_word'), message('password.warning.common_names')],
+}
+const WRONG_PASSWORDS = {
+  password: message('password.too_short', { minimum: 12 }),
+  password_confirmation: message('password.not_the_same'),
+}
 const RECEIPT = { state: 'confirmed', sentence: message('delivery.confirmed', { app: 'Notes', time: NOW }) }
 
 const LANGUAGES = [{ language: 'en', name: 'English' }]
@@ -139,7 +145,7 @@ const signedIn = (title: string | Message, nav?: Page['nav']): SamplePage['page'
 export const SAMPLE_PAGES: SamplePage[] = [
   ...states(
     'sessions/new',
-    card('Sign in'),
+    card(message('sign_in.title')),
     {
       appName: null,
       wait: null,
@@ -153,6 +159,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       passkeySignals: null,
       cancelAction: null,
       registerHref: '/register',
+      forgottenHref: '/forgot-password',
     },
     {
       'on the way to an app': {
@@ -160,9 +167,9 @@ export const SAMPLE_PAGES: SamplePage[] = [
         returnTo: '/dashboard',
         cancelAction: '/interaction/x/cancellation',
       },
-      'wrong password': { login: LONG_EMAIL, problem: 'That user name or e-mail and password do not match.' },
+      'wrong password': { login: LONG_EMAIL, problem: message('sign_in.wrong') },
       'empty fields': {
-        problems: { login: 'Enter your user name or e-mail address.', password: 'Enter your password.' },
+        problems: { login: message('sign_in.login_missing'), password: message('sign_in.password_missing') },
       },
       'too many tries': { wait: WAIT, login: NAME },
       'without passkeys': { passkeyOptions: null },
@@ -170,15 +177,15 @@ export const SAMPLE_PAGES: SamplePage[] = [
         appName: LONG_APP,
         returnTo: '/dashboard',
         login: NAME,
-        reason: `${LONG_APP} asks you to sign in again, to make sure that it is you.`,
+        reason: message('sign_in.asks_new', { app: LONG_APP }),
       },
       'with links by e-mail': { mailHref: '/login/mail' },
     },
   ),
-  ...states('sessions/destroy', ownCard('Sign out'), { username: LONG_NAME }),
+  ...states('sessions/destroy', ownCard(message('sign_out.title')), { username: LONG_NAME }),
   ...states(
     'registrations/new',
-    card('Create an account'),
+    card(message('register.title')),
     {
       appName: null,
       wait: null,
@@ -207,7 +214,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       },
       'everything to correct': {
         values: { username: LONG_NAME, email: LONG_EMAIL },
-        problems: { username: 'This user name is taken.', email: 'Enter an address.', ...WRONG_PASSWORDS },
+        problems: { username: message('user_name.taken'), email: message('email.not_one'), ...WRONG_PASSWORDS },
         verdict: STRENGTH,
       },
       'too many tries': { wait: WAIT },
@@ -292,27 +299,31 @@ export const SAMPLE_PAGES: SamplePage[] = [
     },
   ),
   ...states('mail-sign-ins/other-browser', card('Open this link in the other browser'), {}),
-  ...states('mail-sign-ins/dead', card('This link does not work'), {}),
+  ...states('mail-sign-ins/dead', card(message('link.dead_title')), {}),
   ...states(
     'password-resets/forgotten',
-    card('Forgotten password'),
-    { email: '', problems: {}, wait: null },
+    card(message('forgotten.title')),
+    { email: '', problems: {}, wait: null, returnTo: null, loginHref: '/login', cancelAction: null },
     {
-      'to correct': { email: LONG_EMAIL, problems: { email: 'Enter an address like name@example.com.' } },
+      'to correct': { email: LONG_EMAIL, problems: { email: message('email.not_one') } },
+      'on the way to an app': { returnTo: '/dashboard', cancelAction: '/interaction/x/cancellation' },
       'too many tries': { wait: WAIT },
     },
   ),
-  ...states('password-resets/asked', card('Look into your mail'), {}),
-  ...states('password-resets/dead', card('This link does not work'), {}),
+  ...states('password-resets/asked', card(message('forgotten.asked_title')), {
+    loginHref: '/login',
+    againHref: '/forgot-password',
+  }),
+  ...states('password-resets/dead', card(message('link.dead_title')), {}),
   ...states(
     'password-resets/new',
-    card('Choose a new password'),
+    card(message('reset.title')),
     { token: 'x', owner: LONG_NAME, problems: {}, verdict: null, wait: null, minimumLength: 12 },
     { 'to correct': { problems: WRONG_PASSWORDS, verdict: STRENGTH } },
   ),
   ...states(
     'email-verifications/show',
-    ownCard('Your address'),
+    ownCard(message('verify.page_title')),
     { email: EMAIL, emailVerified: false, returnTo: null },
     {
       confirmed: { emailVerified: true },
@@ -321,7 +332,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'email-verifications/new',
-    card('Confirm your address'),
+    card(message('verify.title')),
     {
       kind: 'verification',
       email: LONG_EMAIL,
@@ -330,42 +341,42 @@ export const SAMPLE_PAGES: SamplePage[] = [
     },
     { change: { kind: 'change' } },
   ),
-  ...states('email-verifications/taken', card('This address is in use'), {}),
+  ...states('email-verifications/taken', card(message('verify.taken_title')), {}),
   ...states(
     'email-verifications/dead',
-    card('This link does not work'),
+    card(message('link.dead_title')),
     { email: null, emailVerified: false },
     {
       'signed in': { email: LONG_EMAIL },
       confirmed: { email: EMAIL, emailVerified: true },
     },
   ),
-  ...states('reported-sign-ins/new', card('This was not me'), {
+  ...states('reported-sign-ins/new', card(message('reported_sign_in.title')), {
     action: '/not-me/x',
     browser: CHROME,
     address: IPV6,
     time: ago(30),
   }),
-  ...states('reported-sign-ins/lost', card('This link does not work any more'), { reference: REFERENCE }),
+  ...states('reported-sign-ins/lost', card(message('reported_sign_in.lost_title')), { reference: REFERENCE }),
   ...states(
     'reauthentications/new',
     ownCard('Confirm that it is you'),
     { username: NAME, problem: null, wait: null, returnTo: '/settings', passkeyOptions: OPTIONS },
     {
-      'wrong password': { problem: 'That is not your password.' },
+      'wrong password': { problem: message('password_change.wrong_current') },
       'no passkey': { passkeyOptions: null },
       'too many tries': { wait: WAIT },
     },
   ),
   ...states(
     'account-restorations/new',
-    card('Keep your account?'),
+    card(message('restore.title')),
     { time: ago(-9000), returnTo: null, cancelAction: null },
     { 'on the way to an app': { returnTo: '/dashboard', cancelAction: '/interaction/x/cancellation' } },
   ),
   ...states(
     'interactions/select-account',
-    ownCard('Choose an account'),
+    ownCard(message('interaction.choose_title')),
     {
       appName: 'Notes',
       action: '/interaction/x/account',
@@ -397,7 +408,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'interactions/confirm',
-    ownCard('Continue to Notes'),
+    ownCard(message('interaction.confirm_title', { app: 'Notes' })),
     {
       appName: 'Notes',
       username: NAME,
@@ -413,57 +424,65 @@ export const SAMPLE_PAGES: SamplePage[] = [
       },
     },
   ),
-  ...states('interactions/address', ownCard('Confirm your address first'), {
+  ...states('interactions/address', ownCard(message('interaction.address_title')), {
     appName: LONG_APP,
     email: LONG_EMAIL,
     here: '/interaction/x',
     cancelAction: '/interaction/x/cancellation',
   }),
-  ...states('interactions/no-second-factor', ownCard('Two-step verification is needed'), {
+  ...states('interactions/no-second-factor', ownCard(message('second_step.needed_title')), {
     appName: LONG_APP,
     setUpHref: '/settings/second-factors',
     cancelAction: '/interaction/x/cancellation',
   }),
   ...states(
     'interactions/lost',
-    card('This sign-in is over'),
+    card(message('interaction.lost_title')),
     { appName: 'Notes', continueHref: 'https://notes.example.com/', keepsCookies: true, reference: REFERENCE },
     { 'no cookies': { keepsCookies: false }, 'no app': { appName: null, continueHref: null } },
   ),
   ...states(
     'oidc-logout',
-    ownCard('Sign out'),
+    ownCard(message('sign_out.title')),
     { autoSubmit: false, appName: LONG_APP, action: '/oauth/logout', xsrf: 'x' },
     {
       'no app': { appName: null },
     },
   ),
-  ...states('signed-out', card('Signed out'), {}),
+  ...states('signed-out', card(message('sign_out.done_title')), {}),
   ...states(
     'errors/show',
-    card('Nothing here'),
+    card(message('errors.not_found.title')),
     {
       status: 404,
-      title: 'Nothing here',
-      sentence: 'There is no page at this address.',
-      advice: 'Check the address, or go to your apps.',
+      title: message('errors.not_found.title'),
+      sentence: message('errors.not_found.sentence'),
+      advice: message('errors.not_found.advice'),
       backHref: '/dashboard',
-      backLabel: 'Go to your apps',
+      backLabel: message('errors.apps_button'),
       explanation: '/docs/errors#http-404',
       reference: REFERENCE,
     },
-    { 'no way on': { backHref: null } },
+    {
+      busy: {
+        status: 503,
+        title: message('errors.busy.title'),
+        sentence: message('errors.busy.sentence'),
+        advice: message('errors.busy.advice'),
+        backLabel: message('errors.try_again_button'),
+      },
+    },
   ),
   ...states(
     'errors/app-request',
-    card('This app came from the wrong address'),
+    card(message('app_error.address.title')),
     {
       status: 400,
-      title: 'This app came from the wrong address',
-      sentence: 'The app asked to be answered at an address that is not registered for it.',
-      advice: 'Go back to the app and try again.',
+      title: message('app_error.address.title'),
+      sentence: message('app_error.address.sentence'),
+      advice: message('app_error.refused.advice'),
       backHref: '/dashboard',
-      backLabel: 'Go to your apps',
+      backLabel: message('errors.apps_button'),
       explanation: '/docs/errors#invalid_redirect_uri',
       reference: REFERENCE,
       mistake: null,
@@ -713,7 +732,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ),
   ...states(
     'settings/show',
-    signedIn('Settings', 'settings'),
+    { ...signedIn('Settings', 'settings'), unconfirmed: LONG_EMAIL },
     {
       username: LONG_NAME,
       email: LONG_EMAIL,
@@ -731,7 +750,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
     { owner: LONG_NAME, problems: {}, verdict: null, wait: null, minimumLength: 12 },
     {
       'to correct': {
-        problems: { current_password: 'That is not your password.', ...WRONG_PASSWORDS },
+        problems: { current_password: message('password_change.wrong_current'), ...WRONG_PASSWORDS },
         verdict: STRENGTH,
       },
       'too many tries': { wait: WAIT },
@@ -747,7 +766,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       problems: {},
       wait: null,
     },
-    { 'to correct': { typed: EMAIL, pendingEmail: LONG_EMAIL, problems: { email: 'This is your address already.' } } },
+    { 'to correct': { typed: EMAIL, pendingEmail: LONG_EMAIL, problems: { email: message('email_change.same') } } },
   ),
   ...states('exports/new', ownCard('Download your data'), {}),
   ...states(

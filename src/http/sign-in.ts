@@ -5,7 +5,8 @@ import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../
 import { offersPasskeys, passkeySignInOptions, type PasskeySignals } from '../domain/sign-in/passkeys.ts'
 import type { Services } from '../domain/services.ts'
 import { signIn, signInByPasskey } from '../domain/sign-in/sign-in.ts'
-import { servicesOf } from './context.ts'
+import type { Message } from '../i18n/messages.ts'
+import { servicesOf, textsOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
 import { leaveFlash, takeFlash } from './flash-messages.ts'
 import { TooManyAttempts } from './http-errors.ts'
@@ -20,14 +21,14 @@ export interface SignInForm {
   login: string
   returnTo: string | null
   /** What is wrong with the form as a whole. */
-  problem?: string
+  problem?: Message
   /** What is wrong with one of its fields. */
-  problems?: { login?: string; password?: string }
+  problems?: { login?: Message; password?: Message }
   wait?: WaitWords
   /** What the browser may tell its password managers. */
   passkeySignals?: PasskeySignals | null
   /** Why a user who is signed in is asked again. */
-  reason?: string | null
+  reason?: Message | null
 }
 
 /** The one sign-in form, wherever it is needed. */
@@ -38,7 +39,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
     req,
     res,
     'sessions/new',
-    { title: 'Sign in', narrow: true },
+    { title: textsOf(req).t('sign_in.title'), narrow: true },
     {
       problem: null,
       problems: {},
@@ -49,6 +50,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       returnTo,
       appName: await appNameOf(req, returnTo),
       registerHref: withReturnTo('/register', returnTo),
+      forgottenHref: withReturnTo('/forgot-password', returnTo),
       cancelAction: cancelActionOf(returnTo),
       mailHref: servicesOf(req).policy.mailSignIn ? withReturnTo('/login/mail', returnTo) : null,
       passkeyOptions: passkeyQuestion(servicesOf(req)),

@@ -19,6 +19,8 @@ export interface Page {
   /** The app that a narrow page is on the way to. */
   app?: AppLook | null
   notice?: string | null
+  /** The e-mail address that the signed-in user has yet to confirm. */
+  unconfirmed?: string | null
   /** The path and query of the page, for the language switch to come back to; null where there is nothing to come back to. */
   path?: string | null
 }
@@ -70,6 +72,7 @@ export function createTemplates(
         identity: page.username === undefined || page.username === null ? null : { username: page.username },
         navigation: navigationOf(page, texts),
         notice: page.notice ?? null,
+        unconfirmed: page.unconfirmed ?? null,
         narrow: page.narrow ?? false,
         path: page.path ?? null,
         app: page.app ?? null,
@@ -92,9 +95,14 @@ function navigationOf({ nav }: Page, texts: Texts): { href: string; label: strin
 }
 
 /** Whether a form was not accepted. The title says so, which screen readers read first. */
-function hasFailed(locals: { problem?: unknown; problems?: object | null; wait?: unknown }): boolean {
-  const { problem = null, problems = null, wait = null } = locals
-  return problem !== null || wait !== null || Object.keys(problems ?? {}).length > 0
+function hasFailed(locals: {
+  problem?: unknown
+  problems?: object | null
+  wait?: unknown
+  terms?: { problem?: unknown } | null
+}): boolean {
+  const { problem = null, problems = null, wait = null, terms = null } = locals
+  return problem !== null || Boolean(terms?.problem) || wait !== null || Object.keys(problems ?? {}).length > 0
 }
 
 function inWords(texts: Texts, words: Message | string): string {

@@ -375,7 +375,7 @@ test('a sign-in older than max_age is asked for again, and the page says why', a
   await browser.signIn(ada)
   clock.advance(ahead + 100)
   const { page } = await open(notes.authorizeUrl({ max_age: '50' }))
-  assert.match(page.text, /Your sign-in is too old for Notes, so sign in again\./)
+  assert.match(page.text, /You signed in too long ago for Notes\. Sign in again\./)
   assertCode(await signInOn(page))
 })
 

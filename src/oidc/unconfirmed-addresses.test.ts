@@ -45,10 +45,10 @@ async function confirmElsewhere(): Promise<void> {
 test('a user whose e-mail address is not confirmed reads that it must be, confirms it elsewhere, and goes on', async () => {
   const { url, page } = await open()
   assert.equal(page.status, 200)
-  assert.equal(page.heading, 'Confirm your address first')
-  assert.match(page.text, new RegExp(`Notes can only be connected once.*${person.email}`))
+  assert.equal(page.heading, 'Confirm your e-mail address first')
+  assert.match(page.text, new RegExp(`You can use Notes once.*${person.email}`))
   assert.match(page.html, /href="\/settings\/email"/)
-  assert.equal((await readPage(await browser.get(url))).heading, 'Confirm your address first')
+  assert.equal((await readPage(await browser.get(url))).heading, 'Confirm your e-mail address first')
 
   await confirmElsewhere()
   const reached = await browser.follow(await browser.get(url))
@@ -63,12 +63,12 @@ test('the link can be sent again from there, and leads back to where the person 
   const form = page.forms.find(({ action }) => action === '/verify-email')
   const { url: sentUrl, response } = await browser.follow(await browser.post('/verify-email', form?.fields ?? {}))
   const sent = await readPage(response)
-  assert.equal(sent.notice, 'A mail with a new link is on its way.')
+  assert.equal(sent.notice, 'We have sent you an e-mail with a new link.')
   const here = new URL(url).pathname + new URL(url).search
   assert.equal(sent.forms[0]?.fields['return_to'], here)
   assert.equal((await new Browser(server.url).post(await linkInLast(server, 'verify-address'), {})).status, 303)
   const confirmed = await readPage(await browser.get(sentUrl))
-  assert.equal(confirmed.heading, 'Your address is confirmed')
+  assert.equal(confirmed.heading, 'Your e-mail address is confirmed')
   assert.ok((await browser.follow(await browser.get(here))).url.startsWith(`${CALLBACK}?code=`))
 })
 
@@ -90,20 +90,20 @@ test('an app that asks silently is told that a page is needed', async () => {
 test('no way around: another sign-in, a confirmation that was not asked for, a pushed request', async () => {
   const { url, page } = await open()
   await browser.post(actionOf(page, 'Cancel').replace('cancellation', 'confirmation'), {})
-  assert.equal((await readPage(await browser.get(url))).heading, 'Confirm your address first')
+  assert.equal((await readPage(await browser.get(url))).heading, 'Confirm your e-mail address first')
 
   const again = await open(notes, { prompt: 'login' })
   const form = again.page.forms[0]
   const fields = { ...form?.fields, login: person.username, password: person.password }
   const signedIn = await browser.follow(await browser.post('/login', fields))
-  assert.equal((await readPage(signedIn.response)).heading, 'Confirm your address first')
+  assert.equal((await readPage(signedIn.response)).heading, 'Confirm your e-mail address first')
   await confirmElsewhere()
   assert.ok((await browser.follow(await browser.get(signedIn.url))).url.startsWith(`${CALLBACK}?code=`))
 })
 
 test('a user on the way to an app on their device confirms the address, and then the app', async () => {
   const { url, page } = await open(desk)
-  assert.equal(page.heading, 'Confirm your address first')
+  assert.equal(page.heading, 'Confirm your e-mail address first')
   await confirmElsewhere()
   const { response } = await browser.follow(await browser.get(url))
   const question = await readPage(response)
@@ -118,7 +118,7 @@ test('a user who signs out while they are asked signs in again, and is asked aga
   assert.equal(page.heading, 'Sign in')
   const fields = { ...page.forms[0]?.fields, login: person.username, password: person.password }
   const { response } = await browser.follow(await browser.post('/login', fields))
-  assert.equal((await readPage(response)).heading, 'Confirm your address first')
+  assert.equal((await readPage(response)).heading, 'Confirm your e-mail address first')
 })
 
 test('what is connected already goes on', async () => {
@@ -129,6 +129,6 @@ test('what is connected already goes on', async () => {
   ])
   const { refresh_token: next } = await tokensIn(await notes.refresh(refreshToken))
   await tokensIn(await notes.refresh(next, { scope: 'openid' }))
-  assert.equal((await open()).page.heading, 'Confirm your address first')
+  assert.equal((await open()).page.heading, 'Confirm your e-mail address first')
   assert.equal((await browser.get('/dashboard')).status, 200)
 })

@@ -12,9 +12,7 @@ import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 
 export type EmailChangeOutcome =
-  | { kind: 'asked' }
-  | { kind: 'refused'; problem: Message | string }
-  | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
+  { kind: 'asked' } | { kind: 'refused'; problem: Message } | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
 
 /**
  * Sends a confirmation mail to the new e-mail address; the old one stays until that is confirmed. Whether another account has

@@ -4,6 +4,7 @@
 // It owns what each of them ends, and the composition of queued mails (`mail-delivery.ts`).
 // It leaves signing in to `sign-in/`, what a password must be to `passwords/`, and the sending of mail to `mail/`.
 
+import type { Message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { deleteDevices } from '../../storage/devices.ts'
 import { lockIdentity, updatePasswordHash } from '../../storage/identities.ts'
@@ -31,7 +32,7 @@ export interface PasswordChange {
 
 export type PasswordChangeOutcome =
   | { kind: 'changed' }
-  | { kind: 'refused'; problem: string; verdict: PasswordVerdict }
+  | { kind: 'refused'; problem: Message; verdict: PasswordVerdict }
   /** The typed current password is wrong, or may not be checked now (login throttling). */
   | Extract<SignInOutcome, { kind: 'wrong-credentials' | 'throttled' }>
 

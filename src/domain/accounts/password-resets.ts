@@ -1,3 +1,4 @@
+import { type Message, message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { deleteDevices } from '../../storage/devices.ts'
 import { findIdentity, type IdentityRow, lockIdentity, updatePasswordHash } from '../../storage/identities.ts'
@@ -21,17 +22,17 @@ import { removeEverySecondFactorIn } from '../sign-in/second-factors.ts'
 export type PasswordResetOutcome =
   | { kind: 'reset'; identityId: string }
   /** `problem` is null when the password itself will do. */
-  | { kind: 'refused'; problem: string | null; verdict: PasswordVerdict }
+  | { kind: 'refused'; problem: Message | null; verdict: PasswordVerdict }
   /** Too many were tried for this identity. */
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
   /** The link is used, expired, forged or incomplete, or the account has another e-mail address now. */
   | { kind: 'dead' }
 
-/** The sentence for a login that no account can have; null for one that an account can have. */
-export function recoveryProblem(typed: string): string | null {
+/** Why no account can have this login; null for one that an account can have. */
+export function recoveryProblem(typed: string): Message | null {
   // As for a sign-in, full-width characters count as ordinary ones.
   const login = canonicalEmail(typed.normalize('NFKC'))
-  if (login === '') return 'Enter your user name or e-mail address.'
+  if (login === '') return message('sign_in.login_missing')
   // No user name has a space in it.
   return /[@\s]/.test(login) ? emailProblem(login) : null
 }

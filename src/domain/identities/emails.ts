@@ -1,4 +1,5 @@
 import { domainToUnicode } from 'node:url'
+import { type Message, message } from '../../i18n/messages.ts'
 import { asciiDomain, withoutInvisible } from '../limits/login-keys.ts'
 import type { Services } from '../services.ts'
 import { isOfOneScript, skeletonsOf } from './user-names.ts'
@@ -18,14 +19,14 @@ export function canonicalEmail(typed: string): string {
 }
 
 /**
- * The sentence a user reads when mail cannot be sent to this e-mail address; null when it can. `email` is canonical. Quoted
+ * Why mail cannot be sent to this e-mail address; null when it can. `email` is canonical. Quoted
  * local parts (RFC 5321 §4.1.2) and those that are not ASCII (RFC 6531) are refused: many mail servers take neither.
  */
-export function emailProblem(email: string): string | null {
+export function emailProblem(email: string): Message | null {
   const domainAt = email.lastIndexOf('@') + 1
   const [local, domain] = [email.slice(0, Math.max(domainAt - 1, 0)), email.slice(domainAt)]
   const isOne = email.length <= 254 && local.length <= 64 && DOT_ATOM.test(local) && DOMAIN.test(domain)
-  return isOne ? null : 'Enter an address like name@example.com.'
+  return isOne ? null : message('email.not_one')
 }
 
 /** RFC 5322 §3.2.3. */

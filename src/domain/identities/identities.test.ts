@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { message } from '../../i18n/messages.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
 import { connect, home, refresh, refusalIn } from '../../testing/portal/connections.ts'
 import { queuedMails } from '../../testing/mail/mails.ts'
@@ -65,7 +66,7 @@ test('a user name that looks like one that is taken is refused, also for an oper
     for (const clientInfo of [home, null]) {
       const outcome = await register(portal, { ...person('unused'), username }, clientInfo)
       assert.equal(outcome.kind, 'refused', username)
-      assert.deepEqual(outcome.problems, { username: 'This user name looks like one that is taken. Choose another.' })
+      assert.deepEqual(outcome.problems, { username: message('user_name.alike') })
     }
   }
 })
@@ -150,7 +151,10 @@ for (const [what, change, field] of [
 ] as const) {
   test(`an operator cannot give another user ${what}`, async () => {
     const outcome = await register(portal, { ...person('somebody'), ...change }, null)
-    const words = { username: 'This user name is taken.', email: 'There is an account with this address already.' }
+    const words = {
+      username: message('user_name.taken'),
+      email: message('email.taken'),
+    }
     assert.deepEqual('problems' in outcome && outcome.problems, { [field]: words[field] })
   })
 }
@@ -163,7 +167,7 @@ test('of ten registrations of one name at once exactly one gets it, and the othe
   )
   assert.equal(outcomes.filter(({ kind }) => kind === 'registered').length, 1)
   for (const outcome of outcomes.filter((each) => each.kind === 'refused')) {
-    assert.deepEqual(outcome.problems, { username: 'This user name is taken.' })
+    assert.deepEqual(outcome.problems, { username: message('user_name.taken') })
   }
 })
 

@@ -6,6 +6,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
+import { type Message, message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { lockFamiliesOf } from '../../storage/family-ends.ts'
 import { markFamiliesStale } from '../../storage/revocations.ts'
@@ -53,7 +54,7 @@ export interface Registration {
   password: string
 }
 
-export type RegistrationProblems = Partial<Record<keyof Registration, string>>
+export type RegistrationProblems = Partial<Record<keyof Registration, Message>>
 
 /** Every problem of a registration. */
 export interface Examination {
@@ -128,8 +129,7 @@ export async function register(
     if (registered !== null) return { kind: 'registered', identity: registered }
     const taken = await takenProblem(services, username)
     if (taken !== null) return { kind: 'refused', problems: { username: taken }, verdict }
-    if (clientInfo === null)
-      return { kind: 'refused', problems: { email: 'There is an account with this address already.' }, verdict }
+    if (clientInfo === null) return { kind: 'refused', problems: { email: message('email.taken') }, verdict }
     // Another user registered the e-mail address between the check and the insert, so the next check finds it.
   }
 }
@@ -217,11 +217,11 @@ export async function revokeEverything(services: Services, id: string): Promise<
   })
 }
 
-async function takenProblem(services: Services, username: string): Promise<string | null> {
+async function takenProblem(services: Services, username: string): Promise<Message | null> {
   const isAlike = await isSkeletonTaken(services.storage, skeletonsOf(username))
   // Asked last: this very name, registered between the two questions, is taken and not only alike.
-  if ((await findIdentityByKey(services.storage, loginKeyOf(username))) !== null) return 'This user name is taken.'
-  return isAlike ? 'This user name looks like one that is taken. Choose another.' : null
+  if ((await findIdentityByKey(services.storage, loginKeyOf(username))) !== null) return message('user_name.taken')
+  return isAlike ? message('user_name.alike') : null
 }
 
 /** The key of the caller in the fair queues of costly work. Operators share one. */

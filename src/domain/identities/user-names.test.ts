@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { englishTexts } from '../../i18n/texts.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
 const PROBLEMS = {
-  characters: 'Use 2 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.',
+  characters: 'Use 2–64 letters, numbers, dots, hyphens or underscores. Start with a letter or number.',
   scripts: 'Use letters of one script only, such as Latin.',
   figures: 'Use digits of one kind only.',
   accents: 'Use fewer accents on one letter.',
@@ -68,7 +69,8 @@ for (const [name, problem, what] of [
   ['a\u{323}\u{324}\u{325}\u{32d}da', 'accents', 'four accents'],
 ] as const) {
   test(`${JSON.stringify(name.slice(0, 10))} is no user name: ${what}`, () => {
-    assert.equal(userNameProblem(canonicalUserName(name)), PROBLEMS[problem])
+    const found = userNameProblem(canonicalUserName(name))
+    assert.equal(found && englishTexts().say(found), PROBLEMS[problem])
   })
 }
 

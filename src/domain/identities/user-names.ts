@@ -1,4 +1,5 @@
 import unhomoglyph from 'unhomoglyph'
+import { type Message, message } from '../../i18n/messages.ts'
 import { fillSkeletonsOf, listWithoutSkeletons } from '../../storage/identities.ts'
 import { inBatches } from '../batches.ts'
 import type { Services } from '../services.ts'
@@ -8,16 +9,14 @@ export function canonicalUserName(typed: string): string {
   return typed.normalize('NFKC').trim()
 }
 
-/** The sentence a user reads when this is not a valid user name; null when it is. `name` is canonical. */
-export function userNameProblem(name: string): string | null {
-  if (!isIdentifier(name)) {
-    return 'Use 2 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.'
-  }
-  if (!isOfOneScript(name)) return 'Use letters of one script only, such as Latin.'
+/** Why this is not a valid user name; null when it is. `name` is canonical. */
+export function userNameProblem(name: string): Message | null {
+  if (!isIdentifier(name)) return message('user_name.not_one')
+  if (!isOfOneScript(name)) return message('user_name.scripts')
   if (new Set(Array.from(name.matchAll(/\p{Nd}/gu), ([digit]) => zeroOf(digit))).size > 1)
-    return 'Use digits of one kind only.'
+    return message('user_name.digits')
   // UTS 39 §5.4 counts four.
-  if (/\p{M}{4}|(\p{M})\1/u.test(name.normalize('NFD'))) return 'Use fewer accents on one letter.'
+  if (/\p{M}{4}|(\p{M})\1/u.test(name.normalize('NFD'))) return message('user_name.accents')
   return null
 }
 

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
+import type { Message } from '../../i18n/messages.ts'
+import { englishTexts } from '../../i18n/texts.ts'
 import { ada, grace } from '../../testing/portal/people.ts'
 import { createPasswordJudge, type JudgeSettings, type PasswordJudge } from './password-judge.ts'
 
@@ -25,13 +27,15 @@ after(() => Promise.all(opened.map((judge) => judge.close())))
 const standard = open()
 const personal = ['ada', 'lovelace@example.test']
 
+const inWords = (problem: Message | null) => problem && englishTexts().say(problem)
+
 const WORDS = {
   good: null,
   short: 'Use at least 15 characters.',
   long: 'Use at most 200 characters.',
-  personal: 'Use something that is harder to guess from your name or address.',
-  guessable: 'Use something that is harder to guess.',
-  stolen: 'Use another one: this one is on lists of stolen passwords.',
+  personal: 'Use a password that is harder to guess from your name or address.',
+  guessable: 'Use a password that is harder to guess.',
+  stolen: 'Use another password: this one is on lists of stolen passwords.',
 }
 
 for (const [password, verdict] of [
@@ -81,7 +85,7 @@ for (const [password, verdict] of [
 ] as const) {
   test(`the password ${JSON.stringify(password.slice(0, 30))} of ${password.length} is ${verdict}`, async () => {
     const { problem, standsAlone } = await standard.judge(password, personal, false, 'home')
-    assert.equal(problem, WORDS[verdict])
+    assert.equal(inWords(problem), WORDS[verdict])
     assert.equal(standsAlone, verdict === 'good')
   })
 }
@@ -99,16 +103,19 @@ for (const [password, problem, standsAlone] of [
 ] as const) {
   test(`beside a second factor ${JSON.stringify(password)} is ${problem === null ? 'enough' : 'refused'}`, async () => {
     const verdict = await standard.judge(password, personal, true, 'home')
-    assert.equal(verdict.problem, problem)
+    assert.equal(inWords(verdict.problem), problem)
     assert.equal(verdict.standsAlone, standsAlone)
   })
 }
 
 test('how long a password must be is the operator’s word', async () => {
   const lenient = open({ passwordLength: 10, passwordLengthWithSecondFactor: 9 })
-  assert.equal((await lenient.judge('kx7!pQ2m_Z', personal, false, 'home')).problem, null)
-  assert.equal((await lenient.judge('kx7!pQ2m_', personal, false, 'home')).problem, 'Use at least 10 characters.')
-  assert.equal((await lenient.judge('kx7!pQ2m', personal, true, 'home')).problem, 'Use at least 9 characters.')
+  assert.equal(inWords((await lenient.judge('kx7!pQ2m_Z', personal, false, 'home')).problem), null)
+  assert.equal(
+    inWords((await lenient.judge('kx7!pQ2m_', personal, false, 'home')).problem),
+    'Use at least 10 characters.',
+  )
+  assert.equal(inWords((await lenient.judge('kx7!pQ2m', personal, true, 'home')).problem), 'Use at least 9 characters.')
 })
 
 test('the strength that is shown does not contradict the refusal', async () => {
@@ -122,7 +129,7 @@ test('the strength that is shown does not contradict the refusal', async () => {
 
 test('a weak password comes with advice that does not repeat itself or the password', async () => {
   const { advice } = await standard.judge('monkeydragonfootball', personal, false, 'home')
-  assert.deepEqual(advice, ['Add a word or two that are less common.'])
+  assert.deepEqual(advice.map(inWords), ['Add a word or two that are less common.'])
 })
 
 test('while the estimator fails the other rules apply, and no password is refused for it', async () => {
@@ -134,9 +141,9 @@ test('while the estimator fails the other rules apply, and no password is refuse
     advice: [],
     standsAlone: true,
   })
-  assert.equal((await blind.judge('password1234567', personal, false, 'home')).problem, WORDS.guessable)
-  assert.equal((await blind.judge('1qaz2wsx3edc4rfv', personal, false, 'home')).problem, WORDS.stolen)
-  assert.equal((await blind.judge('lovelacelovelace', personal, false, 'home')).problem, WORDS.personal)
+  assert.equal(inWords((await blind.judge('password1234567', personal, false, 'home')).problem), WORDS.guessable)
+  assert.equal(inWords((await blind.judge('1qaz2wsx3edc4rfv', personal, false, 'home')).problem), WORDS.stolen)
+  assert.equal(inWords((await blind.judge('lovelacelovelace', personal, false, 'home')).problem), WORDS.personal)
   assert.equal(failures.length, 4)
 })
 
@@ -152,14 +159,17 @@ test('a service that knows stolen passwords is asked about what is otherwise goo
   const judge = open({ passwordRangeUrl: url })
   failures.length = 0
 
-  assert.equal((await judge.judge('seven wet umbrellas in a row', personal, false, 'home')).problem, WORDS.stolen)
-  assert.equal((await judge.judge(ada.password, personal, false, 'home')).problem, null)
-  assert.equal((await judge.judge('password1234567', personal, false, 'home')).problem, WORDS.guessable)
+  assert.equal(
+    inWords((await judge.judge('seven wet umbrellas in a row', personal, false, 'home')).problem),
+    WORDS.stolen,
+  )
+  assert.equal(inWords((await judge.judge(ada.password, personal, false, 'home')).problem), null)
+  assert.equal(inWords((await judge.judge('password1234567', personal, false, 'home')).problem), WORDS.guessable)
   assert.equal(asked.length, 2)
 
   service.closeAllConnections()
   service.close()
-  assert.equal((await judge.judge('seven wet umbrellas in a row', personal, false, 'home')).problem, null)
+  assert.equal(inWords((await judge.judge('seven wet umbrellas in a row', personal, false, 'home')).problem), null)
   assert.deepEqual(
     failures.map(({ message }) => message),
     ['the service that knows stolen passwords gave no answer'],

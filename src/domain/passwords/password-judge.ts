@@ -1,17 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import type { Policy } from '../../config.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { BREACHED_PASSWORDS, foldPassword, isBreached } from './breached-passwords.ts'
 import { createPasswordRange } from './password-range.ts'
 import { createStrengthEstimator, type EstimatorLimits, type Score } from './password-strength.ts'
 import { characterCount, isPasswordTooLong, MAXIMUM_PASSWORD_LENGTH } from './passwords.ts'
 
 export interface PasswordVerdict {
-  /** The sentence the person reads; null when the password will do. */
-  problem: string | null
+  /** Why it is refused; null when the password will do. */
+  problem: Message | null
   /** A refused password scores no more than its refusal allows. Null for no password, and when the estimator did not answer. */
   score: Score | null
   /** Sentences on how to choose a better one. */
-  advice: string[]
+  advice: Message[]
   /** Whether it would also do without a second factor. */
   standsAlone: boolean
 }
@@ -36,7 +37,7 @@ export interface JudgeSettings {
 }
 
 interface Refusal {
-  problem: string
+  problem: Message
   /** What is shown beside the refusal says no better of the password. */
   atMost: Score
 }
@@ -78,7 +79,7 @@ export function createPasswordJudge({
       return {
         problem: refusal?.problem ?? null,
         score: refusal === null || score === null ? score : lower(score, refusal.atMost),
-        advice: strength?.advice ?? [],
+        advice: (strength?.advice ?? []).map((key) => message(key)),
         standsAlone:
           refusal === null && characterCount(password) >= policy.passwordLength && !isGuessable(score, false),
       }
@@ -87,12 +88,13 @@ export function createPasswordJudge({
   }
 }
 
-const GUESSABLE: Refusal = { problem: 'Use something that is harder to guess.', atMost: 2 }
-const STOLEN: Refusal = { problem: 'Use another one: this one is on lists of stolen passwords.', atMost: 0 }
+const GUESSABLE: Refusal = { problem: message('password.too_easy'), atMost: 2 }
+const STOLEN: Refusal = { problem: message('password.stolen'), atMost: 0 }
 
 function refusalOfLength(password: string, minimum: number): Refusal | null {
-  if (characterCount(password) < minimum) return { problem: `Use at least ${minimum} characters.`, atMost: 2 }
-  if (isPasswordTooLong(password)) return { problem: `Use at most ${MAXIMUM_PASSWORD_LENGTH} characters.`, atMost: 4 }
+  if (characterCount(password) < minimum) return { problem: message('password.too_short', { minimum }), atMost: 2 }
+  if (isPasswordTooLong(password))
+    return { problem: message('password.too_long', { maximum: MAXIMUM_PASSWORD_LENGTH }), atMost: 4 }
   return null
 }
 
@@ -101,7 +103,7 @@ function refusalOfFirstGuess(password: string, words: string[]): Refusal | null 
   const folded = foldPassword(password)
   const telling = words.filter(isTelling).map(foldPassword)
   if (telling.some((word) => folded.replaceAll(word, '').length < 8))
-    return { problem: 'Use something that is harder to guess from your name or address.', atMost: 1 }
+    return { problem: message('password.personal'), atMost: 1 }
   if (new Set(folded).size < 5 || COMMON.test(folded)) return { ...GUESSABLE, atMost: 1 }
   return null
 }

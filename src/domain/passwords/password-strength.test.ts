@@ -36,8 +36,9 @@ test('a sentence is strong, and a common password is weak and comes with advice'
   const weak = await estimator.estimate('qwertyuiopasdfgh', [], 'home')
   assert.equal(weak?.score, 1)
   assert.deepEqual(weak.advice, [
-    'This is similar to a commonly used password.',
-    'Add a word or two that are less common.',
+    'password.warning.straight_row',
+    'password.advice.another_word',
+    'password.advice.longer_keyboard_pattern',
   ])
 })
 

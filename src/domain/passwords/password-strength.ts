@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import type { MessageKey } from '../../i18n/messages.ts'
 import { FairQueue, Overloaded, type QueueLimits } from '../fair-queue.ts'
 
 /** From one of the first thousand guesses to more than ten thousand million of them. */
@@ -7,8 +8,8 @@ export type Score = 0 | 1 | 2 | 3 | 4
 
 export interface Strength {
   score: Score
-  /** Sentences on what makes it easy to guess; none for a strong one. */
-  advice: string[]
+  /** What makes it easy to guess; none for a strong one. */
+  advice: MessageKey[]
 }
 
 /** What the worker is asked. */

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express'
-import { RequestRefused } from '../http-errors.ts'
+import { RequestRefused, wordsOf } from '../http-errors.ts'
 
 /**
  * CSRF protection: refuses cross-site state-changing requests (Fetch Metadata, then Origin).
@@ -13,9 +13,7 @@ export function csrfProtection(publicUrl: string): RequestHandler {
       next(
         new RequestRefused(
           403,
-          'That came from another site',
-          'Another web site tried to change something here, so it was refused.',
-          'If it was you, open the page on this site and try again there.',
+          wordsOf('errors.other_site.title', 'errors.other_site.sentence', 'errors.other_site.advice'),
         ),
       )
     }

@@ -74,7 +74,7 @@ for (const [store, outageOf, hangs] of [
         assert.deepEqual(response.headers.getSetCookie(), [])
         assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'none'/)
         const page = await readPage(response)
-        assert.equal(page.heading, 'One moment, please')
+        assert.equal(page.heading, 'Please try again in a moment')
         assert.match(page.text, /Nothing was lost\. Try again in a few seconds\./)
         assert.doesNotMatch(page.html, /ECONN|postgres|redis|prisma|timeout|\.ts:/i)
         const reference = /<code>(\w+)<\/code>/.exec(page.html)?.[1] as string

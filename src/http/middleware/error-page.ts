@@ -2,12 +2,14 @@ import type { NextFunction, Request, Response } from 'express'
 import { isUnavailable } from '../../domain/errors.ts'
 import { Overloaded } from '../../domain/fair-queue.ts'
 import { secondsUntil } from '../../domain/time.ts'
-import { contextOf, servicesOf } from '../context.ts'
+import { message } from '../../i18n/messages.ts'
+import { contextOf, servicesOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { ERROR_REFERENCE } from '../../oidc/pages.ts'
 import { statusAnchor } from '../error-reference.ts'
-import { RequestRefused, TO_APPS, TooManyAttempts } from '../http-errors.ts'
+import { RequestRefused, TO_APPS, TooManyAttempts, type WayOn, wordsOf } from '../http-errors.ts'
 import { render } from '../page.ts'
+import { pageToTryAgain } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
 declare module 'node:http' {
@@ -26,11 +28,19 @@ export async function errorPage(error: unknown, req: Request, res: Response, nex
   if (res.headersSent) return next(error)
   const page = beginRefusal(error, req, res)
   const reference = req.requestId
-  const { href, label } = error instanceof RequestRefused ? error.wayOn : TO_APPS
+  const { href, label } = wayOnOf(error, page.status, req)
   // The page may be on another host (421), where there is no explanation.
   const explanation = `${servicesOf(req).publicUrl}${ERROR_REFERENCE}#${statusAnchor(page.status)}`
   const locals = { ...page, reference, explanation, backHref: href, backLabel: label }
-  await render(req, res, 'errors/show', { title: page.title, narrow: true }, locals)
+  const title = textsOf(req).say(page.title)
+  await render(req, res, 'errors/show', { title, narrow: true }, { ...locals, title })
+}
+
+/** After an error of the portal, the same page, or that of the form, may work a little later. */
+function wayOnOf(error: unknown, status: number, req: Request): WayOn {
+  if (error instanceof RequestRefused) return error.wayOn
+  if (status < 500) return TO_APPS
+  return { href: pageToTryAgain(req, servicesOf(req).publicUrl), label: message('errors.try_again_button') }
 }
 
 /**
@@ -69,35 +79,22 @@ function beginRefusal(error: unknown, req: Request, res: Response): ErrorPage {
 
 /** The words for every failure, those of the protocol's pages included. */
 export function describe(error: unknown): ErrorPage {
-  if (error instanceof RequestRefused)
-    return { status: error.status, title: error.title, sentence: error.message, advice: error.advice }
+  if (error instanceof RequestRefused) return { status: error.status, ...error.words }
   // Checked before the stores: a browser that hung up in the middle of a form leaves a broken connection, too.
   const status = (error as { status?: unknown } | null)?.status
   if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
   if (error instanceof Overloaded || isUnavailable(error)) {
-    return {
-      status: 503,
-      title: 'One moment, please',
-      sentence: 'The portal is very busy or being repaired.',
-      advice: 'Nothing was lost. Try again in a few seconds.',
-    }
+    return { status: 503, ...wordsOf('errors.busy.title', 'errors.busy.sentence', 'errors.busy.advice') }
   }
-  return {
-    status: 500,
-    title: 'Something went wrong',
-    sentence: 'The portal made a mistake. It has been written down.',
-    advice: 'Try again. If it happens again, tell your support the reference below.',
-  }
+  return { status: 500, ...wordsOf('errors.failed.title', 'errors.failed.sentence', 'errors.failed.advice') }
 }
 
 const generic: ErrorPage = {
   status: 400,
-  title: 'That did not work',
-  sentence: 'The portal could not make sense of what your browser sent.',
-  advice: 'Go back, reload the page and try once more.',
+  ...wordsOf('errors.bad.title', 'errors.bad.sentence', 'errors.bad.advice'),
 }
 
 const refusals: Record<number, ErrorPage> = {
-  413: { ...generic, status: 413, sentence: 'What your browser sent is too large.' },
-  415: { ...generic, status: 415, sentence: 'What your browser sent is not a form the portal knows.' },
+  413: { ...generic, status: 413, sentence: message('errors.bad.too_large') },
+  415: { ...generic, status: 415, sentence: message('errors.bad.not_a_form') },
 }

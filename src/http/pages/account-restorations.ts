@@ -1,12 +1,11 @@
 import type { Request, Response } from 'express'
 import { findErasure, keepAccount } from '../../domain/accounts/deletions.ts'
-import { servicesOf } from '../context.ts'
+import { servicesOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { optionalField } from '../form-fields.ts'
 import { pendingSignInOf } from '../middleware/session.ts'
 import { render } from '../page.ts'
-import { timeInWords } from '../../domain/time-words.ts'
 import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
 import { completeSignIn } from '../sign-in.ts'
 
@@ -21,9 +20,9 @@ export async function newAccountRestoration(req: Request, res: Response): Promis
     req,
     res,
     'account-restorations/new',
-    { title: 'Keep your account?', narrow: true },
+    { title: textsOf(req).t('restore.title'), narrow: true },
     {
-      time: timeInWords(erasedFrom, services.clock()),
+      time: textsOf(req).time(erasedFrom, services.clock()),
       returnTo,
       cancelAction: cancelActionOf(returnTo),
     },

@@ -55,7 +55,7 @@ test('who has one sign-in reads where it is and when it was used, each fact once
   assert.equal(page.text.split('1 minute ago').length, 2)
   assert.deepEqual(
     page.forms.map((form) => form.buttons),
-    [['Sign out'], ['Sign out of Notes in Firefox on Linux']],
+    [['Sign out'], ['Send the link again'], ['Sign out of Notes in Firefox on Linux']],
   )
 })
 

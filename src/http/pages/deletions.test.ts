@@ -124,7 +124,7 @@ test('who signs in before the end is asked, and keeps the account and everything
   assert.equal(asked.headers.get('location'), '/account-restoration?return_to=%2Fsettings')
   assert.equal(await isSignedIn(browser), false)
   const page = await readPage((await browser.follow(asked)).response)
-  assert.match(page.text, /It is erased for good on \d+ \w+ \d{4}/)
+  assert.match(page.text, /It is erased for good on: \d+ \w+ \d{4}/)
   const form = page.forms.at(-1)
   const response = await browser.post(actionOf(page, 'Keep my account'), form?.fields ?? {})
   assert.equal(response.headers.get('location'), '/settings')

@@ -52,7 +52,7 @@ async function show(
   req: Request,
   res: Response,
   typed: string,
-  problems: Record<string, string> = {},
+  problems: Record<string, Message | string> = {},
   wait: WaitWords | null = null,
 ): Promise<void> {
   const { identityId, email } = signedInOf(req)

@@ -58,7 +58,7 @@ test('who registers is sent a link, confirms with a button, without signing in, 
   const { link } = person
   const page = await readPage(await stranger.get(link))
   assert.equal(page.status, 200)
-  assert.match(page.text, new RegExp(`${person.email} is the address of the account ${person.username}`))
+  assert.match(page.text, new RegExp(`${person.email} is the e-mail address of the account ${person.username}`))
   assert.deepEqual(page.forms[0], {
     method: 'post',
     action: link,
@@ -138,14 +138,14 @@ test('the page of a dead link offers a new one, and says when none is needed', a
   const page = await readPage(await person.browser.get(dead))
   const before = (await queuedMails(server.services)).length
   const sent = await person.browser.follow(await person.browser.post(page.forms[0]?.action as string, {}))
-  assert.equal((await readPage(sent.response)).notice, 'A mail with a new link is on its way.')
+  assert.equal((await readPage(sent.response)).notice, 'We have sent you an e-mail with a new link.')
   assert.deepEqual((await queuedMails(server.services)).slice(before), [
     { kind: 'verify-address', identityId: person.id, locale: 'en' },
   ])
 
   await stranger.post(link, {})
   const needless = await readPage(await person.browser.get(dead))
-  assert.match(needless.text, /You need not do anything/)
+  assert.match(needless.text, /There is nothing for you to do/)
   await person.browser.post('/verify-email', {})
   assert.equal((await queuedMails(server.services)).length, before + 1)
   assert.match((await readPage(await person.browser.get('/verify-email'))).text, /is confirmed/)
@@ -185,7 +185,7 @@ test('the user who has confirmed an e-mail address keeps it; the link of another
 
   const page = await readPage(await stranger.post(link, {}))
   assert.equal(page.status, 409)
-  assert.match(page.text, /Another account has confirmed this address already/)
+  assert.match(page.text, /Another account has confirmed this e-mail address already/)
   assert.deepEqual(await standingOf(owner), { verified: true, holds: true })
   assert.deepEqual(await standingOf(other), { verified: false, holds: false })
 })

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { askForEmailProof, lookAtEmailProof, proveEmail } from '../../domain/accounts/email-proofs.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
-import { servicesOf, signedInOf } from '../context.ts'
+import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
@@ -20,7 +20,7 @@ export async function showEmailVerification(req: Request, res: Response): Promis
     req,
     res,
     'email-verifications/show',
-    { title: 'Your address', narrow: true },
+    { title: textsOf(req).t('verify.page_title'), narrow: true },
     { email: readableEmail(email), emailVerified, returnTo },
   )
 }
@@ -38,7 +38,8 @@ export async function createVerificationMail(req: Request, res: Response): Promi
 export async function newEmailVerification(req: ProofRequest, res: Response): Promise<void> {
   const proof = await lookAtEmailProof(servicesOf(req), req.params.token)
   if (proof === null) return showDeadLink(req, res)
-  const title = proof.kind === 'change' ? 'Change your address' : 'Confirm your address'
+  const { t } = textsOf(req)
+  const title = proof.kind === 'change' ? t('verify.change_title') : t('verify.title')
   await render(
     req,
     res,
@@ -62,7 +63,13 @@ export async function createEmailVerification(req: ProofRequest, res: Response):
       return redirectWith(req, res, `address-${outcome.kind}`, req.signedIn ? '/settings' : '/login')
     case 'taken':
       res.status(409)
-      return render(req, res, 'email-verifications/taken', { title: 'This address is in use', narrow: true }, {})
+      return render(
+        req,
+        res,
+        'email-verifications/taken',
+        { title: textsOf(req).t('verify.taken_title'), narrow: true },
+        {},
+      )
     case 'dead':
       return showDeadLink(req, res)
   }
@@ -75,7 +82,7 @@ async function showDeadLink(req: ProofRequest, res: Response): Promise<void> {
     req,
     res,
     'email-verifications/dead',
-    { title: 'This link does not work', narrow: true },
+    { title: textsOf(req).t('link.dead_title'), narrow: true },
     { email: signedIn ? readableEmail(signedIn.email) : null, emailVerified: signedIn?.emailVerified ?? false },
   )
 }

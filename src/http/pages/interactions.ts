@@ -15,6 +15,7 @@ import {
   passIntroduction,
   resolveInteraction,
 } from '../../oidc/interactions.ts'
+import { message, type MessageKey } from '../../i18n/messages.ts'
 import { contextOf, textsOf } from '../context.ts'
 import { sendsCookies } from '../cookie-check.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -30,6 +31,7 @@ type InteractionPageRequest = Request<{ uid: string }>
 /** GET /interaction/:uid */
 export async function showInteraction(req: InteractionPageRequest, res: Response): Promise<void> {
   const { services } = contextOf(req)
+  const { t } = textsOf(req)
   const interaction = await resolveInteraction(interactionContextOf(req), requestOf(req, res))
   switch (interaction.kind) {
     case 'continue':
@@ -39,7 +41,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
       const { appName, loginHint, asksAgain } = interaction
       const username = req.signedIn?.username ?? ''
       const login = loginHint || (isOther || asksAgain === 'other-user' ? '' : username)
-      const reason = asksAgain && REASONS[asksAgain](appName, username)
+      const reason = asksAgain && message(REASONS[asksAgain], { app: appName, user: username })
       return showSignIn(req, res, { login, reason, returnTo: safeReturnTo(req.originalUrl, services.publicUrl) })
     }
     case 'step-up':
@@ -50,11 +52,11 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
         req,
         res,
         'interactions/select-account',
-        { title: 'Choose an account', narrow: true },
+        { title: t('interaction.choose_title'), narrow: true },
         {
           appName,
           username: signedIn.username,
-          email: signedIn.email,
+          email: readableEmail(signedIn.email),
           action: addressOf(req, '/account'),
           otherHref: otherAccountHref(req),
           cancelAction: addressOf(req, '/cancellation'),
@@ -72,7 +74,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
         req,
         res,
         'interactions/confirm',
-        { title: `Continue to ${appName}`, narrow: true },
+        { title: t('interaction.confirm_title', { app: appName }), narrow: true },
         {
           appName,
           destination,
@@ -89,7 +91,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
         req,
         res,
         'interactions/address',
-        { title: 'Confirm your address first', narrow: true },
+        { title: t('interaction.address_title'), narrow: true },
         { appName, email: readableEmail(email), here: req.originalUrl, cancelAction },
       )
     }
@@ -119,11 +121,10 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
 }
 
 /** Why a user who is signed in is asked to sign in again. */
-const REASONS: Record<AsksAgain, (appName: string, username: string) => string> = {
-  new: (appName) => `${appName} asks you to sign in again, to make sure that it is you.`,
-  recent: (appName) => `Your sign-in is too old for ${appName}, so sign in again.`,
-  'other-user': (appName, username) =>
-    `You are signed in as ${username}, but ${appName} expects another account. Sign in with that one.`,
+const REASONS: Record<AsksAgain, MessageKey> = {
+  new: 'sign_in.asks_new',
+  recent: 'sign_in.asks_recent',
+  'other-user': 'sign_in.asks_other_user',
 }
 
 /** POST /interaction/:uid/second-factor: step-up, one more factor of the signed-in user, for the app that asks for it. */
@@ -239,7 +240,7 @@ async function showLost(
     req,
     res,
     'interactions/lost',
-    { title: 'This sign-in is over', narrow: true },
+    { title: textsOf(req).t('interaction.lost_title'), narrow: true },
     { appName, continueHref, keepsCookies: sendsCookies(req), reference: req.requestId },
   )
 }

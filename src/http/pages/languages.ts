@@ -1,3 +1,4 @@
+import { message } from '../../i18n/messages.ts'
 import type { Request, Response } from 'express'
 import { changeRegion } from '../../domain/accounts/languages.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
@@ -18,7 +19,7 @@ const YEAR_MS = 31_536_000_000
 export async function createLanguageSwitch(req: Request, res: Response): Promise<void> {
   const { locale, path } = (req.body ?? {}) as { locale?: unknown; path?: unknown }
   const language = languageIn(locale)
-  if (language === null) throw badRequest('The portal does not speak that language.')
+  if (language === null) throw badRequest(message('errors.no_such_language'))
   if (req.signedIn) {
     const { zoneinfo } = req.signedIn
     // A sign-in that has just ended changes nothing in the account, and the browser keeps its choice.
@@ -50,9 +51,8 @@ export async function createLanguageChange(req: Request, res: Response): Promise
   const { locale, zoneinfo } = (req.body ?? {}) as { locale?: unknown; zoneinfo?: unknown }
   const language = locale === '' ? null : languageIn(locale)
   const zone = zoneinfo === '' ? null : zoneinfo
-  if (language === null && locale !== '') throw badRequest('The portal does not speak that language.')
-  if (zone !== null && !(typeof zone === 'string' && isTimeZone(zone)))
-    throw badRequest('The portal does not know that time zone.')
+  if (language === null && locale !== '') throw badRequest(message('errors.no_such_language'))
+  if (zone !== null && !(typeof zone === 'string' && isTimeZone(zone))) throw badRequest(message('errors.no_such_zone'))
   const outcome = await changeRegion(servicesOf(req), signedInOf(req), { locale: language, zoneinfo: zone })
   if (isLapsed(outcome)) return askToSignIn(req, res)
   if (language === null) res.clearCookie(LANGUAGE_COOKIE, { path: '/' })

@@ -1,3 +1,4 @@
+import type { Message } from '../../i18n/messages.ts'
 import type { NextFunction, Request, Response } from 'express'
 import {
   askForMailSignIn,
@@ -115,7 +116,7 @@ export async function finishMailSignIn(req: LinkRequest, res: Response): Promise
 interface Form {
   login: string
   returnTo: string | null
-  problems?: { login?: string }
+  problems?: { login?: Message }
   wait?: WaitWords
 }
 

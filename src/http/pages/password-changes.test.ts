@@ -211,7 +211,7 @@ test('a new password that will not do is refused in words, and none is printed b
   const { here, email, username } = await newUser()
   for (const [fields, problem] of [
     [change('short'), 'Use at least 15 characters.'],
-    [change(email), 'Use something that is harder to guess from your name or address.'],
+    [change(email), 'Use a password that is harder to guess from your name or address.'],
     [{ ...change(), password_confirmation: 'other' }, 'The two passwords are not the same.'],
   ] as const) {
     const page = await readPage(await here.post('/settings/password', fields))

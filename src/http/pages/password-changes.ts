@@ -1,3 +1,4 @@
+import type { Message } from '../../i18n/messages.ts'
 import type { Request, Response } from 'express'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
 import { newPasswordLength } from '../../domain/accounts/new-passwords.ts'
@@ -62,7 +63,7 @@ export async function createPasswordChange(req: Request, res: Response): Promise
 async function show(
   req: Request,
   res: Response,
-  problems: Record<string, string>,
+  problems: Record<string, Message | string>,
   verdict: PasswordVerdict | null = null,
   wait: WaitWords | null = null,
 ): Promise<void> {

@@ -114,7 +114,7 @@ test('no account enumeration: the answer and the work are the same for every nam
     queued.push((await queuedMails(server.services)).slice(before).map((mail) => ({ ...mail, email: '' })))
   }
   for (const answer of answers) assert.deepEqual(answer, answers[0])
-  assert.match(answers[0]?.body ?? '', /If an account has this name or address, a mail is on its way/)
+  assert.match(answers[0]?.body ?? '', /If there is an account with this name or address, we have sent a link/)
   for (const mails of queued) assert.deepEqual(mails, queued[0])
   assert.deepEqual(
     queued[0]?.map(({ kind }) => kind),
@@ -168,7 +168,7 @@ for (const [what, email, status] of [
     const before = (await queuedMails(server.services)).length
     const page = await readPage(await stranger.post('/forgot-password', { email }, fromAnywhere()))
     assert.equal(page.status, status)
-    if (status === 422) assert.deepEqual(page.problems, ['Enter an address like name@example.com.'])
+    if (status === 422) assert.deepEqual(page.problems, ['Enter an e-mail address like name@example.com.'])
     assert.equal(page.html.includes('<script>'), false)
     assert.equal((await queuedMails(server.services)).length, before)
   })
@@ -211,7 +211,7 @@ test('in a busy hour the form says how long to wait, and keeps the name', async 
   assert.ok(Number(response.headers.get('retry-after')) > 3000)
   const page = await readPage(response)
   assert.deepEqual([page.status, page.forms[0]?.fields], [429, { email: 'nobody' }])
-  assert.match(page.text, /Too many tries\. .* then try again\./)
+  assert.match(page.text, /Too many attempts ?There were .* then try again\./)
 })
 
 test('a reset ends every browser, every app, every other link and every known device, and says so', async () => {
@@ -298,7 +298,7 @@ test('a password that will not do is refused in words, and the link still works'
   const link = await forgotten(person.email)
   for (const [fields, ...problems] of [
     [twice('short'), 'Use at least 15 characters.'],
-    [twice(person.email), 'Use something that is harder to guess from your name or address.'],
+    [twice(person.email), 'Use a password that is harder to guess from your name or address.'],
     [{ password: NEW, password_confirmation: `${NEW}!` }, 'The two passwords are not the same.'],
     [
       { password: 'short', password_confirmation: 'shorter' },

@@ -8,39 +8,50 @@ import {
 } from '../../domain/accounts/password-resets.ts'
 import { admitRecovery } from '../../domain/limits/login-throttling.ts'
 import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
-import { servicesOf } from '../context.ts'
+import { type Message, message } from '../../i18n/messages.ts'
+import { servicesOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
-import { passwordField, pastedField } from '../form-fields.ts'
+import { optionalField, passwordField, pastedField } from '../form-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
+import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
 type ResetRequest = Request<{ token: string }>
 
 /** GET /forgot-password */
 export async function newForgottenPassword(req: Request, res: Response): Promise<void> {
-  await showForgotten(req, res, '')
+  const returnTo = safeReturnTo(req.query['return_to'], servicesOf(req).publicUrl)
+  await showForgotten(req, res, { login: '', returnTo })
 }
 
 /** POST /forgot-password: the same answer and the same work, with and without an account (no account enumeration). */
 export async function createForgottenPassword(req: Request, res: Response): Promise<void> {
   const login = pastedField(req.body, 'email')
   const services = servicesOf(req)
+  const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
+  const form = { login, returnTo }
   const problem = recoveryProblem(login)
   if (problem !== null) {
     res.status(422)
-    return showForgotten(req, res, login, { email: problem })
+    return showForgotten(req, res, { ...form, problems: { email: problem } })
   }
   const act = async () => {
     const admission = await admitRecovery(services, req.clientInfo.address)
     if (admission.kind === 'wait') throw new TooManyAttempts(admission, services.clock())
     await askForPasswordReset(services, login, req.clientInfo)
     logEvent(req, 'password_reset_asked')
-    return render(req, res, 'password-resets/asked', { title: 'Look into your mail', narrow: true }, {})
+    return render(
+      req,
+      res,
+      'password-resets/asked',
+      { title: textsOf(req).t('forgotten.asked_title'), narrow: true },
+      { loginHref: withReturnTo('/login', returnTo), againHref: withReturnTo('/forgot-password', returnTo) },
+    )
   }
-  await keepForm(req, res, act, (wait) => showForgotten(req, res, login, {}, wait))
+  await keepForm(req, res, act, (wait) => showForgotten(req, res, { ...form, wait }))
 }
 
 /** GET /reset-password/:token: shows the form and changes nothing. */
@@ -67,7 +78,7 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
           res,
           {
             ...(outcome.problem !== null && { password: outcome.problem }),
-            ...(!isConfirmed && { password_confirmation: 'The two passwords are not the same.' }),
+            ...(!isConfirmed && { password_confirmation: message('password.not_the_same') }),
           },
           outcome.verdict,
         )
@@ -78,26 +89,39 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
   await keepForm(req, res, act, (wait) => showReset(req, res, {}, null, wait))
 }
 
+interface ForgottenForm {
+  login: string
+  /** Where the user was going, which the sign-in afterwards leads to. */
+  returnTo: string | null
+  problems?: { email?: Message }
+  wait?: WaitWords
+}
+
 async function showForgotten(
   req: Request,
   res: Response,
-  email: string,
-  problems: Record<string, string> = {},
-  wait: WaitWords | null = null,
+  { login, returnTo, problems = {}, wait }: ForgottenForm,
 ): Promise<void> {
   await render(
     req,
     res,
     'password-resets/forgotten',
-    { title: 'Forgotten password', narrow: true },
-    { email, problems, wait },
+    { title: textsOf(req).t('forgotten.title'), narrow: true },
+    {
+      email: login,
+      problems,
+      wait: wait ?? null,
+      returnTo,
+      loginHref: withReturnTo('/login', returnTo),
+      cancelAction: cancelActionOf(returnTo),
+    },
   )
 }
 
 async function showReset(
   req: ResetRequest,
   res: Response,
-  problems: Record<string, string>,
+  problems: Record<string, Message>,
   verdict: PasswordVerdict | null = null,
   wait: WaitWords | null = null,
 ): Promise<void> {
@@ -114,12 +138,12 @@ async function showReset(
     req,
     res,
     'password-resets/new',
-    { title: 'Choose a new password', narrow: true },
+    { title: textsOf(req).t('reset.title'), narrow: true },
     { token, owner: owner.username, problems, verdict, wait, minimumLength },
   )
 }
 
 async function showDeadLink(req: Request<{ token: string }>, res: Response): Promise<void> {
   res.status(404)
-  await render(req, res, 'password-resets/dead', { title: 'This link does not work', narrow: true }, {})
+  await render(req, res, 'password-resets/dead', { title: textsOf(req).t('link.dead_title'), narrow: true }, {})
 }

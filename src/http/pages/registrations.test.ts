@@ -76,12 +76,12 @@ for (const [how, username] of [
   })
 }
 
-const USERNAME = 'Use 2 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.'
-const EMAIL = 'Enter an address like name@example.com.'
+const USERNAME = 'Use 2–64 letters, numbers, dots, hyphens or underscores. Start with a letter or number.'
+const EMAIL = 'Enter an e-mail address like name@example.com.'
 const SCRIPT = 'Use letters of one script only, such as Latin.'
 const ALIKE = 'This user name looks like one that is taken. Choose another.'
-const GUESSABLE = 'Use something that is harder to guess from your name or address.'
-const STOLEN = 'Use another one: this one is on lists of stolen passwords.'
+const GUESSABLE = 'Use a password that is harder to guess from your name or address.'
+const STOLEN = 'Use another password: this one is on lists of stolen passwords.'
 
 const REFUSALS: [name: string, change: Record<string, string>, problems: string[]][] = [
   ['a user name of one letter', { username: 'm' }, [USERNAME]],
@@ -95,10 +95,10 @@ const REFUSALS: [name: string, change: Record<string, string>, problems: string[
   ['a password of 14 characters', { password: 'seven umbrella' }, ['Use at least 15 characters.']],
   ['14 characters, though some take two code units', { password: '🌂'.repeat(14) }, ['Use at least 15 characters.']],
   ['a password of 201 characters', { password: 'seven '.repeat(34).slice(0, 201) }, ['Use at most 200 characters.']],
-  ['one of the most used passwords', { password: 'password1234567' }, ['Use something that is harder to guess.']],
-  ['a run over the keyboard', { password: '1q2w3e4r5t6y7u8' }, ['Use something that is harder to guess.']],
+  ['one of the most used passwords', { password: 'password1234567' }, ['Use a password that is harder to guess.']],
+  ['a run over the keyboard', { password: '1q2w3e4r5t6y7u8' }, ['Use a password that is harder to guess.']],
   ['a password that was stolen elsewhere', { password: 'lhbjkjubz2957704' }, [STOLEN]],
-  ['one letter, often', { password: 'aaaaaaaaaaaaaaaaaaaa' }, ['Use something that is harder to guess.']],
+  ['one letter, often', { password: 'aaaaaaaaaaaaaaaaaaaa' }, ['Use a password that is harder to guess.']],
   ['the name of the portal', { password: 'GatehouseGatehouse' }, [GUESSABLE]],
   ['their own address as a password', { password: 'mary@example.test' }, [GUESSABLE]],
   [
@@ -241,7 +241,7 @@ test('a refused form keeps what was typed, but never a password', async () => {
 test('a refused form says how weak the password was, and asks for a good one again without praising the empty field', async () => {
   const weak = await readPage(await register({ password: 'monkeydragonfootball' }))
   assert.match(weak.html, /<meter id="password-strength" min="0" max="5" [^>]*value="2"><\/meter>/)
-  assert.match(weak.text, /The password you sent is weak\. Add a word or two that are less common\./)
+  assert.match(weak.text, /The password you entered is weak\. Add a word or two that are less common\./)
   assert.doesNotMatch(weak.html, /monkeydragon/)
 
   const others: Record<string, string>[] = [

@@ -1,3 +1,4 @@
+import { message } from '../../i18n/messages.ts'
 import type { Request, Response } from 'express'
 import { admitRegistration } from '../../domain/limits/login-throttling.ts'
 import { proofByPassword } from '../../domain/sign-in/identity-sessions.ts'
@@ -42,7 +43,7 @@ export async function createRegistration(req: Request, res: Response): Promise<v
     if (admission.kind === 'wait') throw new TooManyAttempts(admission, services.clock())
     if (!isConfirmed || (termsVersion !== null && acceptedTerms !== termsVersion)) {
       const { problems, verdict } = await examineRegistration(services, registration, req.clientInfo)
-      const unconfirmed = isConfirmed ? {} : { password_confirmation: 'The two passwords are not the same.' }
+      const unconfirmed = isConfirmed ? {} : { password_confirmation: message('password.not_the_same') }
       res.status(422)
       return showRegistration(req, res, { ...form, problems: { ...problems, ...unconfirmed }, verdict })
     }

@@ -163,7 +163,7 @@ test('an empty code is asked for, and is no guess; who has to wait keeps the for
   const held = await browser.post('/login/second-factor', { code: '000000', return_to: returnTo })
   assert.ok(Number(held.headers.get('retry-after')) > 500)
   const page = await readPage(held)
-  assert.match(page.text, /to continue to Notes ?Too many tries\. /)
+  assert.match(page.text, /to continue to Notes ?Too many attempts ?There were/)
   assert.deepEqual(page.forms[0]?.fields, { return_to: returnTo, code: '', trust_browser: 'yes' })
 })
 

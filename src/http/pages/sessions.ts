@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express'
 import { withoutInvisible } from '../../domain/limits/login-keys.ts'
 import { LONGEST_CREDENTIAL, signalIfUnknown } from '../../domain/sign-in/passkeys.ts'
-import { servicesOf } from '../context.ts'
+import { message } from '../../i18n/messages.ts'
+import { servicesOf, textsOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
@@ -26,8 +27,8 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
 
   const problems = {
-    ...(withoutInvisible(login).trim() === '' && { login: 'Enter your user name or e-mail address.' }),
-    ...(password === '' && { password: 'Enter your password.' }),
+    ...(withoutInvisible(login).trim() === '' && { login: message('sign_in.login_missing') }),
+    ...(password === '' && { password: message('sign_in.password_missing') }),
   }
   if (Object.keys(problems).length > 0) {
     res.status(422)
@@ -36,7 +37,7 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const act = async () => {
     const next = await enterWithPassword(req, res, login, password, returnTo)
     if (next !== null) return res.redirect(303, nextAfterCookie(req, next))
-    await showSignIn(req, res, { login, problem: 'That user name or e-mail and password do not match.', returnTo })
+    await showSignIn(req, res, { login, problem: message('sign_in.wrong'), returnTo })
   }
   await keepForm(req, res, act, (wait) => showSignIn(req, res, { login, returnTo, wait }))
 }
@@ -50,7 +51,7 @@ export async function createPasskeySession(req: Request, res: Response): Promise
   const act = async () => {
     const next = await enterWithPasskey(req, res, credential, returnTo ?? '/dashboard')
     if (next !== null) return res.redirect(303, nextAfterCookie(req, next))
-    const problem = 'That passkey was not accepted. Try again, or use your password.'
+    const problem = message('sign_in.wrong_passkey')
     const passkeySignals = await signalIfUnknown(services, credential)
     await showSignIn(req, res, { login: '', problem, returnTo, passkeySignals })
   }
@@ -60,7 +61,13 @@ export async function createPasskeySession(req: Request, res: Response): Promise
 /** GET /logout */
 export async function confirmDestroySession(req: Request, res: Response): Promise<void> {
   if (!req.signedIn) return redirectWith(req, res, 'not-signed-in', '/login')
-  await render(req, res, 'sessions/destroy', { title: 'Sign out', narrow: true }, { username: req.signedIn.username })
+  await render(
+    req,
+    res,
+    'sessions/destroy',
+    { title: textsOf(req).t('sign_out.title'), narrow: true },
+    { username: req.signedIn.username },
+  )
 }
 
 /** POST /logout: this browser, or all browsers. */

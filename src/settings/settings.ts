@@ -168,7 +168,7 @@ const languages = {
     type: language(),
     default: 'en',
     meaning: 'The language of pages and mails for people whose own is not known.',
-    example: 'en',
+    example: 'de',
   }),
 }
 

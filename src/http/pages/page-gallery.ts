@@ -19,7 +19,9 @@ export async function showSamplePage(req: Request, res: Response): Promise<void>
   if (sample === undefined) throw notFound()
   const texts = textsOf(req)
   const { page, locals } = sayIn(texts, sample)
-  res.type('html').send(await contextOf(req).templates.toString(sample.view, page, locals, texts))
+  res
+    .type('html')
+    .send(await contextOf(req).templates.toString(sample.view, { path: req.originalUrl, ...page }, locals, texts))
 }
 
 function hrefOf({ view, state }: SamplePage): string {

@@ -162,7 +162,7 @@ test('no account enumeration: the answer and the work are the same for every nam
   for (const answer of answers) assert.deepEqual(answer, answers[0])
   assert.match(
     answers[0]?.body ?? '',
-    /If an account has this name or address, a mail with a sign-in link is on its way/,
+    /If there is an account with this name or address, an e-mail with a sign-in link is on its way/,
   )
   for (const mails of queued) assert.deepEqual(mails, [{ kind: 'sign-in-link', deviceHash: null }])
 })

@@ -3,6 +3,7 @@ import {
   connect,
   expectConnected,
   expectDisconnected,
+  expectNews,
   fillSignIn,
   FIREFOX_ON_WINDOWS,
   followMail,
@@ -30,7 +31,7 @@ test('who has forgotten the password gets in with a link, and everybody else is 
   await firefox.getByLabel('New password', { exact: true }).fill(NEW_PASSWORD)
   await firefox.getByLabel('New password again').fill(NEW_PASSWORD)
   await firefox.getByRole('button', { name: 'Set the new password' }).click()
-  await expect(firefox.getByRole('status')).toContainText('Your password is changed')
+  await expectNews(firefox, 'Your password is changed, and you are signed out everywhere. Sign in with the new one.')
   await fillSignIn(firefox, { ...person, password: NEW_PASSWORD })
   await expect(firefox).toHaveURL(/\/dashboard$/)
 

@@ -6,6 +6,7 @@ import {
   connectSilently,
   expectConnected,
   expectDisconnected,
+  expectNews,
   expectNoSignIn,
   fillSignIn,
   FIREFOX_ON_WINDOWS,
@@ -162,12 +163,12 @@ test('signing out at the portal ends single sign-on and the families of this bro
 
   await page.goto('/dashboard')
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
-  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+  await expectNews(page, 'You are signed out.')
 
   await expectDisconnected(page, demo.notes, 'Notes')
   await expectDisconnected(page, demo.photos, 'Photos')
   await page.getByRole('button', { name: 'Sign in again' }).click()
-  await expect(page.getByLabel('Password')).toBeVisible()
+  await expect(page.getByLabel('Password', { exact: true })).toBeVisible()
   await fillSignIn(page, person)
   await expectConnected(page, demo.photos, person)
 

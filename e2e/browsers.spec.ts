@@ -1,5 +1,13 @@
 import { expect, test } from './demo.ts'
-import { connect, expectDisconnected, FIREFOX_ON_WINDOWS, openBrowser, refresh, signInAtPortal } from './steps.ts'
+import {
+  connect,
+  expectDisconnected,
+  expectNews,
+  FIREFOX_ON_WINDOWS,
+  openBrowser,
+  refresh,
+  signInAtPortal,
+} from './steps.ts'
 
 test('a browser can be signed out from another one', async ({ page, browser, demo, person }) => {
   const firefox = await openBrowser(browser, demo, FIREFOX_ON_WINDOWS)
@@ -50,7 +58,7 @@ test('this browser can be signed out from the list of browsers', async ({ page, 
   await signInAtPortal(page, person)
   await page.getByRole('link', { name: 'Browsers' }).click()
   await page.getByRole('button', { name: 'Sign out this browser' }).click()
-  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+  await expectNews(page, 'You are signed out.')
 
   await page.goBack()
   await expect(page).toHaveURL(/\/login\?return_to=%2Fsessions$/)

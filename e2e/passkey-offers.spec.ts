@@ -1,12 +1,12 @@
 import { expect, test } from './demo.ts'
 import { Laptop } from './laptop.ts'
-import { connect, expectConnected, fillSignIn, openForm, signInAtPortal } from './steps.ts'
+import { connect, expectConnected, expectNews, fillSignIn, openForm, signInAtPortal } from './steps.ts'
 import type { Page } from '@playwright/test'
 
 async function signOut(page: Page) {
   await page.goto('/logout')
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
-  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+  await expectNews(page, 'You are signed out.')
 }
 
 async function expectOffer(page: Page) {

@@ -3,7 +3,7 @@ import type { Page } from '@playwright/test'
 import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
 import { Laptop } from './laptop.ts'
-import { connect, expectConnected, fillSignIn, signInAtPortal } from './steps.ts'
+import { askFromNotes, connect, expectConnected, expectNews, fillSignIn, signInAtPortal } from './steps.ts'
 
 const FACTORS = '/settings/second-factors'
 
@@ -44,7 +44,7 @@ async function keepRecoveryCodes(page: Page): Promise<string[]> {
 async function signOut(page: Page) {
   await page.goto('/logout')
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
-  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+  await expectNews(page, 'You are signed out.')
 }
 
 async function expectSecondStep(page: Page, person: Person) {
@@ -56,17 +56,6 @@ async function expectSecondStep(page: Page, person: Person) {
 async function fillCode(page: Page, key: string) {
   await page.getByLabel('Code', { exact: true }).fill(codeOf(key, new Date(), 1))
   await page.getByRole('button', { name: 'Continue' }).click()
-}
-
-/** Notes starts a sign-in that asks for more than usual (step-up). */
-async function askFromNotes(page: Page, demo: Demo, more: Record<string, string>) {
-  const begun = await page.request.post(new URL('/sign-in', demo.notes).href, {
-    headers: { origin: new URL(demo.notes).origin },
-    maxRedirects: 0,
-  })
-  const url = new URL(begun.headers()['location'] ?? '')
-  for (const [name, value] of Object.entries(more)) url.searchParams.set(name, value)
-  await page.goto(url.href)
 }
 
 test('a passkey signs in after the password, and is told apart when one device is asked for two', async ({

@@ -8,7 +8,7 @@ export const A_LOOK = 500
 /** Steps of users in most tests. */
 export async function fillSignIn(page: Page, { username, password }: Pick<Person, 'username' | 'password'>) {
   await page.getByLabel('User name or e-mail').fill(username)
-  await page.getByLabel('Password').fill(password)
+  await page.getByLabel('Password', { exact: true }).fill(password)
   await page.getByRole('button', { name: 'Sign in' }).click()
 }
 
@@ -43,6 +43,17 @@ export async function expectConnected(page: Page, app: string, { username }: Pic
   await expect(page.getByRole('heading', { name: `Hello ${username}` })).toBeVisible()
 }
 
+/** Notes starts a sign-in that asks for more than usual (step-up, a language). */
+export async function askFromNotes(page: Page, demo: Demo, more: Record<string, string>) {
+  const begun = await page.request.post(new URL('/sign-in', demo.notes).href, {
+    headers: { origin: new URL(demo.notes).origin },
+    maxRedirects: 0,
+  })
+  const url = new URL(begun.headers()['location'] ?? '')
+  for (const [name, value] of Object.entries(more)) url.searchParams.set(name, value)
+  await page.goto(url.href)
+}
+
 /**
  * Notes gets a back-channel logout at once. Photos cannot; it learns the reason when its page loads, because it refreshes then.
  */
@@ -73,6 +84,11 @@ export async function reloadUntil(page: Page, locator: Locator, text: RegExp) {
     await page.reload()
     await expect(locator).toContainText(text, { timeout: A_LOOK })
   }).toPass({ intervals: [250] })
+}
+
+/** Expects what a page says about the form before it. A password field has a status of its own, which is empty at first. */
+export async function expectNews(page: Page, words: string) {
+  await expect(page.getByRole('status').filter({ hasText: /\S/ })).toHaveText(words)
 }
 
 /** The card of an app on the dashboard. */

@@ -4,6 +4,7 @@ import {
   appCard,
   connect,
   expectDisconnected,
+  expectNews,
   FIREFOX_ON_WINDOWS,
   openBrowser,
   refresh,
@@ -38,7 +39,7 @@ test('signing out at the portal', async ({ page, demo, person }) => {
   await connect(page, demo.notes, person)
   await page.goto('/logout')
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
-  await expect(page.getByRole('status')).toHaveText('You are signed out.')
+  await expectNews(page, 'You are signed out.')
   await expectDisconnected(page, demo.notes, 'Notes')
   await signInAtPortal(page, person)
 })
@@ -50,7 +51,7 @@ test('signing out everywhere at the portal', async ({ page, browser, demo, perso
   await page.goto('/sessions')
   await page.getByRole('link', { name: 'Sign out everywhere' }).click()
   await page.getByRole('button', { name: 'Sign out everywhere' }).click()
-  await expect(page.getByRole('status')).toHaveText('You are signed out of every browser and every app.')
+  await expectNews(page, 'You are signed out of every browser and every app.')
   await expectDisconnected(firefox, demo.notes, 'Notes')
   await firefox.goto('/dashboard')
   await expect(firefox).toHaveURL(/\/login/)

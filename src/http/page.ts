@@ -5,7 +5,7 @@ import { appLookOf } from './app-look.ts'
 import { contextOf, servicesOf, textsOf } from './context.ts'
 import { takeFlash } from './flash-messages.ts'
 import { formIdIn } from './middleware/repeated-forms.ts'
-import { pageOfForm } from './return-to.ts'
+import { pageOfSentForm } from './return-to.ts'
 import type { Page } from './templates.ts'
 
 /** Renders a page for the user who is signed in, with the flash message for it. A form that is shown again keeps its id. */
@@ -41,5 +41,5 @@ function unconfirmedOf({ signedIn }: Request): string | null {
 
 /** Where the language switch leads back to: this page, or the page whose form was sent. */
 function pathOfPage(req: Request): string | null {
-  return req.method === 'GET' ? req.originalUrl : pageOfForm(req, servicesOf(req).publicUrl)
+  return req.method === 'GET' ? req.originalUrl : pageOfSentForm(req, servicesOf(req).publicUrl)
 }

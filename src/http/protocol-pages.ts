@@ -16,7 +16,7 @@ export function createProtocolPages(renderer: Templates, textsOf: (req: Incoming
       const asked = askedFor(mistake)
       return renderer.toString(
         'errors/app-request',
-        { title, narrow: true },
+        { title, narrow: true, path: pathOf(req) },
         {
           status,
           title,
@@ -38,7 +38,7 @@ export function createProtocolPages(renderer: Templates, textsOf: (req: Incoming
     logout({ req, appName, action, xsrf, autoSubmit, username }) {
       return renderer.toString(
         'oidc-logout',
-        { title: textsOf(req).t('sign_out.title'), narrow: true, username },
+        { title: textsOf(req).t('sign_out.title'), narrow: true, username, path: pathOf(req) },
         { appName, action, xsrf, autoSubmit },
         textsOf(req),
       )
@@ -46,12 +46,17 @@ export function createProtocolPages(renderer: Templates, textsOf: (req: Incoming
     signedOut({ req }) {
       return renderer.toString(
         'signed-out',
-        { title: textsOf(req).t('sign_out.done_title'), narrow: true },
+        { title: textsOf(req).t('sign_out.done_title'), narrow: true, path: pathOf(req) },
         {},
         textsOf(req),
       )
     },
   }
+}
+
+/** Where the language switch leads back to. A request that came as a form cannot be made again. */
+function pathOf(req: IncomingMessage): string | null {
+  return req.method === 'GET' ? ((req as Partial<Request>).originalUrl ?? null) : null
 }
 
 /** Whether there is more to say than the error's name. */

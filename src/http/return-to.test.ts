@@ -101,7 +101,8 @@ for (const [form, referer, page] of [
   ['/settings/email/withdrawal', '/settings', '/settings'],
   ['/settings/second-factors/totp', '/settings/second-factors/totp', '/settings/second-factors'],
   ['/settings/second-factors/totp', 'https://evil.test/dashboard', '/settings/second-factors'],
-  ['/apps/notes/disconnection', null, null],
+  ['/apps/notes/disconnection', null, '/apps/notes/disconnection'],
+  ['/devices/x/name', null, '/devices/x'],
 ] as const) {
   test(`a form to ${form} from ${referer ?? 'nowhere'} without a sign-in says so and leads back`, async () => {
     const browser = new Browser(server.url)

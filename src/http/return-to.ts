@@ -75,14 +75,24 @@ export function pageToTryAgain(req: Request, publicUrl: string): string {
   // A path that begins with two slashes would lead to another host.
   const isSafe = /^\/(?![/\\])[\x21-\x7e]*$/.test(req.originalUrl)
   if (isSafe && (req.method === 'GET' || req.method === 'HEAD')) return req.originalUrl
+  return pageOfSentForm(req, publicUrl) ?? '/'
+}
+
+/** The page of any form that was sent, for strangers or for users, on the way to the same app. Null when there is none. */
+export function pageOfSentForm(req: Request, publicUrl: string): string | null {
   const from = URL.parse(req.get('referer') ?? '')
-  if (from?.origin === publicUrl && from.pathname.startsWith('/') && !from.pathname.startsWith('//'))
-    return from.pathname + from.search
-  return isSafe && FORM.test(req.path) ? req.originalUrl : (pageOfForm(req, publicUrl) ?? '/')
+  const page = from?.origin === publicUrl ? safePath(from.pathname + from.search, publicUrl) : null
+  // No page of a form is there: browsers shorten a long Referer to the origin.
+  if (page !== null && page !== '/') return page
+  if (!FORM.test(req.path)) return pageOfForm(req, publicUrl)
+  const { return_to: returnTo } = (req.body ?? {}) as { return_to?: unknown }
+  const address = safePath(req.originalUrl, publicUrl)
+  return address === null || address.includes('?') ? address : withReturnTo(address, safeReturnTo(returnTo, publicUrl))
 }
 
 /** Forms for strangers, whose page has the same path. */
-const FORM = /^\/(?:login|register|forgot-password|(?:reset-password|verify-email|not-me)\/[\w-]+)$/
+const FORM =
+  /^\/(?:login(?:\/mail(?:\/[\w-]+)?)?|register|forgot-password|(?:reset-password|verify-email|not-me)\/[\w-]+)$/
 
 const PROTOCOL = /^\/(?:interaction\/[\w-]+|oauth\/authorize)$/
 
@@ -94,7 +104,9 @@ const PAGE = new RegExp(
   `^/(?:${[
     'dashboard',
     'families/[\\w-]+',
-    'sessions',
+    'sessions(?:/[\\w-]+)?',
+    'devices/[\\w-]+',
+    'apps/[^/]+/disconnection',
     'activity',
     'settings(?:/(?:password|email|export|deletion|language))?',
     'settings/second-factors(?:/[\\w-]+/[\\w-]+)?',

@@ -111,12 +111,11 @@ export function createRoutes(
 
   const whoIsSignedIn = [identityCookie, recognizeUser]
   // The protocol parses its own bodies, so these routes come before the parser of forms.
-  routes.all(
-    ['/oauth/authorize', '/oauth/authorize/:uid', '/oauth/logout', '/oauth/logout/confirm', '/oauth/logout/success'],
-    whoIsSignedIn,
-    letFormsLeadOn,
-    protocol,
-  )
+  const askProtocol = [...whoIsSignedIn, letFormsLeadOn, protocol]
+  routes.all(['/oauth/authorize', '/oauth/logout'], askProtocol)
+  // With another method, such as when the page after a form is loaded again, there is no page here, and the error page says so.
+  routes.get(['/oauth/authorize/:uid', '/oauth/logout/success'], askProtocol)
+  routes.route('/oauth/logout/confirm').post(askProtocol)
   // A body may arrive half a minute after its headers, so the session is looked up only once the body is complete.
   routes.use(forms, keepOpenerOnWay, answerRepeatedForms, whoIsSignedIn)
 

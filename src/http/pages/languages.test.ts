@@ -12,6 +12,11 @@ before(async () => {
 })
 after(() => server.close())
 
+/** Where the language switch of a page leads back to. */
+async function pathOf(page: Response): Promise<string | undefined> {
+  return / name="path" value="([^"]*)"/.exec(await page.text())?.[1]?.replaceAll('&amp;', '&')
+}
+
 const languageOf = (html: string) => /<html lang="([\w-]+)"/.exec(html)?.[1]
 
 test('the switch in the footer leads back, and only to this portal', async () => {
@@ -28,6 +33,66 @@ test('the switch in the footer leads back, and only to this portal', async () =>
   assert.equal(await leads('//evil.example/x'), '/')
   assert.equal(await leads('https://evil.example/'), '/')
   assert.equal(await leads(''), '/')
+})
+
+test('the switch of a failed form leads back to the form and to the app', async () => {
+  const browser = new Browser(server.url)
+  const app = '/interaction/0b8d2f4e?client_id=notes'
+  const onWay = `/login?return_to=${encodeURIComponent(app)}`
+  const failing = async (path: string, fields: Record<string, string>, referer?: string) =>
+    pathOf(await browser.post(path, fields, referer === undefined ? {} : { referer: server.url + referer }))
+  assert.equal(await failing('/login', { login: 'ada', password: 'wrong' }, '/login'), '/login')
+  assert.equal(await failing('/login', { login: 'ada', password: 'wrong', return_to: app }, app), app)
+  // Without a Referer, and with one that the browser has shortened.
+  assert.equal(await failing('/login', { login: 'ada', password: 'wrong', return_to: app }), onWay)
+  assert.equal(await failing('/login', { login: 'ada', password: 'wrong', return_to: app }, '/'), onWay)
+  assert.equal(await failing('/login', { login: '', password: '', return_to: '//evil.test' }), '/login')
+  assert.equal(await failing('/forgot-password', { email: '' }), '/forgot-password')
+  const elsewhere = { referer: 'https://evil.test/login?x=1' }
+  assert.equal(await pathOf(await browser.post('/login', { login: '', password: '' }, elsewhere)), '/login')
+})
+
+test('the choice on a page wins over the wish of the app, at every step of the way', async () => {
+  const browser = new Browser(server.url)
+  const chosen = async (path: string) =>
+    (await browser.post('/language', { locale: 'fr', path })).headers.get('location')
+  const app = '/interaction/0b8d2f4e?client_id=notes&locale=de'
+  const next = encodeURIComponent('/interaction/0b8d2f4e?client_id=notes')
+  for (const page of ['/login', '/register', '/forgot-password'])
+    assert.equal(await chosen(`${page}?return_to=${encodeURIComponent(app)}`), `${page}?return_to=${next}`)
+  assert.equal(await chosen('/dashboard?q=a?b'), '/dashboard?q=a?b')
+})
+
+test('pages of the protocol have the switch, and it wins over ui_locales', async () => {
+  const browser = new Browser(server.url)
+  await browser.signIn(ada)
+  const pages = [
+    '/oauth/logout?state=x',
+    '/oauth/authorize?client_id=nope',
+    '/oauth/authorize/lost',
+    '/oauth/logout/success',
+  ]
+  for (const page of pages) {
+    const german = await browser.get(`${page}${page.includes('?') ? '&' : '?'}ui_locales=de`)
+    assert.equal(languageOf(await german.clone().text()), 'de', page)
+    const back = await browser.post('/language', { locale: 'fr', path: (await pathOf(german)) ?? '' })
+    assert.equal(back.headers.get('location'), page)
+    assert.equal(languageOf(await (await browser.get(page)).text()), 'fr', page)
+  }
+})
+
+test('an address of the protocol that is only for forms, loaded by itself, is an error page in a language', async () => {
+  const german = { 'Accept-Language': 'de' }
+  for (const path of ['/oauth/logout/confirm', '/oauth/authorize/x/y']) {
+    const answer = await fetch(server.url + path, { headers: german })
+    assert.equal(answer.status, 404)
+    assert.equal(languageOf(await answer.text()), 'de', path)
+  }
+  for (const path of ['/oauth/logout/success', '/oauth/authorize/x']) {
+    const answer = await fetch(server.url + path, { method: 'POST', headers: { ...german, origin: server.url } })
+    assert.equal(answer.status, 404)
+    assert.equal(languageOf(await answer.text()), 'de', path)
+  }
 })
 
 test('a language or zone that does not exist is refused in words', async () => {

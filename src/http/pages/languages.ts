@@ -69,11 +69,18 @@ function rememberLanguage(req: Request, res: Response, language: string): void {
   res.cookie(LANGUAGE_COOKIE, language, { httpOnly: true, sameSite: 'lax', secure, path: '/', maxAge: YEAR_MS })
 }
 
-/** The choice on the page wins over what the app asked for. */
+/** The choice on the page wins over what the app asked for, also further on the way. */
 function withoutLocale(path: string): string {
-  const [page = '/', query] = path.split('?')
-  const parameters = new URLSearchParams(query)
-  if (!parameters.has('locale')) return path
-  parameters.delete('locale')
-  return parameters.size === 0 ? page : `${page}?${parameters.toString()}`
+  const start = path.indexOf('?')
+  if (start === -1) return path
+  const parameters = new URLSearchParams(path.slice(start))
+  const returnTo = parameters.get('return_to')
+  const next = returnTo === null ? null : withoutLocale(returnTo)
+  if (next === returnTo && !LOCALES.some((name) => parameters.has(name))) return path
+  for (const name of LOCALES) parameters.delete(name)
+  if (next !== null) parameters.set('return_to', next)
+  return parameters.size === 0 ? path.slice(0, start) : `${path.slice(0, start)}?${parameters.toString()}`
 }
+
+/** In a URL: the wish of an app, on the pages of an interaction and at the endpoints of the protocol. */
+const LOCALES = ['locale', 'ui_locales']

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import { browserInWords } from '../src/domain/user-agents.ts'
+import { browserMessage } from '../src/domain/user-agents.ts'
 import { Browser } from '../src/testing/browser/browser.ts'
 import { Client } from '../src/testing/browser/client.ts'
 import { addFamilies, addPeople } from '../src/testing/portal/crowd.ts'
@@ -116,7 +116,7 @@ async function whileRedisHangs({ origin }: Subject, hang: () => void): Promise<S
 function ofUserAgents(): Stall {
   const start = performance.now()
   for (const piece of ['Mozilla/5.0 (', 'Version/', 'a'.repeat(10), '; ', 'Linux '])
-    browserInWords(piece.repeat(40).slice(0, 400))
+    browserMessage(piece.repeat(40).slice(0, 400))
   const longest = rounded(performance.now() - start, 1)
   return {
     while: '5 hostile User-Agent headers are read',

@@ -288,7 +288,7 @@ test('a disabled app is over at once, and an enabled one begins anew', async () 
   assert.equal(await reasonOf(wiki, before.refresh_token), 'app_disabled')
   const refused = await readPage(await browser.get(wiki.authorizeUrl()))
   assert.equal(refused.heading, 'This app is not known here')
-  assert.match((await readPage(await browser.get('/dashboard'))).text, /The app was disabled\./)
+  assert.match((await readPage(await browser.get('/dashboard'))).text, /the app was disabled\./)
 
   assert.equal(printed(await app('enable', 'wiki', '--json'))['state'], 'enabled')
   assert.equal((await wiki.refresh(before.refresh_token)).status, 400)

@@ -4,7 +4,7 @@ import { type FamilyRow, findFamily, searchFamilies } from '../domain/families/f
 import { endCauseOf, endInWords, reuseAdvice, reuseOf } from '../domain/families/family-ends.ts'
 import { findIdentity, findIdentityByLogin } from '../domain/identities/identities.ts'
 import { familyTimeline } from '../domain/families/family-timeline.ts'
-import { clientInWords } from '../domain/geoip.ts'
+import { clientMessage } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
 import { findDeliveryStatuses } from '../domain/families/delivery-status.ts'
 import { englishTexts } from '../i18n/texts.ts'
@@ -108,7 +108,7 @@ function describe(services: Services, family: FamilyRow): Record<string, unknown
     app: family.clientId,
     state: cause === null ? 'living' : 'ended',
     opened_at: family.createdAt,
-    from: clientInWords(services, family),
+    from: englishTexts().say(clientMessage(services, family)),
     generation: family.generation,
     last_used_at: family.lastUsedAt,
     expires_at: family.idleExpiresAt,

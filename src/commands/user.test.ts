@@ -74,7 +74,10 @@ test('roles that are set are in the next refresh, and in no token of before', as
   assert.equal((await notes.introspect(tokens.access_token))['active'], false)
   const renewed = (await (await notes.refresh(tokens.refresh_token)).json()) as Tokens
   assert.deepEqual(claimsOf(renewed.access_token)['roles'], ['auditor'])
-  assert.match((await readPage(await browser.get('/activity'))).text, /An operator changed your roles to: auditor\./)
+  assert.match(
+    (await readPage(await browser.get('/activity'))).text,
+    /An administrator changed your roles to: auditor\./,
+  )
 
   const refused = await user(['set-roles', 'grace', 'a b'])
   assert.match(refused.stderr, /^a role has 1 to 64 letters/)
@@ -126,9 +129,9 @@ test('a user who has lost every second factor signs in with the password again, 
   assert.equal((await user(['reset-second-factors', 'forgetful'])).code, 0)
   await elsewhere.signIn(forgetful)
   assert.equal((await elsewhere.get('/dashboard')).status, 200)
-  const mail = await waitForMail(server.mailFolder, forgetful.email, 'second factor was removed')
+  const mail = await waitForMail(server.mailFolder, forgetful.email, 'sign-in method was removed')
   assert.match(mail.text, /authenticator app “Phone”/)
-  assert.match(mail.text, /by an operator/)
+  assert.match(mail.text, /an administrator/i)
 })
 
 test('a deleted user is out at once and can come back for a while; with --now there is nothing left', async () => {
@@ -143,7 +146,7 @@ test('a deleted user is out at once and can come back for a while; with --now th
   await browser.signIn(leaver)
   assert.equal((await browser.get('/dashboard')).status, 303)
   await browser.post('/account-restoration', {})
-  assert.match((await readPage(await browser.get('/activity'))).text, /Your account was deleted by an operator\./)
+  assert.match((await readPage(await browser.get('/activity'))).text, /Your account was deleted by an administrator\./)
 
   await user(['delete', 'leaver'])
   assert.equal(printed(await user(['delete', 'leaver@example.test', '--now', '--json']))['state'], 'erased')

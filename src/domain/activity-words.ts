@@ -4,7 +4,7 @@ import type { Confirmation, PersonalKind } from './audit-events.ts'
 import { END_CAUSES, type EndCause } from './endings/end-causes.ts'
 import { readFactorDetail } from './sign-in/factor-details.ts'
 import { readSignInDetail } from './sign-in/sign-in-methods.ts'
-import { browserInWords } from './user-agents.ts'
+import { browserMessage } from './user-agents.ts'
 
 export type ActivityTone = 'plain' | 'good' | 'warning'
 
@@ -127,7 +127,7 @@ function signedIn(row: ListedAuditRow): Words {
 function sessionEnded(row: ListedAuditRow, count: number): Message {
   const reason = reasonOf(row)
   if (count > 1 || row.sessionBrowser === null) return message('activity.sessions_ended', { count, reason })
-  return message('activity.session_ended', { browser: browserInWords(row.sessionBrowser), reason })
+  return message('activity.session_ended', { browser: browserMessage(row.sessionBrowser), reason })
 }
 
 function familyOpened(row: ListedAuditRow, count: number): Message {

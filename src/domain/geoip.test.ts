@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { ConfigError } from '../config.ts'
+import { englishTexts, textsFor } from '../i18n/texts.ts'
 import { gatehouse } from '../testing/portal/gatehouse.ts'
 import { writePlaceDatabase } from '../testing/portal/geoip-database.ts'
 import { TEST_SECRET } from '../testing/portal/open-portal.ts'
-import { ipInWords, openGeoIp } from './geoip.ts'
+import { ipMessage, openGeoIp } from './geoip.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-geoip-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -25,20 +26,37 @@ for (const recordSize of [24, 28, 32] as const) {
   test(`IP addresses have locations, from a file with records of ${recordSize} bits`, async () => {
     writePlaceDatabase(file('places.mmdb'), { ...NETWORKS, ...NETWORKS_6 }, { recordSize })
     const { locationOf } = await openGeoIp(file('places.mmdb'))
-    assert.equal(locationOf('203.0.113.7'), 'Berlin, Germany')
-    assert.equal(locationOf('198.51.100.200'), 'France')
-    assert.equal(locationOf('192.0.2.7'), 'Singapore')
-    assert.equal(locationOf('2001:db8::1'), 'Zürich, Switzerland')
+    assert.equal(locationOf('203.0.113.7')?.names.en, 'Berlin, Germany')
+    assert.equal(locationOf('198.51.100.200')?.names.en, 'France')
+    assert.equal(locationOf('192.0.2.7')?.names.en, 'Singapore')
+    assert.equal(locationOf('2001:db8::1')?.names.en, 'Zürich, Switzerland')
     for (const nowhere of ['198.51.100.7', '203.0.114.1', '10.0.0.1', '::1', '2001:dc8::1', '2001:db9:1::7']) {
       assert.equal(locationOf(nowhere), null, nowhere)
     }
   })
 }
 
+test('a location has its names in the languages of the database, else the English one', async () => {
+  writePlaceDatabase(file('languages.mmdb'), {
+    '203.0.113.0/24': {
+      city: { en: 'Munich', de: 'München' },
+      country: { en: 'Germany', de: 'Deutschland', fr: 'Allemagne' },
+    },
+  })
+  const geoip = await openGeoIp(file('languages.mmdb'))
+  const places = { en: 'Munich, Germany', de: 'München, Deutschland', fr: 'Munich, Allemagne' }
+  assert.deepEqual(geoip.locationOf('203.0.113.7'), { names: places })
+  const said = (language: string) =>
+    textsFor(language, { organisation: 'Gatehouse' }).say(ipMessage({ geoip }, '203.0.113.7'))
+  assert.equal(said('en'), '203.0.113.7 (Munich, Germany)')
+  assert.equal(said('de'), '203.0.113.7 (München, Deutschland)')
+  assert.equal(said('ja'), '203.0.113.7（Munich, Germany）')
+})
+
 test('a database of IPv4 has no location of IPv6, and text that is no IP address has none', async () => {
   writePlaceDatabase(file('ipv4.mmdb'), NETWORKS, { ipVersion: 4 })
   const { locationOf } = await openGeoIp(file('ipv4.mmdb'))
-  assert.equal(locationOf('203.0.113.7'), 'Berlin, Germany')
+  assert.equal(locationOf('203.0.113.7')?.names.en, 'Berlin, Germany')
   for (const other of ['cb00:7107::', '2001:db8::1', '', 'unknown', '203.0.113', '203.0.113.999', 'fe80::1%eth0']) {
     assert.equal(locationOf(other), null, other)
   }
@@ -47,9 +65,9 @@ test('a database of IPv4 has no location of IPv6, and text that is no IP address
 test('the location stands behind its IP address, and without a database there is none', async () => {
   writePlaceDatabase(file('words.mmdb'), NETWORKS)
   const geoip = await openGeoIp(file('words.mmdb'))
-  assert.equal(ipInWords({ geoip }, '203.0.113.7'), '203.0.113.7 (Berlin, Germany)')
-  assert.equal(ipInWords({ geoip }, '192.0.2.1'), '192.0.2.1')
-  assert.equal(ipInWords({ geoip: await openGeoIp(null) }, '203.0.113.7'), '203.0.113.7')
+  assert.equal(englishTexts().say(ipMessage({ geoip }, '203.0.113.7')), '203.0.113.7 (Berlin, Germany)')
+  assert.equal(englishTexts().say(ipMessage({ geoip }, '192.0.2.1')), '192.0.2.1')
+  assert.equal(englishTexts().say(ipMessage({ geoip: await openGeoIp(null) }, '203.0.113.7')), '203.0.113.7')
 })
 
 test('a file that is missing, cut off, packed or something else is a wrong setting', async () => {
@@ -79,7 +97,7 @@ test('a damaged record gives no location and no error', async () => {
   writeFileSync(file('hole.mmdb'), bytes)
   const { locationOf } = await openGeoIp(file('hole.mmdb'))
   assert.equal(locationOf('203.0.113.7'), null)
-  assert.equal(locationOf('198.51.100.200'), 'France')
+  assert.equal(locationOf('198.51.100.200')?.names.en, 'France')
 })
 
 test('the portal does not start with such a file, and says why on two lines', async () => {

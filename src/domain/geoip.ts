@@ -1,13 +1,15 @@
 import { type CityResponse, open, validate } from 'maxmind'
 import { ConfigError } from '../config.ts'
-import { message } from '../i18n/messages.ts'
-import { programInWords, programMessage, type Words } from './user-agents.ts'
+import { type LocalName, message, type Words } from '../i18n/messages.ts'
+import { programMessage } from './user-agents.ts'
 import type { ClientInfo } from './client-info.ts'
 
 /** GeoIP: the rough location of an IP address, from a MaxMind database file on this machine. No other service is asked. */
 export interface GeoIp {
-  /** "Berlin, Germany", or only the country; null for an IP address that the database does not know. */
-  locationOf(ipAddress: string): string | null
+  /**
+   * "Berlin, Germany", or only the country, in the languages of the database; null for an IP address that it does not know.
+   */
+  locationOf(ipAddress: string): LocalName | null
 }
 
 /**
@@ -22,7 +24,7 @@ export async function openGeoIp(path: string | null): Promise<GeoIp> {
     locationOf(ipAddress) {
       if (!validate(ipAddress) || (ipAddress.includes(':') && !knowsIpv6)) return null
       try {
-        return inWords(reader.get(ipAddress))
+        return nameOf(reader.get(ipAddress))
       } catch {
         // A damaged record of the file must not fail the page.
         return null
@@ -32,21 +34,16 @@ export async function openGeoIp(path: string | null): Promise<GeoIp> {
 }
 
 /** "203.0.113.7 (Berlin, Germany)", or the IP address alone. */
-export function ipInWords({ geoip }: { geoip: GeoIp }, ipAddress: string): string {
-  const location = geoip.locationOf(ipAddress)
-  return location === null ? ipAddress : `${ipAddress} (${location})`
+export function ipMessage({ geoip }: { geoip: GeoIp }, ipAddress: string): Words {
+  const place = geoip.locationOf(ipAddress)
+  return place === null ? ipAddress : message('browsers.address_in_place', { address: ipAddress, place })
 }
 
 /** "Firefox on Linux, 203.0.113.7 (Berlin, Germany)"; without a program name when the User-Agent header has none. */
-export function clientInWords(portal: { geoip: GeoIp }, { browser, address }: ClientInfo): string {
-  return [programInWords(browser), ipInWords(portal, address)].filter((part) => part !== null).join(', ')
-}
-
-/** The same for users, in the language of the page. */
 export function clientMessage(portal: { geoip: GeoIp }, { browser, address }: ClientInfo): Words {
   const program = programMessage(browser)
-  const place = ipInWords(portal, address)
-  return program === null ? place : message('browsers.at_address', { browser: program, address: place })
+  const shown = ipMessage(portal, address)
+  return program === null ? shown : message('browsers.at_address', { browser: program, address: shown })
 }
 
 async function openDatabase(path: string) {
@@ -62,9 +59,18 @@ async function openDatabase(path: string) {
   }
 }
 
-/** A city state is named once. Every part of a record may be missing. */
-function inWords(found: CityResponse | null): string | null {
-  const names = [found?.city?.names?.en, found?.country?.names?.en ?? found?.registered_country?.names?.en]
-  const words = new Set(names.filter((name) => typeof name === 'string' && name !== ''))
-  return words.size === 0 ? null : [...words].join(', ')
+/** A city without a name in a language is called there as in English. Every part of a record may be missing. */
+function nameOf(found: CityResponse | null): LocalName | null {
+  const parts = [found?.city?.names, found?.country?.names ?? found?.registered_country?.names].map(
+    (names): Partial<Record<string, string>> => ({ ...names }),
+  )
+  const inLanguage = (language: string) => {
+    const names = parts.map((names) => names[language] ?? names['en'])
+    // A city state is named once.
+    return [...new Set(names.filter((name) => typeof name === 'string' && name !== ''))].join(', ')
+  }
+  const en = inLanguage('en')
+  if (en === '') return null
+  const languages = new Set(parts.flatMap((names) => Object.keys(names)))
+  return { names: { ...Object.fromEntries([...languages].map((each) => [each, inLanguage(each)])), en } }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { browserInWords } from './user-agents.ts'
+import { englishTexts } from '../i18n/texts.ts'
+import { browserMessage } from './user-agents.ts'
 
 for (const [userAgent, words] of [
   ['Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0', 'Firefox on Linux'],
@@ -43,3 +44,7 @@ test('what a browser says of itself cannot keep the portal busy', () => {
   for (const piece of ['Mozilla/5.0 (', 'Version/', 'a'.repeat(10), '; ', 'Linux '])
     assert.notEqual(browserInWords(piece.repeat(40).slice(0, 400)), '')
 })
+
+function browserInWords(userAgent: string | null): string {
+  return englishTexts().say(browserMessage(userAgent))
+}

@@ -1,8 +1,5 @@
 import Bowser from 'bowser'
-import { type Message, message } from '../i18n/messages.ts'
-
-/** A text for users: words of their language, or a name that is the same in every language. */
-export type Words = Message | string
+import { message, type Words } from '../i18n/messages.ts'
 
 /** What a device looks like, for its icon. */
 export type DeviceKind = 'desktop' | 'phone' | 'tablet'
@@ -21,24 +18,13 @@ export function deviceKindOf(userAgent: string): DeviceKind {
   return type === 'mobile' ? 'phone' : type === 'tablet' ? 'tablet' : 'desktop'
 }
 
-/** The same as `browserMessage` in English, for programs and operators. */
-export function browserInWords(userAgent: string | null): string {
-  const names = namesIn(userAgent)
-  return names.length === 0 ? 'Unknown browser' : names.join(' on ')
-}
-
 /** The same for a program that may be no browser: "openid-client/v6.8.1". Null when the header does not say. */
 export function programMessage(userAgent: string): Words | null {
   return isBrowser(userAgent) ? browserMessage(userAgent) : programIn(userAgent)
 }
 
-/** The same as `programMessage` in English, for programs and operators. */
-export function programInWords(userAgent: string): string | null {
-  return isBrowser(userAgent) ? browserInWords(userAgent) : programIn(userAgent)
-}
-
 function isBrowser(userAgent: string): boolean {
-  return /^[\w .+-]+ on [\w .]+$/.test(browserInWords(userAgent))
+  return /^[\w .+-]+ on [\w .]+$/.test(namesIn(userAgent).join(' on '))
 }
 
 function programIn(userAgent: string): string | null {

@@ -58,7 +58,7 @@ export function createTemplates(
 ): Templates {
   const views = new Views(folder, overlay)
   const render = (view: string, locals: object, texts: Texts): string => {
-    const words = { texts, t: texts.t, rich: texts.rich, say: (words: Message | string) => inWords(texts, words) }
+    const words = { texts, t: texts.t, rich: texts.rich, say: texts.say }
     return views.render(view, { ...locals, ...words, brand, assetUrl: urlOf })
   }
 
@@ -103,8 +103,4 @@ function hasFailed(locals: {
 }): boolean {
   const { problem = null, problems = null, wait = null, terms = null } = locals
   return problem !== null || Boolean(terms?.problem) || wait !== null || Object.keys(problems ?? {}).length > 0
-}
-
-function inWords(texts: Texts, words: Message | string): string {
-  return typeof words === 'string' ? words : texts.say(words)
 }

@@ -1,6 +1,6 @@
 import { IntlMessageFormat } from 'intl-messageformat'
 import { catalogueOf, directionOf, ENGLISH } from './catalogues.ts'
-import type { Message, MessageKey, MessageValue } from './messages.ts'
+import type { MessageKey, MessageValue, Words } from './messages.ts'
 import { pseudo, PSEUDO } from './pseudo.ts'
 import { agoOf, type TimeWords } from './times.ts'
 
@@ -12,7 +12,7 @@ export interface Texts {
   /** The time zone of its times (IANA); null when it is not known, and times are in UTC and say so. */
   readonly zone: string | null
   t(key: MessageKey, values?: Record<string, MessageValue>): string
-  say(message: Message): string
+  say(words: Words): string
   /**
    * HTML of a text with named tags, all else escaped. A tag in `links` becomes a link to its URL, `b` becomes `strong`, and
    * `name` marks words of foreign direction (`bdi`).
@@ -83,7 +83,10 @@ function createTexts(language: string, organisation: string, zone: string | null
     const text = String(formatOf(key).format(valuesOf(values)))
     return language === PSEUDO ? pseudo(text) : text
   }
-  const say: Texts['say'] = ({ key, values }) => t(key, values)
+  const say: Texts['say'] = (words) => {
+    if (typeof words === 'string') return words
+    return 'names' in words ? (words.names[language] ?? words.names.en) : t(words.key, words.values)
+  }
 
   return {
     language: language === PSEUDO ? ENGLISH : language,

@@ -54,7 +54,7 @@ async function* piecesOf(services: Services, identityId: string, texts: Texts): 
   const about = { issuer: services.publicUrl, made_at: services.clock() }
   const withWords = <R extends ExportedClient & { end_cause?: string | null }>(row: R) => ({
     ...row,
-    place: services.geoip.locationOf(row.address),
+    place: placeOf(services, row.address),
     ...(row.end_cause ? { end_reason: texts.say(END_CAUSES[row.end_cause as EndCause].words) } : {}),
   })
 
@@ -89,10 +89,14 @@ async function* familiesOf(services: Services, identityId: string): AsyncGenerat
     page = await listFamiliesToExport(services.storage.pool, identityId, page.at(-1) ?? null, PAGE)
     yield page.map((family) => ({
       ...family,
-      place: services.geoip.locationOf(family.address),
+      place: placeOf(services, family.address),
       ...endOf(services, family),
     }))
   } while (page.length === PAGE)
+}
+
+function placeOf({ geoip }: Services, address: string): string | null {
+  return geoip.locationOf(address)?.names.en ?? null
 }
 
 function endOf(services: Services, family: Families[number]): object {

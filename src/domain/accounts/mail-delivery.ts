@@ -8,7 +8,7 @@ import { findFamily } from '../families/families.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../../storage/identities.ts'
 import { linkEmailChange } from './email-changes.ts'
-import { browserInWords } from '../user-agents.ts'
+import { browserMessage } from '../user-agents.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
 import { type LinkHolder, LINK_LIVES, type LinkPurpose, makeMailLink } from '../identities/mail-links.ts'
 import { isKnownDevice } from '../sign-in/devices.ts'
@@ -248,5 +248,6 @@ function inWords(
 ): messages.MailClient {
   if (clientInfo === null) return { browser: texts.t('mail.client_operator'), address: null }
   const { browser, address } = clientInfo
-  return { browser: browserInWords(browser), address, region: services.geoip.locationOf(address) }
+  const place = services.geoip.locationOf(address)
+  return { browser: texts.say(browserMessage(browser)), address, region: place && texts.say(place) }
 }

@@ -2,7 +2,7 @@ import type { FamilyRow } from '../../storage/families.ts'
 import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
 import { type Message, message } from '../../i18n/messages.ts'
 import { englishTexts } from '../../i18n/texts.ts'
-import { clientInWords, clientMessage } from '../geoip.ts'
+import { clientMessage } from '../geoip.ts'
 import type { Services } from '../services.ts'
 import { replacementOf } from './reuse-detection.ts'
 import { secondsBetween } from '../time.ts'
@@ -35,10 +35,13 @@ export type RecordedEnd = Pick<FamilyRow, 'generation' | 'endBrowser' | 'endAddr
  */
 export function endInWords(services: Pick<Services, 'geoip'>, cause: EndCause, end: RecordedEnd): string {
   const { endBrowser, endAddress, endGeneration, generation } = end
+  const texts = englishTexts()
   const came = endGeneration === null ? '' : `: generation ${endGeneration} came back after ${generation}`
   const from =
-    endAddress === null ? '' : `, from ${clientInWords(services, { browser: endBrowser ?? '', address: endAddress })}`
-  return `${englishTexts().say(END_CAUSES[cause].words)}${came}${from}`
+    endAddress === null
+      ? ''
+      : `, from ${texts.say(clientMessage(services, { browser: endBrowser ?? '', address: endAddress }))}`
+  return `${texts.say(END_CAUSES[cause].words)}${came}${from}`
 }
 
 /** The same for the user: "you removed the app, from Firefox on Linux, 192.0.2.1". */

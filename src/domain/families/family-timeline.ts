@@ -8,11 +8,10 @@ import {
 import type { Queryable } from '../../storage/postgres.ts'
 import { END_CAUSES } from '../endings/end-causes.ts'
 import { endCauseOf, endMessage, endTimeOf } from './family-ends.ts'
-import { type Message, message, type MessageKey } from '../../i18n/messages.ts'
+import { type Message, message, type MessageKey, type Words } from '../../i18n/messages.ts'
 import { clientMessage } from '../geoip.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
-import type { Words } from '../user-agents.ts'
 
 /**
  * The kinds of timeline entries: every outcome of a genuine refresh token but the plain rotation. A family has one row of each

@@ -37,7 +37,7 @@ export const LONGEST_FACTOR_NAME = 40
 /** In RFC 8176's words. A recovery code is a one-time password, too, only written down before. */
 const ONE_TIME_PASSWORD: SecondProof = ['otp']
 
-/** In the middle of a sentence. */
+/** What audit events and queued mails call the kinds; `readFactorDetail` reads it, and the catalogue has the words for users. */
 export const FACTOR_WORDS: Record<FactorKind, string> = { totp: 'authenticator app', passkey: 'passkey' }
 
 export interface SecondFactor {

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { type ActivityEvent, type ActivityLine, listActivityLines } from '../../domain/activity.ts'
-import { browserInWords } from '../../domain/user-agents.ts'
-import { ipInWords } from '../../domain/geoip.ts'
+import { browserMessage } from '../../domain/user-agents.ts'
+import { ipMessage } from '../../domain/geoip.ts'
 import type { Services } from '../../domain/services.ts'
 import type { Texts } from '../../i18n/texts.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
@@ -39,8 +39,8 @@ export async function listActivity(req: Request, res: Response): Promise<void> {
 function shape(services: Services, texts: Texts, { sentence, tone, events }: ActivityLine, now: Date) {
   const shaped = events.slice(0, MOST_EVENTS).map((event) => ({
     at: texts.time(event.at, now),
-    place: placeOf(services, event),
-    ended: event.endedBrowser === null ? null : browserInWords(event.endedBrowser),
+    place: placeOf(services, texts, event),
+    ended: event.endedBrowser === null ? null : texts.say(browserMessage(event.endedBrowser)),
     href: hrefOf(event),
   }))
   const [newest] = shaped
@@ -59,10 +59,10 @@ function shape(services: Services, texts: Texts, { sentence, tone, events }: Act
   }
 }
 
-function placeOf(services: Services, { browser, address }: ActivityEvent): string[] {
+function placeOf(services: Services, texts: Texts, { browser, address }: ActivityEvent): string[] {
   return [
-    ...(browser === null ? [] : [browserInWords(browser)]),
-    ...(address === null ? [] : [ipInWords(services, address)]),
+    ...(browser === null ? [] : [texts.say(browserMessage(browser))]),
+    ...(address === null ? [] : [texts.say(ipMessage(services, address))]),
   ]
 }
 

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { browserMessage } from '../../domain/user-agents.ts'
 import type { FamilyRow } from '../../domain/families/families.ts'
 import { type LauncherApp, listLauncher, searchLauncher } from '../../domain/families/launcher.ts'
-import { ipInWords } from '../../domain/geoip.ts'
+import { ipMessage } from '../../domain/geoip.ts'
 import type { Services } from '../../domain/services.ts'
 import { findDeliveryStatuses, type DeliveryStatus } from '../../domain/families/delivery-status.ts'
 import { addSeconds } from '../../domain/time.ts'
@@ -110,7 +110,7 @@ function shapeFamily(services: Services, texts: Texts, family: FamilyRow, here: 
   return {
     id: family.id,
     browser: browserMessage(family.browser),
-    address: ipInWords(services, family.address),
+    address: ipMessage(services, family.address),
     lastUsed: texts.time(family.lastUsedAt, now),
     here: family.identitySessionId === here,
     ...shapeEnd(services, texts, family, now),

@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express'
 import { findInMailFolder, findMimeInMailFolder, listMailFolder } from '../../domain/accounts/mail-preview.ts'
 import { contextOf } from '../context.ts'
+import { englishTexts } from '../../i18n/texts.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
-import { timeInWords } from '../../domain/time-words.ts'
 
 const PAGE_LENGTH = 100
 
@@ -11,13 +11,14 @@ const PAGE_LENGTH = 100
 export async function listMailPreviews(req: Request, res: Response): Promise<void> {
   const mails = await listMailFolder(outboxOf(req), PAGE_LENGTH)
   const now = contextOf(req).services.clock()
+  const texts = englishTexts()
   await render(
     req,
     res,
     'mail-previews/index',
     { title: 'Outbox' },
     {
-      mails: mails.map(({ name, to, subject, at }) => ({ name, to, subject, time: timeInWords(at, now) })),
+      mails: mails.map(({ name, to, subject, at }) => ({ name, to, subject, time: texts.time(at, now) })),
       pageLength: PAGE_LENGTH,
     },
   )
@@ -34,7 +35,7 @@ export async function showMailPreview(req: Request<{ name: string }>, res: Respo
     res,
     'mail-previews/show',
     { title: subject },
-    { name, from, to, subject, time: timeInWords(at, clock()), lines: linesOf(text, publicUrl) },
+    { name, from, to, subject, time: englishTexts().time(at, clock()), lines: linesOf(text, publicUrl) },
   )
 }
 

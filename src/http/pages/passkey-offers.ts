@@ -3,7 +3,7 @@ import { isLapsed, isStillSignedIn } from '../../domain/sign-in/identity-session
 import { notePasskeyFound, refusePasskeyOffers } from '../../domain/sign-in/passkey-offers.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeyEnrolmentOptions } from '../../domain/sign-in/passkeys.ts'
 import { addPasskey, LONGEST_FACTOR_NAME } from '../../domain/sign-in/second-factors.ts'
-import { browserInWords } from '../../domain/user-agents.ts'
+import { browserMessage } from '../../domain/user-agents.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { optionalField, textField } from '../form-fields.ts'
@@ -27,7 +27,7 @@ export async function createOfferedPasskey(req: Request, res: Response): Promise
   if (optionalField(req.body, 'outcome', 7) === 'present') {
     return leadOn(req, res, await notePasskeyFound(services, signedIn), returnTo)
   }
-  const name = browserInWords(req.clientInfo.browser).slice(0, LONGEST_FACTOR_NAME)
+  const name = textsOf(req).say(browserMessage(req.clientInfo.browser)).slice(0, LONGEST_FACTOR_NAME)
   const credential = textField(req.body, 'credential', LONGEST_CREDENTIAL)
   const ceremony = optionalField(req.body, 'outcome', 7) === 'upgrade' ? 'upgrade' : 'offer'
   const outcome = await addPasskey(services, signedIn, name, credential, req.clientInfo, ceremony)

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { browserInWords } from '../../domain/user-agents.ts'
+import { browserMessage } from '../../domain/user-agents.ts'
 import { LONGEST_CREDENTIAL, offersPasskeys, passkeyEnrolmentOptions } from '../../domain/sign-in/passkeys.ts'
 import { addPasskey, factorNameProblem, LONGEST_FACTOR_NAME } from '../../domain/sign-in/second-factors.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
@@ -13,7 +13,7 @@ import { ADDITION_PROBLEMS, leadOnFromAdding, returnToIn } from '../factor-addit
 /** GET /settings/second-factors/passkey/new: asks the browser for a passkey (WebAuthn registration). */
 export async function newPasskey(req: Request, res: Response): Promise<void> {
   if (!offersPasskeys(servicesOf(req))) throw notFound()
-  const name = browserInWords(req.clientInfo.browser).slice(0, LONGEST_FACTOR_NAME)
+  const name = textsOf(req).say(browserMessage(req.clientInfo.browser)).slice(0, LONGEST_FACTOR_NAME)
   await show(req, res, { name, problem: null, returnTo: returnToIn(req) })
 }
 

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
-import { browserInWords } from '../../domain/user-agents.ts'
+import { browserMessage } from '../../domain/user-agents.ts'
 import { reportSignIn, findReportableSignIn } from '../../domain/accounts/reported-sign-ins.ts'
-import { ipInWords } from '../../domain/geoip.ts'
+import { ipMessage } from '../../domain/geoip.ts'
 import { servicesOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { redirectWith } from '../flash-messages.ts'
@@ -23,8 +23,8 @@ export async function newReportedSignIn(req: LinkRequest, res: Response): Promis
     { title: texts.t('reported_sign_in.title'), narrow: true },
     {
       action: `/not-me/${token}`,
-      browser: browserInWords(signIn.browser),
-      address: ipInWords(services, signIn.address),
+      browser: browserMessage(signIn.browser),
+      address: ipMessage(services, signIn.address),
       time: texts.time(signIn.createdAt, services.clock()),
     },
   )

@@ -12,7 +12,7 @@ import {
   type SecondFactor,
 } from '../../domain/sign-in/second-factors.ts'
 import { listTrustedBrowsers } from '../../domain/sign-in/trusted-browsers.ts'
-import { browserInWords } from '../../domain/user-agents.ts'
+import { browserMessage } from '../../domain/user-agents.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import type { Message } from '../../i18n/messages.ts'
@@ -44,7 +44,7 @@ export async function listFactors(req: Request, res: Response): Promise<void> {
       passkeys: factors.filter(({ signsInAlone }) => signsInAlone).map((factor) => shapeFactor(req, factor)),
       secondSteps: factors.filter(({ signsInAlone }) => !signsInAlone).map((factor) => shapeFactor(req, factor)),
       trustedBrowsers: trusted.map(({ browser, trustedUntil }) => ({
-        browser: browserInWords(browser),
+        browser: browserMessage(browser),
         until: textsOf(req).time(trustedUntil as Date, services.clock()),
       })),
       recoveryCodesLeft,

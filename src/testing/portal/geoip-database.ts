@@ -1,9 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { isIPv4 } from 'node:net'
 
+/** By language. */
+type Names = Record<string, string>
+
 export interface PlaceNames {
-  city?: string
-  country?: string
+  city?: string | Names
+  country?: string | Names
 }
 
 /** A node of the tree: for the next bit 0 and 1, another node, the offset of a location, or nothing. */
@@ -27,8 +30,8 @@ export function writePlaceDatabase(
     const bits = bitsOf(address, ipVersion)
     insert(root, bits.slice(0, bits.length - (isIPv4(address) ? 32 : 128) + Number(length)), offset)
     const place = encode({
-      ...(names.city === undefined ? {} : { city: { names: { en: names.city } } }),
-      ...(names.country === undefined ? {} : { country: { names: { en: names.country } } }),
+      ...(names.city === undefined ? {} : { city: { names: namesOf(names.city) } }),
+      ...(names.country === undefined ? {} : { country: { names: namesOf(names.country) } }),
     })
     places.push(place)
     offset += place.length
@@ -119,6 +122,10 @@ function encode(value: Value): Buffer {
   if (Array.isArray(value)) return Buffer.concat([control(11, value.length), ...value.map(encode)])
   const entries = Object.entries(value)
   return Buffer.concat([control(7, entries.length), ...entries.flatMap(([name, each]) => [encode(name), encode(each)])])
+}
+
+function namesOf(name: string | Names): Names {
+  return typeof name === 'string' ? { en: name } : name
 }
 
 /** Type and size in one byte; sizes from 29 and types from 8 take one more. */

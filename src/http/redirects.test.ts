@@ -19,6 +19,7 @@ const SILENT: Record<string, string[]> = {
     'the page says why it asks for the terms of use',
   ],
   'pages/deletions.ts': ['the other of two requests at once has the page that says so'],
+  'pages/devices.ts': ['the page of the sign-in says more about that browser'],
   'pages/interactions.ts': [
     'nothing is missing, and the app has the word',
     'the request is made again for a signed-in user, and the app has the word',
@@ -30,6 +31,7 @@ const SILENT: Record<string, string[]> = {
   ],
   'pages/languages.ts': ['the page is in the language that was chosen'],
   'pages/mail-sign-ins.ts': ['the page asks for the second step', 'the page that the user was going to opens'],
+  'pages/passkey-offers.ts': ['the page that the user was going to opens'],
   'pages/reauthentications.ts': ['the page that asked for it opens'],
   'pages/recovery-codes.ts': ['the page says that there is no second factor', 'the page says that there is none'],
   'pages/second-steps.ts': ['the page that the user was going to opens'],

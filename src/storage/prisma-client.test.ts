@@ -102,7 +102,7 @@ test('the image has what the client is compared with', async () => {
 /** What git has of this checkout, as far as the command line needs it. `withPackages`: also the packages but for the generator. */
 async function makeCheckout({ withGenerator = true, withPackages = false } = {}): Promise<string> {
   const checkout = await mkdtemp(join(checkouts.path, 'checkout-'))
-  for (const name of ['package.json', 'prisma/schema.prisma', 'scripts/prisma-client.ts', 'src'])
+  for (const name of ['package.json', 'prisma/schema.prisma', 'scripts/prisma-client.ts', 'locales', 'src'])
     await cp(join(ROOT, name), join(checkout, name), {
       recursive: true,
       filter: (source) => source !== join(ROOT, CLIENT),

@@ -268,7 +268,7 @@ test('a hint that is none, or of an app that is none, is refused', async () => {
     assert.equal(response.status, 400, JSON.stringify(params))
     const { text, html } = await readPage(response)
     assert.equal(/This app is not known here/.test(text), params['id_token_hint'] === undefined, text)
-    assert.equal(/The app could not sign you out/.test(text), params['id_token_hint'] !== undefined, text)
+    assert.equal(/You were not signed out/.test(text), params['id_token_hint'] !== undefined, text)
     if (params['id_token_hint'] !== undefined) assert.match(html, /href="\/logout"/)
   }
   assert.equal(await isSignedIn(), true)

@@ -4,6 +4,7 @@ import type { Confirmation, PersonalKind } from './audit-events.ts'
 import { END_CAUSES, type EndCause } from './endings/end-causes.ts'
 import { readFactorDetail } from './sign-in/factor-details.ts'
 import { readSignInDetail } from './sign-in/sign-in-methods.ts'
+import { ONE_BROWSER } from './sign-in/trusted-browsers.ts'
 import { browserMessage } from './user-agents.ts'
 
 export type ActivityTone = 'plain' | 'good' | 'warning'
@@ -69,7 +70,12 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
     case 'browser_trusted':
       return { sentence: message('activity.browser_trusted'), tone: 'plain' }
     case 'browser_trust_ended':
-      return { sentence: message('activity.browser_trust_ended'), tone: 'good' }
+      return {
+        sentence: message(
+          row.detail === ONE_BROWSER ? 'activity.browser_trust_ended_once' : 'activity.browser_trust_ended',
+        ),
+        tone: 'good',
+      }
     case 'data_exported':
       return { sentence: message('activity.data_exported'), tone: 'plain' }
     case 'deletion_requested':

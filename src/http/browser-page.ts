@@ -3,6 +3,7 @@ import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
 import { listFamiliesOfSession, isLiving } from '../domain/families/families.ts'
 import type { DeviceRow } from '../domain/sign-in/devices.ts'
 import type { OwnSessionRow } from '../domain/sign-in/identity-sessions.ts'
+import { findTrustOf } from '../domain/sign-in/trusted-browsers.ts'
 import { browserMessage } from '../domain/user-agents.ts'
 import { type Message, message, type Words } from '../i18n/messages.ts'
 import type { TimeWords } from '../i18n/times.ts'
@@ -34,6 +35,7 @@ export async function renderBrowser(
   const usual = browserMessage(userAgent)
   const name = device?.name ?? usual
   const families = isSignedIn && session !== null ? await listFamiliesOfSession(services, identityId, session.id) : []
+  const trustedUntil = device && (await findTrustOf(services, device))
   const place = services.geoip.locationOf(address)
 
   const facts: { label: string; text?: Words; at?: TimeWords }[] = []
@@ -67,6 +69,7 @@ export async function renderBrowser(
         .filter((family) => isLiving(family, now))
         .map(({ id, appName, lastUsedAt }) => ({ id, appName, lastUsed: texts.time(lastUsedAt, now) })),
       deviceId: device === null ? null : idOfDevice(device),
+      trustedUntil: trustedUntil && texts.time(trustedUntil, now),
       givenName: refused?.name ?? device?.name ?? '',
       problem: refused?.problem ?? null,
     },

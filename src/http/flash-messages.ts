@@ -30,6 +30,7 @@ const MESSAGES = {
   'second-factor-removed': 'flash.second_factor_removed',
   'no-second-factor': 'flash.no_second_factor',
   'trust-ended': 'flash.trust_ended',
+  'browser-trust-ended': 'flash.browser_trust_ended',
   'recovery-codes-replaced': 'flash.recovery_codes_replaced',
   'password-reset': 'flash.password_reset',
   'password-changed': 'flash.password_changed',

@@ -15,7 +15,7 @@ import { createEmailChange, createEmailChangeWithdrawal, newEmailChange } from '
 import { createAccountRestoration, newAccountRestoration } from './pages/account-restorations.ts'
 import { showDashboard } from './pages/dashboard.ts'
 import { createDeletion, newDeletion } from './pages/deletions.ts'
-import { createDeviceName, createDeviceRemoval, showDevice } from './pages/devices.ts'
+import { createDeviceName, createDeviceRemoval, createDeviceTrustRemoval, showDevice } from './pages/devices.ts'
 import { createReportedSignIn, newReportedSignIn } from './pages/reported-sign-ins.ts'
 import {
   createEmailVerification,
@@ -183,6 +183,7 @@ export function createRoutes(
   routes.get('/devices/:id', requireIdentity, showDevice)
   routes.post('/devices/:id/name', requireIdentity, createDeviceName)
   routes.post('/devices/:id/removal', requireIdentity, createDeviceRemoval)
+  routes.post('/devices/:id/trust-removal', requireIdentity, createDeviceTrustRemoval)
   routes.get('/activity', requireIdentity, listActivity)
   routes.get('/settings', requireIdentity, showSettings)
   routes.get('/settings/password', requireIdentity, newPasswordChange)

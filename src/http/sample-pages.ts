@@ -654,10 +654,12 @@ export const SAMPLE_PAGES: SamplePage[] = [
       ],
       apps: [{ id: FAMILY_ID, appName: LONG_APP, lastUsed: ago(3) }],
       deviceId: 'x',
+      trustedUntil: null,
       givenName: '',
       problem: null,
     },
     {
+      trusted: { trustedUntil: NOW },
       'a name to correct': { name: LONG_NAME, givenName: 'w'.repeat(80), problem: 'Use at most 64 characters.' },
       'known only': { lead: message('session.known_lead'), isSignedIn: false, isHere: false, id: null },
       ended: {

@@ -69,15 +69,21 @@ export async function deleteDevices(
   return result.rowCount ?? 0
 }
 
-/** Ends the trust in every browser of the identity. @returns how many were trusted at this time */
-export async function endDeviceTrust(db: Queryable, identityId: string, now: Date): Promise<number> {
+/** Ends the trust in every browser of the identity, or in one. @returns how many were trusted at this time */
+export async function endDeviceTrust(
+  db: Queryable,
+  identityId: string,
+  now: Date,
+  hash: Buffer | null = null,
+): Promise<number> {
   const result = await db.query<{ count: number }>(
     `WITH trusted AS (
-       SELECT hash, trusted_until FROM devices WHERE identity_id = $1 AND trusted_until IS NOT NULL FOR UPDATE),
+       SELECT hash, trusted_until FROM devices WHERE identity_id = $1 AND trusted_until IS NOT NULL
+         AND ($3::bytea IS NULL OR hash = $3) FOR UPDATE),
      ended AS (
        UPDATE devices d SET trusted_until = NULL FROM trusted WHERE d.identity_id = $1 AND d.hash = trusted.hash)
      SELECT count(*) FILTER (WHERE trusted_until > $2)::int AS count FROM trusted`,
-    [identityId, now],
+    [identityId, now, hash],
   )
   return result.rows[0]?.count ?? 0
 }

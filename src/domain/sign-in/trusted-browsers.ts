@@ -1,6 +1,6 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { type DeviceRow, endDeviceTrust, findDevice, listDevices } from '../../storage/devices.ts'
-import type { IdentityRow } from '../../storage/identities.ts'
+import { findIdentity, type IdentityRow } from '../../storage/identities.ts'
 import { type Lapsed, type SignIn, whileSignedIn } from './identity-sessions.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
@@ -42,17 +42,29 @@ export async function listTrustedBrowsers(
   return devices.filter((device) => isTrusted(device, services.clock()))
 }
 
-/** From now on every browser is asked for the second step. */
+/** In the detail of an audit event: the trust ended in one browser, and not in all. */
+export const ONE_BROWSER = 'one-browser'
+
+/** Until when the password is enough for this identity in this browser; null when it is not. */
+export async function findTrustOf(services: Services, device: DeviceRow): Promise<Date | null> {
+  if (!isTrusted(device, services.clock())) return null
+  const identity = await findIdentity(services.storage, device.identityId)
+  return identity === null || trustOfferedTo(services, identity) === null ? null : device.trustedUntil
+}
+
+/** From now on every browser is asked for the second step, or the one of this hash. */
 export async function endTrust(
   services: Services,
   signedIn: SignIn,
   clientInfo: ClientInfo,
+  hash: Buffer | null = null,
 ): Promise<'ended' | Lapsed> {
   const { identityId } = signedIn
   return whileSignedIn<'ended'>(services, signedIn, 'living', async (db) => {
     const now = services.clock()
-    if ((await endDeviceTrust(db, identityId, now)) > 0)
-      await insertAuditEvents(db, [{ kind: 'browser_trust_ended', identityId, ...clientInfo }], now)
+    const detail = hash === null ? null : ONE_BROWSER
+    if ((await endDeviceTrust(db, identityId, now, hash)) > 0)
+      await insertAuditEvents(db, [{ kind: 'browser_trust_ended', identityId, detail, ...clientInfo }], now)
     return 'ended'
   })
 }

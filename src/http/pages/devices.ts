@@ -7,6 +7,7 @@ import {
   renameDevice,
 } from '../../domain/sign-in/devices.ts'
 import { findSessionFor, isLapsed, listIdentitySessions } from '../../domain/sign-in/identity-sessions.ts'
+import { endTrust } from '../../domain/sign-in/trusted-browsers.ts'
 import { idOfDevice, renderBrowser } from '../browser-page.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
@@ -51,6 +52,16 @@ export async function createDeviceRemoval(req: Request<{ id: string }>, res: Res
   if (!isForgotten) throw notFound()
   logEvent(req, 'device_forgotten')
   redirectWith(req, res, 'device-forgotten', '/sessions')
+}
+
+/** POST /devices/:id/trust-removal: that browser is asked for the second step again. */
+export async function createDeviceTrustRemoval(req: Request<{ id: string }>, res: Response): Promise<void> {
+  const device = await findOwn(req)
+  const signedIn = signedInOf(req)
+  const outcome = await endTrust(servicesOf(req), signedIn, req.clientInfo, device.hash)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
+  logEvent(req, 'browser_trust_ended', { identityId: signedIn.identityId })
+  redirectWith(req, res, 'browser-trust-ended', `/devices/${idOfDevice(device)}`)
 }
 
 /** Another user's browser answers like one that does not exist. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import type { PublicKeyCredentialCreationOptionsJSON } from '@simplewebauthn/server'
 import { deleteAccount } from '../../domain/accounts/deletions.ts'
 import { changeRoles, disableIdentity, enableIdentity, revokeEverything } from '../../domain/identities/identities.ts'
 import { resetSecondFactors } from '../../domain/sign-in/second-factors.ts'
@@ -8,7 +9,7 @@ import { Authenticator } from '../../testing/browser/authenticator.ts'
 import { Browser } from '../../testing/browser/browser.ts'
 import { Client, claimsOf } from '../../testing/browser/client.ts'
 import { createClock, type TestClock } from '../../testing/portal/clock.ts'
-import { addPasskey, addTotp, answerTo, recoveryCodesOn } from '../../testing/portal/factors.ts'
+import { addPasskey, addTotp, answerTo, optionsOn, recoveryCodesOn } from '../../testing/portal/factors.ts'
 import { waitForMail } from '../../testing/mail/outbox.ts'
 import { actionOf, readPage } from '../../testing/browser/page.ts'
 import { ada, grace } from '../../testing/portal/people.ts'
@@ -239,6 +240,43 @@ test('a trust that ends while the password is checked does not let in', async ()
     await pool.query('DROP TRIGGER end_trust ON identity_sessions')
     await pool.query('DROP FUNCTION end_trust()')
   }
+})
+
+test('the page of a trusted browser says until when, and asks for the second step there again, and only there', async () => {
+  const hashOf = async () => {
+    const { rows } = await server.services.storage.pool.query<{ hash: Buffer }>(
+      'SELECT hash FROM devices WHERE identity_id = $1 AND trusted_until IS NOT NULL',
+      [id],
+    )
+    return rows.map(({ hash }) => hash.toString('base64url'))
+  }
+  const [first] = await hashOf()
+  await trust(new Browser(server.url))
+  const second = (await hashOf()).find((hash) => hash !== first)
+  const { response } = await home.follow(await home.get(`/devices/${first}`))
+  const page = await readPage(response)
+  assert.match(page.text, /Skips two-step verification until \d+ \w+ \d{4}/)
+  const stranger = await new Browser(server.url).post(`/devices/${first}/trust-removal`, {})
+  assert.equal(stranger.headers.get('location'), '/login')
+  const ended = await home.follow(await home.post(actionOf(page, 'Ask for the second step again'), {}))
+  const after = await readPage(ended.response)
+  assert.equal(after.notice, 'This browser asks for the second step again.')
+  assert.doesNotMatch(after.text, /Skips two-step verification/)
+  assert.deepEqual(await hashOf(), [second])
+  assert.match((await readPage(await home.get('/activity'))).text, /asked for the second step in one browser again/)
+  await laptop.post('/logout', {})
+  assert.equal(await enter(laptop), 'second step')
+})
+
+test('a passkey that was offered ends no trust, and none is offered where the second step was skipped', async () => {
+  const offer = await readPage(await home.get('/passkey-offer'))
+  const options = optionsOn<PublicKeyCredentialCreationOptionsJSON>(offer)
+  const added = await home.post('/passkey-offer', { credential: new Authenticator(server.url).create(options) })
+  assert.equal(added.status, 303)
+  assert.match((await readPage(await home.get('/activity'))).text, /passkey/)
+  await laptop.post('/logout', {})
+  const login = { login: person.username, password: person.password, device_has_passkeys: 'yes' }
+  assert.equal((await laptop.post('/login', login)).headers.get('location'), '/dashboard')
 })
 
 test('the trusted browsers are listed on the page of sign-in methods', async () => {

@@ -71,6 +71,10 @@ test('the dark theme has a lighter shade of the same colour', () => {
   } satisfies Shades)
 })
 
+test('the nearest colour to white that will do is a grey', () => {
+  assert.throws(() => deriveShades('#ffffff'), /the nearest colour that would do is #6c6c6c$/)
+})
+
 for (const [color, contrast] of [
   ['#ffffff', '1.0'],
   ['#ffff00', '1.0'],

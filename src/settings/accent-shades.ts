@@ -100,7 +100,8 @@ function isReadable(color: string, backgrounds: readonly string[]): boolean {
 
 /** The first shade, by steps of lightness, that holds. */
 function until(holds: (color: string) => boolean, { l, c, h }: Lch, step: number): string {
-  for (let each = l; each >= 0 && each <= 1; each += step) {
+  // White is a little lighter than 1 here.
+  for (let each = Math.min(l, 1); each >= 0 && each <= 1; each += step) {
     const shade = hex({ l: each, c, h })
     if (holds(shade)) return shade
   }

@@ -341,11 +341,16 @@ for (const [settings, why] of [
   })
 }
 
+const ILLEGIBLE = 'a name and a description have visible characters, and no bidirectional control characters'
+
 for (const [change, fault] of [
   [{ name: '' }, 'a name has 1 to 100 characters'],
   [{ name: '  ' }, 'a name has 1 to 100 characters'],
   [{ name: 'x'.repeat(101) }, 'a name has 1 to 100 characters'],
   [{ name: 'No\ntes' }, 'a name has 1 to 100 characters'],
+  [{ name: 'No\u202Eset' }, ILLEGIBLE],
+  [{ name: '\u200B' }, ILLEGIBLE],
+  [{ description: '\u2066Notes' }, ILLEGIBLE],
   [{ redirectUris: [] }, 'an app needs at least one redirect URI'],
   [{ audience: '' }, 'an audience has 1 to 255 visible ASCII characters'],
   [{ audience: 'two words' }, 'an audience has 1 to 255 visible ASCII characters'],

@@ -248,11 +248,18 @@ function refuse(faults: string[]): void {
   if (faults.length > 0) throw new AppRefused(faults.join('\n'))
 }
 
+const ILLEGIBLE = 'a name and a description have visible characters, and no bidirectional control characters'
+
+/** Bidirectional controls would let one app look like another on the sign-in page, and turn the text around (UTS 36). */
+function isLegible(text: string): boolean {
+  return /[^\s\p{Default_Ignorable_Code_Point}]/u.test(text) && !/\p{Bidi_Control}/u.test(text)
+}
+
 function faultsOf(settings: AppSettings): string[] {
   const faults: string[] = []
   if (settings.name.trim() === '' || settings.name.length > 100 || /\p{Cc}/u.test(settings.name)) {
     faults.push('a name has 1 to 100 characters')
-  }
+  } else if (!isLegible(settings.name)) faults.push(ILLEGIBLE)
   if (settings.redirectUris.length === 0) faults.push('an app needs at least one redirect URI')
   for (const uri of settings.redirectUris) faults.push(...redirectFaults(uri, settings.isNative))
   for (const uri of settings.postLogoutRedirectUris) faults.push(...redirectFaults(uri, settings.isNative))
@@ -298,7 +305,8 @@ function descriptionFaults(description: string | null): string[] {
   const fits =
     description === null ||
     (description.trim() !== '' && Array.from(description).length <= 200 && !/[\p{Cc}\u2028\u2029]/u.test(description))
-  return fits ? [] : ['a description has 1 to 200 characters, in one line']
+  if (!fits) return ['a description has 1 to 200 characters, in one line']
+  return description === null || isLegible(description) ? [] : [ILLEGIBLE]
 }
 
 function colourFaults(colour: string | null): string[] {

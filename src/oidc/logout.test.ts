@@ -85,6 +85,17 @@ test('an app that shows the ID token of the person signs them out with a page th
   assert.equal(await isSignedIn(), false)
 })
 
+test('every page of a sign-out is in the language that the app asks for', async () => {
+  const language = async (page: Response) => /<html lang="([^"]*)"/.exec(await page.clone().text())?.[1]
+  const question = await browser.get(logoutUrl({ client_id: 'notes', ui_locales: 'tlh de-AT en' }))
+  assert.equal(await language(question), 'de')
+  const done = await browser.follow(await confirm(await readPage(question)))
+  assert.equal(await language(done.response), 'de')
+  // The sign-in has ended already.
+  const again = await browser.follow(await browser.get(logoutUrl({ client_id: 'notes', ui_locales: 'fr' })))
+  assert.equal(await language(again.response), 'fr')
+})
+
 test('an app that only says who it is makes the person confirm', async () => {
   await notes.connect(browser)
   const page = await readPage(await browser.get(logoutUrl({ client_id: 'notes', post_logout_redirect_uri: HOME })))

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { isUnavailable } from '../domain/errors.ts'
 import type { Services } from '../domain/services.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
+import { withAskedLanguage } from './asked-language.ts'
 import { sealQuestion } from './logout-questions.ts'
 import { mistakeIn, type RequestMistake } from './refusals.ts'
 
@@ -71,7 +72,7 @@ export function logoutSource(services: Services, pages: ProtocolPages) {
     ctx.body = await pages.logout({
       req: ctx.req,
       appName: client?.clientName ?? null,
-      action: ctx.oidc.urlFor('end_session_confirm'),
+      action: withAskedLanguage(ctx, ctx.oidc.urlFor('end_session_confirm')),
       xsrf: sealQuestion(services, ctx),
       // An app that sends this user's ID token need not make them confirm (RP-Initiated Logout 1.0 §2).
       autoSubmit: hint?.payload?.sub !== undefined && hint.payload.sub === session?.accountId,

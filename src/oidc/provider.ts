@@ -9,6 +9,7 @@ import { mintRefreshToken } from '../domain/families/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { ClientThrottling } from './client-throttling.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
+import { withAskedLanguage } from './asked-language.ts'
 import { errorUri } from './error-codes.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
@@ -196,6 +197,7 @@ function createProvider(
         break
       case 'end_session_confirm':
         keepPostLogoutUri(ctx as KoaContextWithOIDC)
+        keepLanguage(ctx as KoaContextWithOIDC)
         if (isSessionDestroyed(ctx as KoaContextWithOIDC)) await signOut(ctx.req, ctx.res)
         break
     }
@@ -216,12 +218,19 @@ function explain(services: Services, ctx: KoaContextWithOIDC): void {
   if (words !== null && error?.message === body.error) ctx.body = { ...body, error_description: words }
 }
 
+/** The library leads to the page that says so without the language of the question. */
+function keepLanguage(ctx: KoaContextWithOIDC): void {
+  const to = ctx.response.get('Location')
+  if (to.startsWith(ctx.oidc.urlFor('end_session_success'))) redirectTo(ctx, withAskedLanguage(ctx, to))
+}
+
 /** Where the response to the logout leads (RP-Initiated Logout 1.0 §3). */
 function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
   const { post_logout_redirect_uri: home, state } = ctx.oidc.params ?? {}
   const isHome = typeof home === 'string'
-  const added: Record<string, string> = isHome && typeof state === 'string' ? { state } : {}
-  redirectTo(ctx, withParameters(isHome ? home : ctx.oidc.urlFor('end_session_success'), added))
+  const added: Record<string, string> = typeof state === 'string' ? { state } : {}
+  if (isHome) redirectTo(ctx, withParameters(home, added))
+  else redirectTo(ctx, withAskedLanguage(ctx, ctx.oidc.urlFor('end_session_success')))
 }
 
 /** The library's error for a JWT at endpoints that take any token. */

@@ -35,6 +35,7 @@ const MESSAGES = {
   'password-reset': 'flash.password_reset',
   'password-changed': 'flash.password_changed',
   'verification-sent': 'flash.verification_sent',
+  'verification-limited': 'flash.verification_limited',
   'address-confirmed': 'flash.address_confirmed',
   'address-change-asked': 'flash.address_change_asked',
   'address-change-withdrawn': 'flash.address_change_withdrawn',

@@ -29,17 +29,22 @@ const PROOFS = ['verify-address', 'change-address'] as const
 /** The purposes of links that are sent to the e-mail address of an account, and do nothing for one with another. */
 const OF_ADDRESS = ['verify-address', 'reset-password', 'sign-in'] as const
 
-/** Sends the confirmation mail of an e-mail address once more; the previous link stops working. */
+/**
+ * Sends the confirmation mail of an e-mail address once more; the previous link stops working. `limited`: the address has had
+ * too many mails in the last hour.
+ */
 export async function askForEmailProof(
   services: Services,
   signedIn: SignedInRow,
   { locale }: Pick<ClientInfo, 'locale'>,
-): Promise<void | Lapsed> {
+): Promise<'sent' | 'confirmed' | 'limited' | Lapsed> {
   const { identityId, email, emailVerified } = signedIn
-  if (emailVerified || !(await mayMail(services, email))) return
-  return whileSignedIn(services, signedIn, 'living', (db) =>
-    queueMail(services, { kind: 'verify-address', identityId, locale }, db),
-  )
+  if (emailVerified) return 'confirmed'
+  if (!(await mayMail(services, email))) return 'limited'
+  return whileSignedIn(services, signedIn, 'living', async (db) => {
+    await queueMail(services, { kind: 'verify-address', identityId, locale }, db)
+    return 'sent' as const
+  })
 }
 
 /** What the link would do; this does not use it up, because mail scanners follow links, too. Null for a dead one. */

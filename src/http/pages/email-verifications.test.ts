@@ -129,6 +129,20 @@ test('a link that was sent to one address does not confirm another', async () =>
   assert.equal((await standingOf(person)).verified, false)
 })
 
+test('an address that has had too many mails gets no more, and the page says so', async () => {
+  const { browser } = await newcomer()
+  const notices = []
+  for (let i = 0; i < 12; i++) {
+    const { response } = await browser.follow(await browser.post('/verify-email', {}))
+    notices.push((await readPage(response)).notice)
+  }
+  assert.equal(notices[0], 'We have sent you an e-mail with a new link.')
+  assert.equal(
+    notices.at(-1),
+    'Your address has been sent too many e-mails in the last hour. Use the link in the newest one, or try again in an hour.',
+  )
+})
+
 test('the page of a dead link offers a new one, and says when none is needed', async () => {
   const person = await newcomer()
   const { link } = person

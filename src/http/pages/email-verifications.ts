@@ -29,9 +29,13 @@ export async function showEmailVerification(req: Request, res: Response): Promis
 export async function createVerificationMail(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
-  if (isLapsed(await askForEmailProof(services, signedInOf(req), req.clientInfo))) return askToSignIn(req, res)
+  const outcome = await askForEmailProof(services, signedInOf(req), req.clientInfo)
+  if (isLapsed(outcome)) return askToSignIn(req, res)
+  const page = withReturnTo('/verify-email', returnTo)
+  // The page says by itself that the address is confirmed.
+  if (outcome === 'confirmed') return res.redirect(303, page)
   logEvent(req, 'address_proof_asked')
-  redirectWith(req, res, 'verification-sent', withReturnTo('/verify-email', returnTo))
+  redirectWith(req, res, outcome === 'sent' ? 'verification-sent' : 'verification-limited', page)
 }
 
 /** GET /verify-email/:token: shows a form and changes nothing, because mail scanners open links too. */

@@ -15,7 +15,8 @@ export async function showRecoveryCodes(
     req,
     res,
     'recovery-codes/show',
-    { title: textsOf(req).t('recovery_codes.title'), narrow: true },
+    // No language switch: it would lead away from codes that are not shown again.
+    { title: textsOf(req).t('recovery_codes.title'), narrow: true, path: null },
     { codes, host, username: signedInOf(req).username, returnTo, appName: await appNameOf(req, returnTo) },
   )
 }

@@ -37,6 +37,19 @@ test('every sample has a title, a heading and no missing text', async () => {
 /** A mail leads there, and only its button leads on. */
 const FROM_MAILS = ['mail-sign-ins/confirm', 'password-resets/new', 'email-verifications/new', 'reported-sign-ins/new']
 
+test('the summary of a form that was not accepted has a title', async () => {
+  const templates = createTemplates(await createAssets(false), { isLive: false })
+  const texts = textsFor('en', { organisation: 'Gatehouse' })
+  const without: string[] = []
+  for (const sample of SAMPLE_PAGES) {
+    const { page, locals } = sayIn(texts, sample)
+    const html = await templates.toString(sample.view, page, locals, texts)
+    if (/<div class="error-summary"[^>]*>(?!\s*<p class="error-summary-title">)/.test(html))
+      without.push(`${sample.view}, ${sample.state}`)
+  }
+  assert.deepEqual(without, [])
+})
+
 test('every narrow page leads on or back, besides the name of the portal at its top', async () => {
   const templates = createTemplates(await createAssets(false), { isLive: false })
   const texts = textsFor('en', { organisation: 'Gatehouse' })
@@ -64,9 +77,8 @@ test('a narrow page of a signed-in user keeps the navigation, and that of a stra
   }
 })
 
-/** Tools of development, and pages whose texts are not in the catalogue yet. */
-const NAMES_THE_PRODUCT =
-  /^(?:mail-previews|page-gallery)\/|^(?:interactions\/confirm|oidc-logout|dashboard\/show|identity-sessions\/index)$/
+/** Tools of development. */
+const NAMES_THE_PRODUCT = /^(?:mail-previews|page-gallery)\//
 
 test('a page names the organisation, and not the product', async () => {
   const name = 'Example Ltd'

@@ -170,7 +170,7 @@ test('signing out from one app ends all in this browser, and tells all, also the
   const page = await readPage(
     await browser.get(`/oauth/logout?${new URLSearchParams({ id_token_hint: note.id_token })}`),
   )
-  assert.match(page.text, /signs you out of Gatehouse, and of all apps in this browser/)
+  assert.match(page.text, /signs you out of Gatehouse and of all apps in this browser/)
   await browser.post(page.forms[0]?.action as string, page.forms[0]?.fields ?? {})
 
   assert.equal(await isSignedIn(), false)

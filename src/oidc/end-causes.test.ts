@@ -141,8 +141,8 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
   operator: ({ id }) => revokeEverything(server.services, id),
 }
 
-for (const [cause, { words, reason }] of Object.entries(END_CAUSES)) {
-  test(`when ${words}, the next refresh says ${reason}, the token is inactive, and the app is told (${cause})`, async () => {
+for (const [cause, { reason }] of Object.entries(END_CAUSES)) {
+  test(`after ${cause}, the next refresh says ${reason}, the token is inactive, and the app is told`, async () => {
     await changeApp(server.services, await registered(), {
       familyLifetime: cause === 'session_expired' ? 'session' : null,
     })

@@ -96,7 +96,12 @@ test('a crowd that signs in at once is served, or asked on the same form to come
     const { heading, text, problems, forms } = await readPage(response)
     assert.deepEqual([heading, problems], ['Sign in', []])
     assert.match(text, /^Sign in to continue to Notes ?Please try again in a moment ?The portal is very busy/)
-    assert.deepEqual(forms[0]?.fields, { login: `p${person}`, password: '', return_to: returnTo })
+    assert.deepEqual(forms[0]?.fields, {
+      login: `p${person}`,
+      password: '',
+      return_to: returnTo,
+      device_has_passkeys: '',
+    })
   }
   // It was no guess, so all the free ones are left.
   const [person] = refused as [number]

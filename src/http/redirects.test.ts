@@ -20,6 +20,7 @@ const SILENT: Record<string, string[]> = {
   ],
   'pages/deletions.ts': ['the other of two requests at once has the page that says so'],
   'pages/devices.ts': ['the page of the sign-in says more about that browser'],
+  'pages/email-verifications.ts': ['the page asks for no confirmation any more'],
   'pages/interactions.ts': [
     'nothing is missing, and the app has the word',
     'the request is made again for a signed-in user, and the app has the word',

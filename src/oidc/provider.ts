@@ -220,8 +220,10 @@ function explain(services: Services, ctx: KoaContextWithOIDC): void {
 
 /** The library leads to the page that says so without the language of the question. */
 function keepLanguage(ctx: KoaContextWithOIDC): void {
-  const to = ctx.response.get('Location')
-  if (to.startsWith(ctx.oidc.urlFor('end_session_success'))) redirectTo(ctx, withAskedLanguage(ctx, to))
+  const to = ctx.res.getHeader('Location')
+  // A refused request leads nowhere.
+  if (typeof to === 'string' && to.startsWith(ctx.oidc.urlFor('end_session_success')))
+    redirectTo(ctx, withAskedLanguage(ctx, to))
 }
 
 /** Where the response to the logout leads (RP-Initiated Logout 1.0 §3). */

@@ -134,7 +134,7 @@ test('another spelling of the own address is a change like any other; the same o
   assert.equal((await person.browser.post(await ask(person, spelled), {})).status, 303)
   assert.deepEqual(await addressOf(person), [spelled, true])
   const page = await readPage(await person.browser.post('/settings/email', { email: ` ${spelled} ` }))
-  assert.deepEqual([page.status, page.problems], [422, ['This is your e-mail address already.']])
+  assert.deepEqual([page.status, page.problems], [422, ['This is your address already.']])
 })
 
 test('a change that waits can be withdrawn; only the newest counts', async () => {

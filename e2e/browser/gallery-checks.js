@@ -137,6 +137,8 @@ function listClipped(page) {
 function listBrokenWords(page) {
   const broken = []
   for (const element of page.querySelectorAll('button, .button, nav a')) {
+    // What is folded away has no lines yet.
+    if (!element.checkVisibility()) continue
     const texts = page.createTreeWalker(element, NodeFilter.SHOW_TEXT)
     while (texts.nextNode()) {
       const text = texts.currentNode
@@ -172,7 +174,7 @@ function isInSentence(target) {
 
 /** What a screen reader could not name: the page, its heading, links, buttons, fields and images; and ids that are there twice. */
 function listUnnamed(page) {
-  const parts = page.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, img')
+  const parts = page.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, img:not([alt=""])')
   const unnamed = [...parts].filter((part) => nameOf(part) === '')
   const ids = [...page.querySelectorAll('[id]')].map(({ id }) => id)
   return [

@@ -90,3 +90,11 @@ test('a time zone is one that this machine knows', () => {
     false,
   ])
 })
+
+test('zones that clients make up take a bounded room', () => {
+  const zones = Intl.supportedValuesOf('timeZone').slice(0, 200)
+  const first = textsFor('en', { organisation: 'Example', zone: zones[0] ?? '' })
+  assert.equal(textsFor('en', { organisation: 'Example', zone: zones[0] ?? '' }), first)
+  for (const zone of zones) textsFor('en', { organisation: 'Example', zone })
+  assert.notEqual(textsFor('en', { organisation: 'Example', zone: zones[0] ?? '' }), first)
+})

@@ -36,8 +36,8 @@ export interface TextsOptions {
 }
 
 const cache = new Map<string, Texts>()
-/** Names of organisations and zones are few, but a zone comes from a cookie. */
-const LONGEST_CACHE = 1000
+/** A client chooses the zone in its cookie, and the formats of one take about 150 kB. */
+const LONGEST_CACHE = 100
 
 /** @throws Error for a language without a file in `locales/` */
 export function textsFor(language: string, { organisation, zone = null }: TextsOptions): Texts {

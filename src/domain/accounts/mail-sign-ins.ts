@@ -41,7 +41,7 @@ export async function askForMailSignIn(services: Services, request: MailSignInRe
   const owner = await findIdentityByLogin(services, typed)
   // The mail finds its account by the key of the e-mail address. Without a key, the address belongs to another account.
   const email = owner?.emailKey ?? loginKeyOf(typed)
-  const isKnown = await isKnownDevice(services, owner?.id ?? NOBODY, deviceHash)
+  const isKnown = await isKnownDevice(services, owner?.id ?? NO_IDENTITY, deviceHash)
   await services.storage.protocolRecords.put(DESTINATION_KIND, browser, { destination }, DESTINATION_LIFE)
   if (!(await mayMailSignIn(services, email, isKnown ? deviceHash : null))) return
   await queueMail(services, {
@@ -54,7 +54,7 @@ export async function askForMailSignIn(services: Services, request: MailSignInRe
 }
 
 /** The id of no identity, so that an unknown login costs the same queries. */
-const NOBODY = '00000000-0000-0000-0000-000000000000'
+const NO_IDENTITY = '00000000-0000-0000-0000-000000000000'
 
 export type MailSignInLink =
   | { kind: 'ready'; identity: IdentityRow }

@@ -1,7 +1,7 @@
 import compression from 'compression'
 import type { Request, RequestHandler, Response } from 'express'
 
-/** Compresses pages (Brotli, else gzip) where their length can tell nobody what is in them. */
+/** Compresses pages (Brotli, else gzip) where their length tells an attacker nothing about their content (BREACH). */
 export function compressPages(): RequestHandler {
   return compression({ filter: (req, res) => isPage(res) && isSafeToCompress(req) })
 }

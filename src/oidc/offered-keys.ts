@@ -1,4 +1,4 @@
-import { isIdTokenAlgUsed } from '../domain/apps/apps.ts'
+import { isSigningAlgUsed } from '../domain/apps/apps.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { Services } from '../domain/services.ts'
 
@@ -6,7 +6,7 @@ import type { Services } from '../domain/services.ts'
 const LOOK_EVERY = 1000
 
 /**
- * Which keys are published. The Ed25519 key is, once an app has asked for EdDSA: some verifiers reject a whole key set for one
+ * Which keys are published. The Ed25519 key is, once an app or an API has asked for EdDSA: some verifiers reject a whole key set for one
  * unknown key type, and so would reject every application token.
  */
 export class OfferedKeys {
@@ -25,7 +25,7 @@ export class OfferedKeys {
     if (this.#offersEd25519 || isRecent) return false
     this.#lookedAt = now
     try {
-      this.#offersEd25519 = await isIdTokenAlgUsed(this.#services, 'EdDSA')
+      this.#offersEd25519 = await isSigningAlgUsed(this.#services, 'EdDSA')
     } catch (error) {
       // The keys published before are still valid.
       if (!isUnavailable(error)) throw error

@@ -1,20 +1,11 @@
 import type { App as AppRow } from './client/client.ts'
 import type { Database, Queryable } from './postgres.ts'
+import { insertRow, updateRow } from './rows.ts'
 
 export type { AppRow }
 
 export async function insertApp(db: Queryable, app: AppRow): Promise<void> {
-  const values = Object.values(app)
-  const places = values.map((_, index) => `$${index + 1}`)
-  await db.query(
-    `INSERT INTO apps (${Object.keys(app).map(columnOf).join(', ')}) VALUES (${places.join(', ')})`,
-    values,
-  )
-}
-
-/** Every column has the name of its field, in snake case. */
-function columnOf(field: string): string {
-  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  await insertRow(db, 'apps', app)
 }
 
 /** Also an app that is disabled. The protocol library asks on every request, so it is a named statement. */
@@ -74,24 +65,20 @@ export async function listAppLooks({ pool }: Database, others: string[]): Promis
   return result.rows
 }
 
-/** Whether any app, also one that is disabled, has this algorithm for its ID tokens. */
-export async function isIdTokenAlgUsed({ pool }: Database, alg: string): Promise<boolean> {
+/** Whether any app, also one that is disabled, has this algorithm for its ID tokens, or an API for its application tokens. */
+export async function isSigningAlgUsed({ pool }: Database, alg: string): Promise<boolean> {
   const { rowCount } = await pool.query({
-    name: 'apps-id-token-alg-used',
-    text: 'SELECT FROM apps WHERE id_token_alg = $1 LIMIT 1',
+    name: 'apps-signing-alg-used',
+    text: '(SELECT FROM apps WHERE id_token_alg = $1 LIMIT 1) UNION ALL (SELECT FROM apis WHERE signing_alg = $1 LIMIT 1)',
     values: [alg],
   })
   return (rowCount ?? 0) > 0
 }
 
 export async function updateApp(db: Queryable, clientId: string, change: Partial<AppRow>, now: Date): Promise<AppRow> {
-  const changes = Object.entries({ ...change, updatedAt: now })
-  const result = await db.query<AppRow>(
-    `UPDATE apps SET ${changes.map(([field], index) => `${columnOf(field)} = $${index + 2}`).join(', ')}
-     WHERE client_id = $1 RETURNING ${COLUMNS}`,
-    [clientId, ...changes.map(([, value]) => value)],
-  )
-  return result.rows[0] as AppRow
+  const changed = await updateRow<AppRow>(db, 'apps', ['client_id', clientId], { ...change, updatedAt: now }, COLUMNS)
+  if (changed === null) throw new Error(`there is no app ${clientId}`)
+  return changed
 }
 
 export async function listDisabledClientIds(db: Queryable): Promise<string[]> {
@@ -108,4 +95,8 @@ const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_nati
   application_token_ttl AS "applicationTokenTtl", family_idle AS "familyIdle", family_max AS "familyMax", rotation_grace AS "rotationGrace",
   rotation_grace_proven AS "rotationGraceProven",
   backchannel_logout_uri AS "backchannelLogoutUri", event_receiver_uri AS "eventReceiverUri", family_lifetime AS "familyLifetime",
-  family_renewal AS "familyRenewal", home_uri AS "homeUri", description, icon, colour, first_time_notice AS "firstTimeNotice", created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt"`
+  family_renewal AS "familyRenewal", home_uri AS "homeUri", description, icon, colour, first_time_notice AS "firstTimeNotice", is_service AS "isService",
+  is_device AS "isDevice", is_third_party AS "isThirdParty", auth_method AS "authMethod", jwks, jwks_uri AS "jwksUri", tls_subject_dn AS "tlsSubjectDn",
+  security_profile AS "securityProfile", require_par AS "requirePar", require_signed_request AS "requireSignedRequest", require_dpop AS "requireDpop",
+  bind_certificate AS "bindCertificate", id_token_claims AS "idTokenClaims", application_token_claims AS "applicationTokenClaims",
+  attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt"`

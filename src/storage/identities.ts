@@ -16,6 +16,15 @@ export type NewIdentity = Omit<
   | 'zoneinfo'
   | 'termsVersion'
   | 'termsAcceptedAt'
+  | 'name'
+  | 'givenName'
+  | 'familyName'
+  | 'nickname'
+  | 'picture'
+  | 'phoneNumber'
+  | 'address'
+  | 'attributes'
+  | 'appRoles'
 > & {
   emailKey: string
   /** Of its user name. */
@@ -268,4 +277,5 @@ const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
   sign_outs AS "signOuts", declines_passkeys AS "declinesPasskeys",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo,
-  terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt"`
+  terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt", name, given_name AS "givenName", family_name AS "familyName", nickname,
+  picture, phone_number AS "phoneNumber", address, attributes, app_roles AS "appRoles"`

@@ -289,7 +289,14 @@ function typeOf(type: string, rest: string): string {
     case 'Timestamp':
       return `timestamp(${native[2]}) without time zone`
     default: {
-      const types = { String: 'text', Boolean: 'boolean', Int: 'integer', BigInt: 'bigint', Bytes: 'bytea' }
+      const types = {
+        String: 'text',
+        Boolean: 'boolean',
+        Int: 'integer',
+        BigInt: 'bigint',
+        Bytes: 'bytea',
+        Json: 'jsonb',
+      }
       return types[type as keyof typeof types]
     }
   }
@@ -300,5 +307,6 @@ function defaultOf(table: string, column: string, rest: string): string {
   if (preset === undefined) return ''
   if (preset === 'autoincrement()') return `nextval('${table}_${column}_seq'::regclass)`
   if (preset === '[]') return 'ARRAY[]::text[]'
-  return preset.startsWith('"') ? `'${preset.slice(1, -1)}'::text` : preset
+  const type = preset === '"{}"' ? 'jsonb' : 'text'
+  return preset.startsWith('"') ? `'${preset.slice(1, -1)}'::${type}` : preset
 }

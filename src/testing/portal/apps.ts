@@ -1,6 +1,6 @@
 import { type AppSettings, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 
-const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'> = {
+const plain: Omit<AppSettings, 'name' | 'isPublic' | 'authMethod' | 'redirectUris' | 'audience'> = {
   isNative: false,
   postLogoutRedirectUris: [],
   scope: OPENID_SCOPES.join(' '),
@@ -21,6 +21,21 @@ const plain: Omit<AppSettings, 'name' | 'isPublic' | 'redirectUris' | 'audience'
   description: null,
   colour: null,
   firstTimeNotice: false,
+  isService: false,
+  isDevice: false,
+  isThirdParty: false,
+  jwks: null,
+  jwksUri: null,
+  tlsSubjectDn: null,
+  securityProfile: null,
+  requirePar: false,
+  requireSignedRequest: false,
+  requireDpop: false,
+  bindCertificate: false,
+  idTokenClaims: [],
+  applicationTokenClaims: [],
+  attributeClaims: {},
+  isPairwise: false,
 }
 
 /** A confidential app. */
@@ -28,6 +43,7 @@ export const notesApp: AppSettings = {
   ...plain,
   name: 'Notes',
   isPublic: false,
+  authMethod: 'client_secret_basic',
   redirectUris: ['https://notes.example.test/callback'],
   postLogoutRedirectUris: ['https://notes.example.test/'],
   audience: 'notes',
@@ -38,6 +54,7 @@ export const photosApp: AppSettings = {
   ...plain,
   name: 'Photos',
   isPublic: true,
+  authMethod: 'none',
   redirectUris: ['https://photos.example.test/'],
   audience: 'https://photos.example.test/api',
 }
@@ -47,6 +64,7 @@ export const deskApp: AppSettings = {
   ...plain,
   name: 'Desk',
   isPublic: true,
+  authMethod: 'none',
   isNative: true,
   redirectUris: ['http://127.0.0.1/callback', 'com.example.desk:/callback'],
   audience: 'desk',

@@ -1,0 +1,42 @@
+import { type ApiGrantKind, type AppApiRow, listAppApis as listRows } from '../../storage/app-apis.ts'
+import type { Services } from '../services.ts'
+import { type ApiRow, findApi } from './apis.ts'
+import { AppRefused } from './app-refused.ts'
+
+export type { ApiGrantKind, AppApiRow }
+
+/** What an app may have of one API. */
+export type ApiGrant = Pick<AppApiRow, 'identifier' | 'scopes'>
+
+/** What an app may have of APIs, in each way; what is absent stays. */
+export type ApiGrants = Partial<Record<ApiGrantKind, ApiGrant[]>>
+
+/** What an app may have of APIs, in both ways; of all apps without a client id. */
+export async function listAppApis({ storage }: Services, clientId?: string): Promise<AppApiRow[]> {
+  return listRows(storage, clientId)
+}
+
+/**
+ * Grants of these APIs. Without `scopes`, each with all that the API has; otherwise each with those of them that it has.
+ * @throws AppRefused for an unknown API, for a scope that none of them has, and for an API of which nothing is left
+ */
+export async function apiGrantsFor(
+  services: Services,
+  identifiers: string[],
+  scopes: string[] | null,
+): Promise<ApiGrant[]> {
+  const apis = await Promise.all([...new Set(identifiers)].map(async (each) => findNamed(services, each)))
+  const unknown = (scopes ?? []).filter((scope) => !apis.some((api) => api.scopes.includes(scope)))
+  if (unknown.length > 0) throw new AppRefused(`none of the APIs has the scope ${unknown.join(', ')}`)
+  return apis.map(({ identifier, scopes: all }) => {
+    const granted = scopes === null ? all : all.filter((scope) => scopes.includes(scope))
+    if (granted.length === 0) throw new AppRefused(`the API ${identifier} has none of these scopes`)
+    return { identifier, scopes: granted }
+  })
+}
+
+async function findNamed(services: Services, identifier: string): Promise<ApiRow> {
+  const api = await findApi(services, identifier)
+  if (api === null) throw new AppRefused(`there is no API ${identifier}`)
+  return api
+}

@@ -1,0 +1,163 @@
+import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
+import type { AppRow } from '../../storage/apps.ts'
+import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
+import { hasSecret, keyFaults } from './client-keys.ts'
+import { OPENID_SCOPES } from './openid-scopes.ts'
+import { plainUrl, redirectFaults } from './redirect-uris.ts'
+import { ILLEGIBLE, isLegible, nameFaults, rangeFault } from './setting-faults.ts'
+
+/** The settings of an app, which an operator decides. */
+export type AppSettings = Pick<
+  AppRow,
+  | 'name'
+  | 'isPublic'
+  | 'isNative'
+  | 'redirectUris'
+  | 'postLogoutRedirectUris'
+  | 'audience'
+  | 'scope'
+  | 'allowNoPkce'
+  | 'idTokenAlg'
+  | 'refreshIdToken'
+  | 'allowOffline'
+  | 'applicationTokenTtl'
+  | 'familyIdle'
+  | 'familyMax'
+  | 'rotationGrace'
+  | 'rotationGraceProven'
+  | 'backchannelLogoutUri'
+  | 'eventReceiverUri'
+  | 'familyLifetime'
+  | 'familyRenewal'
+  | 'homeUri'
+  | 'description'
+  | 'colour'
+  | 'firstTimeNotice'
+  | 'isService'
+  | 'isDevice'
+  | 'isThirdParty'
+  | 'authMethod'
+  | 'jwks'
+  | 'jwksUri'
+  | 'tlsSubjectDn'
+  | 'securityProfile'
+  | 'requirePar'
+  | 'requireSignedRequest'
+  | 'requireDpop'
+  | 'bindCertificate'
+  | 'idTokenClaims'
+  | 'applicationTokenClaims'
+  | 'attributeClaims'
+  | 'isPairwise'
+>
+
+/** What is wrong with the settings of an app. */
+export function faultsOf(settings: AppSettings): string[] {
+  const faults = [...nameFaults(settings.name), ...kindFaults(settings), ...securityFaults(settings)]
+  for (const uri of settings.redirectUris) faults.push(...redirectFaults(uri, settings.isNative))
+  for (const uri of settings.postLogoutRedirectUris) faults.push(...redirectFaults(uri, settings.isNative))
+  if (!/^[\x21-\x7e]{1,255}$/.test(settings.audience)) faults.push('an audience has 1 to 255 visible ASCII characters')
+  // A service has no users, and may have no scope but those of APIs.
+  const mayBeEmpty = settings.isService && settings.scope === ''
+  if (!mayBeEmpty && !/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(settings.scope))
+    faults.push('a scope is a list of words, separated by single spaces')
+  if (!settings.isService && !settings.scope.split(' ').includes('openid')) faults.push('the scope must contain openid')
+  if (settings.allowOffline && !settings.scope.split(' ').includes('offline_access'))
+    faults.push('an app with --offline needs offline_access in its scope')
+  if (settings.allowNoPkce && settings.isPublic) faults.push('a public app cannot do without PKCE (RFC 9700 §2.1.1)')
+  if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
+    faults.push(`ID tokens are signed with one of ${SIGNING_ALGS.join(', ')}`)
+  faults.push(
+    ...listenerFaults('back-channel logout URI', settings.backchannelLogoutUri, settings.isPublic),
+    ...listenerFaults('event receiver URI', settings.eventReceiverUri, settings.isPublic),
+    ...homeFaults(settings.homeUri),
+    ...descriptionFaults(settings.description),
+    ...colourFaults(settings.colour),
+    ...choiceFault('family-lifetime', settings.familyLifetime, FAMILY_LIFETIMES),
+    ...choiceFault('family-renewal', settings.familyRenewal, FAMILY_RENEWALS),
+    ...rangeFault('application-token-ttl', settings.applicationTokenTtl, 10, LONGEST_TOKEN),
+    ...rangeFault('family-idle', settings.familyIdle, 10, 315_360_000),
+    ...rangeFault('family-max', settings.familyMax, 10, 315_360_000),
+    ...rangeFault('rotation-grace', settings.rotationGrace, 0, 300),
+    ...rangeFault('rotation-grace-proven', settings.rotationGraceProven, 0, 7_776_000),
+  )
+  return faults
+}
+
+/** What an app of this kind has, and what it has not. */
+function kindFaults({ isService, isDevice, isPublic, isNative, isThirdParty, ...settings }: AppSettings): string[] {
+  const faults: string[] = []
+  if (isService && (isPublic || isNative || isDevice)) faults.push('a service is a confidential app, and no device')
+  if (isService && (settings.redirectUris.length > 0 || settings.postLogoutRedirectUris.length > 0))
+    faults.push('a service has no users, and so no redirect URIs; register another app for them')
+  if (isService && isThirdParty) faults.push('a service has no users who could consent')
+  if (isService && OPENID_SCOPES.some((scope) => settings.scope.split(' ').includes(scope)))
+    faults.push(`a service has no users, and so none of the scopes ${OPENID_SCOPES.join(', ')}`)
+  if (isDevice && !isPublic) faults.push('a device can keep no secret: add --public')
+  if (!isService && !isDevice && settings.redirectUris.length === 0)
+    faults.push('an app needs at least one redirect URI')
+  return faults
+}
+
+/** How the app proves itself, and what its requests and tokens are bound to. */
+function securityFaults(settings: AppSettings): string[] {
+  const { isPublic, authMethod, tlsSubjectDn, requireSignedRequest, bindCertificate, securityProfile } = settings
+  const faults = keyFaults(settings)
+  if (isPublic !== (authMethod === 'none'))
+    faults.push(isPublic ? 'a public app does not authenticate' : 'a confidential app authenticates')
+  if ((authMethod === 'tls_client_auth') !== (tlsSubjectDn !== null))
+    faults.push('tls_client_auth and the subject of the certificate (--tls-subject-dn) belong together')
+  if (requireSignedRequest && settings.jwks === null && settings.jwksUri === null)
+    faults.push('signed requests need public keys (--jwks-file or --jwks-uri)')
+  if (securityProfile !== null && securityProfile !== 'fapi2') faults.push('the security profile is fapi2')
+  if (securityProfile === 'fapi2') {
+    if (isPublic || hasSecret(settings)) faults.push('fapi2 needs keys or a certificate (FAPI 2.0 §5.3.2.1)')
+    if (!settings.requirePar && !settings.isService) faults.push('fapi2 needs pushed requests (FAPI 2.0 §5.3.2.2)')
+    if (!settings.requireDpop && !bindCertificate)
+      faults.push('fapi2 needs DPoP or certificate-bound tokens (FAPI 2.0 §5.3.2.1)')
+    if (settings.allowNoPkce) faults.push('fapi2 needs PKCE (FAPI 2.0 §5.3.2.2)')
+  }
+  return faults
+}
+
+/** The page that people open. A browser goes there, so http is for loopback only, as with redirect URIs. */
+function homeFaults(uri: string | null): string[] {
+  if (uri === null) return []
+  const refused = (why: string) => [`home URI ${JSON.stringify(uri)}: ${why}`]
+  // A fragment is how some single-page apps name their first page, and it reaches no server.
+  const url = plainUrl(uri.replace(/#[^#]*$/, ''))
+  if (typeof url === 'string') return refused(url)
+  if (!/^[\x21-\x7e]{1,2000}$/.test(uri)) return refused('is not an absolute URI')
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return []
+  return refused(url.protocol === 'http:' ? 'http is only allowed on loopback; use https' : 'must begin with https://')
+}
+
+function descriptionFaults(description: string | null): string[] {
+  const fits =
+    description === null ||
+    (description.trim() !== '' && Array.from(description).length <= 200 && !/[\p{Cc}\u2028\u2029]/u.test(description))
+  if (!fits) return ['a description has 1 to 200 characters, in one line']
+  return description === null || isLegible(description) ? [] : [ILLEGIBLE]
+}
+
+function colourFaults(colour: string | null): string[] {
+  return colour === null || /^#[0-9a-f]{6}$/i.test(colour) ? [] : ['a colour is written as #rrggbb']
+}
+
+function choiceFault(name: string, value: string | null, choices: readonly string[]): string[] {
+  return value === null || choices.includes(value) ? [] : [`${name} must be ${choices.join(' or ')}`]
+}
+
+/**
+ * Checks a URI that back-channel requests go to: https, or http on loopback or for a confidential app (OpenID Connect
+ * Back-Channel Logout §2.2). Which networks may be reached is decided when a request is sent (SSRF guard).
+ */
+function listenerFaults(name: string, uri: string | null, isPublic: boolean): string[] {
+  if (uri === null) return []
+  const refused = (why: string) => [`${name} ${JSON.stringify(uri)}: ${why}`]
+  const url = plainUrl(uri)
+  if (typeof url === 'string') return refused(url)
+  if (url.protocol === 'https:') return []
+  if (url.protocol !== 'http:') return refused('must begin with https://')
+  return !isPublic || isLoopback(url.hostname) ? [] : refused('http is not allowed for a public app; use https')
+}

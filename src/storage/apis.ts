@@ -1,0 +1,52 @@
+import type { Api as ApiRow } from './client/client.ts'
+import type { Database, Queryable } from './postgres.ts'
+import { insertRow, updateRow } from './rows.ts'
+
+export type { ApiRow }
+
+export async function insertApi(db: Queryable, api: ApiRow): Promise<void> {
+  await insertRow(db, 'apis', api)
+}
+
+export async function findApi({ pool }: Database, identifier: string): Promise<ApiRow | null> {
+  const result = await pool.query<ApiRow>({
+    name: 'api-find',
+    text: `SELECT ${COLUMNS} FROM apis WHERE identifier = $1`,
+    values: [identifier],
+  })
+  return result.rows[0] ?? null
+}
+
+/** The API whose credential has this client id. */
+export async function findApiByClientId({ pool }: Database, clientId: string): Promise<ApiRow | null> {
+  const result = await pool.query<ApiRow>({
+    name: 'api-find-by-client-id',
+    text: `SELECT ${COLUMNS} FROM apis WHERE client_id = $1`,
+    values: [clientId],
+  })
+  return result.rows[0] ?? null
+}
+
+export async function listApis({ prisma }: Database): Promise<ApiRow[]> {
+  return (await prisma()).api.findMany({ orderBy: { createdAt: 'asc' } })
+}
+
+/** Null when there is no such API any more. */
+export async function updateApi(
+  db: Queryable,
+  identifier: string,
+  change: Partial<ApiRow>,
+  now: Date,
+): Promise<ApiRow | null> {
+  return updateRow<ApiRow>(db, 'apis', ['identifier', identifier], { ...change, updatedAt: now }, COLUMNS)
+}
+
+/** Also deletes what apps may have of it. False when there is no such API any more. */
+export async function deleteApi(db: Queryable, identifier: string): Promise<boolean> {
+  const { rowCount } = await db.query('DELETE FROM apis WHERE identifier = $1', [identifier])
+  return rowCount === 1
+}
+
+const COLUMNS = `identifier, client_id AS "clientId", name, scopes, token_ttl AS "tokenTtl", signing_alg AS "signingAlg", auth_method AS "authMethod",
+  secret_hash AS "secretHash", previous_secret_hash AS "previousSecretHash", previous_secret_until AS "previousSecretUntil", jwks, jwks_uri AS "jwksUri",
+  created_at AS "createdAt", updated_at AS "updatedAt"`

@@ -155,7 +155,9 @@ test('a stranger who cancels on the way brings the app access_denied, from every
   for (const change of [{}, long, { prompt: 'login' }] as Record<string, string>[]) {
     for (const turn of onPages) {
       const { page } = await open(notes.authorizeUrl(change))
-      const { url } = await browser.follow(await browser.post(actionOf(await turn(page), 'Cancel'), {}))
+      const shown = await turn(page)
+      assert.match(shown.html, /<button [^>]*title="Cancel and go back to Notes">Cancel</)
+      const { url } = await browser.follow(await browser.post(actionOf(shown, 'Cancel'), {}))
       const { error, state, iss, code } = Object.fromEntries(new URL(url).searchParams)
       const sent = change['state'] ?? 'state'
       assert.deepEqual(

@@ -1,6 +1,8 @@
 import type { ServiceAddress } from '../src/testing/services/addresses.ts'
 import { dropTemplates } from '../src/testing/portal/template-database.ts'
 import { startPostgres } from '../src/testing/services/postgres.ts'
+import { UNFLUSHED } from '../src/testing/services/postgres-cluster.ts'
+import { thisMachine } from '../src/testing/services/machine.ts'
 import { startRedis } from '../src/testing/services/redis.ts'
 import type { Service } from '../src/testing/services/service.ts'
 import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts'
@@ -13,7 +15,7 @@ export interface TestServices {
 
 /** Starts the servers that the tests use, and describes them. */
 export async function startServices(): Promise<TestServices> {
-  const postgres = await startPostgres()
+  const postgres = await startPostgres(thisMachine, UNFLUSHED)
   console.log(postgres.origin)
 
   const redis = await startRedis().catch(async (error: unknown) => {

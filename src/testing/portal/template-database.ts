@@ -60,7 +60,7 @@ async function makeTemplate(template: string, server: string): Promise<void> {
   })
 }
 
-async function withClient(server: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+export async function withClient(server: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client({ connectionString: server })
   await client.connect()
   try {

@@ -3,24 +3,24 @@ import { Client } from 'pg'
 import { installPackages } from './apt.ts'
 import { startContainer } from './docker.ts'
 import { thisMachine, type Machine } from './machine.ts'
-import { MAX_CONNECTIONS, startCluster } from './postgres-cluster.ts'
+import { MAX_CONNECTIONS, optionsOf, type Settings, startCluster } from './postgres-cluster.ts'
 import type { Service } from './service.ts'
 import { firstThatWorks } from './ways.ts'
 
 const IMAGE = 'postgres:17-alpine'
 
 /**
- * A PostgreSQL server with a role that may create databases: that of DATABASE_URL, or a new one. @throws Error that lists
- * everything that was tried.
+ * A PostgreSQL server with a role that may create databases: that of DATABASE_URL, or a new one with these settings. @throws
+ * Error that lists everything that was tried.
  */
-export async function startPostgres(machine: Machine = thisMachine): Promise<Service> {
+export async function startPostgres(machine: Machine = thisMachine, settings: Settings = {}): Promise<Service> {
   const given = machine.env['DATABASE_URL']
   if (given) return useGiven(given)
 
   return firstThatWorks('PostgreSQL', 'Install its server, start Docker, or set DATABASE_URL.', [
-    { name: 'installed server', take: () => startInstalled(machine) },
-    { name: 'Docker', take: () => startDocker(machine) },
-    { name: 'apt-get', take: () => installAndStart(machine) },
+    { name: 'installed server', take: () => startInstalled(machine, settings) },
+    { name: 'Docker', take: () => startDocker(machine, settings) },
+    { name: 'apt-get', take: () => installAndStart(machine, settings) },
   ])
 }
 
@@ -31,9 +31,9 @@ async function useGiven(url: string): Promise<Service> {
   return { url, origin: `PostgreSQL ${version} of DATABASE_URL`, stop: async () => undefined }
 }
 
-async function startInstalled(machine: Machine): Promise<Service> {
+async function startInstalled(machine: Machine, settings: Settings): Promise<Service> {
   const password = makePassword()
-  const cluster = await startCluster(machine, password)
+  const cluster = await startCluster(machine, password, settings)
   const url = urlOf(password, cluster.port)
   try {
     const version = await cluster.ready(() => askVersion(url))
@@ -44,13 +44,13 @@ async function startInstalled(machine: Machine): Promise<Service> {
   }
 }
 
-async function startDocker(machine: Machine): Promise<Service> {
+async function startDocker(machine: Machine, settings: Settings): Promise<Service> {
   const password = makePassword()
   const container = await startContainer(machine, {
     image: IMAGE,
     port: 5432,
     env: { POSTGRES_PASSWORD: password },
-    command: ['-c', `max_connections=${MAX_CONNECTIONS}`],
+    command: optionsOf({ max_connections: MAX_CONNECTIONS, ...settings }),
   })
   const url = urlOf(password, container.port)
   try {
@@ -62,9 +62,9 @@ async function startDocker(machine: Machine): Promise<Service> {
   }
 }
 
-async function installAndStart(machine: Machine): Promise<Service> {
+async function installAndStart(machine: Machine, settings: Settings): Promise<Service> {
   await installPackages(machine, 'postgresql')
-  return startInstalled(machine)
+  return startInstalled(machine, settings)
 }
 
 /** Hexadecimal, so that it needs no escaping anywhere. */

@@ -11,6 +11,7 @@ import { findChromium } from './chromium.ts'
 import { findFolderOf, findProgram, thisMachine, type Machine } from './machine.ts'
 import { findFreePort } from '../../storage/embedded/free-port.ts'
 import { startPostgres } from './postgres.ts'
+import { UNFLUSHED } from './postgres-cluster.ts'
 import { startRedis } from './redis.ts'
 import type { Service } from './service.ts'
 import { makeTemporaryFolder, type TemporaryFolder } from './temporary-folder.ts'
@@ -33,6 +34,16 @@ describe('a PostgreSQL server of our own', { skip: needsPostgres }, () => {
     assert.equal(await ask(postgres.url, 'show synchronous_commit'), 'on')
     await ask(postgres.url, 'create database of_a_test')
     assert.equal(await ask(at(postgres.url, { pathname: '/of_a_test' }), 'select current_database()'), 'of_a_test')
+  })
+
+  test('of the tests flushes nothing, and still writes before it acknowledges', async () => {
+    const fast = await startPostgres(quiet, UNFLUSHED)
+    try {
+      assert.equal(await ask(fast.url, 'show fsync'), 'off')
+      assert.equal(await ask(fast.url, 'show synchronous_commit'), 'on')
+    } finally {
+      await fast.stop()
+    }
   })
 
   test('refuses a wrong password', async () => {

@@ -3,9 +3,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type LinkHolder, type LinkPurpose, makeMailLink } from '../../domain/identities/mail-links.ts'
 import type { MailJob } from '../../domain/mail-jobs.ts'
 import type { Services } from '../../domain/services.ts'
-import { listMailFolder } from '../../mail/mail-folder.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { linksIn } from './links.ts'
+import { listMails } from './outbox.ts'
 import type { TestServer } from '../portal/server.ts'
 
 const PATIENCE_MS = 15_000
@@ -32,7 +32,7 @@ export async function lastMail<K extends MailJob['kind']>(
 export async function linkInLast({ services, mailFolder }: TestServer, kind: MailJob['kind']): Promise<string> {
   const { id } = await lastJob(services, kind)
   for (const start = performance.now(); performance.now() - start < PATIENCE_MS; await wait(BETWEEN_LOOKS_MS)) {
-    const letter = (await listMailFolder(mailFolder, Infinity)).find(({ name }) => name.endsWith(`-${id}-0`))
+    const [letter] = await listMails(mailFolder, (name) => name.endsWith(`-${id}-0`))
     if (letter !== undefined) return new URL(linksIn(letter.text)[0] as string).pathname
   }
   throw new Error(`the last ${kind} was not delivered`)

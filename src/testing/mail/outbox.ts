@@ -1,5 +1,6 @@
+import { readdir } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
-import { listMailFolder, type FolderMail } from '../../mail/mail-folder.ts'
+import { findInMailFolder, type FolderMail } from '../../mail/mail-folder.ts'
 import { linksIn } from './links.ts'
 
 const PATIENCE_MS = 15_000
@@ -9,9 +10,34 @@ export interface ReadMail extends FolderMail {
   links: string[]
 }
 
+/** By folder and name. Waiting looks at a folder many times, and a mail in it never changes. */
+const read = new Map<string, FolderMail>()
+
+/** The mails of the mail preview folder whose names fit, newest first. */
+export async function listMails(folder: string, fits = (_name: string) => true): Promise<FolderMail[]> {
+  // The folder is made by its first mail.
+  const files = await readdir(folder).catch((): string[] => [])
+  const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length))
+  const mails = await Promise.all(
+    names
+      .filter(fits)
+      .toSorted()
+      .toReversed()
+      .map((name) => readOnce(folder, name)),
+  )
+  return mails.filter((mail) => mail !== null)
+}
+
+async function readOnce(folder: string, name: string): Promise<FolderMail | null> {
+  const path = `${folder}/${name}`
+  const mail = read.get(path) ?? (await findInMailFolder(folder, name))
+  if (mail !== null) read.set(path, mail)
+  return mail
+}
+
 /** Every mail to this e-mail address in the mail preview folder, newest first. */
 export async function mailsTo(folder: string, to: string): Promise<ReadMail[]> {
-  const mails = await listMailFolder(folder, Infinity)
+  const mails = await listMails(folder)
   return mails.filter((mail) => mail.to === to).map((mail) => ({ ...mail, links: linksIn(mail.text) }))
 }
 

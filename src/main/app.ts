@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
+import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { type Config, isLoopback, wrongSettings } from '../config.ts'
 import { findLivingIdentitySession } from '../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../domain/services.ts'
@@ -40,6 +41,10 @@ export interface App {
   close(): Promise<void>
 }
 
+/** How long the server of a client's keys may take for all of its answer, and how long that may be (bytes). */
+const KEYS_TIMEOUT_MS = 2500
+const LONGEST_KEY_SET = 100_000
+
 /** Composition root: both transports (pages and protocol) on one set of rules. */
 export async function openApp(config: Config, logger: Logger, clock?: () => Date): Promise<App> {
   const services = await openServices(config, logger, clock)
@@ -55,6 +60,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   const strictTransport = isHttps ? { includeSubDomains: config.hstsIncludeSubdomains } : null
   const isOwnHost = recognizeHost(config.publicUrl)
 
+  const channel = createBackChannelClient({ ...config, timeoutMs: KEYS_TIMEOUT_MS })
   const protocol = createProtocol(services, {
     pages: createProtocolPages(renderer, (req) => chooseTexts(req, texts)),
     logger,
@@ -65,6 +71,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
       const id = await findIdentitySessionId(services, services.storage.browserSessions, req)
       return id === null ? null : findLivingIdentitySession(services, id, req.clientInfo)
     },
+    fetchFile: (uri) => channel.get(uri, LONGEST_KEY_SET),
   })
 
   const pages = express()
@@ -175,6 +182,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
       })
     },
     async close() {
+      channel.close()
       await closeServices(services)
     },
   }

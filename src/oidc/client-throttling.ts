@@ -39,7 +39,9 @@ export class ClientThrottling {
 
   /** An unknown app, or one with another authentication method, has failed before any secret was compared. */
   async countRefusal(ctx: KoaContextWithOIDC): Promise<void> {
-    if (exchangeState(ctx).isAttemptCounted === true) return
+    const { isAttemptCounted, keysProblem } = exchangeState(ctx)
+    // A server for keys that fails is no guess, and nothing can be guessed from its client's assertions.
+    if (isAttemptCounted === true || keysProblem !== undefined) return
     // All unknown clients share one counter.
     const refusal = await this.#judge(ctx, ctx.oidc.client?.clientId ?? '', false)
     if (refusal === null) return

@@ -1,12 +1,14 @@
 import { type Client, type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { applicationTokenClaims } from '../domain/families/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps/apps.ts'
+import type { FetchedKeys } from '../domain/apps/fetched-keys.ts'
 import { ACR_VALUES } from '../domain/sign-in/authentication-context.ts'
 import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
 import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from './account.ts'
 import { createAdapter } from './adapters/adapter.ts'
 import { CODE_LIFE } from './adapters/authorization-codes.ts'
+import { checkAssertionWith, CLIENT_ALGS, CLOCK_TOLERANCE } from './client-assertions.ts'
 import { loadExistingGrant } from './grants.ts'
 import { LANGUAGES } from '../i18n/catalogues.ts'
 import { INTERACTION_LIFE } from './adapters/begun-interactions.ts'
@@ -35,12 +37,13 @@ export function createConfiguration(
   pages: ProtocolPages,
   logger: Logger,
   forDevelopers: boolean,
+  fetchedKeys: FetchedKeys,
 ): Configuration {
   const isHttps = services.publicUrl.startsWith('https:')
   const cookie = protocolCookie(services)
 
   return {
-    adapter: createAdapter(services),
+    adapter: createAdapter(services, fetchedKeys),
     jwks: { keys: services.keys.published().map((key) => new PortalSigningKey(key)) },
     routes: ROUTES,
     findAccount: findAccountWith(services),
@@ -49,7 +52,14 @@ export function createConfiguration(
     renderError: renderError(pages, forDevelopers),
 
     responseTypes: ['code'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    enabledJWA: { clientAuthSigningAlgValues: [...CLIENT_ALGS] },
+    clockTolerance: CLOCK_TOLERANCE,
+    assertJwtClientAuthClaimsAndHeader: checkAssertionWith(services),
+    // The keys of clients are fetched by the portal (`client-keys.ts`), and nothing else is.
+    fetch: async () => {
+      throw new Error('the protocol library fetches nothing')
+    },
     pkce: { required: (_ctx: KoaContextWithOIDC, client: Client) => !client.app.allowNoPkce },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: (_ctx, origin, client) =>

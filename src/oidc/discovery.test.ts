@@ -99,6 +99,14 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
     'client_secret_basic',
     'client_secret_post',
     'none',
+    'private_key_jwt',
+  ])
+  assert.deepEqual(told['token_endpoint_auth_signing_alg_values_supported'], [
+    'ES256',
+    'PS256',
+    'RS256',
+    'EdDSA',
+    'Ed25519',
   ])
   assert.deepEqual((told['id_token_signing_alg_values_supported'] as string[]).toSorted(), ['ES256', 'EdDSA', 'RS256'])
   assert.deepEqual(told['subject_types_supported'], ['public'])

@@ -17,9 +17,9 @@ export const ERROR_CODES = {
   },
   invalid_client: {
     meaning:
-      'The app could not be authenticated: its client_id is not registered, it is disabled, or its client_secret is wrong or missing.',
+      'The app could not be authenticated: its client_id is not registered, it is disabled, or its client_secret, its signed assertion or its certificate is wrong or missing.',
     remedy:
-      'Compare client_id with "gatehouse app list". "gatehouse app rotate-secret" makes a new secret. A public app sends its client_id alone. The log of the portal names the reason.',
+      'Compare client_id with "gatehouse app list". "gatehouse app rotate-secret" makes a new secret. A public app sends its client_id alone. An assertion is for the issuer, works once, and expires within ten minutes. The log of the portal names the reason.',
   },
   invalid_grant: {
     meaning:

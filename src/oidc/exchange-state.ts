@@ -32,6 +32,10 @@ export interface ExchangeState {
   refusedWith?: Error
   /** The request failed because a store is away. */
   isUnavailable?: boolean
+  /** What the next replay mark is of, other than a DPoP proof. */
+  marks?: 'assertion'
+  /** Why the keys that the client publishes could not be fetched. */
+  keysProblem?: string
   /** The client's credentials have been counted as an attempt. */
   isAttemptCounted?: true
 }

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
+import { FetchedKeys, type FetchFile } from '../domain/apps/fetched-keys.ts'
 import { mintCode } from '../domain/families/authorization-codes.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
@@ -36,6 +37,8 @@ export interface ProtocolOptions {
   signOut(req: IncomingMessage, res: ServerResponse): Promise<void>
   /** Finds the signed-in user of a request that needs nothing else of the browser's session. */
   findSignedIn(req: IncomingMessage): Promise<SignedInRow | null>
+  /** Fetches the keys that a client publishes, behind the SSRF guard. */
+  fetchFile: FetchFile
 }
 
 /** The OAuth and OpenID Connect side of the portal. */
@@ -63,7 +66,8 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
   const feed = new RevocationFeed(services)
   const offered = new OfferedKeys(services)
   let documents = new PublishedDocuments()
-  let provider = createProvider(services, options, throttling, documents, offered)
+  const fetchedKeys = new FetchedKeys(options.fetchFile, services.clock)
+  let provider = createProvider(services, options, throttling, documents, offered, fetchedKeys)
   let handle = provider.callback()
   let keys = kidsOf(services)
 
@@ -105,7 +109,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
       if (kidsOf(services) === keys) return
       keys = kidsOf(services)
       documents = new PublishedDocuments()
-      provider = createProvider(services, options, throttling, documents, offered)
+      provider = createProvider(services, options, throttling, documents, offered, fetchedKeys)
       handle = provider.callback()
       logger.info({ keys }, 'signing keys changed')
     },
@@ -135,8 +139,10 @@ function createProvider(
   throttling: ClientThrottling,
   documents: PublishedDocuments,
   offered: OfferedKeys,
+  fetchedKeys: FetchedKeys,
 ): Provider {
-  const provider = new Provider(services.publicUrl, createConfiguration(services, pages, logger, forDevelopers))
+  const configuration = createConfiguration(services, pages, logger, forDevelopers, fetchedKeys)
+  const provider = new Provider(services.publicUrl, configuration)
   replaceMembers(provider, {
     publicUrl: services.publicUrl,
     signInOf,

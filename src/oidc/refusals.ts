@@ -38,6 +38,7 @@ export function refusalForLog(services: Services, ctx: KoaContextWithOIDC, error
     detail: error.error_detail ?? error.error_description,
     reason: exchangeState(ctx).refusal?.reason ?? reasonOf(services, ctx, error)?.reason,
     familyId: exchangeState(ctx).familyId,
+    keysProblem: exchangeState(ctx).keysProblem,
     ...(uri === null
       ? {}
       : { requestedUri: withoutQuery(uri.requested), registeredUris: uri.registered.slice(0, 20).map(withoutQuery) }),
@@ -162,12 +163,7 @@ function reasonOf(
     case 'invalid secret provided':
       return { reason: 'secret_wrong', words: `the client_secret is not that of ${id}` }
     case 'the provided authentication mechanism does not match the registered client authentication method':
-      return ctx.oidc.client?.app.isPublic === true
-        ? {
-            reason: 'secret_unexpected',
-            words: `${id} is a public app, which has no client_secret: send its client_id alone`,
-          }
-        : { reason: 'secret_missing', words: `${id} has a client_secret, and none was sent` }
+      return wrongAuthMethod(ctx.oidc.client?.app.authMethod ?? '', id)
     case 'authorization code not found':
       return saysOlderThan(textOf(ctx.oidc.params?.['code']), CODE_LIFE, services.clock())
         ? { reason: 'code_expired', words: `the code is older than ${CODE_LIFE} seconds` }
@@ -203,8 +199,36 @@ function reasonOf(
       }
     }
     default:
-      return null
+      return ctx.oidc.params?.['client_assertion'] === undefined ? null : wrongAssertion(ctx, error, id)
   }
+}
+
+/** The app has another way to authenticate than the request. */
+function wrongAuthMethod(method: string, id: string | null): { reason: string; words: string } {
+  switch (method) {
+    case 'none':
+      return {
+        reason: 'secret_unexpected',
+        words: `${id} is a public app, which has no client_secret: send its client_id alone`,
+      }
+    case 'client_secret_basic':
+      return { reason: 'secret_missing', words: `${id} has a client_secret, and none was sent` }
+    default:
+      return { reason: 'auth_method_wrong', words: `${id} authenticates with ${method}` }
+  }
+}
+
+function wrongAssertion(
+  ctx: KoaContextWithOIDC,
+  error: Refused,
+  id: string | null,
+): { reason: string; words: string } | null {
+  const { keysProblem } = exchangeState(ctx)
+  if (error.message !== 'invalid_client') return null
+  if (keysProblem !== undefined)
+    return { reason: 'keys_unavailable', words: `the keys of ${id} cannot be fetched: ${keysProblem}` }
+  const why = error.error_detail ?? (error.cause as Error | undefined)?.message ?? ''
+  return { reason: 'assertion_wrong', words: `the client_assertion of ${id} is refused: ${why}` }
 }
 
 /** The redirect URI of the authorization that issued this request's code. */

@@ -30,7 +30,7 @@ export function hasSecret({ authMethod }: Pick<ClientKeySettings, 'authMethod'>)
 }
 
 const MOST_KEYS = 20
-const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 /** What is wrong with the keys, and with the way of authentication that needs them. */
 export function keyFaults({ authMethod, jwks, jwksUri }: ClientKeySettings): string[] {
@@ -62,8 +62,8 @@ function keySetFaults(jwks: unknown): string[] {
 
 function keyFault(key: unknown): string | null {
   if (typeof key !== 'object' || key === null) return 'is not a JWK'
-  if (SECRET_MEMBERS.some((member) => member in key))
-    return 'contains a private or secret key; register public keys only'
+  if (isSecret(key)) return 'contains a private or secret key; register public keys only'
+  if (!isWellNamed(key)) return 'has a kid, use, alg or x5c that is not text'
   try {
     const { asymmetricKeyType, asymmetricKeyDetails } = createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
     const { modulusLength } = asymmetricKeyDetails ?? {}
@@ -72,6 +72,39 @@ function keyFault(key: unknown): string | null {
   } catch {
     return 'cannot be read as a public key'
   }
+}
+
+function isSecret(key: object): boolean {
+  return SECRET_MEMBERS.some((member) => member in key)
+}
+
+/** The members that choose a key for a signature (RFC 7517 §4), where it has them. */
+function isWellNamed(key: object): boolean {
+  const { kid, use, alg, x5c } = key as Record<string, unknown>
+  const isText = (value: unknown) => typeof value === 'string' && value !== ''
+  return (
+    [kid, use, alg].every((value) => value === undefined || isText(value)) &&
+    (x5c === undefined || (Array.isArray(x5c) && x5c.every(isText)))
+  )
+}
+
+/**
+ * Reads a JWK set that was fetched. Keys of unknown kinds are left out (RFC 7517 §5).
+ * @returns a sentence about the whole set when it is refused
+ */
+export function readFetchedKeys(text: string): KeySet | string {
+  let set: unknown
+  try {
+    set = JSON.parse(text)
+  } catch {
+    return 'did not answer with JSON'
+  }
+  const keys: unknown = (set as KeySet | null)?.keys
+  if (!Array.isArray(keys)) return 'did not answer with a JWK set'
+  if (keys.length > MOST_KEYS) return `has more than ${MOST_KEYS} keys`
+  if (keys.some((key: unknown) => typeof key === 'object' && key !== null && isSecret(key)))
+    return 'publishes a private or secret key'
+  return { keys: (keys as JsonWebKey[]).filter((key) => keyFault(key) === null) }
 }
 
 /** Which networks may be reached is decided when it is fetched (SSRF guard). */

@@ -1,5 +1,6 @@
 import type { Adapter, AdapterFactory } from 'oidc-provider'
 import type { Services } from '../../domain/services.ts'
+import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
 import { appAdapter } from './apps.ts'
 import { applicationTokenAdapter } from './application-tokens.ts'
 import { authorizationCodeAdapter } from './authorization-codes.ts'
@@ -10,7 +11,7 @@ import { pushedRequestAdapter } from './pushed-requests.ts'
 import { refreshTokenAdapter } from './refresh-tokens.ts'
 import { replayAdapter } from './replay-marks.ts'
 
-const MODELS: Record<string, (services: Services) => AdapterMethods> = {
+const MODELS: Record<string, (services: Services, fetched: FetchedKeys) => AdapterMethods> = {
   Client: appAdapter,
   Grant: grantAdapter,
   RefreshToken: refreshTokenAdapter,
@@ -23,12 +24,15 @@ const MODELS: Record<string, (services: Services) => AdapterMethods> = {
   PushedAuthorizationRequest: pushedRequestAdapter,
 }
 
-/** The only door between the protocol library and the stores: a table from model name to adapter. */
-export function createAdapter(services: Services): AdapterFactory {
+/**
+ * The only door between the protocol library and the stores: a table from model name to adapter.
+ * @param fetched the keys that clients publish
+ */
+export function createAdapter(services: Services, fetched: FetchedKeys): AdapterFactory {
   return (name) => {
     const model = MODELS[name]
     if (model === undefined) throw new Error(`the portal keeps no ${name}`)
-    return { ...UNASKED, ...model(services) }
+    return { ...UNASKED, ...model(services, fetched) }
   }
 }
 

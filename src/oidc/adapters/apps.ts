@@ -1,9 +1,12 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
 import { type AppRow, OPENID_SCOPES } from '../../domain/apps/apps.ts'
+import type { AuthMethod } from '../../domain/apps/client-keys.ts'
+import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
 import type { Services } from '../../domain/services.ts'
 import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
 import { exchangeState, findAppOnce } from '../exchange-state.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
+import { keysForRequest } from '../client-keys.ts'
 
 declare module 'oidc-provider' {
   interface Client {
@@ -13,7 +16,7 @@ declare module 'oidc-provider' {
 }
 
 /** Registered apps as the library's clients. A disabled app is unknown, except to its own refresh, whose error says why. */
-export function appAdapter(services: Services): AdapterMethods {
+export function appAdapter(services: Services, fetched: FetchedKeys): AdapterMethods {
   return {
     async find(clientId) {
       const app = await findAppOnce(services, Provider.ctx, clientId)
@@ -22,7 +25,7 @@ export function appAdapter(services: Services): AdapterMethods {
         exchangeState(Provider.ctx).isAppDisabled = true
         return undefined
       }
-      return metadataOf(app)
+      return { ...metadataOf(app), ...(await keysForRequest(fetched, Provider.ctx, app)) }
     },
   }
 }
@@ -39,7 +42,7 @@ function metadataOf(app: AppRow): ClientMetadata {
     client_id: app.clientId,
     client_name: app.name,
     application_type: app.isNative ? 'native' : 'web',
-    token_endpoint_auth_method: app.isPublic ? 'none' : 'client_secret_basic',
+    token_endpoint_auth_method: app.authMethod as AuthMethod,
     // The hash, because the secret is not stored; the comparison uses the app's hashes.
     ...(app.secretHash === null ? {} : { client_secret: app.secretHash }),
     redirect_uris: app.redirectUris,

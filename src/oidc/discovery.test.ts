@@ -94,7 +94,11 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
   assert.deepEqual(told['response_types_supported'], ['code'])
   assert.deepEqual(told['code_challenge_methods_supported'], ['S256'])
   assert.equal(told['authorization_response_iss_parameter_supported'], true)
-  assert.deepEqual((told['grant_types_supported'] as string[]).toSorted(), ['authorization_code', 'refresh_token'])
+  assert.deepEqual((told['grant_types_supported'] as string[]).toSorted(), [
+    'authorization_code',
+    'client_credentials',
+    'refresh_token',
+  ])
   assert.deepEqual((told['token_endpoint_auth_methods_supported'] as string[]).toSorted(), [
     'client_secret_basic',
     'client_secret_post',

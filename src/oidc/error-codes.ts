@@ -45,8 +45,10 @@ export const ERROR_CODES = {
     remedy: 'Leave it out, or use one of response_modes_supported in discovery.',
   },
   invalid_scope: {
-    meaning: 'The app asked for a scope that does not exist, or in a refresh for more than the family has.',
-    remedy: 'Ask only for scopes of the app. To get more than before, send the user through authorization again.',
+    meaning:
+      'The app asked for a scope that does not exist, in a refresh for more than the family has, or as a service for more than the API grants it.',
+    remedy:
+      'Ask only for scopes that "gatehouse app show" lists. To get more than before, send the user through authorization again.',
   },
   invalid_target: {
     meaning: 'The resource parameter names an API that is not that of the app.',

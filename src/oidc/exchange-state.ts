@@ -26,6 +26,8 @@ export interface ExchangeState {
   isAppDisabled?: true
   /** The family of a refresh, for the log. */
   familyId?: string | null
+  /** The audience of a token that is not for the app itself, for the log. */
+  audience?: string
   /** What an answer to a refused refresh says beside the error. */
   refusal?: { reason: RefusalReason; reused_by?: string; fam?: string }
   /** The error that the request is refused with. */

@@ -31,6 +31,7 @@ const MEMBERS: Record<string, string> = {
   'Session.prototype.loginAccount': 'loginAccount(details)',
   'Session.prototype.destroy': 'async destroy()',
   'Client.prototype.compareClientSecret': 'compareClientSecret(actual)',
+  'Client.prototype.grantTypeAllowed': 'grantTypeAllowed(type)',
   'Client.prototype.includeSid': 'includeSid()',
   'Client.prototype.redirectUriAllowed': 'redirectUriAllowed(value)',
   'Client.prototype.postLogoutRedirectUriAllowed': 'postLogoutRedirectUriAllowed(value)',

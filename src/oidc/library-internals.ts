@@ -1,4 +1,4 @@
-import type Provider from 'oidc-provider'
+import Provider from 'oidc-provider'
 import type { Client, ExternalSigningKey, KoaContextWithOIDC, Session } from 'oidc-provider'
 import { issueIdToken } from 'oidc-provider/lib/helpers/grant_common.js'
 import { checkDpopReplay, checkDpopRequired, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
@@ -27,7 +27,13 @@ export const REPLACED = {
   request: ['protocol', 'secure', 'host', 'origin', 'href'],
   Session: ['get'],
   'Session.prototype': ['authorizationFor', 'sidFor', 'loginAccount', 'destroy'],
-  'Client.prototype': ['compareClientSecret', 'includeSid', 'redirectUriAllowed', 'postLogoutRedirectUriAllowed'],
+  'Client.prototype': [
+    'compareClientSecret',
+    'grantTypeAllowed',
+    'includeSid',
+    'redirectUriAllowed',
+    'postLogoutRedirectUriAllowed',
+  ],
   'Client.Schema.prototype': ['redirectUris'],
   'AuthorizationCode.prototype': ['generateTokenId'],
   'RefreshToken.prototype': ['generateTokenId'],
@@ -45,6 +51,8 @@ export interface Rules {
   /** The logout question that this request answers. */
   openQuestion(ctx: KoaContextWithOIDC): LogoutQuestion | undefined
   secretMatches(app: AppRow, secret: string): Promise<boolean>
+  /** @throws an error of the protocol when this request asks for a grant type that the app has not */
+  hasGrantType(ctx: KoaContextWithOIDC | undefined, app: AppRow, grantType: string): boolean
   keepsSid(app: AppRow): boolean
   isRedirectUri(app: AppRow, uri: string): boolean
   isPostLogoutUri(app: AppRow, uri: string): boolean
@@ -93,6 +101,11 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
     compareClientSecret: {
       value(this: Client, secret: string) {
         return rules.secretMatches(this.app, secret)
+      },
+    },
+    grantTypeAllowed: {
+      value(this: Client, grantType: string) {
+        return rules.hasGrantType(Provider.ctx, this.app, grantType)
       },
     },
     includeSid: {

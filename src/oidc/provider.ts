@@ -12,6 +12,7 @@ import { ClientThrottling } from './client-throttling.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
 import { withAskedLanguage } from './asked-language.ts'
 import { errorUri } from './error-codes.ts'
+import { hasGrantType } from './grant-types.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
 import { introspectApplicationToken } from './introspection.ts'
 import { isSessionDestroyed, replaceMembers } from './library-internals.ts'
@@ -23,6 +24,7 @@ import { answerFast } from './fast/fast-paths.ts'
 import { isIdleLogout, keepsSid, signInOf } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { isPostLogoutUriOf, isRedirectUriOf, keepPostLogoutUri, redirectTo, withParameters } from './redirects.ts'
+import { registerClientCredentialsGrant } from './client-credentials-grant.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { describeForDeveloper, refusalForLog } from './refusals.ts'
 import { revokeApplicationToken } from './revocation.ts'
@@ -147,6 +149,7 @@ function createProvider(
     publicUrl: services.publicUrl,
     signInOf,
     openQuestion: (ctx) => openQuestion(services, ctx),
+    hasGrantType,
     secretMatches: (app, secret) => throttling.secretMatches(app, secret),
     keepsSid,
     isRedirectUri: isRedirectUriOf,
@@ -158,6 +161,7 @@ function createProvider(
     redirectWithFragment: (ctx, uri, params) => redirectTo(ctx, `${uri}#${new URLSearchParams(params)}`),
   })
   registerRefreshGrant(provider, services)
+  registerClientCredentialsGrant(provider, services)
   logEvents(provider, services, logger)
 
   provider.use(async (ctx, next) => {
@@ -269,11 +273,9 @@ function logEvents(provider: Provider, services: Services, logger: Logger): void
   }
   provider.on('grant.success', (ctx) => {
     const { client, params, entities } = ctx.oidc
-    const familyId = exchangeState(ctx).familyId ?? entities.Grant?.jti
-    logger.info(
-      { requestId: ctx.req.requestId, event: params?.['grant_type'], clientId: client?.clientId, familyId },
-      'event',
-    )
+    const { familyId = entities.Grant?.jti, audience } = exchangeState(ctx)
+    const { requestId } = ctx.req
+    logger.info({ requestId, event: params?.['grant_type'], clientId: client?.clientId, familyId, audience }, 'event')
   })
   provider.on('server_error', (ctx, error) => {
     exchangeState(ctx).isUnavailable = isUnavailable(error)

@@ -6,6 +6,7 @@ import { reuseAdvice } from '../domain/families/family-ends.ts'
 import type { Services } from '../domain/services.ts'
 import { findAccountWith } from './account.ts'
 import { exchangeState } from './exchange-state.ts'
+import { requestedScopes, requiredParameter, valuesOf } from './grant-parameters.ts'
 import { checkDpopReplay, checkDpopRequired, issueIdToken, validateDpop } from './library-internals.ts'
 import { resourceOf } from './resources.ts'
 import { TOKEN_HEADERS, tokenResponse } from './token-response.ts'
@@ -123,25 +124,6 @@ function refusal(ctx: KoaContextWithOIDC, { reason, familyId, isOwn, reuse }: Re
 
 type RefusedRotation = Extract<Rotation, { kind: 'refused' }>
 
-function requiredParameter(ctx: KoaContextWithOIDC, name: string): string {
-  const value = ctx.oidc.params?.[name]
-  if (typeof value !== 'string' || value === '')
-    throw new errors.InvalidRequest(`missing required parameter(s) '${name}'`)
-  return value
-}
-
-/** Null when the app requests none. Only well-formed scopes (RFC 6749 §3.3) reach a store. */
-function requestedScopes(ctx: KoaContextWithOIDC): string[] | null {
-  const value = ctx.oidc.params?.['scope']
-  if (value === undefined) return null
-  if (typeof value !== 'string' || !/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(value)) {
-    throw new errors.InvalidScope('scope contains invalid characters', '')
-  }
-  return [...new Set(value.split(' '))]
-}
-
 function checkResource(ctx: KoaContextWithOIDC, audience: string): void {
-  const value = ctx.oidc.params?.['resource']
-  const named = value === undefined ? [] : Array.isArray(value) ? value : [value]
-  if (named.some((resource) => resource !== resourceOf(audience))) throw new errors.InvalidTarget()
+  if (valuesOf(ctx, 'resource').some((resource) => resource !== resourceOf(audience))) throw new errors.InvalidTarget()
 }

@@ -1,10 +1,12 @@
-/** The tokens that a code exchange or a refresh gives to an app. */
+/** The tokens that a request to the token endpoint gives to an app. */
 export interface IssuedTokens {
   accessToken: string
   /** Seconds. */
   expiresIn: number
   idToken?: string | undefined
-  refreshToken: string
+  /** Only families have one. */
+  refreshToken?: string
+  /** Empty where the token has none. */
   scope: string
   /** Thumbprint of the key that the application token is bound to (RFC 9449), null for a bearer token. */
   jkt: string | null
@@ -19,8 +21,8 @@ export function tokenResponse({ accessToken, expiresIn, idToken, refreshToken, s
     access_token: accessToken,
     expires_in: expiresIn,
     ...(idToken === undefined ? {} : { id_token: idToken }),
-    refresh_token: refreshToken,
-    scope,
+    ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+    ...(scope === '' ? {} : { scope }),
     token_type: jkt === null ? 'Bearer' : 'DPoP',
   }
 }

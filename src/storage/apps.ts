@@ -28,6 +28,9 @@ export const provesApp = (app: string, secretHash: string, now: string) =>
   `CASE WHEN ${app}.is_public THEN ${secretHash}::text IS NULL
     ELSE ${secretHash} IN (${app}.secret_hash, CASE WHEN ${app}.previous_secret_until > ${now} THEN ${app}.previous_secret_hash END) END`
 
+/** The SQL condition that tokens of an app need not be bound to a key (DPoP) or a certificate. */
+export const takesBearerTokens = (app: string) => `NOT ${app}.require_dpop AND NOT ${app}.bind_certificate`
+
 export async function listApps({ prisma }: Database): Promise<AppRow[]> {
   return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { updateApp } from '../../storage/apps.ts'
-import { deskApp, notesApp, photosApp } from '../../testing/portal/apps.ts'
+import { deskApp, notesApp, photosApp, robotService } from '../../testing/portal/apps.ts'
 import { connect, familyRow, multiply } from '../../testing/portal/connections.ts'
 import { addIdentity } from '../../testing/portal/identities.ts'
 import { ada } from '../../testing/portal/people.ts'
@@ -182,6 +182,13 @@ for (const clientId of ['', '-a', '.a', 'a b', 'a/b', 'a:b', 'ä', 'a\n', 'a\0',
     await assert.rejects(createApp(portal, clientId, notesApp), /a client id has 1 to 128/)
   })
 }
+
+test('the client id of a service cannot be taken for a user', async () => {
+  const uuid = randomUUID()
+  for (const clientId of [uuid, uuid.toUpperCase()])
+    await assert.rejects(createApp(portal, clientId, robotService), /the client id of a service is no UUID/)
+  await createApp(portal, uuid, notesApp)
+})
 
 const web = (uri: string) => ({ ...notesApp, redirectUris: [uri] })
 const native = (uri: string) => ({ ...deskApp, redirectUris: [uri] })

@@ -28,6 +28,7 @@ import { hashesOf, hashSecret, makeSecret, rotatedHashes, secretMatches } from '
 import { endIn } from '../endings/endings.ts'
 import type { Icon } from './app-icons.ts'
 import type { Services } from '../services.ts'
+import { isUuid } from '../uuid.ts'
 import { OPENID_SCOPES } from './openid-scopes.ts'
 import { reservedNameFaults } from './redirect-uris.ts'
 
@@ -76,6 +77,9 @@ export async function createApp(
   if (isApiClientId(clientId))
     faults.push('a client id that begins with api. and 20 hexadecimal digits is that of an API')
   const settings: AppSettings = { ...rest, audience }
+  // The tokens of a service have its client id as `sub`, where those of users have a UUID (RFC 9068 §5).
+  if (settings.isService && isUuid(clientId.toLowerCase()))
+    faults.push('the client id of a service is no UUID, as it could be taken for a user')
   refuse([...faults, ...faultsOf(settings), ...reservedNameFaults(settings.redirectUris)])
 
   const secret = hasSecret(settings) ? makeSecret() : null

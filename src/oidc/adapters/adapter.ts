@@ -16,6 +16,8 @@ const MODELS: Record<string, (services: Services, fetched: FetchedKeys) => Adapt
   Grant: grantAdapter,
   RefreshToken: refreshTokenAdapter,
   AccessToken: applicationTokenAdapter,
+  // Service tokens are JWTs, which the portal verifies itself.
+  ClientCredentials: () => UNASKED,
   AuthorizationCode: authorizationCodeAdapter,
   ReplayDetection: replayAdapter,
   // Derived from the identity session, and never stored.

@@ -5,6 +5,7 @@ import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
 import type { Services } from '../../domain/services.ts'
 import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
 import { exchangeState, findAppOnce } from '../exchange-state.ts'
+import { grantTypesOf } from '../grant-types.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 import { keysForRequest } from '../client-keys.ts'
 
@@ -47,10 +48,12 @@ function metadataOf(app: AppRow): ClientMetadata {
     ...(app.secretHash === null ? {} : { client_secret: app.secretHash }),
     redirect_uris: app.redirectUris,
     post_logout_redirect_uris: app.postLogoutRedirectUris,
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
-    scope: openid.join(' '),
+    grant_types: grantTypesOf(app),
+    response_types: app.isService ? [] : ['code'],
+    // A service has none of these, and the library refuses an empty list.
+    ...(openid.length === 0 ? {} : { scope: openid.join(' ') }),
     id_token_signed_response_alg: app.idTokenAlg as SigningAlg,
+    dpop_bound_access_tokens: app.requireDpop,
     app,
   }
 }

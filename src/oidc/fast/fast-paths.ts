@@ -5,6 +5,7 @@ import type { Logger } from '../../logger.ts'
 import type { ClientThrottling } from '../client-throttling.ts'
 import { ROUTES } from '../configuration.ts'
 import { answerPlainAuthorization } from './authorization.ts'
+import { answerPlainClientCredentials } from './client-credentials.ts'
 import { answerPlainCodeExchange } from './code-exchange.ts'
 import { readPlainForm } from './forms.ts'
 import { answerPlainIntrospection } from './introspection.ts'
@@ -41,7 +42,10 @@ export async function answerFast(
       const form = await readPlainForm(req)
       if (form === null) return false
       if (form['grant_type'] === 'refresh_token') return answerPlainRefresh(services, logger, req, res, form)
-      return !isWatched() && answerPlainCodeExchange(services, logger, req, res, form)
+      if (isWatched()) return false
+      if (form['grant_type'] === 'client_credentials')
+        return answerPlainClientCredentials(services, logger, req, res, form)
+      return answerPlainCodeExchange(services, logger, req, res, form)
     }
     case ROUTES.introspection:
       return !isWatched() && answerPlainIntrospection(services, req, res)

@@ -1,3 +1,4 @@
+import type { ApiSettings } from '../../domain/apps/apis.ts'
 import { type AppSettings, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 
 const plain: Omit<AppSettings, 'name' | 'isPublic' | 'authMethod' | 'redirectUris' | 'audience'> = {
@@ -68,4 +69,27 @@ export const deskApp: AppSettings = {
   isNative: true,
   redirectUris: ['http://127.0.0.1/callback', 'com.example.desk:/callback'],
   audience: 'desk',
+}
+
+/** A service. */
+export const robotService: AppSettings = {
+  ...plain,
+  name: 'Robot',
+  isPublic: false,
+  isService: true,
+  authMethod: 'client_secret_basic',
+  redirectUris: [],
+  scope: '',
+  audience: 'https://robot.example.test/',
+}
+
+/** An API. */
+export const mailApi: ApiSettings = {
+  name: 'Mail',
+  scopes: ['mail:read', 'mail:send'],
+  tokenTtl: null,
+  signingAlg: 'ES256',
+  authMethod: 'client_secret_basic',
+  jwks: null,
+  jwksUri: null,
 }

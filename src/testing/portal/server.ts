@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import type { ApiGrants } from '../../domain/apps/app-apis.ts'
 import { createApp as registerApp } from '../../domain/apps/apps.ts'
 import type { Services } from '../../domain/services.ts'
 import { createLogger } from '../../logger.ts'
@@ -24,7 +25,7 @@ export interface TestServer {
   log(): string
   addIdentity(person: typeof ada, extra?: { roles?: string[]; emailVerified?: boolean }): Promise<string>
   /** @returns the secret; null for a public app */
-  addApp(clientId: string, settings: Parameters<typeof registerApp>[2]): Promise<string | null>
+  addApp(clientId: string, settings: Parameters<typeof registerApp>[2], apis?: ApiGrants): Promise<string | null>
   close(): Promise<void>
 }
 
@@ -63,8 +64,8 @@ export async function startTestServer(
     mailFolder: join(config.dataDir, 'outbox'),
     log: () => lines.join(''),
     addIdentity: (person, extra) => addIdentity(services, person, extra),
-    async addApp(clientId, settings) {
-      return (await registerApp(services, clientId, settings)).secret
+    async addApp(clientId, settings, apis) {
+      return (await registerApp(services, clientId, settings, null, apis)).secret
     },
     async close() {
       await server.stop()

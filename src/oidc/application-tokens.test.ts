@@ -50,12 +50,12 @@ function headerOf(token: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString())
 }
 
-async function assertRefused(token: string): Promise<void> {
+async function assertExpired(token: string): Promise<void> {
   const response = await notes.userinfo(token)
   assert.equal(response.status, 401)
   assert.match(response.headers.get('www-authenticate') ?? '', /^Bearer .*error="invalid_token"/)
   assert.equal((await response.text()).includes(token), false)
-  assert.deepEqual(await notes.introspect(token), { active: false })
+  assert.deepEqual(await notes.introspect(token), { active: false, reason: 'expired' })
 }
 
 test('an API verifies application tokens offline, from a code and from a refresh, with the published keys alone', async () => {
@@ -108,7 +108,7 @@ test('an application token expires at the portal too', async () => {
   const { access_token: token } = await notes.connect(browser)
   assert.equal((await notes.userinfo(token)).status, 200)
   clock.advance(301)
-  await assertRefused(token)
+  await assertExpired(token)
 })
 
 test('an ID token and a refresh token are no application tokens', async () => {

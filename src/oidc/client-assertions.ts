@@ -27,7 +27,7 @@ export function checkAssertionWith(services: Services) {
     { typ, alg }: Record<string, unknown>,
     client: Client,
   ): Promise<void> {
-    const isFapi = client.app.securityProfile === 'fapi2'
+    const isFapi = client.api === undefined && client.app.securityProfile === 'fapi2'
     const refuse = (why: string) => new errors.InvalidClientAuth(why)
     const now = epochSeconds(services.clock())
 

@@ -1,4 +1,5 @@
 import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { ApiRow } from '../domain/apps/apis.ts'
 import { type AppRow, secretMatches } from '../domain/apps/apps.ts'
 import { ipKey } from '../domain/limits/ip-keys.ts'
 import { beginAttempt } from '../domain/limits/login-throttling.ts'
@@ -27,12 +28,12 @@ export class ClientThrottling {
     this.#logger = logger
   }
 
-  /** Whether this is the app's secret. @throws an error of the protocol (429) when the attempt is throttled */
-  async secretMatches(app: AppRow, secret: string): Promise<boolean> {
+  /** Whether this is the secret of the app or API. @throws an error of the protocol (429) when the attempt is throttled */
+  async secretMatches(client: AppRow | ApiRow, secret: string): Promise<boolean> {
     const { ctx } = Provider
-    const matches = secretMatches(app, secret, this.#services.clock())
+    const matches = secretMatches(client, secret, this.#services.clock())
     if (ctx === undefined || (matches && !this.isWatched(ctx.req.clientInfo.address))) return matches
-    const refusal = await this.#judge(ctx, app.clientId, matches)
+    const refusal = await this.#judge(ctx, client.clientId, matches)
     if (refusal !== null) throw refusal
     return matches
   }

@@ -2,6 +2,7 @@ import { type Client, type Configuration, errors, type KoaContextWithOIDC } from
 import { applicationTokenClaims } from '../domain/families/application-tokens.ts'
 import { OPENID_SCOPES } from '../domain/apps/apps.ts'
 import type { FetchedKeys } from '../domain/apps/fetched-keys.ts'
+import { SIGNING_ALGS } from '../domain/keys/signing-keys.ts'
 import { ACR_VALUES } from '../domain/sign-in/authentication-context.ts'
 import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
@@ -62,9 +63,9 @@ export function createConfiguration(
     },
     pkce: { required: (_ctx: KoaContextWithOIDC, client: Client) => !client.app.allowNoPkce },
     allowOmittingSingleRegisteredRedirectUri: false,
-    clientBasedCORS: (_ctx, origin, client) =>
-      client.app.redirectUris.some((uri) => isOriginOf(uri, origin)) && client.app.isPublic,
-    extraClientMetadata: { properties: ['app'] },
+    clientBasedCORS: (_ctx, origin, { api, app }) =>
+      api === undefined && app.redirectUris.some((uri) => isOriginOf(uri, origin)) && app.isPublic,
+    extraClientMetadata: { properties: ['app', 'api'] },
     // Not an extra parameter: this hook is the last look at a parameter.
     extraParams: { scope: settleScopeWith(logger) },
 
@@ -113,6 +114,8 @@ export function createConfiguration(
     // No registered metadata name exists for it.
     discovery: {
       revocation_feed_endpoint: `${services.publicUrl}${REVOCATION_FEED}`,
+      // RFC 9701 §7. The library's own answers in JWTs name another audience.
+      introspection_signing_alg_values_supported: SIGNING_ALGS,
       // Initiating User Registration via OpenID Connect 1.0 §4.2.
       prompt_values_supported: PROMPT_VALUES,
       ui_locales_supported: LANGUAGES,

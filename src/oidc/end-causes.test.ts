@@ -153,7 +153,8 @@ for (const [cause, { reason }] of Object.entries(END_CAUSES)) {
     await WAYS[cause as EndCause](scene)
 
     const introspected = await api.introspect(scene.tokens.access_token)
-    assert.deepEqual(introspected, { active: false })
+    const inactive = reason === 'identity_disabled' || reason === 'app_disabled' ? reason : 'family_ended'
+    assert.deepEqual(introspected, { active: false, reason: inactive })
     // Which of its tokens an app presents tells it nothing else; the last one is the one it would present.
     const refused = await notes.refresh(scene.tokens.refresh_token)
     const refusal = (await refused.json()) as Record<string, unknown>

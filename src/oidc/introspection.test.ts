@@ -46,7 +46,7 @@ test('a token whose roles have changed is inactive until the next refresh', asyn
   const tokens = await notes.connect(browser)
   assert.equal((await notes.introspect(tokens.access_token))['active'], true)
   await changeRoles(server.services, adasId, ['editor'])
-  assert.deepEqual(await notes.introspect(tokens.access_token), INACTIVE)
+  assert.deepEqual(await notes.introspect(tokens.access_token), { ...INACTIVE, reason: 'claims_changed' })
   assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
 
   const renewed = await tokensIn(await notes.refresh(tokens.refresh_token))
@@ -115,24 +115,29 @@ test('tokens of a family that has ended are inactive at once, however it ended',
   const hers = new Browser(server.url)
   const gracesId = await server.addIdentity(grace)
   await hers.signIn(grace)
-  const endings: Record<string, (tokens: Tokens) => Promise<unknown>> = {
-    'the app revoked it': (tokens) => notes.revoke(tokens.refresh_token),
-    'the person disconnected the app': () => hers.post('/apps/notes/disconnection', {}),
-    'the person signed out': async () => {
-      await hers.post('/logout', {})
-      await hers.signIn(grace)
-    },
-    'its identity was disabled': () => disableIdentity(server.services, gracesId),
+  const endings: Record<string, [reason: string, end: (tokens: Tokens) => Promise<unknown>]> = {
+    'the app revoked it': ['family_ended', (tokens) => notes.revoke(tokens.refresh_token)],
+    'the person disconnected the app': ['family_ended', () => hers.post('/apps/notes/disconnection', {})],
+    'the person signed out': [
+      'family_ended',
+      async () => {
+        await hers.post('/logout', {})
+        await hers.signIn(grace)
+      },
+    ],
+    'its identity was disabled': ['identity_disabled', () => disableIdentity(server.services, gracesId)],
   }
-  for (const [what, end] of Object.entries(endings)) {
+  for (const [what, [reason, end]] of Object.entries(endings)) {
     const first = await notes.connect(hers)
     const tokens = { ...first, ...(await tokensIn(await notes.refresh(first.refresh_token))) }
     assert.equal((await notes.introspect(tokens.access_token))['active'], true, what)
     await end(tokens)
-    for (const token of [first.access_token, tokens.access_token, tokens.refresh_token]) {
-      assert.deepEqual(await notes.introspect(token), INACTIVE, what)
+    for (const token of [first.access_token, tokens.access_token]) {
+      assert.deepEqual(await notes.introspect(token), { ...INACTIVE, reason }, what)
     }
-    assert.deepEqual(await notesApi.introspect(tokens.access_token), INACTIVE, what)
+    assert.deepEqual(await notes.introspect(tokens.refresh_token), INACTIVE, what)
+    assert.deepEqual(await notesApi.introspect(tokens.access_token), { ...INACTIVE, reason }, what)
+    assert.deepEqual(await papers.introspect(tokens.access_token), INACTIVE, what)
   }
 })
 
@@ -144,7 +149,7 @@ test('an application token is inactive once it has expired, and a refresh token 
   assert.deepEqual(await notes.introspect(first.refresh_token), INACTIVE)
   assert.equal((await notes.introspect(first.access_token))['active'], true)
   clock.advance(270)
-  assert.deepEqual(await notes.introspect(first.access_token), INACTIVE)
+  assert.deepEqual(await notes.introspect(first.access_token), { ...INACTIVE, reason: 'expired' })
 })
 
 test('an unauthenticated client learns nothing', async () => {

@@ -3,6 +3,7 @@ import type { Client, ExternalSigningKey, KoaContextWithOIDC, Session } from 'oi
 import { issueIdToken } from 'oidc-provider/lib/helpers/grant_common.js'
 import { checkDpopReplay, checkDpopRequired, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
 import privateOf from 'oidc-provider/lib/helpers/weak_cache.js'
+import type { ApiRow } from '../domain/apps/apis.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
 
 /*
@@ -50,7 +51,7 @@ export interface Rules {
   signInOf(ctx: KoaContextWithOIDC): SessionSignIn
   /** The logout question that this request answers. */
   openQuestion(ctx: KoaContextWithOIDC): LogoutQuestion | undefined
-  secretMatches(app: AppRow, secret: string): Promise<boolean>
+  secretMatches(client: AppRow | ApiRow, secret: string): Promise<boolean>
   /** @throws an error of the protocol when this request asks for a grant type that the app has not */
   hasGrantType(ctx: KoaContextWithOIDC | undefined, app: AppRow, grantType: string): boolean
   keepsSid(app: AppRow): boolean
@@ -100,7 +101,7 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
   replace(provider, 'Client.prototype', {
     compareClientSecret: {
       value(this: Client, secret: string) {
-        return rules.secretMatches(this.app, secret)
+        return rules.secretMatches(this.api ?? this.app, secret)
       },
     },
     grantTypeAllowed: {

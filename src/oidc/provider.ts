@@ -14,7 +14,7 @@ import { withAskedLanguage } from './asked-language.ts'
 import { errorUri } from './error-codes.ts'
 import { hasGrantType } from './grant-types.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
-import { introspectApplicationToken } from './introspection.ts'
+import { introspectApplicationToken, signIntrospection } from './introspection.ts'
 import { isSessionDestroyed, replaceMembers } from './library-internals.ts'
 import { openQuestion } from './logout-questions.ts'
 import { OfferedKeys } from './offered-keys.ts'
@@ -150,7 +150,7 @@ function createProvider(
     signInOf,
     openQuestion: (ctx) => openQuestion(services, ctx),
     hasGrantType,
-    secretMatches: (app, secret) => throttling.secretMatches(app, secret),
+    secretMatches: (client, secret) => throttling.secretMatches(client, secret),
     keepsSid,
     isRedirectUri: isRedirectUriOf,
     isPostLogoutUri: isPostLogoutUriOf,
@@ -185,6 +185,7 @@ function createProvider(
           ctx.status = 200
           ctx.body = await introspectApplicationToken(services, ctx as KoaContextWithOIDC)
         }
+        if (ctx.status === 200) await signIntrospection(services, ctx as KoaContextWithOIDC)
         break
       case 'revocation':
         // As for introspection.

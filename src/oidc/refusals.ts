@@ -163,7 +163,7 @@ function reasonOf(
     case 'invalid secret provided':
       return { reason: 'secret_wrong', words: `the client_secret is not that of ${id}` }
     case 'the provided authentication mechanism does not match the registered client authentication method':
-      return wrongAuthMethod(ctx.oidc.client?.app.authMethod ?? '', id)
+      return wrongAuthMethod((ctx.oidc.client?.api ?? ctx.oidc.client?.app)?.authMethod ?? '', id)
     case 'authorization code not found':
       return saysOlderThan(textOf(ctx.oidc.params?.['code']), CODE_LIFE, services.clock())
         ? { reason: 'code_expired', words: `the code is older than ${CODE_LIFE} seconds` }

@@ -23,10 +23,14 @@ export interface AppProof {
   secretHash: string | null
 }
 
-/** The SQL condition of client authentication; `secretHash` and `now` are parameters. */
+/** The SQL condition of client authentication of an app; `secretHash` and `now` are parameters. */
 export const provesApp = (app: string, secretHash: string, now: string) =>
   `CASE WHEN ${app}.is_public THEN ${secretHash}::text IS NULL
-    ELSE ${secretHash} IN (${app}.secret_hash, CASE WHEN ${app}.previous_secret_until > ${now} THEN ${app}.previous_secret_hash END) END`
+    ELSE ${provesSecret(app, secretHash, now)} END`
+
+/** The same of a client that has a secret, an app or an API. */
+export const provesSecret = (client: string, secretHash: string, now: string) =>
+  `${secretHash} IN (${client}.secret_hash, CASE WHEN ${client}.previous_secret_until > ${now} THEN ${client}.previous_secret_hash END)`
 
 /** The SQL condition that tokens of an app need not be bound to a key (DPoP) or a certificate. */
 export const takesBearerTokens = (app: string) => `NOT ${app}.require_dpop AND NOT ${app}.bind_certificate`

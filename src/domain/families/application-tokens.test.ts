@@ -215,7 +215,10 @@ test('a token whose key is withdrawn is refused at once, though its signature wa
   await portal.storage.pool.query('DELETE FROM signing_keys WHERE kid = $1', [kid])
   await portal.keys.reload()
   assert.equal(await findApplicationToken(portal, token), null)
-  assert.equal(await introspectFor(portal, token, 'notes', { secretHash: null }), null)
+  assert.equal(
+    await introspectFor(portal, token, { clientId: 'notes', proof: { secretHash: null }, isApi: false }),
+    null,
+  )
   assert.equal(await findPerson(portal, token), null)
 })
 

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { findIntrospected, findPersonOf, type Freshness, type Person } from '../../storage/application-tokens.ts'
+import {
+  findIntrospected,
+  findIntrospectedByApi,
+  findPersonOf,
+  type Freshness,
+  type Person,
+} from '../../storage/application-tokens.ts'
 import type { AppProof } from '../../storage/apps.ts'
-import { type FamilyRow, findLivingFamily, momentOf, type Rotated } from './families.ts'
+import { type FamilyRow, findFamily, findLivingFamily, isLiving, momentOf, type Rotated } from './families.ts'
 import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from '../keys/jwts.ts'
 import type { Services } from '../services.ts'
 import type { KeyRing } from '../keys/signing-keys.ts'
@@ -114,20 +120,64 @@ export async function findApplicationToken(services: Services, token: string): P
   return claims === null || family === null ? null : { claims, family, isStale: isStale(claims, family) }
 }
 
+/** Why a genuine token is not valid any more; part of the contract with APIs and apps. */
+export type InactiveReason = 'expired' | 'family_ended' | 'claims_changed' | 'identity_disabled' | 'app_disabled'
+
+/** An application token that this portal has signed, valid or not. */
+export interface JudgedToken {
+  claims: ApplicationTokenClaims
+  /** Null while the token is valid. */
+  inactive: InactiveReason | null
+}
+
 /**
- * Token introspection (RFC 7662) for an app that `proof` authenticates, which must be the token's own app or its audience. It
- * reads only what it needs of the family. Null when any condition fails: `findApplicationToken` says more.
+ * Judges an application token for an introspection that explains itself. Null for anything that the portal has not signed with a
+ * key that it still publishes.
+ */
+export async function judgeApplicationToken(services: Services, token: string): Promise<JudgedToken | null> {
+  const claims = signedClaims(services, token)
+  return claims === null ? null : judgeTokenOfFamily(services, claims)
+}
+
+async function judgeTokenOfFamily(services: Services, claims: ApplicationTokenClaims): Promise<JudgedToken> {
+  const family = await findFamily(services, claims.fam)
+  return { claims, inactive: inactiveReason(claims, family, services.clock()) }
+}
+
+/**
+ * What cannot be mended comes first. A family that ended with a disabled identity or app has merely ended once that is enabled
+ * again. An erased family is null.
+ */
+function inactiveReason(claims: ApplicationTokenClaims, family: FamilyRow | null, now: Date): InactiveReason | null {
+  if (family === null) return 'family_ended'
+  if (family.identityDisabled) return 'identity_disabled'
+  if (family.appDisabled) return 'app_disabled'
+  if (!isLiving(family, now)) return 'family_ended'
+  if (claims.exp <= epochSeconds(now)) return 'expired'
+  return isStale(claims, family) ? 'claims_changed' : null
+}
+
+/** A client that asks about a token, and is not authenticated yet. */
+export interface Introspector {
+  clientId: string
+  proof: AppProof
+  isApi: boolean
+}
+
+/**
+ * Token introspection (RFC 7662) for an app or an API that `proof` authenticates: the token's own app, or its audience. It reads
+ * only what it needs of the family. Null when any condition fails: `judgeApplicationToken` says more.
  */
 export async function introspectFor(
   services: Services,
   token: string,
-  clientId: string,
-  proof: AppProof,
+  { clientId, proof, isApi }: Introspector,
 ): Promise<ApplicationTokenClaims | null> {
   const claims = currentClaims(services, token)
   if (claims === null) return null
   const asked = { familyId: claims.fam, clientId, proof, audience: claims.aud }
-  const freshness = await findIntrospected(services.storage.pool, asked, momentOf(services))
+  const find = isApi ? findIntrospectedByApi : findIntrospected
+  const freshness = await find(services.storage.pool, asked, momentOf(services))
   return freshness === null || isStale(claims, freshness) ? null : claims
 }
 
@@ -150,11 +200,15 @@ function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersio
 
 /** Null when the signature is wrong or the token has expired. */
 function currentClaims(services: Services, token: string): ApplicationTokenClaims | null {
-  const now = epochSeconds(services.clock())
+  const claims = signedClaims(services, token)
+  return claims !== null && claims.exp > epochSeconds(services.clock()) ? claims : null
+}
+
+/** The claims of a token that this portal has signed, also of one that has expired. */
+function signedClaims(services: Services, token: string): ApplicationTokenClaims | null {
   const known = verified.get(services.keys) ?? new VerifiedTokens()
   verified.set(services.keys, known)
-  const claims = verifyJwt(services, token, 'application', known) as ApplicationTokenClaims | null
-  return claims !== null && claims.exp > now ? claims : null
+  return verifyJwt(services, token, 'application', known) as ApplicationTokenClaims | null
 }
 
 /** The cache of verified tokens of each key ring. */

@@ -20,11 +20,12 @@ const TYPES = {
   logout: 'logout+jwt',
   event: 'secevent+jwt',
   revocations: 'revocations+jwt',
+  introspection: 'token-introspection+jwt',
 } as const
 
 export type JwtKind = keyof typeof TYPES
 
-/** Application tokens are signed with this, for every app; ID tokens with the algorithm of their app. */
+/** Application tokens are signed with this, but for APIs that want another; ID tokens with the algorithm of their app. */
 export const APPLICATION_ALG: SigningAlg = 'ES256'
 
 /** The portal verifies only kinds that expire. */
@@ -81,9 +82,7 @@ export function verifyJwt(
 
 /** An ID token may be shown as a hint long after its key was replaced; nothing else outlives its key. */
 function keysFor({ keys }: Verifier, kind: JwtKind): VerificationKey[] {
-  if (kind === 'id') return keys.remembered()
-  const published = keys.published()
-  return kind === 'application' ? published.filter(({ alg }) => alg === APPLICATION_ALG) : published
+  return kind === 'id' ? keys.remembered() : keys.published()
 }
 
 /** The protocol library writes the same header in the same order, so every token of the portal begins with exactly this text. */

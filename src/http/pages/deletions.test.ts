@@ -82,7 +82,8 @@ test('everything is over with the next request, and apps hear why', async () => 
   assert.equal(new URL(url).searchParams.get('error'), 'login_required')
   const refusal = (await (await notes.refresh(tokens.refresh_token)).json()) as Record<string, unknown>
   assert.equal(refusal['reason'], 'identity_disabled')
-  assert.deepEqual(await notes.introspect(tokens.access_token), { active: false })
+  const inactive = { active: false, reason: 'identity_disabled' }
+  assert.deepEqual(await notes.introspect(tokens.access_token), inactive)
   assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
   assert.equal((await notes.exchange(code)).status, 400)
   assert.ok(await isSignedIn(stranger))
@@ -96,7 +97,8 @@ test('no browser is signed in even before the sessions have ended', async () => 
   assert.equal(await isSignedIn(laptop), false)
   const refusal = (await (await notes.refresh(tokens.refresh_token)).json()) as Record<string, unknown>
   assert.equal(refusal['reason'], 'identity_disabled')
-  assert.deepEqual(await notes.introspect(tokens.access_token), { active: false })
+  const inactive = { active: false, reason: 'identity_disabled' }
+  assert.deepEqual(await notes.introspect(tokens.access_token), inactive)
   assert.equal((await notes.userinfo(tokens.access_token)).status, 401)
 })
 

@@ -1,4 +1,5 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
+import { type ApiRow, findApiByClientId, isApiClientId } from '../../domain/apps/apis.ts'
 import { type AppRow, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 import type { AuthMethod } from '../../domain/apps/client-keys.ts'
 import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
@@ -11,15 +12,27 @@ import { keysForRequest } from '../client-keys.ts'
 
 declare module 'oidc-provider' {
   interface Client {
-    /** The app itself, beside the metadata that the library knows. */
+    /** The app itself, beside the metadata that the library knows. Only the introspection endpoint has clients without one. */
     app: AppRow
+    /** The API that asks for an introspection, in place of an app. */
+    api?: ApiRow
   }
 }
 
-/** Registered apps as the library's clients. A disabled app is unknown, except to its own refresh, whose error says why. */
+/**
+ * Registered apps as the library's clients, and at the introspection endpoint registered APIs. A disabled app is unknown, except
+ * to its own refresh, whose error says why.
+ */
 export function appAdapter(services: Services, fetched: FetchedKeys): AdapterMethods {
   return {
     async find(clientId) {
+      if (isApiClientId(clientId)) {
+        const isIntrospection = Provider.ctx?.oidc.route === 'introspection'
+        const api = isIntrospection ? await findApiByClientId(services, clientId) : null
+        return api === null
+          ? undefined
+          : { ...metadataOfApi(api), ...(await keysForRequest(fetched, Provider.ctx, api)) }
+      }
       const app = await findAppOnce(services, Provider.ctx, clientId)
       if (app === null) return undefined
       if (app.disabledAt !== null && !isRefresh()) {
@@ -34,6 +47,20 @@ export function appAdapter(services: Services, fetched: FetchedKeys): AdapterMet
 function isRefresh(): boolean {
   const oidc = Provider.ctx?.oidc
   return oidc?.route === 'token' && oidc.params?.['grant_type'] === 'refresh_token'
+}
+
+/** An API gets no tokens. */
+function metadataOfApi(api: ApiRow): ClientMetadata {
+  return {
+    client_id: api.clientId,
+    client_name: api.name,
+    token_endpoint_auth_method: api.authMethod as AuthMethod,
+    ...(api.secretHash === null ? {} : { client_secret: api.secretHash }),
+    redirect_uris: [],
+    grant_types: [],
+    response_types: [],
+    api,
+  }
 }
 
 function metadataOf(app: AppRow): ClientMetadata {

@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import type { ApiGrants } from '../../domain/apps/app-apis.ts'
+import { type ApiSettings, createApi } from '../../domain/apps/apis.ts'
 import { createApp as registerApp } from '../../domain/apps/apps.ts'
 import type { Services } from '../../domain/services.ts'
 import { createLogger } from '../../logger.ts'
 import { startServer } from '../../main/server.ts'
 import { openServices } from '../../main/services.ts'
 import { findFreePort } from '../../storage/embedded/free-port.ts'
+import { Client } from '../browser/client.ts'
 import { createMigratedDatabase, type StorageKind, type TestDatabase } from './databases.ts'
 import { addIdentity } from './identities.ts'
 import type { ada } from './people.ts'
@@ -26,6 +28,8 @@ export interface TestServer {
   addIdentity(person: typeof ada, extra?: { roles?: string[]; emailVerified?: boolean }): Promise<string>
   /** @returns the secret; null for a public app */
   addApp(clientId: string, settings: Parameters<typeof registerApp>[2], apis?: ApiGrants): Promise<string | null>
+  /** @returns the credential with which it asks for introspections */
+  addApi(identifier: string, settings: ApiSettings): Promise<Client>
   close(): Promise<void>
 }
 
@@ -66,6 +70,10 @@ export async function startTestServer(
     addIdentity: (person, extra) => addIdentity(services, person, extra),
     async addApp(clientId, settings, apis) {
       return (await registerApp(services, clientId, settings, null, apis)).secret
+    },
+    async addApi(identifier, settings) {
+      const { api, secret } = await createApi(services, identifier, settings)
+      return new Client(config.publicUrl, api.clientId, secret, '')
     },
     async close() {
       await server.stop()

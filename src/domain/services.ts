@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import type { Brand, Lifetimes, Policy } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -14,6 +15,8 @@ export interface Services {
   logger: Logger
   secrets: Secrets
   keys: KeyRing
+  /** Of pairwise subjects (OpenID Connect Core §8.1); it never changes. */
+  subjectSalt: KeyObject
   hasher: PasswordHasher
   passwords: PasswordJudge
   geoip: GeoIp

@@ -4,6 +4,7 @@ import { createPasswordHasher, hashingCores } from '../domain/passwords/password
 import { openGeoIp } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
+import { openLastingSecret } from '../domain/keys/lasting-secrets.ts'
 import { KeyRing } from '../domain/keys/signing-keys.ts'
 import type { Logger } from '../logger.ts'
 import { openStorage } from '../storage/storage.ts'
@@ -28,6 +29,7 @@ export async function openServices(
   try {
     const secrets = deriveSecrets(config.secrets)
     const keys = await KeyRing.open(storage, secrets, clock)
+    const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt')
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)
     const { lifetimes, policy, brand, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
@@ -37,6 +39,7 @@ export async function openServices(
       logger,
       secrets,
       keys,
+      subjectSalt,
       hasher,
       passwords,
       geoip,

@@ -10,6 +10,7 @@ export interface DerivedKeys {
   refreshTokenTag: KeyObject
   refreshTokenSuccessor: KeyObject
   signingKeyEncryption: KeyObject
+  lastingSecretEncryption: KeyObject
   totpKeyEncryption: KeyObject
   totpEnrolment: KeyObject
   recoveryCodeHash: KeyObject
@@ -37,6 +38,7 @@ function derive(root: string): DerivedKeys {
     refreshTokenTag: createSecretKey(key('refresh-token-tag')),
     refreshTokenSuccessor: createSecretKey(key('refresh-token-successor')),
     signingKeyEncryption: createSecretKey(key('signing-key-encryption')),
+    lastingSecretEncryption: createSecretKey(key('lasting-secret-encryption')),
     totpKeyEncryption: createSecretKey(key('totp-key-encryption')),
     totpEnrolment: createSecretKey(key('totp-enrolment')),
     recoveryCodeHash: createSecretKey(key('recovery-code-hash')),

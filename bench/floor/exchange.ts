@@ -64,6 +64,8 @@ export async function exchangeCode(
       audience,
       scope,
       roles: [],
+      own: { audience, appRoles: null, wantedClaims: null },
+      sectorUri: null,
       claimsVersion: 0,
       authTime: epochSeconds(now),
       acr: 'aal1',

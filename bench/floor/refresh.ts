@@ -44,7 +44,10 @@ export async function refresh(
   if (family === undefined) return answerJson(res, 400, '{"error":"invalid_grant"}')
 
   const signIn = { claimsVersion: 0, authTime: epochSeconds(services.clock()), acr: 'aal1', amr: ['pwd'] }
-  const claims = applicationTokenClaims(services, { ...family, ...signIn, familyId: family.id, jkt: null }, family.ttl)
+  const { id: familyId, audience, ttl } = family
+  const own = { audience, appRoles: null, wantedClaims: null }
+  const subject = { ...family, ...signIn, own, sectorUri: null, familyId, jkt: null }
+  const claims = applicationTokenClaims(services, subject, ttl)
   answerJson(
     res,
     200,

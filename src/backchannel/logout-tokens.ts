@@ -1,6 +1,7 @@
 import type { NewNotification } from '../storage/notifications.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
+import { subjectIn } from '../domain/identities/subjects.ts'
 import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
@@ -19,7 +20,7 @@ export async function signLogoutToken(services: Services, ended: EndedDelegation
   const iat = epochSeconds(services.clock())
   return signJwtInBackground(services.keys.signer(app.idTokenAlg as SigningAlg), 'logout', {
     iss: services.publicUrl,
-    sub: ended.identityId,
+    sub: subjectIn(services, app, ended.identityId),
     aud: app.clientId,
     iat,
     exp: iat + TTL,

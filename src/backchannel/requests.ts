@@ -1,6 +1,7 @@
 import type { AppRow } from '../domain/apps/apps.ts'
 import type { EndCause } from '../domain/endings/end-causes.ts'
-import { findIdentity } from '../domain/identities/identities.ts'
+import { configuredClaims, rolesIn } from '../domain/identities/claims.ts'
+import { appClaimColumnsOf, findIdentity } from '../domain/identities/identities.ts'
 import { signLogoutToken } from './logout-tokens.ts'
 import type { NotificationKind, NotificationRow } from '../domain/endings/notifications.ts'
 import type { Services } from '../domain/services.ts'
@@ -37,7 +38,10 @@ export async function requestOf(
     case 'token-claims-change': {
       const identity = await findIdentity(services, notice.identityId)
       if (app.eventReceiverUri === null || identity === null) return null
-      const claims = { roles: identity.roles }
+      const { appRoles } = appClaimColumnsOf(app, identity)
+      const roles = rolesIn(identity.roles, appRoles)
+      const mapping = app.attributeClaims as Record<string, string>
+      const claims = { roles, ...configuredClaims(app.applicationTokenClaims, identity, mapping, roles) }
       return eventRequest(app.eventReceiverUri, await signTokenClaimsChange(services, notice, claims, app))
     }
   }

@@ -3,6 +3,7 @@ import type { AppRow } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
 import { englishTexts } from '../i18n/texts.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
+import { subjectIn } from '../domain/identities/subjects.ts'
 import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
@@ -33,7 +34,7 @@ export async function signSessionRevoked(
 export async function signTokenClaimsChange(
   services: Services,
   event: FamilyEvent,
-  claims: { roles: string[] },
+  claims: Record<string, unknown>,
   app: AppRow,
 ): Promise<string> {
   return signEvent(services, event, app, 'token-claims-change', { initiating_entity: 'admin', claims })
@@ -57,7 +58,7 @@ async function signEvent(
     aud: app.clientId,
     sub_id: {
       format: 'complex',
-      user: { format: 'iss_sub', iss: services.publicUrl, sub: event.identityId },
+      user: { format: 'iss_sub', iss: services.publicUrl, sub: subjectIn(services, app, event.identityId) },
       // The user alone would mean all their sessions. An app without a `sid` knows the family from its application tokens.
       session: { format: 'opaque', id: event.sid ?? event.familyId },
     },

@@ -6,17 +6,18 @@ import {
   type AppRow,
   changeApp,
   createApp,
+  DEFAULT_SCOPES,
   disableApp,
   enableApp,
   findApp,
   listApps,
-  OPENID_SCOPES,
   rotateSecret,
 } from '../domain/apps/apps.ts'
 import { type AppApiRow, listAppApis } from '../domain/apps/app-apis.ts'
 import type { Services } from '../domain/services.ts'
 import { DEFAULT_ID_TOKEN_ALG } from '../domain/keys/signing-keys.ts'
 import { downloadFile } from '../main/downloads.ts'
+import { addAppRoleCommands } from './app-role.ts'
 import { apiGrantsOf, type AppOptions, settingsOf, unlessEmpty, withSettings } from './app-options.ts'
 import { CommandRefused } from './command-refused.ts'
 import { onPortal, print, printList } from './output.ts'
@@ -44,7 +45,7 @@ export function addAppCommands(program: Command): void {
         eventReceiverUri: null,
         familyLifetime: null,
         familyRenewal: null,
-        scope: isService ? '' : OPENID_SCOPES.join(' '),
+        scope: isService ? '' : DEFAULT_SCOPES.join(' '),
         allowNoPkce: false,
         idTokenAlg: DEFAULT_ID_TOKEN_ALG,
         refreshIdToken: false,
@@ -134,6 +135,8 @@ export function addAppCommands(program: Command): void {
       print({ client_id: id, client_secret: await rotateSecret(services, await find(services, id)) }, json)
     },
   )
+
+  addAppRoleCommands(app)
 }
 
 /** The picture that `--icon` names; null for "none", undefined without the option. */

@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { deleteAccount } from '../domain/accounts/deletions.ts'
+import { changeAppRoles } from '../domain/apps/app-roles.ts'
+import { setAttribute } from '../domain/identities/attributes.ts'
+import { standardClaims } from '../domain/identities/claims.ts'
 import { englishTexts } from '../i18n/texts.ts'
 import { eraseAccount } from '../domain/accounts/erasure.ts'
 import {
@@ -28,6 +31,8 @@ interface UserOptions {
   role?: string[]
   emailVerified?: boolean
   now?: boolean
+  app?: string
+  remove?: boolean
 }
 
 export function addUserCommands(program: Command): void {
@@ -69,6 +74,14 @@ export function addUserCommands(program: Command): void {
     )
   })
 
+  onPortal(
+    user.command('show <login>').description('Show an identity, and the standard claims that apps can have of it.'),
+    async (services, login: string, { json }: UserOptions) => {
+      const identity = await find(services, login)
+      print({ ...describe(identity), claims: standardClaims(identity) }, json)
+    },
+  )
+
   const onIdentity = (name: string, description: string, act: (services: Services, id: string) => Promise<void>) =>
     onPortal(
       user.command(`${name} <login>`).description(description),
@@ -101,10 +114,26 @@ export function addUserCommands(program: Command): void {
   onPortal(
     user
       .command('set-roles <login> [role...]')
-      .description('Set the roles of an identity; its apps get them with their next refresh.'),
-    async (services, login: string, roles: string[], { json }: UserOptions) => {
+      .description('Set the roles of an identity; its apps get them with their next refresh.')
+      .option('--app <client-id>', 'the roles that it has in this app alone, of those in `app role list`'),
+    async (services, login: string, roles: string[], { json, app }: UserOptions) => {
       const identity = await find(services, login)
-      await changeRoles(services, identity.id, readRoles(roles))
+      if (app === undefined) await changeRoles(services, identity.id, readRoles(roles))
+      else await changeAppRoles(services, identity.id, app, readRoles(roles))
+      print(describe(await find(services, login)), json)
+    },
+  )
+  onPortal(
+    user
+      .command('set-attribute <login> <name> [value]')
+      .description('Set an attribute of an identity, for the claims of apps (`app update --claim`).')
+      .option('--remove', 'remove it'),
+    async (services, login: string, name: string, value: string | undefined, { json, remove }: UserOptions) => {
+      if ((value === undefined) !== (remove === true))
+        throw new CommandRefused('an attribute is set to a value, or removed with --remove')
+      const identity = await find(services, login)
+      const outcome = await setAttribute(services, identity.id, name, value ?? null)
+      if (outcome.kind === 'refused') throw new CommandRefused(outcome.problem)
       print(describe(await find(services, login)), json)
     },
   )
@@ -132,6 +161,8 @@ function describe(identity: IdentityRow): Record<string, unknown> {
     email: identity.email,
     email_verified: identity.emailVerified,
     roles: identity.roles,
+    app_roles: identity.appRoles,
+    attributes: identity.attributes,
     state: stateOf(identity),
     created_at: identity.createdAt,
     ...(identity.erasedFrom === null ? {} : { erased_from: identity.erasedFrom }),

@@ -63,6 +63,12 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
           : message('activity.roles_removed'),
         tone: 'plain',
       }
+    case 'app_roles_changed':
+      return { sentence: message('activity.app_roles_changed', { app: appOf(row) }), tone: 'plain' }
+    case 'attribute_changed':
+      return { sentence: message('activity.attribute_changed'), tone: 'plain' }
+    case 'profile_changed':
+      return { sentence: message('activity.profile_changed'), tone: 'plain' }
     case 'sign_in_disowned':
       return { sentence: message('activity.sign_in_disowned'), tone: 'warning' }
     case 'device_forgotten':

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import { inkOn } from '../domain/apps/app-colours.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
-import { willSee } from '../domain/apps/seen-by.ts'
+import { seenOf, willSee } from '../domain/apps/seen-by.ts'
 import { findAppToOpen } from '../oidc/interactions.ts'
 import { iconUrlOf } from './app-icons.ts'
 import { servicesOf } from './context.ts'
@@ -19,7 +19,7 @@ export async function appLookOf(req: Request, view: string, returnTo: unknown): 
   const clientId = page.startsWith('/interaction/') ? clientIdIn(page) : null
   const app = clientId === null ? null : await findAppToOpen(servicesOf(req), req, clientId)
   if (app === null) return null
-  const sees = DECISIONS.has(view) ? willSee(app.name, app.scope.split(' ')) : null
+  const sees = DECISIONS.has(view) ? willSee(app.name, seenOf(app, app.scope.split(' '))) : null
   return sees === null && app.icon === null && app.colour === null ? null : { ...lookOf(app), sees }
 }
 

@@ -925,7 +925,7 @@ SAMPLE_PAGES.push(
     state,
     page: {
       ...signInPage.page,
-      app: { name: LONG_APP, ...look, sees: willSee(LONG_APP, ['openid', 'profile', 'email']) },
+      app: { name: LONG_APP, ...look, sees: willSee(LONG_APP, { scopes: ['openid', 'profile', 'email'], claims: [] }) },
     },
     locals: { ...signInPage.locals, appName: LONG_APP, returnTo: '/dashboard' },
   })),

@@ -3,7 +3,9 @@ import { applicationTokenClaims } from '../domain/families/application-tokens.ts
 import { OPENID_SCOPES } from '../domain/apps/apps.ts'
 import type { FetchedKeys } from '../domain/apps/fetched-keys.ts'
 import { SIGNING_ALGS } from '../domain/keys/signing-keys.ts'
+import { appClaimColumnsOf } from '../domain/identities/identities.ts'
 import { ACR_VALUES } from '../domain/sign-in/authentication-context.ts'
+import { subjectIn } from '../domain/identities/subjects.ts'
 import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
 import { findAccountWith, ID_TOKEN_LIFE, type PortalAccount, SCOPE_CLAIMS } from './account.ts'
@@ -87,24 +89,30 @@ export function createConfiguration(
         jwt(ctx, token, parts) {
           const { client, account, entities } = ctx.oidc
           const identity = (account as PortalAccount | undefined)?.identity
+          if (client === undefined || identity === undefined)
+            throw new Error('an application token was made without an app or a user')
+          const { app } = client
+          const columns = appClaimColumnsOf(app, identity)
           // Only a code exchange makes a token here: the refresh grant signs its own.
           const { authTime = 0, acr = null, amr = [] } = entities.AuthorizationCode ?? {}
           const claims = applicationTokenClaims(
             services,
             {
-              identityId: account?.accountId as string,
-              clientId: client?.clientId as string,
+              identityId: identity.id,
+              clientId: client.clientId,
               familyId: 'grantId' in token ? token.grantId : '',
-              audience: client?.app.audience as string,
+              audience: app.audience,
               scope: token.scope ?? '',
-              roles: identity?.roles ?? [],
-              claimsVersion: identity?.claimsVersion ?? 0,
+              roles: identity.roles,
+              own: { audience: app.audience, ...columns },
+              sectorUri: columns.sectorUri,
+              claimsVersion: identity.claimsVersion,
               authTime,
               acr,
               amr,
               jkt: token.jkt ?? null,
             },
-            client?.app.applicationTokenTtl ?? null,
+            app.applicationTokenTtl,
           )
           parts.payload = { ...claims }
         },
@@ -122,6 +130,10 @@ export function createConfiguration(
     },
     acrValues: [...ACR_VALUES],
     scopes: OPENID_SCOPES,
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: (_ctx, accountId, client) => subjectIn(services, client.app, accountId),
+    // It names the sector, and is not fetched.
+    sectorIdentifierUriValidate: () => false,
     claims: SCOPE_CLAIMS,
     cookies: {
       names: {

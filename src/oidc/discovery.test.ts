@@ -113,17 +113,22 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
     'Ed25519',
   ])
   assert.deepEqual((told['id_token_signing_alg_values_supported'] as string[]).toSorted(), ['ES256', 'EdDSA', 'RS256'])
-  assert.deepEqual(told['subject_types_supported'], ['public'])
+  assert.deepEqual(told['subject_types_supported'], ['public', 'pairwise'])
   assert.deepEqual(told['ui_locales_supported'], LANGUAGES)
-  // No account has a postal address or a telephone number.
   assert.deepEqual((told['scopes_supported'] as string[]).toSorted(), [
+    'address',
     'email',
     'offline_access',
     'openid',
+    'phone',
     'profile',
     'roles',
   ])
-  assert.doesNotMatch(JSON.stringify(told['claims_supported']), /address|phone/)
+  assert.equal(
+    (told['claims_supported'] as string[]).toSorted().join(' '),
+    'acr address amr auth_time email email_verified family_name given_name iss locale name nickname phone_number ' +
+      'phone_number_verified picture preferred_username roles sid sub updated_at zoneinfo',
+  )
   assert.ok((told['dpop_signing_alg_values_supported'] as string[]).includes('ES256'))
   assert.equal(told['claims_parameter_supported'], true)
   assert.equal(told['backchannel_logout_supported'], true)

@@ -1,12 +1,14 @@
+import { configuredClaims, type WantedClaims } from '../domain/identities/claims.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
 import type { Services } from '../domain/services.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
-import { ID_TOKEN_LIFE, type Named, userinfoOf } from './account.ts'
+import { ID_TOKEN_LIFE, type Subject, userinfoOf } from './account.ts'
 
 /** What an ID token is made of (OpenID Connect Core §2). */
-export interface IdTokenSubject {
-  identity: Named
+export interface IdTokenSubject extends Subject {
+  /** What the app wants in its ID tokens whatever the scopes. */
+  wantedClaims: WantedClaims | null
   clientId: string
   /** The granted scopes that the portal defines. */
   scopes: string[]
@@ -20,12 +22,13 @@ export interface IdTokenSubject {
 export async function signIdToken(
   services: Services,
   alg: string,
-  { identity, clientId, scopes, signIn, nonce, sid }: IdTokenSubject,
+  { clientId, scopes, signIn, nonce, sid, wantedClaims, ...subject }: IdTokenSubject,
   issuedAt: Date,
 ): Promise<string> {
   const iat = epochSeconds(issuedAt)
   return signJwtInBackground(services.keys.signer(alg as SigningAlg), 'id', {
-    ...userinfoOf(identity, scopes, signIn),
+    ...userinfoOf(subject, scopes, signIn),
+    ...(wantedClaims === null ? {} : addedClaims(wantedClaims, subject)),
     nonce,
     sid,
     aud: clientId,
@@ -33,4 +36,8 @@ export async function signIdToken(
     iat,
     iss: services.publicUrl,
   })
+}
+
+function addedClaims({ idToken, attributeClaims }: WantedClaims, { source, roles }: Subject): Record<string, unknown> {
+  return configuredClaims(idToken, source, attributeClaims, roles)
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
 import type { AppRow } from '../domain/apps/apps.ts'
+import { type Seen, seenOf } from '../domain/apps/seen-by.ts'
 import { acrOf } from '../domain/sign-in/authentication-context.ts'
 import { isLapsed, type SignedInRow } from '../domain/sign-in/identity-sessions.ts'
 import type { ClientInfo } from '../domain/client-info.ts'
@@ -48,7 +49,7 @@ export type Interaction =
   /** The signed-in user must accept the terms of use first. */
   | { kind: 'terms' }
   /** The signed-in user must read what the app sees of the account. */
-  | { kind: 'introduction'; appName: string; scopes: string[] }
+  | { kind: 'introduction'; appName: string; seen: Seen }
   /** Used, expired, or of another browser; the same request can be made again at `restart`. */
   | { kind: 'lost'; appName: string | null; restart: string | null }
 
@@ -104,7 +105,7 @@ export async function resolveInteraction(
   }
   if (details.prompt.name === INTRODUCTION) {
     if (!(await hasReadIntroduction(context.services, signedIn.identityId, app.clientId)))
-      return { kind: 'introduction', appName, scopes: scopesOf(details, app) }
+      return { kind: 'introduction', appName, seen: seenOf(app, scopesOf(details, app)) }
     return { kind: 'continue', url: await answer(context, request, details, { [INTRODUCTION]: {} }) }
   }
   return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }

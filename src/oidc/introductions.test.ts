@@ -45,7 +45,10 @@ const rows = async () => {
 test('an app says once to each user what it sees', async () => {
   const { page } = await open({ scope: 'openid profile email' })
   assert.equal(page?.heading, 'Continue to Notes')
-  assert.match(page?.text ?? '', /for the first time\. It will see: your user name your e-mail address, and whether/)
+  assert.match(
+    page?.text ?? '',
+    /for the first time\. It will see: your user name what your profile says: .+ your e-mail address, and whether/,
+  )
   const reached = await browser.follow(await browser.post(actionOf(page, 'Continue'), {}))
   assert.ok(reached.url.startsWith(`${CALLBACK}?code=`), reached.url)
   assert.deepEqual(await rows(), ['notes'])

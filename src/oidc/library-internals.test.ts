@@ -39,6 +39,7 @@ const MEMBERS: Record<string, string> = {
   'AuthorizationCode.prototype.generateTokenId': 'generateTokenId()',
   'RefreshToken.prototype.generateTokenId': 'generateTokenId()',
   'IdToken.validate': 'async validate(jwt, client)',
+  'Claims.prototype.result': 'async result()',
 }
 
 test('every member that is replaced has the parameters that it had', () => {

@@ -39,7 +39,11 @@ export const REPLACED = {
   'AuthorizationCode.prototype': ['generateTokenId'],
   'RefreshToken.prototype': ['generateTokenId'],
   IdToken: ['validate'],
+  'Claims.prototype': ['result'],
 } as const
+
+/** Among the claims of an account: those that the library must not select from, because the app gets them in any case. */
+export const ADDED_CLAIMS = Symbol('added claims')
 
 type Owner = keyof typeof REPLACED
 
@@ -148,6 +152,14 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
         header: {},
         payload: rules.readIdTokenHint(hint, client.clientId),
       }),
+    },
+  })
+  const { result } = provider.Claims.prototype
+  replace(provider, 'Claims.prototype', {
+    result: {
+      async value(this: { available: { [ADDED_CLAIMS]?: object } }) {
+        return { ...((await Reflect.apply(result, this, [])) as object), ...this.available[ADDED_CLAIMS] }
+      },
     },
   })
   // `registerResponseMode` cannot replace the library's own modes.

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isUnavailable } from '../domain/errors.ts'
+import { subjectIn } from '../domain/identities/subjects.ts'
 import type { Services } from '../domain/services.ts'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import { withAskedLanguage } from './asked-language.ts'
@@ -75,7 +76,10 @@ export function logoutSource(services: Services, pages: ProtocolPages) {
       action: withAskedLanguage(ctx, ctx.oidc.urlFor('end_session_confirm')),
       xsrf: sealQuestion(services, ctx),
       // An app that sends this user's ID token need not make them confirm (RP-Initiated Logout 1.0 §2).
-      autoSubmit: hint?.payload?.sub !== undefined && hint.payload.sub === session?.accountId,
+      autoSubmit:
+        client !== undefined &&
+        session?.accountId !== undefined &&
+        hint?.payload?.sub === subjectIn(services, client.app, session.accountId),
       username: ctx.req.signedIn?.username ?? null,
     })
   }

@@ -1,4 +1,5 @@
 import type { Client, KoaContextWithOIDC } from 'oidc-provider'
+import { LATER_SCOPES } from '../domain/apps/apps.ts'
 import type { Logger } from '../logger.ts'
 
 /** The scope of a request that names none (RFC 6749 §3.3): to know who signed in. */
@@ -14,11 +15,11 @@ export function settleScopeWith(logger: Logger) {
   return async function settleScope(ctx: KoaContextWithOIDC, _value: unknown, client: Client): Promise<void> {
     const params = ctx.oidc.params as { scope?: string | undefined }
     const asked = askedScopes(ctx)
-    const kept = new Set(params.scope?.split(' ') ?? [])
+    const own = client.app.scope.split(' ')
+    const kept = new Set(params.scope?.split(' ').filter((each) => own.includes(each) || !LATER_SCOPES.includes(each)))
     if (asked.includes('offline_access') && client.app.allowOffline) kept.add('offline_access')
     params.scope = kept.size === 0 ? DEFAULT_SCOPE : [...kept].join(' ')
 
-    const own = client.app.scope.split(' ')
     const refused = [...new Set(asked)].filter((scope) => !kept.has(scope) || !own.includes(scope))
     if (refused.length > 0) {
       const { requestId } = ctx.req

@@ -1,4 +1,5 @@
 import { type AppProof, provesApp, provesSecret } from './apps.ts'
+import { APP_ROLES, type AppClaimColumns, CLAIM_COLUMNS, type ClaimSource, SECTOR_URI } from './claim-sources.ts'
 import type { FamilyRow } from './families.ts'
 import { familyLives, followsLiving, type Moment } from './liveness.ts'
 import type { Queryable } from './postgres.ts'
@@ -52,13 +53,10 @@ export async function findIntrospectedByApi(
 }
 
 /** The user of a family, with the columns that UserInfo needs. */
-export interface Person extends Freshness {
+export interface Person extends Freshness, ClaimSource, Pick<AppClaimColumns, 'appRoles' | 'sectorUri'> {
   id: string
-  username: string
-  email: string
-  emailVerified: boolean
-  updatedAt: Date
   roles: string[]
+  attributeClaims: Record<string, string>
   /** Of the family. */
   scope: string
 }
@@ -71,8 +69,7 @@ export async function findPersonOf(
 ): Promise<Person | null> {
   const result = await db.query<Person>({
     name: 'application-token-person',
-    text: `SELECT ${FRESHNESS}, f.scope, i.id, i.username, i.email, i.email_verified AS "emailVerified",
-             i.updated_at AS "updatedAt", i.roles
+    text: `SELECT ${FRESHNESS}, f.scope, i.id, i.roles, ${CLAIM_COLUMNS}, ${APP_ROLES}, ${SECTOR_URI}, a.attribute_claims AS "attributeClaims"
            FROM ${LIVING} WHERE f.id = $1 AND ${LIVES} AND f.claims IS NULL`,
     values: [familyId, now, seenSince],
   })

@@ -88,6 +88,30 @@ export async function updateApp(db: Queryable, clientId: string, change: Partial
   return changed
 }
 
+/** The names of the roles of an app, which stay as they are until this transaction ends; null when there is no such app. */
+export async function holdAppRoles(db: Queryable, clientId: string): Promise<string[] | null> {
+  const result = await db.query<{ roles: string[] }>('SELECT roles FROM apps WHERE client_id = $1 FOR SHARE', [
+    clientId,
+  ])
+  return result.rows[0]?.roles ?? null
+}
+
+/** Locks an app: one transaction at a time changes it, and no family is opened meanwhile. Null when there is none. */
+export async function lockApp(db: Queryable, clientId: string): Promise<AppRow | null> {
+  const result = await db.query<AppRow>(`SELECT ${COLUMNS} FROM apps WHERE client_id = $1 FOR NO KEY UPDATE`, [
+    clientId,
+  ])
+  return result.rows[0] ?? null
+}
+
+/** Whether an app has a family that has not ended. */
+export async function hasFamilies(db: Queryable, clientId: string): Promise<boolean> {
+  const { rowCount } = await db.query('SELECT FROM families WHERE client_id = $1 AND ended_at IS NULL LIMIT 1', [
+    clientId,
+  ])
+  return rowCount === 1
+}
+
 export async function listDisabledClientIds(db: Queryable): Promise<string[]> {
   const result = await db.query<{ clientId: string }>(
     'SELECT client_id AS "clientId" FROM apps WHERE disabled_at IS NOT NULL',

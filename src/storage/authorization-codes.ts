@@ -1,4 +1,5 @@
 import { type AppProof, provesApp } from './apps.ts'
+import { APP_CLAIM_COLUMNS, type AppClaimColumns, CLAIM_OBJECT, type JsonClaimSource } from './claim-sources.ts'
 import { ownSeconds } from './family-lifetimes.ts'
 import { OPENING, REPLACED_IDS } from './family-openings.ts'
 import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
@@ -24,13 +25,10 @@ export interface Redemption {
 }
 
 /** A redeemed code, and the family that was opened with it. */
-export interface RedeemedCode {
+export interface RedeemedCode extends AppClaimColumns {
   /** The record of the code. */
   record: Record<string, unknown>
-  username: string
-  email: string
-  emailVerified: boolean
-  updatedAt: Date
+  claimSource: JsonClaimSource
   roles: string[]
   claimsVersion: number
   audience: string
@@ -119,8 +117,8 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
   SELECT ${columns}, $3::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $8::bytea AS current_hash, c.scope, NULL AS claims, c.sid, c.acr,
     coalesce(c.amr, '{}') AS amr, c."authTime" AS auth_time, NULL AS jkt, $2::timestamptz AS now, e.idle, e.absolute, f.lifetime, s.browser, s.address,
     i.claims_version, NULL::timestamptz AS stale_since, coalesce((c.pending ->> 'openedSilently')::boolean, false) AS opened_silently,
-    coalesce(a.application_token_ttl, $12::int) AS token_seconds, i.username, i.email, i.email_verified, i.updated_at, i.roles, a.audience, a.scope AS app_scope,
-    a.application_token_ttl, a.id_token_alg
+    coalesce(a.application_token_ttl, $12::int) AS token_seconds, i.roles, a.audience, a.scope AS app_scope,
+    a.application_token_ttl, a.id_token_alg, ${CLAIM_OBJECT} AS "claimSource", ${APP_CLAIM_COLUMNS}
   FROM ${records},
     LATERAL json_to_record(h.payload::json) AS c("clientId" text, "accountId" uuid, "grantId" uuid, "redirectUri" text, "codeChallenge" text,
       "codeChallengeMethod" text, scope text, resource text, sid text, acr text, amr text[], "authTime" int, claims json, "dpopJkt" text, pending json),
@@ -137,7 +135,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
     AND i.id = s.identity_id AND i.id = c."accountId" AND ${IDENTITY_LIVES}
   FOR SHARE OF i, s, a${held})`
 
-const ANSWER = `payload, username, email, email_verified AS "emailVerified", updated_at AS "updatedAt", roles, claims_version AS "claimsVersion",
+const ANSWER = `payload, "claimSource", "appRoles", "sectorUri", "wantedClaims", roles, claims_version AS "claimsVersion",
   audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${REPLACED_IDS}`
 
 // Of the callers that race for a code one locks its row; the others wait for that one, and find the code used.

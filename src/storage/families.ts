@@ -1,8 +1,9 @@
+import { APP_CLAIM_COLUMNS, type AppClaimColumns } from './claim-sources.ts'
 import { APP_LIVES, followsLiving, IDENTITY_LIVES, type Moment } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 /** A family, joined with the current state of its identity and its app. */
-export interface FamilyRow {
+export interface FamilyRow extends AppClaimColumns {
   id: string
   clientId: string
   identityId: string
@@ -70,7 +71,7 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   NOT (${IDENTITY_LIVES}) AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", NOT (${APP_LIVES}) AS "appDisabled", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
   a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotifications",
   a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg", a.rotation_grace AS "rotationGrace",
-  a.rotation_grace_proven AS "rotationGraceProven"`
+  a.rotation_grace_proven AS "rotationGraceProven", ${APP_CLAIM_COLUMNS}`
 
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'
 

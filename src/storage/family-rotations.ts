@@ -1,4 +1,5 @@
 import { type AppProof, provesApp } from './apps.ts'
+import { APP_CLAIM_COLUMNS, type AppClaimColumns } from './claim-sources.ts'
 import type { FamilyRow } from './families.ts'
 import { ownSeconds } from './family-lifetimes.ts'
 import { familyLives, followsLiving, type Moment } from './liveness.ts'
@@ -39,6 +40,7 @@ export type AdvancedFamily = Pick<
   | 'idTokenAlg'
   | 'claimsVersion'
   | 'oldestValidVersion'
+  | keyof AppClaimColumns
 > & {
   /** The identity session that it lives and ends with, if it does. */
   followedSessionId: string | null
@@ -76,7 +78,7 @@ const advanceText = (follows: string) => `UPDATE families f
   RETURNING f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr, f.auth_time AS "authTime", i.roles,
     i.claims_version AS "claimsVersion", f.claims_version AS "oldestValidVersion", a.audience,
     a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg",
-    CASE WHEN f.lifetime = 'session' THEN f.identity_session_id END AS "followedSessionId"`
+    ${APP_CLAIM_COLUMNS}, CASE WHEN f.lifetime = 'session' THEN f.identity_session_id END AS "followedSessionId"`
 
 const ADVANCE_FREE = advanceText(`f.lifetime <> 'session'`)
 const ADVANCE_ANY = advanceText(followsLiving('$5', '$13'))

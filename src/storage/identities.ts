@@ -180,7 +180,76 @@ export async function updateRoles(db: Queryable, id: string, roles: string[], no
   return (result.rows[0] as { version: number }).version
 }
 
-/** Null enables. */
+/** The claims of an identity have changed. @returns the new version of its claims */
+export async function countClaimsChange(db: Queryable, id: string): Promise<number> {
+  const result = await db.query<{ version: number }>(
+    'UPDATE identities SET claims_version = claims_version + 1 WHERE id = $1 RETURNING claims_version AS version',
+    [id],
+  )
+  return (result.rows[0] as { version: number }).version
+}
+
+export async function updateAttributes(
+  db: Queryable,
+  id: string,
+  attributes: Record<string, string>,
+  now: Date,
+): Promise<void> {
+  await db.query('UPDATE identities SET attributes = $2, updated_at = $3 WHERE id = $1', [id, attributes, now])
+}
+
+/** Replaces the roles of an identity in one app; none removes the app. */
+export async function updateAppRoles(
+  db: Queryable,
+  id: string,
+  clientId: string,
+  roles: string[],
+  now: Date,
+): Promise<void> {
+  await db.query(
+    `UPDATE identities SET updated_at = $4, app_roles = CASE WHEN cardinality($3::text[]) = 0 THEN app_roles - $2::text
+       ELSE app_roles || jsonb_build_object($2::text, $3::text[]) END WHERE id = $1`,
+    [id, clientId, roles, now],
+  )
+}
+
+/** Locks up to `limit` identities that have this role in this app, in one order, so that two such changes cannot deadlock. */
+export async function lockHoldersOfAppRole(
+  db: Queryable,
+  clientId: string,
+  role: string,
+  limit: number,
+): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    'SELECT id FROM identities WHERE app_roles -> $1 ? $2 ORDER BY id LIMIT $3 FOR NO KEY UPDATE',
+    [clientId, role, limit],
+  )
+  return result.rows.map(({ id }) => id)
+}
+
+/** Takes a role in an app from these identities, which gives their claims a new version. */
+export async function removeAppRole(
+  db: Queryable,
+  ids: string[],
+  clientId: string,
+  role: string,
+  now: Date,
+): Promise<void> {
+  await db.query(
+    `UPDATE identities SET claims_version = claims_version + 1, updated_at = $4,
+       app_roles = CASE WHEN jsonb_array_length(app_roles -> $2) = 1 THEN app_roles - $2::text
+         ELSE jsonb_set(app_roles, ARRAY[$2], (app_roles -> $2) - $3::text) END
+     WHERE id = ANY ($1)`,
+    [ids, clientId, role, now],
+  )
+}
+
+/** Whether any identity has this global role. */
+export async function isRoleUsed(db: Queryable, role: string): Promise<boolean> {
+  const { rowCount } = await db.query('SELECT FROM identities WHERE $1 = ANY (roles) LIMIT 1', [role])
+  return rowCount === 1
+}
+
 /** The language and time zone a user has chosen; null for those of their browser. */
 export async function updateRegion(
   db: Queryable,
@@ -204,6 +273,7 @@ export async function updateAcceptedTerms(db: Queryable, id: string, version: st
   ])
 }
 
+/** Null enables. */
 export async function updateDisabledAt(db: Queryable, id: string, disabledAt: Date | null, now: Date): Promise<void> {
   await db.query('UPDATE identities SET disabled_at = $2, updated_at = $3 WHERE id = $1', [id, disabledAt, now])
 }

@@ -2,6 +2,7 @@ import { insertAuditEvents } from '../../storage/audit.ts'
 import { assignEmail, findIdentity, lockIdentity, releaseEmail } from '../../storage/identities.ts'
 import { deleteMailLinks } from '../../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
+import { announceClaims } from '../identities/claim-changes.ts'
 import { mayMail } from '../limits/login-throttling.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
 import { type Lapsed, type SignedInRow, whileSignedIn } from '../sign-in/identity-sessions.ts'
@@ -98,7 +99,7 @@ async function followProof(
 ): Promise<EmailProofOutcome> {
   const { identityId, email: to, purpose } = link
   const now = services.clock()
-  if (!(await takeEmailIn(db, identityId, to, now))) return { kind: 'taken' }
+  if (!(await takeEmailIn(services, db, identityId, to, now))) return { kind: 'taken' }
   if (purpose === 'verify-address') {
     await insertAuditEvents(db, [{ kind: 'address_confirmed', identityId, ...clientInfo }], now)
     return { kind: 'confirmed', identityId }
@@ -116,14 +117,24 @@ async function followProof(
  * Gives an e-mail address to the identity that has proved it. Another identity that only claimed it loses it. False when another
  * identity has proved it. @throws a unique violation when two prove it at once
  */
-export async function takeEmailIn(db: Queryable, identityId: string, email: string, now: Date): Promise<boolean> {
+export async function takeEmailIn(
+  services: Services,
+  db: Queryable,
+  identityId: string,
+  email: string,
+  now: Date,
+): Promise<boolean> {
   const key = loginKeyOf(email)
+  const before = await lockIdentity(db, identityId)
   const loserId = await releaseEmail(db, key, identityId, now)
   if (loserId !== null) {
     await deleteMailLinks(db, loserId, OF_ADDRESS)
     await insertAuditEvents(db, [{ kind: 'address_lost', identityId: loserId }], now)
   }
-  return assignEmail(db, identityId, { email, key }, now)
+  if (!(await assignEmail(db, identityId, { email, key }, now))) return false
+  if (before?.email !== email || !before.emailVerified)
+    await announceClaims(services, db, identityId, { claims: ['email', 'email_verified'] })
+  return true
 }
 
 /** A link proves the e-mail address it was sent to, which must be the identity's current one, or the wanted one of a change. */

@@ -1,4 +1,5 @@
 import { type IdentityRow, updateRegion } from '../../storage/identities.ts'
+import { announceClaims } from '../identities/claim-changes.ts'
 import type { Services } from '../services.ts'
 import { type Lapsed, type SignIn, whileSignedIn } from '../sign-in/identity-sessions.ts'
 
@@ -8,7 +9,8 @@ export async function changeRegion(
   signedIn: SignIn,
   region: Pick<IdentityRow, 'locale' | 'zoneinfo'>,
 ): Promise<void | Lapsed> {
-  return whileSignedIn(services, signedIn, 'living', (db) =>
-    updateRegion(db, signedIn.identityId, region, services.clock()),
-  )
+  return whileSignedIn(services, signedIn, 'living', async (db) => {
+    await updateRegion(db, signedIn.identityId, region, services.clock())
+    await announceClaims(services, db, signedIn.identityId, { claims: ['locale', 'zoneinfo'] })
+  })
 }

@@ -117,7 +117,7 @@ async function take(
   const identity = await lockIdentity(db, identityId)
   const link = await useMailLink(services, db, 'sign-in', token)
   if (identity === null || link === null || !mayEnter(identity, link.email)) return null
-  if (!(await takeEmailIn(db, identityId, identity.email, now))) return null
+  if (!(await takeEmailIn(services, db, identityId, identity.email, now))) return null
   if (!identity.emailVerified)
     await insertAuditEvents(db, [{ kind: 'address_confirmed', identityId, ...clientInfo }], now)
   return { identityId, amr: [BY_MAIL], methods: ['mail-link'], signOuts: identity.signOuts }

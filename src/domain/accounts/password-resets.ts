@@ -99,7 +99,7 @@ async function reset(
   const identity = await lockIdentity(db, identityId)
   const link = await useMailLink(services, db, 'reset-password', token)
   if (identity === null || link === null || identity.email !== link.email) return { kind: 'dead' }
-  if (!(await takeEmailIn(db, identityId, identity.email, now))) return { kind: 'dead' }
+  if (!(await takeEmailIn(services, db, identityId, identity.email, now))) return { kind: 'dead' }
 
   if (!identity.emailVerified) await removeEverySecondFactorIn(services, db, identityId, clientInfo)
   await updatePasswordHash(db, identityId, { from: identity.passwordHash, ...replacement }, now)

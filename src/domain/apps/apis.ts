@@ -146,7 +146,7 @@ function identifierFaults({ publicUrl }: Services, identifier: string): string[]
   return []
 }
 
-const RESERVED_SCOPES: readonly string[] = [...OPENID_SCOPES, 'address', 'phone', 'groups']
+const RESERVED_SCOPES: readonly string[] = [...OPENID_SCOPES, 'groups']
 const MOST_SCOPES = 200
 
 function faultsOf({ name, scopes, tokenTtl, signingAlg, ...keys }: ApiSettings): string[] {

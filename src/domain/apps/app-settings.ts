@@ -1,6 +1,7 @@
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
 import type { AppRow } from '../../storage/apps.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
+import { claimFaults, pairwiseFaults } from './app-claims.ts'
 import { hasSecret, keyFaults } from './client-keys.ts'
 import { OPENID_SCOPES } from './openid-scopes.ts'
 import { plainUrl, redirectFaults } from './redirect-uris.ts'
@@ -54,6 +55,7 @@ export type AppSettings = Pick<
 /** What is wrong with the settings of an app. */
 export function faultsOf(settings: AppSettings): string[] {
   const faults = [...nameFaults(settings.name), ...kindFaults(settings), ...securityFaults(settings)]
+  faults.push(...claimFaults(settings), ...pairwiseFaults(settings))
   for (const uri of settings.redirectUris) faults.push(...redirectFaults(uri, settings.isNative))
   for (const uri of settings.postLogoutRedirectUris) faults.push(...redirectFaults(uri, settings.isNative))
   if (!/^[\x21-\x7e]{1,255}$/.test(settings.audience)) faults.push('an audience has 1 to 255 visible ASCII characters')

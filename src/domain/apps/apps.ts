@@ -7,10 +7,12 @@ import {
   type AppProof,
   type AppRow,
   findApp as findRow,
+  hasFamilies,
   insertApp,
   isSigningAlgUsed as isAlgUsed,
   listApps as listRows,
   listDisabledClientIds,
+  lockApp,
   updateApp,
 } from '../../storage/apps.ts'
 import { deleteAppIcon, upsertAppIcon } from '../../storage/app-icons.ts'
@@ -25,14 +27,15 @@ import type { AuditKind } from '../audit-events.ts'
 import { isApiClientId } from './apis.ts'
 import { hasSecret } from './client-keys.ts'
 import { hashesOf, hashSecret, makeSecret, rotatedHashes, secretMatches } from './client-secrets.ts'
+import { sectorOf } from '../identities/subjects.ts'
 import { endIn } from '../endings/endings.ts'
 import type { Icon } from './app-icons.ts'
 import type { Services } from '../services.ts'
 import { isUuid } from '../uuid.ts'
-import { OPENID_SCOPES } from './openid-scopes.ts'
+import { DEFAULT_SCOPES, LATER_SCOPES, OPENID_SCOPES } from './openid-scopes.ts'
 import { reservedNameFaults } from './redirect-uris.ts'
 
-export { hashSecret, OPENID_SCOPES, secretMatches }
+export { DEFAULT_SCOPES, hashSecret, LATER_SCOPES, OPENID_SCOPES, secretMatches }
 export type { AppProof, AppRow, AppSettings }
 
 /** Any app, also one that is disabled. */
@@ -126,10 +129,23 @@ export async function changeApp(
   // A secret must not go on proving an app that has keys.
   const secrets = hasSecret(next) ? {} : hashesOf(null)
   return alter(services, app.clientId, { ...change, ...secrets }, 'app_changed', detail, async (db) => {
+    if (sectorOf(app) !== sectorOf(next)) await refuseNewSubjects(db, app.clientId)
     if (icon === null) await deleteAppIcon(db, app.clientId)
     else if (icon !== undefined) await upsertAppIcon(db, app.clientId, icon)
     await replaceApis(db, app.clientId, apis)
   })
+}
+
+/**
+ * Every `sub` would change, and the app would take its users for others. A family that is opened meanwhile waits for this
+ * transaction. @throws AppRefused while users are signed in to the app
+ */
+async function refuseNewSubjects(db: Queryable, clientId: string): Promise<void> {
+  await lockApp(db, clientId)
+  if (await hasFamilies(db, clientId))
+    throw new AppRefused(
+      `${clientId} knows its users by their sub, which this would change: end its families first (gatehouse app disable, then enable)`,
+    )
 }
 
 async function replaceApis(db: Queryable, clientId: string, apis: ApiGrants): Promise<void> {

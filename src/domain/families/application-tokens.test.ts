@@ -193,6 +193,8 @@ function subject({ clientId, familyId }: Connection): ApplicationTokenSubject {
     audience: 'notes-api',
     scope: 'openid',
     roles: [],
+    own: { audience: 'notes-api', appRoles: null, wantedClaims: null },
+    sectorUri: null,
     claimsVersion: 0,
     ...signIn,
     jkt: null,

@@ -7,6 +7,8 @@ import {
   type Person,
 } from '../../storage/application-tokens.ts'
 import type { AppProof } from '../../storage/apps.ts'
+import { configuredClaims, rolesIn, sourceOf, type WantedClaims } from '../identities/claims.ts'
+import { subjectOf } from '../identities/subjects.ts'
 import { type FamilyRow, findFamily, findLivingFamily, isLiving, momentOf, type Rotated } from './families.ts'
 import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from '../keys/jwts.ts'
 import type { Services } from '../services.ts'
@@ -39,6 +41,8 @@ export interface ApplicationTokenClaims {
   amr: string[]
   /** Thumbprint of the key the token is bound to (RFC 9449 §6.1). */
   cnf?: { jkt: string }
+  /** What its app has configured (`--application-token-claims`). */
+  [claim: string]: unknown
 }
 
 export interface ApplicationTokenSubject {
@@ -47,13 +51,27 @@ export interface ApplicationTokenSubject {
   familyId: string
   audience: string
   scope: string
+  /** The global ones. */
   roles: string[]
   claimsVersion: number
+  own: OwnClaims
+  /** A redirect URI of an app with pairwise subjects. */
+  sectorUri: string | null
   /** Seconds since 1970. */
   authTime: number
   acr: string | null
   amr: string[]
   jkt: string | null
+}
+
+/**
+ * What only tokens for the audience of the app itself contain: its roles, and the claims that it is configured with. Another API
+ * would take a role of the app for one of its own, and has not been given the user's data.
+ */
+export interface OwnClaims {
+  audience: string
+  appRoles: string[] | null
+  wantedClaims: WantedClaims | null
 }
 
 /** `ttl` in seconds; null takes the portal's. */
@@ -64,16 +82,20 @@ export function applicationTokenClaims(
   issuedAt = services.clock(),
 ): ApplicationTokenClaims {
   const iat = epochSeconds(issuedAt)
+  const { own } = subject
+  const isOwn = subject.audience === own.audience
+  const roles = isOwn ? rolesIn(subject.roles, own.appRoles) : subject.roles
   return {
+    ...(isOwn && own.wantedClaims !== null ? addedClaims(own.wantedClaims, roles) : {}),
     iss: services.publicUrl,
-    sub: subject.identityId,
+    sub: subjectOf(services, subject.identityId, subject.sectorUri),
     aud: subject.audience,
     client_id: subject.clientId,
     iat,
     exp: iat + (ttl ?? services.lifetimes.applicationToken),
     jti: randomUUID(),
     scope: subject.scope,
-    roles: subject.roles,
+    roles,
     claims_version: subject.claimsVersion,
     fam: subject.familyId,
     auth_time: subject.authTime,
@@ -81,6 +103,10 @@ export function applicationTokenClaims(
     amr: subject.amr,
     ...(subject.jkt === null ? {} : { cnf: { jkt: subject.jkt } }),
   }
+}
+
+function addedClaims(wanted: WantedClaims, roles: string[]): Record<string, unknown> {
+  return configuredClaims(wanted.applicationToken, sourceOf(wanted.source), wanted.attributeClaims, roles)
 }
 
 /** The next application token of a family, signed, and how long it lives (seconds). */
@@ -92,7 +118,7 @@ export function mintApplicationToken(
 ): { token: string; expiresIn: number } {
   const claims = applicationTokenClaims(
     services,
-    { ...family, familyId: family.id, scope, jkt },
+    { ...family, own: family, familyId: family.id, scope, jkt },
     family.applicationTokenTtl,
     issuedAt,
   )

@@ -16,6 +16,7 @@ import { insertFamily, type NewFamily } from '../../storage/family-openings.ts'
 import { type AdvancedFamily, advanceFamily } from '../../storage/family-rotations.ts'
 import type { Moment } from '../../storage/liveness.ts'
 import type { AppProof, AppRow } from '../../storage/apps.ts'
+import { appRolesOf, jsonSourceOf } from '../../storage/claim-sources.ts'
 import { findIdentity } from '../../storage/identities.ts'
 import { ipKey } from '../limits/ip-keys.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from '../endings/end-causes.ts'
@@ -163,7 +164,7 @@ async function advance(
 }
 
 /**
- * The family with the roles of its version of the claims. A statement that waited for a change of roles returns the family
+ * The family with the claims of its version of the claims. A statement that waited for a change of them returns the family
  * from after it, and the identity from before. Only then the identity is read again.
  */
 async function readClaims(
@@ -173,8 +174,11 @@ async function readClaims(
 ): Promise<Pick<Rotated, 'family' | 'issuedAt'>> {
   const isOutdated = family.claimsVersion < family.oldestValidVersion
   const identity = isOutdated ? await findIdentity(services.storage, family.identityId) : null
-  const { roles, claimsVersion } = identity ?? family
-  return { family: { ...family, roles, claimsVersion }, issuedAt: now }
+  if (identity === null) return { family, issuedAt: now }
+  const { roles, claimsVersion } = identity
+  const appRoles = appRolesOf(identity, family.clientId)
+  const wantedClaims = family.wantedClaims && { ...family.wantedClaims, source: jsonSourceOf(identity) }
+  return { family: { ...family, roles, claimsVersion, appRoles, wantedClaims }, issuedAt: now }
 }
 
 /** The client that refreshed, as the family's row keeps it: the IP address and the beginning of the User-Agent header. */

@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { type Message, message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
+import { appClaimColumnsOf } from '../../storage/claim-sources.ts'
 import { lockFamiliesOf } from '../../storage/family-ends.ts'
 import { markFamiliesStale } from '../../storage/revocations.ts'
 import {
@@ -36,6 +37,7 @@ import type { Services } from '../services.ts'
 import { writeAcceptance } from './terms.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
+export { appClaimColumnsOf }
 export type { IdentityRow }
 
 /** Any identity, also one that is disabled or deleted. */

@@ -98,7 +98,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
     case 'terms':
       return res.redirect(303, withReturnTo('/terms', addressOf(req)))
     case 'introduction': {
-      const { appName, scopes } = interaction
+      const { appName, seen } = interaction
       const texts = textsOf(req)
       return render(
         req,
@@ -107,7 +107,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
         { title: texts.t('introduction.title', { app: appName }), narrow: true },
         {
           appName,
-          seen: seenBy(scopes).map((words) => texts.say(words)),
+          seen: seenBy(seen).map((words) => texts.say(words)),
           action: addressOf(req, '/introduction'),
           cancelAction: addressOf(req, '/cancellation'),
         },

@@ -1,8 +1,9 @@
 import Provider, { type ClientMetadata } from 'oidc-provider'
 import { type ApiRow, findApiByClientId, isApiClientId } from '../../domain/apps/apis.ts'
-import { type AppRow, OPENID_SCOPES } from '../../domain/apps/apps.ts'
+import { type AppRow, LATER_SCOPES, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 import type { AuthMethod } from '../../domain/apps/client-keys.ts'
 import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
+import { sectorUriOf } from '../../domain/identities/subjects.ts'
 import type { Services } from '../../domain/services.ts'
 import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
 import { exchangeState, findAppOnce } from '../exchange-state.ts'
@@ -65,7 +66,9 @@ function metadataOfApi(api: ApiRow): ClientMetadata {
 
 function metadataOf(app: AppRow): ClientMetadata {
   const scopes = app.scope.split(' ')
-  const openid = OPENID_SCOPES.filter((scope) => scopes.includes(scope))
+  const sectorUri = sectorUriOf(app)
+  const isTolerated = (scope: string) => !app.isService && LATER_SCOPES.includes(scope)
+  const openid = OPENID_SCOPES.filter((scope) => scopes.includes(scope) || isTolerated(scope))
   return {
     client_id: app.clientId,
     client_name: app.name,
@@ -79,6 +82,7 @@ function metadataOf(app: AppRow): ClientMetadata {
     response_types: app.isService ? [] : ['code'],
     // A service has none of these, and the library refuses an empty list.
     ...(openid.length === 0 ? {} : { scope: openid.join(' ') }),
+    ...(sectorUri === null ? {} : { subject_type: 'pairwise', sector_identifier_uri: sectorUri }),
     id_token_signed_response_alg: app.idTokenAlg as SigningAlg,
     dpop_bound_access_tokens: app.requireDpop,
     app,

@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applicationTokenClaims, signApplicationToken } from '../../domain/families/application-tokens.ts'
 import { type Redeemed, redeemCode } from '../../domain/families/authorization-codes.ts'
 import { endFamilies } from '../../domain/endings/endings.ts'
+import { rolesIn, sourceOf } from '../../domain/identities/claims.ts'
+import { subjectOf } from '../../domain/identities/subjects.ts'
 import type { Services } from '../../domain/services.ts'
 import type { Logger } from '../../logger.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
@@ -46,7 +48,7 @@ export async function answerPlainCodeExchange(
 
 async function tokensOf(services: Services, redeemed: Redeemed, clientId: string): Promise<object> {
   const record = redeemed.record as unknown as CodeRecord
-  const { familyId, refreshToken, issuedAt, applicationTokenTtl, audience, roles, claimsVersion } = redeemed
+  const { familyId, refreshToken, issuedAt, applicationTokenTtl, audience, roles, claimsVersion, sectorUri } = redeemed
   const { accountId: identityId, authTime, acr = null, amr = [] } = record
   const asked = new Set(record.scope.split(' '))
   const { openid, resources } = record.pending.grant
@@ -65,6 +67,8 @@ async function tokensOf(services: Services, redeemed: Redeemed, clientId: string
     scope,
     roles,
     claimsVersion,
+    own: redeemed,
+    sectorUri,
     authTime,
     acr,
     amr,
@@ -83,8 +87,12 @@ async function tokensOf(services: Services, redeemed: Redeemed, clientId: string
 }
 
 async function idTokenOf(services: Services, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {
-  const { acr, amr, authTime, nonce, sid, accountId: id } = redeemed.record as unknown as CodeRecord
+  const { acr, amr, authTime, nonce, sid, accountId } = redeemed.record as unknown as CodeRecord
+  const { idTokenAlg, issuedAt, sectorUri, wantedClaims } = redeemed
+  const sub = subjectOf(services, accountId, sectorUri)
+  const source = sourceOf(redeemed.claimSource)
+  const roles = rolesIn(redeemed.roles, redeemed.appRoles)
   const signIn = { acr, amr, auth_time: authTime }
-  const subject = { identity: { ...redeemed, id }, clientId, scopes, signIn, nonce, sid }
-  return signIdToken(services, redeemed.idTokenAlg, subject, redeemed.issuedAt)
+  const subject = { sub, source, roles, wantedClaims, clientId, scopes, signIn, nonce, sid }
+  return signIdToken(services, idTokenAlg, subject, issuedAt)
 }

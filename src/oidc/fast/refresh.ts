@@ -3,7 +3,9 @@ import { mintApplicationToken } from '../../domain/families/application-tokens.t
 import { type Rotated, rotateUnproved } from '../../domain/families/families.ts'
 import type { Services } from '../../domain/services.ts'
 import type { Logger } from '../../logger.ts'
+import { rolesIn } from '../../domain/identities/claims.ts'
 import { findIdentity } from '../../domain/identities/identities.ts'
+import { subjectOf } from '../../domain/identities/subjects.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { signIdToken } from '../id-tokens.ts'
 import { tokenResponse } from '../token-response.ts'
@@ -60,8 +62,10 @@ async function freshIdToken(services: Services, { family, issuedAt }: Rotated): 
   const scopes = family.scope.split(' ')
   const identity = scopes.includes('openid') ? await findIdentity(services, family.identityId) : null
   if (identity === null) return undefined
-  const { clientId, acr, amr, authTime, sid } = family
+  const { clientId, acr, amr, authTime, sid, sectorUri, wantedClaims } = family
+  const sub = subjectOf(services, identity.id, sectorUri)
+  const roles = rolesIn(identity.roles, family.appRoles)
   const signIn = { acr: acr ?? undefined, amr, auth_time: authTime }
-  const subject = { identity, clientId, scopes, signIn, sid: sid ?? undefined }
+  const subject = { sub, source: identity, roles, wantedClaims, clientId, scopes, signIn, sid: sid ?? undefined }
   return signIdToken(services, family.idTokenAlg, subject, issuedAt)
 }

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { findPerson } from '../../domain/families/application-tokens.ts'
+import { attributeClaims, rolesIn } from '../../domain/identities/claims.ts'
+import { subjectOf } from '../../domain/identities/subjects.ts'
 import type { Services } from '../../domain/services.ts'
 import { userinfoOf } from '../account.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
@@ -23,7 +25,9 @@ export async function answerPlainUserinfo(
   const scopes = claims.scope.split(' ')
   if (!scopes.includes('openid') || claims.cnf !== undefined) return false
   const granted = person.scope.split(' ').filter((scope) => scopes.includes(scope))
-  answerPlainly(res, userinfoOf(person, granted))
+  const { id, sectorUri, appRoles } = person
+  const subject = { sub: subjectOf(services, id, sectorUri), source: person, roles: rolesIn(person.roles, appRoles) }
+  answerPlainly(res, { ...userinfoOf(subject, granted), ...attributeClaims(person, person.attributeClaims) })
   return true
 }
 

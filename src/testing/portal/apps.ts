@@ -1,10 +1,10 @@
 import type { ApiSettings } from '../../domain/apps/apis.ts'
-import { type AppSettings, OPENID_SCOPES } from '../../domain/apps/apps.ts'
+import { type AppSettings, DEFAULT_SCOPES } from '../../domain/apps/apps.ts'
 
 const plain: Omit<AppSettings, 'name' | 'isPublic' | 'authMethod' | 'redirectUris' | 'audience'> = {
   isNative: false,
   postLogoutRedirectUris: [],
-  scope: OPENID_SCOPES.join(' '),
+  scope: DEFAULT_SCOPES.join(' '),
   allowNoPkce: false,
   idTokenAlg: 'RS256',
   refreshIdToken: false,

@@ -1,0 +1,59 @@
+import { insertAuditEvents } from '../../storage/audit.ts'
+import { lockIdentity, updateAttributes } from '../../storage/identities.ts'
+import { transaction } from '../../storage/postgres.ts'
+import type { Services } from '../services.ts'
+import { announceClaims } from './claim-changes.ts'
+
+/** What an operator may call an attribute. */
+export const ATTRIBUTE_NAME = /^[a-z][a-z0-9_]{0,63}$/
+
+/** The most characters of a value, and the most attributes of an identity: tokens must fit into a header. */
+const LONGEST_VALUE = 500
+const MOST_ATTRIBUTES = 50
+
+export type AttributeOutcome = { kind: 'changed' | 'unchanged' } | { kind: 'refused'; problem: string }
+
+/**
+ * Sets an attribute of an identity, for the claims of apps; null removes it. Application tokens that contain it become stale.
+ */
+export async function setAttribute(
+  services: Services,
+  id: string,
+  name: string,
+  value: string | null,
+): Promise<AttributeOutcome> {
+  const problem = problemOf(name, value)
+  if (problem !== null) return { kind: 'refused', problem }
+  return transaction(services.storage.pool, async (db) => {
+    const identity = await lockIdentity(db, id)
+    const before = (identity?.attributes ?? {}) as Record<string, string>
+    const known = Object.hasOwn(before, name) ? before[name] : null
+    if (identity === null || known === value) return { kind: 'unchanged' } as const
+    const others = Object.entries(before).filter(([each]) => each !== name)
+    if (value !== null && others.length >= MOST_ATTRIBUTES)
+      return { kind: 'refused', problem: `an identity has at most ${MOST_ATTRIBUTES} attributes` } as const
+
+    await updateAttributes(
+      db,
+      id,
+      Object.fromEntries(value === null ? others : [...others, [name, value]]),
+      services.clock(),
+    )
+    const now = await announceClaims(services, db, id, { attributes: [name] })
+    await insertAuditEvents(
+      db,
+      [{ kind: 'attribute_changed', identityId: id, detail: name, actor: services.operator }],
+      now,
+    )
+    return { kind: 'changed' } as const
+  })
+}
+
+function problemOf(name: string, value: string | null): string | null {
+  if (!ATTRIBUTE_NAME.test(name))
+    return 'the name of an attribute has 1 to 64 small letters, digits or underscores, and begins with a letter'
+  if (value === null) return null
+  const fits = value !== '' && Array.from(value).length <= LONGEST_VALUE
+  if (!fits) return `the value of an attribute has 1 to ${LONGEST_VALUE} characters`
+  return value.isWellFormed() && !/\p{Cc}/u.test(value) ? null : 'the value of an attribute has no control characters'
+}

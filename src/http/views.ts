@@ -12,16 +12,15 @@ export class BrokenView extends Error {}
 export class Views {
   readonly #folder: string
   readonly #overlay: string | null
-  readonly #compiled = new Map<string, ejs.TemplateFunction>()
+  readonly #compiled = new Map<string, CompiledView>()
   /** The names of the files in the overlay. */
   #replaced: ReadonlySet<string> = new Set()
-  #versions = ''
 
   /** @throws BrokenView */
   constructor(folder: string, overlay: string | null) {
     this.#folder = folder
     this.#overlay = overlay
-    this.#read()
+    this.#listOverlay()
     for (const name of this.#replaced) this.#tryToCompile(name)
   }
 
@@ -33,22 +32,31 @@ export class Views {
     return this.#compile(file)({ ...locals, include })
   }
 
-  /** Compiles again what has changed since this was asked last. */
+  /**
+   * Compiles again what has changed since this was asked last. It looks at the views that were rendered: to list all of them takes
+   * longer than to render a page.
+   */
   refresh(): void {
-    const before = this.#versions
-    this.#read()
+    this.#listOverlay()
+    const hasChanged = ([file, { path, mtimeMs }]: [string, CompiledView]) =>
+      this.#pathOf(file) !== path || statSync(path, { throwIfNoEntry: false })?.mtimeMs !== mtimeMs
     // Views include others, but compile alone: all are cheap to compile again.
-    if (before !== this.#versions) this.#compiled.clear()
+    if ([...this.#compiled].some(hasChanged)) this.#compiled.clear()
   }
 
   #compile(file: string): ejs.TemplateFunction {
     const known = this.#compiled.get(file)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.render
+    const path = this.#pathOf(file)
+    const { mtimeMs } = statSync(path)
+    const render = ejs.compile(readFileSync(path, 'utf8'), { filename: path })
+    this.#compiled.set(file, { path, mtimeMs, render })
+    return render
+  }
+
+  #pathOf(file: string): string {
     const isReplaced = this.#overlay !== null && this.#replaced.has(file)
-    const path = join(isReplaced ? this.#overlay : this.#folder, file)
-    const compiled = ejs.compile(readFileSync(path, 'utf8'), { filename: path })
-    this.#compiled.set(file, compiled)
-    return compiled
+    return join(isReplaced ? this.#overlay : this.#folder, file)
   }
 
   #tryToCompile(file: string): void {
@@ -61,13 +69,16 @@ export class Views {
     }
   }
 
-  #read(): void {
-    const folders = this.#overlay === null ? [this.#folder] : [this.#folder, this.#overlay]
-    this.#replaced = new Set(this.#overlay === null ? [] : listViews(this.#overlay))
-    this.#versions = folders
-      .flatMap((folder) => listViews(folder).map((name) => `${folder} ${name} ${statSync(join(folder, name)).mtimeMs}`))
-      .join('\n')
+  #listOverlay(): void {
+    if (this.#overlay !== null) this.#replaced = new Set(listViews(this.#overlay))
   }
+}
+
+interface CompiledView {
+  path: string
+  /** When the file was last written. */
+  mtimeMs: number
+  render: ejs.TemplateFunction
 }
 
 /** The name of a view that another one includes. @throws for one outside the folder */

@@ -5,14 +5,12 @@ import { makeTemporaryFolder } from '../src/testing/services/temporary-folder.ts
 import { keepMeasuredTimes, longestFirst, readMeasuredTimes } from './measured-times.ts'
 import { ROOT } from './tool.ts'
 
-test('the longest file comes first, and before it what was never measured, by its size', () => {
-  const files = ['a', 'b', 'c', 'd', 'e'].map((name) => join(ROOT, name))
-  const sizeOf = (file: string) => (file.endsWith('d') ? 2 : 1)
-  const order = longestFirst(files, { a: 10, b: 30, c: 20 }, sizeOf)
-  assert.deepEqual(
-    order,
-    ['d', 'e', 'b', 'c', 'a'].map((name) => join(ROOT, name)),
-  )
+test('the longest group comes first, and before it those never measured: a file alone, then by size', () => {
+  const at = (...names: string[]) => names.map((name) => join(ROOT, name))
+  const groups = [at('a', 'b'), at('c'), at('d', 'e'), at('f', 'g'), at('h')]
+  const sizeOf = (file: string) => (file.endsWith('g') ? 3 : 1)
+  const order = longestFirst(groups, { a: 10, b: 30, c: 20, d: 50, f: 1 }, sizeOf)
+  assert.deepEqual(order, [at('h'), at('f', 'g'), at('d', 'e'), at('a', 'b'), at('c')])
 })
 
 test('what a run measures is added to what is known of other files', async (context) => {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import type { TestGroup } from './test-groups.ts'
 import { CACHE, ROOT } from './tool.ts'
 
 /** Kept from run to run until `npm ci`: machines differ. */
@@ -25,16 +26,25 @@ export async function keepMeasuredTimes(times: MeasuredTimes, file = FILE): Prom
 }
 
 /**
- * The order in which several test files at once finish soonest: the longest first. Unmeasured ones come before all others, the
- * larger one first.
+ * The order in which several groups of test files at once finish soonest: the longest first. Those with a file that was never
+ * measured come before all others: files that run alone, then the larger groups.
  */
 export function longestFirst(
-  files: string[],
+  groups: TestGroup[],
   times: MeasuredTimes,
   sizeOf = (file: string) => statSync(file).size,
-): string[] {
-  return files
-    .map((file) => ({ file, time: times[relative(ROOT, file)] ?? Infinity, size: sizeOf(file) }))
-    .toSorted((one, other) => (one.time === other.time ? other.size - one.size : other.time - one.time))
-    .map(({ file }) => file)
+): TestGroup[] {
+  const sum = (group: TestGroup, of: (file: string) => number) => group.reduce((total, file) => total + of(file), 0)
+  return groups
+    .map((group) => ({
+      group,
+      time: sum(group, (file) => times[relative(ROOT, file)] ?? Infinity),
+      size: group.length === 1 ? Infinity : sum(group, sizeOf),
+    }))
+    .toSorted((one, other) => (one.time === other.time ? compare(one.size, other.size) : compare(one.time, other.time)))
+    .map(({ group }) => group)
+}
+
+function compare(one: number, other: number): number {
+  return one === other ? 0 : other > one ? 1 : -1
 }

@@ -1,3 +1,5 @@
+// Runs in a process of its own: it takes long.
+
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { notesApp, photosApp } from './testing/portal/apps.ts'

@@ -1,3 +1,5 @@
+// Runs in a process of its own: it takes long.
+
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'

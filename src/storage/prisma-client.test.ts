@@ -1,3 +1,5 @@
+// Runs in a process of its own: it takes long.
+
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises'

@@ -1,3 +1,5 @@
+// Runs in a process of its own: it takes long.
+
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'

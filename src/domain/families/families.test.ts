@@ -1,3 +1,5 @@
+// Runs in a process of its own: it takes long.
+
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'

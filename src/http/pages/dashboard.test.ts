@@ -82,7 +82,7 @@ test('who has 200 sign-ins sees three at once, can open the rest, and waits for 
     `INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, amr, auth_time,
        created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address)
      SELECT gen_random_uuid(), client_id, f.identity_id, identity_session_id, sha256(n::text::bytea), scope, amr, auth_time,
-       f.created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address
+       f.created_at, last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, f.address
      FROM families f JOIN identities i ON i.id = f.identity_id, generate_series(1, 199) n WHERE i.username = 'many'`,
   )
   const page = await readPage(await browser.get('/dashboard'))

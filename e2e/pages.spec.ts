@@ -80,6 +80,7 @@ const pagesForPeople: Pages = {
   'Your browsers': ({ page }) => page.goto('/sessions'),
   'Firefox on Windows': ({ page }) => page.getByRole('link', { name: /^Details of Firefox/ }).click(),
   Settings: ({ page }) => page.goto('/settings'),
+  Profile: ({ page }) => page.goto('/settings/profile'),
   'Change your password': ({ page }) => page.goto('/settings/password'),
   'Change your e-mail address': ({ page }) => page.goto('/settings/email'),
   'Settings, with an address to confirm': async ({ page, person }) => {

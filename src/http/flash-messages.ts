@@ -41,6 +41,7 @@ const MESSAGES = {
   'address-change-withdrawn': 'flash.address_change_withdrawn',
   'address-changed': 'flash.address_changed',
   'language-changed': 'flash.language_changed',
+  'profile-changed': 'flash.profile_changed',
 } as const satisfies Record<string, MessageKey>
 
 type Values = Record<string, string | number>

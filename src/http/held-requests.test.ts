@@ -124,6 +124,7 @@ async function prepare(): Promise<Held> {
     '/reauthentication': { password: person.password },
     '/interaction/:uid/second-factor': { code },
     '/settings/language': { locale: 'en', zoneinfo: 'Europe/Rome' },
+    '/settings/profile': { name: 'Eve', phone_number: '+442079460000', locality: 'London' },
     '/settings/password': {
       current_password: person.password,
       password: NEW_PASSWORD,

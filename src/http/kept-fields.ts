@@ -1,11 +1,12 @@
 import { parseCookie } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import type { CookieOptions, Request, Response } from 'express'
+import { PROFILE_FIELDS } from '../domain/accounts/profiles.ts'
 import type { DerivedKeys } from '../domain/keys/secrets.ts'
 import { servicesOf } from './context.ts'
 
 /** The fields that a form keeps while its user signs in again: none that proves who they are. */
-const FIELDS = ['email', 'name'] as const
+const FIELDS = ['email', ...PROFILE_FIELDS] as const
 
 /** Forms of a signed-in user whose page has the same path. */
 const PAGES = /^\/settings\/[\w/-]+$/
@@ -16,6 +17,8 @@ type Kept = Partial<Record<(typeof FIELDS)[number], string>>
 const LIFE = 600
 const COOKIE = 'kept-form'
 const LONGEST = 320
+/** Of the whole form; browsers keep at most 4096 bytes of a cookie. */
+const LONGEST_KEPT = 2000
 
 /**
  * Keeps the fields of a form that was sent without a (recent) sign-in, for the page at the same path to fill in afterwards.
@@ -31,6 +34,7 @@ export function keepFields(req: Request, res: Response): void {
     }),
   )
   if (Object.keys(kept).length === 0) return
+  if (Buffer.byteLength(JSON.stringify(kept)) > LONGEST_KEPT) return
   const { secrets, clock } = servicesOf(req)
   const value = Buffer.from(JSON.stringify({ until: clock().getTime() + LIFE * 1000, kept })).toString('base64url')
   res.cookie(COOKIE, sign(value, keyFor(req, secrets[0])), { ...cookieOptions(req), maxAge: LIFE * 1000 })

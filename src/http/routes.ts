@@ -47,6 +47,7 @@ import {
   newForgottenPassword,
   newPasswordReset,
 } from './pages/password-resets.ts'
+import { createProfileChange, newProfileChange } from './pages/profiles.ts'
 import { createLanguageChange, createLanguageSwitch, newLanguageChange } from './pages/languages.ts'
 import {
   confirmMailSignIn,
@@ -196,6 +197,8 @@ export function createRoutes(
   routes.get('/settings/deletion', requireFreshSignIn('/settings/deletion'), newDeletion)
   routes.post('/settings/deletion', requireFreshSignIn('/settings/deletion'), actOnce, createDeletion)
 
+  routes.get('/settings/profile', requireIdentity, newProfileChange)
+  routes.post('/settings/profile', requireIdentity, createProfileChange)
   routes.get('/settings/language', requireIdentity, newLanguageChange)
   routes.post('/settings/language', requireIdentity, createLanguageChange)
 

@@ -1,6 +1,7 @@
 import { type Message, message } from '../i18n/messages.ts'
 import type { Texts } from '../i18n/texts.ts'
 import { ERROR_SECTIONS } from './error-reference.ts'
+import { PROFILE_FIELDS } from '../domain/accounts/profiles.ts'
 import { willSee } from '../domain/apps/seen-by.ts'
 import type { Page } from './templates.ts'
 
@@ -30,6 +31,8 @@ const NOW = new Date('2026-03-04T12:05:00Z')
 const ago = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000)
 
 const NAME = 'ada'
+/** As a user who has said nothing. */
+const EMPTY_PROFILE = Object.fromEntries(PROFILE_FIELDS.map((name) => [name, '']))
 const LONG_NAME = 'maximiliane-theodora-von-und-zu-hohenstein-w'
 const EMAIL = 'ada@example.com'
 const LONG_EMAIL = 'maximiliane.theodora.von.und.zu.hohenstein@department-of-accounts.example.com'
@@ -861,6 +864,17 @@ export const SAMPLE_PAGES: SamplePage[] = [
     signedIn(message('language.settings_title'), 'settings'),
     { locale: null, zoneinfo: null, languages: LANGUAGES, zones: ['Asia/Tokyo', 'Europe/Rome'] },
     { chosen: { locale: 'en', zoneinfo: 'Europe/Rome' } },
+  ),
+  ...states(
+    'profiles/edit',
+    signedIn(message('profile.title'), 'settings'),
+    { values: EMPTY_PROFILE, problems: {} },
+    {
+      'to correct': {
+        values: { ...EMPTY_PROFILE, name: LONG_NAME, picture: 'http://example.test/me.png', phone_number: '020 7946' },
+        problems: { picture: message('profile.picture_problem'), phone_number: message('profile.phone_problem') },
+      },
+    },
   ),
   ...states(
     'page-gallery/index',

@@ -4,7 +4,8 @@ import type { Queryable } from './postgres.ts'
 
 export async function findProfile(db: Queryable, identityId: string): Promise<Record<string, unknown> | null> {
   const result = await db.query<Record<string, unknown>>(
-    `SELECT id, username, email, email_verified, roles, created_at, updated_at, terms_version, terms_accepted_at FROM identities WHERE id = $1`,
+    `SELECT id, username, email, email_verified, name, given_name, family_name, nickname, picture, phone_number, address, locale, zoneinfo,
+       roles, app_roles, attributes, created_at, updated_at, terms_version, terms_accepted_at FROM identities WHERE id = $1`,
     [identityId],
   )
   return result.rows[0] ?? null

@@ -250,6 +250,30 @@ export async function isRoleUsed(db: Queryable, role: string): Promise<boolean> 
   return rowCount === 1
 }
 
+/** What users say about themselves. */
+export type ProfileRow = Pick<
+  IdentityRow,
+  'name' | 'givenName' | 'familyName' | 'nickname' | 'picture' | 'phoneNumber' | 'address'
+>
+
+export async function updateProfile(db: Queryable, id: string, profile: ProfileRow, now: Date): Promise<void> {
+  await db.query(
+    `UPDATE identities SET name = $2, given_name = $3, family_name = $4, nickname = $5, picture = $6, phone_number = $7, address = $8,
+       updated_at = $9 WHERE id = $1`,
+    [
+      id,
+      profile.name,
+      profile.givenName,
+      profile.familyName,
+      profile.nickname,
+      profile.picture,
+      profile.phoneNumber,
+      profile.address,
+      now,
+    ],
+  )
+}
+
 /** The language and time zone a user has chosen; null for those of their browser. */
 export async function updateRegion(
   db: Queryable,

@@ -111,6 +111,17 @@ test('everything is in it: who, browsers, apps, second factors, links, and what 
     [file.profile['id'], file.profile['username'], file.profile['email'], file.profile['roles']],
     [adaId, 'ada', ada.email, ['editor']],
   )
+  for (const name of [
+    'name',
+    'given_name',
+    'picture',
+    'phone_number',
+    'address',
+    'zoneinfo',
+    'attributes',
+    'app_roles',
+  ])
+    assert.ok(Object.hasOwn(file.profile, name), name)
   assert.deepEqual(file.sessions.map((session) => session['end_reason']).toSorted(), ['you signed out', undefined])
   assert.equal(file.families.length, 2)
   assert.deepEqual(new Set(file.families.map((family) => family['app_name'])), new Set(['Notes']))

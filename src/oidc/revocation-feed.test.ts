@@ -78,6 +78,7 @@ test('the feed is signed with a published key and says what it is, since when an
     window,
     ended,
     stale,
+    clients,
     claims_version: versions,
     revoked_keys: keys,
     ...rest
@@ -87,7 +88,7 @@ test('the feed is signed with a published key and says what it is, since when an
   assert.ok(Math.abs((iat as number) - now) <= 1)
   assert.equal(window, 360)
   assert.ok(now - (ended as Record<string, number>)[id]! <= 5)
-  assert.deepEqual([stale, versions, keys, rest], [{}, {}, [], {}])
+  assert.deepEqual([stale, clients, versions, keys, rest], [{}, {}, {}, [], {}])
 })
 
 test('the feed is announced, and is public: readable from any site, and cached for a second', async () => {
@@ -114,7 +115,7 @@ test('nothing in the feed says who it is about', async () => {
   }
   assert.match(
     text,
-    /^[\s\S]*"ended":\{("[0-9a-f-]{36}":\d+,?)+\},"claims_version":\{("[0-9a-f-]{36}":\d+,?)*\},"stale":\{("[0-9a-f-]{36}":\d+,?)*\},"revoked_keys":\[\]\}$/,
+    /^[\s\S]*"ended":\{("[0-9a-f-]{36}":\d+,?)+\},"claims_version":\{("[0-9a-f-]{36}":\d+,?)*\},"stale":\{("[0-9a-f-]{36}":\d+,?)*\},"clients":\{\},"revoked_keys":\[\]\}$/,
   )
 })
 

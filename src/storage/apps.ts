@@ -40,8 +40,8 @@ export async function listApps({ prisma }: Database): Promise<AppRow[]> {
 }
 
 /**
- * The longest life (seconds) that an application token may have which is out now. `preset` is that of apps without one of
- * their own; an app that was changed since then may have had up to `most`.
+ * The longest life (seconds) that an application token may have which is out now. `preset` is that of apps and APIs without one
+ * of their own; one that was changed since then may have had up to `most`.
  */
 export async function findLongestTokenLife(
   { pool }: Database,
@@ -51,7 +51,7 @@ export async function findLongestTokenLife(
   const result = await pool.query<{ longest: number }>({
     name: 'apps-longest-token-life',
     text: `SELECT greatest($1::int, max(CASE WHEN updated_at > $2 AND updated_at > created_at THEN $3::int ELSE application_token_ttl END)) AS longest
-           FROM apps`,
+           FROM (SELECT application_token_ttl, created_at, updated_at FROM apps UNION ALL SELECT token_ttl, created_at, updated_at FROM apis) lives`,
     values: [preset, since, most],
   })
   return result.rows[0]?.longest ?? preset
@@ -130,4 +130,5 @@ const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_nati
   is_device AS "isDevice", is_third_party AS "isThirdParty", auth_method AS "authMethod", jwks, jwks_uri AS "jwksUri", tls_subject_dn AS "tlsSubjectDn",
   security_profile AS "securityProfile", require_par AS "requirePar", require_signed_request AS "requireSignedRequest", require_dpop AS "requireDpop",
   bind_certificate AS "bindCertificate", id_token_claims AS "idTokenClaims", application_token_claims AS "applicationTokenClaims",
-  attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt"`
+  attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt",
+  revoked_before AS "revokedBefore"`

@@ -80,20 +80,22 @@ export async function markFamiliesOfHoldersStale(
 /** An entry of the revocation feed. */
 export interface RevocationRow {
   id: string
-  kind: 'ended' | 'stale'
+  kind: 'ended' | 'stale' | 'clients'
+  /** The time of the ending or change. Of a client, its tokens from before are revoked. */
   at: Date
   /** The oldest version of the claims whose tokens are valid; null where none is. */
   version: number | null
 }
 
-/** Families that have ended, or whose tokens have become stale, from then on. */
+/** Families that have ended, or whose tokens have become stale, and clients whose tokens were revoked, from then on. */
 export async function listRevocations(db: Queryable, from: Date): Promise<RevocationRow[]> {
   // An upper bound lets the planner, which does not know $1, estimate that these are few.
   const result = await db.query<RevocationRow>({
-    name: 'families-revoked',
-    text: `SELECT id, 'ended' AS kind, ended_at AS at, NULL::int AS version FROM families WHERE ended_at >= $1 AND ended_at < 'infinity'
-           UNION ALL SELECT id, 'ended', ended_at, NULL FROM erased_families WHERE ended_at >= $1 AND ended_at < 'infinity'
-           UNION ALL SELECT id, 'stale', stale_since, claims_version FROM families WHERE stale_since >= $1 AND stale_since < 'infinity'`,
+    name: 'revocations-list',
+    text: `SELECT id::text, 'ended' AS kind, ended_at AS at, NULL::int AS version FROM families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id::text, 'ended', ended_at, NULL FROM erased_families WHERE ended_at >= $1 AND ended_at < 'infinity'
+           UNION ALL SELECT id::text, 'stale', stale_since, claims_version FROM families WHERE stale_since >= $1 AND stale_since < 'infinity'
+           UNION ALL SELECT client_id, 'clients', revoked_before, NULL FROM apps WHERE revoked_before >= $1 AND revoked_before < 'infinity'`,
     values: [from],
   })
   return result.rows

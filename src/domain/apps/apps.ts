@@ -31,6 +31,7 @@ import { sectorOf } from '../identities/subjects.ts'
 import { endIn } from '../endings/endings.ts'
 import type { Icon } from './app-icons.ts'
 import type { Services } from '../services.ts'
+import { addSeconds } from '../time.ts'
 import { isUuid } from '../uuid.ts'
 import { DEFAULT_SCOPES, LATER_SCOPES, OPENID_SCOPES } from './openid-scopes.ts'
 import { reservedNameFaults } from './redirect-uris.ts'
@@ -96,6 +97,7 @@ export async function createApp(
     createdAt: now,
     updatedAt: now,
     disabledAt: null,
+    revokedBefore: null,
   }
   try {
     await transaction(services.storage.pool, async (db) => {
@@ -193,9 +195,14 @@ export async function rotateSecret(services: Services, app: AppRow): Promise<str
 /** Families that one transaction ends: few enough that other transactions hardly wait. */
 const ENDED_AT_ONCE = 250
 
-/** Disables an app: it is refused from this moment on, and all its families end. */
+/** Tokens that were issued while the disabling was committed are revoked, too (seconds). */
+const COMMIT_MARGIN = 60
+
+/** Disables an app: it is refused from this moment on, its tokens are revoked, and all its families end. */
 export async function disableApp(services: Services, app: AppRow): Promise<AppRow> {
-  const disabled = await alter(services, app.clientId, { disabledAt: services.clock() }, 'app_disabled')
+  const now = services.clock()
+  const change = { disabledAt: now, revokedBefore: addSeconds(now, COMMIT_MARGIN) }
+  const disabled = await alter(services, app.clientId, change, 'app_disabled')
   await endFamiliesOfApp(services, app.clientId)
   return disabled
 }
@@ -223,6 +230,13 @@ async function endFamiliesOfApp(services: Services, clientId: string, signal?: A
   return count
 }
 
-export async function enableApp(services: Services, app: AppRow): Promise<AppRow> {
-  return alter(services, app.clientId, { disabledAt: null }, 'app_enabled')
+/** Enables an app again. Its ended families stay ended, and its tokens from before stay revoked. */
+export async function enableApp(services: Services, { clientId }: AppRow): Promise<AppRow> {
+  const disabledAt = (await findApp(services, clientId))?.disabledAt ?? null
+  if (disabledAt === null) return alter(services, clientId, {}, 'app_enabled')
+  // Tokens tell whole seconds: those of the second in which it was disabled are from before.
+  const earliest = addSeconds(disabledAt, 1)
+  const now = services.clock()
+  const change = { disabledAt: null, revokedBefore: now < earliest ? earliest : now }
+  return alter(services, clientId, change, 'app_enabled')
 }

@@ -4,14 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openServices } from '../../main/services.ts'
 import { createLogger } from '../../logger.ts'
 import { transaction } from '../../storage/postgres.ts'
-import { notesApp } from '../../testing/portal/apps.ts'
+import { mailApi, notesApp, robotService } from '../../testing/portal/apps.ts'
 import { createClock, type TestClock } from '../../testing/portal/clock.ts'
 import { connect, home } from '../../testing/portal/connections.ts'
 import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
 import { addIdentity } from '../../testing/portal/identities.ts'
 import { ada, grace } from '../../testing/portal/people.ts'
 import { testConfig } from '../../testing/portal/open-portal.ts'
-import { type AppRow, changeApp, createApp, findApp } from '../apps/apps.ts'
+import { changeApi, createApi } from '../apps/apis.ts'
+import { type AppRow, changeApp, createApp, disableApp, enableApp, findApp } from '../apps/apps.ts'
 import { deleteAccount } from '../accounts/deletions.ts'
 import { endFamilies, endIn } from '../endings/endings.ts'
 import { eraseAccount } from '../accounts/erasure.ts'
@@ -59,7 +60,7 @@ function watch(on = services): Revocations {
   return new Revocations(on, 1)
 }
 
-async function listed(revocations: Revocations, kind: 'ended' | 'stale' = 'ended'): Promise<Record<string, number>> {
+async function listed(revocations: Revocations, kind: 'ended' | 'stale' | 'clients' = 'ended'): Promise<Record<string, number>> {
   return (await look(revocations)).list(EVERYTHING)[kind]
 }
 
@@ -68,6 +69,29 @@ async function endOne(): Promise<string> {
   await endFamilies(services, { id: familyId }, 'ended_by_person', home)
   return familyId
 }
+
+test('an app that was disabled is listed, and its tokens from before stay revoked once it is enabled again', async () => {
+  await createApp(services, 'robot', robotService)
+  const robot = async () => (await findApp(services, 'robot')) as AppRow
+  const revocations = watch()
+  assert.deepEqual(await listed(revocations, 'clients'), {})
+  await enableApp(services, await robot())
+  assert.deepEqual(await listed(revocations, 'clients'), {})
+
+  const disabledIn = epochSeconds(clock())
+  await disableApp(services, await robot())
+  assert.ok((await listed(revocations, 'clients'))['robot']! > disabledIn)
+  await enableApp(services, await robot())
+  assert.deepEqual(await listed(revocations, 'clients'), { robot: disabledIn + 1 })
+
+  await disableApp(services, await robot())
+  clock.advance(20)
+  await enableApp(services, await robot())
+  assert.deepEqual(await listed(revocations, 'clients'), { robot: disabledIn + 20 })
+  // An app that was changed may have given out tokens of any life.
+  clock.advance(2 * 3600)
+  assert.deepEqual(await listed(revocations, 'clients'), {})
+})
 
 test('a family that has ended is listed with its second, and a living one is not', async () => {
   await connect(services, adaId, 'notes')
@@ -78,6 +102,7 @@ test('a family that has ended is listed with its second, and a living one is not
     ended: { [ended]: epochSeconds(clock()) },
     claims_version: {},
     stale: {},
+    clients: {},
     revoked_keys: [],
   })
 })
@@ -96,7 +121,7 @@ test('a family is listed for as long as its tokens may live, and then dropped by
   assert.notEqual(watching.version, before)
 })
 
-test('the window follows the app whose tokens live longest, and for an hour the one it had', async () => {
+test('the window follows the app or API whose tokens live longest, and for an hour the one it had', async () => {
   await createApp(services, 'slow', { ...notesApp, applicationTokenTtl: 1800 })
   const watching = await look(watch())
   assert.equal(watching.list(EVERYTHING).window, 1860)
@@ -107,6 +132,13 @@ test('the window follows the app whose tokens live longest, and for an hour the 
   assert.equal((await look(watching)).list(EVERYTHING).window, 3660)
   assert.ok(ended in (await listed(watch(another))))
   clock.advance(3600)
+  assert.equal((await look(watching)).list(EVERYTHING).window, WINDOW)
+
+  const { api } = await createApi(services, 'https://slow.example.test/', { ...mailApi, tokenTtl: 1200 })
+  clock.advance(61)
+  assert.equal((await look(watching)).list(EVERYTHING).window, 1260)
+  await changeApi(services, api, { tokenTtl: null })
+  clock.advance(7200)
   assert.equal((await look(watching)).list(EVERYTHING).window, WINDOW)
 })
 

@@ -30,6 +30,8 @@ export interface Listing {
   claims_version: Record<string, number>
   /** The same families, for tokens that have no version: those issued before this time are stale. */
   stale: Record<string, number>
+  /** Apps that were disabled: tokens that they got before this time are revoked, also those without a family. */
+  clients: Record<string, number>
   /** Ids of revoked keys: no token that they signed is valid. */
   revoked_keys: readonly string[]
 }
@@ -95,6 +97,7 @@ export class Revocations {
       ended: {},
       claims_version: {},
       stale: {},
+      clients: {},
       revoked_keys: this.#services.keys.revoked(),
     }
     for (const { kind, id, at, version, learnedAt } of this.#entries.values()) {

@@ -11,7 +11,7 @@ const revocations = new Revocations(async () => ({ url, issuer: ISSUER, keys }))
 const authorization = `Basic ${Buffer.from(`${CLIENT_ID}:${CLIENT_SECRET}`).toString('base64')}`
 
 const WAYS: Record<string, (token: string) => Promise<boolean>> = {
-  '/ready': async () => revocations.standingOf({ fam: '', iat: 0 }) === 'good',
+  '/ready': async () => revocations.standingOf({ client_id: '', iat: 0 }) === 'good',
   async '/offline'(token) {
     const conditions = { issuer: ISSUER, audience: AUDIENCE, typ: 'at+jwt', algorithms: ['ES256'] }
     const { payload } = await jwtVerify(token, keys, conditions)

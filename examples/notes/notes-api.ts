@@ -35,6 +35,8 @@ export async function showNotes(req: Request, res: Response) {
         return res.json({ notes: NOTES, for: payload.sub, through: payload.client_id, fam: payload.fam })
       case 'ended':
         return refuse(res, 'the family of this token has ended')
+      case 'disabled app':
+        return refuse(res, 'the app that this token was issued to was disabled')
       case 'stale':
         return refuse(res, 'what this token claims has changed: refresh')
       case 'revoked key':

@@ -3,15 +3,24 @@ import { jwtVerify } from 'jose'
 import type { JWTVerifyGetKey } from 'jose'
 
 /** `unknown` when the feed has been silent for so long that no token can be trusted. */
-export type Standing = 'good' | 'ended' | 'stale' | 'revoked key' | 'unknown'
+export type Standing = 'good' | 'ended' | 'stale' | 'disabled app' | 'revoked key' | 'unknown'
 
 /** The verified claims of an application token that matter here. */
 export interface VerifiedToken {
-  fam: string
+  /** A token of a service has none. */
+  fam?: string
+  client_id: string
+  /** The app that acts for the user, and the one before it (RFC 8693 §4.1). */
+  act?: Actor
   iat: number
   claims_version?: number
   /** From its header. */
   kid?: string
+}
+
+interface Actor {
+  sub: string
+  act?: Actor
 }
 
 /** The URL of the feed, and its issuer. */
@@ -27,8 +36,8 @@ const PATIENCE_MS = (WAIT_SECONDS + 15) * 1000
 const LONGEST_PAUSE_MS = 10_000
 
 /**
- * Follows the portal's revocation feed: families that have ended, and families with newer claims than their tokens. Such a
- * token still passes offline verification.
+ * Follows the portal's revocation feed: families that have ended, families with newer claims than their tokens, and apps that
+ * were disabled. Such a token still passes offline verification.
  */
 export class Revocations {
   readonly #locate: () => Promise<Feed>
@@ -36,6 +45,8 @@ export class Revocations {
   readonly #versions = new Map<string, number>()
   /** The same families as in `#versions`. */
   readonly #stale = new Map<string, number>()
+  /** Apps that were disabled. */
+  readonly #clients = new Map<string, number>()
   #revokedKeys = new Set<string>()
   #version: string | null = null
   /** On the portal's clock, in seconds since 1970. */
@@ -53,6 +64,9 @@ export class Revocations {
     // Every token that is still valid after such a silence was issued during it.
     if (performance.now() - this.#heardAt > this.#window * 1000) return 'unknown'
     if (token.kid !== undefined && this.#revokedKeys.has(token.kid)) return 'revoked key'
+    const callers = [token.client_id, ...actorsOf(token.act)]
+    if (callers.some((caller) => token.iat < (this.#clients.get(caller) ?? 0))) return 'disabled app'
+    if (token.fam === undefined) return 'good'
     if (this.#ended.has(token.fam)) return 'ended'
     const oldest = this.#versions.get(token.fam)
     // A portal that was just upgraded has issued tokens without a version; those are compared by time.
@@ -110,6 +124,7 @@ export class Revocations {
       window,
       ended,
       stale,
+      clients = {},
       claims_version: versions = {},
       revoked_keys: keys = [],
     } = document as {
@@ -117,6 +132,7 @@ export class Revocations {
       window: number
       ended: Record<string, number>
       stale: Record<string, number>
+      clients?: Record<string, number>
       claims_version?: Record<string, number>
       revoked_keys?: string[]
     }
@@ -126,11 +142,16 @@ export class Revocations {
     for (const [known, told] of [
       [this.#ended, ended],
       [this.#stale, stale],
+      [this.#clients, clients],
     ] as const) {
-      for (const [family, at] of Object.entries(told)) known.set(family, at)
-      for (const [family, at] of known) if (at < iat - window) known.delete(family)
+      for (const [id, at] of Object.entries(told)) known.set(id, at)
+      for (const [id, at] of known) if (at < iat - window) known.delete(id)
     }
     for (const [family, version] of Object.entries(versions)) this.#versions.set(family, version)
     for (const family of this.#versions.keys()) if (!this.#stale.has(family)) this.#versions.delete(family)
   }
+}
+
+function actorsOf(actor: Actor | undefined): string[] {
+  return actor === undefined ? [] : [actor.sub, ...actorsOf(actor.act)]
 }

@@ -1,5 +1,5 @@
 import type { Client, KoaContextWithOIDC } from 'oidc-provider'
-import { type ApplicationTokenClaims, judgeApplicationToken } from '../domain/families/application-tokens.ts'
+import { type JudgedToken, judgeApplicationToken } from '../domain/families/application-tokens.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import type { Services } from '../domain/services.ts'
@@ -29,7 +29,7 @@ export async function introspectApplicationToken(
 }
 
 /** The same rule as in SQL, for the fast path (`findIntrospected`). */
-function mayAskAbout(client: Client, claims: ApplicationTokenClaims): boolean {
+function mayAskAbout(client: Client, claims: JudgedToken['claims']): boolean {
   const isOwn = claims.client_id === client.clientId
   const isAudience = claims.aud === (client.api?.identifier ?? client.app.audience)
   return isConfidential(client) ? isOwn || isAudience : isOwn && isAudience
@@ -40,8 +40,8 @@ function isConfidential({ api, app }: Client): boolean {
 }
 
 /** The response for an active token. */
-export function answerOf(claims: ApplicationTokenClaims): Record<string, unknown> {
-  return { active: true, ...claims, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
+export function answerOf(claims: JudgedToken['claims']): Record<string, unknown> {
+  return { active: true, ...claims, token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP' }
 }
 
 /** Whether a signed answer may be wanted. @param accept the header */

@@ -190,9 +190,9 @@ function createProvider(
       case 'revocation':
         // As for introspection.
         if (errorOf(ctx.body) === UNSUPPORTED) {
-          await revokeApplicationToken(services, ctx as KoaContextWithOIDC)
-          ctx.status = 200
-          ctx.body = ''
+          const isRevocable = await revokeApplicationToken(services, ctx as KoaContextWithOIDC)
+          ctx.status = isRevocable ? 200 : 400
+          ctx.body = isRevocable ? '' : IRREVOCABLE
         }
         if (ctx.status !== 200) break
         // Clients ignore this body (RFC 7009 §2.2). Some that accept only JSON fail without one.
@@ -248,6 +248,11 @@ function leadOnSignedOut(ctx: KoaContextWithOIDC): void {
 
 /** The library's error for a JWT at endpoints that take any token. */
 const UNSUPPORTED = 'unsupported_token_type'
+
+const IRREVOCABLE = {
+  error: UNSUPPORTED,
+  error_description: 'a token of a service, or from an exchange, cannot be revoked alone; it expires soon',
+}
 
 /** The endpoints that authenticate clients. */
 const AUTHENTICATING = new Set(['token', 'introspection', 'revocation', 'pushed_authorization_request'])

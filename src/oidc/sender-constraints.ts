@@ -1,5 +1,5 @@
 import Provider, { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
-import type { Confirmation } from '../domain/apps/service-tokens.ts'
+import type { Confirmation } from '../domain/service-token-claims.ts'
 import { checkDpopReplay, checkDpopRequired, validateDpop } from './library-internals.ts'
 
 /**

@@ -3,33 +3,9 @@ import type { AppProof } from '../../storage/apps.ts'
 import { listServiceGrants, listServiceGrantsUnproved, type ServiceGrantRow } from '../../storage/service-tokens.ts'
 import { APPLICATION_ALG, signJwtInBackground } from '../keys/jwts.ts'
 import type { SigningAlg } from '../keys/signing-keys.ts'
+import type { Confirmation, ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
 import { epochSeconds } from '../time.ts'
-
-/**
- * The claims of a service token: an application token (RFC 9068 JWT) of a service itself. It belongs to no family and to no
- * user, so `sub` is the client id (RFC 9068 §2.2) and there is no `fam`.
- */
-export interface ServiceTokenClaims {
-  iss: string
-  sub: string
-  aud: string
-  client_id: string
-  iat: number
-  exp: number
-  jti: string
-  /** Absent where the service has no scope there. */
-  scope?: string
-  cnf?: Confirmation
-}
-
-/** The key or certificate that a token is bound to (RFC 7800); empty for a bearer token. */
-export interface Confirmation {
-  /** Thumbprint of a DPoP key (RFC 9449 §6.1). */
-  jkt?: string
-  /** Hash of a certificate (RFC 8705 §3.1). */
-  'x5t#S256'?: string
-}
 
 /** What a service asks for (RFC 6749 §4.4). */
 export interface ServiceTokenRequest {

@@ -6,11 +6,13 @@ import {
   type Freshness,
   type Person,
 } from '../../storage/application-tokens.ts'
+import { areCallersEnabled } from '../../storage/token-callers.ts'
 import type { AppProof } from '../../storage/apps.ts'
 import { configuredClaims, rolesIn, sourceOf, type WantedClaims } from '../identities/claims.ts'
 import { subjectOf } from '../identities/subjects.ts'
 import { type FamilyRow, findFamily, findLivingFamily, isLiving, momentOf, type Rotated } from './families.ts'
 import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from '../keys/jwts.ts'
+import type { ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
 import type { KeyRing } from '../keys/signing-keys.ts'
 import { epochSeconds } from '../time.ts'
@@ -41,8 +43,22 @@ export interface ApplicationTokenClaims {
   amr: string[]
   /** Thumbprint of the key the token is bound to (RFC 9449 §6.1). */
   cnf?: { jkt: string }
+  /** Of a token from an exchange: the app that got it, and those before it. */
+  act?: Actor
   /** What its app has configured (`--application-token-claims`). */
   [claim: string]: unknown
+}
+
+/** An app that acts for the user, and the one that acted before it (RFC 8693 §4.1). */
+export interface Actor {
+  /** Its client id. */
+  sub: string
+  act?: Actor
+}
+
+/** The client ids of a chain of actors, the last one first. */
+export function actorsOf(actor: Actor | undefined): string[] {
+  return actor === undefined ? [] : [actor.sub, ...actorsOf(actor.act)]
 }
 
 export interface ApplicationTokenSubject {
@@ -143,7 +159,8 @@ export interface FoundApplicationToken {
 export async function findApplicationToken(services: Services, token: string): Promise<FoundApplicationToken | null> {
   const claims = currentClaims(services, token)
   const family = claims === null ? null : await findLivingFamily(services, claims.fam)
-  return claims === null || family === null ? null : { claims, family, isStale: isStale(claims, family) }
+  if (claims === null || family === null || !(await areActorsEnabled(services, claims))) return null
+  return { claims, family, isStale: isStale(claims, family) }
 }
 
 /** Why a genuine token is not valid any more; part of the contract with APIs and apps. */
@@ -151,7 +168,7 @@ export type InactiveReason = 'expired' | 'family_ended' | 'claims_changed' | 'id
 
 /** An application token that this portal has signed, valid or not. */
 export interface JudgedToken {
-  claims: ApplicationTokenClaims
+  claims: ApplicationTokenClaims | ServiceTokenClaims
   /** Null while the token is valid. */
   inactive: InactiveReason | null
 }
@@ -162,12 +179,31 @@ export interface JudgedToken {
  */
 export async function judgeApplicationToken(services: Services, token: string): Promise<JudgedToken | null> {
   const claims = signedClaims(services, token)
-  return claims === null ? null : judgeTokenOfFamily(services, claims)
+  if (claims === null) return null
+  return isOfFamily(claims) ? judgeTokenOfFamily(services, claims) : judgeServiceToken(services, claims)
 }
 
 async function judgeTokenOfFamily(services: Services, claims: ApplicationTokenClaims): Promise<JudgedToken> {
   const family = await findFamily(services, claims.fam)
-  return { claims, inactive: inactiveReason(claims, family, services.clock()) }
+  const reason = inactiveReason(claims, family, services.clock())
+  const isOver = reason !== null && reason !== 'expired' && reason !== 'claims_changed'
+  return { claims, inactive: isOver || (await areActorsEnabled(services, claims)) ? reason : 'app_disabled' }
+}
+
+async function judgeServiceToken(services: Services, claims: ServiceTokenClaims): Promise<JudgedToken> {
+  const isEnabled = await areCallersEnabled(services.storage.pool, [claims.client_id], claims.iat)
+  if (!isEnabled) return { claims, inactive: 'app_disabled' }
+  return { claims, inactive: claims.exp <= epochSeconds(services.clock()) ? 'expired' : null }
+}
+
+/** A plain token has no actors, and costs nothing here. */
+async function areActorsEnabled(services: Services, { act, iat }: ApplicationTokenClaims): Promise<boolean> {
+  return act === undefined || areCallersEnabled(services.storage.pool, actorsOf(act), iat)
+}
+
+/** Whether this is the token of a user; that of a service has no family. */
+function isOfFamily(claims: ApplicationTokenClaims | ServiceTokenClaims): claims is ApplicationTokenClaims {
+  return 'fam' in claims
 }
 
 /**
@@ -192,7 +228,8 @@ export interface Introspector {
 
 /**
  * Token introspection (RFC 7662) for an app or an API that `proof` authenticates: the token's own app, or its audience. It reads
- * only what it needs of the family. Null when any condition fails: `judgeApplicationToken` says more.
+ * only what it needs of the family. Null when any condition fails, and for every token that is not a plain one of a family:
+ * `judgeApplicationToken` says more.
  */
 export async function introspectFor(
   services: Services,
@@ -200,7 +237,7 @@ export async function introspectFor(
   { clientId, proof, isApi }: Introspector,
 ): Promise<ApplicationTokenClaims | null> {
   const claims = currentClaims(services, token)
-  if (claims === null) return null
+  if (claims === null || claims.act !== undefined) return null
   const asked = { familyId: claims.fam, clientId, proof, audience: claims.aud }
   const find = isApi ? findIntrospectedByApi : findIntrospected
   const freshness = await find(services.storage.pool, asked, momentOf(services))
@@ -224,17 +261,17 @@ function isStale(claims: ApplicationTokenClaims, { staleSince, oldestValidVersio
   return staleSince !== null && claims.iat <= epochSeconds(staleSince)
 }
 
-/** Null when the signature is wrong or the token has expired. */
+/** Null when the signature is wrong, the token has expired, or it belongs to no family. */
 function currentClaims(services: Services, token: string): ApplicationTokenClaims | null {
   const claims = signedClaims(services, token)
-  return claims !== null && claims.exp > epochSeconds(services.clock()) ? claims : null
+  return claims !== null && isOfFamily(claims) && claims.exp > epochSeconds(services.clock()) ? claims : null
 }
 
 /** The claims of a token that this portal has signed, also of one that has expired. */
-function signedClaims(services: Services, token: string): ApplicationTokenClaims | null {
+function signedClaims(services: Services, token: string): ApplicationTokenClaims | ServiceTokenClaims | null {
   const known = verified.get(services.keys) ?? new VerifiedTokens()
   verified.set(services.keys, known)
-  return verifyJwt(services, token, 'application', known) as ApplicationTokenClaims | null
+  return verifyJwt(services, token, 'application', known) as ApplicationTokenClaims | ServiceTokenClaims | null
 }
 
 /** The cache of verified tokens of each key ring. */

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openServices } from '../../main/services.ts'
 import { createLogger } from '../../logger.ts'
 import { transaction } from '../../storage/postgres.ts'
-import { mailApi, notesApp, robotService } from '../../testing/portal/apps.ts'
+import { mailApi } from '../../testing/portal/apis.ts'
+import { notesApp, robotService } from '../../testing/portal/apps.ts'
 import { createClock, type TestClock } from '../../testing/portal/clock.ts'
 import { connect, home } from '../../testing/portal/connections.ts'
 import { createDatabase, type TestDatabase } from '../../testing/portal/databases.ts'
@@ -60,7 +61,10 @@ function watch(on = services): Revocations {
   return new Revocations(on, 1)
 }
 
-async function listed(revocations: Revocations, kind: 'ended' | 'stale' | 'clients' = 'ended'): Promise<Record<string, number>> {
+async function listed(
+  revocations: Revocations,
+  kind: 'ended' | 'stale' | 'clients' = 'ended',
+): Promise<Record<string, number>> {
   return (await look(revocations)).list(EVERYTHING)[kind]
 }
 

@@ -17,3 +17,10 @@ export const calendarApi: ApiSettings = {
   name: 'Calendar',
   scopes: ['calendar:read', 'calendar:share'],
 }
+
+/** A third API. */
+export const mailApi: ApiSettings = {
+  ...contactsApi,
+  name: 'Mail',
+  scopes: ['mail:read', 'mail:send'],
+}

@@ -1,4 +1,3 @@
-import type { ApiSettings } from '../../domain/apps/apis.ts'
 import { type AppSettings, DEFAULT_SCOPES } from '../../domain/apps/apps.ts'
 
 const plain: Omit<AppSettings, 'name' | 'isPublic' | 'authMethod' | 'redirectUris' | 'audience'> = {
@@ -81,15 +80,4 @@ export const robotService: AppSettings = {
   redirectUris: [],
   scope: '',
   audience: 'https://robot.example.test/',
-}
-
-/** An API. */
-export const mailApi: ApiSettings = {
-  name: 'Mail',
-  scopes: ['mail:read', 'mail:send'],
-  tokenTtl: null,
-  signingAlg: 'ES256',
-  authMethod: 'client_secret_basic',
-  jwks: null,
-  jwksUri: null,
 }

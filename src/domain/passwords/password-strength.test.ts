@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { after, test } from 'node:test'
 import { ada } from '../../testing/portal/people.ts'
 import { createStrengthEstimator, type EstimatorLimits, type StrengthEstimator } from './password-strength.ts'
@@ -7,8 +6,10 @@ import { createStrengthEstimator, type EstimatorLimits, type StrengthEstimator }
 const failures: string[] = []
 const opened: StrengthEstimator[] = []
 
-function open(limits?: EstimatorLimits): StrengthEstimator {
-  const estimator = createStrengthEstimator((error) => failures.push(error.message), limits)
+/** The machine may stall for seconds, which is no reason to give up where no test says when. */
+function open(limits: EstimatorLimits = {}): StrengthEstimator {
+  const patient = { timeout: 60_000, startTimeout: 60_000, ...limits }
+  const estimator = createStrengthEstimator((error) => failures.push(error.message), patient)
   opened.push(estimator)
   return estimator
 }
@@ -47,17 +48,19 @@ test('what is known of a person makes their password weaker', async () => {
 test('two hundred hostile characters hold up nothing but their own answer', async () => {
   const estimator = open()
   await estimator.estimate(ada.password, [], 'home')
-  const delay = monitorEventLoopDelay({ resolution: 5 })
-  delay.enable()
+  const [thread, all] = [process.threadCpuUsage(), process.cpuUsage()]
   const answers = await Promise.all(
     ['p4ssw0rd'.repeat(25), '4@8({[3#!1|0$5+7%2'.repeat(12).slice(0, 200), 'a4@b8c({<d6e3f9g'.repeat(12)].map(
       async (hostile) => estimator.estimate(hostile, [], 'home'),
     ),
   )
-  delay.disable()
+  // Processor time, because another program may hold up this one.
+  const [here, altogether] = [process.threadCpuUsage(thread), process.cpuUsage(all)].map(
+    ({ user, system }) => user + system,
+  )
   assert.equal(answers.length, 3)
   assert.equal(answers[0]?.score, 0)
-  assert.ok(delay.percentile(90) / 1e6 < 50, `${delay.percentile(90) / 1e6} ms`)
+  assert.ok(Number(here) < Number(altogether) / 10, `${here} µs of ${altogether} µs`)
 })
 
 test('a password that would wait behind too many others is judged by the rest, and the others are answered', async () => {
@@ -77,7 +80,7 @@ test('a password that would wait behind too many others is judged by the rest, a
 })
 
 test('an estimate that does not come to an end is ended, and the next one is made by another worker', async () => {
-  const estimator = open({ timeout: 300, program: moody })
+  const estimator = open({ timeout: 1000, program: moody })
   failures.length = 0
   const [before, lost, next] = await Promise.all(
     ['first', 'ponder', 'next'].map(async (password) => estimator.estimate(password, [], 'home')),

@@ -35,7 +35,8 @@ function startHost(): ChildProcess {
   return fork(HOST, {
     // Not where a developer keeps a .env.
     cwd: import.meta.dirname,
-    env: { PATH: process.env['PATH'] ?? '' },
+    // The cache is in use before the host takes the environment of its first command.
+    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '' },
     execArgv: [],
     // The output of a command is in its result; only a crash is printed.
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

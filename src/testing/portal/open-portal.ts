@@ -4,6 +4,7 @@ import type { Services } from '../../domain/services.ts'
 import { createLogger } from '../../logger.ts'
 import { createClock, type TestClock } from './clock.ts'
 import { createMigratedDatabase, type StorageKind, type TestDatabase } from './databases.ts'
+import { borrowKeys, takeSpareKeys } from './spare-keys.ts'
 
 export const TEST_SECRET = 'a root secret for tests of 32 bytes or more'
 
@@ -44,7 +45,10 @@ export async function openTestPortal(
 ): Promise<TestPortal> {
   const database = await createMigratedDatabase(kind)
   const clock = createClock()
+  const hasUsualSecret = env['GATEHOUSE_SECRET'] === undefined
+  if (hasUsualSecret) await takeSpareKeys(database, clock())
   const services = await openServices(testConfig(database, env), createLogger('silent'), clock)
+  const leaveKeys = hasUsualSecret ? await borrowKeys(services.storage.pool) : null
   return {
     ...services,
     clock,
@@ -52,6 +56,7 @@ export async function openTestPortal(
       await services.passwords.close()
       await services.storage.close()
       await database.drop()
+      leaveKeys?.()
     },
   }
 }

@@ -13,6 +13,7 @@ import { createMigratedDatabase, type StorageKind, type TestDatabase } from './d
 import { addIdentity } from './identities.ts'
 import type { ada } from './people.ts'
 import { testConfig } from './open-portal.ts'
+import { borrowKeys, takeSpareKeys } from './spare-keys.ts'
 import { makeTemporaryFolder } from '../services/temporary-folder.ts'
 
 export interface TestServer {
@@ -58,8 +59,11 @@ export async function startTestServer(
   const env = { PORT: String(port), LOG_LEVEL: 'info', DATA_DIR: folder.path, ...options.env }
   const { passwordCost, ...usual } = testConfig(database, env)
   const config = options.hasUsualPasswordCost || passwordCost === undefined ? usual : { ...usual, passwordCost }
+  const isOrdinary = options.database === undefined && options.env?.['GATEHOUSE_SECRET'] === undefined
+  if (isOrdinary) await takeSpareKeys(database, options.clock?.() ?? new Date())
   const server = await startServer(config, createLogger(config.logLevel, destination), options.clock)
   const services = await openServices(config, createLogger('silent'), options.clock)
+  const leaveKeys = isOrdinary ? await borrowKeys(services.storage.pool) : null
 
   return {
     url: config.publicUrl,
@@ -81,6 +85,7 @@ export async function startTestServer(
       await services.storage.close()
       await folder.remove()
       if (options.database === undefined) await database.drop()
+      leaveKeys?.()
     },
   }
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from '@playwright/test'
 
 const { CHROMIUM_PATH, CI } = process.env
@@ -6,7 +7,8 @@ const { CHROMIUM_PATH, CI } = process.env
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
-  workers: 2,
+  // A test waits for a third of its time: for mails, for pages, for a demo that starts.
+  workers: availableParallelism() + 1,
   retries: 0,
   forbidOnly: Boolean(CI),
   timeout: 60_000,

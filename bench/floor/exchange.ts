@@ -44,6 +44,7 @@ export async function exchangeCode(
       acr: null,
       amr: ['pwd'],
       jkt: null,
+      x5t: null,
       lifetime: 'browser',
       claimsVersion: 0,
       openedSilently: false,

@@ -233,7 +233,7 @@ test('a request object is refused, and the address of one is never fetched', asy
 
   const byAddress = await answer(notes, { request_uri: `http://127.0.0.1:${port}/request` })
   assert.equal(byAddress['error'], 'request_uri_not_supported')
-  assert.equal((await answer(notes, { request: unsigned }))['error'], 'request_not_supported')
+  assert.equal((await answer(notes, { request: unsigned }))['error'], 'invalid_request_object')
   assert.equal(visits, 0)
 })
 

@@ -6,11 +6,11 @@ import { assertionOf, type ClientKey, makeClientKey } from '../testing/browser/c
 import { type KeyServer, startKeyServer } from '../testing/network/key-server.ts'
 import { problemIn } from '../testing/portal/answers.ts'
 import { notesApp } from '../testing/portal/apps.ts'
-import { createClock } from '../testing/portal/clock.ts'
+import { createRunningClock } from '../testing/portal/clock.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
-const clock = createClock()
+const clock = createRunningClock()
 let server: TestServer
 let key: ClientKey
 let next: ClientKey

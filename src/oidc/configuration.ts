@@ -20,6 +20,7 @@ import { interactionUrl } from './adapters/interactions.ts'
 import { createPolicy, PROMPT_VALUES } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
 import { REVOCATION_FEED } from './revocation-feed.ts'
+import { checkRequestObjectWith } from './request-objects.ts'
 import { defaultResource, getResourceServerInfo } from './resources.ts'
 import { settleScopeWith } from './scopes.ts'
 import { PortalSigningKey } from './signing-keys.ts'
@@ -56,7 +57,7 @@ export function createConfiguration(
 
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
-    enabledJWA: { clientAuthSigningAlgValues: [...CLIENT_ALGS] },
+    enabledJWA: { clientAuthSigningAlgValues: [...CLIENT_ALGS], requestObjectSigningAlgValues: [...CLIENT_ALGS] },
     clockTolerance: CLOCK_TOLERANCE,
     assertJwtClientAuthClaimsAndHeader: checkAssertionWith(services),
     // The keys of clients are fetched by the portal (`client-keys.ts`), and nothing else is.
@@ -111,6 +112,7 @@ export function createConfiguration(
               acr,
               amr,
               jkt: token.jkt ?? null,
+              x5t: token['x5t#S256'] ?? null,
             },
             app.applicationTokenTtl,
           )
@@ -156,6 +158,7 @@ export function createConfiguration(
         allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
       },
       pushedAuthorizationRequests: { enabled: true },
+      requestObjects: { enabled: true, assertJwtClaimsAndHeader: checkRequestObjectWith(services) },
       resourceIndicators: {
         enabled: true,
         defaultResource,

@@ -133,7 +133,7 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
   assert.equal(told['claims_parameter_supported'], true)
   assert.equal(told['backchannel_logout_supported'], true)
   assert.equal(told['backchannel_logout_session_supported'], true)
-  assert.notEqual(told['request_parameter_supported'], true)
+  assert.equal(told['request_parameter_supported'], true)
   assert.equal(told['request_uri_parameter_supported'], false)
   for (const [name, value] of Object.entries(told)) {
     if (name.endsWith('alg_values_supported'))

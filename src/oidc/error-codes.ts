@@ -13,7 +13,7 @@ export const ERROR_CODES = {
     meaning:
       'The request is malformed: a parameter is missing, is there twice, or has a value that is not allowed, or the request is too long.',
     remedy:
-      'Read error_description, which names the parameter. Browsers that come for a code need PKCE (code_challenge).',
+      'Read error_description, which names the parameter. Browsers that come for a code need PKCE (code_challenge). "gatehouse app show" says whether the app must push its requests or sign them.',
   },
   invalid_client: {
     meaning:
@@ -77,11 +77,12 @@ export const ERROR_CODES = {
       'Register it, character for character, with "gatehouse app update". In development the page shows the command.',
   },
   invalid_request_object: {
-    meaning: 'The request parameter is not a request object that the portal takes.',
-    remedy: 'Send plain parameters, or use pushed authorization requests.',
+    meaning:
+      'The request parameter is not a request object that a registered key of the app has signed for the issuer, or it has expired.',
+    remedy: 'Register the key with "gatehouse app update --jwks-file", and compare iss, aud, exp and the algorithm.',
   },
   request_not_supported: {
-    meaning: 'Request objects (the request parameter) are not supported.',
+    meaning: 'Request objects (the request parameter) are not supported by this endpoint.',
     remedy: 'Send plain parameters, or use pushed authorization requests.',
   },
   invalid_request_uri: {

@@ -199,7 +199,7 @@ function reasonOf(
       }
     }
     default:
-      return ctx.oidc.params?.['client_assertion'] === undefined ? null : wrongAssertion(ctx, error, id)
+      return wrongSignature(error, id, exchangeState(ctx).keysProblem)
   }
 }
 
@@ -218,17 +218,26 @@ function wrongAuthMethod(method: string, id: string | null): { reason: string; w
   }
 }
 
-function wrongAssertion(
-  ctx: KoaContextWithOIDC,
+/** The refusal of an assertion or a request object that a key of the app should have signed. */
+function wrongSignature(
   error: Refused,
   id: string | null,
+  keysProblem: string | undefined,
 ): { reason: string; words: string } | null {
-  const { keysProblem } = exchangeState(ctx)
-  if (error.message !== 'invalid_client') return null
+  const what = SIGNED[error.message]
+  if (what === undefined) return null
   if (keysProblem !== undefined)
     return { reason: 'keys_unavailable', words: `the keys of ${id} cannot be fetched: ${keysProblem}` }
-  const why = error.error_detail ?? (error.cause as Error | undefined)?.message ?? ''
-  return { reason: 'assertion_wrong', words: `the client_assertion of ${id} is refused: ${why}` }
+  const { message } = (error.cause ?? {}) as { message?: string }
+  return {
+    reason: what.reason,
+    words: `${what.words} of ${id} is refused: ${error.error_detail ?? message ?? error.error_description}`,
+  }
+}
+
+const SIGNED: Record<string, { reason: string; words: string } | undefined> = {
+  invalid_client: { reason: 'assertion_wrong', words: 'the client_assertion' },
+  invalid_request_object: { reason: 'request_object_wrong', words: 'the request object' },
 }
 
 /** The redirect URI of the authorization that issued this request's code. */

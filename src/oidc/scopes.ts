@@ -31,9 +31,11 @@ export function settleScopeWith(logger: Logger) {
 /** The scopes of the request, before the library dropped any. A pushed request is settled twice, first when it is pushed. */
 function askedScopes(ctx: KoaContextWithOIDC): string[] {
   const pushed = ctx.oidc.entities.PushedAuthorizationRequest as { request?: string } | undefined
-  const payload = pushed?.request?.split('.')[1]
+  const sent = (ctx.oidc.body ?? ctx.query) as { request?: string; scope?: unknown }
+  // Of a request object, which the library has verified, only what it contains counts (RFC 9101 §6.3).
+  const payload = (pushed?.request ?? sent.request)?.split('.')[1]
   const source = (
-    payload === undefined ? (ctx.oidc.body ?? ctx.query) : JSON.parse(Buffer.from(payload, 'base64url').toString())
-  ) as { scope?: unknown }
+    payload === undefined ? sent : JSON.parse(Buffer.from(payload, 'base64url').toString())
+  ) as typeof sent
   return typeof source.scope === 'string' && source.scope !== '' ? source.scope.split(' ') : []
 }

@@ -123,9 +123,10 @@ test('no token of ours is a proof of possession, an assertion of an app, or a re
     const form = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token, client_id: 'notes' }
     const body = new URLSearchParams({ ...form, ...assertion, client_assertion: token })
     const asserted = await fetch(`${server.url}/oauth/token`, { method: 'POST', body })
-    assert.equal((await problemIn(asserted)).error, 'invalid_client', what)
+    // The sub of most is no client id, or not that of the app.
+    assert.match((await problemIn(asserted)).error, /^invalid_(client|request)$/, what)
     const answer = answerIn(await browser.get(notes.authorizeUrl({ request: token })), CALLBACK)
-    assert.equal(answer['error'], 'request_not_supported', what)
+    assert.equal(answer['error'], 'invalid_request_object', what)
   }
   assert.equal((await notes.refresh(tokens.refresh_token)).status, 200)
 })

@@ -35,6 +35,13 @@ export const provesSecret = (client: string, secretHash: string, now: string) =>
 /** The SQL condition that tokens of an app need not be bound to a key (DPoP) or a certificate. */
 export const takesBearerTokens = (app: string) => `NOT ${app}.require_dpop AND NOT ${app}.bind_certificate`
 
+/**
+ * The SQL condition that a token of this app is bound as the app requires: to the key of a DPoP proof (RFC 9449), or to a
+ * certificate (RFC 8705). `jkt` and `x5t` are parameters, null for none.
+ */
+export const isBoundAsRequired = (app: string, jkt: string, x5t: string) =>
+  `(NOT ${app}.require_dpop OR ${jkt}::text IS NOT NULL) AND (NOT ${app}.bind_certificate OR ${x5t}::text IS NOT NULL)`
+
 export async function listApps({ prisma }: Database): Promise<AppRow[]> {
   return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
 }

@@ -1,4 +1,4 @@
-import { type AppProof, provesApp } from './apps.ts'
+import { type AppProof, provesApp, takesBearerTokens } from './apps.ts'
 import { APP_CLAIM_COLUMNS, type AppClaimColumns, CLAIM_OBJECT, type JsonClaimSource } from './claim-sources.ts'
 import { ownSeconds } from './family-lifetimes.ts'
 import { OPENING, REPLACED_IDS } from './family-openings.ts'
@@ -40,8 +40,8 @@ export interface RedeemedCode extends AppClaimColumns {
 }
 
 /**
- * Codes that apps exchange in the usual way: with S256, without DPoP, claims by name or `offline_access`. Both stores behave the
- * same; one suite of tests runs over both.
+ * Codes that apps exchange in the usual way: with S256, without DPoP or a certificate, claims by name or `offline_access`. Both
+ * stores behave the same; one suite of tests runs over both.
  */
 export interface Codes {
   /**
@@ -115,7 +115,7 @@ function valuesOf(subject: string, redemption: Redemption, now: Date): unknown[]
  */
 const sourceOf = (columns: string, records: string, conditions: string, held: string) => `source AS (
   SELECT ${columns}, $3::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $8::bytea AS current_hash, c.scope, NULL AS claims, c.sid, c.acr,
-    coalesce(c.amr, '{}') AS amr, c."authTime" AS auth_time, NULL AS jkt, $2::timestamptz AS now, e.idle, e.absolute, f.lifetime, s.browser, s.address,
+    coalesce(c.amr, '{}') AS amr, c."authTime" AS auth_time, NULL AS jkt, NULL AS x5t, $2::timestamptz AS now, e.idle, e.absolute, f.lifetime, s.browser, s.address,
     i.claims_version, NULL::timestamptz AS stale_since, coalesce((c.pending ->> 'openedSilently')::boolean, false) AS opened_silently,
     coalesce(a.application_token_ttl, $12::int) AS token_seconds, i.roles, a.audience, a.scope AS app_scope,
     a.application_token_ttl, a.id_token_alg, ${CLAIM_OBJECT} AS "claimSource", ${APP_CLAIM_COLUMNS}
@@ -129,7 +129,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
     LATERAL (SELECT least(t.idle, t.absolute, t.session) AS idle, least(t.absolute, t.session) AS absolute) e
   WHERE ${conditions} AND c."grantId" = $3 AND c."clientId" = $4 AND c."redirectUri" = $6 AND c."codeChallenge" = $7 AND c."codeChallengeMethod" = 'S256'
     AND c.claims IS NULL AND c."dpopJkt" IS NULL AND c."authTime" IS NOT NULL AND NOT string_to_array(c.scope, ' ') @> '{offline_access}'
-    AND a.client_id = $4 AND ${APP_LIVES} AND ${provesApp('a', '$5', '$2')}
+    AND a.client_id = $4 AND ${APP_LIVES} AND ${provesApp('a', '$5', '$2')} AND ${takesBearerTokens('a')}
     AND c.resource IN (a.audience, 'urn:gatehouse:audience:' || a.audience)
     AND s.id = (c.pending ->> 'identitySessionId')::uuid AND s.ended_at IS NULL AND s.expires_at > $2
     AND i.id = s.identity_id AND i.id = c."accountId" AND ${IDENTITY_LIVES}

@@ -14,6 +14,8 @@ export interface NewFamily {
   amr: string[]
   authTime: number
   jkt: string | null
+  /** Thumbprint of the certificate that each refresh must come with (RFC 8705 §4); null for none. */
+  x5t: string | null
   lifetime: string
   /** Null with a lifetime that sets no end of its own. */
   idleExpiresAt: Date | null
@@ -34,9 +36,9 @@ export interface NewFamily {
  * exchange looks for others.
  */
 export const OPENING = `opened AS (
-  INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, created_at,
+  INSERT INTO families (id, client_id, identity_id, identity_session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, x5t, created_at,
     last_used_at, idle_expires_at, expires_at, review_at, lifetime, browser, address, claims_version, stale_since, opened_silently)
-  SELECT id, client_id, identity_id, session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, now,
+  SELECT id, client_id, identity_id, session_id, current_hash, scope, claims, sid, acr, amr, auth_time, jkt, x5t, now,
     now, idle, absolute, idle, lifetime, browser, address, claims_version, stale_since, opened_silently FROM source),
   untouched AS (
   SELECT silent.id FROM source, LATERAL (
@@ -70,7 +72,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
     name: 'family-insert',
     text: `WITH source AS (
        SELECT $1::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $5::bytea AS current_hash, $6 AS scope, $7 AS claims, $8 AS sid,
-         $9 AS acr, $10::text[] AS amr, $11::int AS auth_time, $12 AS jkt, $13::timestamptz AS now, e.idle, e.absolute, $16 AS lifetime, s.browser,
+         $9 AS acr, $10::text[] AS amr, $11::int AS auth_time, $12 AS jkt, $20 AS x5t, $13::timestamptz AS now, e.idle, e.absolute, $16 AS lifetime, s.browser,
          s.address, i.claims_version, CASE WHEN i.claims_version <> $17::int THEN $13::timestamptz END AS stale_since, $18::boolean AS opened_silently,
          coalesce(a.application_token_ttl, $19::int) AS token_seconds
        FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
@@ -100,6 +102,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
       family.claimsVersion,
       family.openedSilently,
       family.defaultTokenSeconds,
+      family.x5t,
     ],
   })
   return result.rows[0]?.replaced ?? null

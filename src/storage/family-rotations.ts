@@ -1,4 +1,4 @@
-import { type AppProof, provesApp } from './apps.ts'
+import { type AppProof, isBoundAsRequired, provesApp } from './apps.ts'
 import { APP_CLAIM_COLUMNS, type AppClaimColumns } from './claim-sources.ts'
 import type { FamilyRow } from './families.ts'
 import { ownSeconds } from './family-lifetimes.ts'
@@ -14,6 +14,8 @@ export interface Advance {
   scopes: string[] | null
   /** Thumbprint of the key that made the DPoP proof. */
   jkt: string | null
+  /** Thumbprint of the certificate of the client. */
+  x5t: string | null
   /** Absent when the app is authenticated already. With it, a family whose ID token needs claims by name is not rotated. */
   proof?: AppProof
   defaultIdleSeconds: number
@@ -73,7 +75,8 @@ const advanceText = (follows: string) => `UPDATE families f
   FROM identities i, apps a
   WHERE f.id = $1 AND f.client_id = $2 AND f.current_hash = $3 AND i.id = f.identity_id AND a.client_id = f.client_id
     AND ${familyLives('$5', follows)}
-    AND (f.jkt IS NULL OR f.jkt = $6) AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
+    AND (f.jkt IS NULL OR f.jkt = $6) AND (f.x5t IS NULL OR f.x5t = $13) AND ${isBoundAsRequired('a', '$6', '$13')}
+    AND ($7::text[] IS NULL OR string_to_array(f.scope, ' ') @> $7)
     AND (NOT $9::boolean OR (${provesApp('a', '$10', '$5')} AND NOT (a.refresh_id_token AND f.claims IS NOT NULL)))
   RETURNING f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr, f.auth_time AS "authTime", i.roles,
     i.claims_version AS "claimsVersion", f.claims_version AS "oldestValidVersion", a.audience,
@@ -81,7 +84,7 @@ const advanceText = (follows: string) => `UPDATE families f
     ${APP_CLAIM_COLUMNS}, CASE WHEN f.lifetime = 'session' THEN f.identity_session_id END AS "followedSessionId"`
 
 const ADVANCE_FREE = advanceText(`f.lifetime <> 'session'`)
-const ADVANCE_ANY = advanceText(followsLiving('$5', '$13'))
+const ADVANCE_ANY = advanceText(followsLiving('$5', '$14'))
 
 /**
  * Refresh token rotation: one conditional update with every condition in it (compare and set). Of callers that race, in any
@@ -110,6 +113,7 @@ export async function advanceFamily(
       advance.proof?.secretHash ?? null,
       advance.seen,
       advance.defaultGraceSeconds,
+      advance.x5t,
       ...(looksAtSession ? [seenSince] : []),
     ],
   })

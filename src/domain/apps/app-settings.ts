@@ -111,6 +111,10 @@ function securityFaults(settings: AppSettings): string[] {
     faults.push('tls_client_auth and the subject of the certificate (--tls-subject-dn) belong together')
   if (requireSignedRequest && settings.jwks === null && settings.jwksUri === null)
     faults.push('signed requests need public keys (--jwks-file or --jwks-uri)')
+  if (settings.requireDpop && bindCertificate)
+    faults.push(
+      'tokens are bound with DPoP or to a certificate: add --no-require-dpop or --no-certificate-bound-tokens',
+    )
   if (securityProfile !== null && securityProfile !== 'fapi2') faults.push('the security profile is fapi2')
   if (securityProfile === 'fapi2') {
     if (isPublic || hasSecret(settings)) faults.push('fapi2 needs keys or a certificate (FAPI 2.0 §5.3.2.1)')

@@ -129,6 +129,7 @@ test('a family in the middle of a rotation is left alone, and goes on', async ()
       successorHash: Buffer.from('next'),
       scopes: null,
       jkt: null,
+      x5t: null,
       defaultIdleSeconds: 30 * DAY,
       defaultGraceSeconds: 30,
       seen: '192.0.2.1 test',

@@ -41,8 +41,8 @@ export interface ApplicationTokenClaims {
   auth_time: number
   acr?: string
   amr: string[]
-  /** Thumbprint of the key the token is bound to (RFC 9449 §6.1). */
-  cnf?: { jkt: string }
+  /** Thumbprint of the key (RFC 9449 §6.1) or the certificate (RFC 8705 §3.1) that the token is bound to. */
+  cnf?: { jkt?: string; 'x5t#S256'?: string }
   /** Of a token from an exchange: the app that got it, and those before it. */
   act?: Actor
   /** What its app has configured (`--application-token-claims`). */
@@ -78,6 +78,8 @@ export interface ApplicationTokenSubject {
   acr: string | null
   amr: string[]
   jkt: string | null
+  /** Absent without a certificate. */
+  x5t?: string | null
 }
 
 /**
@@ -117,12 +119,17 @@ export function applicationTokenClaims(
     auth_time: subject.authTime,
     ...(subject.acr === null ? {} : { acr: subject.acr }),
     amr: subject.amr,
-    ...(subject.jkt === null ? {} : { cnf: { jkt: subject.jkt } }),
+    ...boundTo(subject),
   }
 }
 
 function addedClaims(wanted: WantedClaims, roles: string[]): Record<string, unknown> {
   return configuredClaims(wanted.applicationToken, sourceOf(wanted.source), wanted.attributeClaims, roles)
+}
+
+function boundTo({ jkt, x5t = null }: ApplicationTokenSubject): Pick<ApplicationTokenClaims, 'cnf'> {
+  if (jkt === null && x5t === null) return {}
+  return { cnf: { ...(jkt === null ? {} : { jkt }), ...(x5t === null ? {} : { 'x5t#S256': x5t }) } }
 }
 
 /** The next application token of a family, signed, and how long it lives (seconds). */
@@ -131,10 +138,11 @@ export function mintApplicationToken(
   { family, issuedAt }: Pick<Rotated, 'family' | 'issuedAt'>,
   scope: string,
   jkt: string | null,
+  x5t: string | null = null,
 ): { token: string; expiresIn: number } {
   const claims = applicationTokenClaims(
     services,
-    { ...family, own: family, familyId: family.id, scope, jkt },
+    { ...family, own: family, familyId: family.id, scope, jkt, x5t },
     family.applicationTokenTtl,
     issuedAt,
   )

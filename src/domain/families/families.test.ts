@@ -732,7 +732,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
     }
 
     function familyOf(id: string, identityId: string, clientId: string, identitySessionId: string) {
-      const opening: Omit<OpeningFamily, 'refreshToken' | 'app'> = {
+      const opening: Omit<OpeningFamily, 'refreshToken' | 'app' | 'x5t'> & { x5t: null } = {
         id,
         identityId,
         clientId,
@@ -744,6 +744,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         amr: [],
         authTime: 0,
         jkt: null,
+        x5t: null,
         claimsVersion: 0,
         openedSilently: false,
       }

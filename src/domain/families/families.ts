@@ -38,8 +38,10 @@ export type RotatedFamily = Omit<AdvancedFamily, 'followedSessionId'> & Pick<Fam
 
 export type OpeningFamily = Omit<
   NewFamily,
-  'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt' | 'defaultTokenSeconds'
+  'currentHash' | 'lifetime' | 'idleExpiresAt' | 'expiresAt' | 'defaultTokenSeconds' | 'x5t'
 > & {
+  /** Thumbprint of the certificate that it is bound to (RFC 8705 §4); absent for none. */
+  x5t?: string | null
   refreshToken: string
   app: Pick<AppRow, 'familyIdle' | 'familyMax' | 'familyLifetime'>
 }
@@ -57,6 +59,7 @@ export async function openFamily(services: Services, opening: OpeningFamily): Pr
     services.storage.pool,
     {
       ...family,
+      x5t: family.x5t ?? null,
       lifetime,
       currentHash: hashRefreshToken(refreshToken),
       expiresAt: after(app.familyMax ?? preset.familyMax),
@@ -76,6 +79,8 @@ export interface Presentation {
   scopes: string[] | null
   /** Thumbprint of the key of the DPoP proof (RFC 9449), null without one. */
   jkt: string | null
+  /** Thumbprint of the client's certificate (RFC 8705); null or absent without one. */
+  x5t?: string | null
   clientInfo: ClientInfo
 }
 
@@ -144,6 +149,7 @@ async function advance(
   const { familyId: id } = token
   const asked = {
     ...conditions,
+    x5t: conditions.x5t ?? null,
     id,
     presentedHash: hashRefreshToken(refreshToken),
     successorHash: hashRefreshToken(successor),
@@ -251,7 +257,8 @@ async function explain(
     return refused('reused', isFirst, reuse)
   }
 
-  if (family.jkt !== null && family.jkt !== presentation.jkt) {
+  const { jkt, x5t } = presentation
+  if ((family.jkt !== null && family.jkt !== jkt) || (family.x5t !== null && family.x5t !== x5t)) {
     await record('refused_wrong_proof')
     return { kind: 'wrong-proof', familyId }
   }
@@ -283,8 +290,9 @@ async function explain(
 }
 
 /** Whether the holder authenticated, from an IP address that the family has been refreshed from before. */
-function isOfItsApp(family: FamilyRow, { jkt, clientInfo }: Presentation): boolean {
-  const isProved = !family.appIsPublic || (family.jkt !== null && family.jkt === jkt)
+function isOfItsApp(family: FamilyRow, { jkt, x5t, clientInfo }: Presentation): boolean {
+  const holdsKey = (family.jkt !== null && family.jkt === jkt) || (family.x5t !== null && family.x5t === x5t)
+  const isProved = !family.appIsPublic || holdsKey
   const known = family.seen.map((each) => ipKey(each.split(' ')[0] as string))
   return isProved && known.includes(ipKey(clientInfo.address))
 }

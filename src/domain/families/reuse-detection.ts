@@ -63,7 +63,7 @@ export function gracesOf(services: Pick<Services, 'lifetimes'>, family: FamilyRo
   return { window, proven: family.rotationGraceProven ?? preset }
 }
 
-/** Whether each refresh comes with a proof: of the app (its secret), or of a key (DPoP, RFC 9449). */
-export function provesItself(family: Pick<FamilyRow, 'appIsPublic' | 'jkt'>): boolean {
-  return !family.appIsPublic || family.jkt !== null
+/** Whether each refresh comes with a proof: of the app (its secret or key), of a DPoP key (RFC 9449) or of a certificate (RFC 8705). */
+export function provesItself(family: Pick<FamilyRow, 'appIsPublic' | 'jkt' | 'x5t'>): boolean {
+  return !family.appIsPublic || family.jkt !== null || family.x5t !== null
 }

@@ -227,6 +227,7 @@ test('a family that opens while roles change is stale from the start, because it
     amr: [],
     authTime: 0,
     jkt: null,
+    x5t: null,
     lifetime: 'browser',
     idleExpiresAt: later,
     expiresAt: later,

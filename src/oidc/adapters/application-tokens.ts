@@ -27,6 +27,7 @@ export function applicationTokenAdapter(services: Services): AdapterMethods {
         scope: claims.scope,
         claims: family.claims === null ? undefined : JSON.parse(family.claims),
         jkt: claims.cnf?.jkt,
+        'x5t#S256': claims.cnf?.['x5t#S256'],
       }
     },
   }

@@ -83,6 +83,8 @@ function metadataOf(app: AppRow): ClientMetadata {
     // A service has none of these, and the library refuses an empty list.
     ...(openid.length === 0 ? {} : { scope: openid.join(' ') }),
     ...(sectorUri === null ? {} : { subject_type: 'pairwise', sector_identifier_uri: sectorUri }),
+    require_pushed_authorization_requests: app.requirePar,
+    require_signed_request_object: app.requireSignedRequest,
     id_token_signed_response_alg: app.idTokenAlg as SigningAlg,
     dpop_bound_access_tokens: app.requireDpop,
     app,

@@ -25,7 +25,11 @@ export function pushedRequestAdapter(services: Services): AdapterMethods {
     async upsert(id, payload, expiresIn) {
       const { ctx } = Provider
       if (ctx === undefined) throw new Error('a request was pushed outside of a request')
-      if (isRequestTooLong(ctx.oidc.params ?? {})) throw new errors.InvalidRequest(TOO_LONG)
+      // A request object may hold more than parameters, and is stored as it is.
+      const signed = ctx.oidc.body?.['request'] as string | undefined
+      const claims = Buffer.from(signed?.split('.')[1] ?? '', 'base64url').toString()
+      if (isRequestTooLong({ ...ctx.oidc.params, ...(claims === '' ? {} : { claims }) }))
+        throw new errors.InvalidRequest(TOO_LONG)
       const { client } = ctx.oidc
       if (client?.app.isPublic === true) await takePlace(services, client.clientId, ctx.req.clientInfo.address, id)
       await adapter.upsert?.(id, payload, expiresIn)

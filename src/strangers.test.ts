@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { notesApp, photosApp } from './testing/portal/apps.ts'
+import { notesApp, photosApp, televisionApp } from './testing/portal/apps.ts'
 import { Client } from './testing/browser/client.ts'
 import { createClock } from './testing/portal/clock.ts'
 import { createDatabase, type TestDatabase } from './testing/portal/databases.ts'
@@ -13,6 +13,7 @@ import { countStock } from './testing/portal/stock.ts'
 const CALLBACK = 'https://notes.example.test/callback'
 const LONG = 'x'.repeat(8000)
 const REQUESTS = 250
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
 // What may be left of any number of such requests: a counter or two of the address, and what the comment says.
 for (const kind of ['postgres', 'postgres+redis'] as const)
@@ -41,6 +42,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
         await server.addApp('photos', photosApp),
         'https://photos.example.test/',
       )
+      await server.addApp('tv', televisionApp)
     })
     after(async () => {
       await server.close()
@@ -121,6 +123,31 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
         20_000,
       ],
       ['sign-outs', 50, (send) => send(`/oauth/logout?client_id=notes&state=${LONG}`), [303], 0, 0],
+      // A hundred of them and, in Redis, their user codes, with what counts them.
+      [
+        'device requests in the name of a public client',
+        REQUESTS,
+        (send) => send('/oauth/device', { client_id: 'tv', scope: 'openid' }),
+        [200, 429],
+        202,
+        150_000,
+      ],
+      [
+        'device requests that are too long',
+        25,
+        (send) => send('/oauth/device', { client_id: 'tv', acr_values: LONG + LONG }),
+        [400],
+        0,
+        0,
+      ],
+      [
+        'device codes that were never given',
+        50,
+        (send, n) => send('/oauth/token', { client_id: 'tv', grant_type: DEVICE_GRANT, device_code: `code-${n}` }),
+        [400],
+        0,
+        0,
+      ],
       ['codes that were never given', 50, (send, n) => send('/oauth/token', redeem(photos, n)), [400], 0, 0],
     ] as [
       string,

@@ -74,6 +74,7 @@ const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   other_sign_ins_ended: 'user',
   ended_by_person: 'user',
   disconnected: 'user',
+  access_withdrawn: 'user',
   session_ended: 'user',
   signed_in_again: 'user',
   replaced: 'policy',

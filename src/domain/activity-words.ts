@@ -114,6 +114,10 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
       return { sentence: message('activity.address_changed'), tone: 'good' }
     case 'terms_accepted':
       return { sentence: message('activity.terms_accepted', { version: row.detail ?? '' }), tone: 'plain' }
+    case 'consent_given':
+      return { sentence: message('activity.consent_given', { app: appOf(row) }), tone: 'good' }
+    case 'consent_withdrawn':
+      return { sentence: message('activity.consent_withdrawn', { app: appOf(row) }), tone: 'plain' }
     case 'password_changed':
       return { sentence: message('activity.password_changed'), tone: 'good' }
     case 'password_reset':

@@ -57,6 +57,8 @@ export type PersonalKind =
   | 'address_change_withdrawn'
   | 'address_changed'
   | 'terms_accepted'
+  | 'consent_given'
+  | 'consent_withdrawn'
   | 'password_changed'
   | 'password_reset'
 

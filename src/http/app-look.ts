@@ -23,7 +23,8 @@ export async function appLookOf(req: Request, view: string, returnTo: unknown): 
   return sees === null && app.icon === null && app.colour === null ? null : { ...lookOf(app), sees }
 }
 
-function lookOf(app: AppRow): Omit<AppLook, 'sees'> {
+/** The picture and the colour of an app. */
+export function lookOf(app: AppRow): Omit<AppLook, 'sees'> {
   const { name, colour } = app
   return {
     name,

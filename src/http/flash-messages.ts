@@ -21,6 +21,7 @@ const MESSAGES = {
   'signed-out-everywhere': 'flash.signed_out_everywhere',
   'family-ended': 'flash.family_ended',
   disconnected: 'flash.disconnected',
+  'access-withdrawn': 'flash.access_withdrawn',
   'session-ended': 'flash.session_ended',
   'others-ended': 'flash.others_ended',
   'device-forgotten': 'flash.device_forgotten',

@@ -10,8 +10,9 @@ import { deleteAccount } from '../domain/accounts/deletions.ts'
 import { endIn } from '../domain/endings/endings.ts'
 import { disableIdentity, revokeEverything } from '../domain/identities/identities.ts'
 import { lockIdentity } from '../storage/identities.ts'
+import { putConsent } from '../storage/consents.ts'
 import { type Queryable, transaction } from '../storage/postgres.ts'
-import { notesApp } from '../testing/portal/apps.ts'
+import { notesApp, televisionApp } from '../testing/portal/apps.ts'
 import { Authenticator } from '../testing/browser/authenticator.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { claimsOf, Client } from '../testing/browser/client.ts'
@@ -61,6 +62,7 @@ let notes: Client
 
 before(async () => {
   server = await startTestServer({ clock, env: { STORE_TIMEOUT_MS: '60000' } })
+  await server.addApp('tv', televisionApp)
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), 'https://notes.example.test/callback')
 })
 after(() => server.close())
@@ -117,12 +119,22 @@ async function prepare(): Promise<Held> {
     [id, phoneId],
   )
 
+  const television = new Client(server.url, 'tv', null, '')
+  const asksForDevice = await television.send('/oauth/device', { scope: 'openid' })
+  const { user_code: userCode } = (await asksForDevice.json()) as { user_code: string }
+  await putConsent(
+    server.services.storage.pool,
+    { identityId: id, clientId: 'notes', scopes: ['openid'], resources: {} },
+    clock(),
+  )
+
   const code = codeOf(key, clock(), 1)
   const fieldsOf: Record<string, Record<string, string>> = {
     '/login/second-factor': { code },
     '/logout': { everywhere: 'yes' },
     '/reauthentication': { password: person.password },
     '/interaction/:uid/second-factor': { code },
+    '/device/second-factor': { code },
     '/settings/language': { locale: 'en', zoneinfo: 'Europe/Rome' },
     '/settings/profile': { name: 'Eve', phone_number: '+442079460000', locality: 'London' },
     '/settings/password': {
@@ -152,7 +164,8 @@ async function prepare(): Promise<Held> {
     route,
     path:
       params.reduce((path, [from, to]) => path.replace(from, to), route) +
-      (route.startsWith('/interaction/') ? interaction.search : ''),
+      (route.startsWith('/interaction/') ? interaction.search : '') +
+      (route.startsWith('/device/') ? `?user_code=${userCode}` : ''),
     // A form of which a byte can be sent, and which no route minds.
     fields: { nothing: '', ...fieldsOf[route] },
   }))
@@ -330,7 +343,12 @@ const PROVED_BEFORE = ['public.handshakes', 'public.counters']
 
 /** Those that change something for a signed-in user; a repeated sign-in is tested below. */
 function isAct(route: string): boolean {
-  const isProof = ['/login/second-factor', '/reauthentication', '/account-restoration'].includes(route)
+  const isProof = [
+    '/login/second-factor',
+    '/device/second-factor',
+    '/reauthentication',
+    '/account-restoration',
+  ].includes(route)
   return !FOR_ANYBODY.has(route) && !/^\/(?:oauth|interaction)\//.test(route) && !isProof
 }
 

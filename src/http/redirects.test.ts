@@ -19,6 +19,10 @@ const SILENT: Record<string, string[]> = {
     'the page says why it asks for the terms of use',
   ],
   'pages/deletions.ts': ['the other of two requests at once has the page that says so'],
+  'pages/device-requests.ts': [
+    'the question about the device follows, or what else is missing',
+    'the page says why it asks for the password again',
+  ],
   'pages/devices.ts': ['the page of the sign-in says more about that browser'],
   'pages/email-verifications.ts': ['the page asks for no confirmation any more'],
   'pages/interactions.ts': [

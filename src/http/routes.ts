@@ -11,11 +11,18 @@ import { actOnce, actOncePerForm, answerRepeatedForms } from './middleware/repea
 import { keepUrlSecret, letFormsLeadOn } from './middleware/security-headers.ts'
 import { listActivity } from './pages/activity.ts'
 import { showAppIcon } from './app-icons.ts'
+import { confirmDestroyConsent, destroyConsent } from './pages/consents.ts'
 import { createEmailChange, createEmailChangeWithdrawal, newEmailChange } from './pages/email-changes.ts'
 import { createAccountRestoration, newAccountRestoration } from './pages/account-restorations.ts'
 import { showDashboard } from './pages/dashboard.ts'
 import { createDeletion, newDeletion } from './pages/deletions.ts'
 import { createDeviceName, createDeviceRemoval, createDeviceTrustRemoval, showDevice } from './pages/devices.ts'
+import {
+  createDeviceApproval,
+  createDeviceDenial,
+  createDeviceStepUp,
+  showDeviceRequest,
+} from './pages/device-requests.ts'
 import { createReportedSignIn, newReportedSignIn } from './pages/reported-sign-ins.ts'
 import {
   createEmailVerification,
@@ -172,11 +179,18 @@ export function createRoutes(
   routes.post('/interaction/:uid/introduction', letFormsLeadOn, createIntroduction)
   routes.post('/interaction/:uid/cancellation', letFormsLeadOn, createCancellation)
 
+  routes.get('/device', requireIdentity, showDeviceRequest)
+  routes.post('/device/approval', requireIdentity, actOnce, createDeviceApproval)
+  routes.post('/device/denial', requireIdentity, actOnce, createDeviceDenial)
+  routes.post('/device/second-factor', requireIdentity, createDeviceStepUp)
+
   routes.get('/dashboard', requireIdentity, showDashboard)
   routes.get('/families/:id', requireIdentity, showFamily)
   routes.post('/families/:id/revocation', requireIdentity, createFamilyRevocation)
   routes.get('/apps/:clientId/disconnection', requireIdentity, newDisconnection)
   routes.post('/apps/:clientId/disconnection', requireIdentity, createDisconnection)
+  routes.get('/apps/:clientId/withdrawal', requireIdentity, confirmDestroyConsent)
+  routes.post('/apps/:clientId/withdrawal', requireIdentity, destroyConsent)
   routes.get('/sessions', requireIdentity, listSessions)
   routes.post('/sessions/revocation', requireIdentity, createOtherSessionsRevocation)
   routes.post('/sessions/:id/revocation', requireIdentity, createSessionRevocation)

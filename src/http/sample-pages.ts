@@ -92,6 +92,7 @@ const app = ({
   ended: [],
   endedMore: 0,
   endedCount: 0,
+  access: null,
   ...change,
 })
 const closedApp = (change: object = {}) => ({
@@ -427,6 +428,81 @@ export const SAMPLE_PAGES: SamplePage[] = [
       },
     },
   ),
+  ...states(
+    'interactions/consent',
+    ownCard(message('consent.title', { app: 'Calendar' })),
+    {
+      appName: 'Calendar',
+      username: NAME,
+      access: [message('introduction.sees_user_name'), message('introduction.sees_email'), message('access.offline')],
+      news: [],
+      destination: 'calendar.example.com',
+      action: '/interaction/x/confirmation',
+      cancelAction: '/interaction/x/cancellation',
+    },
+    {
+      'asks for more': {
+        appName: LONG_APP,
+        username: LONG_NAME,
+        news: [message('access.api_functions', { api: 'Invoices', functions: 'invoices.read, invoices.write' })],
+        destination: 'calendar-of-the-northern-and-southern-branches.departments.example.com',
+      },
+    },
+  ),
+  ...states(
+    'consents/destroy',
+    ownCard(message('consent.withdraw_title', { app: 'Calendar' })),
+    {
+      appName: 'Calendar',
+      access: [
+        message('introduction.sees_user_name'),
+        message('access.own_functions', { app: 'Calendar', functions: 'read' }),
+      ],
+      action: '/apps/calendar/withdrawal',
+    },
+    { 'long name': { appName: LONG_APP } },
+  ),
+  ...states(
+    'device-requests/new',
+    ownCard(message('device.title')),
+    { userCode: '', problems: {}, wait: null },
+    {
+      'wrong code': { userCode: 'WDJB-MJH', problems: { user_code: message('device.code_wrong') } },
+      'too many tries': { wait: WAIT },
+    },
+  ),
+  ...states(
+    'device-requests/show',
+    ownCard(message('device.confirm_title', { app: 'Television' })),
+    {
+      appName: 'Television',
+      username: NAME,
+      userCode: 'WDJB-MJHT',
+      askedFrom: message('browsers.at_address', { browser: 'TV/2.1', address: PLACE }),
+      access: [message('introduction.sees_user_name'), message('introduction.sees_email')],
+      approvalAction: '/device/approval?user_code=WDJB-MJHT',
+      denialAction: '/device/denial?user_code=WDJB-MJHT',
+    },
+    {
+      'long names': {
+        appName: LONG_APP,
+        username: LONG_NAME,
+        askedFrom: message('browsers.at_address', { browser: 'openid-client/v6.8.1', address: IPV6 }),
+        access: [
+          message('access.api_functions', {
+            api: 'The invoices of every branch',
+            functions: 'https://invoices.departments.example.com/scopes/read-and-write-everything',
+          }),
+        ],
+      },
+    },
+  ),
+  ...states(
+    'device-requests/answered',
+    ownCard(message('device.approved_title')),
+    { appName: LONG_APP, isApproved: true },
+    { denied: { isApproved: false } },
+  ),
   ...states('interactions/address', ownCard(message('interaction.address_title')), {
     appName: LONG_APP,
     email: LONG_EMAIL,
@@ -531,6 +607,14 @@ export const SAMPLE_PAGES: SamplePage[] = [
       more: [closedApp()],
     },
     {
+      'third-party app': {
+        apps: [
+          app({
+            name: LONG_APP,
+            access: [message('introduction.sees_user_name'), message('access.api', { api: 'Invoices' })],
+          }),
+        ],
+      },
       'no apps': { apps: [], more: [], total: 0 },
       'nothing open': { apps: [], more: [closedApp(), closedApp({ name: LONG_APP, iconUrl: IMAGE })] },
       'all ended': { more: [], apps: [app({ living: [], ended: [family()], endedCount: 1 })] },

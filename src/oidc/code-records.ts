@@ -1,5 +1,7 @@
 import type { AdapterPayload } from 'oidc-provider'
+import type { ClientInfo } from '../domain/client-info.ts'
 import { CODE_KIND } from '../domain/families/authorization-codes.ts'
+import type { DeviceApproval } from '../domain/families/device-codes.ts'
 
 /** What the record of a code keeps of the library's fields. */
 export const CODE_FIELDS = [
@@ -37,6 +39,8 @@ export interface PendingFamily {
   identitySessionId: string | null
   /** The authorization had `prompt=none`: no page was shown. */
   openedSilently?: true
+  /** The approval of a device, which has no identity session. */
+  device?: { approval: DeviceApproval; clientInfo: Pick<ClientInfo, 'browser' | 'address'> }
 }
 
 /** As the exchange reads it. */

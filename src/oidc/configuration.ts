@@ -1,5 +1,6 @@
 import { type Client, type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { applicationTokenClaims } from '../domain/families/application-tokens.ts'
+import { DEVICE_CODE_LIFE } from '../domain/families/device-codes.ts'
 import { OPENID_SCOPES } from '../domain/apps/apps.ts'
 import type { FetchedKeys } from '../domain/apps/fetched-keys.ts'
 import { SIGNING_ALGS } from '../domain/keys/signing-keys.ts'
@@ -34,6 +35,9 @@ export const ROUTES = {
   revocation: '/oauth/revoke',
   end_session: '/oauth/logout',
   pushed_authorization_request: '/oauth/par',
+  device_authorization: '/oauth/device',
+  // The page of the portal, which answers in front of the library.
+  code_verification: '/device',
 } as const
 
 export function createConfiguration(
@@ -79,6 +83,7 @@ export function createConfiguration(
     ttl: {
       AccessToken: (_ctx, _token, client) => client.app.applicationTokenTtl ?? services.lifetimes.applicationToken,
       AuthorizationCode: CODE_LIFE,
+      DeviceCode: DEVICE_CODE_LIFE,
       IdToken: ID_TOKEN_LIFE,
       Interaction: INTERACTION_LIFE,
       PushedAuthorizationRequest: CODE_LIFE,
@@ -94,8 +99,8 @@ export function createConfiguration(
             throw new Error('an application token was made without an app or a user')
           const { app } = client
           const columns = appClaimColumnsOf(app, identity)
-          // Only a code exchange makes a token here: the refresh grant signs its own.
-          const { authTime = 0, acr = null, amr = [] } = entities.AuthorizationCode ?? {}
+          // Only a code makes a token here: the refresh grant signs its own.
+          const { authTime = 0, acr = null, amr = [] } = entities.AuthorizationCode ?? entities.DeviceCode ?? {}
           const claims = applicationTokenClaims(
             services,
             {
@@ -151,6 +156,8 @@ export function createConfiguration(
       backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
+      // The pages are the portal's own.
+      deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****', deviceInfo: () => ({}) },
       dPoP: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       introspection: {

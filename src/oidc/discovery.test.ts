@@ -98,7 +98,9 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
     'authorization_code',
     'client_credentials',
     'refresh_token',
+    'urn:ietf:params:oauth:grant-type:device_code',
   ])
+  assert.equal(told['device_authorization_endpoint'], `${server.url}/oauth/device`)
   assert.deepEqual((told['token_endpoint_auth_methods_supported'] as string[]).toSorted(), [
     'client_secret_basic',
     'client_secret_post',

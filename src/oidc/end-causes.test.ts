@@ -10,6 +10,7 @@ import { Browser } from '../testing/browser/browser.ts'
 import { Client, claimsOf, type Tokens } from '../testing/browser/client.ts'
 import { createClock } from '../testing/portal/clock.ts'
 import { elsewhere, refresh } from '../testing/portal/connections.ts'
+import { putConsent } from '../storage/consents.ts'
 import { linkFor, linkInLast } from '../testing/mail/mails.ts'
 import { waitForMail } from '../testing/mail/outbox.ts'
 import { readPage } from '../testing/browser/page.ts'
@@ -69,6 +70,11 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
   other_sign_ins_ended: ({ other }) => other.post('/sessions/revocation', {}),
   ended_by_person: ({ other, fam }) => other.post(`/families/${fam}/revocation`, {}),
   disconnected: ({ other }) => other.post('/apps/notes/disconnection', {}),
+  access_withdrawn: async ({ id, other }) => {
+    const consent = { identityId: id, clientId: 'notes', scopes: ['openid'], resources: {} }
+    await putConsent(server.services.storage.pool, consent, clock())
+    await other.post('/apps/notes/withdrawal', {})
+  },
   session_ended: async ({ other }) => {
     const { forms } = await readPage(await other.get('/sessions'))
     const { action } = forms.find(({ action: path }) => /^\/sessions\/[\w-]{36}\//.test(path)) ?? { action: '' }

@@ -31,6 +31,18 @@ export const ERROR_CODES = {
     meaning: 'The app is not registered for this kind of request.',
     remedy: 'Look at the app with "gatehouse app show", and change it with "gatehouse app update".',
   },
+  authorization_pending: {
+    meaning: 'The user has not answered yet on the page for devices (RFC 8628 §3.5).',
+    remedy: 'Ask again after the interval, in seconds, of the answer of the device endpoint.',
+  },
+  slow_down: {
+    meaning: 'The device asks more often than its interval allows (RFC 8628 §3.5).',
+    remedy: 'Make the interval five seconds longer for this code, then go on asking.',
+  },
+  expired_token: {
+    meaning: 'The code of the device has expired before its user answered.',
+    remedy: 'Get new codes from the device endpoint, and show the new user code.',
+  },
   unsupported_grant_type: {
     meaning: 'The token endpoint does not know this grant_type.',
     remedy: 'Discovery lists those it knows as grant_types_supported.',
@@ -107,11 +119,12 @@ export const ERROR_CODES = {
     remedy: 'Send the browser again without prompt=none.',
   },
   consent_required: {
-    meaning: 'The app asked for prompt=none, and the user has to confirm something first.',
+    meaning:
+      'The app asked for prompt=none, and the user has to confirm something first, or to allow a third-party app what it asks for.',
     remedy: 'Send the browser again without prompt=none.',
   },
   access_denied: {
-    meaning: 'The user chose Cancel, or may not use the app.',
+    meaning: 'The user chose Cancel or Deny, or may not use the app.',
     remedy: 'Show a page with a way to try again.',
   },
   unmet_authentication_requirements: {
@@ -160,6 +173,10 @@ export const REFUSAL_REASONS: Record<RefusalReason, Explanation> = {
   identity_disabled: {
     meaning: 'The account of the user is disabled or deleted.',
     remedy: 'Drop what the app keeps of this sign-in. Signing in again will not work.',
+  },
+  access_withdrawn: {
+    meaning: 'The user has withdrawn what they had allowed the app.',
+    remedy: 'Drop what the app keeps of this sign-in. A new authorization asks the user again.',
   },
   app_disabled: {
     meaning: 'An operator has disabled the app.',

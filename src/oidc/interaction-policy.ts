@@ -1,4 +1,5 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { missingConsent } from '../domain/accounts/consents.ts'
 import { hasReadIntroduction } from '../domain/accounts/introductions.ts'
 import { mayConnectApps } from '../domain/identities/emails.ts'
 import { owesTerms } from '../domain/identities/terms.ts'
@@ -6,6 +7,7 @@ import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-contex
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { isRequestTooLong, TOO_LONG } from './adapters/begun-interactions.ts'
+import { askedAccess } from './asked-access.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
@@ -21,6 +23,9 @@ export const INTRODUCTION = 'introduction'
 export const SELECT_ACCOUNT = 'select_account'
 /** The registration form (Initiating User Registration via OpenID Connect 1.0 §4.1). */
 export const CREATE = 'create'
+
+/** Where the details of a prompt have what a third-party app asks for. */
+export const ASKED = 'asked'
 
 /** The supported values of `prompt`. */
 export const PROMPT_VALUES = ['none', 'login', 'consent', SELECT_ACCOUNT, CREATE]
@@ -56,9 +61,17 @@ export function createPolicy(services: Services): interactionPolicy.DefaultPolic
   // Both come before the sign-in, which they replace: a user who has just chosen or created an account is signed in.
   policy.add(new Prompt({ name: SELECT_ACCOUNT, requestable: true }, rememberSession), 0)
   policy.add(new Prompt({ name: CREATE, requestable: true }, rememberSession), 0)
-  policy
-    .get('consent')
-    ?.checks.add(new Check('another_confirmed', 'the confirmation was given in another sign-in', isConfirmedByAnother))
+  const consent = policy.get('consent')
+  if (consent === undefined) throw new Error('the protocol library has no consent prompt')
+  consent.checks.add(
+    new Check('another_confirmed', 'the confirmation was given in another sign-in', isConfirmedByAnother),
+  )
+  consent.checks.add(
+    new Check('not_allowed', 'the user has not allowed all that the app asks for', 'consent_required', (ctx) =>
+      lacksConsent(services, ctx),
+    ),
+  )
+  consent.details = (ctx) => (ctx.oidc.client?.app.isThirdParty ? { [ASKED]: askedAccess(ctx) } : {})
   policy.add(
     new Prompt(
       { name: ADDRESS_PROMPT },
@@ -89,8 +102,17 @@ export function createPolicy(services: Services): interactionPolicy.DefaultPolic
 
 async function isNewTo(services: Services, { req, oidc }: KoaContextWithOIDC): Promise<boolean> {
   const app = oidc.client?.app
-  if (!app?.firstTimeNotice || !req.signedIn) return false
+  // The page on which the user allows a third-party app says more.
+  if (!app?.firstTimeNotice || app.isThirdParty || !req.signedIn) return false
   return !(await hasReadIntroduction(services, req.signedIn.identityId, app.clientId))
+}
+
+/** Without a sign-in, another check decides. */
+async function lacksConsent(services: Services, ctx: KoaContextWithOIDC): Promise<boolean> {
+  const { signedIn } = ctx.req
+  const app = ctx.oidc.client?.app
+  if (!app?.isThirdParty || !signedIn) return false
+  return (await missingConsent(services, signedIn.identityId, app, askedAccess(ctx))) !== null
 }
 
 /** Comes first, signed in or not: what an app may send does not depend on whether a page is needed. */

@@ -10,11 +10,14 @@ import { epochSeconds } from '../domain/time.ts'
 import { type BegunInteraction, findBegun, keepAnswer, sealRefusal } from './adapters/begun-interactions.ts'
 import { findAppOnce } from './exchange-state.ts'
 import { protocolCookie } from './cookies.ts'
+import { giveConsent, findConsent } from '../domain/accounts/consents.ts'
 import { hasReadIntroduction, readIntroduction } from '../domain/accounts/introductions.ts'
+import { type Access, missingAccess } from '../domain/apps/access.ts'
 import { owesTerms } from '../domain/identities/terms.ts'
 import {
   ADDRESS_PROMPT,
   type AppConfirmation,
+  ASKED,
   CREATE,
   INTRODUCTION,
   SELECT_ACCOUNT,
@@ -44,6 +47,8 @@ export type Interaction =
   | { kind: 'select-account'; appName: string; signedIn: SignedInRow }
   | { kind: 'register' }
   | { kind: 'confirm'; appName: string; destination: string }
+  /** The signed-in user decides what a third-party app may have: all of `asked`, of which `missing` was not allowed before. */
+  | { kind: 'consent'; app: AppRow; asked: Access; given: Access | null; missing: Access | null; destination: string }
   /** The signed-in user must confirm the e-mail address first. */
   | { kind: 'address'; appName: string; email: string }
   /** The signed-in user must accept the terms of use first. */
@@ -108,7 +113,11 @@ export async function resolveInteraction(
       return { kind: 'introduction', appName, seen: seenOf(app, scopesOf(details, app)) }
     return { kind: 'continue', url: await answer(context, request, details, { [INTRODUCTION]: {} }) }
   }
-  return { kind: 'confirm', appName, destination: destinationOf(details.params['redirect_uri'] as string) }
+  const destination = destinationOf(details.params['redirect_uri'] as string)
+  if (!app.isThirdParty) return { kind: 'confirm', appName, destination }
+  const asked = askedIn(details)
+  const given = await findConsent(context.services, signedIn.identityId, app.clientId)
+  return { kind: 'consent', app, asked, given, missing: missingAccess(given, asked), destination }
 }
 
 /** The app that a user is signing in to; null when there is none that could be opened. */
@@ -143,14 +152,23 @@ export async function keepChosenAccount(
   return details?.prompt.name === SELECT_ACCOUNT ? answer(context, request, details, { [SELECT_ACCOUNT]: {} }) : null
 }
 
-/** The user confirmed on the confirmation page. Null when the interaction is lost. */
+/** The user confirmed on the confirmation page, or allowed a third-party app what it asks for. Null when the interaction is lost. */
 export async function confirmInteraction(
   context: InteractionContext,
   request: InteractionRequest,
 ): Promise<string | null> {
   const details = await findDetails(context, request)
   if (details?.prompt.name !== 'consent') return null
-  const consent: AppConfirmation = { identitySessionId: request.req.signedIn?.id ?? null }
+  const { req } = request
+  const { services } = context
+  const app = await findAppOnce(services, request, details.params['client_id'] as string)
+  if (app === null || app.disabledAt !== null) return null
+  if (app.isThirdParty && req.signedIn) {
+    const given = await giveConsent(services, req.signedIn, app.clientId, askedIn(details), req.clientInfo)
+    // A sign-in that has just ended stores nothing: the page then asks to sign in.
+    if (isLapsed(given)) req.signedIn = null
+  }
+  const consent: AppConfirmation = { identitySessionId: req.signedIn?.id ?? null }
   return answer(context, request, details, { consent })
 }
 
@@ -224,6 +242,11 @@ async function answer(
   const { cookies } = provider.createContext(req, res)
   cookies.set(provider.cookieName('interaction'), null, { ...protocolCookie(services), path: `/interaction/${uid}` })
   return leadsTo
+}
+
+/** What a third-party app asks for, as the protocol found it. */
+function askedIn({ prompt }: Details): Access {
+  return (prompt.details[ASKED] as Access | undefined) ?? { scopes: [], resources: {} }
 }
 
 /** The scopes that the app gets: those that it asked for and may have. */

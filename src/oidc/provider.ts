@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
 import { FetchedKeys, type FetchFile } from '../domain/apps/fetched-keys.ts'
 import { mintCode } from '../domain/families/authorization-codes.ts'
+import { POLL_INTERVAL } from '../domain/families/device-codes.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../domain/services.ts'
@@ -130,6 +131,7 @@ const MACHINE_ENDPOINTS = new Set<string>([
   ROUTES.introspection,
   ROUTES.revocation,
   ROUTES.pushed_authorization_request,
+  ROUTES.device_authorization,
   REVOCATION_FEED,
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
@@ -203,6 +205,10 @@ function createProvider(
       case 'token':
         if (errorOf(ctx.body) === 'invalid_grant') Object.assign(ctx.body as object, exchangeState(ctx).refusal)
         break
+      case 'device_authorization':
+        // The library leaves it out (RFC 8628 §3.2).
+        if (ctx.status === 200) ctx.body = { ...(ctx.body as object), interval: POLL_INTERVAL }
+        break
       case 'end_session':
         if (isIdleLogout(ctx as KoaContextWithOIDC) && ctx.status === 200) leadOnSignedOut(ctx as KoaContextWithOIDC)
         break
@@ -255,7 +261,13 @@ const IRREVOCABLE = {
 }
 
 /** The endpoints that authenticate clients. */
-const AUTHENTICATING = new Set(['token', 'introspection', 'revocation', 'pushed_authorization_request'])
+const AUTHENTICATING = new Set([
+  'token',
+  'introspection',
+  'revocation',
+  'pushed_authorization_request',
+  'device_authorization',
+])
 
 /** Listeners run inside the request, so they only log. The log has more than the error that the app reads. */
 function logEvents(provider: Provider, services: Services, logger: Logger): void {
@@ -267,6 +279,7 @@ function logEvents(provider: Provider, services: Services, logger: Logger): void
     'revocation.error',
     'userinfo.error',
     'pushed_authorization_request.error',
+    'device_authorization.error',
     'end_session.error',
     'end_session_confirm.error',
   ]) {

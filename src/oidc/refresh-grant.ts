@@ -109,6 +109,7 @@ const REFUSALS: Record<RefusalReason, string> = {
   revoked: 'the family was ended',
   identity_disabled: 'the identity is disabled',
   app_disabled: 'the app is disabled',
+  access_withdrawn: 'the user has withdrawn what they had allowed the app',
 }
 
 function refusal(ctx: KoaContextWithOIDC, { reason, familyId, isOwn, reuse }: RefusedRotation): Error {

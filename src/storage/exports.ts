@@ -97,6 +97,15 @@ export async function listMailLinksToExport(db: Queryable, identityId: string): 
   return result.rows
 }
 
+/** What the user lets third-party apps have. */
+export async function listConsentsToExport(db: Queryable, identityId: string): Promise<Record<string, unknown>[]> {
+  const result = await db.query<Record<string, unknown>>(
+    'SELECT client_id AS app, scopes, resources, given_at, updated_at FROM consents WHERE identity_id = $1 ORDER BY given_at',
+    [identityId],
+  )
+  return result.rows
+}
+
 /** The apps that said what they see of the account when they were opened first. */
 export async function listIntroductionsToExport(db: Queryable, identityId: string): Promise<Record<string, unknown>[]> {
   const result = await db.query<Record<string, unknown>>(

@@ -1,3 +1,4 @@
+import { CONSENTED } from './consents.ts'
 import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
 import type { Queryable } from './postgres.ts'
 
@@ -78,7 +79,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
        FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
          LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
            least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
-       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND ${IDENTITY_LIVES} AND ${APP_LIVES}
+       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND ${IDENTITY_LIVES} AND ${APP_LIVES} AND ${CONSENTED}
        FOR SHARE OF i, s, a),
      ${OPENING}
      SELECT ${REPLACED_IDS} FROM source`,
@@ -106,4 +107,60 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
     ],
   })
   return result.rows[0]?.replaced ?? null
+}
+
+export type NewDeviceFamily = Omit<
+  NewFamily,
+  'identitySessionId' | 'openedSilently' | 'defaultTokenSeconds' | 'idleExpiresAt' | 'expiresAt'
+> & {
+  idleExpiresAt: Date
+  expiresAt: Date
+  /** The client info of the device. */
+  browser: string
+  address: string
+  /** How often the identity had been signed out everywhere when its user approved the device. */
+  signOuts: number
+}
+
+/**
+ * The same for a device, which has no identity session. False when the identity was signed out everywhere since its approval, or
+ * it or the app is disabled.
+ */
+export async function insertDeviceFamily(db: Queryable, family: NewDeviceFamily, now: Date): Promise<boolean> {
+  const result = await db.query({
+    name: 'family-insert-device',
+    text: `WITH source AS (
+       SELECT $1::uuid AS id, a.client_id, i.id AS identity_id, NULL::uuid AS session_id, $4::bytea AS current_hash, $5 AS scope, $6 AS claims, $7 AS sid,
+         $8 AS acr, $9::text[] AS amr, $10::int AS auth_time, $11 AS jkt, $20 AS x5t, $12::timestamptz AS now, $13::timestamptz AS idle, $14::timestamptz AS absolute,
+         $15 AS lifetime, $16 AS browser, $17 AS address, i.claims_version, CASE WHEN i.claims_version <> $18::int THEN $12::timestamptz END AS stale_since,
+         false AS opened_silently, 0 AS token_seconds
+       FROM identities i, apps a
+       WHERE i.id = $3 AND a.client_id = $2 AND a.is_device AND i.sign_outs = $19 AND ${IDENTITY_LIVES} AND ${APP_LIVES} AND ${CONSENTED}
+       FOR SHARE OF i, a),
+     ${OPENING}
+     SELECT FROM source`,
+    values: [
+      family.id,
+      family.clientId,
+      family.identityId,
+      family.currentHash,
+      family.scope,
+      family.claims,
+      family.sid,
+      family.acr,
+      family.amr,
+      family.authTime,
+      family.jkt,
+      now,
+      family.idleExpiresAt,
+      family.expiresAt,
+      family.lifetime,
+      family.browser,
+      family.address,
+      family.claimsVersion,
+      family.signOuts,
+      family.x5t,
+    ],
+  })
+  return result.rowCount === 1
 }

@@ -2,6 +2,7 @@ import { insertAuditEvents } from '../../storage/audit.ts'
 import {
   type ExportedClient,
   findProfile,
+  listConsentsToExport,
   listDevicesToExport,
   listFamiliesToExport,
   listIntroductionsToExport,
@@ -63,6 +64,7 @@ async function* piecesOf(services: Services, identityId: string, texts: Texts): 
   yield* section('families', familiesOf(services, identityId))
   yield* section('known_browsers', [(await listDevicesToExport(pool, identityId)).map(withWords)])
   yield `,\n"second_factors": ${JSON.stringify(await listSecondFactorsToExport(pool, identityId))}`
+  yield* section('consents', [await listConsentsToExport(pool, identityId)])
   yield* section('first_time_notices', [await listIntroductionsToExport(pool, identityId)])
   yield* section('pending_links', [await listMailLinksToExport(pool, identityId)])
   yield* section('activity', activityOf(services, identityId, texts))

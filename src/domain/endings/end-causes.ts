@@ -1,7 +1,8 @@
 import { type Message, message } from '../../i18n/messages.ts'
 
 /** What a refresh answers for a family that will not go on; part of the contract with apps. */
-export type RefusalReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
+export type RefusalReason =
+  'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled' | 'access_withdrawn'
 
 /** Every cause with which an identity session or a family can end: its words for the user, and the reason an app gets. */
 export const END_CAUSES = {
@@ -10,6 +11,7 @@ export const END_CAUSES = {
   other_sign_ins_ended: { words: message('end_causes.other_sign_ins_ended'), reason: 'revoked', alarming: false },
   ended_by_person: { words: message('end_causes.ended_by_person'), reason: 'revoked', alarming: false },
   disconnected: { words: message('end_causes.disconnected'), reason: 'revoked', alarming: false },
+  access_withdrawn: { words: message('end_causes.access_withdrawn'), reason: 'access_withdrawn', alarming: false },
   session_ended: { words: message('end_causes.session_ended'), reason: 'revoked', alarming: false },
   signed_in_again: { words: message('end_causes.signed_in_again'), reason: 'revoked', alarming: false },
   replaced: {

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
-import { browserMessage } from '../../domain/user-agents.ts'
+import { accessInWords } from '../../domain/apps/access.ts'
 import type { FamilyRow } from '../../domain/families/families.ts'
+import { familyClient } from '../../domain/families/family-client.ts'
 import { type LauncherApp, listLauncher, searchLauncher } from '../../domain/families/launcher.ts'
 import { ipMessage } from '../../domain/geoip.ts'
 import type { Services } from '../../domain/services.ts'
@@ -29,7 +30,7 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
   const ended = all.flatMap((app) => app.ended)
   const receipts = await findDeliveryStatuses(services, ended)
   // An app with nothing but a home is one that could be opened; the others have a story here.
-  const isNew = (app: LauncherApp) => app.living.length === 0 && app.ended.length === 0
+  const isNew = (app: LauncherApp) => app.living.length === 0 && app.ended.length === 0 && app.consent === null
   await render(
     req,
     res,
@@ -40,7 +41,9 @@ export async function showDashboard(req: Request, res: Response): Promise<void> 
       total: all.length,
       hasSearch: all.length > APPS_WITHOUT_SEARCH || search !== '',
       search,
-      apps: shown.filter((app) => !isNew(app)).map((app) => shapeApp(services, texts, app, receipts, id, now)),
+      apps: await Promise.all(
+        shown.filter((app) => !isNew(app)).map((app) => shapeApp(services, texts, app, receipts, id, now)),
+      ),
       more: shown.filter(isNew).map(shapeLook),
       news: newsOf(ended, receipts, now),
     },
@@ -72,7 +75,7 @@ function newsOf(ended: FamilyRow[], receipts: Map<string, DeliveryStatus>, now: 
     .map((family) => ({
       id: family.id,
       appName: family.appName,
-      browser: browserMessage(family.browser),
+      browser: familyClient(family),
       receipt: receipts.get(family.id) ?? null,
     }))
 }
@@ -81,7 +84,7 @@ function shapeLook({ clientId, name, homeUri, description, icon }: LauncherApp) 
   return { clientId, name, homeUri, description, iconUrl: iconUrlOf({ clientId, icon }) }
 }
 
-function shapeApp(
+async function shapeApp(
   services: Services,
   texts: Texts,
   app: LauncherApp,
@@ -103,13 +106,14 @@ function shapeApp(
     })),
     endedMore: app.endedMore,
     endedCount: app.ended.length + app.endedMore,
+    access: app.consent && (await accessInWords(services, app, app.consent)),
   }
 }
 
 function shapeFamily(services: Services, texts: Texts, family: FamilyRow, here: string, now: Date) {
   return {
     id: family.id,
-    browser: browserMessage(family.browser),
+    browser: familyClient(family),
     address: ipMessage(services, family.address),
     lastUsed: texts.time(family.lastUsedAt, now),
     here: family.identitySessionId === here,

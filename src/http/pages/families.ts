@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { isClientId } from '../../domain/apps/apps.ts'
 import { type FamilyRow, findFamilyFor, listConnectedApps } from '../../domain/families/families.ts'
+import { familyClient } from '../../domain/families/family-client.ts'
 import { type TimelineEntry, familyTimeline } from '../../domain/families/family-timeline.ts'
 import { endWhileSignedIn, isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import type { Services } from '../../domain/services.ts'
@@ -35,7 +36,7 @@ export async function showFamily(req: Request<{ id: string }>, res: Response): P
       title,
       id: family.id,
       appName: family.appName,
-      browser: browserMessage(family.browser),
+      browser: familyClient(family),
       here: family.identitySessionId === here,
       isLiving: endCauseOf(family, now) === null,
       lead: leadOf(services, family, now),
@@ -94,7 +95,7 @@ function browsersOf(families: FamilyRow[], here: string) {
   const browsers = Map.groupBy(families, ({ identitySessionId, id }) => identitySessionId ?? id)
   return [...browsers]
     .map(([session, ofBrowser]) => ({
-      browser: browserMessage(ofBrowser[0]?.browser ?? null),
+      browser: ofBrowser[0] === undefined ? browserMessage(null) : familyClient(ofBrowser[0]),
       count: ofBrowser.length,
       here: session === here,
     }))

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { accessInWords } from '../../domain/apps/access.ts'
 import { seenBy } from '../../domain/apps/seen-by.ts'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
@@ -79,6 +80,29 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
           appName,
           destination,
           username: req.signedIn?.username ?? '',
+          action: addressOf(req, '/confirmation'),
+          cancelAction: addressOf(req, '/cancellation'),
+        },
+      )
+    }
+    case 'consent': {
+      const { app, asked, given, missing, destination } = interaction
+      const isMore = given !== null && missing !== null
+      const [access, news] = await Promise.all([
+        accessInWords(services, app, isMore ? given : asked),
+        isMore ? accessInWords(services, app, missing) : [],
+      ])
+      return render(
+        req,
+        res,
+        'interactions/consent',
+        { title: t('consent.title', { app: app.name }), narrow: true },
+        {
+          appName: app.name,
+          username: req.signedIn?.username ?? '',
+          access,
+          news,
+          destination,
           action: addressOf(req, '/confirmation'),
           cancelAction: addressOf(req, '/cancellation'),
         },

@@ -4,6 +4,7 @@ import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
 import { appAdapter } from './apps.ts'
 import { applicationTokenAdapter } from './application-tokens.ts'
 import { authorizationCodeAdapter } from './authorization-codes.ts'
+import { deviceCodeAdapter } from './device-codes.ts'
 import { grantAdapter } from './grants.ts'
 import { interactionAdapter } from './interactions.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
@@ -19,6 +20,7 @@ const MODELS: Record<string, (services: Services, fetched: FetchedKeys) => Adapt
   // Service tokens are JWTs, which the portal verifies itself.
   ClientCredentials: () => UNASKED,
   AuthorizationCode: authorizationCodeAdapter,
+  DeviceCode: deviceCodeAdapter,
   ReplayDetection: replayAdapter,
   // Derived from the identity session, and never stored.
   Session: () => UNASKED,

@@ -79,7 +79,7 @@ function metadataOf(app: AppRow): ClientMetadata {
     redirect_uris: app.redirectUris,
     post_logout_redirect_uris: app.postLogoutRedirectUris,
     grant_types: grantTypesOf(app),
-    response_types: app.isService ? [] : ['code'],
+    response_types: app.redirectUris.length === 0 ? [] : ['code'],
     // A service has none of these, and the library refuses an empty list.
     ...(openid.length === 0 ? {} : { scope: openid.join(' ') }),
     ...(sectorUri === null ? {} : { subject_type: 'pairwise', sector_identifier_uri: sectorUri }),

@@ -1,5 +1,6 @@
 import Provider, { errors } from 'oidc-provider'
 import { endFamilies } from '../../domain/endings/endings.ts'
+import { openDeviceFamily } from '../../domain/families/device-families.ts'
 import { findFamilyOf, isLiving, openFamily } from '../../domain/families/families.ts'
 import type { Services } from '../../domain/services.ts'
 import type { PortalAccount } from '../account.ts'
@@ -15,29 +16,29 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
       const { ctx } = Provider
       const { pendingFamily: pending } = exchangeState(ctx)
       const client = ctx?.oidc.client
-      if (pending === undefined || client === undefined)
-        throw new Error('a refresh token was made without an authorization code')
+      if (pending === undefined || client === undefined) throw new Error('a refresh token was made without a code')
 
       const id = payload.grantId as string
+      const family = {
+        id,
+        refreshToken,
+        clientId: client.clientId,
+        identityId: payload.accountId as string,
+        scope: payload.scope ?? '',
+        claims: payload.claims === undefined ? null : JSON.stringify(payload.claims),
+        sid: payload.sid ?? null,
+        acr: payload.acr ?? null,
+        amr: payload.amr ?? [],
+        authTime: payload.authTime ?? epochSeconds(services.clock()),
+        jkt: payload.jkt ?? null,
+        claimsVersion: (ctx?.oidc.account as PortalAccount | undefined)?.identity.claimsVersion ?? 0,
+        app: client.app,
+      }
+      const { device, identitySessionId, openedSilently = false } = pending
       const opened =
-        pending.identitySessionId !== null &&
-        (await openFamily(services, {
-          id,
-          refreshToken,
-          clientId: client.clientId,
-          identityId: payload.accountId as string,
-          identitySessionId: pending.identitySessionId,
-          scope: payload.scope ?? '',
-          claims: payload.claims === undefined ? null : JSON.stringify(payload.claims),
-          sid: payload.sid ?? null,
-          acr: payload.acr ?? null,
-          amr: payload.amr ?? [],
-          authTime: payload.authTime ?? epochSeconds(services.clock()),
-          jkt: payload.jkt ?? null,
-          claimsVersion: (ctx?.oidc.account as PortalAccount | undefined)?.identity.claimsVersion ?? 0,
-          openedSilently: pending.openedSilently === true,
-          app: client.app,
-        }))
+        device === undefined
+          ? identitySessionId !== null && (await openFamily(services, { ...family, identitySessionId, openedSilently }))
+          : await openDeviceFamily(services, family, device.approval, device.clientInfo)
       if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')
 
       // Another exchange may have shown the same code after this one took it and before the family existed. Exactly one of them

@@ -78,8 +78,9 @@ function readRequest({ url = '' }: IncomingMessage): PlainRequest | null {
 }
 
 /**
- * A native app makes the user confirm, `offline_access` asks for consent (OpenID Connect Core §11), and some apps say first what
- * they see: these may need a page. Others must push their requests (RFC 9126) or sign them (RFC 9101).
+ * A native app makes the user confirm, `offline_access` asks for consent (OpenID Connect Core §11), some apps say first what they
+ * see, and users consent to third-party apps: these may need a page. Others must push their requests (RFC 9126) or sign them
+ * (RFC 9101).
  */
 function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest): boolean {
   const asked = scope.split(' ')
@@ -88,6 +89,7 @@ function mayHave(app: AppRow, { redirect_uri: redirectUri, scope }: PlainRequest
     app.disabledAt === null &&
     !app.isNative &&
     !app.firstTimeNotice &&
+    !app.isThirdParty &&
     !app.requirePar &&
     !app.requireSignedRequest &&
     app.redirectUris.includes(redirectUri) &&

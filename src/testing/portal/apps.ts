@@ -81,3 +81,14 @@ export const robotService: AppSettings = {
   scope: '',
   audience: 'https://robot.example.test/',
 }
+
+/** An app on televisions: it has no browser of its own. */
+export const televisionApp: AppSettings = {
+  ...plain,
+  name: 'Television',
+  isPublic: true,
+  authMethod: 'none',
+  isDevice: true,
+  redirectUris: [],
+  audience: 'https://television.example.test/api',
+}

@@ -1,0 +1,40 @@
+import { insertDeviceFamily } from '../../storage/family-openings.ts'
+import type { ClientInfo } from '../client-info.ts'
+import type { Services } from '../services.ts'
+import { addSeconds } from '../time.ts'
+import type { DeviceApproval } from './device-codes.ts'
+import type { OpeningFamily } from './families.ts'
+import { hashRefreshToken } from './refresh-tokens.ts'
+
+/** The lifetime of a family that a device has: it follows no browser. */
+export const DEVICE_LIFETIME = 'device'
+
+/**
+ * Opens the family of a device. It follows no identity session: signing out of the browser that approved it must not end it.
+ * False when the identity was signed out everywhere since the approval, or it or the app is disabled.
+ */
+export async function openDeviceFamily(
+  services: Services,
+  opening: Omit<OpeningFamily, 'identitySessionId' | 'openedSilently'>,
+  { signOuts }: Pick<DeviceApproval, 'signOuts'>,
+  device: Pick<ClientInfo, 'browser' | 'address'>,
+): Promise<boolean> {
+  const { refreshToken, app, ...family } = opening
+  const now = services.clock()
+  const absolute = addSeconds(now, app.familyMax ?? services.lifetimes.familyMax)
+  const idle = addSeconds(now, app.familyIdle ?? services.lifetimes.familyIdle)
+  return insertDeviceFamily(
+    services.storage.pool,
+    {
+      ...family,
+      ...device,
+      x5t: family.x5t ?? null,
+      signOuts,
+      lifetime: DEVICE_LIFETIME,
+      currentHash: hashRefreshToken(refreshToken),
+      expiresAt: absolute,
+      idleExpiresAt: idle < absolute ? idle : absolute,
+    },
+    now,
+  )
+}

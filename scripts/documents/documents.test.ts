@@ -200,7 +200,7 @@ function npmFaults([verb = '', name = '']: string[]): string[] {
 }
 
 function commandIn(words: string[]): [Command | undefined, string[]] {
-  const size = commands.has(words.slice(0, 2).join(' ')) ? 2 : 1
+  const size = [3, 2].find((count) => commands.has(words.slice(0, count).join(' '))) ?? 1
   return [commands.get(words.slice(0, size).join(' ')), words.slice(size)]
 }
 

@@ -55,6 +55,14 @@ const COMMANDS: [string[] | (() => string[]), string, object, (() => Promise<unk
   [['app', 'disable', 'wiki'], 'app_disabled', { client_id: 'wiki' }],
   [['app', 'enable', 'wiki'], 'app_enabled', { client_id: 'wiki' }],
   [['user', 'set-roles', ada.username, 'editor'], 'roles_changed', { detail: 'editor' }],
+  [['app', 'role', 'add', 'wiki', 'author'], 'app_changed', { client_id: 'wiki', detail: 'roles +author' }],
+  [
+    ['user', 'set-roles', ada.username, '--app', 'wiki', 'author'],
+    'app_roles_changed',
+    { client_id: 'wiki', detail: 'author' },
+  ],
+  [['app', 'role', 'remove', 'wiki', 'author'], 'app_roles_changed', { client_id: 'wiki', detail: '-author' }],
+  [['user', 'set-attribute', ada.username, 'dept', 'Engines'], 'attribute_changed', { detail: 'dept' }],
   [['user', 'revoke-all', ada.username], 'everything_ended', {}],
   [['user', 'reset-second-factors', ada.username], 'second_factors_reset', {}],
   [

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { deleteAccount } from '../domain/accounts/deletions.ts'
+import { findApp } from '../domain/apps/apps.ts'
 import { changeAppRoles } from '../domain/apps/app-roles.ts'
 import { setAttribute } from '../domain/identities/attributes.ts'
 import { standardClaims } from '../domain/identities/claims.ts'
@@ -13,6 +14,7 @@ import {
   enableIdentity,
   findIdentity,
   findIdentityByLogin,
+  findIdentityBySubject,
   type IdentityRow,
   listIdentities,
   register,
@@ -79,6 +81,19 @@ export function addUserCommands(program: Command): void {
     async (services, login: string, { json }: UserOptions) => {
       const identity = await find(services, login)
       print({ ...describe(identity), claims: standardClaims(identity) }, json)
+    },
+  )
+
+  onPortal(
+    user
+      .command('find-subject <client-id> <sub>')
+      .description('Show the identity that an app knows by this sub, also by a pairwise one.'),
+    async (services, clientId: string, sub: string, { json }: UserOptions) => {
+      const app = await findApp(services, clientId)
+      if (app === null) throw new CommandRefused(`there is no app ${clientId}`)
+      const identity = await findIdentityBySubject(services, app, sub)
+      if (identity === null) throw new CommandRefused(`${clientId} knows no identity by the sub ${sub}`)
+      print(describe(identity), json)
     },
   )
 

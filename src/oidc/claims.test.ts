@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { signLogoutToken } from '../backchannel/logout-tokens.ts'
+import { signTokenClaimsChange } from '../backchannel/security-events.ts'
 import { addAppRole, changeAppRoles, removeAppRoleFromAll } from '../domain/apps/app-roles.ts'
 import { type AppRow, type AppSettings, changeApp, findApp } from '../domain/apps/apps.ts'
 import { setAttribute } from '../domain/identities/attributes.ts'
 import { changeRoles } from '../domain/identities/identities.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { claimsOf, Client, type Tokens } from '../testing/browser/client.ts'
+import { readPage } from '../testing/browser/page.ts'
 import { jsonIn, tokensIn } from '../testing/portal/answers.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { createClock } from '../testing/portal/clock.ts'
@@ -318,6 +322,20 @@ describe('an app with pairwise subjects', () => {
       sealed.code(browser, { ...silent, claims: JSON.stringify({ id_token: { sub: { value: adasId } } }) }),
       /login_required/,
     )
+  })
+
+  test('signs its user out with its ID token, and is told of the end by that sub', async () => {
+    const elsewhere = new Browser(server.url)
+    await elsewhere.signIn(ada)
+    const { id_token: hint, access_token: token } = await sealed.connect(elsewhere)
+    const page = await readPage(await elsewhere.get(`/oauth/logout?${new URLSearchParams({ id_token_hint: hint })}`))
+    assert.match(page.html, /data-auto-submit/)
+    const app = (await findApp(server.services, 'sealed')) as AppRow
+    const { sub, fam } = claimsOf(token)
+    const ended = { id: randomUUID(), identityId: adasId, familyId: fam as string, sid: null, happenedAt: clock() }
+    assert.equal(claimsOf(await signLogoutToken(server.services, ended, app))['sub'], sub)
+    const event = claimsOf(await signTokenClaimsChange(server.services, ended, { roles: [] }, app))
+    assert.equal((event['sub_id'] as { user: { sub: string } }).user.sub, sub)
   })
 
   test('cannot get other subjects while users are signed in to it', async () => {

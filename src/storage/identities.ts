@@ -128,6 +128,12 @@ export async function lockIdentity(db: Queryable, id: string): Promise<IdentityR
   return result.rows[0] ?? null
 }
 
+/** The ids of every identity, the oldest first. */
+export async function listIdentityIds({ pool }: Database): Promise<string[]> {
+  const result = await pool.query<{ id: string }>('SELECT id FROM identities ORDER BY created_at')
+  return result.rows.map(({ id }) => id)
+}
+
 export async function listIdentities({ prisma }: Database): Promise<IdentityRow[]> {
   return (await prisma()).identity.findMany({ orderBy: { createdAt: 'asc' } })
 }

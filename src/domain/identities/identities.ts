@@ -18,11 +18,13 @@ import {
   insertIdentity,
   isSkeletonTaken,
   listIdentities as listRows,
+  listIdentityIds,
   lockIdentity,
   type NewIdentity,
   updateDisabledAt,
   updateRoles,
 } from '../../storage/identities.ts'
+import type { AppRow } from '../../storage/apps.ts'
 import { isUniqueViolation, transaction } from '../../storage/postgres.ts'
 import { ipKey } from '../limits/ip-keys.ts'
 import { emailProblem, canonicalEmail } from './emails.ts'
@@ -34,6 +36,7 @@ import { announceStale } from '../endings/notifications.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
+import { subjectIn } from './subjects.ts'
 import { writeAcceptance } from './terms.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
@@ -43,6 +46,20 @@ export type { IdentityRow }
 /** Any identity, also one that is disabled or deleted. */
 export async function findIdentity({ storage }: Services, id: string): Promise<IdentityRow | null> {
   return findRow(storage, id)
+}
+
+/**
+ * The identity that an app knows by this `sub`; null when there is none. A pairwise subject cannot be turned back, so that of every
+ * identity is computed.
+ */
+export async function findIdentityBySubject(
+  services: Services,
+  app: Pick<AppRow, 'isPairwise' | 'redirectUris'>,
+  sub: string,
+): Promise<IdentityRow | null> {
+  const ids = await listIdentityIds(services.storage)
+  const id = ids.find((each) => subjectIn(services, app, each) === sub)
+  return id === undefined ? null : findIdentity(services, id)
 }
 
 /** Every identity, the oldest first. */

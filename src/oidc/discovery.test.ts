@@ -99,6 +99,7 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
     'client_credentials',
     'refresh_token',
     'urn:ietf:params:oauth:grant-type:device_code',
+    'urn:ietf:params:oauth:grant-type:token-exchange',
   ])
   assert.equal(told['device_authorization_endpoint'], `${server.url}/oauth/device`)
   assert.deepEqual((told['token_endpoint_auth_methods_supported'] as string[]).toSorted(), [

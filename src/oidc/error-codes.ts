@@ -28,7 +28,8 @@ export const ERROR_CODES = {
       'A code is good once, for a minute, with the redirect_uri and the code_verifier of its request. After a refused refresh, send the user to sign in again.',
   },
   unauthorized_client: {
-    meaning: 'The app is not registered for this kind of request.',
+    meaning:
+      'The app is not registered for this kind of request: only services have client_credentials, and only apps with --exchange-for exchange tokens.',
     remedy: 'Look at the app with "gatehouse app show", and change it with "gatehouse app update".',
   },
   authorization_pending: {

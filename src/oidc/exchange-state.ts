@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { type AppRow, findApp, isClientId } from '../domain/apps/apps.ts'
 import type { RefusalReason } from '../domain/endings/end-causes.ts'
+import type { InactiveReason } from '../domain/families/application-tokens.ts'
 import type { FamilyRow } from '../domain/families/families.ts'
 import type { Services } from '../domain/services.ts'
 import type { PendingFamily } from './code-records.ts'
@@ -28,8 +29,8 @@ export interface ExchangeState {
   familyId?: string | null
   /** The audience of a token that is not for the app itself, for the log. */
   audience?: string
-  /** What an answer to a refused refresh says beside the error. */
-  refusal?: { reason: RefusalReason; reused_by?: string; fam?: string }
+  /** What an answer to a refused refresh or exchange says beside the error. */
+  refusal?: { reason: RefusalReason | InactiveReason; reused_by?: string; fam?: string }
   /** The error that the request is refused with. */
   refusedWith?: Error
   /** The request failed because a store is away. */

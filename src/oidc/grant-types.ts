@@ -1,13 +1,18 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AppRow } from '../domain/apps/apps.ts'
 
+/** Of token exchange (RFC 8693 §2.1). */
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+
 /** The grant types of an app (RFC 7591 §2). What it may get with each, the registry says when it asks. */
-export function grantTypesOf({ isService, isDevice, redirectUris }: AppRow): string[] {
-  if (isService) return ['client_credentials']
+export function grantTypesOf({ isService, isDevice, isPublic, redirectUris }: AppRow): string[] {
+  const exchange = isPublic ? [] : [TOKEN_EXCHANGE]
+  if (isService) return ['client_credentials', ...exchange]
   return [
     ...(redirectUris.length > 0 ? ['authorization_code'] : []),
     ...(isDevice ? [DEVICE_CODE] : []),
     'refresh_token',
+    ...exchange,
   ]
 }
 

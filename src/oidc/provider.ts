@@ -29,6 +29,7 @@ import { registerClientCredentialsGrant } from './client-credentials-grant.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { describeForDeveloper, refusalForLog } from './refusals.ts'
 import { revokeApplicationToken } from './revocation.ts'
+import { registerTokenExchangeGrant } from './token-exchange-grant.ts'
 import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
 
 export interface ProtocolOptions {
@@ -164,6 +165,7 @@ function createProvider(
   })
   registerRefreshGrant(provider, services)
   registerClientCredentialsGrant(provider, services)
+  registerTokenExchangeGrant(provider, services)
   logEvents(provider, services, logger)
 
   provider.use(async (ctx, next) => {
@@ -203,7 +205,8 @@ function createProvider(
         else ctx.remove('Content-Type')
         break
       case 'token':
-        if (errorOf(ctx.body) === 'invalid_grant') Object.assign(ctx.body as object, exchangeState(ctx).refusal)
+        if (['invalid_grant', 'invalid_request'].includes(errorOf(ctx.body) ?? ''))
+          Object.assign(ctx.body as object, exchangeState(ctx).refusal)
         break
       case 'device_authorization':
         // The library leaves it out (RFC 8628 §3.2).
@@ -221,7 +224,8 @@ function createProvider(
     const error = errorOf(ctx.body)
     if (error !== null) {
       const body = ctx.body as { reason?: unknown }
-      ctx.body = { ...body, error_uri: errorUri(services.publicUrl, { error, reason: body.reason }) }
+      const reason = error === 'invalid_grant' ? body.reason : undefined
+      ctx.body = { ...body, error_uri: errorUri(services.publicUrl, { error, reason }) }
     }
   })
   return provider

@@ -22,6 +22,31 @@ export async function listAppApis({ pool }: Database, clientId: string | null = 
   return result.rows
 }
 
+/** An API that an app may call for users, and the scopes that it may have there. */
+export interface ExchangeTargetRow {
+  identifier: string
+  scopes: string[]
+  tokenTtl: number | null
+  signingAlg: string
+}
+
+/** Whether an app may call any API for users, and this one, which is null when it may not. */
+export async function findExchangeTarget(
+  { pool }: Database,
+  clientId: string,
+  identifier: string | null,
+): Promise<{ mayExchange: boolean; target: ExchangeTargetRow | null }> {
+  const result = await pool.query<ExchangeTargetRow>({
+    name: 'app-apis-exchange',
+    text: `SELECT g.identifier, g.scopes, i.token_ttl AS "tokenTtl", i.signing_alg AS "signingAlg"
+           FROM app_apis g JOIN apis i ON i.identifier = g.identifier
+           WHERE g.client_id = $1 AND g.kind = 'exchange' ORDER BY (g.identifier = $2) DESC NULLS LAST LIMIT 1`,
+    values: [clientId, identifier],
+  })
+  const [first] = result.rows
+  return { mayExchange: first !== undefined, target: first?.identifier === identifier ? (first ?? null) : null }
+}
+
 /** Replaces what the app may have in this way. @throws a foreign key violation for an API that has been deleted */
 export async function replaceAppApis(
   db: Queryable,

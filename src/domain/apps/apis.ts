@@ -43,6 +43,11 @@ export async function listApis({ storage }: Services): Promise<ApiRow[]> {
   return listRows(storage)
 }
 
+/** False for what can be no identifier and no audience; the store need not be asked. */
+export function mayBeIdentifier(value: string): boolean {
+  return /^[\x21-\x7e]{1,255}$/.test(value)
+}
+
 /** Whether this is a client id of an API. No app can have one. */
 export function isApiClientId(clientId: string): boolean {
   return /^api\.[0-9a-f]{20}$/.test(clientId)
@@ -138,7 +143,7 @@ async function writeDown(
 
 /** An absolute URI without a fragment (RFC 8707 §2). The portal itself is an audience, too: of client assertions. */
 function identifierFaults({ publicUrl }: Services, identifier: string): string[] {
-  const isUri = /^[\x21-\x7e]{1,255}$/.test(identifier) && /^[a-z][a-z0-9+.-]*:./i.test(identifier)
+  const isUri = mayBeIdentifier(identifier) && /^[a-z][a-z0-9+.-]*:./i.test(identifier)
   if (!isUri || !URL.canParse(identifier))
     return ['the identifier of an API is an absolute URI of at most 255 characters']
   if (identifier.includes('#')) return ['the identifier of an API has no fragment (RFC 8707 §2)']

@@ -1,6 +1,12 @@
-import { type ApiGrantKind, type AppApiRow, listAppApis as listRows } from '../../storage/app-apis.ts'
+import {
+  type ApiGrantKind,
+  type AppApiRow,
+  type ExchangeTargetRow,
+  findExchangeTarget as findTarget,
+  listAppApis as listRows,
+} from '../../storage/app-apis.ts'
 import type { Services } from '../services.ts'
-import { type ApiRow, findApi } from './apis.ts'
+import { type ApiRow, findApi, mayBeIdentifier } from './apis.ts'
 import { AppRefused } from './app-refused.ts'
 
 export type { ApiGrantKind, AppApiRow }
@@ -14,6 +20,15 @@ export type ApiGrants = Partial<Record<ApiGrantKind, ApiGrant[]>>
 /** What an app may have of APIs, in both ways; of all apps without a client id. */
 export async function listAppApis({ storage }: Services, clientId?: string): Promise<AppApiRow[]> {
   return listRows(storage, clientId)
+}
+
+/** Whether an app may call any API for users (RFC 8693), and this one, which is null when it may not. */
+export async function findExchangeTarget(
+  { storage }: Services,
+  clientId: string,
+  identifier: string | null,
+): Promise<{ mayExchange: boolean; target: ExchangeTargetRow | null }> {
+  return findTarget(storage, clientId, identifier !== null && mayBeIdentifier(identifier) ? identifier : null)
 }
 
 /**

@@ -6,6 +6,7 @@ import type { SigningAlg } from '../keys/signing-keys.ts'
 import type { Confirmation, ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
 import { epochSeconds } from '../time.ts'
+import { mayBeIdentifier } from './apis.ts'
 
 /** What a service asks for (RFC 6749 §4.4). */
 export interface ServiceTokenRequest {
@@ -101,9 +102,8 @@ interface Target {
   alg: SigningAlg
 }
 
-/** False when the resource can be no identifier and no audience; the store need not be asked. */
 function isSendable({ resource }: ServiceTokenRequest): boolean {
-  return resource === null || /^[\x21-\x7e]{1,255}$/.test(resource)
+  return resource === null || mayBeIdentifier(resource)
 }
 
 /** The API that the request names, or the only one there is; without either, what the service has for itself. */

@@ -12,7 +12,7 @@ import { configuredClaims, rolesIn, sourceOf, type WantedClaims } from '../ident
 import { subjectOf } from '../identities/subjects.ts'
 import { type FamilyRow, findFamily, findLivingFamily, isLiving, momentOf, type Rotated } from './families.ts'
 import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from '../keys/jwts.ts'
-import type { ServiceTokenClaims } from '../service-token-claims.ts'
+import type { Confirmation, ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
 import type { KeyRing } from '../keys/signing-keys.ts'
 import { epochSeconds } from '../time.ts'
@@ -41,8 +41,8 @@ export interface ApplicationTokenClaims {
   auth_time: number
   acr?: string
   amr: string[]
-  /** Thumbprint of the key (RFC 9449 §6.1) or the certificate (RFC 8705 §3.1) that the token is bound to. */
-  cnf?: { jkt?: string; 'x5t#S256'?: string }
+  /** The key (RFC 9449 §6.1) or the certificate (RFC 8705 §3.1) that the token is bound to. */
+  cnf?: Confirmation
   /** Of a token from an exchange: the app that got it, and those before it. */
   act?: Actor
   /** What its app has configured (`--application-token-claims`). */
@@ -179,6 +179,8 @@ export interface JudgedToken {
   claims: ApplicationTokenClaims | ServiceTokenClaims
   /** Null while the token is valid. */
   inactive: InactiveReason | null
+  /** Null for a token of a service, and of a family that was erased. */
+  family: FamilyRow | null
 }
 
 /**
@@ -195,13 +197,13 @@ async function judgeTokenOfFamily(services: Services, claims: ApplicationTokenCl
   const family = await findFamily(services, claims.fam)
   const reason = inactiveReason(claims, family, services.clock())
   const isOver = reason !== null && reason !== 'expired' && reason !== 'claims_changed'
-  return { claims, inactive: isOver || (await areActorsEnabled(services, claims)) ? reason : 'app_disabled' }
+  return { claims, family, inactive: isOver || (await areActorsEnabled(services, claims)) ? reason : 'app_disabled' }
 }
 
 async function judgeServiceToken(services: Services, claims: ServiceTokenClaims): Promise<JudgedToken> {
   const isEnabled = await areCallersEnabled(services.storage.pool, [claims.client_id], claims.iat)
-  if (!isEnabled) return { claims, inactive: 'app_disabled' }
-  return { claims, inactive: claims.exp <= epochSeconds(services.clock()) ? 'expired' : null }
+  if (!isEnabled) return { claims, family: null, inactive: 'app_disabled' }
+  return { claims, family: null, inactive: claims.exp <= epochSeconds(services.clock()) ? 'expired' : null }
 }
 
 /** A plain token has no actors, and costs nothing here. */
@@ -210,7 +212,7 @@ async function areActorsEnabled(services: Services, { act, iat }: ApplicationTok
 }
 
 /** Whether this is the token of a user; that of a service has no family. */
-function isOfFamily(claims: ApplicationTokenClaims | ServiceTokenClaims): claims is ApplicationTokenClaims {
+export function isOfFamily(claims: ApplicationTokenClaims | ServiceTokenClaims): claims is ApplicationTokenClaims {
   return 'fam' in claims
 }
 

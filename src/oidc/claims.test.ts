@@ -312,6 +312,22 @@ describe('an app with pairwise subjects', () => {
     }
   })
 
+  for (const host of ['127.0.0.1', 'localhost', '[::1]'])
+    test(`on loopback (${host}) is known by its host, whatever the port`, async () => {
+      const subjects: unknown[] = []
+      for (const port of [4001, 4002]) {
+        const redirectUris = [`http://${host}:${port}/callback`, `http://${host}:${port + 10}/callback`]
+        const id = `local-${subjects.length}-${host.replaceAll(/[^a-z0-9]/g, '')}`
+        const secret = await server.addApp(id, { ...notesApp, isPairwise: true, redirectUris })
+        const { access_token: token } = await new Client(server.url, id, secret, redirectUris[0] as string).connect(
+          browser,
+        )
+        subjects.push(claimsOf(token)['sub'])
+      }
+      assert.equal(subjects[0], subjects[1])
+      assert.notEqual(subjects[0], adasId)
+    })
+
   test('names its user by that sub in hints and in the claims parameter, and by no other', async () => {
     const { id_token: hint } = await sealed.connect(browser)
     const { sub } = claimsOf(hint)

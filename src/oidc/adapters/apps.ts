@@ -3,7 +3,7 @@ import { type ApiRow, findApiByClientId, isApiClientId } from '../../domain/apps
 import { type AppRow, LATER_SCOPES, OPENID_SCOPES } from '../../domain/apps/apps.ts'
 import type { AuthMethod } from '../../domain/apps/client-keys.ts'
 import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
-import { sectorUriOf } from '../../domain/identities/subjects.ts'
+import { sectorOf } from '../../domain/identities/subjects.ts'
 import type { Services } from '../../domain/services.ts'
 import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
 import { exchangeState, findAppOnce } from '../exchange-state.ts'
@@ -66,7 +66,7 @@ function metadataOfApi(api: ApiRow): ClientMetadata {
 
 function metadataOf(app: AppRow): ClientMetadata {
   const scopes = app.scope.split(' ')
-  const sectorUri = sectorUriOf(app)
+  const sector = sectorOf(app)
   const isTolerated = (scope: string) => !app.isService && LATER_SCOPES.includes(scope)
   const openid = OPENID_SCOPES.filter((scope) => scopes.includes(scope) || isTolerated(scope))
   return {
@@ -82,7 +82,8 @@ function metadataOf(app: AppRow): ClientMetadata {
     response_types: app.redirectUris.length === 0 ? [] : ['code'],
     // A service has none of these, and the library refuses an empty list.
     ...(openid.length === 0 ? {} : { scope: openid.join(' ') }),
-    ...(sectorUri === null ? {} : { subject_type: 'pairwise', sector_identifier_uri: sectorUri }),
+    // The library wants https also where the app is on loopback.
+    ...(sector === null ? {} : { subject_type: 'pairwise', sector_identifier_uri: `https://${sector}/` }),
     require_pushed_authorization_requests: app.requirePar,
     require_signed_request_object: app.requireSignedRequest,
     id_token_signed_response_alg: app.idTokenAlg as SigningAlg,

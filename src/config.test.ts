@@ -37,6 +37,8 @@ test('in development nothing needs to be set', () => {
     preparedStatements: true,
     dataDir: join(root.path, 'plain'),
     trustProxy: false,
+    certHeader: null,
+    verifyHeader: null,
     keepAliveTimeout: 620,
     hstsIncludeSubdomains: false,
     allowedNetworks: ['127.0.0.0/8', '::1/128'],
@@ -562,3 +564,16 @@ function refusal(env: NodeJS.ProcessEnv): string {
   }
   return assert.fail('it was taken')
 }
+
+test('headers with the certificate of a client are taken only from a trusted proxy', () => {
+  const env = { TLS_CLIENT_CERT_HEADER: 'Client-Cert', TLS_CLIENT_VERIFY_HEADER: 'X-Verified' }
+  const words = /^ {2}TRUST_PROXY: must name the proxy that sets TLS_CLIENT_CERT_HEADER$/m
+  for (const more of [{}, { TRUST_PROXY: 'false' }, { TRUST_PROXY: '0' }])
+    assert.match(refusal({ ...env, ...more }), words)
+  const alone = refusal({ TRUST_PROXY: '1', TLS_CLIENT_VERIFY_HEADER: 'X-Verified' })
+  assert.match(alone, /^ {2}TLS_CLIENT_CERT_HEADER: must be set when TLS_CLIENT_VERIFY_HEADER is set$/m)
+  const malformed = refusal({ TRUST_PROXY: '1', TLS_CLIENT_CERT_HEADER: 'X: SSL' })
+  assert.match(malformed, /^ {2}TLS_CLIENT_CERT_HEADER: must be the name of an HTTP header$/m)
+  const config = readConfig({ NODE_ENV: 'test', GATEHOUSE_SECRET: SECRET, TRUST_PROXY: '1', ...env })
+  assert.deepEqual([config.certHeader, config.verifyHeader], ['Client-Cert', 'X-Verified'])
+})

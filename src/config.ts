@@ -39,6 +39,9 @@ export interface Config {
   /** False for statements without a name, which a pooler in transaction mode (PgBouncer) needs. */
   preparedStatements: boolean
   trustProxy: boolean | number | string
+  /** The headers in which the proxy passes on the certificate of a client, and that it has verified it; null for none. */
+  certHeader: string | null
+  verifyHeader: string | null
   /** How long a connection that is kept may be idle (seconds). */
   keepAliveTimeout: number
   /** Whether HSTS covers the subdomains of PUBLIC_URL's host, too. */
@@ -171,6 +174,11 @@ function faultsTogether(given: Given): string[] {
 
   if (given.DATABASE_MIGRATION_URL !== undefined && !URL.parse(given.DATABASE_URL ?? '')?.username)
     faults.push('DATABASE_URL: must be set and name its role when DATABASE_MIGRATION_URL is set')
+  // Any client could send these headers, and with them the certificate of any other.
+  if (given.TLS_CLIENT_CERT_HEADER !== undefined && /^(false|0*)$/.test(given.TRUST_PROXY ?? ''))
+    faults.push('TRUST_PROXY: must name the proxy that sets TLS_CLIENT_CERT_HEADER')
+  if (given.TLS_CLIENT_VERIFY_HEADER !== undefined && given.TLS_CLIENT_CERT_HEADER === undefined)
+    faults.push('TLS_CLIENT_CERT_HEADER: must be set when TLS_CLIENT_VERIFY_HEADER is set')
   if (given.TERMS_VERSION !== undefined && given.TERMS_URL === undefined)
     faults.push('TERMS_URL: must be set when TERMS_VERSION is set')
   return faults
@@ -213,6 +221,8 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
     dataDir,
     preparedStatements: values.PREPARED_STATEMENTS === 'on',
     trustProxy: values.TRUST_PROXY,
+    certHeader: values.TLS_CLIENT_CERT_HEADER,
+    verifyHeader: values.TLS_CLIENT_VERIFY_HEADER,
     keepAliveTimeout: values.KEEP_ALIVE_TIMEOUT,
     hstsIncludeSubdomains: values.HSTS_INCLUDE_SUBDOMAINS,
     allowedNetworks: values.ALLOWED_NETWORKS ?? (production ? [] : LOOPBACK_NETWORKS),

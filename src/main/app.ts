@@ -9,6 +9,7 @@ import { type Assets, createAssets } from '../http/assets.ts'
 import { brandFiles, brandOfPages } from '../http/brand.ts'
 import type { HttpContext } from '../http/context.ts'
 import { answerHealth, answerReadiness } from '../http/health.ts'
+import { createCertificateReader } from '../http/middleware/client-certificate.ts'
 import { createClientIpReader } from '../http/middleware/client-ip.ts'
 import { compressPages } from '../http/middleware/compression.ts'
 import { errorPage } from '../http/middleware/error-page.ts'
@@ -71,6 +72,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
       const id = await findIdentitySessionId(services, services.storage.browserSessions, req)
       return id === null ? null : findLivingIdentitySession(services, id, req.clientInfo)
     },
+    findCertificate: config.certHeader === null ? null : createCertificateReader(config),
     fetchFile: (uri) => channel.get(uri, LONGEST_KEY_SET),
   })
 

@@ -18,6 +18,7 @@ import { LANGUAGES } from '../i18n/catalogues.ts'
 import { INTERACTION_LIFE } from './adapters/begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
 import { interactionUrl } from './adapters/interactions.ts'
+import { type FindCertificate, mutualTls, TLS_METHODS } from './mutual-tls.ts'
 import { createPolicy, PROMPT_VALUES } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
 import { REVOCATION_FEED } from './revocation-feed.ts'
@@ -46,6 +47,7 @@ export function createConfiguration(
   logger: Logger,
   forDevelopers: boolean,
   fetchedKeys: FetchedKeys,
+  findCertificate: FindCertificate | null,
 ): Configuration {
   const isHttps = services.publicUrl.startsWith('https:')
   const cookie = protocolCookie(services)
@@ -60,7 +62,7 @@ export function createConfiguration(
     renderError: renderError(pages, forDevelopers),
 
     responseTypes: ['code'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', ...TLS_METHODS, 'none'],
     enabledJWA: { clientAuthSigningAlgValues: [...CLIENT_ALGS], requestObjectSigningAlgValues: [...CLIENT_ALGS] },
     clockTolerance: CLOCK_TOLERANCE,
     assertJwtClientAuthClaimsAndHeader: checkAssertionWith(services),
@@ -160,6 +162,7 @@ export function createConfiguration(
       deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****', deviceInfo: () => ({}) },
       dPoP: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
+      mTLS: mutualTls(findCertificate),
       introspection: {
         enabled: true,
         allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,

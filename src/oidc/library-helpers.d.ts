@@ -2,6 +2,7 @@
 // them.
 
 declare module 'oidc-provider/lib/helpers/grants.js' {
+  import type { X509Certificate } from 'node:crypto'
   import type Provider from 'oidc-provider'
   import type { KoaContextWithOIDC } from 'oidc-provider'
 
@@ -17,6 +18,8 @@ declare module 'oidc-provider/lib/helpers/grants.js' {
     proof: DpopProof | undefined,
     clientId: string,
   ): Promise<void>
+  /** The certificate of a client whose tokens are bound to one. */
+  export function checkMtlsCert(provider: Provider, ctx: KoaContextWithOIDC): X509Certificate | undefined
   export function checkDpopRequired(provider: Provider, ctx: KoaContextWithOIDC, proof: DpopProof | undefined): void
 }
 

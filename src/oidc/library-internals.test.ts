@@ -55,11 +55,18 @@ test('every member that is replaced has the parameters that it had', () => {
 
 test('every private function that is imported has the parameters that it had', () => {
   assert.deepEqual(
-    [grants.validateDpop, grants.checkDpopRequired, grants.checkDpopReplay, grantCommon.issueIdToken].map(parametersOf),
+    [
+      grants.validateDpop,
+      grants.checkDpopRequired,
+      grants.checkDpopReplay,
+      grants.checkMtlsCert,
+      grantCommon.issueIdToken,
+    ].map(parametersOf),
     [
       'async function validateDpop(provider, ctx, accessToken)',
       'function checkDpopRequired(provider, ctx, dPoP, ErrorClass = InvalidGrant)',
       'async function checkDpopReplay(provider, ctx, dPoP, clientId, ErrorClass = InvalidGrant)',
+      'function checkMtlsCert(provider, ctx, ErrorClass = InvalidGrant)',
       'async function issueIdToken(provider, ctx, source, at, grant, scopeOverride)',
     ],
   )

@@ -1,7 +1,7 @@
 import Provider from 'oidc-provider'
 import type { Client, ExternalSigningKey, KoaContextWithOIDC, Session } from 'oidc-provider'
 import { issueIdToken } from 'oidc-provider/lib/helpers/grant_common.js'
-import { checkDpopReplay, checkDpopRequired, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
+import { checkDpopReplay, checkDpopRequired, checkMtlsCert, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
 import privateOf from 'oidc-provider/lib/helpers/weak_cache.js'
 import type { ApiRow } from '../domain/apps/apis.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
@@ -21,7 +21,7 @@ import type { AppRow } from '../domain/apps/apps.ts'
  * 7. Compare shared/reject_structured_tokens.js: introspection and revocation of application tokens begin where it refuses.
  */
 
-export { checkDpopReplay, checkDpopRequired, issueIdToken, validateDpop }
+export { checkDpopReplay, checkDpopRequired, checkMtlsCert, issueIdToken, validateDpop }
 
 /** Every member that is replaced, by its owner on a provider. */
 export const REPLACED = {

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider, { type KoaContextWithOIDC } from 'oidc-provider'
+import type { ClientCertificate } from '../domain/apps/client-certificates.ts'
 import { FetchedKeys, type FetchFile } from '../domain/apps/fetched-keys.ts'
 import { mintCode } from '../domain/families/authorization-codes.ts'
 import { POLL_INTERVAL } from '../domain/families/device-codes.ts'
@@ -21,6 +22,7 @@ import { openQuestion } from './logout-questions.ts'
 import { OfferedKeys } from './offered-keys.ts'
 import { exchangeState } from './exchange-state.ts'
 import type { ProtocolPages } from './pages.ts'
+import { withoutCertificates } from './mutual-tls.ts'
 import { answerFast } from './fast/fast-paths.ts'
 import { isIdleLogout, keepsSid, signInOf } from './protocol-session.ts'
 import { PublishedDocuments } from './published-documents.ts'
@@ -41,6 +43,8 @@ export interface ProtocolOptions {
   signOut(req: IncomingMessage, res: ServerResponse): Promise<void>
   /** Finds the signed-in user of a request that needs nothing else of the browser's session. */
   findSignedIn(req: IncomingMessage): Promise<SignedInRow | null>
+  /** The certificate that a client showed to the proxy; null where no proxy passes certificates on. */
+  findCertificate: ((req: IncomingMessage) => ClientCertificate | null) | null
   /** Fetches the keys that a client publishes, behind the SSRF guard. */
   fetchFile: FetchFile
 }
@@ -140,13 +144,13 @@ const MACHINE_ENDPOINTS = new Set<string>([
 
 function createProvider(
   services: Services,
-  { pages, logger, forDevelopers, signOut }: ProtocolOptions,
+  { pages, logger, forDevelopers, signOut, findCertificate }: ProtocolOptions,
   throttling: ClientThrottling,
   documents: PublishedDocuments,
   offered: OfferedKeys,
   fetchedKeys: FetchedKeys,
 ): Provider {
-  const configuration = createConfiguration(services, pages, logger, forDevelopers, fetchedKeys)
+  const configuration = createConfiguration(services, pages, logger, forDevelopers, fetchedKeys, findCertificate)
   const provider = new Provider(services.publicUrl, configuration)
   replaceMembers(provider, {
     publicUrl: services.publicUrl,
@@ -179,6 +183,7 @@ function createProvider(
       case 'jwks':
       case 'discovery':
         if (ctx.status !== 200) break
+        if (oidc.route === 'discovery' && findCertificate === null) ctx.body = withoutCertificates(ctx.body as object)
         if (oidc.route === 'jwks') ctx.body = offered.of(ctx.body as { keys: { kty: string }[] })
         documents.keep(ctx.path, ctx.body as object, ctx.response.get('Content-Type'))
         ctx.respond = !documents.answer(ctx.req, ctx.res)

@@ -7,8 +7,9 @@ import type { Services } from '../domain/services.ts'
 import { findAccountWith } from './account.ts'
 import { exchangeState } from './exchange-state.ts'
 import { requestedScopes, requiredParameter, valuesOf } from './grant-parameters.ts'
-import { checkDpopReplay, checkDpopRequired, issueIdToken, validateDpop } from './library-internals.ts'
+import { issueIdToken } from './library-internals.ts'
 import { resourceOf } from './resources.ts'
+import { confirmationOf } from './sender-constraints.ts'
 import { TOKEN_HEADERS, tokenResponse } from './token-response.ts'
 
 /**
@@ -26,15 +27,12 @@ export function registerRefreshGrant(provider: Provider, services: Services): vo
       const scopes = requestedScopes(ctx)
       checkResource(ctx, client.app.audience)
 
-      const proof = await validateDpop(provider, ctx)
-      checkDpopRequired(provider, ctx, proof)
-      await checkDpopReplay(provider, ctx, proof, client.clientId)
-      const jkt = proof?.thumbprint ?? null
+      const { jkt = null, 'x5t#S256': x5t = null } = await confirmationOf(provider, ctx, client)
 
       const exchange = exchangeState(ctx)
       const rotation = await rotate(
         services,
-        { refreshToken, clientId: client.clientId, scopes, jkt, clientInfo: ctx.req.clientInfo },
+        { refreshToken, clientId: client.clientId, scopes, jkt, x5t, clientInfo: ctx.req.clientInfo },
         exchange.hasTriedRotation,
       )
       exchange.familyId = rotation.kind === 'rotated' ? rotation.family.id : rotation.familyId
@@ -47,10 +45,10 @@ export function registerRefreshGrant(provider: Provider, services: Services): vo
             scopes?.join(' ') ?? '',
           )
         case 'wrong-proof':
-          throw new errors.InvalidGrant('failed jkt verification')
+          throw new errors.InvalidGrant('failed jkt or x5t#S256 verification')
         case 'rotated':
           ctx.set(TOKEN_HEADERS)
-          ctx.body = await respond(provider, services, ctx, rotation, scopes, jkt)
+          ctx.body = await respond(provider, services, ctx, rotation, scopes, { jkt, x5t })
       }
     },
     ['refresh_token', 'scope', 'resource'],
@@ -64,11 +62,11 @@ async function respond(
   ctx: KoaContextWithOIDC,
   rotated: Rotated,
   scopes: string[] | null,
-  jkt: string | null,
+  { jkt, x5t }: { jkt: string | null; x5t: string | null },
 ): Promise<object> {
   const { family, refreshToken } = rotated
   const scope = scopes === null ? family.scope : scopes.join(' ')
-  const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, jkt)
+  const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, jkt, x5t)
   // An app requests a new ID token by naming `openid` in the request (OpenID Connect Core §12.2 leaves it open), or by its
   // registration.
   const idScopes = new Set(scopes ?? (family.refreshIdToken ? family.scope.split(' ') : []))

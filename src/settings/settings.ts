@@ -6,7 +6,7 @@ import { rootSecrets } from './root-secrets.ts'
 import { sender } from './sender.ts'
 import { setting } from './setting.ts'
 import { contacts, contactUrl, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
-import { choice, count, flag, milliseconds, port, seconds, text } from './value-types.ts'
+import { choice, count, flag, headerName, milliseconds, port, seconds, text } from './value-types.ts'
 import { workerCount } from './worker-count.ts'
 
 const DAY = 86_400
@@ -78,6 +78,22 @@ const network = {
     meaning:
       'The proxies whose `X-Forwarded-For` is believed (Express’ “trust proxy”). Behind a proxy it must be right, or all clients count as one IP address.',
     example: '1',
+  }),
+  TLS_CLIENT_CERT_HEADER: setting({
+    type: headerName(),
+    default: null,
+    defaultInWords: 'none: certificates of clients are not used',
+    meaning:
+      'The header in which the proxy passes on the certificate of a client (mutual TLS, RFC 8705): a percent-encoded PEM, as nginx’ `$ssl_client_escaped_cert`, or `Client-Cert` (RFC 9440). It is believed only from the proxies of `TRUST_PROXY`, which must be set. The proxy must set it on every request.',
+    example: 'X-SSL-Client-Cert',
+  }),
+  TLS_CLIENT_VERIFY_HEADER: setting({
+    type: headerName(),
+    default: null,
+    defaultInWords: 'none: no chain counts as verified, and `tls_client_auth` is refused',
+    meaning:
+      'The header that says `SUCCESS` when the proxy has verified the chain of the client’s certificate, as nginx’ `$ssl_client_verify`.',
+    example: 'X-SSL-Client-Verify',
   }),
   KEEP_ALIVE_TIMEOUT: setting({
     type: seconds(1, DAY),

@@ -44,6 +44,12 @@ export function flag(): ValueType<boolean> {
   return { schema: schema.transform((value) => value === 'true'), words }
 }
 
+/** The name of an HTTP header (RFC 9110 §5.1). */
+export function headerName(): ValueType<string> {
+  const schema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,99}$/, 'must be the name of an HTTP header')
+  return { schema, words: 'the name of an HTTP header' }
+}
+
 export function text(words: string): ValueType<string> {
   return { schema: z.string(), words }
 }

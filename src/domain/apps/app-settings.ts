@@ -2,6 +2,7 @@ import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
 import type { AppRow } from '../../storage/apps.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
 import { claimFaults, pairwiseFaults } from './app-claims.ts'
+import { subjectFaults } from './client-certificates.ts'
 import { hasSecret, keyFaults } from './client-keys.ts'
 import { OPENID_SCOPES } from './openid-scopes.ts'
 import { plainUrl, redirectFaults } from './redirect-uris.ts'
@@ -104,7 +105,7 @@ function kindFaults({ isService, isDevice, isPublic, isNative, isThirdParty, ...
 /** How the app proves itself, and what its requests and tokens are bound to. */
 function securityFaults(settings: AppSettings): string[] {
   const { isPublic, authMethod, tlsSubjectDn, requireSignedRequest, bindCertificate, securityProfile } = settings
-  const faults = keyFaults(settings)
+  const faults = [...keyFaults(settings), ...subjectFaults(tlsSubjectDn)]
   if (isPublic !== (authMethod === 'none'))
     faults.push(isPublic ? 'a public app does not authenticate' : 'a confidential app authenticates')
   if ((authMethod === 'tls_client_auth') !== (tlsSubjectDn !== null))

@@ -51,6 +51,15 @@ export function createClientIpReader(trustProxy: TrustProxy, logger: Logger): (r
   }
 }
 
+/** Makes the function that tells whether a request comes straight from a trusted proxy, whose headers are believed. */
+export function createPeerTrust(trustProxy: TrustProxy): (req: IncomingMessage) => boolean {
+  const isTrusted = compileTrust(trustProxy)
+  return (req) => {
+    const peer = parseAddress(req.socket.remoteAddress ?? '')
+    return peer !== null && isTrusted?.(peer, 0) === true
+  }
+}
+
 /**
  * Parses an IPv4 or IPv6 address as gateways write it: alone, in brackets, with a zone, with a port.
  * The result has no port and no zone. It is lower case, in its shortest form (RFC 5952), and IPv4 where the input is

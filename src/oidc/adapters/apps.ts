@@ -88,6 +88,8 @@ function metadataOf(app: AppRow): ClientMetadata {
     require_signed_request_object: app.requireSignedRequest,
     id_token_signed_response_alg: app.idTokenAlg as SigningAlg,
     dpop_bound_access_tokens: app.requireDpop,
+    tls_client_certificate_bound_access_tokens: app.bindCertificate,
+    ...(app.tlsSubjectDn === null ? {} : { tls_client_auth_subject_dn: app.tlsSubjectDn }),
     app,
   }
 }

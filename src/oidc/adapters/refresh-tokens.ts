@@ -1,4 +1,4 @@
-import Provider, { errors } from 'oidc-provider'
+import Provider, { type AccessToken, type Client, errors } from 'oidc-provider'
 import { endFamilies } from '../../domain/endings/endings.ts'
 import { openDeviceFamily } from '../../domain/families/device-families.ts'
 import { findFamilyOf, isLiving, openFamily } from '../../domain/families/families.ts'
@@ -6,6 +6,7 @@ import type { Services } from '../../domain/services.ts'
 import type { PortalAccount } from '../account.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 import { exchangeState } from '../exchange-state.ts'
+import { isTlsMethod } from '../mutual-tls.ts'
 import { epochSeconds } from '../../domain/time.ts'
 import { isWithdrawn, withdrawFamily } from './withdrawn-families.ts'
 
@@ -31,6 +32,7 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
         amr: payload.amr ?? [],
         authTime: payload.authTime ?? epochSeconds(services.clock()),
         jkt: payload.jkt ?? null,
+        x5t: boundCertificate(client, ctx?.oidc.entities.AccessToken),
         claimsVersion: (ctx?.oidc.account as PortalAccount | undefined)?.identity.claimsVersion ?? 0,
         app: client.app,
       }
@@ -64,6 +66,7 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
         scope: family.scope,
         sid: family.sid ?? undefined,
         jkt: family.jkt ?? undefined,
+        'x5t#S256': family.x5t ?? undefined,
       }
     },
     async revokeByGrantId(familyId) {
@@ -74,4 +77,12 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
       else await endFamilies(services, { id: familyId }, 'revoked_by_app', clientInfo)
     },
   }
+}
+
+/**
+ * The certificate that each refresh must come with: that of the first token. An app that authenticates with its certificate has
+ * it checked at each refresh anyway, and may renew it (RFC 8705 §6.3).
+ */
+function boundCertificate({ app }: Client, first: AccessToken | undefined): string | null {
+  return isTlsMethod(app.authMethod) ? null : (first?.['x5t#S256'] ?? null)
 }

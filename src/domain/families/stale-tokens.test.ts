@@ -26,6 +26,7 @@ import {
 } from './application-tokens.ts'
 import { createApp } from '../apps/apps.ts'
 import type { Rotation } from './families.ts'
+import { announceClaims } from '../identities/claim-changes.ts'
 import { changeRoles } from '../identities/identities.ts'
 import { openIdentitySession } from '../sign-in/identity-sessions.ts'
 import { epochSeconds } from '../time.ts'
@@ -35,6 +36,7 @@ let portal: TestPortal
 before(async () => {
   portal = await openTestPortal()
   await createApp(portal, 'notes', notesApp)
+  await createApp(portal, 'rich', { ...notesApp, applicationTokenClaims: ['nickname'] })
   await createApp(portal, 'events', { ...notesApp, eventReceiverUri: 'https://notes.example.test/events' })
 })
 after(() => portal.close())
@@ -133,6 +135,25 @@ test('a refresh that meets a change under way does not make a token with old rol
     assert.deepEqual(roles, repeats ? ['editor'] : ['auditor'])
     assert.equal(await isStale(token), repeats)
   }
+})
+
+test('a refresh that meets a change of the profile or of the roles in its app has all of it', async () => {
+  const person = await addPerson([])
+  const rich = await connect(portal, person, 'rich')
+  let refreshing: Promise<Rotation> | undefined
+  await transaction(portal.storage.pool, async (db) => {
+    // As changeProfile and changeAppRoles do it, with a refresh in the middle.
+    await lockIdentity(db, person)
+    await db.query(`UPDATE identities SET nickname = 'Countess', app_roles = '{"rich":["author"]}' WHERE id = $1`, [
+      person,
+    ])
+    await announceClaims(portal, db, person, { claims: ['nickname'], rolesIn: 'rich' })
+    refreshing = refresh(portal, rich)
+    await Promise.race([refreshing, sleep(150)])
+  })
+  const { token, roles } = told((await refreshing) as Rotation)
+  assert.deepEqual([roles, claimsOf(token)['nickname']], [['author'], 'Countess'])
+  assert.equal(await isStale(token), false)
 })
 
 test('after many changes in a second the times in a token are true, and only the last one is not stale', async () => {

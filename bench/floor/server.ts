@@ -9,6 +9,7 @@ import { exchangeCode } from './exchange.ts'
 import { introspect, userinfo } from './lookup.ts'
 import { refresh } from './refresh.ts'
 import { answerJson, type Floor, readForm } from './request.ts'
+import { exchangeToken, issueToService } from './services.ts'
 import { signIn } from './sign-in.ts'
 import { createSigner } from './tokens.ts'
 
@@ -37,11 +38,18 @@ createServer({ keepAliveTimeout: 65_000 }, (req, res) => {
       case '/.well-known/openid-configuration':
         return answerJson(res, 200, metadata)
       case '/oauth/token':
-        return readForm(req).then((form) =>
-          form.get('grant_type') === 'refresh_token'
-            ? refresh(floor, req, res, form)
-            : exchangeCode(floor, req, res, form),
-        )
+        return readForm(req).then((form) => {
+          switch (form.get('grant_type')) {
+            case 'refresh_token':
+              return refresh(floor, req, res, form)
+            case 'client_credentials':
+              return issueToService(floor, req, res)
+            case 'urn:ietf:params:oauth:grant-type:token-exchange':
+              return exchangeToken(floor, req, res, form)
+            default:
+              return exchangeCode(floor, req, res, form)
+          }
+        })
       case '/oauth/authorize':
         return authorize(floor, req, res, new URLSearchParams(url.slice(queryStart + 1)))
       case '/oauth/introspect':

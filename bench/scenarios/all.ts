@@ -4,6 +4,7 @@ import { introspection, userinfo } from './lookup.ts'
 import { discovery, jwks } from './published.ts'
 import { refresh } from './refresh.ts'
 import type { Scenario } from './scenario.ts'
+import { clientCredentials, tokenExchange } from './services.ts'
 import { signIn } from './sign-in.ts'
 import { silentRedirect } from './silent-redirect.ts'
 
@@ -11,6 +12,8 @@ import { silentRedirect } from './silent-redirect.ts'
 export const SCENARIOS: Scenario[] = [
   refresh,
   codeExchange,
+  clientCredentials,
+  tokenExchange,
   silentRedirect,
   signIn,
   introspection,

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import Provider from 'oidc-provider'
 import pg from 'pg'
 import type { Credentials } from '../subjects/subject.ts'
-import { OPAQUE_APP } from './apps.ts'
+import { OPAQUE_APP, SERVICE } from './apps.ts'
 import { PostgresAdapter } from './postgres-adapter.ts'
 import { RedisAdapter } from './redis-adapter.ts'
 
@@ -29,8 +29,9 @@ const provider = new Provider(given('ISSUER'), {
   clients: (JSON.parse(given('APPS')) as Credentials[]).map(({ id, secret }) => ({
     client_id: id,
     client_secret: secret,
-    redirect_uris: [given('REDIRECT_URI')],
-    grant_types: ['authorization_code', 'refresh_token'],
+    ...(id === SERVICE
+      ? { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }
+      : { redirect_uris: [given('REDIRECT_URI')], grant_types: ['authorization_code', 'refresh_token'] }),
     token_endpoint_auth_method: 'client_secret_basic',
     id_token_signed_response_alg: 'RS256',
   })),
@@ -87,6 +88,7 @@ const provider = new Provider(given('ISSUER'), {
     Session: 14 * 86_400,
   },
   features: {
+    clientCredentials: { enabled: true },
     devInteractions: { enabled: true },
     introspection: { enabled: true },
     resourceIndicators: {

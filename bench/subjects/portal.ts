@@ -6,6 +6,7 @@ import { register } from '../../src/domain/identities/identities.ts'
 import { createLogger } from '../../src/logger.ts'
 import { findFreePort } from '../../src/storage/embedded/free-port.ts'
 import { notesApp } from '../../src/testing/portal/apps.ts'
+import { addService, DELEGATED_SCOPE } from './service.ts'
 import {
   APP_IDS,
   AUDIENCE,
@@ -51,7 +52,7 @@ export async function startLikePortal(
     ...(options.redisUrl === null ? {} : { REDIS_URL: options.redisUrl }),
     ...options.env,
   }
-  const apps = await seed(env)
+  const { apps, service } = await seed(env)
   await furnish?.(apps)
   const { pid, stop } = await startProcess({ ...program, port, env }, options)
   const origin = originOf(port)
@@ -64,6 +65,7 @@ export async function startLikePortal(
     host: `127.0.0.1:${port}`,
     apps,
     introspectedApp: apps[0] as Credentials,
+    service,
     people: PEOPLE,
     refreshExtra: '',
     signIn: (browser, person) => browser.signIn(person),
@@ -87,18 +89,19 @@ function originOf(port: number): string {
 }
 
 /** The users and the apps, created by the rules before anything is measured. */
-async function seed(env: Record<string, string>): Promise<Credentials[]> {
+async function seed(env: Record<string, string>): Promise<{ apps: Credentials[]; service: Credentials }> {
   const services = await openServices(readConfig(env), createLogger('silent'))
   try {
     // One after the other: the portal lets few passwords wait for long.
     for (const person of PEOPLE) await register(services, person, null)
     const apps: Credentials[] = []
+    const scope = `${notesApp.scope} ${DELEGATED_SCOPE}`
     for (const id of APP_IDS) {
-      const settings = { ...notesApp, name: id, redirectUris: [REDIRECT_URI], audience: AUDIENCE }
+      const settings = { ...notesApp, name: id, redirectUris: [REDIRECT_URI], audience: AUDIENCE, scope }
       const { secret } = await createApp(services, id, settings)
       apps.push({ id, secret: secret ?? '' })
     }
-    return apps
+    return { apps, service: await addService(services) }
   } finally {
     await services.storage.close()
   }

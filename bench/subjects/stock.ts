@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { findFreePort } from '../../src/storage/embedded/free-port.ts'
 import type { Browser } from '../../src/testing/browser/browser.ts'
-import { OPAQUE_APP } from '../stock/apps.ts'
+import { OPAQUE_APP, SERVICE } from '../stock/apps.ts'
 import { createTables } from '../stock/tables.ts'
 import {
   APP_IDS,
@@ -30,7 +30,10 @@ export async function startTypical(options: SubjectOptions): Promise<Subject> {
 async function start(name: 'stock' | 'typical', options: SubjectOptions): Promise<Subject> {
   const port = await findFreePort()
   const origin = `http://127.0.0.1:${port}`
-  const credentials = [...APP_IDS, OPAQUE_APP].map((id) => ({ id, secret: randomBytes(32).toString('base64url') }))
+  const credentials = [...APP_IDS, SERVICE, OPAQUE_APP].map((id) => ({
+    id,
+    secret: randomBytes(32).toString('base64url'),
+  }))
   const accounts = new Map(PEOPLE.map((person) => [person.username, randomUUID()]))
   await seed(options.databaseUrl, accounts)
 
@@ -59,6 +62,7 @@ async function start(name: 'stock' | 'typical', options: SubjectOptions): Promis
     host: `127.0.0.1:${port}`,
     apps: credentials.slice(0, APP_IDS.length),
     introspectedApp: credentials.at(-1) as Credentials,
+    service: credentials.at(-2) as Credentials,
     people: PEOPLE,
     // It also signs an ID token on every refresh with openid; the portal does so only on request.
     refreshExtra: name === 'typical' ? '' : '&scope=profile%20email',

@@ -23,6 +23,8 @@ export interface Subject {
   apps: Credentials[]
   /** The app whose application tokens this subject itself can check. */
   introspectedApp: Credentials
+  /** A service with tokens of its own, which may exchange those of users where the subject can. */
+  service: Credentials
   people: Person[]
   /** Extra parameters of a refresh, so that every subject signs exactly one token. */
   refreshExtra: string

@@ -6,7 +6,9 @@ import { type Demo, expect, test } from './demo.ts'
 
 const WIDTHS = [1280, 390, 320]
 /** From right to left, and English that is 40 % longer. */
-const LOCALES = ['ar', 'en-XA']
+const LOCALES = { ar: 'in Arabic', 'en-XA': 'with longer words' }
+/** How many tests divide the pages among them. */
+const PARTS = 4
 
 /** A folder for a screenshot of every page at every width, for people to look at. */
 const { GALLERY_SCREENSHOTS } = process.env
@@ -14,33 +16,37 @@ const { GALLERY_SCREENSHOTS } = process.env
 // Pages may not be framed, and run no scripts of others.
 test.use({ bypassCSP: true })
 
-test('every page of the gallery fits every screen, names its parts, and has no fault that axe finds', async ({
-  page,
-  demo,
-}) => {
-  test.slow()
-  await page.addInitScript({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
-  const samples = await openGallery(page, demo)
-  expect(await listFaults(page, samples, 'listFaults()')).toEqual({})
-  // Colours have no width: what fits in light fits in dark.
-  await page.emulateMedia({ colorScheme: 'dark' })
-  expect(await listFaults(page, samples, 'listColorFaults()')).toEqual({})
-})
+// Several tests, so that no core waits for one at the end.
+test.describe.configure({ mode: 'parallel' })
 
-test('every page of the gallery fits every screen in Arabic, and with longer words', async ({ page, demo }) => {
-  test.slow()
-  for (const locale of LOCALES) {
-    const samples = await openGallery(page, demo)
-    const translated = samples.map((url) => `${url}&locale=${locale}`)
-    expect(await listFaults(page, translated, 'listMisfitsAtAllWidths()')).toEqual({})
-  }
-})
+for (let part = 1; part <= PARTS; part++) {
+  test(`every page fits every screen, names its parts, and has no fault that axe finds (${part} of ${PARTS})`, async ({
+    page,
+    demo,
+  }) => {
+    test.slow()
+    await page.addInitScript({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
+    const samples = (await openGallery(page, demo)).filter((_, index) => index % PARTS === part - 1)
+    expect(await listFaults(page, samples, 'listFaults()')).toEqual({})
+    // Colours have no width: what fits in light fits in dark.
+    await page.emulateMedia({ colorScheme: 'dark' })
+    expect(await listFaults(page, samples, 'listColorFaults()')).toEqual({})
+  })
+}
+
+for (const [locale, words] of Object.entries(LOCALES)) {
+  test(`every page of the gallery fits every screen ${words}`, async ({ page, demo }) => {
+    test.slow()
+    const samples = (await openGallery(page, demo)).map((url) => `${url}&locale=${locale}`)
+    expect(await listFaults(page, samples, 'listMisfitsAtAllWidths()')).toEqual({})
+  })
+}
 
 if (GALLERY_SCREENSHOTS !== undefined) {
   test('pictures of every page of the gallery', async ({ page, demo }) => {
     test.setTimeout(10 * 60_000)
     for (const url of await openGallery(page, demo)) {
-      for (const locale of ['en', ...LOCALES]) await takePictures(page, `${url}&locale=${locale}`)
+      for (const locale of ['en', ...Object.keys(LOCALES)]) await takePictures(page, `${url}&locale=${locale}`)
     }
   })
 }

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { defineConfig } from '@playwright/test'
 
 const { CHROMIUM_PATH, CI } = process.env
@@ -7,8 +6,7 @@ const { CHROMIUM_PATH, CI } = process.env
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
-  // A test waits for a third of its time: for mails, for pages, for a demo that starts.
-  workers: availableParallelism() + 1,
+  workers: 2,
   retries: 0,
   forbidOnly: Boolean(CI),
   timeout: 60_000,

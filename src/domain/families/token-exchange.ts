@@ -51,8 +51,8 @@ export type Derived = Exclude<Refused, { kind: 'bad-subject' }> | { kind: 'deriv
 export type Exchanged = Refused | { kind: 'exchanged'; token: string; claims: ApplicationTokenClaims }
 
 /**
- * Exchanges the application token of a user, which must be for the caller, for one for another API (RFC 8693). It belongs to the
- * same family, so it ends with it. Nothing is stored.
+ * Token exchange (RFC 8693): exchanges the application token of a user, which must be for the caller, for one for another API.
+ * It belongs to the same family, so it ends with it. Nothing is stored.
  */
 export async function exchangeToken(services: Services, subjectToken: string, exchange: Exchange): Promise<Exchanged> {
   const judged = await judgeApplicationToken(services, subjectToken)

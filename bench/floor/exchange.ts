@@ -45,6 +45,7 @@ export async function exchangeCode(
       amr: ['pwd'],
       jkt: null,
       x5t: null,
+      resources: null,
       lifetime: 'browser',
       claimsVersion: 0,
       openedSilently: false,

@@ -47,6 +47,7 @@ async function rotateOne(services: Services, family: HeldFamily): Promise<void> 
     refreshToken,
     clientId: app.id,
     scopes: null,
+    audience: 'default',
     jkt: null,
     clientInfo: PLACE,
   })

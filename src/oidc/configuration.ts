@@ -23,7 +23,7 @@ import { createPolicy, PROMPT_VALUES } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
 import { REVOCATION_FEED } from './revocation-feed.ts'
 import { checkRequestObjectWith } from './request-objects.ts'
-import { defaultResource, getResourceServerInfo } from './resources.ts'
+import { defaultResource, getResourceServerInfoWith } from './resources.ts'
 import { settleScopeWith } from './scopes.ts'
 import { PortalSigningKey } from './signing-keys.ts'
 
@@ -83,7 +83,8 @@ export function createConfiguration(
     // A family ends explicitly, never because the library's session has moved on to the next one.
     expiresWithSession: async () => false,
     ttl: {
-      AccessToken: (_ctx, _token, client) => client.app.applicationTokenTtl ?? services.lifetimes.applicationToken,
+      AccessToken: (_ctx, { resourceServer }, client) =>
+        resourceServer?.accessTokenTTL ?? client.app.applicationTokenTtl ?? services.lifetimes.applicationToken,
       AuthorizationCode: CODE_LIFE,
       DeviceCode: DEVICE_CODE_LIFE,
       IdToken: ID_TOKEN_LIFE,
@@ -109,7 +110,7 @@ export function createConfiguration(
               identityId: identity.id,
               clientId: client.clientId,
               familyId: 'grantId' in token ? token.grantId : '',
-              audience: app.audience,
+              audience: token.aud as string,
               scope: token.scope ?? '',
               roles: identity.roles,
               own: { audience: app.audience, ...columns },
@@ -121,7 +122,7 @@ export function createConfiguration(
               jkt: token.jkt ?? null,
               x5t: token['x5t#S256'] ?? null,
             },
-            app.applicationTokenTtl,
+            token.resourceServer?.accessTokenTTL ?? app.applicationTokenTtl,
           )
           parts.payload = { ...claims }
         },
@@ -133,6 +134,8 @@ export function createConfiguration(
       revocation_feed_endpoint: `${services.publicUrl}${REVOCATION_FEED}`,
       // RFC 9701 §7. The library's own answers in JWTs name another audience.
       introspection_signing_alg_values_supported: SIGNING_ALGS,
+      // draft-ietf-oauth-refresh-token-expiration §8.
+      refresh_token_expiration_types_supported: ['authorization', 'token_timeout'],
       // Initiating User Registration via OpenID Connect 1.0 §4.2.
       prompt_values_supported: PROMPT_VALUES,
       ui_locales_supported: LANGUAGES,
@@ -172,7 +175,7 @@ export function createConfiguration(
       resourceIndicators: {
         enabled: true,
         defaultResource,
-        getResourceServerInfo,
+        getResourceServerInfo: getResourceServerInfoWith(services),
         useGrantedResource: async () => true,
       },
       revocation: { enabled: true, allowedPolicy: isOwnerOf },

@@ -64,8 +64,10 @@ export const ERROR_CODES = {
       'Ask only for scopes that "gatehouse app show" lists. To get more than before, send the user through authorization again.',
   },
   invalid_target: {
-    meaning: 'The resource parameter names an API that is not that of the app.',
-    remedy: 'Leave resource out, or name the audience that "gatehouse app show" prints.',
+    meaning:
+      'The resource parameter names an API that the app may not have, or that the authorization did not name, or a token request names several. It is also the answer after an operator has taken the only API from the app.',
+    remedy:
+      'Name an API that "gatehouse app show" lists, one in each token request, or leave resource out. "gatehouse app update <client-id> --api <identifier>" allows one. The refresh token stays good.',
   },
   invalid_token: {
     meaning: 'The application token has expired, its family has ended, or what it claims has changed since.',

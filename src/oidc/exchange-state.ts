@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import { listRequestableApis, type GrantedApi } from '../domain/apps/app-apis.ts'
 import { type AppRow, findApp, isClientId } from '../domain/apps/apps.ts'
 import type { RefusalReason } from '../domain/endings/end-causes.ts'
 import type { InactiveReason } from '../domain/families/application-tokens.ts'
+import type { FamilyFuture } from '../domain/families/family-lifetimes.ts'
 import type { FamilyRow } from '../domain/families/families.ts'
 import type { Services } from '../domain/services.ts'
 import type { PendingFamily } from './code-records.ts'
@@ -13,11 +15,15 @@ import type { PendingFamily } from './code-records.ts'
 export interface ExchangeState {
   /** The apps that this request has read, by client id. */
   readonly apps: Map<string, Promise<AppRow | null>>
+  /** The APIs that apps may ask for, by client id, as this request has read them. */
+  readonly apis: Map<string, Promise<GrantedApi[]>>
   /** The fast path has tried to rotate, and nothing moved. */
   hasTriedRotation?: true
   /** The family that the code of this exchange may become; the grant and the refresh token of the exchange ask for it. */
   pendingFamily?: PendingFamily
-  /** The living family of the application token that the request shows, which the library asks for again as its grant. */
+  /** How long the family lasts that the code of this exchange has opened. */
+  future?: FamilyFuture
+  /** The living family of the token that the request shows, which the library asks for again as its grant. */
   presentedFamily?: FamilyRow
   /** Where the browser goes for the interaction that was begun. */
   interactionUrl?: string
@@ -47,9 +53,21 @@ const states = new WeakMap<IncomingMessage, ExchangeState>()
 
 /** The state of this request. Where the library works outside of one there is nothing to share: an empty state each time. */
 export function exchangeState(ctx: { req: IncomingMessage } | undefined): ExchangeState {
-  const state = (ctx && states.get(ctx.req)) ?? { apps: new Map() }
+  const state = (ctx && states.get(ctx.req)) ?? { apps: new Map(), apis: new Map() }
   if (ctx !== undefined) states.set(ctx.req, state)
   return state
+}
+
+/** The APIs that this app may ask for; each request reads them once. */
+export async function findApisOnce(
+  services: Services,
+  ctx: { req: IncomingMessage } | undefined,
+  clientId: string,
+): Promise<GrantedApi[]> {
+  const { apis } = exchangeState(ctx)
+  const found = apis.get(clientId) ?? listRequestableApis(services, clientId)
+  apis.set(clientId, found)
+  return found
 }
 
 /** The app of this id, also a disabled one; each request reads it once. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AdapterPayload, Grant, KoaContextWithOIDC } from 'oidc-provider'
 import type { Granted } from './code-records.ts'
+import { addOwnResource } from './resources.ts'
 
 /**
  * A new grant for every authorization; its id is the family's id. It is not saved: the code carries it, and the exchange opens
@@ -8,6 +9,7 @@ import type { Granted } from './code-records.ts'
  */
 export async function loadExistingGrant(ctx: KoaContextWithOIDC): Promise<Grant> {
   const { provider, client, account, requestParamOIDCScopes, requestParamClaims, resourceServers } = ctx.oidc
+  addOwnResource(ctx)
   const grant = new provider.Grant({ accountId: account?.accountId as string, clientId: client?.clientId as string })
   // The typed constructor has no parameter for the id; the instance has the property.
   grant.jti = randomUUID()

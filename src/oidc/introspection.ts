@@ -1,9 +1,12 @@
 import type { Client, KoaContextWithOIDC } from 'oidc-provider'
 import { type JudgedToken, judgeApplicationToken } from '../domain/families/application-tokens.ts'
+import { futureOf } from '../domain/families/family-lifetimes.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
+import { exchangeState } from './exchange-state.ts'
+import { futureResponse } from './token-response.ts'
 
 /** The media type of an answer that is signed (RFC 9701 §4). */
 const JWT_ANSWER = 'application/token-introspection+jwt'
@@ -42,6 +45,15 @@ function isConfidential({ api, app }: Client): boolean {
 /** The response for an active token. */
 export function answerOf(claims: JudgedToken['claims']): Record<string, unknown> {
   return { active: true, ...claims, token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP' }
+}
+
+/** Adds to the library's answer for an active refresh token how long it is good (draft-ietf-oauth-refresh-token-expiration §7). */
+export function addFutureTo(services: Services, ctx: KoaContextWithOIDC): void {
+  const { presentedFamily: family } = exchangeState(ctx)
+  const isActive = (ctx.body as { active?: boolean } | undefined)?.active === true
+  if (!isActive || family === undefined) return
+  const future = futureOf(services, family, family.lastUsedAt, services.clock())
+  ctx.body = { ...(ctx.body as object), ...futureResponse(future) }
 }
 
 /** Whether a signed answer may be wanted. @param accept the header */

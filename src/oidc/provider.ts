@@ -16,7 +16,7 @@ import { withAskedLanguage } from './asked-language.ts'
 import { errorUri } from './error-codes.ts'
 import { hasGrantType } from './grant-types.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
-import { introspectApplicationToken, signIntrospection } from './introspection.ts'
+import { addFutureTo, introspectApplicationToken, signIntrospection } from './introspection.ts'
 import { isSessionDestroyed, replaceMembers } from './library-internals.ts'
 import { openQuestion } from './logout-questions.ts'
 import { OfferedKeys } from './offered-keys.ts'
@@ -30,6 +30,7 @@ import { isPostLogoutUriOf, isRedirectUriOf, keepPostLogoutUri, redirectTo, with
 import { registerClientCredentialsGrant } from './client-credentials-grant.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { describeForDeveloper, refusalForLog } from './refusals.ts'
+import { futureResponse } from './token-response.ts'
 import { revokeApplicationToken } from './revocation.ts'
 import { registerTokenExchangeGrant } from './token-exchange-grant.ts'
 import { isRevocationFeed, REVOCATION_FEED, RevocationFeed } from './revocation-feed.ts'
@@ -193,7 +194,7 @@ function createProvider(
         if (errorOf(ctx.body) === UNSUPPORTED) {
           ctx.status = 200
           ctx.body = await introspectApplicationToken(services, ctx as KoaContextWithOIDC)
-        }
+        } else addFutureTo(services, ctx as KoaContextWithOIDC)
         if (ctx.status === 200) await signIntrospection(services, ctx as KoaContextWithOIDC)
         break
       case 'revocation':
@@ -210,6 +211,7 @@ function createProvider(
         else ctx.remove('Content-Type')
         break
       case 'token':
+        addFutureToTokens(ctx as KoaContextWithOIDC)
         if (['invalid_grant', 'invalid_request'].includes(errorOf(ctx.body) ?? ''))
           Object.assign(ctx.body as object, exchangeState(ctx).refusal)
         break
@@ -242,6 +244,15 @@ function explain(services: Services, ctx: KoaContextWithOIDC): void {
   const words = error === undefined ? null : describeForDeveloper(services, ctx, error)
   const body = ctx.body as { error?: string }
   if (words !== null && error?.message === body.error) ctx.body = { ...body, error_description: words }
+}
+
+/** Completes the library's answer to a code exchange: how long the family lasts, and no scope where the token has none. */
+function addFutureToTokens(ctx: KoaContextWithOIDC): void {
+  const { future } = exchangeState(ctx)
+  if (ctx.status !== 200 || future === undefined) return
+  const body = { ...(ctx.body as Record<string, unknown>), ...futureResponse(future) }
+  if (body['scope'] === '') delete body['scope']
+  ctx.body = body
 }
 
 /** The library leads to the page that says so without the language of the question. */

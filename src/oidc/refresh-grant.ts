@@ -1,14 +1,20 @@
-import Provider, { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { mintApplicationToken } from '../domain/families/application-tokens.ts'
 import type { RefusalReason } from '../domain/endings/end-causes.ts'
-import { type RotatedFamily, type Rotated, type Rotation, rotate } from '../domain/families/families.ts'
+import {
+  type AskedAudience,
+  type RotatedFamily,
+  type Rotated,
+  type Rotation,
+  rotate,
+} from '../domain/families/families.ts'
 import { reuseAdvice } from '../domain/families/family-ends.ts'
 import type { Services } from '../domain/services.ts'
 import { findAccountWith } from './account.ts'
 import { exchangeState } from './exchange-state.ts'
-import { requestedScopes, requiredParameter, valuesOf } from './grant-parameters.ts'
+import { requestedScopes, requiredParameter } from './grant-parameters.ts'
 import { issueIdToken } from './library-internals.ts'
-import { resourceOf } from './resources.ts'
+import { askedResource, resourceOf } from './resources.ts'
 import { confirmationOf } from './sender-constraints.ts'
 import { TOKEN_HEADERS, tokenResponse } from './token-response.ts'
 
@@ -25,14 +31,14 @@ export function registerRefreshGrant(provider: Provider, services: Services): vo
       if (client === undefined) throw new Error('the token endpoint let an unauthenticated client through')
       const refreshToken = requiredParameter(ctx, 'refresh_token')
       const scopes = requestedScopes(ctx)
-      checkResource(ctx, client.app.audience)
+      const audience = audienceOf(askedResource(ctx), client)
 
       const { jkt = null, 'x5t#S256': x5t = null } = await confirmationOf(provider, ctx, client)
 
       const exchange = exchangeState(ctx)
       const rotation = await rotate(
         services,
-        { refreshToken, clientId: client.clientId, scopes, jkt, x5t, clientInfo: ctx.req.clientInfo },
+        { refreshToken, clientId: client.clientId, scopes, audience, jkt, x5t, clientInfo: ctx.req.clientInfo },
         exchange.hasTriedRotation,
       )
       exchange.familyId = rotation.kind === 'rotated' ? rotation.family.id : rotation.familyId
@@ -44,6 +50,8 @@ export function registerRefreshGrant(provider: Provider, services: Services): vo
             'the family does not have every scope that was asked for',
             scopes?.join(' ') ?? '',
           )
+        case 'wrong-target':
+          throw new errors.InvalidTarget()
         case 'wrong-proof':
           throw new errors.InvalidGrant('failed jkt or x5t#S256 verification')
         case 'rotated':
@@ -64,14 +72,13 @@ async function respond(
   scopes: string[] | null,
   { jkt, x5t }: { jkt: string | null; x5t: string | null },
 ): Promise<object> {
-  const { family, refreshToken } = rotated
-  const scope = scopes === null ? family.scope : scopes.join(' ')
-  const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, jkt, x5t)
+  const { family, refreshToken, future } = rotated
+  const { token: accessToken, expiresIn, scope } = await mintApplicationToken(services, rotated, scopes, jkt, x5t)
   // An app requests a new ID token by naming `openid` in the request (OpenID Connect Core §12.2 leaves it open), or by its
   // registration.
   const idScopes = new Set(scopes ?? (family.refreshIdToken ? family.scope.split(' ') : []))
   const idToken = idScopes.has('openid') ? await freshIdToken(provider, services, ctx, family, idScopes) : undefined
-  return tokenResponse({ accessToken, expiresIn, idToken, refreshToken, scope, jkt })
+  return tokenResponse({ accessToken, expiresIn, idToken, refreshToken, future, scope, jkt })
 }
 
 async function freshIdToken(
@@ -123,6 +130,8 @@ function refusal(ctx: KoaContextWithOIDC, { reason, familyId, isOwn, reuse }: Re
 
 type RefusedRotation = Extract<Rotation, { kind: 'refused' }>
 
-function checkResource(ctx: KoaContextWithOIDC, audience: string): void {
-  if (valuesOf(ctx, 'resource').some((resource) => resource !== resourceOf(audience))) throw new errors.InvalidTarget()
+/** Where the app's own audience is the identifier of an API, it stays the app's own. */
+function audienceOf(resource: string | null, { app }: Client): AskedAudience {
+  if (resource === null) return 'default'
+  return resource === resourceOf(app.audience) ? 'own' : { api: resource }
 }

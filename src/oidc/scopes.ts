@@ -20,7 +20,9 @@ export function settleScopeWith(logger: Logger) {
     if (asked.includes('offline_access') && client.app.allowOffline) kept.add('offline_access')
     params.scope = kept.size === 0 ? DEFAULT_SCOPE : [...kept].join(' ')
 
-    const refused = [...new Set(asked)].filter((scope) => !kept.has(scope) || !own.includes(scope))
+    const servers = Object.values(ctx.oidc.resourceServers ?? {})
+    const granted = [client.app.scope, ...servers.map(({ scope }) => scope ?? '')].join(' ').split(' ')
+    const refused = [...new Set(asked)].filter((scope) => !kept.has(scope) || !granted.includes(scope))
     if (refused.length > 0) {
       const { requestId } = ctx.req
       logger.info({ requestId, event: 'authorization.scope', clientId: client.clientId, refused }, 'scopes refused')

@@ -301,7 +301,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         }
         let refreshing: Promise<Response> | undefined
         await transaction(server.services.storage.pool, async (db) => {
-          assert.deepEqual(await insertFamily(db, next, clock()), [row.id])
+          assert.deepEqual((await insertFamily(db, next, clock()))?.replaced, [row.id])
           refreshing = notes.refresh(before.refresh_token)
           await waitForWaiting()
         })

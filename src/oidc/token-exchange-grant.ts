@@ -34,7 +34,7 @@ export function registerTokenExchangeGrant(provider: Provider, services: Service
       state.audience = target.identifier
       if (outcome.kind !== 'exchanged') throw refusal(ctx, outcome)
       const { token: accessToken, claims } = outcome
-      const { iat, exp, fam, scope } = claims
+      const { iat, exp, fam, scope = '' } = claims
       state.familyId = fam
       ctx.set(TOKEN_HEADERS)
       const response = tokenResponse({ accessToken, expiresIn: exp - iat, scope, jkt: confirmation.jkt ?? null })

@@ -41,8 +41,15 @@ export async function updateApi(
   return updateRow<ApiRow>(db, 'apis', ['identifier', identifier], { ...change, updatedAt: now }, COLUMNS)
 }
 
-/** Also deletes what apps may have of it. False when there is no such API any more. */
-export async function deleteApi(db: Queryable, identifier: string): Promise<boolean> {
+/**
+ * Also deletes what apps may have of it, which changes these apps: tokens that they got for it may be out. False when there is no
+ * such API any more.
+ */
+export async function deleteApi(db: Queryable, identifier: string, now: Date): Promise<boolean> {
+  await db.query(
+    'UPDATE apps SET updated_at = $2 WHERE client_id IN (SELECT client_id FROM app_apis WHERE identifier = $1)',
+    [identifier, now],
+  )
   const { rowCount } = await db.query('DELETE FROM apis WHERE identifier = $1', [identifier])
   return rowCount === 1
 }

@@ -22,24 +22,42 @@ export async function listAppApis({ pool }: Database, clientId: string | null = 
   return result.rows
 }
 
-/** An API that an app may call for users, and the scopes that it may have there. */
-export interface ExchangeTargetRow {
+/** An API that an app may have tokens for, and what a token for it needs. */
+export interface GrantedApi {
   identifier: string
+  /** What the app may have of it. */
   scopes: string[]
+  /** Seconds; null leaves it to the app. */
   tokenTtl: number | null
   signingAlg: string
 }
+
+/** The APIs that an app may ask for with `resource` (RFC 8707); of one identifier, or all. */
+export async function listRequestableApis(
+  db: Queryable,
+  clientId: string,
+  identifier: string | null = null,
+): Promise<GrantedApi[]> {
+  const result = await db.query<GrantedApi>({
+    name: 'app-apis-requestable',
+    text: `SELECT ${GRANTED_COLUMNS} FROM ${GRANTED_APIS} WHERE g.client_id = $1 AND g.kind = 'request' AND ($2::text IS NULL OR g.identifier = $2)`,
+    values: [clientId, identifier],
+  })
+  return result.rows
+}
+
+export const GRANTED_APIS = 'app_apis g JOIN apis r ON r.identifier = g.identifier'
+const GRANTED_COLUMNS = 'g.identifier, g.scopes, r.token_ttl AS "tokenTtl", r.signing_alg AS "signingAlg"'
 
 /** Whether an app may call any API for users, and this one, which is null when it may not. */
 export async function findExchangeTarget(
   { pool }: Database,
   clientId: string,
   identifier: string | null,
-): Promise<{ mayExchange: boolean; target: ExchangeTargetRow | null }> {
-  const result = await pool.query<ExchangeTargetRow>({
+): Promise<{ mayExchange: boolean; target: GrantedApi | null }> {
+  const result = await pool.query<GrantedApi>({
     name: 'app-apis-exchange',
-    text: `SELECT g.identifier, g.scopes, i.token_ttl AS "tokenTtl", i.signing_alg AS "signingAlg"
-           FROM app_apis g JOIN apis i ON i.identifier = g.identifier
+    text: `SELECT ${GRANTED_COLUMNS} FROM ${GRANTED_APIS}
            WHERE g.client_id = $1 AND g.kind = 'exchange' ORDER BY (g.identifier = $2) DESC NULLS LAST LIMIT 1`,
     values: [clientId, identifier],
   })

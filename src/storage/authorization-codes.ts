@@ -1,8 +1,8 @@
 import { type AppProof, provesApp, takesBearerTokens } from './apps.ts'
 import { APP_CLAIM_COLUMNS, type AppClaimColumns, CLAIM_OBJECT, type JsonClaimSource } from './claim-sources.ts'
 import { ownSeconds } from './family-lifetimes.ts'
-import { OPENING, REPLACED_IDS } from './family-openings.ts'
 import { CONSENTED } from './consents.ts'
+import { OPENED_COLUMNS, type OpenedFamily, OPENING } from './family-openings.ts'
 import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
 import { type ProtocolRecords, recordKeyOf } from './protocol-records.ts'
 import type { Queryable } from './postgres.ts'
@@ -26,7 +26,7 @@ export interface Redemption {
 }
 
 /** A redeemed code, and the family that was opened with it. */
-export interface RedeemedCode extends AppClaimColumns {
+export interface RedeemedCode extends AppClaimColumns, OpenedFamily {
   /** The record of the code. */
   record: Record<string, unknown>
   claimSource: JsonClaimSource
@@ -36,8 +36,6 @@ export interface RedeemedCode extends AppClaimColumns {
   appScope: string
   applicationTokenTtl: number | null
   idTokenAlg: string
-  /** The families that the new one has replaced. */
-  replaced: string[]
 }
 
 /**
@@ -117,7 +115,7 @@ function valuesOf(subject: string, redemption: Redemption, now: Date): unknown[]
 const sourceOf = (columns: string, records: string, conditions: string, held: string) => `source AS (
   SELECT ${columns}, $3::uuid AS id, a.client_id, i.id AS identity_id, s.id AS session_id, $8::bytea AS current_hash, c.scope, NULL AS claims, c.sid, c.acr,
     coalesce(c.amr, '{}') AS amr, c."authTime" AS auth_time, NULL AS jkt, NULL AS x5t, $2::timestamptz AS now, e.idle, e.absolute, f.lifetime, s.browser, s.address,
-    i.claims_version, NULL::timestamptz AS stale_since, coalesce((c.pending ->> 'openedSilently')::boolean, false) AS opened_silently,
+    i.claims_version, NULL::timestamptz AS stale_since, NULL::jsonb AS resources, coalesce((c.pending ->> 'openedSilently')::boolean, false) AS opened_silently,
     coalesce(a.application_token_ttl, $12::int) AS token_seconds, i.roles, a.audience, a.scope AS app_scope,
     a.application_token_ttl, a.id_token_alg, ${CLAIM_OBJECT} AS "claimSource", ${APP_CLAIM_COLUMNS}
   FROM ${records},
@@ -137,7 +135,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
   FOR SHARE OF i, s, a${held})`
 
 const ANSWER = `payload, "claimSource", "appRoles", "sectorUri", "wantedClaims", roles, claims_version AS "claimsVersion",
-  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${REPLACED_IDS}`
+  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${OPENED_COLUMNS}`
 
 // Of the callers that race for a code one locks its row; the others wait for that one, and find the code used.
 const REDEEM = `WITH ${sourceOf(

@@ -22,6 +22,8 @@ export interface FamilyRow extends AppClaimColumns {
   authTime: number
   jkt: string | null
   x5t: string | null
+  /** What it was granted of APIs: scopes, by identifier. Null for none. */
+  resources: Record<string, string> | null
   createdAt: Date
   lastUsedAt: Date
   idleExpiresAt: Date
@@ -66,7 +68,7 @@ export interface FamilyRow extends AppClaimColumns {
 const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.identity_session_id AS "identitySessionId", f.generation,
   f.current_hash AS "currentHash", f.previous_hash AS "previousHash", f.rotated_at AS "rotatedAt",
   coalesce(f.earlier_rotations, '{}') AS "earlierRotations", f.scope, f.claims, f.sid, f.acr,
-  f.amr, f.auth_time AS "authTime", f.jkt, f.x5t, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
+  f.amr, f.auth_time AS "authTime", f.jkt, f.x5t, f.resources, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
   f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.claims_version AS "oldestValidVersion", f.first_rotated_at AS "firstRotatedAt", f.seen,
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
   NOT (${IDENTITY_LIVES}) AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", NOT (${APP_LIVES}) AS "appDisabled", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,

@@ -94,7 +94,7 @@ export async function changeApi(services: Services, api: ApiRow, settings: Parti
 export async function deleteApi(services: Services, { identifier }: ApiRow): Promise<void> {
   const now = services.clock()
   await transaction(services.storage.pool, async (db) => {
-    if (!(await deleteRow(db, identifier))) throw isGone(identifier)
+    if (!(await deleteRow(db, identifier, now))) throw isGone(identifier)
     await writeDown(services, db, 'api_deleted', identifier, now)
   })
 }

@@ -1,15 +1,16 @@
 import {
   type ApiGrantKind,
   type AppApiRow,
-  type ExchangeTargetRow,
   findExchangeTarget as findTarget,
   listAppApis as listRows,
+  listRequestableApis as listRequestable,
+  type GrantedApi,
 } from '../../storage/app-apis.ts'
 import type { Services } from '../services.ts'
 import { type ApiRow, findApi, mayBeIdentifier } from './apis.ts'
 import { AppRefused } from './app-refused.ts'
 
-export type { ApiGrantKind, AppApiRow }
+export type { ApiGrantKind, AppApiRow, GrantedApi }
 
 /** What an app may have of one API. */
 export type ApiGrant = Pick<AppApiRow, 'identifier' | 'scopes'>
@@ -27,8 +28,13 @@ export async function findExchangeTarget(
   { storage }: Services,
   clientId: string,
   identifier: string | null,
-): Promise<{ mayExchange: boolean; target: ExchangeTargetRow | null }> {
+): Promise<{ mayExchange: boolean; target: GrantedApi | null }> {
   return findTarget(storage, clientId, identifier !== null && mayBeIdentifier(identifier) ? identifier : null)
+}
+
+/** The APIs that an app may ask for with `resource` (RFC 8707). */
+export async function listRequestableApis({ storage }: Services, clientId: string): Promise<GrantedApi[]> {
+  return listRequestable(storage.pool, clientId)
 }
 
 /**

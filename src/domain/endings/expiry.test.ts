@@ -128,6 +128,7 @@ test('a family in the middle of a rotation is left alone, and goes on', async ()
       presentedHash: hashRefreshToken(notes.refreshToken),
       successorHash: Buffer.from('next'),
       scopes: null,
+      audience: 'default' as const,
       jkt: null,
       x5t: null,
       defaultIdleSeconds: 30 * DAY,

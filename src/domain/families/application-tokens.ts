@@ -11,10 +11,10 @@ import type { AppProof } from '../../storage/apps.ts'
 import { configuredClaims, rolesIn, sourceOf, type WantedClaims } from '../identities/claims.ts'
 import { subjectOf } from '../identities/subjects.ts'
 import { type FamilyRow, findFamily, findLivingFamily, isLiving, momentOf, type Rotated } from './families.ts'
-import { APPLICATION_ALG, type JwtClaims, signJwt, verifyJwt } from '../keys/jwts.ts'
+import { APPLICATION_ALG, type JwtClaims, signJwt, signJwtInBackground, verifyJwt } from '../keys/jwts.ts'
 import type { Confirmation, ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
-import type { KeyRing } from '../keys/signing-keys.ts'
+import type { KeyRing, SigningAlg } from '../keys/signing-keys.ts'
 import { epochSeconds } from '../time.ts'
 import { VerifiedTokens } from '../keys/verified-tokens.ts'
 
@@ -32,7 +32,8 @@ export interface ApplicationTokenClaims {
   iat: number
   exp: number
   jti: string
-  scope: string
+  /** Absent where the token has none, as one for an API of which no scope was asked for. */
+  scope?: string
   roles: string[]
   /** Counts the changes of the roles. */
   claims_version: number
@@ -112,7 +113,7 @@ export function applicationTokenClaims(
     iat,
     exp: iat + (ttl ?? services.lifetimes.applicationToken),
     jti: randomUUID(),
-    scope: subject.scope,
+    ...(subject.scope === '' ? {} : { scope: subject.scope }),
     roles,
     claims_version: subject.claimsVersion,
     fam: subject.familyId,
@@ -132,21 +133,35 @@ function boundTo({ jkt, x5t = null }: ApplicationTokenSubject): Pick<Application
   return { cnf: { ...(jkt === null ? {} : { jkt }), ...(x5t === null ? {} : { 'x5t#S256': x5t }) } }
 }
 
-/** The next application token of a family, signed, and how long it lives (seconds). */
-export function mintApplicationToken(
+/**
+ * The next application token of a family, signed, and how long it lives (seconds). Its scope is what the app asks for (null asks
+ * for all), as far as the audience has it: for an API what the authorization granted and the registry still grants.
+ */
+export async function mintApplicationToken(
   services: Services,
   { family, issuedAt }: Pick<Rotated, 'family' | 'issuedAt'>,
-  scope: string,
+  asked: string[] | null,
   jkt: string | null,
   x5t: string | null = null,
-): { token: string; expiresIn: number } {
-  const claims = applicationTokenClaims(
-    services,
-    { ...family, own: family, familyId: family.id, scope, jkt, x5t },
-    family.applicationTokenTtl,
-    issuedAt,
-  )
-  return { token: signApplicationToken(services, claims), expiresIn: claims.exp - claims.iat }
+): Promise<{ token: string; expiresIn: number; scope: string }> {
+  const { api, audience, applicationTokenTtl } = family
+  const granted = (api?.granted ?? family.scope).split(' ').filter((each) => api?.scopes.includes(each) !== false)
+  const scope = (asked?.filter((each) => granted.includes(each)) ?? granted).join(' ')
+  const subject = {
+    ...family,
+    own: family,
+    familyId: family.id,
+    audience: api?.identifier ?? audience,
+    scope,
+    jkt,
+    x5t,
+  }
+  const claims = applicationTokenClaims(services, subject, api?.tokenTtl ?? applicationTokenTtl, issuedAt)
+  const token =
+    api === null
+      ? signApplicationToken(services, claims)
+      : await signJwtInBackground(services.keys.signer(api.signingAlg as SigningAlg), 'application', claims)
+  return { token, expiresIn: claims.exp - claims.iat, scope }
 }
 
 export function signApplicationToken(services: Services, claims: ApplicationTokenClaims): string {

@@ -3,6 +3,7 @@ import type { AppProof } from '../../storage/apps.ts'
 import { CODE_KIND, type RedeemedCode } from '../../storage/authorization-codes.ts'
 import { logReplaced } from '../endings/endings.ts'
 import type { Services } from '../services.ts'
+import { type FamilyFuture, futureOf } from './family-lifetimes.ts'
 import { hashRefreshToken, mintRefreshToken } from './refresh-tokens.ts'
 import { epochSeconds } from '../time.ts'
 import { bytesOfUuid, uuidOf } from '../uuid.ts'
@@ -51,6 +52,7 @@ export interface PresentedCode {
 }
 
 export interface Redeemed extends RedeemedCode {
+  future: FamilyFuture
   familyId: string
   refreshToken: string
   issuedAt: Date
@@ -87,5 +89,6 @@ export async function redeemCode(
   if (redeemed === null) return null
   const owner = { clientId: presented.clientId, identityId: redeemed.record['accountId'] as string }
   logReplaced(services, owner, redeemed.replaced)
-  return { ...redeemed, familyId, refreshToken, issuedAt, mayBeReused: storage.codes.opensLater }
+  const future = futureOf(services, redeemed, issuedAt, issuedAt)
+  return { ...redeemed, familyId, refreshToken, issuedAt, future, mayBeReused: storage.codes.opensLater }
 }

@@ -4,6 +4,7 @@ import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 import type { DeviceApproval } from './device-codes.ts'
 import type { OpeningFamily } from './families.ts'
+import { type FamilyFuture, futureOf } from './family-lifetimes.ts'
 import { hashRefreshToken } from './refresh-tokens.ts'
 
 /** The lifetime of a family that a device has: it follows no browser. */
@@ -11,19 +12,19 @@ export const DEVICE_LIFETIME = 'device'
 
 /**
  * Opens the family of a device. It follows no identity session: signing out of the browser that approved it must not end it.
- * False when the identity was signed out everywhere since the approval, or it or the app is disabled.
+ * @returns how long it lasts; null when the identity was signed out everywhere since the approval, or it or the app is disabled
  */
 export async function openDeviceFamily(
   services: Services,
   opening: Omit<OpeningFamily, 'identitySessionId' | 'openedSilently'>,
   { signOuts }: Pick<DeviceApproval, 'signOuts'>,
   device: Pick<ClientInfo, 'browser' | 'address'>,
-): Promise<boolean> {
+): Promise<FamilyFuture | null> {
   const { refreshToken, app, ...family } = opening
   const now = services.clock()
   const absolute = addSeconds(now, app.familyMax ?? services.lifetimes.familyMax)
   const idle = addSeconds(now, app.familyIdle ?? services.lifetimes.familyIdle)
-  return insertDeviceFamily(
+  const opened = await insertDeviceFamily(
     services.storage.pool,
     {
       ...family,
@@ -37,4 +38,5 @@ export async function openDeviceFamily(
     },
     now,
   )
+  return opened && futureOf(services, opened, now, now)
 }

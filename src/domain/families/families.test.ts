@@ -722,7 +722,8 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         const familyId = randomUUID()
         let disabling: Promise<unknown> | undefined
         await transaction(services.storage.pool, async (db) => {
-          assert.deepEqual(await insertFamily(db, familyOf(familyId, person, clientId, identitySessionId), clock()), [])
+          const opened = await insertFamily(db, familyOf(familyId, person, clientId, identitySessionId), clock())
+          assert.deepEqual(opened?.replaced, [])
           disabling = disable(person, clientId)
           await Promise.race([disabling, sleep(150)])
         })
@@ -745,6 +746,7 @@ for (const [kind, way] of [...STORAGES.map((each) => [each, 'library'] as const)
         authTime: 0,
         jkt: null,
         x5t: null,
+        resources: null,
         claimsVersion: 0,
         openedSilently: false,
       }

@@ -12,8 +12,14 @@ import {
   listFamilies,
   searchFamilies as searchRows,
 } from '../../storage/families.ts'
+import { listRequestableApis } from '../../storage/app-apis.ts'
 import { insertFamily, type NewFamily } from '../../storage/family-openings.ts'
-import { type AdvancedFamily, advanceFamily } from '../../storage/family-rotations.ts'
+import {
+  type AdvancedFamily,
+  advanceFamily,
+  type AskedAudience,
+  type TokenApi,
+} from '../../storage/family-rotations.ts'
 import type { Moment } from '../../storage/liveness.ts'
 import type { AppProof, AppRow } from '../../storage/apps.ts'
 import { appRolesOf, jsonSourceOf } from '../../storage/claim-sources.ts'
@@ -22,7 +28,7 @@ import { ipKey } from '../limits/ip-keys.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from '../endings/end-causes.ts'
 import { end as endNow, logReplaced } from '../endings/endings.ts'
 import { endCauseOf, type Reuse, reuseAdvice, reuseOf } from './family-ends.ts'
-import { lifetimeOf } from './family-lifetimes.ts'
+import { type FamilyFuture, futureOf, lifetimeOf } from './family-lifetimes.ts'
 import { noteSessionUsed } from '../sign-in/identity-sessions.ts'
 import { type TimelineKind, recordInTimeline } from './family-timeline.ts'
 import type { ClientInfo } from '../client-info.ts'
@@ -31,7 +37,7 @@ import { descendantOf, hashRefreshToken, parseRefreshToken, type RefreshToken, s
 import { type Standing, standingOf } from './reuse-detection.ts'
 import { addSeconds, secondsBetween } from '../time.ts'
 
-export type { FamilyRow }
+export type { AskedAudience, FamilyRow, TokenApi }
 
 /** What a token response needs of the family. */
 export type RotatedFamily = Omit<AdvancedFamily, 'followedSessionId'> & Pick<FamilyRow, 'id' | 'clientId'>
@@ -46,8 +52,11 @@ export type OpeningFamily = Omit<
   app: Pick<AppRow, 'familyIdle' | 'familyMax' | 'familyLifetime'>
 }
 
-/** Opens the family that its first refresh token names. False when its sign-in has ended, or its identity or app is disabled. */
-export async function openFamily(services: Services, opening: OpeningFamily): Promise<boolean> {
+/**
+ * Opens the family that its first refresh token names. @returns how long it lasts; null when its sign-in has ended, or its
+ * identity or app is disabled
+ */
+export async function openFamily(services: Services, opening: OpeningFamily): Promise<FamilyFuture | null> {
   const { refreshToken, app, ...family } = opening
   const now = services.clock()
   const lifetime = lifetimeOf(services, app, family.scope)
@@ -55,7 +64,7 @@ export async function openFamily(services: Services, opening: OpeningFamily): Pr
   const preset = lifetime === 'session' ? { familyIdle: null, familyMax: null } : services.lifetimes
   const after = (seconds: number | null) => (seconds === null ? null : addSeconds(now, seconds))
 
-  const replaced = await insertFamily(
+  const opened = await insertFamily(
     services.storage.pool,
     {
       ...family,
@@ -68,8 +77,8 @@ export async function openFamily(services: Services, opening: OpeningFamily): Pr
     },
     now,
   )
-  logReplaced(services, family, replaced ?? [])
-  return replaced !== null
+  logReplaced(services, family, opened?.replaced ?? [])
+  return opened && futureOf(services, opened, now, now)
 }
 
 export interface Presentation {
@@ -77,6 +86,8 @@ export interface Presentation {
   clientId: string
   /** Scopes the app asks for; null asks for all it has. */
   scopes: string[] | null
+  /** The audience that the app asks for (RFC 8707). */
+  audience: AskedAudience
   /** Thumbprint of the key of the DPoP proof (RFC 9449), null without one. */
   jkt: string | null
   /** Thumbprint of the client's certificate (RFC 8705); null or absent without one. */
@@ -88,6 +99,7 @@ export interface Rotated {
   kind: 'rotated'
   family: RotatedFamily
   refreshToken: string
+  future: FamilyFuture
   /** When the claims of the application token were read. */
   issuedAt: Date
 }
@@ -104,7 +116,7 @@ export type Rotation =
       /** With the reason `reused`, of a family that has ended. */
       reuse?: Reuse
     }
-  | { kind: 'scope-exceeded' | 'wrong-proof'; familyId: string }
+  | { kind: 'scope-exceeded' | 'wrong-target' | 'wrong-proof'; familyId: string }
 
 /**
  * Refresh token rotation: exchanges a refresh token for its successor, for an app that is authenticated if it is confidential.
@@ -135,7 +147,8 @@ export async function rotateUnproved(
   clientInfo: ClientInfo,
 ): Promise<Rotated | null> {
   const token = parseRefreshToken(refreshToken, services.secrets)
-  return token && advance(services, token, { refreshToken, clientId, scopes: null, jkt: null, proof, clientInfo })
+  const plain = { scopes: null, audience: 'default', jkt: null } as const
+  return token && advance(services, token, { ...plain, refreshToken, clientId, proof, clientInfo })
 }
 
 async function advance(
@@ -166,7 +179,8 @@ async function advance(
   // Using an app counts as using the identity session that its family follows.
   if (followedSessionId !== null) await noteSessionUsed(services, followedSessionId)
   const claims = await readClaims(services, { ...family, id, clientId: conditions.clientId }, moment.now)
-  return { kind: 'rotated', ...claims, refreshToken: successor }
+  const future = futureOf(services, family, moment.now, moment.now)
+  return { kind: 'rotated', ...claims, refreshToken: successor, future }
 }
 
 /**
@@ -262,10 +276,15 @@ async function explain(
     await record('refused_wrong_proof')
     return { kind: 'wrong-proof', familyId }
   }
-  const granted = new Set(family.scope.split(' '))
+  const granted = new Set([family.scope, ...Object.values(family.resources ?? {})].join(' ').split(' '))
   if (presentation.scopes?.some((scope) => !granted.has(scope))) {
     await record('refused_scope')
     return { kind: 'scope-exceeded', familyId }
+  }
+  const api = await findTokenApi(services, family, presentation.audience)
+  if (api === undefined) {
+    await record('refused_scope')
+    return { kind: 'wrong-target', familyId }
   }
   switch (standing.kind) {
     case 'current': {
@@ -280,13 +299,38 @@ async function explain(
       const current = descendantOf(token, family.generation - generation, family.currentHash, services.secrets)
       if (current === null) return refuse('refused_secret_lost', 'unknown')
       await record(standing.because === 'window' ? 'grace_hit' : 'proven_hit')
-      return { kind: 'rotated', ...(await readClaims(services, family, now)), refreshToken: current }
+      const future = futureOf(services, family, family.lastUsedAt, now)
+      return {
+        kind: 'rotated',
+        ...(await readClaims(services, { ...family, api }, now)),
+        refreshToken: current,
+        future,
+      }
     }
     case 'duplicate':
       return refuse('refused_duplicate', 'reused')
     case 'forgotten':
       return refuse('refused_forgotten', 'reused')
   }
+}
+
+/**
+ * The API that a token of this family is for, by the rule of `advanceFamily`; null for the app's own audience. Undefined when the
+ * authorization or the registry does not grant it.
+ */
+async function findTokenApi(
+  services: Services,
+  { clientId, resources }: FamilyRow,
+  audience: AskedAudience,
+): Promise<TokenApi | null | undefined> {
+  const granted = Object.keys(resources ?? {})
+  const asked = typeof audience === 'object' ? audience.api : audience === 'default' ? granted : []
+  const target = typeof asked === 'string' ? asked : asked.length === 1 ? asked[0] : undefined
+  if (target === undefined) return null
+  const scopes = resources !== null && Object.hasOwn(resources, target) ? resources[target] : undefined
+  if (scopes === undefined) return undefined
+  const [api] = await listRequestableApis(services.storage.pool, clientId, target)
+  return api && { ...api, granted: scopes }
 }
 
 /** Whether the holder authenticated, from an IP address that the family has been refreshed from before. */

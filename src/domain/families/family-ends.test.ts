@@ -117,7 +117,13 @@ for (const { state, changes, cause, before: causeBefore = cause, reason } of STA
     const rotated = await rotateUnproved(services, family.refreshToken, family.clientId, family.proof, home)
     assert.equal(rotated === null, cause !== null, 'the rotation')
     if (cause === null) return
-    const refused = await rotate(services, { ...family, scopes: null, jkt: null, clientInfo: home })
+    const refused = await rotate(services, {
+      ...family,
+      scopes: null,
+      audience: 'default',
+      jkt: null,
+      clientInfo: home,
+    })
     assert.equal(refused.kind, 'refused')
     assert.equal(refused.kind === 'refused' && refused.reason, reason)
   })

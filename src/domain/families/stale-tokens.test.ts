@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { insertFamily, type NewFamily } from '../../storage/family-openings.ts'
+import { insertFamily, type NewFamily, type OpenedFamily } from '../../storage/family-openings.ts'
 import { findIdentity, lockIdentity, updateRoles } from '../../storage/identities.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
@@ -53,9 +53,9 @@ interface Told {
 }
 
 /** What an app reads in the application token that a rotation gave. */
-function told(rotation: Rotation): Told {
+async function told(rotation: Rotation): Promise<Told> {
   assert.equal(rotation.kind, 'rotated')
-  const { token } = mintApplicationToken(portal, rotation, rotation.family.scope, null)
+  const { token } = await mintApplicationToken(portal, rotation, null, null)
   const claims = claimsOf(token) as unknown as ApplicationTokenClaims
   const now = epochSeconds(portal.clock())
   assert.equal(claims.iat <= now && claims.exp - claims.iat === 300, true)
@@ -79,7 +79,7 @@ for (const [way, refreshThis] of Object.entries(REFRESHES)) {
     const person = await addPerson(['editor'])
     const notes = await connect(portal, person, 'notes')
     const before = await refreshThis(portal, notes)
-    const old = told(before)
+    const old = await told(before)
     assert.deepEqual(old.roles, ['editor'])
     assert.equal(await isStale(old.token), false)
 
@@ -88,7 +88,7 @@ for (const [way, refreshThis] of Object.entries(REFRESHES)) {
     assert.equal(await staleSince(notes), epochSeconds(portal.clock()))
     assert.equal(before.kind, 'rotated')
     const after = await refreshThis(portal, { ...notes, refreshToken: before.refreshToken })
-    const fresh = told(after)
+    const fresh = await told(after)
     assert.deepEqual(fresh.roles, ['auditor'])
     assert.equal(await isStale(fresh.token), false)
 
@@ -96,7 +96,7 @@ for (const [way, refreshThis] of Object.entries(REFRESHES)) {
     await changeRoles(portal, person, [])
     assert.equal(await isStale(fresh.token), true)
     assert.equal(after.kind, 'rotated')
-    const last = told(await refreshThis(portal, { ...notes, refreshToken: after.refreshToken }))
+    const last = await told(await refreshThis(portal, { ...notes, refreshToken: after.refreshToken }))
     assert.deepEqual(last.roles, [])
     assert.equal(await isStale(last.token), false)
   })
@@ -105,9 +105,9 @@ for (const [way, refreshThis] of Object.entries(REFRESHES)) {
 test('a refresh that is answered once more after a change has the new roles', async () => {
   const person = await addPerson(['editor'])
   const notes = await connect(portal, person, 'notes')
-  told(await refresh(portal, notes))
+  await told(await refresh(portal, notes))
   await changeRoles(portal, person, ['auditor'])
-  const again = told(await refresh(portal, notes))
+  const again = await told(await refresh(portal, notes))
   assert.deepEqual(again.roles, ['auditor'])
   assert.equal(await isStale(again.token), false)
 })
@@ -130,7 +130,7 @@ test('a refresh that meets a change under way does not make a token with old rol
       refreshing = refresh(portal, notes)
       await Promise.race([refreshing, sleep(150)])
     })
-    const { token, roles } = told((await refreshing) as Rotation)
+    const { token, roles } = await told((await refreshing) as Rotation)
     // A repeated answer does not wait for the change; its token is stale as soon as the change is there.
     assert.deepEqual(roles, repeats ? ['editor'] : ['auditor'])
     assert.equal(await isStale(token), repeats)
@@ -151,7 +151,7 @@ test('a refresh that meets a change of the profile or of the roles in its app ha
     refreshing = refresh(portal, rich)
     await Promise.race([refreshing, sleep(150)])
   })
-  const { token, roles } = told((await refreshing) as Rotation)
+  const { token, roles } = await told((await refreshing) as Rotation)
   assert.deepEqual([roles, claimsOf(token)['nickname']], [['author'], 'Countess'])
   assert.equal(await isStale(token), false)
 })
@@ -164,7 +164,7 @@ test('after many changes in a second the times in a token are true, and only the
   for (let change = 1; change <= 30; change++) {
     await changeRoles(portal, person, [`role-${change}`])
     const rotation = await refresh(portal, { ...notes, refreshToken })
-    tokens.push(told(rotation))
+    tokens.push(await told(rotation))
     refreshToken = successorIn(rotation)
   }
   assert.deepEqual(
@@ -180,7 +180,7 @@ test('a family that opens after a change begins with its version', async () => {
   const person = await addPerson([])
   await changeRoles(portal, person, ['editor'])
   const notes = await connect(portal, person, 'notes')
-  const { token, version } = told(await refresh(portal, notes))
+  const { token, version } = await told(await refresh(portal, notes))
   assert.equal(version, 1)
   assert.equal(await isStale(token), false)
 })
@@ -188,7 +188,7 @@ test('a family that opens after a change begins with its version', async () => {
 test('a token from before there were versions is judged by its time', async () => {
   const person = await addPerson(['editor'])
   const notes = await connect(portal, person, 'notes')
-  const { token } = told(await refresh(portal, notes))
+  const { token } = await told(await refresh(portal, notes))
   const { claims_version: _version, ...claims } = claimsOf(token) as unknown as ApplicationTokenClaims
   const old = signApplicationToken(portal, claims as ApplicationTokenClaims)
   assert.equal(await isStale(old), false)
@@ -204,7 +204,7 @@ test('a refresh that comes just before a change is stale after it, however late 
   const rotation = await refresh(portal, notes)
   await changeRoles(portal, person, [])
   portal.clock.advance(2)
-  const late = told(rotation)
+  const late = await told(rotation)
   assert.deepEqual(late.roles, ['editor'])
   assert.equal(await isStale(late.token), true)
 })
@@ -249,6 +249,7 @@ test('a family that opens while roles change is stale from the start, because it
     authTime: 0,
     jkt: null,
     x5t: null,
+    resources: null,
     lifetime: 'browser',
     idleExpiresAt: later,
     expiresAt: later,
@@ -256,14 +257,14 @@ test('a family that opens while roles change is stale from the start, because it
     openedSilently: false,
     defaultTokenSeconds: portal.lifetimes.applicationToken,
   }
-  let opening: Promise<string[] | null> | undefined
+  let opening: Promise<OpenedFamily | null> | undefined
   await transaction(portal.storage.pool, async (db) => {
     await lockIdentity(db, person)
     opening = insertFamily(portal.storage.pool, family, portal.clock())
     await Promise.race([opening, sleep(150)])
     await updateRoles(db, person, [], portal.clock())
   })
-  assert.deepEqual(await opening, [])
+  assert.deepEqual((await opening)?.replaced, [])
   const { staleSince: since, oldestValidVersion } = await familyRow(portal, { familyId: id })
   assert.deepEqual([since, oldestValidVersion], [portal.clock(), 1])
 })

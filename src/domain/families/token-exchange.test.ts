@@ -41,7 +41,7 @@ interface Node {
 
 const appOf = (index: number) => `app-${index}`
 const apiOf = (index: number) => `https://api-${index}.example.test/`
-const words = (scope: string) => scope.split(' ').filter(Boolean)
+const words = (scope: string = '') => scope.split(' ').filter(Boolean)
 const isWithin = (few: string[], many: string[]) => few.every((each) => many.includes(each))
 
 test('in 10,000 random trees of delegation no token has more than its parent, and every loop and long chain is refused', () => {

@@ -89,7 +89,7 @@ export function derive(
   if (isLoop) return { kind: 'loop' }
   if (actors.length >= LONGEST_CHAIN) return { kind: 'too-deep' }
 
-  const held = (subject.scope as string | undefined)?.split(' ') ?? []
+  const held = subject.scope?.split(' ') ?? []
   const possible = target.scopes.filter((scope) => held.includes(scope))
   const exceeding = (asked ?? []).filter((scope) => !possible.includes(scope))
   const scopes = asked ?? possible

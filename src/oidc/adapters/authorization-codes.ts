@@ -5,6 +5,7 @@ import type { AdapterMethods } from './adapter-methods.ts'
 import { codeRecord, type PendingFamily } from '../code-records.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { grantedIn } from '../grants.ts'
+import { checkResource } from '../resources.ts'
 import { withdrawFamily } from './withdrawn-families.ts'
 
 /** The life of a code (seconds); a browser needs one redirect. */
@@ -37,6 +38,7 @@ export function authorizationCodeAdapter(services: Services): AdapterMethods {
       return { ...payload, jti: id, ...(found.consumed ? { consumed: true } : {}) }
     },
     async consume(id) {
+      await checkResource(services, Provider.ctx)
       // One compare-and-set: of any number of concurrent exchanges, one succeeds (RFC 9700 §4.5).
       if (await protocolRecords.consume(CODE_KIND, id)) return
       // The library ends the family of a code that it finds used. This caller found the code unused and still lost the race.

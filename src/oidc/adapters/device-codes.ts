@@ -12,6 +12,7 @@ import { askedAccess } from '../asked-access.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { loadExistingGrant } from '../grants.ts'
 import { keepsSid } from '../protocol-session.ts'
+import { checkResource } from '../resources.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 import { isRequestTooLong, TOO_LONG } from './begun-interactions.ts'
 
@@ -49,6 +50,7 @@ export function deviceCodeAdapter(services: Services): AdapterMethods {
       return payloadOf(deviceCode, poll, ctx)
     },
     async consume(deviceCode) {
+      await checkResource(services, Provider.ctx)
       if (!(await useDeviceCode(services, deviceCode))) throw new errors.InvalidGrant('device code already consumed')
     },
   }

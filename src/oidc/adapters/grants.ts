@@ -31,6 +31,6 @@ function grantOfFamily(family: FamilyRow): AdapterPayload {
       scope: family.scope,
       claims: [...Object.keys(claims.id_token ?? {}), ...Object.keys(claims.userinfo ?? {})],
     },
-    resources: { [resourceOf(family.audience)]: family.scope },
+    resources: { ...family.resources, [resourceOf(family.audience)]: family.scope },
   }
 }

@@ -1,14 +1,31 @@
 import Provider, { type AccessToken, type Client, errors } from 'oidc-provider'
 import { endFamilies } from '../../domain/endings/endings.ts'
 import { openDeviceFamily } from '../../domain/families/device-families.ts'
-import { findFamilyOf, isLiving, openFamily } from '../../domain/families/families.ts'
+import { findFamilyOf, isLiving, openFamily, type OpeningFamily } from '../../domain/families/families.ts'
 import type { Services } from '../../domain/services.ts'
 import type { PortalAccount } from '../account.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
+import type { CodeRecord } from '../code-records.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { isTlsMethod } from '../mutual-tls.ts'
 import { epochSeconds } from '../../domain/time.ts'
+import { resourceOf } from '../resources.ts'
 import { isWithdrawn, withdrawFamily } from './withdrawn-families.ts'
+
+/** What a family has, of the scopes of its code: for the app's own audience, and of each API. */
+function grantedTo(
+  { openid, resources = {} }: CodeRecord['pending']['grant'],
+  scope: string,
+  own: string,
+): Pick<OpeningFamily, 'scope' | 'resources'> {
+  const asked = scope.split(' ')
+  const keep = (granted: string) => asked.filter((each) => granted.split(' ').includes(each)).join(' ')
+  const apis = Object.entries(resources).filter(([identifier]) => identifier !== own)
+  return {
+    scope: keep(`${openid?.scope ?? ''} ${resources[own] ?? ''}`),
+    resources: apis.length === 0 ? null : Object.fromEntries(apis.map(([api, granted]) => [api, keep(granted)])),
+  }
+}
 
 /** The library's refresh tokens are families: the first token opens one, and revoking the token ends it. */
 export function refreshTokenAdapter(services: Services): AdapterMethods {
@@ -25,7 +42,11 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
         refreshToken,
         clientId: client.clientId,
         identityId: payload.accountId as string,
-        scope: payload.scope ?? '',
+        ...grantedTo(
+          pending.grant as CodeRecord['pending']['grant'],
+          payload.scope ?? '',
+          resourceOf(client.app.audience),
+        ),
         claims: payload.claims === undefined ? null : JSON.stringify(payload.claims),
         sid: payload.sid ?? null,
         acr: payload.acr ?? null,
@@ -38,10 +59,13 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
       }
       const { device, identitySessionId, openedSilently = false } = pending
       const opened =
-        device === undefined
-          ? identitySessionId !== null && (await openFamily(services, { ...family, identitySessionId, openedSilently }))
-          : await openDeviceFamily(services, family, device.approval, device.clientInfo)
-      if (!opened) throw new errors.InvalidGrant('the sign-in this code came from has ended')
+        device !== undefined
+          ? await openDeviceFamily(services, family, device.approval, device.clientInfo)
+          : identitySessionId === null
+            ? null
+            : await openFamily(services, { ...family, identitySessionId, openedSilently })
+      if (opened === null) throw new errors.InvalidGrant('the sign-in this code came from has ended')
+      exchangeState(ctx).future = opened
 
       // Another exchange may have shown the same code after this one took it and before the family existed. Exactly one of them
       // is always answered, and its tokens are revoked before they can be used a second time.
@@ -52,6 +76,7 @@ export function refreshTokenAdapter(services: Services): AdapterMethods {
       const found = await findFamilyOf(services, refreshToken)
       if (found === null || !isLiving(found.family, services.clock())) return undefined
       const { family, standing } = found
+      exchangeState(Provider.ctx).presentedFamily = family
       const isAnswered = standing === 'current' || standing === 'excused'
       // A replaced token may still revoke its family (RFC 7009): only the app can hold one.
       if (!isAnswered && Provider.ctx?.oidc.route !== 'revocation') return undefined

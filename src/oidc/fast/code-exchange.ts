@@ -48,7 +48,8 @@ export async function answerPlainCodeExchange(
 
 async function tokensOf(services: Services, redeemed: Redeemed, clientId: string): Promise<object> {
   const record = redeemed.record as unknown as CodeRecord
-  const { familyId, refreshToken, issuedAt, applicationTokenTtl, audience, roles, claimsVersion, sectorUri } = redeemed
+  const { familyId, refreshToken, future, issuedAt, applicationTokenTtl, audience, roles, claimsVersion, sectorUri } =
+    redeemed
   const { accountId: identityId, authTime, acr = null, amr = [] } = record
   const asked = new Set(record.scope.split(' '))
   const { openid, resources } = record.pending.grant
@@ -81,6 +82,7 @@ async function tokensOf(services: Services, redeemed: Redeemed, clientId: string
     expiresIn: claims.exp - claims.iat,
     idToken: asked.has('openid') ? await idTokenOf(services, redeemed, clientId, granted) : undefined,
     refreshToken,
+    future,
     scope,
     jkt: null,
   })

@@ -37,11 +37,13 @@ export async function answerPlainRefresh(
 
   const { family } = rotated
   logger.info({ requestId: req.requestId, event: 'refresh_token', clientId, familyId: family.id }, 'event')
-  const { scope } = family
-  const { token: accessToken, expiresIn } = mintApplicationToken(services, rotated, scope, null)
+  const { token: accessToken, expiresIn, scope } = await mintApplicationToken(services, rotated, null, null)
   const idToken = family.refreshIdToken ? await freshIdToken(services, rotated) : undefined
-  const { refreshToken: successor } = rotated
-  answerPlainly(res, tokenResponse({ accessToken, expiresIn, idToken, refreshToken: successor, scope, jkt: null }))
+  const { refreshToken: successor, future } = rotated
+  answerPlainly(
+    res,
+    tokenResponse({ accessToken, expiresIn, idToken, refreshToken: successor, future, scope, jkt: null }),
+  )
   return true
 }
 

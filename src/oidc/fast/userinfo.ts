@@ -22,7 +22,7 @@ export async function answerPlainUserinfo(
   if (found === null) return false
 
   const { claims, person } = found
-  const scopes = claims.scope.split(' ')
+  const scopes = claims.scope?.split(' ') ?? []
   if (!scopes.includes('openid') || claims.cnf !== undefined) return false
   const granted = person.scope.split(' ').filter((scope) => scopes.includes(scope))
   const { id, sectorUri, appRoles } = person

@@ -72,11 +72,12 @@ export async function tryToConnect(
     amr: ['pwd'],
     authTime: Math.floor(services.clock().getTime() / 1000),
     jkt: terms.jkt ?? null,
+    resources: null,
     openedSilently: terms.openedSilently ?? false,
     claimsVersion: (await findIdentity(services, identityId))?.claimsVersion ?? 0,
     app,
   })
-  return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened }
+  return { connection: { familyId, identitySessionId, clientId, refreshToken }, opened: opened !== null }
 }
 
 /** Copies of one family, each with a new id. */
@@ -96,7 +97,7 @@ export async function refresh(
   { clientId, refreshToken }: Pick<Connection, 'clientId' | 'refreshToken'>,
   rest: Partial<Presentation> = {},
 ): Promise<Rotation> {
-  return rotate(services, { refreshToken, clientId, scopes: null, jkt: null, clientInfo: home, ...rest })
+  return rotate(services, { refreshToken, clientId, ...plain, clientInfo: home, ...rest })
 }
 
 /**
@@ -112,9 +113,12 @@ export async function refreshPlainly(
   const app = Object.keys(more).length > 0 ? null : await findApp(services, clientId)
   const rotated =
     app && (await rotateUnproved(services, refreshToken, clientId, { secretHash: app.secretHash }, clientInfo))
-  const presentation = { refreshToken, clientId, scopes: null, jkt: null, clientInfo, ...more }
+  const presentation = { refreshToken, clientId, ...plain, clientInfo, ...more }
   return rotated ?? rotate(services, presentation, app !== null)
 }
+
+/** What a refresh without parameters asks for. */
+const plain = { scopes: null, audience: 'default', jkt: null } as const
 
 /** Both ways to present a refresh token. */
 export const REFRESHES = { library: refresh, plain: refreshPlainly }

@@ -25,7 +25,7 @@ const KIND = 'DeviceCode'
 const ANSWER_KIND = 'DeviceAnswer'
 const POLLS_KIND = 'DevicePolls'
 
-/** What a device asks for, as the page shows it. */
+/** Device flow (RFC 8628): what a device asks for, as the page shows it. */
 export interface DeviceRequest {
   clientId: string
   /** The client info of the device. */

@@ -24,7 +24,7 @@ interface KeptRequest {
   claims: Record<string, unknown> | null
 }
 
-/** Device codes (RFC 8628). The user answers on a page of the portal; the library issues the codes and answers the device. */
+/** The codes of the device flow (RFC 8628). The user answers on a page of the portal; the library issues the codes and answers the device. */
 export function deviceCodeAdapter(services: Services): AdapterMethods {
   return {
     async upsert(deviceCode, { userCode }) {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { missingAccess, unitedAccess } from '../domain/apps/access.ts'
+import { createApi } from '../domain/apps/apis.ts'
 import { changeApp, findApp } from '../domain/apps/apps.ts'
 import { jsonIn, problemIn, tokensIn } from '../testing/portal/answers.ts'
+import { contactsApi } from '../testing/portal/apis.ts'
 import { notesApp, photosApp, televisionApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { claimsOf, Client } from '../testing/browser/client.ts'
@@ -229,6 +231,44 @@ test('a third-party app in the browser alone, and one on a device, ask as well',
   assert.equal(claimsOf(tokens.id_token)['preferred_username'], person.username)
   await browser.post('/apps/radio/withdrawal', {})
   assert.equal((await problemIn(await radio.refresh(tokens.refresh_token))).reason, 'access_withdrawn')
+})
+
+test('an API is asked for by its name, with its functions, by an app in a browser and by a device', async () => {
+  const contacts = 'https://contacts.example.test/api'
+  await createApi(server.services, contacts, contactsApi)
+  const request = [{ identifier: contacts, scopes: contactsApi.scopes }]
+  const mayHave = async (clientId: string) => {
+    const app = (await findApp(server.services, clientId)) ?? assert.fail()
+    await changeApp(server.services, app, {}, undefined, { request })
+  }
+  await mayHave('calendar')
+  await allow({ scope: 'openid profile' })
+  const reads = { scope: 'openid contacts:read', resource: contacts }
+  const { page } = await ask(reads)
+  assert.match(page.text, /now also asks for: Contacts, in your name: contacts:read You have allowed before/)
+  const code = (await press(page, 'Allow')).get('code') ?? ''
+  const tokens = await tokensIn(await calendar.exchange(code))
+  const { aud, scope } = claimsOf(tokens.access_token)
+  assert.deepEqual([aud, scope], [contacts, 'contacts:read'])
+  assert.ok((await ask({ ...reads, prompt: 'none' })).params.get('code'))
+  const writes = { ...reads, scope: 'openid contacts:write', prompt: 'none' }
+  assert.equal((await ask(writes)).params.get('error'), 'consent_required')
+
+  await server.addApp('clock', { ...televisionApp, name: 'Clock', isThirdParty: true })
+  await mayHave('clock')
+  const device = new Client(server.url, 'clock', null, '')
+  const codes = await jsonIn(await device.send('/oauth/device', reads))
+  const asked = await readPage(await browser.get(`/device?user_code=${String(codes['user_code'])}`))
+  assert.match(asked.text, /Contacts, in your name: contacts:read/)
+  await browser.post(actionOf(asked, 'Allow'), {})
+  const poll = { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: String(codes['device_code']) }
+  const ofDevice = await tokensIn(await device.send('/oauth/token', poll))
+  assert.equal(claimsOf(ofDevice.access_token)['aud'], contacts)
+  const next = await tokensIn(await device.refresh(ofDevice.refresh_token, { resource: contacts }))
+  assert.deepEqual(
+    [claimsOf(next.access_token)['aud'], claimsOf(next.access_token)['scope']],
+    [contacts, 'contacts:read'],
+  )
 })
 
 test('what is missing is what was not allowed, API by API', () => {

@@ -130,6 +130,12 @@ for (const [page, file, language] of [
   ['docs/connect-an-app.md', 'api.ts', 'ts'],
   ['docs/connect-an-app.md', 'browser.html', 'html'],
   ['docs/notifications.md', 'logout.ts', 'ts'],
+  ['docs/apis.md', 'introspect.ts', 'ts'],
+  ['docs/services.md', 'service.ts', 'ts'],
+  ['docs/delegation.md', 'back-end.ts', 'ts'],
+  ['docs/devices.md', 'device.ts', 'ts'],
+  ['docs/keys.md', 'make-keys.ts', 'ts'],
+  ['docs/keys.md', 'bank.ts', 'ts'],
 ] as const) {
   test(`${page} prints ${file} as it runs, in at most 40 lines`, async () => {
     const text = await readFile(join(import.meta.dirname, file), 'utf8')

@@ -204,9 +204,15 @@ function commandIn(words: string[]): [Command | undefined, string[]] {
   return [commands.get(words.slice(0, size).join(' ')), words.slice(size)]
 }
 
+/** The words after the name of a command, as the command line takes them. */
+function repeated(command: Command, words: string[]): string[] {
+  const before = ['node', 'gatehouse', ...nameOf(command).split(' ')]
+  return repeatOptions([...before, ...words]).slice(before.length)
+}
+
 function optionFault(command: Command, words: string[]): string | null {
   try {
-    const { unknown } = command.parseOptions(repeatOptions(words))
+    const { unknown } = command.parseOptions(repeated(command, words))
     return unknown.length === 0 ? null : `there is no option ${unknown[0]}`
   } catch (error) {
     return (error as Error).message
@@ -214,7 +220,7 @@ function optionFault(command: Command, words: string[]): string | null {
 }
 
 function argumentFault(command: Command, words: string[]): string | null {
-  const { operands } = command.parseOptions(repeatOptions(words))
+  const { operands } = command.parseOptions(repeated(command, words))
   const { registeredArguments: expected } = command
   if (operands.length < expected.filter(({ required }) => required).length) return MISSING
   const isOpen = expected.some(({ variadic }) => variadic)

@@ -109,7 +109,7 @@ const PAGE = new RegExp(
     'devices/[\\w-]+',
     'apps/[^/]+/(?:disconnection|withdrawal)',
     'activity',
-    'settings(?:/(?:password|email|export|deletion|language))?',
+    'settings(?:/(?:profile|password|email|export|deletion|language))?',
     'settings/second-factors(?:/[\\w-]+/[\\w-]+)?',
     'verify-email',
     'terms',

@@ -234,7 +234,8 @@ for (const grant of [
   '__proto__',
 ]) {
   test(`the grant ${grant} gives nothing`, async () => {
-    const fields = { username: ada.username, password: ada.password, scope: 'openid' }
+    const subject = { subject_token: 'e30.e30.e30', subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' }
+    const fields = { username: ada.username, password: ada.password, scope: 'openid', ...subject }
     const problem = await problemIn(await notes.send('/oauth/token', { grant_type: grant, ...fields }))
     assert.equal(problem.status, 400)
     assert.match(problem.error, /^(unsupported_grant_type|unauthorized_client)$/)

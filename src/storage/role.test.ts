@@ -21,18 +21,20 @@ before(async () => {
 })
 after(() => owned.drop())
 
+/** Without periodic jobs, one of which erases deleted accounts. */
+const IDLE = { IN_PROCESS_WORKER: 'false' }
 const DENIED = { code: '42501' }
 
 for (const [kind, start] of [
   [
     'the embedded database',
-    async () => startTestServer({ database: { databaseUrl: '', redisUrl: null, drop: async () => {} } }),
+    async () => startTestServer({ database: { databaseUrl: '', redisUrl: null, drop: async () => {} }, env: IDLE }),
   ],
   [
     'a PostgreSQL with a role for migrations',
     async () => {
       const database = { databaseUrl: owned.portalUrl, redisUrl: null, drop: async () => {} }
-      return startTestServer({ database, env: { DATABASE_MIGRATION_URL: owned.ownerUrl } })
+      return startTestServer({ database, env: { ...IDLE, DATABASE_MIGRATION_URL: owned.ownerUrl } })
     },
   ],
 ] satisfies [string, () => Promise<TestServer>][]) {

@@ -12,7 +12,7 @@ const services = { lifetimes: { rotationGrace: 30, rotationGraceProven: 7 * DAY 
 /** A family of a public app at generation 70; `replaced` is how long ago each generation was replaced, the last first. */
 function family(replaced: number[], more: Partial<FamilyRow> = {}): FamilyRow {
   const [last = 0, ...earlier] = replaced
-  const preset = { appIsPublic: true, jkt: null, rotationGrace: null, rotationGraceProven: null }
+  const preset = { appIsPublic: true, jkt: null, x5t: null, rotationGrace: null, rotationGraceProven: null }
   const row = { rotatedAt: ago(last), earlierRotations: earlier.toReversed().map(ago), generation: 70 }
   return { ...preset, ...row, currentHash: Buffer.from('current'), ...more } as FamilyRow
 }
@@ -36,6 +36,7 @@ for (const [what, row, behind, kind] of [
   ['the predecessor with a proof, after seven days', family([7 * DAY], proven), 1, 'reused'],
   ['two behind with a proof, after a minute', family([1, 60], proven), 2, 'reused'],
   ['the predecessor with a key of its holder', family([DAY], { jkt: 'thumbprint' }), 1, 'excused'],
+  ['the predecessor with a certificate of its holder', family([DAY], { x5t: 'thumbprint' }), 1, 'excused'],
   [
     'an app with a longer term of its own',
     family([8 * DAY], { ...proven, rotationGraceProven: 9 * DAY }),

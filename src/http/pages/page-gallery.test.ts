@@ -1,3 +1,4 @@
+// Runs in a process of its own: it looks at which modules a portal has loaded.
 import assert from 'node:assert/strict'
 import { registerHooks } from 'node:module'
 import { test } from 'node:test'

@@ -131,22 +131,19 @@ const pagesForPeople: Pages = {
   },
 }
 
+/** The gallery tries each view at more widths and readings; here each page has what real accounts and apps put into it. */
 const looks = [
   { colorScheme: 'light', width: 1280 },
-  { colorScheme: 'light', width: 720 },
-  { colorScheme: 'dark', width: 360 },
+  { colorScheme: 'dark', width: 320 },
 ] as const
 
 const SPACING = `* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important }
   p { margin-bottom: 2em !important }`
 
-/** How users with low vision read: 400 % zoom (WCAG 1.4.10), 200 % text (1.4.4), more text spacing (1.4.12). */
+/** How users with low vision read: more text spacing (WCAG 1.4.12) at 400 % zoom (1.4.10), and 200 % text (1.4.4). */
 const readings = [
-  { reading: 'at 320 px', width: 320, css: '' },
-  { reading: 'text at 200 %', width: 390, css: 'html { font-size: 200% }' },
-  { reading: 'text at 200 % on a wide screen', width: 1280, css: 'html { font-size: 200% }' },
-  { reading: 'spaced text', width: 390, css: SPACING },
   { reading: 'spaced text at 320 px', width: 320, css: SPACING },
+  { reading: 'text at 200 %', width: 390, css: 'html { font-size: 200% }' },
 ]
 
 test('every page for strangers is whole, on every screen', async ({ page, demo, person }) => {
@@ -209,6 +206,7 @@ async function inspect(page: Page, name: string) {
         .evaluate((body) => body.ownerDocument.defaultView.getComputedStyle(body).backgroundColor),
     )
     expect(await listOverflowing(page), `${name}, ${colorScheme}, ${width} px: wider than the screen`).toEqual([])
+    expect(await listBrokenWords(page), `${name}, ${colorScheme}, ${width} px: words broken on buttons`).toEqual([])
   }
   for (const { reading, width, css } of readings) {
     await page.setViewportSize({ width, height: 800 })

@@ -6,7 +6,6 @@ import {
   type AppRow,
   changeApp,
   createApp,
-  DEFAULT_SCOPES,
   disableApp,
   enableApp,
   findApp,
@@ -14,8 +13,8 @@ import {
   rotateSecret,
 } from '../domain/apps/apps.ts'
 import { type AppApiRow, listAppApis } from '../domain/apps/app-apis.ts'
+import { DEFAULT_SETTINGS } from '../domain/apps/app-settings.ts'
 import type { Services } from '../domain/services.ts'
-import { DEFAULT_ID_TOKEN_ALG } from '../domain/keys/signing-keys.ts'
 import { downloadFile } from '../main/downloads.ts'
 import { addAppRoleCommands } from './app-role.ts'
 import { apiGrantsOf, type AppOptions, settingsOf, unlessEmpty, withSettings } from './app-options.ts'
@@ -36,45 +35,14 @@ export function addAppCommands(program: Command): void {
       const isPublic = options.public === true || options.native === true
       const isService = options.service === true
       const settings = {
+        ...DEFAULT_SETTINGS,
         name: options.name,
         isPublic,
         isNative: options.native === true,
-        redirectUris: options.redirectUri ?? [],
-        postLogoutRedirectUris: [],
-        backchannelLogoutUri: null,
-        eventReceiverUri: null,
-        familyLifetime: null,
-        familyRenewal: null,
-        scope: isService ? '' : DEFAULT_SCOPES.join(' '),
-        allowNoPkce: false,
-        idTokenAlg: DEFAULT_ID_TOKEN_ALG,
-        refreshIdToken: false,
-        allowOffline: false,
-        applicationTokenTtl: null,
-        familyIdle: null,
-        familyMax: null,
-        rotationGrace: null,
-        rotationGraceProven: null,
-        homeUri: null,
-        description: null,
-        colour: null,
-        firstTimeNotice: false,
         isService,
-        isDevice: false,
-        isThirdParty: false,
+        redirectUris: options.redirectUri ?? [],
         authMethod: isPublic ? 'none' : 'client_secret_basic',
-        jwks: null,
-        jwksUri: null,
-        tlsSubjectDn: null,
-        securityProfile: null,
-        requirePar: false,
-        requireSignedRequest: false,
-        requireDpop: false,
-        bindCertificate: false,
-        idTokenClaims: [],
-        applicationTokenClaims: [],
-        attributeClaims: {},
-        isPairwise: false,
+        ...(isService ? { scope: '' } : {}),
         ...(await settingsOf(options)),
       }
       const icon = await iconOf(options)

@@ -2,7 +2,10 @@
  * The claims of a service token: an application token (RFC 9068 JWT) of a service itself. It belongs to no family and to no
  * user, so `sub` is the client id (RFC 9068 §2.2) and there is no `fam`.
  */
-export interface ServiceTokenClaims {
+export type ServiceTokenClaims = CommonTokenClaims
+
+/** What every application token claims. */
+export interface CommonTokenClaims {
   iss: string
   sub: string
   aud: string
@@ -10,7 +13,7 @@ export interface ServiceTokenClaims {
   iat: number
   exp: number
   jti: string
-  /** Absent where the service has no scope there. */
+  /** Absent where the token has none, as one for an API of which no scope was asked for. */
   scope?: string
   cnf?: Confirmation
 }

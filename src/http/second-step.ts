@@ -3,7 +3,12 @@ import { findIdentity } from '../domain/identities/identities.ts'
 import { withSecondProof } from '../domain/sign-in/authentication-context.ts'
 import type { Proof } from '../domain/sign-in/identity-sessions.ts'
 import { LONGEST_CREDENTIAL, passkeySecondStepOptions } from '../domain/sign-in/passkeys.ts'
-import { listSecondFactors, proveSecondStep, type SecondStepAnswer } from '../domain/sign-in/second-factors.ts'
+import {
+  hasAnyFactor,
+  listSecondFactors,
+  proveSecondStep,
+  type SecondStepAnswer,
+} from '../domain/sign-in/second-factors.ts'
 import { methodsOf } from '../domain/sign-in/sign-in-methods.ts'
 import { trustOfferedTo } from '../domain/sign-in/trusted-browsers.ts'
 import { isRecoveryCode, plainCode } from '../domain/sign-in/typed-codes.ts'
@@ -15,7 +20,7 @@ import { optionalField, pastedField } from './form-fields.ts'
 import { TooManyAttempts } from './http-errors.ts'
 import { deviceOf } from './middleware/device.ts'
 import { render } from './page.ts'
-import { appNameOf, cancelActionOf } from './return-to.ts'
+import { appNameOf, cancelActionOf, withReturnTo } from './return-to.ts'
 import { completeSignIn } from './sign-in.ts'
 import type { WaitWords } from './too-many-attempts.ts'
 
@@ -107,6 +112,23 @@ export async function showSecondStep(req: Request, res: Response, page: SecondSt
       trusts: wantsTrust(req),
       opensRecovery: page.problem?.field === 'recovery_code',
     },
+  )
+}
+
+/** Asks a signed-in user for one more factor, because an app wants it (step-up), or says how to set one up. */
+export async function showStepUp(
+  req: Request,
+  res: Response,
+  page: Omit<SecondStepPage, 'cancelHref'> & { askedBy: string },
+): Promise<void> {
+  const { identityId, askedBy: appName, cancelAction, returnTo } = page
+  if (await hasAnyFactor(servicesOf(req), identityId)) return showSecondStep(req, res, { ...page, cancelHref: null })
+  await render(
+    req,
+    res,
+    'interactions/no-second-factor',
+    { title: textsOf(req).t('second_step.needed_title'), narrow: true },
+    { appName, setUpHref: withReturnTo('/settings/second-factors', returnTo), cancelAction },
   )
 }
 

@@ -54,7 +54,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
       { typ: 'dpop+jwt', kid: undefined, jwk: { ...key.jwk, kid: undefined, use: undefined } },
     )
 
-  test(`the API, its back end and the service itself learn everything about a service token, and nobody else (${kind})`, async () => {
+  test(`the API, its back end and the service itself learn everything about a service token, and no other client (${kind})`, async () => {
     const token = await tokenOf(robot)
     const { iat, exp, jti, ...claims } = decodeJwt(token)
     assert.deepEqual(claims, {

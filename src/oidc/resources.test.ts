@@ -178,7 +178,7 @@ for (const kind of ['embedded', 'postgres+redis'] as const) {
     }
   })
 
-  test(`the API and the app learn of a token for the API, and nobody else (${kind})`, async () => {
+  test(`the API and the app learn of a token for the API, and no other client (${kind})`, async () => {
     const { access_token: token } = await connect(notes, [CONTACTS], 'openid contacts:read')
     const told = { active: true, ...claimsOf(token), token_type: 'Bearer' }
     assert.deepEqual(await contacts.introspect(token), told)

@@ -88,7 +88,7 @@ export async function changeProfile(
   })
 }
 
-/** In one form of Unicode, on one line, without spaces that nobody sees. */
+/** In one form of Unicode, each line without leading, trailing and repeated spaces. */
 function clean(field: ProfileField, value: string): string {
   if (field === 'street_address')
     return value

@@ -1,10 +1,10 @@
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
 import type { AppRow } from '../../storage/apps.ts'
-import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
+import { DEFAULT_ID_TOKEN_ALG, LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
 import { claimFaults, pairwiseFaults } from './app-claims.ts'
 import { subjectFaults } from './client-certificates.ts'
 import { hasSecret, keyFaults } from './client-keys.ts'
-import { OPENID_SCOPES } from './openid-scopes.ts'
+import { DEFAULT_SCOPES, OPENID_SCOPES } from './openid-scopes.ts'
 import { plainUrl, redirectFaults } from './redirect-uris.ts'
 import { ILLEGIBLE, isLegible, nameFaults, rangeFault } from './setting-faults.ts'
 
@@ -52,6 +52,45 @@ export type AppSettings = Pick<
   | 'attributeClaims'
   | 'isPairwise'
 >
+
+/** What an app has where its operator says nothing. What it is, and how it authenticates, has no default. */
+export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMethod' | 'redirectUris' | 'audience'> = {
+  isNative: false,
+  isService: false,
+  isDevice: false,
+  isThirdParty: false,
+  postLogoutRedirectUris: [],
+  scope: DEFAULT_SCOPES.join(' '),
+  allowNoPkce: false,
+  idTokenAlg: DEFAULT_ID_TOKEN_ALG,
+  refreshIdToken: false,
+  allowOffline: false,
+  applicationTokenTtl: null,
+  familyIdle: null,
+  familyMax: null,
+  rotationGrace: null,
+  rotationGraceProven: null,
+  backchannelLogoutUri: null,
+  eventReceiverUri: null,
+  familyLifetime: null,
+  familyRenewal: null,
+  homeUri: null,
+  description: null,
+  colour: null,
+  firstTimeNotice: false,
+  jwks: null,
+  jwksUri: null,
+  tlsSubjectDn: null,
+  securityProfile: null,
+  requirePar: false,
+  requireSignedRequest: false,
+  requireDpop: false,
+  bindCertificate: false,
+  idTokenClaims: [],
+  applicationTokenClaims: [],
+  attributeClaims: {},
+  isPairwise: false,
+}
 
 /** What is wrong with the settings of an app. */
 export function faultsOf(settings: AppSettings): string[] {

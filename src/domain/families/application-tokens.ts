@@ -12,7 +12,7 @@ import { configuredClaims, rolesIn, sourceOf, type WantedClaims } from '../ident
 import { subjectOf } from '../identities/subjects.ts'
 import { type FamilyRow, findFamily, findLivingFamily, isLiving, momentOf, type Rotated } from './families.ts'
 import { APPLICATION_ALG, type JwtClaims, signJwt, signJwtInBackground, verifyJwt } from '../keys/jwts.ts'
-import type { Confirmation, ServiceTokenClaims } from '../service-token-claims.ts'
+import type { CommonTokenClaims, ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
 import type { KeyRing, SigningAlg } from '../keys/signing-keys.ts'
 import { epochSeconds } from '../time.ts'
@@ -24,16 +24,7 @@ export type { Person }
  * The claims of an application token: the OAuth access token, an RFC 9068 JWT. They add the roles of the identity and the
  * family it belongs to.
  */
-export interface ApplicationTokenClaims {
-  iss: string
-  sub: string
-  aud: string
-  client_id: string
-  iat: number
-  exp: number
-  jti: string
-  /** Absent where the token has none, as one for an API of which no scope was asked for. */
-  scope?: string
+export interface ApplicationTokenClaims extends CommonTokenClaims {
   roles: string[]
   /** Counts the changes of the roles. */
   claims_version: number
@@ -42,8 +33,6 @@ export interface ApplicationTokenClaims {
   auth_time: number
   acr?: string
   amr: string[]
-  /** The key (RFC 9449 §6.1) or the certificate (RFC 8705 §3.1) that the token is bound to. */
-  cnf?: Confirmation
   /** Of a token from an exchange: the app that got it, and those before it. */
   act?: Actor
   /** What its app has configured (`--application-token-claims`). */

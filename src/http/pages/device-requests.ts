@@ -11,7 +11,6 @@ import { plainUserCode, readableUserCode } from '../../domain/families/user-code
 import { clientMessage } from '../../domain/geoip.ts'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { isLapsed, proofOf } from '../../domain/sign-in/identity-sessions.ts'
-import { hasAnyFactor } from '../../domain/sign-in/second-factors.ts'
 import { message } from '../../i18n/messages.ts'
 import { lookOf } from '../app-look.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
@@ -21,7 +20,7 @@ import { keepForm } from '../middleware/error-page.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
 import { withReturnTo } from '../return-to.ts'
-import { missingCode, problemOf, type SecondStepProblem, showSecondStep, takeSecondStep } from '../second-step.ts'
+import { missingCode, problemOf, type SecondStepProblem, showStepUp, takeSecondStep } from '../second-step.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
 /** GET /device: asks for the code that a device shows; with the code, says what the device asks for (RFC 8628 §3.3). */
@@ -62,14 +61,14 @@ export async function createDeviceStepUp(req: Request, res: Response): Promise<v
     const missing = missingCode(req)
     if (missing !== null) {
       res.status(422)
-      return showStepUp(req, res, device, missing)
+      return askForSecondFactor(req, res, device, missing)
     }
     const act = async () => {
       const next = await takeSecondStep(req, res, proofOf(signedIn), addressOf(req))
       if (next !== null) return res.redirect(303, next)
-      await showStepUp(req, res, device, problemOf(req))
+      await askForSecondFactor(req, res, device, problemOf(req))
     }
-    await keepForm(req, res, act, (wait) => showStepUp(req, res, device, null, wait))
+    await keepForm(req, res, act, (wait) => askForSecondFactor(req, res, device, null, wait))
   })
 }
 
@@ -140,7 +139,7 @@ async function showLack(
     case 'recent-sign-in':
       return res.redirect(303, withReturnTo('/reauthentication', addressOf(req)))
     case 'second-factor':
-      return showStepUp(req, res, device, problem)
+      return askForSecondFactor(req, res, device, problem)
     case null:
       return showQuestion(req, res, device)
   }
@@ -174,36 +173,22 @@ async function showAnswer(req: Request, res: Response, { app }: WaitingDevice, i
   await render(req, res, 'device-requests/answered', { title, narrow: true }, { appName: app.name, isApproved })
 }
 
-/** Asks for the second factor, or says how to set one up. */
-async function showStepUp(
+async function askForSecondFactor(
   req: Request,
   res: Response,
   { app }: WaitingDevice,
   problem: SecondStepProblem | null,
   wait: WaitWords | null = null,
 ): Promise<void> {
-  const { identityId } = signedInOf(req)
-  const returnTo = addressOf(req)
-  const cancelAction = addressOf(req, '/denial')
-  if (await hasAnyFactor(servicesOf(req), identityId)) {
-    return showSecondStep(req, res, {
-      identityId,
-      action: addressOf(req, '/second-factor'),
-      cancelHref: null,
-      cancelAction,
-      askedBy: app.name,
-      problem,
-      wait,
-      returnTo,
-    })
-  }
-  await render(
-    req,
-    res,
-    'interactions/no-second-factor',
-    { title: textsOf(req).t('second_step.needed_title'), narrow: true },
-    { appName: app.name, setUpHref: withReturnTo('/settings/second-factors', returnTo), cancelAction },
-  )
+  await showStepUp(req, res, {
+    identityId: signedInOf(req).identityId,
+    action: addressOf(req, '/second-factor'),
+    cancelAction: addressOf(req, '/denial'),
+    askedBy: app.name,
+    problem,
+    wait,
+    returnTo: addressOf(req),
+  })
 }
 
 /** The code as it was typed, or stands in the link of the device. A repeated one is none. */

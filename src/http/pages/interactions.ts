@@ -3,7 +3,6 @@ import { accessInWords } from '../../domain/apps/access.ts'
 import { seenBy } from '../../domain/apps/seen-by.ts'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
-import { hasAnyFactor } from '../../domain/sign-in/second-factors.ts'
 import {
   type AsksAgain,
   cancelInteraction,
@@ -24,7 +23,7 @@ import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 import { showRegistration } from '../registration-form.ts'
 import { safeReturnTo, withReturnTo } from '../return-to.ts'
-import { missingCode, problemOf, type SecondStepProblem, showSecondStep, takeSecondStep } from '../second-step.ts'
+import { missingCode, problemOf, type SecondStepProblem, showStepUp, takeSecondStep } from '../second-step.ts'
 import { showSignIn } from '../sign-in.ts'
 
 type InteractionPageRequest = Request<{ uid: string }>
@@ -46,7 +45,7 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
       return showSignIn(req, res, { login, reason, returnTo: safeReturnTo(req.originalUrl, services.publicUrl) })
     }
     case 'step-up':
-      return showStepUp(req, res, interaction, null)
+      return askForSecondFactor(req, res, interaction, null)
     case 'select-account': {
       const { appName, signedIn } = interaction
       return render(
@@ -160,14 +159,14 @@ export async function createStepUp(req: InteractionPageRequest, res: Response): 
   const missing = missingCode(req)
   if (missing !== null) {
     res.status(422)
-    return showStepUp(req, res, interaction, missing)
+    return askForSecondFactor(req, res, interaction, missing)
   }
   const act = async () => {
     const next = await takeSecondStep(req, res, proofOf(interaction.signedIn), here)
     if (next !== null) return res.redirect(303, next)
-    await showStepUp(req, res, interaction, problemOf(req))
+    await askForSecondFactor(req, res, interaction, problemOf(req))
   }
-  await keepForm(req, res, act, (wait) => showStepUp(req, res, interaction, null, wait))
+  await keepForm(req, res, act, (wait) => askForSecondFactor(req, res, interaction, null, wait))
 }
 
 /** POST /interaction/:uid/account: the user continues with the account that is signed in. */
@@ -190,37 +189,22 @@ export async function createCancellation(req: InteractionPageRequest, res: Respo
   await leadOn(req, res, await cancelInteraction(interactionContextOf(req), requestOf(req, res)))
 }
 
-/** Asks for the second factor, or says how to set one up. */
-async function showStepUp(
+async function askForSecondFactor(
   req: InteractionPageRequest,
   res: Response,
   { appName, signedIn }: Extract<Interaction, { kind: 'step-up' }>,
   problem: SecondStepProblem | null,
   wait: WaitWords | null = null,
 ): Promise<void> {
-  const { services } = contextOf(req)
-  const { identityId } = signedIn
-  const returnTo = addressOf(req)
-  const cancelAction = addressOf(req, '/cancellation')
-  if (await hasAnyFactor(services, identityId)) {
-    return showSecondStep(req, res, {
-      identityId,
-      action: addressOf(req, '/second-factor'),
-      cancelHref: null,
-      cancelAction,
-      askedBy: appName,
-      problem,
-      wait,
-      returnTo,
-    })
-  }
-  await render(
-    req,
-    res,
-    'interactions/no-second-factor',
-    { title: textsOf(req).t('second_step.needed_title'), narrow: true },
-    { appName, setUpHref: withReturnTo('/settings/second-factors', returnTo), cancelAction },
-  )
+  await showStepUp(req, res, {
+    identityId: signedIn.identityId,
+    action: addressOf(req, '/second-factor'),
+    cancelAction: addressOf(req, '/cancellation'),
+    askedBy: appName,
+    problem,
+    wait,
+    returnTo: addressOf(req),
+  })
 }
 
 function interactionContextOf(req: Request): InteractionContext {

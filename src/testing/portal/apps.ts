@@ -1,46 +1,8 @@
-import { type AppSettings, DEFAULT_SCOPES } from '../../domain/apps/apps.ts'
-
-const plain: Omit<AppSettings, 'name' | 'isPublic' | 'authMethod' | 'redirectUris' | 'audience'> = {
-  isNative: false,
-  postLogoutRedirectUris: [],
-  scope: DEFAULT_SCOPES.join(' '),
-  allowNoPkce: false,
-  idTokenAlg: 'RS256',
-  refreshIdToken: false,
-  allowOffline: false,
-  applicationTokenTtl: null,
-  familyIdle: null,
-  familyMax: null,
-  rotationGrace: null,
-  rotationGraceProven: null,
-  backchannelLogoutUri: null,
-  eventReceiverUri: null,
-  familyLifetime: null,
-  familyRenewal: null,
-  homeUri: null,
-  description: null,
-  colour: null,
-  firstTimeNotice: false,
-  isService: false,
-  isDevice: false,
-  isThirdParty: false,
-  jwks: null,
-  jwksUri: null,
-  tlsSubjectDn: null,
-  securityProfile: null,
-  requirePar: false,
-  requireSignedRequest: false,
-  requireDpop: false,
-  bindCertificate: false,
-  idTokenClaims: [],
-  applicationTokenClaims: [],
-  attributeClaims: {},
-  isPairwise: false,
-}
+import { type AppSettings, DEFAULT_SETTINGS } from '../../domain/apps/app-settings.ts'
 
 /** A confidential app. */
 export const notesApp: AppSettings = {
-  ...plain,
+  ...DEFAULT_SETTINGS,
   name: 'Notes',
   isPublic: false,
   authMethod: 'client_secret_basic',
@@ -51,7 +13,7 @@ export const notesApp: AppSettings = {
 
 /** A public client in the browser. */
 export const photosApp: AppSettings = {
-  ...plain,
+  ...DEFAULT_SETTINGS,
   name: 'Photos',
   isPublic: true,
   authMethod: 'none',
@@ -61,7 +23,7 @@ export const photosApp: AppSettings = {
 
 /** A native app. */
 export const deskApp: AppSettings = {
-  ...plain,
+  ...DEFAULT_SETTINGS,
   name: 'Desk',
   isPublic: true,
   authMethod: 'none',
@@ -72,7 +34,7 @@ export const deskApp: AppSettings = {
 
 /** A service. */
 export const robotService: AppSettings = {
-  ...plain,
+  ...DEFAULT_SETTINGS,
   name: 'Robot',
   isPublic: false,
   isService: true,
@@ -84,7 +46,7 @@ export const robotService: AppSettings = {
 
 /** An app on televisions: it has no browser of its own. */
 export const televisionApp: AppSettings = {
-  ...plain,
+  ...DEFAULT_SETTINGS,
   name: 'Television',
   isPublic: true,
   authMethod: 'none',

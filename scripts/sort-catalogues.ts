@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const FOLDER = join(import.meta.dirname, '../locales')
 
-for (const name of readdirSync(FOLDER)) {
+for (const name of globSync('**/*.json', { cwd: FOLDER })) {
   const file = join(FOLDER, name)
   const texts = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>
   const sorted = Object.fromEntries(

@@ -55,6 +55,7 @@ test('in development nothing needs to be set', () => {
       identitySessionIdle: 14 * DAY,
       identitySessionMax: 90 * DAY,
       freshSignIn: 600,
+      adminSignIn: 3600,
       deletionGrace: 14 * DAY,
     },
     smtpUrl: null,

@@ -136,6 +136,8 @@ export interface Lifetimes {
   identitySessionMax: number
   /** How long ago a person may have proved who they are when they change what protects the account. */
   freshSignIn: number
+  /** The same when an administrator looks at the admin pages. */
+  adminSignIn: number
   /** How long the owner of a deleted account can keep it after all. */
   deletionGrace: number
 }
@@ -240,6 +242,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       identitySessionIdle: values.IDENTITY_SESSION_IDLE,
       identitySessionMax: values.IDENTITY_SESSION_MAX,
       freshSignIn: values.FRESH_SIGN_IN,
+      adminSignIn: values.ADMIN_SIGN_IN,
       deletionGrace: values.DELETION_GRACE,
     },
     smtpUrl: values.SMTP_URL,

@@ -19,8 +19,9 @@ const TRANSPORTS = ['express', 'express-session', 'koa', 'oidc-provider', 'node:
 
 /** Which rooms each room may enter, and which single files of others; the innermost entry of a file decides. */
 const ARROWS: Record<string, string[]> = {
-  http: ['http/', 'domain/', 'i18n/', 'oidc/interactions.ts', 'oidc/pages.ts', 'logger.ts'],
+  http: ['http/', 'administration/', 'domain/', 'i18n/', 'oidc/interactions.ts', 'oidc/pages.ts', 'logger.ts'],
   oidc: ['oidc/', 'domain/', 'i18n/', 'logger.ts'],
+  administration: ['administration/', 'domain/', 'i18n/'],
   backchannel: ['backchannel/', 'domain/', 'i18n/', 'storage/notifications.ts', 'storage/postgres.ts', 'logger.ts'],
   'domain/keys': ['domain/time.ts', 'storage/'],
   'domain/passwords': ['i18n/', 'domain/fair-queue.ts', 'config.ts', 'storage/'],
@@ -62,10 +63,33 @@ const ARROWS: Record<string, string[]> = {
   domain: ['i18n/', 'domain/', 'storage/', 'config.ts', 'logger.ts'],
   storage: ['storage/', 'logger.ts'],
   mail: ['mail/', 'i18n/', 'logger.ts'],
-  i18n: ['../locales/en.json'],
+  i18n: ['../locales/en.json', '../locales/admin/en.json'],
   settings: ['settings/', 'i18n/'],
-  commands: ['commands/', 'i18n/', 'domain/', 'storage/', 'main/', 'settings/', 'config.ts', 'logger.ts'],
-  main: ['main/', 'http/', 'i18n/', 'oidc/', 'backchannel/', 'domain/', 'storage/', 'mail/', 'config.ts', 'logger.ts'],
+  commands: [
+    'commands/',
+    'administration/',
+    'i18n/',
+    'domain/',
+    'storage/',
+    'main/',
+    'settings/',
+    'config.ts',
+    'logger.ts',
+  ],
+  main: [
+    'main/',
+    'http/',
+    'api/',
+    'administration/',
+    'i18n/',
+    'oidc/',
+    'backchannel/',
+    'domain/',
+    'storage/',
+    'mail/',
+    'config.ts',
+    'logger.ts',
+  ],
 }
 
 const imports = globSync('**/*.ts', { cwd: SOURCES })

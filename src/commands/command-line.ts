@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import { CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
-import { AppRefused } from '../domain/apps/app-refused.ts'
+import { Refused } from '../domain/refused.ts'
 import { failAsWorker, WorkerFailed } from '../main/workers.ts'
 import { ignoresUsualFile, loadEnvironmentFile } from '../settings/environment-file.ts'
 import { CommandRefused } from './command-refused.ts'
@@ -9,7 +9,7 @@ import { createProgram, createServeProgram } from './program.ts'
 import { repeatOptions } from './repeated-options.ts'
 
 // Errors whose message is for the operator.
-const EXPECTED = [ConfigError, AppRefused, CommandRefused, WorkerFailed]
+const EXPECTED = [ConfigError, Refused, CommandRefused, WorkerFailed]
 
 /** Runs one command. @returns the exit code; the error has been printed to standard error */
 export async function runCommandLine(argv: string[]): Promise<number> {

@@ -19,7 +19,10 @@ export function onPortal<A extends unknown[]>(
     const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_TIMEOUT_MS)
     try {
       // Commander passes the arguments, the options and the command itself, which no act needs.
-      await act({ ...services, operator: operatorName() }, ...(args.slice(0, -1) as A))
+      await act(
+        { ...services, operator: { name: operatorName(), id: null, address: null } },
+        ...(args.slice(0, -1) as A),
+      )
     } finally {
       await closeServices(services)
     }

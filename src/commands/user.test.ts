@@ -28,7 +28,7 @@ function user(args: string[], input?: string): Promise<Finished> {
 
 test('a user with a password from standard input signs in, with their roles in the tokens', async () => {
   const args = ['--username', 'grace', '--email', grace.email, '--password-stdin', '--email-verified', '--json']
-  const created = printed(await user(['create', ...args, '--role', 'editor', 'admin'], `${grace.password}\n`))
+  const created = printed(await user(['create', ...args, '--role', 'editor', 'author'], `${grace.password}\n`))
   assert.equal(created['username'], 'grace')
   assert.equal(created['email_verified'], true)
   assert.equal(created['state'], 'enabled')
@@ -38,7 +38,7 @@ test('a user with a password from standard input signs in, with their roles in t
   await browser.signIn(grace)
   const claims = claimsOf((await notes.connect(browser)).access_token)
   assert.equal(claims['sub'], created['id'])
-  assert.deepEqual(claims['roles'], ['editor', 'admin'])
+  assert.deepEqual(claims['roles'], ['editor', 'author'])
 })
 
 test('without a password one is made, printed once and kept only as a hash', async () => {

@@ -20,6 +20,7 @@ import {
   register,
   revokeEverything,
 } from '../domain/identities/identities.ts'
+import { readRoles } from '../domain/identities/roles.ts'
 import type { Services } from '../domain/services.ts'
 import { resetSecondFactors } from '../domain/sign-in/second-factors.ts'
 import { CommandRefused } from './command-refused.ts'
@@ -52,7 +53,7 @@ export function addUserCommands(program: Command): void {
     async (services, options: UserOptions) => {
       const made = options.passwordStdin ? null : randomBytes(18).toString('base64url')
       const password = made ?? (await text(process.stdin)).replace(/\r?\n$/, '')
-      const roles = readRoles(options.role)
+      const roles = readRoles(options.role ?? [])
       const outcome = await register(services, { username: options.username, email: options.email, password }, null, {
         roles,
         emailVerified: options.emailVerified ?? false,
@@ -153,14 +154,6 @@ export function addUserCommands(program: Command): void {
     },
   )
   onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
-}
-
-/** Without duplicates. */
-function readRoles(roles: string[] = []): string[] {
-  if (roles.some((role) => !/^[\w.:-]{1,64}$/.test(role))) {
-    throw new CommandRefused('a role has 1 to 64 letters, digits, dots, colons, dashes or underscores')
-  }
-  return [...new Set(roles)]
 }
 
 async function find(services: Services, login: string): Promise<IdentityRow> {

@@ -65,6 +65,8 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
       }
     case 'app_roles_changed':
       return { sentence: message('activity.app_roles_changed', { app: appOf(row) }), tone: 'plain' }
+    case 'groups_changed':
+      return { sentence: message('activity.groups_changed'), tone: 'plain' }
     case 'attribute_changed':
       return { sentence: message('activity.attribute_changed'), tone: 'plain' }
     case 'profile_changed':

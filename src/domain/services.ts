@@ -1,12 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import type { Brand, Lifetimes, Policy } from '../config.ts'
 import type { Logger } from '../logger.ts'
+import type { Operator } from '../storage/audit.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
 import type { PasswordHasher } from './passwords/passwords.ts'
 import type { GeoIp } from './geoip.ts'
 import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
+
+export type { Operator }
 
 /** What every rule takes as its first argument: stores, keys, settings. Time comes only from `clock`. */
 export interface Services {
@@ -27,6 +30,6 @@ export interface Services {
   /** The issuer. */
   publicUrl: string
   clock: () => Date
-  /** The operator who runs a command, for the audit log; null in a portal that serves requests. */
-  operator: string | null
+  /** The operator in whose name a rule is called, for the audit log; null for users, apps and time. */
+  operator: Operator | null
 }

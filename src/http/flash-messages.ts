@@ -43,6 +43,7 @@ const MESSAGES = {
   'address-changed': 'flash.address_changed',
   'language-changed': 'flash.language_changed',
   'profile-changed': 'flash.profile_changed',
+  'group-deleted': 'admin.flash.group_deleted',
 } as const satisfies Record<string, MessageKey>
 
 type Values = Record<string, string | number>

@@ -1,5 +1,5 @@
 import type { Wait } from '../domain/limits/login-throttling.ts'
-import { type Message, message, type MessageKey } from '../i18n/messages.ts'
+import { type Message, message, type MessageKey, type Words } from '../i18n/messages.ts'
 import { englishTexts } from '../i18n/texts.ts'
 import { waitInWords } from './too-many-attempts.ts'
 
@@ -14,7 +14,7 @@ export const TO_APPS: WayOn = { href: '/dashboard', label: message('errors.apps_
 /** What happened and what to do, in words for the user. */
 export interface RefusalWords {
   title: Message
-  sentence: Message
+  sentence: Words
   advice: Message
 }
 

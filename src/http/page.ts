@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Request, Response } from 'express'
 import { readableEmail } from '../domain/identities/emails.ts'
+import { ADMIN, SUPPORT } from '../domain/identities/roles.ts'
 import { appLookOf } from './app-look.ts'
 import { contextOf, servicesOf, textsOf } from './context.ts'
 import { takeFlash } from './flash-messages.ts'
@@ -18,6 +19,7 @@ export async function render(req: Request, res: Response, view: string, page: Pa
     view,
     {
       username: req.signedIn?.username ?? null,
+      isOperator: req.signedIn?.roles.some((role) => role === ADMIN || role === SUPPORT) ?? false,
       unconfirmed: unconfirmedOf(req),
       path: pathOfPage(req),
       notice: flash && texts.say(flash.message),

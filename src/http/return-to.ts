@@ -102,6 +102,7 @@ const PROTOCOL = /^\/(?:interaction\/[\w-]+|oauth\/authorize)$/
  */
 const PAGE = new RegExp(
   `^/(?:${[
+    'admin(?:/[\\w-]+)*',
     'dashboard',
     'families/[\\w-]+',
     'sessions(?:/[\\w-]+)?',

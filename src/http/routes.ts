@@ -1,4 +1,5 @@
 import { type RequestHandler, Router } from 'express'
+import { addAdminRoutes } from './admin/routes.ts'
 import type { Assets } from './assets.ts'
 import { ERROR_REFERENCE } from '../oidc/pages.ts'
 import { showCookieCheck } from './cookie-check.ts'
@@ -231,6 +232,8 @@ export function createRoutes(
   routes.post(`${factors}/:kind/:id/removal`, fresh, actOnce, destroyFactor)
 
   routes.post('/settings/trusted-browsers/removal', requireIdentity, createTrustRemoval)
+
+  addAdminRoutes(routes)
 
   routes.get('/dev/pages', requireLocalPeer, listSamplePages)
   routes.get('/dev/pages/show', requireLocalPeer, showSamplePage)

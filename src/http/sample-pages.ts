@@ -3,16 +3,9 @@ import type { Texts } from '../i18n/texts.ts'
 import { ERROR_SECTIONS } from './error-reference.ts'
 import { PROFILE_FIELDS } from '../domain/accounts/profiles.ts'
 import { willSee } from '../domain/apps/seen-by.ts'
+import { ADMIN_SAMPLES } from './admin/sample-pages.ts'
+import type { SamplePage } from './sample-page.ts'
 import type { Page } from './templates.ts'
-
-/** A view in one of its states, with what a handler would give it. */
-export interface SamplePage {
-  view: string
-  /** What is special about it; unique within the view. */
-  state: string
-  page: Omit<Page, 'title' | 'notice'> & { title: string | Message; notice?: string | Message | null }
-  locals: object
-}
 
 /** A sample in one language: its messages become words, and its moments times in words. */
 export function sayIn(texts: Texts, { page, locals }: SamplePage): { page: Page; locals: object } {
@@ -1028,3 +1021,5 @@ SAMPLE_PAGES.push(
     locals: { ...signInPage.locals, appName: LONG_APP, returnTo: '/dashboard' },
   })),
 )
+
+SAMPLE_PAGES.push(...ADMIN_SAMPLES)

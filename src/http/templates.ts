@@ -9,10 +9,19 @@ import { Views } from './views.ts'
 const LANGUAGE_NAMES = LANGUAGES.map((language) => ({ language, name: nameOfLanguage(language) }))
 const VIEWS = join(import.meta.dirname, '../../views')
 
+/** The sections of the administration. */
+const SECTIONS = ['overview', 'people', 'groups', 'apps', 'apis', 'blocks', 'queues', 'audit', 'keys'] as const
+
+export type AdminSection = (typeof SECTIONS)[number]
+
 export interface Page {
   title: string
   /** The navigation entry of this page. */
-  nav?: 'dashboard' | 'sessions' | 'activity' | 'settings'
+  nav?: 'dashboard' | 'sessions' | 'activity' | 'settings' | 'admin'
+  /** The section of an admin page. */
+  admin?: { section: AdminSection }
+  /** Whether the navigation leads to the admin pages. */
+  isOperator?: boolean
   /** A single card, with the navigation of a signed-in user below it. */
   narrow?: boolean
   username?: string | null
@@ -77,6 +86,7 @@ export function createTemplates(
         path: page.path ?? null,
         app: page.app ?? null,
         languages: LANGUAGE_NAMES,
+        sections: sectionsOf(page, texts),
       }
       return render('layout', layout, texts)
     },
@@ -84,15 +94,38 @@ export function createTemplates(
 }
 
 /** Where a signed-in user goes from every page, also from one with a single card. */
-function navigationOf({ nav }: Page, texts: Texts): { href: string; label: string; isCurrent: boolean }[] {
+function navigationOf({ nav, isOperator }: Page, texts: Texts): { href: string; label: string; isCurrent: boolean }[] {
   const entry = (name: Page['nav'], label: string) => ({ href: `/${name}`, label, isCurrent: nav === name })
   return [
     entry('dashboard', texts.t('layout.apps')),
     entry('sessions', texts.t('layout.browsers')),
     entry('activity', texts.t('layout.activity')),
     entry('settings', texts.t('layout.settings')),
+    ...(isOperator ? [entry('admin', texts.t('layout.admin'))] : []),
   ]
 }
+
+/** The navigation inside the administration; null on other pages. */
+function sectionsOf({ admin }: Page, { t }: Texts): { href: string; label: string; isCurrent: boolean }[] | null {
+  if (admin === undefined) return null
+  return SECTIONS.map((section) => ({
+    href: section === 'overview' ? '/admin' : `/admin/${section}`,
+    label: t(SECTION_NAMES[section]),
+    isCurrent: admin.section === section,
+  }))
+}
+
+const SECTION_NAMES = {
+  overview: 'admin.sections.overview',
+  people: 'admin.sections.people',
+  groups: 'admin.sections.groups',
+  apps: 'admin.sections.apps',
+  apis: 'admin.sections.apis',
+  blocks: 'admin.sections.blocks',
+  queues: 'admin.sections.queues',
+  audit: 'admin.sections.audit',
+  keys: 'admin.sections.keys',
+} as const satisfies Record<AdminSection, string>
 
 /** Whether a form was not accepted. The title says so, which screen readers read first. */
 function hasFailed(locals: {

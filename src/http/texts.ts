@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { parseCookie } from 'cookie'
+import { ADMIN_LANGUAGES, ENGLISH } from '../i18n/catalogues.ts'
 import { acceptedLanguage, firstSupportedLanguage, supportedLanguage } from '../i18n/language-choice.ts'
 import { PSEUDO } from '../i18n/pseudo.ts'
 import { type Texts, textsFor } from '../i18n/texts.ts'
@@ -28,7 +29,7 @@ export interface TextsContext {
 /**
  * The texts for one request, in the language of, in this order: the app's wish (`ui_locales`, which travels as `locale` in the
  * URL of the interaction), the setting of the signed-in user, the choice made in this browser, Accept-Language,
- * DEFAULT_LOCALE. The time zone is that of the user's settings, or the browser's.
+ * DEFAULT_LOCALE. An admin page is in English where it is not written in that language. The time zone is that of the user's settings, or the browser's.
  */
 export function chooseTexts(
   req: IncomingMessage,
@@ -37,12 +38,14 @@ export function chooseTexts(
   if (req.texts !== undefined) return req.texts
   const cookies = parseCookie(req.headers.cookie ?? '')
   const asked = localeAskedFor(req)
-  const language =
+  const wanted =
     (hasPseudoLocale && asked === PSEUDO ? PSEUDO : null) ??
     supportedLanguage(asked) ??
     supportedLanguage(req.signedIn?.locale) ??
     supportedLanguage(cookies[LANGUAGE_COOKIE]) ??
     acceptedLanguage(req.headers['accept-language'], defaultLocale)
+  const isWritten = wanted === PSEUDO || ADMIN_LANGUAGES.includes(wanted) || !isAdminPage(req)
+  const language = isWritten ? wanted : ENGLISH
   const zone = req.signedIn?.zoneinfo ?? cookies[ZONE_COOKIE] ?? null
   const texts = textsFor(language, {
     organisation,
@@ -51,6 +54,11 @@ export function chooseTexts(
   // Until the request is known to be of a signed-in user or of none, the answer may still change.
   if (req.signedIn !== undefined) req.texts = texts
   return texts
+}
+
+function isAdminPage(req: IncomingMessage): boolean {
+  const { originalUrl = req.url ?? '' } = req as { originalUrl?: string }
+  return /^\/admin(?:[/?]|$)/i.test(originalUrl)
 }
 
 /** `locale` in the URL, or in that of the interaction which a form leads back to. */

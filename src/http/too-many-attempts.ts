@@ -1,11 +1,11 @@
 import type { Wait } from '../domain/limits/login-throttling.ts'
 import { secondsUntil } from '../domain/time.ts'
-import { type Message, message } from '../i18n/messages.ts'
+import { type Message, message, type Words } from '../i18n/messages.ts'
 
 /** The words for a rate-limited user, the same with and without an account (no account enumeration). */
 export interface WaitWords {
   title: Message
-  sentence: Message
+  sentence: Words
   advice: Message
 }
 

@@ -10,12 +10,23 @@ export type Catalogue = Record<MessageKey, string>
 /** English decides which texts there are, and stands in where a language is not known. */
 export const ENGLISH = 'en'
 
-const catalogues = new Map(
-  readdirSync(FOLDER)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => [name.slice(0, -'.json'.length), readFileSync(join(FOLDER, name), 'utf8')] as const)
-    .map(([language, text]) => [language, JSON.parse(text) as Catalogue] as const),
-)
+const catalogues = readFolder(FOLDER)
+
+/** The texts of the admin pages. A language without a file of them has English ones. */
+const adminCatalogues = readFolder(join(FOLDER, 'admin'))
+
+function readFolder(folder: string): Map<string, Catalogue> {
+  const files = readdirSync(folder).filter((name) => name.endsWith('.json'))
+  return new Map(
+    files.map((name) => [
+      name.slice(0, -'.json'.length),
+      JSON.parse(readFileSync(join(folder, name), 'utf8')) as Catalogue,
+    ]),
+  )
+}
+
+/** The languages in which the admin pages are written. */
+export const ADMIN_LANGUAGES: readonly string[] = [...adminCatalogues.keys()].toSorted()
 
 /** The languages that have a file in `locales/`, English first, as BCP 47 tags. */
 export const LANGUAGES: readonly string[] = [
@@ -27,7 +38,7 @@ export const LANGUAGES: readonly string[] = [
 export function catalogueOf(language: string): Catalogue {
   const catalogue = catalogues.get(language)
   if (catalogue === undefined) throw new Error(`there is no catalogue for the language ${language}`)
-  return catalogue
+  return { ...catalogue, ...(adminCatalogues.get(language) ?? adminCatalogues.get(ENGLISH)) }
 }
 
 /** The name of a language in itself: "Deutsch". */

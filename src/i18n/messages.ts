@@ -1,7 +1,8 @@
 import english from '../../locales/en.json' with { type: 'json' }
+import englishAdmin from '../../locales/admin/en.json' with { type: 'json' }
 
 /** The name of a text in the catalogues. */
-export type MessageKey = keyof typeof english
+export type MessageKey = keyof typeof english | keyof typeof englishAdmin
 
 /** What fills a placeholder. A message, or a name, is said in the language of the text around it. */
 export type MessageValue = string | number | Date | Message | LocalName

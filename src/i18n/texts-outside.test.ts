@@ -36,6 +36,7 @@ test('no page, rule or mail has a sentence of its own', () => {
 const FILES_FOR_OTHERS = [
   'src/http/error-reference.ts',
   'src/http/sample-pages.ts',
+  'src/http/admin/sample-pages.ts',
   'src/http/misdirected.ts',
   'src/mail/sample-mails.ts',
   'src/http/pages/page-gallery.ts',

@@ -14,6 +14,7 @@ import {
   pruneNotifications,
   pruneIpBlocks,
 } from '../domain/pruning.ts'
+import { settleGroups } from '../domain/identities/groups.ts'
 import { fillSkeletons } from '../domain/identities/user-names.ts'
 import type { Logger } from '../logger.ts'
 import { repeat } from './repeat.ts'
@@ -40,6 +41,7 @@ export async function startBackground(services: Services, config: Config, logger
     [expireFamilies, EXPIRE_EVERY_MS],
     [fillSkeletons, EXPIRE_EVERY_MS],
     [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
+    [settleGroups, PRUNE_EVERY_MS],
     [pruneProtocolRecords, PRUNE_EVERY_MS],
     [pruneFamilies, PRUNE_EVERY_MS],
     [pruneErasedFamilies, PRUNE_EVERY_MS],

@@ -225,7 +225,7 @@ test('what a revoked key has signed is refused everywhere, once a portal has rea
   const feed = async () => decodeJwt(await (await fetch(`${portals[0].url}/oauth/revocations`)).text())
   // Another process revokes it, and that of the ID token, if it is another one.
   for (const each of new Set([kid, decodeProtectedHeader(tokens.id_token).kid]))
-    await portals[1].app.services.keys.revoke(each as string, 'root')
+    await portals[1].app.services.keys.revoke(each as string, { name: 'root', id: null, address: null })
   await app.protocol.followKeys()
 
   assert.equal(kidsIn(await publishedKeys()).includes(kid as string), false)

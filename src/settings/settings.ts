@@ -398,6 +398,13 @@ const accounts = {
       'How recently a person must have proved who they are to change what protects the account. After that the page asks for the password or a passkey again.',
     example: '300',
   }),
+  ADMIN_SIGN_IN: setting({
+    type: seconds(10, DAY),
+    default: '3600',
+    meaning:
+      'How recently an administrator must have signed in, with a second factor, to look at the admin pages. A change there needs `FRESH_SIGN_IN`.',
+    example: '28800',
+  }),
   MAIL_SIGN_IN: setting({
     type: flag(),
     default: 'false',

@@ -137,5 +137,6 @@ const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_nati
   is_device AS "isDevice", is_third_party AS "isThirdParty", auth_method AS "authMethod", jwks, jwks_uri AS "jwksUri", tls_subject_dn AS "tlsSubjectDn",
   security_profile AS "securityProfile", require_par AS "requirePar", require_signed_request AS "requireSignedRequest", require_dpop AS "requireDpop",
   bind_certificate AS "bindCertificate", id_token_claims AS "idTokenClaims", application_token_claims AS "applicationTokenClaims",
-  attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt",
+  attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, access, allowed_roles AS "allowedRoles",
+  allowed_groups AS "allowedGroups", created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt",
   revoked_before AS "revokedBefore"`

@@ -14,11 +14,23 @@ export interface AuditRow {
   detail: string | null
   browser: string | null
   address: string | null
-  /** The operator who ran the command; null for what users, apps and time do. */
+  /** The name of the operator; null for what users, apps and time do. */
   actor: string | null
 }
 
-export type NewAuditRow = { kind: string } & Partial<Omit<AuditRow, 'id' | 'at' | 'appName'>>
+/** Who looks after the portal, for the audit log. */
+export interface Operator {
+  /** The operating system user who runs a command, the user name of an administrator, or the client id of a service. */
+  name: string
+  /** The identity of the administrator, or the client id; null for a command. */
+  id: string | null
+  /** The IP address that the request came from; null for a command. */
+  address: string | null
+}
+
+export type NewAuditRow = { kind: string; actor?: Operator | null } & Partial<
+  Omit<AuditRow, 'id' | 'at' | 'appName' | 'actor'>
+>
 
 /** An event as its user may look at it. What it is about may be forgotten by now, and then there is no page of it. */
 export interface ListedAuditRow extends AuditRow {
@@ -31,12 +43,14 @@ export interface ListedAuditRow extends AuditRow {
 
 export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], now: Date): Promise<void> {
   if (events.length === 0) return
-  const column = (name: Exclude<keyof NewAuditRow, 'kind'>) => events.map((event) => event[name] ?? null)
+  const column = (name: Exclude<keyof NewAuditRow, 'kind' | 'actor'>) => events.map((event) => event[name] ?? null)
+  const ofActor = (name: keyof Operator) => events.map(({ actor }) => actor?.[name] ?? null)
   await db.query({
     name: 'audit-insert',
-    text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address, actor, identity_session_id)
+    text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address, actor, actor_id,
+       actor_address, identity_session_id)
      SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-       $11::uuid[])`,
+       $11::text[], $12::text[], $13::uuid[])`,
     values: [
       now,
       events.map((event) => event.kind),
@@ -47,7 +61,9 @@ export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], no
       column('detail'),
       column('browser'),
       column('address'),
-      column('actor'),
+      ofActor('name'),
+      ofActor('id'),
+      ofActor('address'),
       column('identitySessionId'),
     ],
   })

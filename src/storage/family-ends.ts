@@ -1,3 +1,4 @@
+import { MAY_ENTER } from './liveness.ts'
 import type { Queryable } from './postgres.ts'
 
 /** Which families to end. Every choice names an owner, so no mistake ends the families of all. */
@@ -78,12 +79,30 @@ export async function listReplacedBy(db: Queryable, ids: string[]): Promise<Ende
   return result.rows
 }
 
+/** Locks the living families of identities that may no longer enter their apps. */
+export async function lockWithdrawnFamilies(db: Queryable, identityIds: string[]): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    `SELECT f.id FROM families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id
+     WHERE f.identity_id = ANY ($1) AND f.ended_at IS NULL AND NOT ${MAY_ENTER} ORDER BY f.id FOR NO KEY UPDATE OF f`,
+    [identityIds],
+  )
+  return result.rows.map(({ id }) => id)
+}
+
 /**
  * Locks the living families of an identity until the transaction ends: refreshes in progress have finished then, and later ones
  * wait.
  */
 export async function lockFamiliesOf(db: Queryable, identityId: string): Promise<void> {
-  await db.query('SELECT FROM families WHERE identity_id = $1 AND ended_at IS NULL FOR NO KEY UPDATE', [identityId])
+  await lockFamiliesOfAll(db, [identityId])
+}
+
+/** The same of several identities, in one order, so that two such transactions cannot deadlock. */
+export async function lockFamiliesOfAll(db: Queryable, identityIds: string[]): Promise<void> {
+  await db.query(
+    'SELECT FROM families WHERE identity_id = ANY ($1) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE',
+    [identityIds],
+  )
 }
 
 /** Up to `limit` living families of an app that is disabled, and stays so until this transaction has ended them. */

@@ -1,4 +1,5 @@
 import type { Identity as IdentityRow } from './client/client.ts'
+import { IDENTITY_LIVES } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 export type { IdentityRow }
@@ -25,6 +26,9 @@ export type NewIdentity = Omit<
   | 'address'
   | 'attributes'
   | 'appRoles'
+  | 'assignedRoles'
+  | 'groups'
+  | 'groupIds'
 > & {
   emailKey: string
   /** Of its user name. */
@@ -45,9 +49,9 @@ export async function insertIdentity(
     name: 'identity-insert',
     text: `WITH fresh AS (
              INSERT INTO identities (id, username, username_key, email, email_key, email_verified, password_hash, password_stands_alone, roles,
-               created_at, updated_at, has_skeletons)
+               assigned_roles, created_at, updated_at, has_skeletons)
              VALUES ($1, $2, $3, $4, CASE WHEN $12 AND EXISTS (SELECT 1 FROM identities WHERE email_key = $5) THEN NULL ELSE $5 END,
-               $6, $7, $8, $9, $10, $11, true)
+               $6, $7, $8, $9, $9, $10, $11, true)
              ON CONFLICT DO NOTHING RETURNING ${COLUMNS}),
            filed AS (
              INSERT INTO user_name_skeletons (skeleton, identity_id) SELECT skeleton, fresh.id FROM fresh, unnest($13::text[]) AS skeleton)
@@ -128,6 +132,15 @@ export async function lockIdentity(db: Queryable, id: string): Promise<IdentityR
   return result.rows[0] ?? null
 }
 
+/** Locks several identities, in one order, so that two such transactions cannot deadlock. @returns the ids that there are */
+export async function lockIdentities(db: Queryable, ids: string[]): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    'SELECT id FROM identities WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE',
+    [ids],
+  )
+  return result.rows.map(({ id }) => id)
+}
+
 /** The ids of every identity, the oldest first. */
 export async function listIdentityIds({ pool }: Database): Promise<string[]> {
   const result = await pool.query<{ id: string }>('SELECT id FROM identities ORDER BY created_at')
@@ -176,14 +189,18 @@ export async function assignEmail(
   return result.rowCount === 1
 }
 
-/** @returns the new version of its claims */
-export async function updateRoles(db: Queryable, id: string, roles: string[], now: Date): Promise<number> {
-  const result = await db.query<{ version: number }>(
-    `UPDATE identities SET roles = $2, claims_version = claims_version + 1, updated_at = $3 WHERE id = $1
-     RETURNING claims_version AS version`,
-    [id, roles, now],
+/** The roles that an identity has whatever its groups are. */
+export async function updateAssignedRoles(db: Queryable, id: string, roles: string[]): Promise<void> {
+  await db.query('UPDATE identities SET assigned_roles = $2 WHERE id = $1', [id, roles])
+}
+
+/** Whether an enabled identity has this role. */
+export async function hasLivingHolder(db: Queryable, role: 'admin'): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `SELECT FROM identities i WHERE i.roles && ARRAY['admin', 'support'] AND $1 = ANY (i.roles) AND ${IDENTITY_LIVES} LIMIT 1`,
+    [role],
   )
-  return (result.rows[0] as { version: number }).version
+  return rowCount === 1
 }
 
 /** The claims of an identity have changed. @returns the new version of its claims */
@@ -378,4 +395,5 @@ const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "
   sign_outs AS "signOuts", declines_passkeys AS "declinesPasskeys",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo,
   terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt", name, given_name AS "givenName", family_name AS "familyName", nickname,
-  picture, phone_number AS "phoneNumber", address, attributes, app_roles AS "appRoles"`
+  picture, phone_number AS "phoneNumber", address, attributes, app_roles AS "appRoles", assigned_roles AS "assignedRoles", groups,
+  group_ids AS "groupIds"`

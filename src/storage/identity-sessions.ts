@@ -1,4 +1,4 @@
-import { meetsTerms, type SignInTerms } from './identities.ts'
+import { type IdentityRow, meetsTerms, type SignInTerms } from './identities.ts'
 import { IDENTITY_LIVES, sessionLives } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 import { hasSecondFactor } from './second-factors.ts'
@@ -23,6 +23,10 @@ export interface SignedInRow extends IdentitySessionRow {
   zoneinfo: string | null
   /** The version of the terms of use that was accepted last. */
   termsVersion: string | null
+  /** What decides which apps the user may enter: roles, groups, and the roles in single apps by client id. */
+  roles: string[]
+  groupIds: string[]
+  appRoles: IdentityRow['appRoles']
 }
 
 const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr,
@@ -68,7 +72,8 @@ export async function findSignedIn(
 ): Promise<SignedInRow | null> {
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
-    text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified", i.locale, i.zoneinfo, i.terms_version AS "termsVersion"
+    text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified", i.locale, i.zoneinfo, i.terms_version AS "termsVersion",
+             i.roles, i.group_ids AS "groupIds", i.app_roles AS "appRoles"
            FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
            WHERE s.id = $3 AND ${LIVING} AND ${IDENTITY_LIVES}`,
     values: [now, seenSince, id],

@@ -15,6 +15,13 @@ export const IDENTITY_LIVES = 'i.disabled_at IS NULL AND i.erased_from IS NULL'
 
 export const APP_LIVES = 'a.disabled_at IS NULL'
 
+/**
+ * The user may enter the app: it is for everyone, or the user has a role in it, or one of its roles or groups. An app that is for
+ * everyone costs one comparison.
+ */
+export const MAY_ENTER =
+  "(a.access = 'everyone' OR i.roles && a.allowed_roles OR i.group_ids && a.allowed_groups OR i.app_roles ? a.client_id)"
+
 /** Not ended, and neither older than its end nor unseen for too long. */
 export const sessionLives = (now: string, seenSince: string) =>
   `s.ended_at IS NULL AND s.expires_at > ${now} AND s.last_seen_at > ${seenSince}`

@@ -306,7 +306,7 @@ function defaultOf(table: string, column: string, rest: string): string {
   const preset = /@default\((.*?)\)(?:\s|$)/.exec(rest)?.[1]
   if (preset === undefined) return ''
   if (preset === 'autoincrement()') return `nextval('${table}_${column}_seq'::regclass)`
-  if (preset === '[]') return 'ARRAY[]::text[]'
+  if (preset === '[]') return rest.includes('@db.Uuid') ? 'ARRAY[]::uuid[]' : 'ARRAY[]::text[]'
   const type = preset === '"{}"' ? 'jsonb' : 'text'
   return preset.startsWith('"') ? `'${preset.slice(1, -1)}'::${type}` : preset
 }

@@ -4,21 +4,17 @@ import type { Queryable } from './postgres.ts'
 export type StaleFamily = Omit<EndedFamily, 'takesLogouts'>
 
 /**
- * Marks the application tokens of an identity's living families as stale that have an older version of its claims. The time never
- * goes back, so that tokens without a version stay stale.
+ * Marks the application tokens of the living families of these identities as stale that have an older version of their claims.
+ * The time never goes back, so that tokens without a version stay stale.
  */
-export async function markFamiliesStale(
-  db: Queryable,
-  identityId: string,
-  version: number,
-  now: Date,
-): Promise<StaleFamily[]> {
+export async function markFamiliesStale(db: Queryable, identityIds: string[], now: Date): Promise<StaleFamily[]> {
   const result = await db.query<StaleFamily>(
-    `UPDATE families f SET claims_version = $2, stale_since = greatest($3, f.stale_since)
-     FROM apps a WHERE f.identity_id = $1 AND f.ended_at IS NULL AND a.client_id = f.client_id
+    `UPDATE families f SET claims_version = i.claims_version, stale_since = greatest($2, f.stale_since)
+     FROM apps a, identities i
+     WHERE f.identity_id = ANY ($1) AND f.ended_at IS NULL AND a.client_id = f.client_id AND i.id = f.identity_id
      RETURNING f.id, f.client_id AS "clientId", f.identity_id AS "identityId", f.sid,
        a.event_receiver_uri IS NOT NULL AS "takesEvents"`,
-    [identityId, version, now],
+    [identityIds, now],
   )
   return result.rows
 }

@@ -1,6 +1,6 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { deleteDevices } from '../../storage/devices.ts'
-import { findIdentity, markDeleted, markKept } from '../../storage/identities.ts'
+import { findIdentity, lockIdentity, markDeleted, markKept } from '../../storage/identities.ts'
 import { deleteMailLinks } from '../../storage/mail-links.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
 import { endEverythingIn } from '../endings/endings.ts'
@@ -12,7 +12,9 @@ import {
   termsOf,
   whileSignedIn,
 } from '../sign-in/identity-sessions.ts'
+import { keepAnAdministrator } from '../identities/administrators.ts'
 import { LINK_LIVES } from '../identities/mail-links.ts'
+import { ADMIN } from '../identities/roles.ts'
 import { queueMail } from '../mail-jobs.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
@@ -51,6 +53,7 @@ async function deleteIn(
   clientInfo: ClientInfo | null,
   grace: number,
 ): Promise<Date | null> {
+  const identity = await lockIdentity(db, identityId)
   const now = services.clock()
   const erasedFrom = addSeconds(now, grace)
   if (!(await markDeleted(db, identityId, erasedFrom, now))) return null
@@ -66,6 +69,7 @@ async function deleteIn(
     const mail = { kind: 'deletion-requested', identityId, erasedFrom: erasedFrom.toISOString(), clientInfo } as const
     await queueMail(services, mail, db)
   }
+  if (identity?.roles.includes(ADMIN)) await keepAnAdministrator(db)
   return erasedFrom
 }
 

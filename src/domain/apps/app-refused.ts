@@ -1,5 +1,7 @@
-/** The operator's change of an app or an API is invalid. The message lists the faults, one a line. */
-export class AppRefused extends Error {}
+import { Refused } from '../refused.ts'
+
+/** The operator's change of an app or an API is invalid. */
+export class AppRefused extends Refused {}
 
 /** @throws AppRefused with these faults, when there are any */
 export function refuse(faults: string[]): void {

@@ -51,6 +51,9 @@ export type AppSettings = Pick<
   | 'applicationTokenClaims'
   | 'attributeClaims'
   | 'isPairwise'
+  | 'access'
+  | 'allowedRoles'
+  | 'allowedGroups'
 >
 
 /** What an app has where its operator says nothing. What it is, and how it authenticates, has no default. */
@@ -90,6 +93,9 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
   applicationTokenClaims: [],
   attributeClaims: {},
   isPairwise: false,
+  access: 'everyone',
+  allowedRoles: [],
+  allowedGroups: [],
 }
 
 /** What is wrong with the settings of an app. */

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { insertFamily, type NewFamily, type OpenedFamily } from '../../storage/family-openings.ts'
-import { findIdentity, lockIdentity, updateRoles } from '../../storage/identities.ts'
+import { findIdentity, lockIdentity, updateAssignedRoles } from '../../storage/identities.ts'
+import { settleIdentities } from '../../storage/groups.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
 import { claimsOf } from '../../testing/browser/client.ts'
@@ -262,7 +263,8 @@ test('a family that opens while roles change is stale from the start, because it
     await lockIdentity(db, person)
     opening = insertFamily(portal.storage.pool, family, portal.clock())
     await Promise.race([opening, sleep(150)])
-    await updateRoles(db, person, [], portal.clock())
+    await updateAssignedRoles(db, person, [])
+    await settleIdentities(db, [person], portal.clock())
   })
   assert.deepEqual((await opening)?.replaced, [])
   const { staleSince: since, oldestValidVersion } = await familyRow(portal, { familyId: id })

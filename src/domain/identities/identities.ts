@@ -9,8 +9,6 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Message, message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { appClaimColumnsOf } from '../../storage/claim-sources.ts'
-import { lockFamiliesOf } from '../../storage/family-ends.ts'
-import { markFamiliesStale } from '../../storage/revocations.ts'
 import {
   findIdentity as findRow,
   findIdentityByKey,
@@ -21,8 +19,8 @@ import {
   listIdentityIds,
   lockIdentity,
   type NewIdentity,
+  updateAssignedRoles,
   updateDisabledAt,
-  updateRoles,
 } from '../../storage/identities.ts'
 import type { AppRow } from '../../storage/apps.ts'
 import { isUniqueViolation, transaction } from '../../storage/postgres.ts'
@@ -32,10 +30,13 @@ import { mayMail } from '../limits/login-throttling.ts'
 import { endEverythingIn } from '../endings/endings.ts'
 import { loginKeyOf, keyWithInvisible } from '../limits/login-keys.ts'
 import { queueMail } from '../mail-jobs.ts'
-import { announceStale } from '../endings/notifications.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
+import { Refused } from '../refused.ts'
+import { keepAnAdministrator } from './administrators.ts'
+import { settleEntitlements } from './entitlements.ts'
+import { ADMIN, readRoles } from './roles.ts'
 import { subjectIn } from './subjects.ts'
 import { writeAcceptance } from './terms.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
@@ -187,34 +188,37 @@ export async function findIdentityByLogin(services: Services, login: string): Pr
 }
 
 /**
- * Replaces the roles of an identity. The next refresh of every family has the new ones; application tokens that were issued
- * before are stale from then on, and the apps are notified.
+ * Replaces the assigned roles of an identity; those of its groups stay. The next refresh of every family has the new ones;
+ * application tokens that were issued before are stale from then on, and the apps are notified. @throws Refused
  */
 export async function changeRoles(services: Services, id: string, roles: string[]): Promise<void> {
+  const assigned = readRoles(roles)
   await transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
-    if (identity === null || isDeepStrictEqual(identity.roles, roles)) return
-    // The clock is read under the lock: from then on neither a refresh nor a new family gets a token with the old roles.
-    await lockFamiliesOf(db, id)
-    const now = services.clock()
-    const version = await updateRoles(db, id, roles, now)
-    const stale = await markFamiliesStale(db, id, version, now)
+    if (identity === null || isDeepStrictEqual(identity.assignedRoles, assigned)) return
+    await updateAssignedRoles(db, id, assigned)
+    const now = await settleEntitlements(services, db, [id])
     await insertAuditEvents(
       db,
-      [{ kind: 'roles_changed', identityId: id, detail: roles.join(', '), actor: services.operator }],
+      [{ kind: 'roles_changed', identityId: id, detail: assigned.join(', '), actor: services.operator }],
       now,
     )
-    await announceStale(services, db, stale, now)
   })
 }
 
-/** Disables an identity: it can no longer sign in, and its identity sessions and families end at once. */
+/**
+ * Disables an identity: it can no longer sign in, and its identity sessions and families end at once.
+ * @throws Refused for the last administrator
+ */
 export async function disableIdentity(services: Services, id: string): Promise<void> {
   const now = services.clock()
   await transaction(services.storage.pool, async (db) => {
+    const identity = await lockIdentity(db, id)
+    if (identity === null) throw new Refused(`there is no identity ${id}`, 'not_found')
     await updateDisabledAt(db, id, now, now)
     await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: services.operator }], now)
     await endEverythingIn(services, db, id, { cause: 'identity_disabled', clientInfo: null }, now)
+    if (identity.roles.includes(ADMIN)) await keepAnAdministrator(db)
   })
 }
 

@@ -161,7 +161,7 @@ for (const alg of ['ES256', 'RS256'] as const) {
   test(`a revoked ${alg} key is gone from every ring that reads again, and another signs at once`, async () => {
     const [ring, other] = [await openRing(), await openRing([OLD], otherStorage)]
     const { kid } = ring.signer(alg)
-    const revocation = await ring.revoke(kid, 'root')
+    const revocation = await ring.revoke(kid, { name: 'root', id: null, address: null })
     assert.equal(revocation.kind, 'revoked')
     await other.reload()
     for (const each of [ring, other, await openRing()]) {

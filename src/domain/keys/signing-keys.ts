@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
 import type { JsonWebKey, KeyObject, KeyPairKeyObjectResult } from 'node:crypto'
 import { promisify } from 'node:util'
-import { insertAuditEvents } from '../../storage/audit.ts'
+import { insertAuditEvents, type Operator } from '../../storage/audit.ts'
 import {
   deleteSigningKeys,
   ERASED,
@@ -94,7 +94,7 @@ export class KeyRing {
   }
 
   /** Publishes the next keys at once; they sign as soon as every cache of the published keys must know them. */
-  async rotate(operator: string | null = null): Promise<SigningKey[]> {
+  async rotate(operator: Operator | null = null): Promise<SigningKey[]> {
     const now = this.#clock()
     const next = SIGNING_ALGS.map((alg) => makeKey(alg, this.#secrets[0], now, addSeconds(now, PUBLISHED_BEFORE)))
     await transaction(this.#storage.pool, async (db) => {
@@ -110,13 +110,13 @@ export class KeyRing {
    * Revokes a key for good, such as one whose private half was leaked: no token that it signed is valid any more. The key that
    * signs now is replaced by one that signs at once, so that no algorithm is without a key; a published next key by another next.
    */
-  async revoke(kid: string, operator: string | null = null): Promise<Revocation> {
+  async revoke(kid: string, operator: Operator | null = null): Promise<Revocation> {
     const revocation = await transaction(this.#storage.pool, async (db) => this.#revokeIn(db, kid, operator))
     await this.reload()
     return revocation
   }
 
-  async #revokeIn(db: Queryable, kid: string, operator: string | null): Promise<Revocation> {
+  async #revokeIn(db: Queryable, kid: string, operator: Operator | null): Promise<Revocation> {
     await lockSigningKeys(db)
     const now = this.#clock()
     const rows = await listSigningKeys(db)

@@ -172,6 +172,11 @@ export async function isFresh(services: Services, { identityId, createdAt, amr }
   return acrOf(amr) === 'mfa' || (await countFactors(services.storage.pool, identityId)).secondSteps === 0
 }
 
+/** Whether a sign-in is new enough to look at the admin pages. */
+export function isRecent({ clock, lifetimes }: Services, { createdAt }: SignedInRow): boolean {
+  return createdAt >= addSeconds(clock(), -lifetimes.adminSignIn)
+}
+
 /** The outcome of an act whose sign-in is over, or no longer fresh. Nothing was stored. */
 export interface Lapsed {
   kind: 'lapsed'

@@ -1,13 +1,14 @@
 import type { NextFunction, Request, Response } from 'express'
 import { isUnavailable } from '../../domain/errors.ts'
 import { Overloaded } from '../../domain/fair-queue.ts'
+import { Refused } from '../../domain/refused.ts'
 import { secondsUntil } from '../../domain/time.ts'
 import { message } from '../../i18n/messages.ts'
 import { contextOf, servicesOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { ERROR_REFERENCE } from '../../oidc/pages.ts'
 import { statusAnchor } from '../error-reference.ts'
-import { RequestRefused, TO_APPS, TooManyAttempts, type WayOn, wordsOf } from '../http-errors.ts'
+import { type RefusalWords, RequestRefused, TO_APPS, TooManyAttempts, type WayOn, wordsOf } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { pageToTryAgain } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
@@ -19,7 +20,7 @@ declare module 'node:http' {
   }
 }
 
-interface ErrorPage extends WaitWords {
+interface ErrorPage extends RefusalWords {
   status: number
 }
 
@@ -80,6 +81,7 @@ function beginRefusal(error: unknown, req: Request, res: Response): ErrorPage {
 /** The words for every failure, those of the protocol's pages included. */
 export function describe(error: unknown): ErrorPage {
   if (error instanceof RequestRefused) return { status: error.status, ...error.words }
+  if (error instanceof Refused) return describeRefused(error)
   // Checked before the stores: a browser that hung up in the middle of a form leaves a broken connection, too.
   const status = (error as { status?: unknown } | null)?.status
   if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
@@ -87,6 +89,12 @@ export function describe(error: unknown): ErrorPage {
     return { status: 503, ...wordsOf('errors.busy.title', 'errors.busy.sentence', 'errors.busy.advice') }
   }
   return { status: 500, ...wordsOf('errors.failed.title', 'errors.failed.sentence', 'errors.failed.advice') }
+}
+
+/** A rule refuses an act of an administrator; its words are English, as those of commands. */
+function describeRefused({ code, message: sentence }: Refused): ErrorPage {
+  const status = { not_found: 404, invalid: 422, conflict: 409, last_administrator: 409 }[code]
+  return { status, title: message('admin.refused.title'), sentence, advice: message('admin.refused.advice') }
 }
 
 const generic: ErrorPage = {

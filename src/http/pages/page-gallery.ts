@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { contextOf, textsOf } from '../context.ts'
 import { notFound } from '../http-errors.ts'
 import { render } from '../page.ts'
-import type { SamplePage } from '../sample-pages.ts'
+import type { SamplePage } from '../sample-page.ts'
 
 /** GET /dev/pages: every view in every state. */
 export async function listSamplePages(req: Request, res: Response): Promise<void> {

@@ -1,0 +1,40 @@
+import type { Command } from 'commander'
+import { type AnswerOf, type AnyOperation, perform } from '../administration/operation.ts'
+import { onPortal } from './output.ts'
+
+/** The portal that a command administers. */
+export interface Portal {
+  /** @throws Refused */
+  perform<O extends AnyOperation>(asked: O, input: Record<string, unknown>): Promise<AnswerOf<O>>
+}
+
+/** Adds `--json`, and runs `act` on the portal, beside it. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
+export function withPortal<A extends unknown[]>(
+  command: Command,
+  act: (portal: Portal, ...args: A) => Promise<void>,
+): Command {
+  return onPortal<A>(command, async (services, ...args) => {
+    await act({ perform: async (asked, input) => perform(services, { kind: 'command' }, asked, input) }, ...args)
+  })
+}
+
+/** Every item of a list, page by page. */
+export async function listAll(
+  portal: Portal,
+  asked: AnyOperation,
+  input: Record<string, unknown> = {},
+): Promise<Record<string, unknown>[]> {
+  const all: Record<string, unknown>[] = []
+  let cursor: string | null | undefined
+  do {
+    const answer = (await portal.perform(asked, {
+      ...input,
+      limit: 200,
+      ...(cursor === undefined ? {} : { cursor }),
+    })) as { items: Record<string, unknown>[]; next_cursor: string | null }
+    all.push(...answer.items)
+    cursor = answer.next_cursor
+  } while (cursor !== null)
+  return all
+}

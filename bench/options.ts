@@ -27,7 +27,7 @@ export interface Options {
 export const USAGE = `npm run bench [-- [part …] [options]]
 
   part                endpoints (unless others are named), siege, workers, start, growth, enumeration,
-                      revocation, lifetimes, stalls, pages
+                      revocation, lifetimes, stalls, pages, administration
   --quick             a part within a minute, endpoints on PostgreSQL alone; for a look, not for a record
   --json              nothing but JSON on standard output
   --seconds N         of every slice
@@ -36,7 +36,7 @@ export const USAGE = `npm run bench [-- [part …] [options]]
   --only a,b          endpoints: these scenarios
   --store S           endpoints: postgres, redis (PostgreSQL and Redis) or both
   --profile           endpoints: a CPU profile of the portal
-  --families N        growth: of the large table; lifetimes: clients, and thefts
+  --families N        growth: of the large table; lifetimes: clients, and thefts; administration: in all
   --rotations N       growth: whose wear is looked at; lifetimes: refreshes`
 
 /** @throws Error that names the wrong argument */

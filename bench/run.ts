@@ -1,5 +1,6 @@
 import { preparePrismaClient } from '../src/storage/prisma-client.ts'
 import { endWithParent } from '../src/testing/services/shutdown.ts'
+import { runAdministration } from './administration.ts'
 import { runEndpoints } from './endpoints.ts'
 import { runEnumeration } from './enumeration.ts'
 import { runGrowth } from './growth.ts'
@@ -24,6 +25,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   lifetimes: runLifetimes,
   stalls: runStalls,
   pages: runPages,
+  administration: runAdministration,
 }
 
 process.exitCode = await main(process.argv.slice(2))

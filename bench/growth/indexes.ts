@@ -6,10 +6,11 @@ import { say } from '../output.ts'
  * hit a different page of every index with every row; with 500,000 families this takes a third of the time.
  */
 export async function withoutIndexes(db: Queryable, tables: string[], work: () => Promise<void>): Promise<void> {
-  // Foreign keys are dropped first, because they depend on the primary keys, and so are created last.
+  // Foreign keys, those of other tables included, are dropped first, because they depend on the primary keys, and so are created last.
   const constraints = await db.query<Described & { table: string }>(
     `SELECT conrelid::regclass::text AS table, quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition
-     FROM pg_constraint WHERE conrelid = ANY ($1::regclass[]) AND contype IN ('f', 'p', 'u') ORDER BY contype = 'f' DESC`,
+     FROM pg_constraint WHERE (conrelid = ANY ($1::regclass[]) AND contype IN ('f', 'p', 'u')) OR (confrelid = ANY ($1::regclass[]) AND contype = 'f')
+     ORDER BY contype = 'f' DESC`,
     [tables],
   )
   for (const { table, name } of constraints.rows) await db.query(`ALTER TABLE ${table} DROP CONSTRAINT ${name}`)

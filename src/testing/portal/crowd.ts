@@ -18,8 +18,8 @@ export function peopleOf(families: number): number {
   return Math.ceil(families / FAMILIES_EACH)
 }
 
-/** Person, browser and family number n have computable ids, which lie as far apart as random ones. */
-export function idOf(noun: 'identity' | 'session' | 'family', number: string): string {
+/** Person, browser, family and group number n have computable ids, which lie as far apart as random ones. */
+export function idOf(noun: 'identity' | 'session' | 'family' | 'group', number: string): string {
   return `md5('${noun} ' || (${number}))::uuid`
 }
 

@@ -109,5 +109,20 @@ export async function perform<O extends AnyOperation>(
   const read = (asked.input as z.ZodObject).safeParse(input)
   if (!read.success)
     throw new InvalidInput(read.error.issues.map(({ path, message }) => ({ field: path.join('.'), problem: message })))
+  const unfit = unstorable(read.data)
+  if (unfit.length > 0) throw new InvalidInput(unfit)
   return (await asked.act(services, read.data)) as AnswerOf<O>
+}
+
+/** Texts that PostgreSQL cannot store: those with U+0000, and lone surrogates. By the path of their field, at any depth. */
+function unstorable(value: unknown, path: string[] = []): { field: string; problem: string }[] {
+  if (typeof value === 'string')
+    return value.includes('\0') || !value.isWellFormed()
+      ? [{ field: path.join('.'), problem: 'contains a character that cannot be stored' }]
+      : []
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, each]) => [
+    ...unstorable(name, path),
+    ...unstorable(each, [...path, name]),
+  ])
 }

@@ -1,5 +1,6 @@
 import type { Api as ApiRow } from './client/client.ts'
 import type { Database, Queryable } from './postgres.ts'
+import { hasPrefix } from './prefixes.ts'
 import { insertRow, updateRow } from './rows.ts'
 
 export type { ApiRow }
@@ -29,6 +30,40 @@ export async function findApiByClientId({ pool }: Database, clientId: string): P
 
 export async function listApis({ prisma }: Database): Promise<ApiRow[]> {
   return (await prisma()).api.findMany({ orderBy: { createdAt: 'asc' } })
+}
+
+/** An API in a list: its row, and the key of its name in the order. */
+export type ListedApi = ApiRow & { nameKey: string }
+
+/** The APIs whose name or identifier begins with `prefix`, by name, from after the key `after` on. */
+export async function findApisByName(
+  { pool }: Database,
+  { prefix, after, limit }: { prefix: string; after: [nameKey: string, identifier: string] | null; limit: number },
+): Promise<ListedApi[]> {
+  const key = 'lower(name) COLLATE "C", identifier COLLATE "C"'
+  const select = (condition: string) => `(SELECT *, ${key.replace(',', ' AS name_key,')} AS id_key FROM apis
+     WHERE ${condition} AND (${key}) > ($2::text COLLATE "C", $3::text COLLATE "C") ORDER BY ${key} LIMIT $4)`
+  const found = prefix === '' ? ["$1 = ''"] : [hasPrefix('lower(name)', 'lower($1)'), hasPrefix('identifier', '$1')]
+  const result = await pool.query<ListedApi>(
+    `SELECT ${COLUMNS}, name_key AS "nameKey" FROM (SELECT DISTINCT ON (name_key, id_key) * FROM (${found.map(select).join(' UNION ALL ')}) found
+     ORDER BY name_key, id_key LIMIT $4) listed`,
+    [prefix, ...(after ?? ['', '']), limit],
+  )
+  return result.rows
+}
+
+/** The apps that may have something of an API, `limit` at most. */
+export async function listAppsOfApi(
+  { pool }: Database,
+  identifier: string,
+  limit: number,
+): Promise<{ clientId: string; name: string; kind: string; scopes: string[] }[]> {
+  const result = await pool.query<{ clientId: string; name: string; kind: string; scopes: string[] }>(
+    `SELECT g.client_id AS "clientId", a.name, g.kind, g.scopes FROM app_apis g JOIN apps a ON a.client_id = g.client_id
+     WHERE g.identifier = $1 ORDER BY g.client_id, g.kind LIMIT $2`,
+    [identifier, limit],
+  )
+  return result.rows
 }
 
 /** Null when there is no such API any more. */

@@ -1,5 +1,6 @@
 import type { App as AppRow } from './client/client.ts'
 import type { Database, Queryable } from './postgres.ts'
+import { hasPrefix } from './prefixes.ts'
 import { insertRow, updateRow } from './rows.ts'
 
 export type { AppRow }
@@ -44,6 +45,49 @@ export const isBoundAsRequired = (app: string, jkt: string, x5t: string) =>
 
 export async function listApps({ prisma }: Database): Promise<AppRow[]> {
   return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
+}
+
+/** An app in a list: its row, and the key of its name in the order. */
+export type ListedApp = AppRow & { nameKey: string }
+
+/** Which apps to list: those whose name or client id begins with `prefix`, enabled or disabled, from after the key `after` on. */
+export interface AppListing {
+  prefix: string
+  isDisabled: boolean | null
+  after: [nameKey: string, clientId: string] | null
+  limit: number
+}
+
+/** By name. */
+export async function findAppsByName(
+  { pool }: Database,
+  { prefix, isDisabled, after, limit }: AppListing,
+): Promise<ListedApp[]> {
+  const key = 'lower(name) COLLATE "C", client_id COLLATE "C"'
+  const select = (condition: string) => `(SELECT *, ${key.replace(',', ' AS name_key,')} AS id_key FROM apps
+     WHERE ${condition} AND ($2::boolean IS NULL OR (disabled_at IS NOT NULL) = $2)
+       AND (${key}) > ($3::text COLLATE "C", $4::text COLLATE "C") ORDER BY ${key} LIMIT $5)`
+  const found = prefix === '' ? ["$1 = ''"] : [hasPrefix('lower(name)', 'lower($1)'), hasPrefix('client_id', '$1')]
+  const result = await pool.query<ListedApp>(
+    `SELECT ${COLUMNS}, name_key AS "nameKey" FROM (SELECT DISTINCT ON (name_key, id_key) * FROM (${found.map(select).join(' UNION ALL ')}) found
+     ORDER BY name_key, id_key LIMIT $5) listed`,
+    [prefix, isDisabled, ...(after ?? ['', '']), limit],
+  )
+  return result.rows
+}
+
+/** How many families of an app live, and of how many users; counted up to `most` families. */
+export async function countFamilies(
+  { pool }: Database,
+  clientId: string,
+  most: number,
+): Promise<{ families: number; users: number }> {
+  const result = await pool.query<{ families: number; users: number }>(
+    `SELECT count(*)::int AS families, count(DISTINCT identity_id)::int AS users
+     FROM (SELECT identity_id FROM families WHERE client_id = $1 AND ended_at IS NULL LIMIT $2) living`,
+    [clientId, most],
+  )
+  return result.rows[0] ?? { families: 0, users: 0 }
 }
 
 /**

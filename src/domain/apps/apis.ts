@@ -4,8 +4,11 @@ import {
   deleteApi as deleteRow,
   findApi as findRow,
   findApiByClientId as findRowByClientId,
+  findApisByName,
   insertApi,
   listApis as listRows,
+  listAppsOfApi as listAppRows,
+  type ListedApi,
   updateApi,
 } from '../../storage/apis.ts'
 import { keepAppApiScopes } from '../../storage/app-apis.ts'
@@ -16,11 +19,11 @@ import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
 import type { Services } from '../services.ts'
 import { AppRefused, refuse } from './app-refused.ts'
 import { hasSecret, keyFaults } from './client-keys.ts'
-import { hashesOf, makeSecret, rotatedHashes } from './client-secrets.ts'
+import { hashesOf, makeSecret, rotatedHashes, validPreviousSecret } from './client-secrets.ts'
 import { OPENID_SCOPES } from './openid-scopes.ts'
 import { nameFaults, rangeFault } from './setting-faults.ts'
 
-export type { ApiRow }
+export type { ApiRow, ListedApi }
 
 /** The settings of an API, which an operator decides. */
 export type ApiSettings = Pick<
@@ -41,6 +44,23 @@ export async function findApiByClientId({ storage }: Services, clientId: string)
 /** Every API, the oldest first. */
 export async function listApis({ storage }: Services): Promise<ApiRow[]> {
   return listRows(storage)
+}
+
+/** The APIs whose name or identifier begins with a text, by name. */
+export async function searchApis(
+  { storage }: Services,
+  listing: Parameters<typeof findApisByName>[1],
+): Promise<ListedApi[]> {
+  return findApisByName(storage, listing)
+}
+
+/** The apps that may have something of an API, `limit` at most. */
+export async function listAppsOfApi(
+  { storage }: Services,
+  identifier: string,
+  limit: number,
+): Promise<{ clientId: string; name: string; kind: string; scopes: string[] }[]> {
+  return listAppRows(storage, identifier, limit)
 }
 
 /** False for what can be no identifier and no audience; the store need not be asked. */
@@ -73,7 +93,7 @@ export async function createApi(
       await writeDown(services, db, 'api_created', identifier, now)
     })
   } catch (error) {
-    if (isUniqueViolation(error)) throw new AppRefused(`there is an API ${identifier} already`)
+    if (isUniqueViolation(error)) throw new AppRefused(`there is an API ${identifier} already`, 'conflict')
     throw error
   }
   return { api, secret }
@@ -107,6 +127,14 @@ export async function rotateApiSecret(services: Services, api: ApiRow): Promise<
   return secret
 }
 
+/** The secret before the last rotation is valid no more. @throws AppRefused when there is none */
+export async function endPreviousApiSecret(services: Services, api: ApiRow): Promise<void> {
+  if (validPreviousSecret(api, services.clock()) === null)
+    throw new AppRefused(`${api.identifier} has no earlier secret that is still valid`, 'conflict')
+  const change = { previousSecretHash: null, previousSecretUntil: null }
+  await alter(services, api.identifier, change, 'api_previous_secret_ended')
+}
+
 async function alter(
   services: Services,
   identifier: string,
@@ -126,7 +154,7 @@ async function alter(
 }
 
 function isGone(identifier: string): AppRefused {
-  return new AppRefused(`there is no API ${identifier}`)
+  return new AppRefused(`there is no API ${identifier}`, 'not_found')
 }
 
 async function writeDown(

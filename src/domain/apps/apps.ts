@@ -4,12 +4,16 @@
 // It leaves client authentication and every other step of the protocol to `oidc/`, and the families of an app to `families/`.
 
 import {
+  type AppListing,
   type AppProof,
   type AppRow,
+  countFamilies,
   findApp as findRow,
+  findAppsByName,
   hasFamilies,
   insertApp,
   isSigningAlgUsed as isAlgUsed,
+  type ListedApp,
   listApps as listRows,
   listDisabledClientIds,
   lockApp,
@@ -26,7 +30,14 @@ import { type AppSettings, faultsOf } from './app-settings.ts'
 import type { AuditKind } from '../audit-events.ts'
 import { isApiClientId } from './apis.ts'
 import { hasSecret } from './client-keys.ts'
-import { hashesOf, hashSecret, makeSecret, rotatedHashes, secretMatches } from './client-secrets.ts'
+import {
+  hashesOf,
+  hashSecret,
+  makeSecret,
+  rotatedHashes,
+  secretMatches,
+  validPreviousSecret,
+} from './client-secrets.ts'
 import { sectorOf } from '../identities/subjects.ts'
 import { endIn } from '../endings/endings.ts'
 import type { Icon } from './app-icons.ts'
@@ -37,7 +48,7 @@ import { DEFAULT_SCOPES, LATER_SCOPES, OPENID_SCOPES } from './openid-scopes.ts'
 import { reservedNameFaults } from './redirect-uris.ts'
 
 export { DEFAULT_SCOPES, hashSecret, LATER_SCOPES, OPENID_SCOPES, secretMatches }
-export type { AppProof, AppRow, AppSettings }
+export type { AppProof, AppRow, AppSettings, ListedApp }
 
 /** Any app, also one that is disabled. */
 export async function findApp({ storage }: Services, clientId: string): Promise<AppRow | null> {
@@ -47,6 +58,22 @@ export async function findApp({ storage }: Services, clientId: string): Promise<
 /** Every app, the oldest first. */
 export async function listApps({ storage }: Services): Promise<AppRow[]> {
   return listRows(storage)
+}
+
+/** The apps whose name or client id begins with a text, by name. */
+export async function searchApps({ storage }: Services, listing: AppListing): Promise<ListedApp[]> {
+  return findAppsByName(storage, listing)
+}
+
+/** Families of an app that are counted at most. */
+export const MOST_COUNTED = 10_000
+
+/** How many families of an app live, and of how many users; `MOST_COUNTED` families at most. */
+export async function countFamiliesOf(
+  { storage }: Services,
+  clientId: string,
+): Promise<{ families: number; users: number }> {
+  return countFamilies(storage, clientId, MOST_COUNTED)
 }
 
 /** Whether an app wants its ID tokens signed with this algorithm, or an API its application tokens. */
@@ -107,7 +134,7 @@ export async function createApp(
       await writeDown(services, db, 'app_created', clientId, now)
     })
   } catch (error) {
-    if (isUniqueViolation(error)) throw new AppRefused(`there is an app ${clientId} already`)
+    if (isUniqueViolation(error)) throw new AppRefused(`there is an app ${clientId} already`, 'conflict')
     throw error
   }
   return { app, secret }
@@ -190,6 +217,14 @@ export async function rotateSecret(services: Services, app: AppRow): Promise<str
   const secret = makeSecret()
   await alter(services, app.clientId, rotatedHashes(app, secret, services.clock()), 'app_secret_rotated')
   return secret
+}
+
+/** The secret before the last rotation is valid no more. @throws AppRefused when there is none */
+export async function endPreviousSecret(services: Services, app: AppRow): Promise<void> {
+  if (validPreviousSecret(app, services.clock()) === null)
+    throw new AppRefused(`${app.clientId} has no earlier secret that is still valid`, 'conflict')
+  const change = { previousSecretHash: null, previousSecretUntil: null }
+  await alter(services, app.clientId, change, 'app_previous_secret_ended')
 }
 
 /** Families that one transaction ends: few enough that other transactions hardly wait. */

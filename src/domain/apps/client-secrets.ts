@@ -35,10 +35,16 @@ export function rotatedHashes({ secretHash }: SecretHashes, secret: string, now:
   }
 }
 
+/** Until when the secret before is valid beside the current one; null when it is valid no more. */
+export function validPreviousSecret({ previousSecretHash, previousSecretUntil }: SecretHashes, now: Date): Date | null {
+  const isValid = previousSecretHash !== null && previousSecretUntil !== null && previousSecretUntil > now
+  return isValid ? previousSecretUntil : null
+}
+
 /** Whether this is the secret, or the one before while it is valid. */
 export function secretMatches(hashes: SecretHashes, secret: string, now: Date): boolean {
   const hash = Buffer.from(hashSecret(secret))
-  const { secretHash, previousSecretHash, previousSecretUntil } = hashes
-  const valid = [secretHash, previousSecretUntil !== null && previousSecretUntil > now ? previousSecretHash : null]
+  const { secretHash, previousSecretHash } = hashes
+  const valid = [secretHash, validPreviousSecret(hashes, now) === null ? null : previousSecretHash]
   return valid.some((candidate) => candidate !== null && timingSafeEqual(Buffer.from(candidate), hash))
 }

@@ -106,12 +106,17 @@ export async function perform<O extends AnyOperation>(
   input: Record<string, unknown>,
 ): Promise<AnswerOf<O>> {
   if (!mayPerform(authority, asked)) throw new Forbidden(`${asked.name} is not allowed`)
+  return (await asked.act(services, readInput(asked, input))) as AnswerOf<O>
+}
+
+/** The checked input of an operation. @throws InvalidInput */
+export function readInput(asked: AnyOperation, input: Record<string, unknown>): Record<string, unknown> {
   const read = (asked.input as z.ZodObject).safeParse(input)
   if (!read.success)
     throw new InvalidInput(read.error.issues.map(({ path, message }) => ({ field: path.join('.'), problem: message })))
   const unfit = unstorable(read.data)
   if (unfit.length > 0) throw new InvalidInput(unfit)
-  return (await asked.act(services, read.data)) as AnswerOf<O>
+  return read.data
 }
 
 /** Texts that PostgreSQL cannot store: those with U+0000, and lone surrogates. By the path of their field, at any depth. */

@@ -3,6 +3,7 @@ import { settleTls } from '../storage/database-url.ts'
 import { startEmbedded } from '../storage/embedded/embedded.ts'
 import { migrate } from '../storage/migrations.ts'
 import { print } from './output.ts'
+import { sayLocal } from './remote-settings.ts'
 import { readStartedConfig, sayPortal } from './started-portal.ts'
 
 export function addMigrateCommand(program: Command): void {
@@ -11,6 +12,7 @@ export function addMigrateCommand(program: Command): void {
     .description('Bring the database up to date. Starting the portal does the same.')
     .option('--json', 'print JSON and nothing else')
     .action(async ({ json }: { json?: boolean }) => {
+      sayLocal('migrate')
       const config = await readStartedConfig()
       sayPortal(config)
       const embedded = config.databaseUrl === null ? await startEmbedded(config.dataDir) : null

@@ -4,29 +4,35 @@ import { closeServices, openServices } from '../main/services.ts'
 import type { Services } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
 import { OPERATOR_TIMEOUT_MS } from '../storage/postgres.ts'
+import { CommandRefused } from './command-refused.ts'
+import { readRemoteSettings } from './remote-settings.ts'
 import { readStartedConfig, sayPortal } from './started-portal.ts'
 
-/** Adds `--json`, and runs `act` on the portal's rules and stores, beside a portal that may be running. */
+/** Adds `--json`, and runs `act` on the portal's rules and stores, beside a portal that may be running. It works nowhere else. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
 export function onPortal<A extends unknown[]>(
   command: Command,
   act: (services: Services, ...args: A) => Promise<void>,
 ): Command {
   return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
-    // Results go to standard output, so the log of the stores must not.
-    const config = await readStartedConfig()
-    sayPortal(config)
-    const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_TIMEOUT_MS)
-    try {
-      // Commander passes the arguments, the options and the command itself, which no act needs.
-      await act(
-        { ...services, operator: { name: operatorName(), id: null, address: null } },
-        ...(args.slice(0, -1) as A),
-      )
-    } finally {
-      await closeServices(services)
-    }
+    if (readRemoteSettings() !== null)
+      throw new CommandRefused('this command works where the portal runs; GATEHOUSE_URL must not be set')
+    // Commander passes the arguments, the options and the command itself, which no act needs.
+    await operate(async (services) => act(services, ...(args.slice(0, -1) as A)))
   })
+}
+
+/** Runs `act` on the rules and stores of the portal of this machine, in the operator's name. */
+export async function operate(act: (services: Services) => Promise<void>): Promise<void> {
+  // Results go to standard output, so the log of the stores must not.
+  const config = await readStartedConfig()
+  sayPortal(config)
+  const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_TIMEOUT_MS)
+  try {
+    await act({ ...services, operator: { name: operatorName(), id: null, address: null } })
+  } finally {
+    await closeServices(services)
+  }
 }
 
 /** The operator's name for the audit log. In a container the user may only have a number. */

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { type AnswerOf, type AnyOperation, perform } from '../administration/operation.ts'
-import { onPortal } from './output.ts'
+import { operate } from './output.ts'
+import { RemotePortal } from './remote-portal.ts'
+import { readRemoteSettings, sayRemote } from './remote-settings.ts'
 
 /** The portal that a command administers. */
 export interface Portal {
@@ -8,14 +10,23 @@ export interface Portal {
   perform<O extends AnyOperation>(asked: O, input: Record<string, unknown>): Promise<AnswerOf<O>>
 }
 
-/** Adds `--json`, and runs `act` on the portal, beside it. */
+/** Adds `--json`, and runs `act` on the portal: beside it, or through its admin API where GATEHOUSE_URL is set. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
 export function withPortal<A extends unknown[]>(
   command: Command,
   act: (portal: Portal, ...args: A) => Promise<void>,
 ): Command {
-  return onPortal<A>(command, async (services, ...args) => {
-    await act({ perform: async (asked, input) => perform(services, { kind: 'command' }, asked, input) }, ...args)
+  return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
+    // Commander passes the arguments, the options and the command itself, which no act needs.
+    const given = args.slice(0, -1) as A
+    const remote = readRemoteSettings()
+    if (remote !== null) {
+      sayRemote(remote)
+      return act(new RemotePortal(remote), ...given)
+    }
+    await operate(async (services) =>
+      act({ perform: async (asked, input) => perform(services, { kind: 'command' }, asked, input) }, ...given),
+    )
   })
 }
 

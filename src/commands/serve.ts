@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import type { Command } from 'commander'
 import { type Config, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
+import { sayLocal } from './remote-settings.ts'
 import { stopSignal } from './stop-signal.ts'
 import { exitOnUncaught } from './uncaught.ts'
 import { warnOfUnknownSettings } from './unknown-settings.ts'
@@ -13,6 +14,7 @@ export function addServeCommand(program: Command): void {
     .command('serve')
     .description('Run the portal.')
     .action(async () => {
+      if (!cluster.isWorker) sayLocal('serve')
       const config = readConfig()
       const logger = cluster.isWorker
         ? createLogger(config.logLevel).child({ pid: process.pid })

@@ -4,6 +4,7 @@ import type { Background } from '../main/background.ts'
 import { KEYS_EVERY_MS, repeat } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
+import { sayLocal } from './remote-settings.ts'
 import { stopSignal } from './stop-signal.ts'
 import { readStartedConfig } from './started-portal.ts'
 import { exitOnUncaught } from './uncaught.ts'
@@ -16,6 +17,7 @@ export function addWorkerCommand(program: Command): void {
       'Run the periodic jobs and send queued mails and notifications, beside portals with IN_PROCESS_WORKER=false.',
     )
     .action(async () => {
+      sayLocal('worker')
       const config = await readStartedConfig()
       const logger = createLogger(config.logLevel)
       exitOnUncaught(logger)

@@ -489,6 +489,32 @@ const throttling = {
   }),
 }
 
+const commands = {
+  GATEHOUSE_URL: setting({
+    type: origin(),
+    default: null,
+    defaultInWords: 'none: commands work on the portal of this machine',
+    meaning:
+      'The `PUBLIC_URL` of a portal that commands administer from another machine, through its admin API. It begins with https, or with http on loopback. See [commands from another machine](operations.md#commands-from-another-machine).',
+    example: 'https://id.example.com',
+  }),
+  GATEHOUSE_CLIENT_ID: setting({
+    type: text('the client id of a service'),
+    default: null,
+    defaultInWords: 'none; must be set where `GATEHOUSE_URL` is',
+    meaning: 'The app in whose name commands administer that portal.',
+    example: 'operator-cli',
+  }),
+  GATEHOUSE_CLIENT_SECRET: setting({
+    type: text('the secret of the service'),
+    default: null,
+    defaultInWords: 'none; must be set where `GATEHOUSE_URL` is',
+    meaning: 'The secret of that app.',
+    example: '',
+    isSecret: true,
+  }),
+}
+
 /** Every setting there is. What reads an environment, `.env.example` and `docs/configuration.md` are made from this table. */
 export const SETTINGS = {
   ...basics,
@@ -502,6 +528,7 @@ export const SETTINGS = {
   ...lifetimes,
   ...accounts,
   ...throttling,
+  ...commands,
 }
 
 export type SettingName = keyof typeof SETTINGS
@@ -519,4 +546,5 @@ export const SECTIONS = {
   Lifetimes: lifetimes,
   Accounts: accounts,
   'Login throttling': throttling,
+  'Commands from another machine': commands,
 }

@@ -27,7 +27,7 @@ export class RemoteConnection {
         )
       } catch (error) {
         const delay = DELAYS_MS[attempt]
-        const { code = '' } = error as ConnectionFailed
+        const { code } = error as ConnectionFailed
         const mayRepeat = BEFORE_SENDING.has(code) || (isRepeatable && WHILE_SENDING.has(code))
         if (delay === undefined || !mayRepeat) throw error
         await this.wait(delay)

@@ -38,6 +38,6 @@ function segmentOf(value: string): string {
 /** A list repeats its name. */
 function valuesOf(value: unknown): string[] {
   return (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) =>
-    typeof each === 'object' ? JSON.stringify(each) : String(each),
+    typeof each === 'string' ? each : JSON.stringify(each),
   )
 }

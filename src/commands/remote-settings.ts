@@ -14,20 +14,19 @@ export interface RemoteSettings {
 
 /** The settings of a portal elsewhere; null without GATEHOUSE_URL. @throws ConfigError */
 export function readRemoteSettings(env: NodeJS.ProcessEnv = process.env): RemoteSettings | null {
-  const { values, faults } = readEnvironment(env)
-  const ours = faults.filter((fault) => /^GATEHOUSE_(?:URL|CLIENT_ID|CLIENT_SECRET)/.test(fault))
+  const { given, values, faults } = readEnvironment(env)
+  if (given.GATEHOUSE_URL === undefined) return null
+  const ours = faults.filter((fault) => NAMES.some((name) => fault.startsWith(name)))
   const { GATEHOUSE_URL: url, GATEHOUSE_CLIENT_ID: clientId, GATEHOUSE_CLIENT_SECRET: clientSecret } = values
-  if (ours.length === 0 && (url ?? null) === null) return null
-  if (url != null && !isSafe(url))
-    ours.push(
-      'GATEHOUSE_URL: must begin with https://; http is only allowed on loopback, because the secret is sent there',
-    )
-  if (clientId == null) ours.push('GATEHOUSE_CLIENT_ID: must be set, because GATEHOUSE_URL is')
-  if (clientSecret == null && !ours.some((fault) => fault.startsWith('GATEHOUSE_CLIENT_SECRET')))
-    ours.push('GATEHOUSE_CLIENT_SECRET: must be set, because GATEHOUSE_URL is')
   if (ours.length > 0) throw wrongSettings(ours)
-  return { url, clientId, clientSecret } as RemoteSettings
+  const missing = NAMES.filter((name) => given[name] === undefined)
+  if (missing.length > 0) throw wrongSettings(missing.map((name) => `${name}: must be set where GATEHOUSE_URL is`))
+  const settings = { url, clientId, clientSecret } as RemoteSettings
+  if (isSafe(settings.url)) return settings
+  throw wrongSettings(['GATEHOUSE_URL: must begin with https://; http is only allowed on loopback'])
 }
+
+const NAMES = ['GATEHOUSE_URL', 'GATEHOUSE_CLIENT_ID', 'GATEHOUSE_CLIENT_SECRET'] as const
 
 function isSafe(url: string): boolean {
   const { protocol, hostname } = new URL(url)

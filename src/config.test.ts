@@ -62,6 +62,7 @@ test('in development nothing needs to be set', () => {
     mailFolder: join(root.path, 'plain/outbox'),
     mailFrom: 'Gatehouse <no-reply@localhost>',
     policy: {
+      registration: 'open',
       emailVerification: 'optional',
       familyLifetime: 'browser',
       familyRenewal: 'never',

@@ -87,6 +87,8 @@ export interface Brand {
 
 /** What this portal asks of users, and its rate limits. */
 export interface Policy {
+  /** Who can create an account: everyone, those with an invitation, or operators alone. */
+  registration: 'open' | 'invited' | 'closed'
   /** Whether users must have confirmed their e-mail address before they connect apps. */
   emailVerification: 'optional' | 'required'
   /** What families follow, and whether a sign-in extends their expiry, unless their app has its own. */
@@ -249,6 +251,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
     mailFolder: production || values.SMTP_URL !== null ? null : join(dataDir, 'outbox'),
     mailFrom: values.MAIL_FROM ?? `${quoted(values.ORGANISATION_NAME)} <no-reply@${new URL(publicUrl).hostname}>`,
     policy: {
+      registration: values.REGISTRATION ?? (production ? 'invited' : 'open'),
       emailVerification: values.EMAIL_VERIFICATION,
       familyLifetime: values.FAMILY_LIFETIME,
       familyRenewal: values.FAMILY_RENEWAL,

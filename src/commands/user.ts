@@ -24,6 +24,7 @@ import { readRoles } from '../domain/identities/roles.ts'
 import type { Services } from '../domain/services.ts'
 import { resetSecondFactors } from '../domain/sign-in/second-factors.ts'
 import { CommandRefused } from './command-refused.ts'
+import { addInviteCommand } from './invitation.ts'
 import { onPortal, print, printList } from './output.ts'
 
 interface UserOptions {
@@ -68,6 +69,8 @@ export function addUserCommands(program: Command): void {
       print({ ...describe(outcome.identity), ...(made === null ? {} : { password: made }) }, options.json)
     },
   )
+
+  addInviteCommand(user)
 
   onPortal(user.command('list').description('List the identities.'), async (services, { json }: UserOptions) => {
     printList(

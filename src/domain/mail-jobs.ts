@@ -32,6 +32,8 @@ export type MailJob =
       at: string
     }
   | { kind: 'deletion-requested'; identityId: string; erasedFrom: string; clientInfo: ClientInfo | null }
+  /** To the invited address, while the invitation is open. */
+  | { kind: 'invitation'; invitationId: string }
   /** With the language and time zone that the identity had. */
   | { kind: 'erased'; email: string; username: string; at: string; locale?: string | null; zoneinfo?: string | null }
 

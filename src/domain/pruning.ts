@@ -1,6 +1,7 @@
 import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/erased-families.ts'
 import { deleteEndedIdentitySessions } from '../storage/identity-sessions.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
+import { deleteExpiredInvitations } from '../storage/invitations.ts'
 import { deletePastNotifications } from '../storage/notifications.ts'
 import { deletePastIpBlocks } from '../storage/ip-blocks.ts'
 import { inBatches } from './batches.ts'
@@ -12,6 +13,8 @@ import { addSeconds } from './time.ts'
 /** Rows in one statement: a few milliseconds of work, so that requests hardly wait for it. */
 const SIZE = 250
 const PAUSE_MS = 40
+/** How long an invitation is listed after it has expired (seconds). */
+const EXPIRED_INVITATIONS = 30 * 86_400
 
 /** Forgets families that ended longer ago than they are remembered; the audit keeps what happened. @returns how many. */
 export async function pruneFamilies(services: Services, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
@@ -93,6 +96,16 @@ export async function pruneIpBlocks(services: Services, signal?: AbortSignal, pa
 export async function pruneMailLinks(services: Services, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const now = services.clock()
   return inBatches((limit) => deleteExpiredMailLinks(services.storage.pool, now, limit), {
+    size: SIZE,
+    pauseMs,
+    signal,
+  })
+}
+
+/** Forgets invitations that expired a month ago: until then an operator can send them once more. @returns how many. */
+export async function pruneInvitations(services: Services, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const before = addSeconds(services.clock(), -EXPIRED_INVITATIONS)
+  return inBatches((limit) => deleteExpiredInvitations(services.storage.pool, before, limit), {
     size: SIZE,
     pauseMs,
     signal,

@@ -25,6 +25,20 @@ export function verifyEmail(head: Letterhead, facts: { username: string; url: st
   }
 }
 
+/** To an e-mail address that an operator has invited. */
+export function invitation(head: Letterhead, facts: { url: string; days: number }): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.invitation.subject'),
+    heading: t('mail.invitation.heading'),
+    paragraphs: [t('mail.invitation.text')],
+    facts: [],
+    links: [{ label: t('mail.invitation.link'), url: facts.url }],
+    closing: [t('mail.invitation.once', { days: facts.days }), t('mail.invitation.not_you'), t('mail.keep_secret')],
+  }
+}
+
 /** To the owner of an e-mail address that was registered again. */
 export function accountExists(
   head: Letterhead,

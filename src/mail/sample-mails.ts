@@ -45,6 +45,7 @@ export function sampleMails(
   const [url, forgottenPasswordUrl] = [`${publicUrl}/activity`, `${publicUrl}/forgot-password`]
   return {
     'verify-email': messages.verifyEmail(head, { username, url: `${publicUrl}/verify-email/${token}`, hours: 24 }),
+    invitation: messages.invitation(head, { url: `${publicUrl}/invitation/${token}`, days: 7 }),
     'account-exists': messages.accountExists(head, {
       username,
       typedUsername: typed,

@@ -10,6 +10,7 @@ import {
   pruneFamilies,
   pruneProtocolRecords,
   pruneIdentitySessions,
+  pruneInvitations,
   pruneMailLinks,
   pruneNotifications,
   pruneIpBlocks,
@@ -50,6 +51,7 @@ export async function startBackground(services: Services, config: Config, logger
     [eraseDeletedAccounts, PRUNE_EVERY_MS],
     [pruneCounters, PRUNE_EVERY_MS],
     [pruneIpBlocks, PRUNE_EVERY_MS],
+    [pruneInvitations, PRUNE_EVERY_MS],
     [pruneMailLinks, PRUNE_EVERY_MS],
   ] as const
   const stops = rounds.map(([run, everyMs]) => repeat(async () => run(services, stopping.signal), everyMs, logger))

@@ -365,6 +365,14 @@ const lifetimes = {
 }
 
 const accounts = {
+  REGISTRATION: setting({
+    type: choice('open', 'invited', 'closed'),
+    default: null,
+    defaultInWords: '`open`; `invited` in production',
+    meaning:
+      'Who can create an account. `open`: everyone, or the owners of addresses in the domains that operators allow. `invited`: those who have an invitation. `closed`: operators create all accounts, and no page mentions registering.',
+    example: 'closed',
+  }),
   EMAIL_VERIFICATION: setting({
     type: choice('optional', 'required'),
     default: 'optional',

@@ -7,6 +7,7 @@ import { isTimeZone } from '../../i18n/times.ts'
 import { findFamily } from '../families/families.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../../storage/identities.ts'
+import { findInvitation, INVITATION_LIFE, invitationLink } from './invitations.ts'
 import { linkEmailChange } from './email-changes.ts'
 import { browserMessage } from '../user-agents.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
@@ -86,6 +87,13 @@ async function write(services: Services, mail: MailJob): Promise<AddressedMail[]
         const facts = { username, client, date, url: `${services.publicUrl}/login` }
         return { to: identity.email, message: messages.erasureAhead(head, facts) }
       })
+    case 'invitation': {
+      const invitation = await findInvitation(services, mail.invitationId)
+      if (invitation === null || invitation.expiresAt <= services.clock()) return []
+      const head = letterhead(services, { locale: null, zoneinfo: null })
+      const facts = { url: invitationLink(services, invitation), days: INVITATION_LIFE / 86_400 }
+      return [{ to: invitation.email, message: messages.invitation(head, facts) }]
+    }
     case 'erased': {
       const head = letterhead(services, { locale: mail.locale ?? null, zoneinfo: mail.zoneinfo ?? null })
       const facts = { username: mail.username, date: timeIn(services, head, new Date(mail.at)) }

@@ -23,7 +23,7 @@ import {
   updateDisabledAt,
 } from '../../storage/identities.ts'
 import type { AppRow } from '../../storage/apps.ts'
-import { isUniqueViolation, transaction } from '../../storage/postgres.ts'
+import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { ipKey } from '../limits/ip-keys.ts'
 import { emailProblem, canonicalEmail } from './emails.ts'
 import { mayMail } from '../limits/login-throttling.ts'
@@ -110,6 +110,18 @@ export async function examineRegistration(
   return { problems, verdict }
 }
 
+/** What else a registration comes with. */
+export interface RegistrationTerms {
+  roles?: string[]
+  emailVerified?: boolean
+  /** The version of the terms of use that was accepted. */
+  termsVersion?: string | null
+  /** What entitles to register, in the same transaction; what it throws undoes the registration. */
+  entitle?: (db: Queryable, identity: IdentityRow) => Promise<void>
+  /** Whether the address gets a mail that asks for its confirmation. */
+  asksForProof?: boolean
+}
+
 /**
  * Creates an identity. No account enumeration: a user who registers an e-mail address that has an account gets an account like
  * any other, and the mail to that address tells its owner. The address is theirs once they prove it. An operator, for whom
@@ -119,7 +131,7 @@ export async function register(
   services: Services,
   registration: Registration,
   clientInfo: ClientInfo | null,
-  extra: { roles?: string[]; emailVerified?: boolean; termsVersion?: string | null } = {},
+  terms: RegistrationTerms = {},
 ): Promise<RegistrationOutcome> {
   const { problems, verdict } = await examineRegistration(services, registration, clientInfo)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
@@ -135,17 +147,18 @@ export async function register(
     skeletons: skeletonsOf(username),
     email,
     emailKey: loginKeyOf(email),
-    emailVerified: extra.emailVerified ?? false,
+    emailVerified: terms.emailVerified ?? false,
     passwordHash,
     passwordStandsAlone: verdict.standsAlone,
-    roles: extra.roles ?? [],
+    roles: terms.roles ?? [],
     createdAt: now,
     updatedAt: now,
   }
   // Rate limit: strangers who register an e-mail address again and again must not flood it with mail.
-  const isTold = clientInfo !== null && (await mayMail(services, email))
+  const { asksForProof = clientInfo !== null } = terms
+  const isTold = asksForProof && (await mayMail(services, email))
   for (;;) {
-    const registered = await insertRegistration(services, identity, clientInfo, isTold, extra.termsVersion ?? null)
+    const registered = await insertRegistration(services, identity, clientInfo, { ...terms, asksForProof: isTold })
     if (registered !== null) return { kind: 'registered', identity: registered }
     const taken = await takenProblem(services, username)
     if (taken !== null) return { kind: 'refused', problems: { username: taken }, verdict }
@@ -158,8 +171,7 @@ async function insertRegistration(
   services: Services,
   identity: NewIdentity,
   clientInfo: ClientInfo | null,
-  isTold: boolean,
-  termsVersion: string | null,
+  { termsVersion = null, entitle, asksForProof }: RegistrationTerms,
 ): Promise<IdentityRow | null> {
   return transaction(services.storage.pool, async (db) => {
     const registered = await insertIdentity(db, identity, clientInfo !== null)
@@ -170,7 +182,8 @@ async function insertRegistration(
       identity.createdAt,
     )
     if (termsVersion !== null) await writeAcceptance(db, identity.id, termsVersion, clientInfo, identity.createdAt)
-    if (isTold)
+    await entitle?.(db, registered)
+    if (asksForProof)
       await queueMail(services, { kind: 'verify-address', identityId: identity.id, locale: clientInfo?.locale }, db)
     return registered
   }).catch((error: unknown) => {

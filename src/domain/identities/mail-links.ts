@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import {
   deleteMailLinks,
   findMailLink,
@@ -10,6 +10,8 @@ import { lockIdentity } from '../../storage/identities.ts'
 import type { Queryable } from '../../storage/postgres.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
+import { bytesOfUuid, uuidOf } from '../uuid.ts'
+import { makeLinkToken, readLinkToken } from './link-tokens.ts'
 
 export type { MailLinkRow }
 
@@ -63,8 +65,7 @@ export async function makeMailLink(
     createdAt: now,
     expiresAt: addSeconds(now, LINK_LIVES[purpose]),
   })
-  const raw = Buffer.from(id.replaceAll('-', ''), 'hex')
-  return Buffer.concat([raw, tagOf(services.secrets[0].mailLink, purpose, raw)]).toString('base64url')
+  return makeLinkToken(services, purpose, bytesOfUuid(id))
 }
 
 /** What the link would do; this does not use it up. Null for one that is used, expired, forged or incomplete. */
@@ -88,18 +89,7 @@ export async function useMailLink(
   return id === null ? null : takeMailLink(db, purpose, id, services.clock())
 }
 
-const ID_BYTES = 16
-const TAG_BYTES = 20
-
 function readToken(services: Services, purpose: LinkPurpose, token: string): string | null {
-  if (!/^[\w-]{48}$/.test(token)) return null
-  const bytes = Buffer.from(token, 'base64url')
-  const raw = bytes.subarray(0, ID_BYTES)
-  const tag = bytes.subarray(ID_BYTES)
-  const isOurs = services.secrets.some((keys) => timingSafeEqual(tagOf(keys.mailLink, purpose, raw), tag))
-  return isOurs ? raw.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-') : null
-}
-
-function tagOf(key: KeyObject, purpose: LinkPurpose, id: Buffer): Buffer {
-  return createHmac('sha256', key).update(purpose).update(id).digest().subarray(0, TAG_BYTES)
+  const id = readLinkToken(services, purpose, token)
+  return id && uuidOf(id)
 }

@@ -1,6 +1,7 @@
 import type { NewNotification } from '../storage/notifications.ts'
 import type { AppRow } from '../domain/apps/apps.ts'
-import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
+import { type EndCause, endWords } from '../domain/endings/end-causes.ts'
+import { findFamily } from '../domain/families/families.ts'
 import { englishTexts } from '../i18n/texts.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
 import { subjectIn } from '../domain/identities/subjects.ts'
@@ -20,12 +21,19 @@ export async function signSessionRevoked(
   cause: EndCause,
   app: AppRow,
 ): Promise<string> {
-  const words = englishTexts().say(END_CAUSES[cause].words)
+  const address = await addressOfEnd(services, event, cause)
+  const words = englishTexts().say(endWords(cause, address))
   return signEvent(services, event, app, 'session-revoked', {
-    initiating_entity: INITIATORS[cause],
+    initiating_entity: cause === 'access_withdrawn' && address === null ? 'admin' : INITIATORS[cause],
     reason_admin: { en: `${cause}: ${words}` },
     reason_user: { en: words },
   })
+}
+
+/** The IP address that a family was ended from, where it tells who did it: users and operators withdraw access. */
+async function addressOfEnd(services: Services, { familyId }: FamilyEvent, cause: EndCause): Promise<string | null> {
+  if (cause !== 'access_withdrawn') return null
+  return (await findFamily(services, familyId))?.endAddress ?? null
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
+import { groupIdsOf } from '../domain/apps/app-access.ts'
 import { type ApiGrant, type ApiGrants, apiGrantsFor, listAppApis } from '../domain/apps/app-apis.ts'
 import type { AppSettings } from '../domain/apps/apps.ts'
 import type { Services } from '../domain/services.ts'
@@ -53,6 +54,9 @@ export interface AppOptions {
   applicationTokenClaims?: string
   claim?: string[]
   pairwise?: boolean
+  access?: string
+  allowRole?: string[]
+  allowGroup?: string[]
 }
 
 /** Adds the options of every setting that can change. */
@@ -138,10 +142,16 @@ export function withSettings(command: Command): Command {
     )
     .option('--pairwise', 'its users have another sub here than at apps with other redirect hosts')
     .option('--no-pairwise', 'the same sub as everywhere (default)')
+    .option(
+      '--access <who>',
+      'who may enter it: everyone (default), or assigned: users with a role in it, or with one of the roles and groups below',
+    )
+    .option('--allow-role <role>', 'users with this role may enter it; may be repeated; "" for none', collect)
+    .option('--allow-group <group>', 'members of this group may enter it; may be repeated; "" for none', collect)
 }
 
 /** The settings that the options name, and no others. @throws CommandRefused */
-export async function settingsOf(options: AppOptions): Promise<Partial<AppSettings>> {
+export async function settingsOf(services: Services, options: AppOptions): Promise<Partial<AppSettings>> {
   const named = {
     name: options.name,
     redirectUris: options.redirectUri,
@@ -177,8 +187,24 @@ export async function settingsOf(options: AppOptions): Promise<Partial<AppSettin
     applicationTokenClaims: namesIn(options.applicationTokenClaims),
     attributeClaims: attributeClaimsOf(options.claim),
     isPairwise: options.pairwise,
+    ...(await accessOf(services, options)),
   }
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
+}
+
+/** To name a role or a group is to let in only those, unless the options say otherwise. @throws AppRefused */
+async function accessOf(
+  services: Services,
+  { access, allowRole, allowGroup }: AppOptions,
+): Promise<Partial<Record<keyof AppSettings, unknown>>> {
+  const allowedRoles = allowRole?.filter(Boolean)
+  const allowedGroups = allowGroup?.filter(Boolean)
+  const isAssigned = (allowedRoles ?? []).length + (allowedGroups ?? []).length > 0
+  return {
+    access: access ?? (isAssigned ? 'assigned' : undefined),
+    allowedRoles: allowedRoles && [...new Set(allowedRoles)],
+    allowedGroups: allowedGroups && (await groupIdsOf(services, allowedGroups)),
+  }
 }
 
 /** Keys and certificates say how an app authenticates, unless it says so itself. */

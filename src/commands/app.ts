@@ -14,6 +14,7 @@ import {
 } from '../domain/apps/apps.ts'
 import { type AppApiRow, listAppApis } from '../domain/apps/app-apis.ts'
 import { DEFAULT_SETTINGS } from '../domain/apps/app-settings.ts'
+import { findGroups } from '../domain/identities/groups.ts'
 import type { Services } from '../domain/services.ts'
 import { downloadFile } from '../main/downloads.ts'
 import { addAppRoleCommands } from './app-role.ts'
@@ -43,7 +44,7 @@ export function addAppCommands(program: Command): void {
         redirectUris: options.redirectUri ?? [],
         authMethod: isPublic ? 'none' : 'client_secret_basic',
         ...(isService ? { scope: '' } : {}),
-        ...(await settingsOf(options)),
+        ...(await settingsOf(services, options)),
       }
       const icon = await iconOf(options)
       const { app: created, secret } = await createApp(
@@ -61,8 +62,10 @@ export function addAppCommands(program: Command): void {
 
   onPortal(app.command('list').description('List the registered apps.'), async (services, { json }: AppOptions) => {
     const apis = Map.groupBy(await listAppApis(services), (each) => each.clientId)
-    const apps = (await listApps(services)).map((each) => describe(each, apis.get(each.clientId) ?? []))
-    printList(apps, ['client_id', 'name', 'type', 'state', 'redirect_uris'], json)
+    const apps = await listApps(services)
+    const groups = await allowedGroupsOf(services, apps)
+    const described = apps.map((each) => describe(each, apis.get(each.clientId) ?? [], groups))
+    printList(described, ['client_id', 'name', 'type', 'state', 'redirect_uris'], json)
   })
 
   onPortal(
@@ -77,7 +80,7 @@ export function addAppCommands(program: Command): void {
     async (services, id: string, options: AppOptions) => {
       const app = await find(services, id)
       const apis = await apiGrantsOf(services, id, options)
-      const changed = await changeApp(services, app, await settingsOf(options), await iconOf(options), apis)
+      const changed = await changeApp(services, app, await settingsOf(services, options), await iconOf(options), apis)
       if (options.allowNoPkce) warn()
       await show(services, changed, options.json)
     },
@@ -135,10 +138,16 @@ async function find(services: Services, clientId: string): Promise<AppRow> {
 }
 
 async function show(services: Services, app: AppRow, json: boolean | undefined): Promise<void> {
-  print(describe(app, await listAppApis(services, app.clientId)), json)
+  print(describe(app, await listAppApis(services, app.clientId), await allowedGroupsOf(services, [app])), json)
 }
 
-function describe(app: AppRow, apis: AppApiRow[]): Record<string, unknown> {
+/** The names of the groups that these apps let in, by id. */
+async function allowedGroupsOf(services: Services, apps: AppRow[]): Promise<Map<string, string>> {
+  const groups = await findGroups(services, [...new Set(apps.flatMap(({ allowedGroups }) => allowedGroups))])
+  return new Map(groups.map(({ id, name }) => [id, name]))
+}
+
+function describe(app: AppRow, apis: AppApiRow[], groups: Map<string, string>): Record<string, unknown> {
   const ofGrant = (kind: AppApiRow['kind']) =>
     Object.fromEntries(apis.filter((each) => each.kind === kind).map((each) => [each.identifier, each.scopes]))
   return {
@@ -184,6 +193,9 @@ function describe(app: AppRow, apis: AppApiRow[]): Record<string, unknown> {
     application_token_claims: app.applicationTokenClaims,
     claims: app.attributeClaims,
     pairwise: app.isPairwise,
+    access: app.access,
+    allowed_roles: app.allowedRoles,
+    allowed_groups: app.allowedGroups.map((id) => groups.get(id) ?? id),
     roles: app.roles,
     created_at: app.createdAt,
     updated_at: app.updatedAt,

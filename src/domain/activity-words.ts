@@ -1,7 +1,7 @@
 import { type Message, message } from '../i18n/messages.ts'
 import type { ListedAuditRow } from '../storage/audit.ts'
 import type { Confirmation, PersonalKind } from './audit-events.ts'
-import { END_CAUSES, type EndCause } from './endings/end-causes.ts'
+import { END_CAUSES, type EndCause, endWords } from './endings/end-causes.ts'
 import { readFactorDetail } from './sign-in/factor-details.ts'
 import { readSignInDetail } from './sign-in/sign-in-methods.ts'
 import { ONE_BROWSER } from './sign-in/trusted-browsers.ts'
@@ -164,15 +164,17 @@ function factorOf({ detail }: ListedAuditRow): Record<string, string> {
 }
 
 function reasonOf(row: ListedAuditRow): Message {
-  return causeOf(row)?.words ?? message('end_causes.unknown')
+  const cause = causeOf(row)
+  return cause === null ? message('end_causes.unknown') : endWords(cause, row.address)
 }
 
 function toneOf(row: ListedAuditRow): ActivityTone {
-  return causeOf(row)?.alarming ? 'warning' : 'plain'
+  const cause = causeOf(row)
+  return cause !== null && END_CAUSES[cause].alarming ? 'warning' : 'plain'
 }
 
-function causeOf({ cause }: ListedAuditRow): (typeof END_CAUSES)[EndCause] | null {
-  return cause !== null && Object.hasOwn(END_CAUSES, cause) ? END_CAUSES[cause as EndCause] : null
+function causeOf({ cause }: ListedAuditRow): EndCause | null {
+  return cause !== null && Object.hasOwn(END_CAUSES, cause) ? (cause as EndCause) : null
 }
 
 /** In how many browsers these families were; a family that is forgotten counts as one. */

@@ -1,5 +1,5 @@
 import { englishTexts } from '../i18n/texts.ts'
-import { END_CAUSES } from '../domain/endings/end-causes.ts'
+import { END_CAUSES, type EndCause, endWords } from '../domain/endings/end-causes.ts'
 import { ERROR_CODES, type Explanation, REFUSAL_REASONS, reasonAnchor } from '../oidc/pages.ts'
 
 /** A group of the page that explains errors. */
@@ -127,11 +127,18 @@ export const ERROR_SECTIONS: ErrorSection[] = [
     anchor: 'causes',
     title: 'Why something ended',
     intro: 'The cause of an ending, as "gatehouse family show", the audit log and the log of the portal name it.',
-    entries: Object.entries(END_CAUSES).map(([cause, { words, reason }]) => ({
+    entries: Object.entries(END_CAUSES).map(([cause, { reason }]) => ({
       anchor: `cause-${cause}`,
       name: cause,
-      meaning: `Users read: ${englishTexts().say(words)}.`,
+      meaning: `Users read: ${usersRead(cause as EndCause)}.`,
       remedy: `The next refresh is refused with the reason ${reason}.`,
     })),
   },
 ]
+
+/** What users read of a cause: of one that they and operators have, both. */
+function usersRead(cause: EndCause): string {
+  const texts = englishTexts()
+  const words = ['an address', null].map((address) => texts.say(endWords(cause, address)))
+  return [...new Set(words)].join('; or: ')
+}

@@ -502,6 +502,17 @@ export const SAMPLE_PAGES: SamplePage[] = [
     here: '/interaction/x',
     cancelAction: '/interaction/x/cancellation',
   }),
+  ...states(
+    'interactions/no-access',
+    ownCard(message('no_access.title', { app: 'CRM' })),
+    {
+      appName: 'CRM',
+      username: 'ada',
+      otherHref: '/interaction/x?other_account=1',
+      cancelAction: '/interaction/x/cancellation',
+    },
+    { 'long names': { appName: LONG_APP, username: LONG_NAME }, 'on a device': { otherHref: null } },
+  ),
   ...states('interactions/no-second-factor', ownCard(message('second_step.needed_title')), {
     appName: LONG_APP,
     setUpHref: '/settings/second-factors',

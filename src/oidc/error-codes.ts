@@ -178,8 +178,9 @@ export const REFUSAL_REASONS: Record<RefusalReason, Explanation> = {
     remedy: 'Drop what the app keeps of this sign-in. Signing in again will not work.',
   },
   access_withdrawn: {
-    meaning: 'The user has withdrawn what they had allowed the app.',
-    remedy: 'Drop what the app keeps of this sign-in. A new authorization asks the user again.',
+    meaning: 'The user has withdrawn what they had allowed the app, or an operator the access of the user to the app.',
+    remedy:
+      'Drop what the app keeps of this sign-in. A new authorization asks the user again, or tells them that they have no access.',
   },
   app_disabled: {
     meaning: 'An operator has disabled the app.',

@@ -1,6 +1,7 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { missingConsent } from '../domain/accounts/consents.ts'
 import { hasReadIntroduction } from '../domain/accounts/introductions.ts'
+import { mayEnter } from '../domain/identities/entitlements.ts'
 import { mayConnectApps } from '../domain/identities/emails.ts'
 import { owesTerms } from '../domain/identities/terms.ts'
 import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-context.ts'
@@ -13,6 +14,8 @@ const { Check, Prompt, base } = interactionPolicy
 
 /** The prompt reason that asks a signed-in user for one more factor (step-up). */
 export const STEP_UP = 'step_up'
+/** The page for a user who may not enter the app. It comes before every other page but the sign-in, and no answer passes it. */
+export const ACCESS_PROMPT = 'access'
 /** The page for a user whose e-mail address must be confirmed before an app is connected. */
 export const ADDRESS_PROMPT = 'address'
 /** The page of the terms of use, for a user who has not accepted their current version. */
@@ -23,6 +26,9 @@ export const INTRODUCTION = 'introduction'
 export const SELECT_ACCOUNT = 'select_account'
 /** The registration form (Initiating User Registration via OpenID Connect 1.0 §4.1). */
 export const CREATE = 'create'
+
+/** What an app is told whose user may not enter it. */
+export const NO_ACCESS = 'the person may not use this app'
 
 /** Where the details of a prompt have what a third-party app asks for. */
 export const ASKED = 'asked'
@@ -86,6 +92,16 @@ export function createPolicy(services: Services): interactionPolicy.DefaultPolic
       { name: TERMS_PROMPT },
       new Check('terms_not_accepted', 'the person has not accepted the terms of use', ({ req }: KoaContextWithOIDC) =>
         Boolean(req.signedIn && owesTerms(services, req.signedIn)),
+      ),
+    ),
+    policy.indexOf(login) + 1,
+  )
+  policy.add(
+    new Prompt(
+      { name: ACCESS_PROMPT },
+      rememberSession,
+      new Check('no_access', NO_ACCESS, 'access_denied', ({ req, oidc }: KoaContextWithOIDC) =>
+        Boolean(req.signedIn && oidc.client && !mayEnter(oidc.client.app, req.signedIn)),
       ),
     ),
     policy.indexOf(login) + 1,

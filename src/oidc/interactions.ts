@@ -13,13 +13,16 @@ import { protocolCookie } from './cookies.ts'
 import { giveConsent, findConsent } from '../domain/accounts/consents.ts'
 import { hasReadIntroduction, readIntroduction } from '../domain/accounts/introductions.ts'
 import { type Access, missingAccess } from '../domain/apps/access.ts'
+import { mayEnter } from '../domain/identities/entitlements.ts'
 import { owesTerms } from '../domain/identities/terms.ts'
 import {
+  ACCESS_PROMPT,
   ADDRESS_PROMPT,
   type AppConfirmation,
   ASKED,
   CREATE,
   INTRODUCTION,
+  NO_ACCESS,
   SELECT_ACCOUNT,
   STEP_UP,
   TERMS_PROMPT,
@@ -49,6 +52,8 @@ export type Interaction =
   | { kind: 'confirm'; appName: string; destination: string }
   /** The signed-in user decides what a third-party app may have: all of `asked`, of which `missing` was not allowed before. */
   | { kind: 'consent'; app: AppRow; asked: Access; given: Access | null; missing: Access | null; destination: string }
+  /** The signed-in user may not enter the app. */
+  | { kind: 'no-access'; appName: string; signedIn: SignedInRow }
   /** The signed-in user must confirm the e-mail address first. */
   | { kind: 'address'; appName: string; email: string }
   /** The signed-in user must accept the terms of use first. */
@@ -104,6 +109,16 @@ export async function resolveInteraction(
     return { kind: 'continue', url: await answer(context, request, details, { [ADDRESS_PROMPT]: {} }) }
   }
   if (!signedIn) return { kind: 'sign-in', appName, loginHint: '', asksAgain: null }
+  if (details.prompt.name === ACCESS_PROMPT) {
+    if (mayEnter(app, signedIn)) {
+      const login = isAnsweredByAnother(details, signedIn) ? { login: loginOf(signedIn) } : {}
+      return { kind: 'continue', url: await answer(context, request, details, { ...login, [ACCESS_PROMPT]: {} }) }
+    }
+    // The link says which sign-in is to be left; after another one the page may be needed again.
+    if (new URLSearchParams(request.search).get(OTHER_ACCOUNT) === signedIn.id)
+      return { kind: 'sign-in', appName, loginHint: '', asksAgain: null }
+    return { kind: 'no-access', appName, signedIn }
+  }
   if (details.prompt.name === TERMS_PROMPT) {
     if (owesTerms(context.services, signedIn)) return { kind: 'terms' }
     return { kind: 'continue', url: await answer(context, request, details, { [TERMS_PROMPT]: {} }) }
@@ -135,7 +150,10 @@ export async function findAppName(services: Services, req: IncomingMessage, clie
   return (await findAppOnce(services, { req }, clientId))?.name ?? null
 }
 
-/** In the query of an interaction: the user wants to sign in with another account, or with an existing one. */
+/**
+ * In the query of an interaction: the user wants to sign in with another account, or with an existing one. Its value may name the
+ * identity session that they leave.
+ */
 export const OTHER_ACCOUNT = 'other_account'
 
 /** The current sign-in, in the library's format. */
@@ -203,7 +221,7 @@ export async function cancelInteraction(
   if (details === null) return null
   return answer(context, request, details, {
     error: 'access_denied',
-    error_description: 'the person did not want to continue',
+    error_description: details.prompt.name === ACCESS_PROMPT ? NO_ACCESS : 'the person did not want to continue',
   })
 }
 

@@ -114,7 +114,7 @@ const REFUSALS: Record<RefusalReason, string> = {
   revoked: 'the family was ended',
   identity_disabled: 'the identity is disabled',
   app_disabled: 'the app is disabled',
-  access_withdrawn: 'the user has withdrawn what they had allowed the app',
+  access_withdrawn: 'the user has withdrawn what they had allowed the app, or an operator the access of the user',
 }
 
 function refusal(ctx: KoaContextWithOIDC, { reason, familyId, isOwn, reuse }: RefusedRotation): Error {

@@ -1,4 +1,5 @@
 import type { App as AppRow } from './client/client.ts'
+import { APP_LIVES, MAY_ENTER } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 import { hasPrefix } from './prefixes.ts'
 import { insertRow, updateRow } from './rows.ts'
@@ -112,13 +113,14 @@ export async function findLongestTokenLife(
 export type AppLook = Pick<AppRow, 'clientId' | 'name' | 'homeUri' | 'description' | 'icon' | 'colour'>
 
 /** The enabled apps with a home, and these others; a disabled app has none. By name, and no more than a page can hold. */
-export async function listAppLooks({ pool }: Database, others: string[]): Promise<AppLook[]> {
+export async function listAppLooks({ pool }: Database, identityId: string, others: string[]): Promise<AppLook[]> {
   const result = await pool.query<AppLook>({
     name: 'apps-looks',
-    text: `SELECT client_id AS "clientId", name, CASE WHEN disabled_at IS NULL THEN home_uri END AS "homeUri", description, icon, colour
-           FROM apps WHERE (disabled_at IS NULL AND home_uri IS NOT NULL) OR client_id = ANY ($1)
-           ORDER BY client_id = ANY ($1) DESC, lower(name), client_id LIMIT 1000`,
-    values: [others],
+    text: `SELECT a.client_id AS "clientId", a.name, CASE WHEN ${APP_LIVES} AND ${MAY_ENTER} THEN home_uri END AS "homeUri", description, icon, colour
+           FROM apps a, identities i
+           WHERE i.id = $2 AND ((${APP_LIVES} AND home_uri IS NOT NULL AND ${MAY_ENTER}) OR client_id = ANY ($1))
+           ORDER BY client_id = ANY ($1) DESC, lower(a.name), client_id LIMIT 1000`,
+    values: [others, identityId],
   })
   return result.rows
 }
@@ -163,6 +165,22 @@ export async function hasFamilies(db: Queryable, clientId: string): Promise<bool
   return rowCount === 1
 }
 
+/** Apps whose access has changed, with families that have not been looked through since. */
+export async function listAppsWithAccessChange(db: Queryable): Promise<{ clientId: string; accessChangedAt: Date }[]> {
+  const result = await db.query<{ clientId: string; accessChangedAt: Date }>(
+    `SELECT client_id AS "clientId", access_changed_at AS "accessChangedAt" FROM apps WHERE access_changed_at IS NOT NULL`,
+  )
+  return result.rows
+}
+
+/** The families of the app have been looked through since this change. */
+export async function clearAccessChange(db: Queryable, clientId: string, changedAt: Date): Promise<void> {
+  await db.query('UPDATE apps SET access_changed_at = NULL WHERE client_id = $1 AND access_changed_at = $2', [
+    clientId,
+    changedAt,
+  ])
+}
+
 export async function listDisabledClientIds(db: Queryable): Promise<string[]> {
   const result = await db.query<{ clientId: string }>(
     'SELECT client_id AS "clientId" FROM apps WHERE disabled_at IS NOT NULL',
@@ -182,5 +200,5 @@ const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_nati
   security_profile AS "securityProfile", require_par AS "requirePar", require_signed_request AS "requireSignedRequest", require_dpop AS "requireDpop",
   bind_certificate AS "bindCertificate", id_token_claims AS "idTokenClaims", application_token_claims AS "applicationTokenClaims",
   attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, access, allowed_roles AS "allowedRoles",
-  allowed_groups AS "allowedGroups", created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt",
+  allowed_groups AS "allowedGroups", access_changed_at AS "accessChangedAt", created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt",
   revoked_before AS "revokedBefore"`

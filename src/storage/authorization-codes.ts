@@ -3,7 +3,7 @@ import { APP_CLAIM_COLUMNS, type AppClaimColumns, CLAIM_OBJECT, type JsonClaimSo
 import { ownSeconds } from './family-lifetimes.ts'
 import { CONSENTED } from './consents.ts'
 import { OPENED_COLUMNS, type OpenedFamily, OPENING } from './family-openings.ts'
-import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
+import { APP_LIVES, IDENTITY_LIVES, MAY_ENTER } from './liveness.ts'
 import { type ProtocolRecords, recordKeyOf } from './protocol-records.ts'
 import type { Queryable } from './postgres.ts'
 
@@ -131,7 +131,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
     AND a.client_id = $4 AND ${APP_LIVES} AND ${provesApp('a', '$5', '$2')} AND ${takesBearerTokens('a')}
     AND c.resource IN (a.audience, 'urn:gatehouse:audience:' || a.audience)
     AND s.id = (c.pending ->> 'identitySessionId')::uuid AND s.ended_at IS NULL AND s.expires_at > $2
-    AND i.id = s.identity_id AND i.id = c."accountId" AND ${IDENTITY_LIVES} AND ${CONSENTED}
+    AND i.id = s.identity_id AND i.id = c."accountId" AND ${IDENTITY_LIVES} AND ${MAY_ENTER} AND ${CONSENTED}
   FOR SHARE OF i, s, a${held})`
 
 const ANSWER = `payload, "claimSource", "appRoles", "sectorUri", "wantedClaims", roles, claims_version AS "claimsVersion",

@@ -1,5 +1,5 @@
 import { APP_CLAIM_COLUMNS, type AppClaimColumns } from './claim-sources.ts'
-import { APP_LIVES, followsLiving, IDENTITY_LIVES, type Moment } from './liveness.ts'
+import { APP_LIVES, followsLiving, IDENTITY_LIVES, MAY_ENTER, type Moment } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 /** A family, joined with the current state of its identity and its app. */
@@ -51,6 +51,8 @@ export interface FamilyRow extends AppClaimColumns {
   /** Of those roles. */
   claimsVersion: number
   appDisabled: boolean
+  /** The user may not enter the app. */
+  accessWithdrawn: boolean
   appName: string
   /** A public client: it has no secret. */
   appIsPublic: boolean
@@ -71,7 +73,7 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   f.amr, f.auth_time AS "authTime", f.jkt, f.x5t, f.resources, f.created_at AS "createdAt", f.last_used_at AS "lastUsedAt", f.idle_expires_at AS "idleExpiresAt",
   f.expires_at AS "expiresAt", f.browser, f.address, f.lifetime, f.stale_since AS "staleSince", f.claims_version AS "oldestValidVersion", f.first_rotated_at AS "firstRotatedAt", f.seen,
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
-  NOT (${IDENTITY_LIVES}) AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", NOT (${APP_LIVES}) AS "appDisabled", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
+  NOT (${IDENTITY_LIVES}) AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", NOT (${APP_LIVES}) AS "appDisabled", NOT ${MAY_ENTER} AS "accessWithdrawn", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
   a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotifications",
   a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg", a.rotation_grace AS "rotationGrace",
   a.rotation_grace_proven AS "rotationGraceProven", ${APP_CLAIM_COLUMNS}`

@@ -79,11 +79,21 @@ export async function listReplacedBy(db: Queryable, ids: string[]): Promise<Ende
   return result.rows
 }
 
-/** Locks the living families of identities that may no longer enter their apps. */
+/** Up to `limit` identities that have families of an app which they may not enter. */
+export async function listWithdrawnIdentities(db: Queryable, clientId: string, limit: number): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    `SELECT DISTINCT i.id FROM apps a JOIN families f ON f.client_id = a.client_id JOIN identities i ON i.id = f.identity_id
+     WHERE a.client_id = $1 AND f.ended_at IS NULL AND NOT ${MAY_ENTER} LIMIT $2`,
+    [clientId, limit],
+  )
+  return result.rows.map(({ id }) => id)
+}
+
+/** Locks the living families of identities that may no longer enter their apps. What the apps say of that stays so meanwhile. */
 export async function lockWithdrawnFamilies(db: Queryable, identityIds: string[]): Promise<string[]> {
   const result = await db.query<{ id: string }>(
     `SELECT f.id FROM families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id
-     WHERE f.identity_id = ANY ($1) AND f.ended_at IS NULL AND NOT ${MAY_ENTER} ORDER BY f.id FOR NO KEY UPDATE OF f`,
+     WHERE f.identity_id = ANY ($1) AND f.ended_at IS NULL AND NOT ${MAY_ENTER} ORDER BY f.id FOR NO KEY UPDATE OF f FOR SHARE OF a`,
     [identityIds],
   )
   return result.rows.map(({ id }) => id)

@@ -1,5 +1,5 @@
 import { CONSENTED } from './consents.ts'
-import { APP_LIVES, IDENTITY_LIVES } from './liveness.ts'
+import { APP_LIVES, IDENTITY_LIVES, MAY_ENTER } from './liveness.ts'
 import type { Queryable } from './postgres.ts'
 
 export interface NewFamily {
@@ -77,7 +77,7 @@ export const OPENED_COLUMNS =
 
 /**
  * Opens a family with the client info of its identity session and inserts the audit event, in one statement. Null when the session
- * has ended, or the identity or the app is disabled in the meantime: a code must not outlive its sign-in. A family that follows
+ * has ended, the identity or the app is disabled, or the one may no longer enter the other: a code must not outlive its sign-in. A family that follows
  * its session lasts no longer than that. When roles have changed in the meantime, its first token is stale from the start.
  */
 export async function insertFamily(db: Queryable, family: NewFamily, now: Date): Promise<OpenedFamily | null> {
@@ -91,7 +91,7 @@ export async function insertFamily(db: Queryable, family: NewFamily, now: Date):
        FROM identity_sessions s JOIN identities i ON i.id = s.identity_id JOIN apps a ON a.client_id = $2,
          LATERAL (SELECT least($14::timestamptz, $15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS idle,
            least($15::timestamptz, CASE WHEN $16::text = 'session' THEN s.expires_at END) AS absolute) e
-       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND ${IDENTITY_LIVES} AND ${APP_LIVES} AND ${CONSENTED}
+       WHERE s.id = $4 AND i.id = $3 AND s.ended_at IS NULL AND s.expires_at > $13 AND ${IDENTITY_LIVES} AND ${APP_LIVES} AND ${MAY_ENTER} AND ${CONSENTED}
        FOR SHARE OF i, s, a),
      ${OPENING}
      SELECT ${OPENED_COLUMNS} FROM source`,
@@ -137,7 +137,7 @@ export type NewDeviceFamily = Omit<
 
 /**
  * The same for a device, which has no identity session. Null when the identity was signed out everywhere since its approval, or
- * it or the app is disabled.
+ * it or the app is disabled, or it may no longer enter the app.
  */
 export async function insertDeviceFamily(
   db: Queryable,
@@ -152,7 +152,7 @@ export async function insertDeviceFamily(
          $15 AS lifetime, $16 AS browser, $17 AS address, i.claims_version, CASE WHEN i.claims_version <> $18::int THEN $12::timestamptz END AS stale_since,
          false AS opened_silently, 0 AS token_seconds, $21::jsonb AS resources
        FROM identities i, apps a
-       WHERE i.id = $3 AND a.client_id = $2 AND a.is_device AND i.sign_outs = $19 AND ${IDENTITY_LIVES} AND ${APP_LIVES} AND ${CONSENTED}
+       WHERE i.id = $3 AND a.client_id = $2 AND a.is_device AND i.sign_outs = $19 AND ${IDENTITY_LIVES} AND ${APP_LIVES} AND ${MAY_ENTER} AND ${CONSENTED}
        FOR SHARE OF i, a),
      ${OPENING}
      SELECT ${OPENED_COLUMNS} FROM source`,

@@ -79,8 +79,8 @@ export async function updateGroup(
 export async function markGroupDeleted(db: Queryable, id: string, now: Date): Promise<void> {
   await db.query('UPDATE groups SET is_deleted = true, name_key = id::text, updated_at = $2 WHERE id = $1', [id, now])
   await db.query(
-    'UPDATE apps SET allowed_groups = array_remove(allowed_groups, $1::uuid) WHERE $1 = ANY (allowed_groups)',
-    [id],
+    `UPDATE apps SET allowed_groups = array_remove(allowed_groups, $1::uuid), access_changed_at = $2 WHERE $1 = ANY (allowed_groups)`,
+    [id, now],
   )
 }
 

@@ -17,7 +17,7 @@ export const APP_LIVES = 'a.disabled_at IS NULL'
 
 /**
  * The user may enter the app: it is for everyone, or the user has a role in it, or one of its roles or groups. An app that is for
- * everyone costs one comparison.
+ * everyone costs one comparison. `mayEnter` in domain/identities/entitlements.ts says the same.
  */
 export const MAY_ENTER =
   "(a.access = 'everyone' OR i.roles && a.allowed_roles OR i.group_ids && a.allowed_groups OR i.app_roles ? a.client_id)"
@@ -30,6 +30,6 @@ export const sessionLives = (now: string, seenSince: string) =>
 export const followsLiving = (now: string, seenSince: string) => `(f.lifetime <> 'session' OR EXISTS (
   SELECT FROM identity_sessions s WHERE s.id = f.identity_session_id AND ${sessionLives(now, seenSince)}))`
 
-/** The family itself, its identity and its app; `follows` is what its identity session says. */
+/** The family itself, its identity, its app, and whether the one may enter the other; `follows` is what its identity session says. */
 export const familyLives = (now: string, follows: string) =>
-  `f.ended_at IS NULL AND f.idle_expires_at > ${now} AND f.expires_at > ${now} AND ${follows} AND ${IDENTITY_LIVES} AND ${APP_LIVES}`
+  `f.ended_at IS NULL AND f.idle_expires_at > ${now} AND f.expires_at > ${now} AND ${follows} AND ${IDENTITY_LIVES} AND ${APP_LIVES} AND ${MAY_ENTER}`

@@ -8,6 +8,7 @@ import {
   findDeviceRequest,
   type PendingDeviceRequest,
 } from '../families/device-codes.ts'
+import { mayEnter } from '../identities/entitlements.ts'
 import { mayConnectApps } from '../identities/emails.ts'
 import { findIdentity } from '../identities/identities.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
@@ -54,10 +55,11 @@ export async function findWaitingDevice(
 }
 
 /** What a sign-in lacks for what the device asks for; null when nothing is missing. */
-export type DeviceLack = 'address' | 'recent-sign-in' | 'second-factor'
+export type DeviceLack = 'access' | 'address' | 'recent-sign-in' | 'second-factor'
 
 /** What has to be done before the user can approve the device, as at an authorization. */
-export function lackFor(services: Services, signedIn: SignedInRow, request: PendingDeviceRequest): DeviceLack | null {
+export function lackFor(services: Services, signedIn: SignedInRow, { request, app }: WaitingDevice): DeviceLack | null {
+  if (!mayEnter(app, signedIn)) return 'access'
   if (!mayConnectApps(services, signedIn)) return 'address'
   if (request.maxAge !== null) {
     const askedAt = addSeconds(new Date(request.expiresAt), -DEVICE_CODE_LIFE)

@@ -12,6 +12,7 @@ import { lockFamiliesOfHolders, markFamiliesOfHoldersStale } from '../../storage
 import { announceStale } from '../endings/notifications.ts'
 import { announceClaims } from '../identities/claim-changes.ts'
 import { rolesOfApp } from '../identities/claims.ts'
+import { endWithdrawn } from '../identities/entitlements.ts'
 import type { Services } from '../services.ts'
 import { AppRefused } from './app-refused.ts'
 
@@ -42,8 +43,8 @@ export async function addAppRole(services: Services, clientId: string, role: str
 const TAKEN_AT_ONCE = 250
 
 /**
- * Removes a role of an app, and takes it from everyone who has it there; application tokens that contain it become stale. It can
- * be called again when it was interrupted. @throws AppRefused
+ * Removes a role of an app, and takes it from everyone who has it there; application tokens that contain it become stale, and
+ * users who may no longer enter the app are signed out of it. It can be called again when it was interrupted. @throws AppRefused
  */
 export async function removeAppRoleFromAll(services: Services, clientId: string, role: string): Promise<string[]> {
   const { pool } = services.storage
@@ -81,6 +82,7 @@ async function takeFromSome(services: Services, db: Queryable, clientId: string,
   }))
   await insertAuditEvents(db, events, now)
   await announceStale(services, db, await markFamiliesOfHoldersStale(db, clientId, ids, now), now)
+  await endWithdrawn(services, db, ids, now)
   return ids.length
 }
 
@@ -98,6 +100,7 @@ export async function changeAppRoles(services: Services, id: string, clientId: s
     if (identity === null || isSame(rolesOfApp(identity, clientId) ?? [], roles)) return
     await updateAppRoles(db, id, clientId, roles, services.clock())
     const now = await announceClaims(services, db, id, { rolesIn: clientId })
+    await endWithdrawn(services, db, [id], now)
     const detail = roles.join(', ')
     await insertAuditEvents(
       db,

@@ -1,6 +1,7 @@
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
 import type { AppRow } from '../../storage/apps.ts'
 import { DEFAULT_ID_TOKEN_ALG, LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
+import { accessFaults } from './app-access.ts'
 import { claimFaults, pairwiseFaults } from './app-claims.ts'
 import { subjectFaults } from './client-certificates.ts'
 import { hasSecret, keyFaults } from './client-keys.ts'
@@ -101,6 +102,7 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
 /** What is wrong with the settings of an app. */
 export function faultsOf(settings: AppSettings): string[] {
   const faults = [...nameFaults(settings.name), ...kindFaults(settings), ...securityFaults(settings)]
+  faults.push(...accessFaults(settings))
   faults.push(...claimFaults(settings), ...pairwiseFaults(settings))
   for (const uri of settings.redirectUris) faults.push(...redirectFaults(uri, settings.isNative))
   for (const uri of settings.postLogoutRedirectUris) faults.push(...redirectFaults(uri, settings.isNative))

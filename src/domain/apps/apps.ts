@@ -25,6 +25,7 @@ import { lockFamiliesOfDisabledApp } from '../../storage/family-ends.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { type ApiGrantKind, replaceAppApis } from '../../storage/app-apis.ts'
 import type { ApiGrants } from './app-apis.ts'
+import { endWithdrawnFamilies, holdAllowedGroups } from './app-access.ts'
 import { AppRefused, refuse } from './app-refused.ts'
 import { type AppSettings, faultsOf } from './app-settings.ts'
 import type { AuditKind } from '../audit-events.ts'
@@ -121,6 +122,7 @@ export async function createApp(
     icon: icon === null ? null : icon.hash,
     ...hashesOf(secret),
     roles: [],
+    accessChangedAt: null,
     createdAt: now,
     updatedAt: now,
     disabledAt: null,
@@ -128,6 +130,7 @@ export async function createApp(
   }
   try {
     await transaction(services.storage.pool, async (db) => {
+      await holdAllowedGroups(db, app.allowedGroups)
       await insertApp(db, app)
       if (icon !== null) await upsertAppIcon(db, clientId, icon)
       await replaceApis(db, clientId, apis)
@@ -141,7 +144,8 @@ export async function createApp(
 }
 
 /**
- * Changes settings of an app. Public or confidential, native or not, and a service or not cannot change.
+ * Changes settings of an app. Public or confidential, native or not, and a service or not cannot change. Families of users who may
+ * not enter it any more end.
  * @param icon null removes it @param apis what it may have of APIs, in the ways that are named @throws AppRefused
  */
 export async function changeApp(
@@ -154,16 +158,30 @@ export async function changeApp(
   const next = { ...app, ...settings }
   refuse([...faultsOf(next), ...reservedNameFaults(settings.redirectUris ?? [])])
   const change = { ...settings, ...(icon === undefined ? {} : { icon: icon && icon.hash }) }
+  const isAccess = ACCESS_SETTINGS.some((name) => name in settings)
   const detail = [...Object.keys(change), ...Object.keys(apis).map((grant) => `apis (${grant})`)].join(', ')
   // A secret must not go on proving an app that has keys.
   const secrets = hasSecret(next) ? {} : hashesOf(null)
-  return alter(services, app.clientId, { ...change, ...secrets }, 'app_changed', detail, async (db) => {
-    if (sectorOf(app) !== sectorOf(next)) await refuseNewSubjects(db, app.clientId)
-    if (icon === null) await deleteAppIcon(db, app.clientId)
-    else if (icon !== undefined) await upsertAppIcon(db, app.clientId, icon)
-    await replaceApis(db, app.clientId, apis)
-  })
+  const marks = isAccess ? { accessChangedAt: services.clock() } : {}
+  const changed = await alter(
+    services,
+    app.clientId,
+    { ...change, ...secrets, ...marks },
+    'app_changed',
+    detail,
+    async (db) => {
+      await holdAllowedGroups(db, settings.allowedGroups ?? [])
+      if (sectorOf(app) !== sectorOf(next)) await refuseNewSubjects(db, app.clientId)
+      if (icon === null) await deleteAppIcon(db, app.clientId)
+      else if (icon !== undefined) await upsertAppIcon(db, app.clientId, icon)
+      await replaceApis(db, app.clientId, apis)
+    },
+  )
+  if (isAccess) await endWithdrawnFamilies(services)
+  return changed
 }
+
+const ACCESS_SETTINGS = ['access', 'allowedRoles', 'allowedGroups']
 
 /**
  * Every `sub` would change, and the app would take its users for others. A family that is opened meanwhile waits for this

@@ -29,6 +29,7 @@ export function seenBy({ scopes, claims }: Seen): Message[] {
     ...(sees('address', 'address') ? [message('introduction.sees_address')] : []),
     ...(sees('phone', 'phone_number') ? [message('introduction.sees_phone')] : []),
     ...(sees('roles', 'roles') ? [message('introduction.sees_roles')] : []),
+    ...(sees('groups', 'groups') ? [message('introduction.sees_groups')] : []),
     ...(recorded.length > 0 ? [message('introduction.sees_attributes', { names: recorded.join(', ') })] : []),
   ]
   return seen.length > 0 ? seen : [message('introduction.sees_account')]

@@ -50,3 +50,13 @@ export const END_CAUSES = {
 } as const satisfies Record<string, { words: Message; reason: RefusalReason; alarming: boolean }>
 
 export type EndCause = keyof typeof END_CAUSES
+
+/**
+ * The words of an ending. `address` is that of the client it came from, null where no user did it: access is withdrawn by users,
+ * and by operators.
+ */
+export function endWords(cause: EndCause, address: string | null): Message {
+  return cause === 'access_withdrawn' && address === null
+    ? message('end_causes.entry_withdrawn')
+    : END_CAUSES[cause].words
+}

@@ -12,7 +12,8 @@ export const DEVICE_LIFETIME = 'device'
 
 /**
  * Opens the family of a device. It follows no identity session: signing out of the browser that approved it must not end it.
- * @returns how long it lasts; null when the identity was signed out everywhere since the approval, or it or the app is disabled
+ * @returns how long it lasts; null when the identity was signed out everywhere since the approval, it or the app is
+ * disabled, or it may not enter the app
  */
 export async function openDeviceFamily(
   services: Services,

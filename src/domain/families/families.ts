@@ -53,8 +53,8 @@ export type OpeningFamily = Omit<
 }
 
 /**
- * Opens the family that its first refresh token names. @returns how long it lasts; null when its sign-in has ended, or its
- * identity or app is disabled
+ * Opens the family that its first refresh token names. @returns how long it lasts; null when its sign-in has ended, its
+ * identity or app is disabled, or the user may not enter the app
  */
 export async function openFamily(services: Services, opening: OpeningFamily): Promise<FamilyFuture | null> {
   const { refreshToken, app, ...family } = opening
@@ -248,6 +248,7 @@ async function explain(
     const { reason } = END_CAUSES[over]
     if (family.endedAt !== null) return refuse('refused_ended', reason)
     if (reason === 'expired') return expire(over)
+    if (over === 'access_withdrawn') return refuse('refused_access_withdrawn', reason)
     return refuse(over === 'app_disabled' ? 'refused_app_disabled' : 'refused_identity_disabled', reason)
   }
 
@@ -384,7 +385,7 @@ export async function findFamily(services: Services, id: string): Promise<Family
   return findRow(services.storage.pool, id, momentOf(services))
 }
 
-/** Null when there is no such family, or it has ended, expired, or its identity or app is disabled. */
+/** Null when there is no such family, or it has ended, expired, its identity or app is disabled, or the user may not enter the app. */
 export async function findLivingFamily(services: Services, id: string): Promise<FamilyRow | null> {
   const family = await findFamily(services, id)
   return family !== null && isLiving(family, services.clock()) ? family : null

@@ -25,6 +25,7 @@ const FAMILY = 'UPDATE families f SET'
 const OF_FAMILY = 'WHERE f.id = $1'
 const SESSION = 'UPDATE identity_sessions s SET'
 const OF_SESSION = 'FROM families f WHERE s.id = f.identity_session_id AND f.id = $1'
+const OF_APP = 'FROM families f WHERE a.client_id = f.client_id AND f.id = $1'
 const IDENTITY = 'UPDATE identities i SET'
 const OF_IDENTITY = 'FROM families f WHERE i.id = f.identity_id AND f.id = $1'
 
@@ -57,9 +58,23 @@ const STATES: {
   },
   {
     state: 'its app was disabled',
-    changes: [`UPDATE apps a SET disabled_at = $2 FROM families f WHERE a.client_id = f.client_id AND f.id = $1`],
+    changes: [`UPDATE apps a SET disabled_at = $2 ${OF_APP}`],
     cause: 'app_disabled',
     reason: 'app_disabled',
+  },
+  {
+    state: 'its user may no longer enter its app',
+    changes: [`UPDATE apps a SET access = 'assigned' ${OF_APP}`],
+    cause: 'access_withdrawn',
+    reason: 'access_withdrawn',
+  },
+  {
+    state: 'its user may enter its app with a role',
+    changes: [
+      `UPDATE apps a SET access = 'assigned', allowed_roles = '{sales,support}' ${OF_APP}`,
+      `${IDENTITY} roles = '{editor,sales}' ${OF_IDENTITY}`,
+    ],
+    cause: null,
   },
   {
     state: 'it reached its end',

@@ -1,5 +1,5 @@
 import type { FamilyRow } from '../../storage/families.ts'
-import { END_CAUSES, type EndCause } from '../endings/end-causes.ts'
+import { type EndCause, endWords } from '../endings/end-causes.ts'
 import { type Message, message } from '../../i18n/messages.ts'
 import { englishTexts } from '../../i18n/texts.ts'
 import { clientMessage } from '../geoip.ts'
@@ -15,6 +15,7 @@ export function endCauseOf(family: FamilyRow, now: Date): EndCause | null {
   if (family.endedAt !== null) return family.endCause as EndCause
   if (family.identityDisabled) return 'identity_disabled'
   if (family.appDisabled) return 'app_disabled'
+  if (family.accessWithdrawn) return 'access_withdrawn'
   if (family.expiresAt <= now) return 'expired'
   if (family.idleExpiresAt <= now) return 'idle_expired'
   return family.sessionOver ? 'session_expired' : null
@@ -41,12 +42,12 @@ export function endInWords(services: Pick<Services, 'geoip'>, cause: EndCause, e
     endAddress === null
       ? ''
       : `, from ${texts.say(clientMessage(services, { browser: endBrowser ?? '', address: endAddress }))}`
-  return `${texts.say(END_CAUSES[cause].words)}${came}${from}`
+  return `${texts.say(endWords(cause, endAddress))}${came}${from}`
 }
 
 /** The same for the user: "you removed the app, from Firefox on Linux, 192.0.2.1". */
 export function endMessage(services: Pick<Services, 'geoip'>, cause: EndCause, end: RecordedEnd): Message {
-  const why = END_CAUSES[cause].words
+  const why = endWords(cause, end.endAddress)
   if (end.endAddress === null) return why
   const client = clientMessage(services, { browser: end.endBrowser ?? '', address: end.endAddress })
   return message('end_causes.with_client', { why, client })

@@ -103,6 +103,13 @@ const WAYS: Record<TimelineKind, () => Promise<Connection>> = {
     await refresh(portal, closing, { clientInfo: elsewhere })
     return closing
   },
+  async refused_access_withdrawn() {
+    const photos = await connect(portal, adaId, 'photos')
+    await sql(`UPDATE apps SET access = 'assigned' WHERE client_id = $1`, 'photos')
+    await refresh(portal, photos, { clientInfo: elsewhere })
+    await sql(`UPDATE apps SET access = 'everyone' WHERE client_id = $1`, 'photos')
+    return photos
+  },
   async refused_reused() {
     const photos = await connectAndRefresh('photos')
     portal.clock.advance(31)

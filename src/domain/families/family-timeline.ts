@@ -25,6 +25,7 @@ export const TIMELINE_KINDS = {
   refused_expired: { message: 'timeline.refused_expired', alarming: false },
   refused_identity_disabled: { message: 'timeline.refused_identity_disabled', alarming: false },
   refused_app_disabled: { message: 'timeline.refused_app_disabled', alarming: false },
+  refused_access_withdrawn: { message: 'timeline.refused_access_withdrawn', alarming: false },
   refused_reused: { message: 'timeline.refused_reused', alarming: true },
   refused_own_reuse: { message: 'timeline.refused_own_reuse', alarming: false },
   refused_duplicate: { message: 'timeline.refused_duplicate', alarming: false },

@@ -10,7 +10,10 @@ export type LauncherApp = AppLook &
     consent: ListedConsentRow | null
   }
 
-/** The apps of an identity: those it has families of, the last used first, then the others that it allowed or can open, by name. */
+/**
+ * The apps of an identity: those it has families of, the last used first, then the others that it allowed or can open and enter, by
+ * name.
+ */
 export async function listLauncher(services: Services, identityId: string): Promise<LauncherApp[]> {
   const [connected, consents] = await Promise.all([
     listConnectedApps(services, identityId),
@@ -18,6 +21,7 @@ export async function listLauncher(services: Services, identityId: string): Prom
   ])
   const looks = await listAppLooks(
     services.storage,
+    identityId,
     [...connected, ...consents].map(({ clientId }) => clientId),
   )
   const allowed = new Map(consents.map((consent) => [consent.clientId, consent]))

@@ -1,7 +1,8 @@
+import type { AppRow } from '../../storage/apps.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { lockFamiliesOfAll, lockWithdrawnFamilies } from '../../storage/family-ends.ts'
 import { settleIdentities } from '../../storage/groups.ts'
-import { lockIdentities } from '../../storage/identities.ts'
+import { type IdentityRow, lockIdentities } from '../../storage/identities.ts'
 import type { Queryable } from '../../storage/postgres.ts'
 import { markFamiliesStale } from '../../storage/revocations.ts'
 import { endIn } from '../endings/endings.ts'
@@ -47,5 +48,21 @@ export async function writeGroupsChanged(
     db,
     identityIds.map((identityId) => ({ kind: 'groups_changed', identityId, detail, actor })),
     now,
+  )
+}
+
+/** What of an app decides who may enter it. */
+export type Access = Pick<AppRow, 'clientId' | 'access' | 'allowedRoles' | 'allowedGroups'>
+
+/** What of a user decides which apps they may enter. */
+export type Entitlements = Pick<IdentityRow, 'roles' | 'groupIds' | 'appRoles'>
+
+/** Whether the user may enter the app; in SQL that is `MAY_ENTER` (storage/liveness.ts). */
+export function mayEnter(app: Access, { roles, groupIds, appRoles }: Entitlements): boolean {
+  return (
+    app.access === 'everyone' ||
+    app.allowedRoles.some((role) => roles.includes(role)) ||
+    app.allowedGroups.some((id) => groupIds.includes(id)) ||
+    Object.hasOwn(appRoles as object, app.clientId)
   )
 }

@@ -18,6 +18,7 @@ import { logEvent, logIpBlock } from '../event-log.ts'
 import { TooManyAttempts } from '../http-errors.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { askToSignIn } from '../middleware/identity.ts'
+import { showNoAccess } from '../no-access.ts'
 import { render } from '../page.ts'
 import { withReturnTo } from '../return-to.ts'
 import { missingCode, problemOf, type SecondStepProblem, showStepUp, takeSecondStep } from '../second-step.ts'
@@ -34,7 +35,7 @@ export async function createDeviceApproval(req: Request, res: Response): Promise
   await withDevice(req, res, async (device) => {
     const services = servicesOf(req)
     const signedIn = signedInOf(req)
-    if (lackFor(services, signedIn, device.request) !== null) return showLack(req, res, device, null)
+    if (lackFor(services, signedIn, device) !== null) return showLack(req, res, device, null)
     const outcome = await approveDevice(services, signedIn, device, req.clientInfo)
     if (isLapsed(outcome)) return askToSignIn(req, res)
     if (outcome === 'gone') return showWrongCode(req, res)
@@ -57,7 +58,7 @@ export async function createDeviceDenial(req: Request, res: Response): Promise<v
 export async function createDeviceStepUp(req: Request, res: Response): Promise<void> {
   await withDevice(req, res, async (device) => {
     const signedIn = signedInOf(req)
-    if (lackFor(servicesOf(req), signedIn, device.request) !== 'second-factor') return showLack(req, res, device, null)
+    if (lackFor(servicesOf(req), signedIn, device) !== 'second-factor') return showLack(req, res, device, null)
     const missing = missingCode(req)
     if (missing !== null) {
       res.status(422)
@@ -122,7 +123,13 @@ async function showLack(
   problem: SecondStepProblem | null,
 ): Promise<void> {
   const signedIn = signedInOf(req)
-  switch (lackFor(servicesOf(req), signedIn, device.request)) {
+  switch (lackFor(servicesOf(req), signedIn, device)) {
+    case 'access':
+      return showNoAccess(req, res, {
+        appName: device.app.name,
+        otherHref: null,
+        cancelAction: addressOf(req, '/denial'),
+      })
     case 'address':
       return render(
         req,

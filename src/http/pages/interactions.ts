@@ -18,6 +18,7 @@ import {
 import { message, type MessageKey } from '../../i18n/messages.ts'
 import { contextOf, textsOf } from '../context.ts'
 import { sendsCookies } from '../cookie-check.ts'
+import { showNoAccess } from '../no-access.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
@@ -106,6 +107,14 @@ export async function showInteraction(req: InteractionPageRequest, res: Response
           cancelAction: addressOf(req, '/cancellation'),
         },
       )
+    }
+    case 'no-access': {
+      const { appName, signedIn } = interaction
+      return showNoAccess(req, res, {
+        appName,
+        otherHref: otherAccountHref(req, signedIn.id),
+        cancelAction: addressOf(req, '/cancellation'),
+      })
     }
     case 'address': {
       const { appName, email } = interaction
@@ -222,10 +231,11 @@ function addressOf(req: InteractionPageRequest, act = ''): string {
   return `/interaction/${encodeURIComponent(req.params.uid)}${act}${search === '' ? '' : `?${search}`}`
 }
 
-/** The page of this interaction on which the user signs in with another account. */
-function otherAccountHref(req: InteractionPageRequest): string {
-  const here = addressOf(req)
-  return `${here}${here.includes('?') ? '&' : '?'}${OTHER_ACCOUNT}=1`
+/** The page of this interaction on which the user signs in with another account, than that of the identity session if one is given. */
+function otherAccountHref(req: InteractionPageRequest, sessionId = '1'): string {
+  const query = new URLSearchParams(searchOf(req))
+  query.set(OTHER_ACCOUNT, sessionId)
+  return `/interaction/${encodeURIComponent(req.params.uid)}?${query}`
 }
 
 function searchOf(req: Request): string {

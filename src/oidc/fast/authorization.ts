@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { mayEnter } from '../../domain/identities/entitlements.ts'
 import { mayConnectApps } from '../../domain/identities/emails.ts'
 import { owesTerms } from '../../domain/identities/terms.ts'
 import { type AppRow, isClientId, OPENID_SCOPES } from '../../domain/apps/apps.ts'
@@ -31,8 +32,8 @@ export async function answerPlainAuthorization(
   if (request === null) return false
   const [signedIn, app] = await Promise.all([findSignedIn(req), findAppOnce(services, { req }, request.client_id)])
   if (signedIn === null || app === null || !mayHave(app, request)) return false
-  // Both are in the row of the sign-in, which was read anyway.
-  if (!mayConnectApps(services, signedIn) || owesTerms(services, signedIn)) return false
+  // All three are in rows that were read anyway.
+  if (!mayEnter(app, signedIn) || !mayConnectApps(services, signedIn) || owesTerms(services, signedIn)) return false
 
   const familyId = randomUUID()
   const code = mintCode(familyId, services.clock())

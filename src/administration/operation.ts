@@ -9,20 +9,23 @@ import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
 
 /** What an operation is about; the scopes of the admin API have these names, such as `admin:groups:read`. */
-export type Resource =
-  | 'identities'
-  | 'invitations'
-  | 'groups'
-  | 'apps'
-  | 'apis'
-  | 'families'
-  | 'audit-events'
-  | 'ip-blocks'
-  | 'notifications'
-  | 'mails'
-  | 'signing-keys'
-  | 'statistics'
-  | 'settings'
+export const RESOURCES = [
+  'identities',
+  'invitations',
+  'groups',
+  'apps',
+  'apis',
+  'families',
+  'audit-events',
+  'ip-blocks',
+  'notifications',
+  'mails',
+  'signing-keys',
+  'statistics',
+  'settings',
+] as const
+
+export type Resource = (typeof RESOURCES)[number]
 
 export interface Operation<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> {
   /** The `operationId` of the OpenAPI document. */

@@ -1,3 +1,4 @@
+import { problemAnchor, type ProblemCode, PROBLEMS } from '../administration/problems.ts'
 import { englishTexts } from '../i18n/texts.ts'
 import { END_CAUSES, type EndCause, endWords } from '../domain/endings/end-causes.ts'
 import { ERROR_CODES, type Explanation, REFUSAL_REASONS, reasonAnchor } from '../oidc/pages.ts'
@@ -121,6 +122,17 @@ export const ERROR_SECTIONS: ErrorSection[] = [
       anchor: reasonAnchor(reason),
       name: reason,
       ...explanation,
+    })),
+  },
+  {
+    anchor: 'admin-api',
+    title: 'Problems of the admin API',
+    intro: 'The code in an answer of the admin API that refuses (application/problem+json).',
+    entries: Object.entries(PROBLEMS).map(([code, { status, meaning, remedy }]) => ({
+      anchor: problemAnchor(code as ProblemCode),
+      name: `${status} ${code}`,
+      meaning,
+      remedy,
     })),
   },
   {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
+import { createAdminApi, isAdminApi } from '../api/admin-api.ts'
 import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { type Config, isLoopback, wrongSettings } from '../config.ts'
 import { findLivingIdentitySession } from '../domain/sign-in/identity-sessions.ts'
@@ -76,6 +77,12 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     fetchFile: (uri) => channel.get(uri, LONGEST_KEY_SET),
   })
 
+  const adminApi = createAdminApi(services, {
+    logger,
+    findPresentedKeys: protocol.findPresentedKeys,
+    closeUnread,
+  })
+
   const pages = express()
   // The mail preview shows links that open accounts, so it exists only on a loopback host, even when NODE_ENV is forgotten.
   const mailFolder = isLoopback(hostname) ? config.mailFolder : null
@@ -139,15 +146,16 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
       address,
       requestId: req.requestId,
     }
+    const path = (req.url ?? '').split('?', 1)[0] as string
+    // The admin API reads the body itself, once it has seen the token.
+    const isForOperators = isAdminApi(path)
     try {
-      if (hasBody(req) && !(await receiveBody(req))) return
+      if (hasBody(req) && !isForOperators && !(await receiveBody(req))) return
     } catch (error) {
       closeUnread(req, res)
       req.failure = error
     }
 
-    const url = req.url ?? ''
-    const path = url.split('?', 1)[0] as string
     keepOpenerOnPath(res, path)
     if (path === '/healthz') return answerHealth(res)
     if (path === '/readyz') return answerReadiness(res, async () => services.storage.ping())
@@ -157,6 +165,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     // Host header attacks: a foreign host gets an error page only, and that page needs its style sheet from there.
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host
+    if (isForOperators) return adminApi.answer(req, res)
     if (isFormRequest(req.method, path) && req.failure === undefined) {
       const form = await readFormRequest(req)
       if (form.kind === 'redirect') return redirect(res, form.location)

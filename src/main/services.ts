@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import { settleAdminApi } from '../administration/admin-api.ts'
 import { createPasswordJudge } from '../domain/passwords/password-judge.ts'
 import { createPasswordHasher, hashingCores } from '../domain/passwords/passwords.ts'
 import { openGeoIp } from '../domain/geoip.ts'
@@ -34,7 +35,7 @@ export async function openServices(
     const { lifetimes, policy, brand, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
     const passwords = createPasswordJudge({ policy, publicUrl, organisation: brand.name, onError, limits: { clock } })
-    return {
+    const services: Services = {
       storage,
       logger,
       secrets,
@@ -50,6 +51,8 @@ export async function openServices(
       clock,
       operator: null,
     }
+    await settleAdminApi(services)
+    return services
   } catch (error) {
     await storage.close()
     throw error

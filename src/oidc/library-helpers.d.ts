@@ -11,7 +11,11 @@ declare module 'oidc-provider/lib/helpers/grants.js' {
     jti: string
     iat: number
   }
-  export function validateDpop(provider: Provider, ctx: KoaContextWithOIDC): Promise<DpopProof | undefined>
+  export function validateDpop(
+    provider: Provider,
+    ctx: KoaContextWithOIDC,
+    applicationToken?: string,
+  ): Promise<DpopProof | undefined>
   export function checkDpopReplay(
     provider: Provider,
     ctx: KoaContextWithOIDC,

@@ -7,6 +7,7 @@ import { mintCode } from '../domain/families/authorization-codes.ts'
 import { POLL_INTERVAL } from '../domain/families/device-codes.ts'
 import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
+import type { Confirmation } from '../domain/service-token-claims.ts'
 import type { Services } from '../domain/services.ts'
 import { mintRefreshToken } from '../domain/families/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
@@ -25,6 +26,7 @@ import type { ProtocolPages } from './pages.ts'
 import { withoutCertificates } from './mutual-tls.ts'
 import { answerFast } from './fast/fast-paths.ts'
 import { isIdleLogout, keepsSid, signInOf } from './protocol-session.ts'
+import { findPresentedKeys, type PresentedToken } from './presented-keys.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { isPostLogoutUriOf, isRedirectUriOf, keepPostLogoutUri, redirectTo, withParameters } from './redirects.ts'
 import { registerClientCredentialsGrant } from './client-credentials-grant.ts'
@@ -61,6 +63,8 @@ export interface Protocol {
   /** Answers a browser's request that has its session, at the endpoints of the library. */
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>
   provider(): Provider
+  /** What a request to an API of the portal proves beside its token; null for a wrong DPoP proof. */
+  findPresentedKeys(req: IncomingMessage, presented: PresentedToken): Promise<Confirmation | null>
   /** Answers the requests that wait for news of the revocation feed, and lets no new one wait. */
   stopWaiting(): void
   /** Reloads the signing keys that were added, have begun to sign or were revoked. */
@@ -112,6 +116,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
     },
     handle: askLibrary,
     provider: () => provider,
+    findPresentedKeys: async (req, presented) => findPresentedKeys(provider, options.findCertificate, req, presented),
     stopWaiting: () => feed.stop(),
     async followKeys() {
       await services.keys.reload()

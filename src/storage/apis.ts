@@ -9,6 +9,20 @@ export async function insertApi(db: Queryable, api: ApiRow): Promise<void> {
   await insertRow(db, 'apis', api)
 }
 
+/** Inserts an API, or gives the one there is the scopes that it lacks. True for the call that changed anything. */
+export async function settleApi(db: Queryable, api: ApiRow): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'api-settle',
+    text: `INSERT INTO apis AS a (identifier, client_id, name, scopes, signing_alg, auth_method, created_at, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+           ON CONFLICT (identifier) DO UPDATE SET updated_at = EXCLUDED.updated_at,
+             scopes = ARRAY(SELECT DISTINCT unnest(a.scopes || EXCLUDED.scopes) ORDER BY 1)
+           WHERE NOT a.scopes @> EXCLUDED.scopes`,
+    values: [api.identifier, api.clientId, api.name, api.scopes, api.signingAlg, api.authMethod, api.createdAt],
+  })
+  return rowCount === 1
+}
+
 export async function findApi({ pool }: Database, identifier: string): Promise<ApiRow | null> {
   const result = await pool.query<ApiRow>({
     name: 'api-find',

@@ -9,12 +9,14 @@ import {
   listApis as listRows,
   listAppsOfApi as listAppRows,
   type ListedApi,
+  settleApi,
   updateApi,
 } from '../../storage/apis.ts'
 import { keepAppApiScopes } from '../../storage/app-apis.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import type { AuditKind } from '../audit-events.ts'
+import { APPLICATION_ALG } from '../keys/jwts.ts'
 import { LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
 import type { Services } from '../services.ts'
 import { AppRefused, refuse } from './app-refused.ts'
@@ -39,6 +41,46 @@ export async function findApi({ storage }: Services, identifier: string): Promis
 /** The API that authenticates with this client id. Only ids of APIs reach the store. */
 export async function findApiByClientId({ storage }: Services, clientId: string): Promise<ApiRow | null> {
   return isApiClientId(clientId) ? findRowByClientId(storage, clientId) : null
+}
+
+/** The identifier of the portal's own API, for operators. */
+export function adminApiOf({ publicUrl }: Pick<Services, 'publicUrl'>): string {
+  return `${publicUrl}${ADMIN_API_PATH}`
+}
+
+/** Where the admin API is, below the address of the portal. */
+export const ADMIN_API_PATH = '/api/admin/v1'
+
+/** Whether this API is part of the portal, which looks after it itself. */
+export function isBuiltIn(services: Pick<Services, 'publicUrl'>, { identifier }: Pick<ApiRow, 'identifier'>): boolean {
+  return identifier === adminApiOf(services)
+}
+
+/**
+ * Registers the admin API where it is missing, and gives it scopes that it lacks. A process of an earlier version, which knows
+ * fewer scopes, takes none away. It has no credential: the portal asks itself about tokens.
+ */
+export async function settleAdminApi(
+  services: Services,
+  { name, scopes }: { name: string; scopes: readonly string[] },
+): Promise<void> {
+  const now = services.clock()
+  const api = {
+    identifier: adminApiOf(services),
+    clientId: newClientId(),
+    name,
+    scopes: [...scopes],
+    tokenTtl: null,
+    signingAlg: APPLICATION_ALG,
+    authMethod: 'client_secret_basic',
+    jwks: null,
+    jwksUri: null,
+    ...hashesOf(null),
+    createdAt: now,
+    updatedAt: now,
+  }
+  if (await settleApi(services.storage.pool, api))
+    services.logger.info({ identifier: api.identifier }, 'the admin API is registered')
 }
 
 /** Every API, the oldest first. */
@@ -85,7 +127,7 @@ export async function createApi(
   refuse([...identifierFaults(services, identifier), ...faultsOf(settings)])
   const secret = hasSecret(settings) ? makeSecret() : null
   const now = services.clock()
-  const clientId = `api.${randomBytes(10).toString('hex')}`
+  const clientId = newClientId()
   const api: ApiRow = { identifier, clientId, ...settings, ...hashesOf(secret), createdAt: now, updatedAt: now }
   try {
     await transaction(services.storage.pool, async (db) => {
@@ -99,8 +141,13 @@ export async function createApi(
   return { api, secret }
 }
 
+function newClientId(): string {
+  return `api.${randomBytes(10).toString('hex')}`
+}
+
 /** Changes settings of an API. A scope that it loses is taken from the apps that may have it. @throws AppRefused */
 export async function changeApi(services: Services, api: ApiRow, settings: Partial<ApiSettings>): Promise<ApiRow> {
+  refuseBuiltIn(services, api)
   const next = { ...api, ...settings }
   refuse(faultsOf(next))
   // A secret must not go on proving an API that has keys.
@@ -111,7 +158,9 @@ export async function changeApi(services: Services, api: ApiRow, settings: Parti
 }
 
 /** Deletes an API. Apps get no more tokens for it, and those that are out now expire. @throws AppRefused when it is gone */
-export async function deleteApi(services: Services, { identifier }: ApiRow): Promise<void> {
+export async function deleteApi(services: Services, api: ApiRow): Promise<void> {
+  refuseBuiltIn(services, api)
+  const { identifier } = api
   const now = services.clock()
   await transaction(services.storage.pool, async (db) => {
     if (!(await deleteRow(db, identifier, now))) throw isGone(identifier)
@@ -121,6 +170,7 @@ export async function deleteApi(services: Services, { identifier }: ApiRow): Pro
 
 /** A new secret; the previous one stays valid for a day. @throws AppRefused for an API that authenticates with keys */
 export async function rotateApiSecret(services: Services, api: ApiRow): Promise<string> {
+  refuseBuiltIn(services, api)
   if (!hasSecret(api)) throw new AppRefused(`${api.identifier} authenticates with ${api.authMethod} and has no secret`)
   const secret = makeSecret()
   await alter(services, api.identifier, rotatedHashes(api, secret, services.clock()), 'api_secret_rotated')
@@ -129,10 +179,15 @@ export async function rotateApiSecret(services: Services, api: ApiRow): Promise<
 
 /** The secret before the last rotation is valid no more. @throws AppRefused when there is none */
 export async function endPreviousApiSecret(services: Services, api: ApiRow): Promise<void> {
+  refuseBuiltIn(services, api)
   if (validPreviousSecret(api, services.clock()) === null)
     throw new AppRefused(`${api.identifier} has no earlier secret that is still valid`, 'conflict')
   const change = { previousSecretHash: null, previousSecretUntil: null }
   await alter(services, api.identifier, change, 'api_previous_secret_ended')
+}
+
+function refuseBuiltIn(services: Services, api: ApiRow): void {
+  if (isBuiltIn(services, api)) throw new AppRefused(`the API ${api.identifier} is built in`, 'conflict')
 }
 
 async function alter(

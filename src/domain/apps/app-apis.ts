@@ -7,7 +7,7 @@ import {
   type GrantedApi,
 } from '../../storage/app-apis.ts'
 import type { Services } from '../services.ts'
-import { type ApiRow, findApi, mayBeIdentifier } from './apis.ts'
+import { adminApiOf, type ApiRow, findApi, mayBeIdentifier } from './apis.ts'
 import { AppRefused } from './app-refused.ts'
 
 export type { ApiGrantKind, AppApiRow, GrantedApi }
@@ -38,7 +38,8 @@ export async function listRequestableApis({ storage }: Services, clientId: strin
 }
 
 /**
- * Grants of these APIs. Without `scopes`, each with all that the API has; otherwise each with those of them that it has.
+ * Grants of these APIs. Without `scopes`, each with all that the API has; otherwise each with those of them that it has. Scopes
+ * that begin with `admin:` name the admin API by themselves.
  * @throws AppRefused for an unknown API, for a scope that none of them has, and for an API of which nothing is left
  */
 export async function apiGrantsFor(
@@ -46,7 +47,9 @@ export async function apiGrantsFor(
   identifiers: string[],
   scopes: string[] | null,
 ): Promise<ApiGrant[]> {
-  const apis = await Promise.all([...new Set(identifiers)].map(async (each) => findNamed(services, each)))
+  const isForOperators = identifiers.length === 0 && scopes?.some((scope) => scope.startsWith('admin:')) === true
+  const named = isForOperators ? [adminApiOf(services)] : identifiers
+  const apis = await Promise.all([...new Set(named)].map(async (each) => findNamed(services, each)))
   const unknown = (scopes ?? []).filter((scope) => !apis.some((api) => api.scopes.includes(scope)))
   if (unknown.length > 0) throw new AppRefused(`none of the APIs has the scope ${unknown.join(', ')}`)
   return apis.map(({ identifier, scopes: all }) => {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { AppProof } from '../../storage/apps.ts'
 import { listServiceGrants, listServiceGrantsUnproved, type ServiceGrantRow } from '../../storage/service-tokens.ts'
-import { APPLICATION_ALG, signJwtInBackground } from '../keys/jwts.ts'
+import { findServiceScopes } from '../../storage/token-callers.ts'
+import { APPLICATION_ALG, signJwtInBackground, verifyJwt } from '../keys/jwts.ts'
 import type { SigningAlg } from '../keys/signing-keys.ts'
 import type { Confirmation, ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
@@ -92,6 +93,25 @@ async function issue(
   }
   const token = await signJwtInBackground(services.keys.signer(target.alg), 'application', claims)
   return { kind: 'issued', token, expiresIn, scope, audience }
+}
+
+/**
+ * The claims of a service token for an API of this portal, as far as the token itself says; null for a wrong signature, an expired
+ * token, another audience, and the token of a user.
+ */
+export function readServiceToken(services: Services, token: string, audience: string): ServiceTokenClaims | null {
+  const claims = verifyJwt(services, token, 'application') as (ServiceTokenClaims & { fam?: string }) | null
+  const isValid = claims !== null && claims.exp > epochSeconds(services.clock())
+  return isValid && claims.aud === audience && claims.fam === undefined ? claims : null
+}
+
+/**
+ * The scopes of such a token that its service still has, in one read. Null when the service is disabled or was disabled since, or
+ * may have no token for the API any more.
+ */
+export async function scopesStillGranted(services: Services, claims: ServiceTokenClaims): Promise<string[] | null> {
+  const granted = await findServiceScopes(services.storage.pool, claims.client_id, claims.aud, claims.iat)
+  return granted && (claims.scope ?? '').split(' ').filter((scope) => granted.includes(scope))
 }
 
 interface Target {

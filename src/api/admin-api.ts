@@ -1,0 +1,120 @@
+// api/: the admin REST API, for the programs of operators.
+//
+// It owns who may call (tokens of services for the admin API), how JSON requests are read and answers written, problems (RFC 9457),
+// preconditions, repeated requests and the OpenAPI document. It leaves what an operation does, and its input and answer, to
+// `administration/`, whose table it serves.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import accepts from 'accepts'
+import { type AnyOperation, mayPerform, perform, scopesFor } from '../administration/operation.ts'
+import { OPERATIONS } from '../administration/operations.ts'
+import { PROBLEMS } from '../administration/problems.ts'
+import { ADMIN_API_PATH } from '../domain/apps/apis.ts'
+import type { Services } from '../domain/services.ts'
+import type { Logger } from '../logger.ts'
+import { findCaller, type FindPresentedKeys, inNameOf, insufficientScope, readCaller } from './authorization.ts'
+import { type Found, Paths } from './paths.ts'
+import { Problem, problemBody, problemOf } from './problems.ts'
+import { inputOf, readBody } from './request-input.ts'
+
+export interface AdminApiOptions {
+  logger: Logger
+  findPresentedKeys: FindPresentedKeys
+  /** Closes the connection after the answer to a request whose body was not read. */
+  closeUnread(req: IncomingMessage, res: ServerResponse): void
+}
+
+/** An answer to a request, before it is written. */
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  /** Null for an answer without a body. */
+  body: string | null
+}
+
+/** Whether a path is one of the admin API. */
+export function isAdminApi(path: string): boolean {
+  return path === ADMIN_API_PATH || path.startsWith(`${ADMIN_API_PATH}/`)
+}
+
+/** The admin API. It answers every request whose path it has, and never throws. */
+export function createAdminApi(services: Services, options: AdminApiOptions) {
+  const paths = new Paths(Object.values(OPERATIONS))
+
+  async function answer(req: IncomingMessage): Promise<Answer> {
+    const [path = '', search = ''] = (req.url ?? '').split(/\?(.*)/s, 2)
+    if (accepts(req).type(['application/json']) === false)
+      throw new Problem('not_acceptable', PROBLEMS.not_acceptable.meaning)
+    const found = paths.find(path.slice(ADMIN_API_PATH.length))
+    if (found === null) throw new Problem('no_such_path', `there is no ${path.slice(0, 200)}`)
+    const asked = operationFor(req, found)
+    if (asked === null) return { status: 204, headers: { Allow: allowedAt(found) }, body: null }
+
+    // The body is read only for a token that can be good, and the service is looked up when it is there.
+    const claims = await readCaller(services, options.findPresentedKeys, req)
+    const body = await readBody(req)
+    const caller = await findCaller(services, claims)
+    const authority = { kind: 'scopes', scopes: caller.scopes } as const
+    if (!mayPerform(authority, asked)) throw insufficientScope(scopesFor(asked))
+    const input = inputOf(asked, found.parameters, search, req, body)
+    const output = await perform(inNameOf(services, caller, req), authority, asked, input)
+    return answerWith(asked, output, { path, search })
+  }
+
+  return {
+    async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+      let answered: Answer
+      try {
+        answered = await answer(req)
+      } catch (error) {
+        // The client has gone.
+        if (req.destroyed && !req.complete) return
+        answered = refuse(error, req)
+      }
+      if (!req.complete) options.closeUnread(req, res)
+      write(res, answered, req.method === 'HEAD')
+    },
+  }
+
+  function refuse(error: unknown, req: IncomingMessage): Answer {
+    const problem = problemOf(error)
+    const { status } = PROBLEMS[problem.code]
+    if (status >= 500) options.logger.error({ requestId: req.requestId, error }, 'the admin API failed')
+    const headers = { ...problem.headers, 'Content-Type': 'application/problem+json' }
+    return { status, headers, body: JSON.stringify(problemBody(problem, services.publicUrl)) }
+  }
+}
+
+/** Null for OPTIONS. @throws Problem for a method that the path has not */
+function operationFor({ method = '' }: IncomingMessage, found: Found): AnyOperation | null {
+  if (method === 'OPTIONS') return null
+  const asked = found.operations.get(method === 'HEAD' ? 'GET' : method)
+  if (asked !== undefined) return asked
+  const allowed = allowedAt(found)
+  throw new Problem('method_not_allowed', `this path has ${allowed}`, { Allow: allowed })
+}
+
+function allowedAt({ operations }: Found): string {
+  const methods = [...operations.keys()]
+  return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+}
+
+function answerWith(asked: AnyOperation, output: unknown, { path, search }: { path: string; search: string }): Answer {
+  if (output === null) return { status: asked.status ?? 204, headers: {}, body: null }
+  const headers = { 'Content-Type': 'application/json', ...nextOf(output as object, path, search) }
+  return { status: asked.status ?? 200, headers, body: JSON.stringify(output) }
+}
+
+/** Where a list goes on (RFC 8288). */
+function nextOf(output: { next_cursor?: unknown }, path: string, search: string): Record<string, string> {
+  if (typeof output.next_cursor !== 'string') return {}
+  const query = new URLSearchParams(search)
+  query.set('cursor', output.next_cursor)
+  return { Link: `<${path}?${query}>; rel="next"` }
+}
+
+function write(res: ServerResponse, { status, headers, body }: Answer, isHead: boolean): void {
+  const length: Record<string, number> = body === null ? {} : { 'Content-Length': Buffer.byteLength(body) }
+  res.writeHead(status, { ...headers, 'Cache-Control': 'no-store', ...length })
+  res.end(isHead ? undefined : (body ?? undefined))
+}

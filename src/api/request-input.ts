@@ -1,0 +1,76 @@
+import type { IncomingMessage } from 'node:http'
+import type { AnyOperation } from '../administration/operation.ts'
+import { Problem } from './problems.ts'
+
+/** The longest body (bytes). */
+export const LONGEST_BODY = 1024 * 1024
+
+/** The raw body of a request. @throws Problem */
+export async function readBody(req: IncomingMessage): Promise<Buffer> {
+  if (Number(req.headers['content-length'] ?? 0) > LONGEST_BODY) throw tooLong()
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > LONGEST_BODY) throw tooLong()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/**
+ * The input of an operation: the parameters of the path, with the query of a GET or DELETE, else with the JSON body. No field is in
+ * two places. @throws Problem
+ */
+export function inputOf(
+  { method }: AnyOperation,
+  parameters: Record<string, string>,
+  search: string,
+  { headers }: IncomingMessage,
+  body: Buffer,
+): Record<string, unknown> {
+  const query = fieldsOf(search)
+  const isInQuery = method === 'get' || method === 'delete'
+  if (isInQuery && body.length > 0) throw new Problem('malformed', `a ${method.toUpperCase()} has no body`)
+  if (!isInQuery && Object.keys(query).length > 0) throw new Problem('malformed', 'this operation has no query')
+  const fields = isInQuery ? query : readJson(body, headers)
+  const twice = Object.keys(parameters).find((name) => Object.hasOwn(fields, name))
+  if (twice !== undefined) throw new Problem('malformed', `${twice} is in the path, and nowhere else`)
+  return { ...fields, ...parameters }
+}
+
+function fieldsOf(search: string): Record<string, string> {
+  const fields = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(search)) {
+    if (fields.has(name)) throw new Problem('malformed', `the query parameter ${name} is there twice`)
+    fields.set(name, value)
+  }
+  return Object.fromEntries(fields)
+}
+
+/** An empty body is an empty object. */
+function readJson(body: Buffer, headers: IncomingMessage['headers']): Record<string, unknown> {
+  if (body.length === 0) return {}
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (
+    !/^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(headers['content-type'] ?? '') ||
+    encoding !== 'identity'
+  )
+    throw new Problem('unsupported_media_type', 'the body is application/json, in UTF-8, without Content-Encoding')
+  const read = parse(body)
+  if (typeof read !== 'object' || read === null || Array.isArray(read))
+    throw new Problem('malformed', 'the body is not a JSON object')
+  return read as Record<string, unknown>
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch {
+    throw new Problem('malformed', 'the body is not JSON')
+  }
+}
+
+function tooLong(): Problem {
+  return new Problem('too_long', `the body is longer than ${LONGEST_BODY} bytes`)
+}

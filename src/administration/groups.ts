@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { findIdentity, findIdentityByLogin } from '../domain/identities/identities.ts'
 import {
   addMembers,
   changeGroup,
@@ -15,6 +14,7 @@ import {
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
 import { isUuid } from '../domain/uuid.ts'
+import { theIdentity } from './found-identities.ts'
 import { operation } from './operation.ts'
 import { keyIn, listOf, PAGE, pageOf } from './pages-of-lists.ts'
 
@@ -183,15 +183,8 @@ async function find(services: Services, idOrName: string): Promise<GroupRow> {
 }
 
 async function idsOf(services: Services, logins: string[]): Promise<string[]> {
-  const found = await Promise.all(
-    logins.map(async (login) => {
-      const byId = isUuid(login) ? await findIdentity(services, login) : null
-      const identity = byId ?? (await findIdentityByLogin(services, login))
-      if (identity === null) throw new Refused(`there is no identity ${login}`, 'not_found')
-      return identity.id
-    }),
-  )
-  return [...new Set(found)]
+  const found = await Promise.all(logins.map(async (login) => theIdentity(services, login)))
+  return [...new Set(found.map(({ id }) => id))]
 }
 
 function settingsOf(given: {

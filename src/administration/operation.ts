@@ -5,7 +5,7 @@
 // admin REST API (`api/`) and the commands (`commands/`), which all perform the same operations.
 
 import { z } from 'zod'
-import { Refused } from '../domain/refused.ts'
+import { type FieldProblem, linesOf, Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
 
 /** What an operation is about; the scopes of the admin API have these names, such as `admin:groups:read`. */
@@ -87,11 +87,8 @@ export function mayPerform(authority: Authority, asked: Pick<Operation, 'resourc
 
 /** The input does not fit. One problem for each field, by its path. */
 export class InvalidInput extends Refused {
-  readonly problems: { field: string; problem: string }[]
-
-  constructor(problems: { field: string; problem: string }[]) {
-    super(problems.map(({ field, problem }) => (field === '' ? problem : `${field}: ${problem}`)).join('\n'))
-    this.problems = problems
+  constructor(problems: FieldProblem[]) {
+    super(linesOf(problems), 'invalid', problems)
   }
 }
 

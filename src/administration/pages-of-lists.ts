@@ -29,8 +29,13 @@ export function pageOf<Row, Item>(
   const next = rows.length > limit && last !== undefined ? keyOf(last) : null
   return {
     items: shown.map(describe),
-    next_cursor: next && Buffer.from(JSON.stringify(next)).toString('base64url'),
+    next_cursor: next && cursorOf(next),
   }
+}
+
+/** The cursor of a key, which `keyIn` reads. */
+export function cursorOf(key: (string | null)[]): string {
+  return Buffer.from(JSON.stringify(key)).toString('base64url')
 }
 
 /** The key that a cursor stands for, of `length` parts; null without a cursor. @throws Refused for one that is none of ours */
@@ -38,7 +43,11 @@ export function keyIn(cursor: string | undefined, length: number): (string | nul
   if (cursor === undefined) return null
   try {
     const key = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown
-    if (Array.isArray(key) && key.length === length && key.every((part) => part === null || typeof part === 'string'))
+    if (
+      Array.isArray(key) &&
+      key.length === length &&
+      key.every((part) => part === null || (typeof part === 'string' && !part.includes('\0')))
+    )
       return key as (string | null)[]
   } catch {
     // Refused below.

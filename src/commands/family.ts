@@ -33,7 +33,12 @@ export function addFamilyCommands(program: Command): void {
       if (user === undefined && app === undefined) throw new CommandRefused('name a --user or an --app')
       const identity = user === undefined ? null : await findIdentityByLogin(services, user)
       if (user !== undefined && identity === null) throw new CommandRefused(`there is no identity ${user}`)
-      const families = await searchFamilies(services, identity?.id ?? null, app ?? null, limit)
+      const families = await searchFamilies(services, {
+        identityId: identity?.id ?? null,
+        clientId: app ?? null,
+        after: null,
+        limit,
+      })
       printList(
         families.map((each) => describe(services, each)),
         ['id', 'app', 'opened_at', 'from', 'generation', 'ended_at', 'why'],

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import { OPERATIONS } from '../administration/operations.ts'
 import { deleteAccount } from '../domain/accounts/deletions.ts'
 import { findApp } from '../domain/apps/apps.ts'
 import { changeAppRoles } from '../domain/apps/app-roles.ts'
@@ -16,7 +17,6 @@ import {
   findIdentityByLogin,
   findIdentityBySubject,
   type IdentityRow,
-  listIdentities,
   register,
   revokeEverything,
 } from '../domain/identities/identities.ts'
@@ -26,6 +26,7 @@ import { resetSecondFactors } from '../domain/sign-in/second-factors.ts'
 import { CommandRefused } from './command-refused.ts'
 import { addInviteCommand } from './invitation.ts'
 import { onPortal, print, printList } from './output.ts'
+import { listAll, withPortal } from './portal.ts'
 
 interface UserOptions {
   json?: boolean
@@ -72,9 +73,9 @@ export function addUserCommands(program: Command): void {
 
   addInviteCommand(user)
 
-  onPortal(user.command('list').description('List the identities.'), async (services, { json }: UserOptions) => {
+  withPortal(user.command('list').description('List the identities.'), async (portal, { json }: UserOptions) => {
     printList(
-      (await listIdentities(services)).map(describe),
+      await listAll(portal, OPERATIONS.listIdentities),
       ['username', 'email', 'state', 'roles', 'created_at', 'id'],
       json,
     )

@@ -70,7 +70,16 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
     case 'attribute_changed':
       return { sentence: message('activity.attribute_changed'), tone: 'plain' }
     case 'profile_changed':
-      return { sentence: message('activity.profile_changed'), tone: 'plain' }
+      return {
+        sentence: message(isByOperator(row) ? 'activity.profile_changed_by_operator' : 'activity.profile_changed'),
+        tone: 'plain',
+      }
+    case 'user_name_changed':
+      return { sentence: message('activity.user_name_changed'), tone: 'plain' }
+    case 'reset_sent':
+      return { sentence: message('activity.reset_sent'), tone: 'plain' }
+    case 'attempts_reset':
+      return { sentence: message('activity.attempts_reset'), tone: 'plain' }
     case 'sign_in_disowned':
       return { sentence: message('activity.sign_in_disowned'), tone: 'warning' }
     case 'device_forgotten':
@@ -85,7 +94,9 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
         tone: 'good',
       }
     case 'data_exported':
-      return { sentence: message('activity.data_exported'), tone: 'plain' }
+      return isByOperator(row)
+        ? { sentence: message('activity.data_exported_by_operator'), tone: 'warning' }
+        : { sentence: message('activity.data_exported'), tone: 'plain' }
     case 'deletion_requested':
       return {
         sentence:
@@ -93,7 +104,12 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
         tone: 'warning',
       }
     case 'deletion_withdrawn':
-      return { sentence: message('activity.deletion_withdrawn'), tone: 'good' }
+      return {
+        sentence: message(
+          isByOperator(row) ? 'activity.deletion_withdrawn_by_operator' : 'activity.deletion_withdrawn',
+        ),
+        tone: 'good',
+      }
     case 'second_factor_added':
       return { sentence: message('activity.second_factor_added', factorOf(row)), tone: 'good' }
     case 'second_factor_removed':
@@ -105,7 +121,10 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
     case 'recovery_code_used':
       return { sentence: message('activity.recovery_code_used'), tone: 'warning' }
     case 'address_confirmed':
-      return { sentence: message('activity.address_confirmed'), tone: 'good' }
+      return {
+        sentence: message(isByOperator(row) ? 'activity.address_confirmed_by_operator' : 'activity.address_confirmed'),
+        tone: 'good',
+      }
     case 'address_lost':
       return { sentence: message('activity.address_lost'), tone: 'warning' }
     case 'address_change_asked':
@@ -161,6 +180,11 @@ function appOf({ appName, clientId }: ListedAuditRow): Message | string {
 
 function factorOf({ detail }: ListedAuditRow): Record<string, string> {
   return { ...readFactorDetail(detail) }
+}
+
+/** Done in the name of an operator, who has no browser here. */
+function isByOperator({ actor }: ListedAuditRow): boolean {
+  return actor !== null
 }
 
 function reasonOf(row: ListedAuditRow): Message {

@@ -16,11 +16,17 @@ const LOOKED_THROUGH = 1000
 export interface ActivityEntry {
   id: string
   at: Date
+  kind: string
   sentence: Message
   tone: ActivityTone
   browser: string | null
   address: string | null
   familyId: string | null
+  clientId: string | null
+  cause: string | null
+  detail: string | null
+  /** The name of the operator; null for what users, apps and time do. */
+  actor: string | null
 }
 
 /** Equal audit events that follow one another on a day, as one line of the activity page. */
@@ -54,9 +60,14 @@ export async function listActivityEntries(
   return rows.map((row) => ({
     id: row.id,
     at: row.at,
+    kind: row.kind,
     browser: row.browser,
     address: row.address,
     familyId: row.familyId,
+    clientId: row.clientId,
+    cause: row.cause,
+    detail: row.detail,
+    actor: row.actor,
     ...activityWords([row], isOwn(row)),
   }))
 }

@@ -10,7 +10,7 @@ export type MailJob =
   /** To the e-mail address of an identity. When the address belongs to another account, to tell its owner of the attempt. */
   | { kind: 'verify-address'; identityId: string; locale?: string | undefined }
   /** To the account with this e-mail address, if there is one. */
-  | { kind: 'reset-password'; email: string; clientInfo: ClientInfo }
+  | { kind: 'reset-password'; email: string; clientInfo: ClientInfo | null }
   /**
    * To the account with this e-mail address, if there is one. The link works in the browser with this hash of its cookie alone;
    * `deviceHash` says whether the account knows that browser. Both are base64url.
@@ -20,7 +20,7 @@ export type MailJob =
   /** To the new address. */
   | { kind: 'change-address'; identityId: string; email: string; locale?: string | undefined }
   /** To both. */
-  | { kind: 'address-changed'; identityId: string; from: string; to: string; clientInfo: ClientInfo; at: string }
+  | { kind: 'address-changed'; identityId: string; from: string; to: string; clientInfo: ClientInfo | null; at: string }
   | { kind: 'unfamiliar-sign-in'; identityId: string; identitySessionId: string; clientInfo: ClientInfo; at: string }
   | { kind: 'family-reuse'; familyId: string; clientInfo: ClientInfo; at: string }
   | {

@@ -119,6 +119,16 @@ export async function listSignInsAfter(
   return result.rows
 }
 
+/** The IP addresses of refused attempts among the newest `limit` events of an identity. */
+export async function listRefusedAddresses(db: Queryable, identityId: string, limit: number): Promise<string[]> {
+  const result = await db.query<{ address: string }>(
+    `SELECT DISTINCT address FROM (SELECT kind, address FROM audit_events WHERE identity_id = $1 ORDER BY id DESC LIMIT $2) newest
+     WHERE kind IN ('sign_in_refused', 'second_factor_refused', 'confirmation_refused', 'passkey_refused') AND address IS NOT NULL`,
+    [identityId, limit],
+  )
+  return result.rows.map(({ address }) => address)
+}
+
 /**
  * Removes the personal data from up to `limit` events of a deleted identity; kind, time, app and cause remain, so that operators
  * can still count. The id of the family is removed, too, because the app knows whose it was. Newest first; `before` is the id to

@@ -110,13 +110,19 @@ export async function listFamilies(
   return result.rows
 }
 
+/** Families to list: of an identity, of an app, or of both; and from where on. */
+export interface FamilyQuery {
+  identityId: string | null
+  clientId: string | null
+  after: { createdAt: Date; id: string } | null
+  limit: number
+}
+
 /** Newest first: all families of an identity (of one app, if given), or the ones of an app that have not ended. */
 export async function searchFamilies(
   db: Queryable,
-  identityId: string | null,
-  clientId: string | null,
+  { identityId, clientId, after, limit }: FamilyQuery,
   { now, seenSince }: Moment,
-  limit: number,
 ): Promise<FamilyRow[]> {
   const chosen =
     identityId === null
@@ -124,8 +130,8 @@ export async function searchFamilies(
       : 'f.identity_id = $1 AND ($2::text IS NULL OR f.client_id = $2)'
   const result = await db.query<FamilyRow>(
     `SELECT ${COLUMNS}, NOT ${followsLiving('$3', '$4')} AS "sessionOver" FROM ${JOINED}
-     WHERE ${chosen} ORDER BY f.created_at DESC LIMIT $5`,
-    [identityId, clientId, now, seenSince, limit],
+     WHERE ${chosen} AND ($6::timestamptz IS NULL OR (f.created_at, f.id) < ($6, $7::uuid)) ORDER BY f.created_at DESC, f.id DESC LIMIT $5`,
+    [identityId, clientId, now, seenSince, limit, after?.createdAt ?? null, after?.id ?? null],
   )
   return result.rows
 }

@@ -1,6 +1,7 @@
 import type { Identity as IdentityRow } from './client/client.ts'
 import { IDENTITY_LIVES } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
+import { hasPrefix } from './prefixes.ts'
 
 export type { IdentityRow }
 
@@ -20,6 +21,8 @@ export type NewIdentity = Omit<
   | 'name'
   | 'givenName'
   | 'familyName'
+  | 'nameKey'
+  | 'familyNameKey'
   | 'nickname'
   | 'picture'
   | 'phoneNumber'
@@ -96,11 +99,16 @@ export async function findIdentityByKey({ pool }: Database, key: string): Promis
   return result.rows[0] ?? null
 }
 
-/** True when a user name with one of these skeletons is taken. */
-export async function isSkeletonTaken({ pool }: Database, skeletons: string[]): Promise<boolean> {
-  const result = await pool.query('SELECT 1 FROM user_name_skeletons WHERE skeleton = ANY ($1::text[]) LIMIT 1', [
-    skeletons,
-  ])
+/** True when a user name with one of these skeletons is taken, by an identity other than `except`. */
+export async function isSkeletonTaken(
+  { pool }: Database,
+  skeletons: string[],
+  except: string | null,
+): Promise<boolean> {
+  const result = await pool.query(
+    'SELECT FROM user_name_skeletons WHERE skeleton = ANY ($1::text[]) AND identity_id IS DISTINCT FROM $2 LIMIT 1',
+    [skeletons, except],
+  )
   return result.rowCount === 1
 }
 
@@ -147,8 +155,106 @@ export async function listIdentityIds({ pool }: Database): Promise<string[]> {
   return result.rows.map(({ id }) => id)
 }
 
-export async function listIdentities({ prisma }: Database): Promise<IdentityRow[]> {
-  return (await prisma()).identity.findMany({ orderBy: { createdAt: 'asc' } })
+export type IdentityState = 'enabled' | 'disabled' | 'deleted'
+
+/** An identity in a list, by the key in whose order it is, which is one of its own. */
+export interface IdentityPlace {
+  key: string
+  id: string
+}
+
+export interface FoundIdentity extends IdentityRow {
+  /** The key in whose order it is listed, and the first of its keys in that order. */
+  foundBy: string
+  firstFoundBy: string
+}
+
+/** What an identity is found by; each has an index with COLLATE "C". */
+const SEARCHED = ['username_key', 'lower(email)', 'name_key', 'family_name_key']
+
+const STATES: Record<IdentityState, string> = {
+  enabled: 'disabled_at IS NULL AND erased_from IS NULL',
+  disabled: 'disabled_at IS NOT NULL AND erased_from IS NULL',
+  deleted: 'erased_from IS NOT NULL',
+}
+
+/**
+ * By user name, or with a prefix by the key that begins with it: an identity that several of its keys find comes once for each.
+ * Each key is read in the order of its index, and no further than `limit`.
+ */
+export async function listIdentities(
+  { pool }: Database,
+  {
+    prefix,
+    state,
+    role,
+    groupId,
+    after,
+    limit,
+  }: {
+    prefix: string
+    state: IdentityState | null
+    role: string | null
+    groupId: string | null
+    after: IdentityPlace | null
+    limit: number
+  },
+): Promise<FoundIdentity[]> {
+  const values: unknown[] = [limit]
+  const place = (value: unknown) => `$${values.push(value)}`
+  const conditions = state === null ? [] : [STATES[state]]
+  if (role !== null) conditions.push(`roles @> ARRAY[${place(role)}::text]`)
+  if (groupId !== null) conditions.push(`group_ids @> ARRAY[${place(groupId)}::uuid]`)
+  const begins = prefix === '' ? null : `${place(prefix)}::text`
+  const from = after && `(${place(after.key)}::text, ${place(after.id)}::uuid)`
+  const found = (key: string) => (begins === null ? 'true' : hasPrefix(key, begins))
+  const by = (key: string) => {
+    const all = [...conditions, found(key), ...(from === null ? [] : [`(${key} COLLATE "C", id) > ${from}`])]
+    return `(SELECT *, ${key} COLLATE "C" AS found_by FROM identities WHERE ${all.join(' AND ')} ORDER BY ${key} COLLATE "C", id LIMIT $1)`
+  }
+  const keys = begins === null ? SEARCHED.slice(0, 1) : SEARCHED
+  const first = keys.map((key) => `CASE WHEN ${found(key)} THEN ${key} COLLATE "C" END`)
+  const result = await pool.query<FoundIdentity>(
+    `SELECT ${COLUMNS}, found_by AS "foundBy", least(${first.join(', ')}) AS "firstFoundBy"
+     FROM (${keys.map(by).join(' UNION ALL ')}) found ORDER BY found_by, id LIMIT $1`,
+    values,
+  )
+  return result.rows
+}
+
+/** Another user name, with its skeletons. @throws a unique violation when it is taken, or looks like one that is */
+export async function updateUserName(
+  db: Queryable,
+  id: string,
+  { username, usernameKey, skeletons }: Pick<NewIdentity, 'username' | 'usernameKey' | 'skeletons'>,
+  now: Date,
+): Promise<void> {
+  await db.query('DELETE FROM user_name_skeletons WHERE identity_id = $1 AND skeleton <> ALL ($2::text[])', [
+    id,
+    skeletons,
+  ])
+  await db.query(
+    `INSERT INTO user_name_skeletons (skeleton, identity_id) SELECT skeleton, $1 FROM unnest($2::text[]) AS mine (skeleton)
+     WHERE NOT EXISTS (SELECT FROM user_name_skeletons own WHERE own.skeleton = mine.skeleton AND own.identity_id = $1)`,
+    [id, skeletons.toSorted()],
+  )
+  await db.query(
+    'UPDATE identities SET username = $2, username_key = $3, has_skeletons = true, updated_at = $4 WHERE id = $1',
+    [id, username, usernameKey, now],
+  )
+}
+
+/** Gives an identity an e-mail address that is not confirmed. @throws a unique violation when another one has its key */
+export async function updateUnconfirmedEmail(
+  db: Queryable,
+  id: string,
+  { email, key }: { email: string; key: string },
+  now: Date,
+): Promise<void> {
+  await db.query(
+    'UPDATE identities SET email = $2, email_key = $3, email_verified = false, updated_at = $4 WHERE id = $1',
+    [id, email, key, now],
+  )
 }
 
 /** False when `from` is no longer the hash: another transaction has changed it, and a proof by the old password is void. */
@@ -276,13 +382,13 @@ export async function isRoleUsed(db: Queryable, role: string): Promise<boolean> 
 /** What users say about themselves. */
 export type ProfileRow = Pick<
   IdentityRow,
-  'name' | 'givenName' | 'familyName' | 'nickname' | 'picture' | 'phoneNumber' | 'address'
+  'name' | 'givenName' | 'familyName' | 'nameKey' | 'familyNameKey' | 'nickname' | 'picture' | 'phoneNumber' | 'address'
 >
 
 export async function updateProfile(db: Queryable, id: string, profile: ProfileRow, now: Date): Promise<void> {
   await db.query(
     `UPDATE identities SET name = $2, given_name = $3, family_name = $4, nickname = $5, picture = $6, phone_number = $7, address = $8,
-       updated_at = $9 WHERE id = $1`,
+       updated_at = $9, name_key = $10, family_name_key = $11 WHERE id = $1`,
     [
       id,
       profile.name,
@@ -293,6 +399,8 @@ export async function updateProfile(db: Queryable, id: string, profile: ProfileR
       profile.phoneNumber,
       profile.address,
       now,
+      profile.nameKey,
+      profile.familyNameKey,
     ],
   )
 }
@@ -394,6 +502,7 @@ const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
   sign_outs AS "signOuts", declines_passkeys AS "declinesPasskeys",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo,
-  terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt", name, given_name AS "givenName", family_name AS "familyName", nickname,
+  terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt", name, given_name AS "givenName", family_name AS "familyName", name_key AS "nameKey",
+  family_name_key AS "familyNameKey", nickname,
   picture, phone_number AS "phoneNumber", address, attributes, app_roles AS "appRoles", assigned_roles AS "assignedRoles", groups,
   group_ids AS "groupIds"`

@@ -143,6 +143,15 @@ export async function listLivingIdentitySessions(
   return result.rows
 }
 
+/** When an identity signed in last, in a browser that is not forgotten yet. */
+export async function findLastSignIn({ pool }: Database, identityId: string): Promise<Date | null> {
+  const result = await pool.query<{ at: Date | null }>(
+    'SELECT max(created_at) AS at FROM identity_sessions WHERE identity_id = $1',
+    [identityId],
+  )
+  return result.rows[0]?.at ?? null
+}
+
 /**
  * Reviews up to `limit` living sessions that are due, and locks the expired and idle ones. The others are due again at their
  * earliest possible end.

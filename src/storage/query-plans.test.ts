@@ -11,10 +11,19 @@ import {
   endFamiliesOfDisabledApps,
   findApp,
 } from '../domain/apps/apps.ts'
+import { correctAccount } from '../domain/accounts/corrections.ts'
 import { deleteAccount } from '../domain/accounts/deletions.ts'
 import { eraseDeletedAccounts } from '../domain/accounts/erasure.ts'
 import { searchFamilies } from '../domain/families/families.ts'
-import { changeRoles, disableIdentity, enableIdentity, revokeEverything } from '../domain/identities/identities.ts'
+import {
+  changeRoles,
+  disableIdentity,
+  enableIdentity,
+  findIdentity,
+  type IdentityRow,
+  listIdentities,
+  revokeEverything,
+} from '../domain/identities/identities.ts'
 import { makeMailLink, type LinkPurpose } from '../domain/identities/mail-links.ts'
 import { signInWithPasskey } from '../domain/sign-in/passkeys.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
@@ -31,6 +40,7 @@ import {
 } from '../domain/pruning.ts'
 import type { Services } from '../domain/services.ts'
 import { Revocations } from '../domain/families/revocations.ts'
+import { unlockAccount } from '../domain/sign-in/attempts.ts'
 import { listSecondFactors, proveSecondStep } from '../domain/sign-in/second-factors.ts'
 import { liftIpBlock, listIpBlocks, blockIp } from '../domain/limits/ip-blocks.ts'
 import { notesApp } from '../testing/portal/apps.ts'
@@ -49,6 +59,8 @@ import { deleteSecondFactor } from './second-factors.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
 const FAMILIES = 40_000
+const PAGE = { after: null, limit: 50 }
+const SEARCH = { ...PAGE, prefix: '', state: null, role: null, groupId: null }
 /** Tables that grow with users and requests. `apps` and `signing_keys` have few, which may be read whole. */
 const GROWING = [
   'families',
@@ -205,8 +217,21 @@ for (const [what, act] of [
   ['coming back to a deleted account', async () => comeBack()],
   ['erasing an account', async () => erase()],
   ['ending everything of a person', async () => revokeEverything(server.services, adaId)],
-  ['the families of a person', async () => searchFamilies(server.services, adaId, 'notes', 50)],
-  ['the families of an app', async () => searchFamilies(server.services, null, 'notes', 50)],
+  [
+    'the families of a person',
+    async () => searchFamilies(server.services, { ...PAGE, identityId: adaId, clientId: 'notes' }),
+  ],
+  ['unlocking an account', async () => unlockAccount(server.services, await person())],
+  [
+    'correcting an account',
+    async () => correctAccount(server.services, adaId, { emailVerified: true, profile: { name: 'Ada' } }),
+  ],
+  ['finding people', async () => listIdentities(server.services, { ...SEARCH, prefix: 'person1999' })],
+  ['finding people by their group', async () => listIdentities(server.services, { ...SEARCH, groupId: adaId })],
+  [
+    'the families of an app',
+    async () => searchFamilies(server.services, { ...PAGE, identityId: null, clientId: 'notes' }),
+  ],
   ['changing an app', async () => changeApp(server.services, await app('app-3'), { name: 'Letters' })],
   ['disabling an app', async () => disableApp(server.services, await app('app-3'))],
   ['ending what a disabled app still has', async () => endFamiliesOfDisabledApps(server.services)],
@@ -321,6 +346,10 @@ function faultsOf(node: PlanNode, { text }: Statement): string[] {
   const isSearch = type === 'Bitmap Heap Scan' || (type.includes('Index') && node['Index Cond'] !== undefined)
   const fault = isRead && !isSearch ? [`${type} on ${table ?? index} by ${index}: ${text}`] : []
   return [...fault, ...below.flatMap((each) => faultsOf(each, { text, values: [], name: undefined }))]
+}
+
+async function person(): Promise<IdentityRow> {
+  return (await findIdentity(server.services, adaId)) as IdentityRow
 }
 
 async function register(username: string): Promise<void> {

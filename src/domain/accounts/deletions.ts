@@ -17,6 +17,7 @@ import { LINK_LIVES } from '../identities/mail-links.ts'
 import { ADMIN } from '../identities/roles.ts'
 import { queueMail } from '../mail-jobs.ts'
 import type { ClientInfo } from '../client-info.ts'
+import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 
@@ -71,6 +72,24 @@ async function deleteIn(
   }
   if (identity?.roles.includes(ADMIN)) await keepAnAdministrator(db)
   return erasedFrom
+}
+
+/** Keeps a deleted account, by an operator; what ended stays ended. @throws Refused */
+export async function restoreAccount(services: Services, identityId: string): Promise<void> {
+  const now = services.clock()
+  await transaction(services.storage.pool, async (db) => {
+    const identity = await lockIdentity(db, identityId)
+    if (identity === null) throw new Refused(`there is no identity ${identityId}`, 'not_found')
+    if (identity.erasedFrom === null) return
+    if (!(await markKept(db, identityId, { passwordMark: null, signOuts: null }, now)))
+      throw new Refused(
+        identity.disabledAt === null
+          ? `${identity.username} is being erased`
+          : `${identity.username} is disabled: enable it first`,
+        'conflict',
+      )
+    await insertAuditEvents(db, [{ kind: 'deletion_withdrawn', identityId, actor: services.operator }], now)
+  })
 }
 
 /**

@@ -28,7 +28,7 @@ export type EmailProofOutcome =
 /** The purposes of links that prove an e-mail address. */
 const PROOFS = ['verify-address', 'change-address'] as const
 /** The purposes of links that are sent to the e-mail address of an account, and do nothing for one with another. */
-const OF_ADDRESS = ['verify-address', 'reset-password', 'sign-in'] as const
+export const OF_ADDRESS = ['verify-address', 'reset-password', 'sign-in'] as const
 
 /**
  * Sends the confirmation mail of an e-mail address once more; the previous link stops working. `limited`: the address has had

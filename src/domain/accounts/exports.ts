@@ -43,6 +43,13 @@ export async function* exportAccount(services: Services, signedIn: SignIn, texts
   }
 }
 
+/** The same, for an operator who looks after the account. It writes the audit event, before any data is read. */
+export async function* exportForOperator(services: Services, identityId: string, texts: Texts): AsyncGenerator<string> {
+  const event = { kind: 'data_exported', identityId, actor: services.operator } as const
+  await insertAuditEvents(services.storage.pool, [event], services.clock())
+  yield* piecesOf(services, identityId, texts)
+}
+
 /** The sign-in of a download ended before the download did. */
 export class SignInOver extends Error {
   constructor() {

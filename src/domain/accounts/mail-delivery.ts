@@ -152,11 +152,11 @@ async function writeEmailChange(
   }))
 }
 
-async function writeReset(services: Services, email: string, clientInfo: ClientInfo): Promise<AddressedMail[]> {
+async function writeReset(services: Services, email: string, clientInfo: ClientInfo | null): Promise<AddressedMail[]> {
   const identity = await findIdentityByKey(services.storage, loginKeyOf(email))
   // An account without a key for its e-mail address must not have a mail sent there: the address belongs to another account.
   if (identity === null || identity.emailKey === null) return []
-  const head = letterhead(services, identity, clientInfo.locale)
+  const head = letterhead(services, identity, clientInfo?.locale)
   const holder = { identityId: identity.id, email: identity.email }
   const message = messages.passwordResetLink(head, {
     username: identity.username,

@@ -16,6 +16,7 @@ import { queueMail } from '../mail-jobs.ts'
 import { judgeNewPassword } from './new-passwords.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
+import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { removeEverySecondFactorIn } from '../sign-in/second-factors.ts'
 
@@ -46,6 +47,24 @@ export async function askForPasswordReset(services: Services, typed: string, cli
   // The mail finds its account by the key of the e-mail address. Without a key, the address belongs to another account.
   const email = owner?.emailKey ?? loginKeyOf(typed)
   if (await mayMail(services, email)) await queueMail(services, { kind: 'reset-password', email, clientInfo })
+}
+
+/**
+ * Sends a user the mail with which they choose a new password, by an operator, who cannot choose one. No rate limit: strangers
+ * could use it up. @throws Refused
+ */
+export async function sendPasswordReset(services: Services, identityId: string): Promise<void> {
+  await transaction(services.storage.pool, async (db) => {
+    const identity = await lockIdentity(db, identityId)
+    if (identity === null) throw new Refused(`there is no identity ${identityId}`, 'not_found')
+    const { emailKey: email, username } = identity
+    if (email === null) throw new Refused(`the e-mail address of ${username} belongs to another identity`, 'conflict')
+    if (identity.disabledAt !== null || identity.erasedFrom !== null)
+      throw new Refused(`${username} is disabled or deleted, and could not sign in`, 'conflict')
+    await queueMail(services, { kind: 'reset-password', email, clientInfo: null }, db)
+    const event = { kind: 'reset_sent', identityId, actor: services.operator }
+    await insertAuditEvents(db, [event], services.clock())
+  })
 }
 
 /** The identity whose password the link would reset; this does not use it up. Null for a dead link. */

@@ -1,11 +1,13 @@
 import { type Message, message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { type IdentityRow, lockIdentity, type ProfileRow, updateProfile } from '../../storage/identities.ts'
+import type { Queryable } from '../../storage/postgres.ts'
 import { announceClaims } from '../identities/claim-changes.ts'
 import { type Address, standardClaims } from '../identities/claims.ts'
 import type { ClientInfo } from '../client-info.ts'
 import { findIdentity } from '../identities/identities.ts'
 import type { Services } from '../services.ts'
+import { loginKeyOf } from '../limits/login-keys.ts'
 import { type Lapsed, type SignIn, whileSignedIn } from '../sign-in/identity-sessions.ts'
 
 const ADDRESS_FIELDS = ['street_address', 'locality', 'region', 'postal_code', 'country'] as const
@@ -37,10 +39,11 @@ export type ProfileOutcome = { kind: 'changed' | 'unchanged' } | { kind: 'refuse
 /** What a user has said. */
 export async function findProfile(services: Services, identityId: string): Promise<Profile> {
   const identity = await findIdentity(services, identityId)
-  return typedProfile(identity)
+  return profileOf(identity)
 }
 
-function typedProfile(identity: IdentityRow | null): Profile {
+/** What a user has said, from their row. */
+export function profileOf(identity: IdentityRow | null): Profile {
   const address = (identity?.address ?? {}) as Address
   return {
     name: identity?.name ?? '',
@@ -67,25 +70,40 @@ export async function changeProfile(
   typed: Partial<Profile>,
   clientInfo: ClientInfo,
 ): Promise<ProfileOutcome> {
-  const cleaned = Object.fromEntries(
-    Object.entries(typed).map(([name, value]) => [name, clean(name as ProfileField, value)]),
-  ) as Partial<Profile>
-  const problems = problemsOf(cleaned)
+  const { cleaned, problems } = examineProfile(typed)
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems }
 
-  const { identityId } = signedIn
-  return whileSignedIn(services, signedIn, 'living', async (db) => {
-    const before = await lockIdentity(db, identityId)
-    if (before === null) return { kind: 'unchanged' } as const
-    const profile = rowOf({ ...typedProfile(before), ...cleaned })
-    const changed = changedClaims(before, { ...before, ...profile })
-    if (changed.length === 0) return { kind: 'unchanged' } as const
-    await updateProfile(db, identityId, profile, services.clock())
-    const now = await announceClaims(services, db, identityId, { claims: changed })
-    const detail = changed.join(', ')
-    await insertAuditEvents(db, [{ kind: 'profile_changed', identityId, detail, ...clientInfo }], now)
-    return { kind: 'changed' } as const
-  })
+  return whileSignedIn(services, signedIn, 'living', (db) =>
+    changeProfileIn(services, db, signedIn.identityId, cleaned, clientInfo),
+  )
+}
+
+/** The same in a transaction of the caller, of what was examined. `clientInfo` is null for an operator. */
+export async function changeProfileIn(
+  services: Services,
+  db: Queryable,
+  identityId: string,
+  cleaned: Partial<Profile>,
+  clientInfo: ClientInfo | null,
+): Promise<{ kind: 'changed' | 'unchanged' }> {
+  const before = await lockIdentity(db, identityId)
+  if (before === null) return { kind: 'unchanged' }
+  const profile = rowOf({ ...profileOf(before), ...cleaned })
+  const changed = changedClaims(before, { ...before, ...profile })
+  if (changed.length === 0) return { kind: 'unchanged' }
+  await updateProfile(db, identityId, profile, services.clock())
+  const now = await announceClaims(services, db, identityId, { claims: changed })
+  const event = { kind: 'profile_changed', identityId, detail: changed.join(', '), actor: services.operator }
+  await insertAuditEvents(db, [{ ...event, ...clientInfo }], now)
+  return { kind: 'changed' }
+}
+
+/** What would be stored of this, and what is wrong with it. */
+export function examineProfile(typed: Partial<Profile>): { cleaned: Partial<Profile>; problems: ProfileProblems } {
+  const cleaned: Partial<Profile> = Object.fromEntries(
+    Object.entries(typed).map(([name, value]) => [name, clean(name as ProfileField, value)]),
+  )
+  return { cleaned, problems: problemsOf(cleaned) }
 }
 
 /** In one form of Unicode, each line without leading, trailing and repeated spaces. */
@@ -142,11 +160,14 @@ function isPictureUrl(value: string): boolean {
 
 function rowOf(profile: Profile): ProfileRow {
   const given = (field: ProfileField) => profile[field] || null
+  const keyOf = (field: ProfileField) => (profile[field] === '' ? null : loginKeyOf(profile[field]))
   const address = Object.fromEntries(ADDRESS_FIELDS.map((field) => [field, given(field)]).filter(([, part]) => part))
   return {
     name: given('name'),
     givenName: given('given_name'),
     familyName: given('family_name'),
+    nameKey: keyOf('name'),
+    familyNameKey: keyOf('family_name'),
     nickname: given('nickname'),
     picture: given('picture'),
     phoneNumber: given('phone_number'),

@@ -131,7 +131,8 @@ export async function endIn(
   const ended = await markIdentitySessionsEnded(db, sessions, ending.cause, now)
   await insertSessionEvents(services, db, sessions.identityId, ended, ending, now)
   // A browser that is signed out from another one may be in other hands.
-  if (ending.cause === 'ended_by_person') await endDeviceTrustOf(db, sessions.identityId, ended)
+  if (ending.cause === 'ended_by_person' || ending.cause === 'operator')
+    await endDeviceTrustOf(db, sessions.identityId, ended)
   if (!LEAVES_PENDING.has(ending.cause)) await deleteOrphanedEmailChanges(db, sessions.identityId)
   return {
     sessions: ended.length,

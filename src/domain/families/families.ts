@@ -7,6 +7,7 @@
 
 import {
   countEndedFamilies,
+  type FamilyQuery,
   type FamilyRow,
   findFamily as findRow,
   listFamilies,
@@ -37,7 +38,7 @@ import { descendantOf, hashRefreshToken, parseRefreshToken, type RefreshToken, s
 import { type Standing, standingOf } from './reuse-detection.ts'
 import { addSeconds, secondsBetween } from '../time.ts'
 
-export type { AskedAudience, FamilyRow, TokenApi }
+export type { AskedAudience, FamilyQuery, FamilyRow, TokenApi }
 
 /** What a token response needs of the family. */
 export type RotatedFamily = Omit<AdvancedFamily, 'followedSessionId'> & Pick<FamilyRow, 'id' | 'clientId'>
@@ -398,13 +399,8 @@ export async function findFamilyFor(services: Services, id: string, identityId: 
 }
 
 /** Newest first: all families of an identity (of one app, if given), or the ones of an app that have not ended. */
-export async function searchFamilies(
-  services: Services,
-  identityId: string | null,
-  clientId: string | null,
-  limit: number,
-): Promise<FamilyRow[]> {
-  return searchRows(services.storage.pool, identityId, clientId, momentOf(services), limit)
+export async function searchFamilies(services: Services, query: FamilyQuery): Promise<FamilyRow[]> {
+  return searchRows(services.storage.pool, query, momentOf(services))
 }
 
 export function isLiving(family: FamilyRow, now: Date): boolean {

@@ -12,7 +12,10 @@ import { appClaimColumnsOf } from '../../storage/claim-sources.ts'
 import {
   findIdentity as findRow,
   findIdentityByKey,
+  type FoundIdentity,
+  type IdentityPlace,
   type IdentityRow,
+  type IdentityState,
   insertIdentity,
   isSkeletonTaken,
   listIdentities as listRows,
@@ -42,7 +45,7 @@ import { writeAcceptance } from './terms.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
 
 export { appClaimColumnsOf }
-export type { IdentityRow }
+export type { IdentityPlace, IdentityRow, IdentityState }
 
 /** Any identity, also one that is disabled or deleted. */
 export async function findIdentity({ storage }: Services, id: string): Promise<IdentityRow | null> {
@@ -63,9 +66,46 @@ export async function findIdentityBySubject(
   return id === undefined ? null : findIdentity(services, id)
 }
 
-/** Every identity, the oldest first. */
-export async function listIdentities({ storage }: Services): Promise<IdentityRow[]> {
-  return listRows(storage)
+/** Which identities to list, and from where on. */
+export interface IdentityQuery {
+  /** What the user name, e-mail address, name or family name begins with. */
+  prefix: string
+  state: IdentityState | null
+  role: string | null
+  groupId: string | null
+  after: IdentityPlace | null
+  limit: number
+}
+
+/**
+ * Identities by user name; found ones by what was found, each once. A page may be shorter than `limit`, and yet there is more.
+ * @returns `next` is where to go on; null at the end
+ */
+export async function listIdentities(
+  { storage }: Services,
+  { prefix, after, limit, ...filter }: IdentityQuery,
+): Promise<{ identities: IdentityRow[]; next: IdentityPlace | null }> {
+  const key = loginKeyOf(prefix)
+  const found: IdentityRow[] = []
+  let next = after
+  // What is found by two of its keys comes twice, and is left out the second time.
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const rows: FoundIdentity[] = await listRows(storage, { prefix: key, ...filter, after: next, limit: limit + 1 })
+    for (const [index, { foundBy, firstFoundBy, ...identity }] of rows.entries()) {
+      if (found.length === limit || index === limit) return { identities: found, next }
+      next = { key: foundBy, id: identity.id }
+      if (foundBy === firstFoundBy) found.push(identity)
+    }
+    if (rows.length <= limit) return { identities: found, next: null }
+  }
+  return { identities: found, next }
+}
+
+const MOST_ROUNDS = 5
+
+export function stateOf({ disabledAt, erasedFrom }: Pick<IdentityRow, 'disabledAt' | 'erasedFrom'>): IdentityState {
+  if (erasedFrom !== null) return 'deleted'
+  return disabledAt === null ? 'enabled' : 'disabled'
 }
 
 export interface Registration {
@@ -228,6 +268,7 @@ export async function disableIdentity(services: Services, id: string): Promise<v
   await transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
     if (identity === null) throw new Refused(`there is no identity ${id}`, 'not_found')
+    if (identity.disabledAt !== null) return
     await updateDisabledAt(db, id, now, now)
     await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: services.operator }], now)
     await endEverythingIn(services, db, id, { cause: 'identity_disabled', clientInfo: null }, now)
@@ -239,6 +280,8 @@ export async function disableIdentity(services: Services, id: string): Promise<v
 export async function enableIdentity(services: Services, id: string): Promise<void> {
   const now = services.clock()
   await transaction(services.storage.pool, async (db) => {
+    const identity = await lockIdentity(db, id)
+    if (identity === null || identity.disabledAt === null) return
     await updateDisabledAt(db, id, null, now)
     await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id, actor: services.operator }], now)
   })
@@ -253,10 +296,16 @@ export async function revokeEverything(services: Services, id: string): Promise<
   })
 }
 
-async function takenProblem(services: Services, username: string): Promise<Message | null> {
-  const isAlike = await isSkeletonTaken(services.storage, skeletonsOf(username))
+/** Why a user name cannot be had, because another identity has it or one that looks like it; `except` is left out of account. */
+export async function takenProblem(
+  services: Services,
+  username: string,
+  except: string | null = null,
+): Promise<Message | null> {
+  const isAlike = await isSkeletonTaken(services.storage, skeletonsOf(username), except)
   // Asked last: this very name, registered between the two questions, is taken and not only alike.
-  if ((await findIdentityByKey(services.storage, loginKeyOf(username))) !== null) return message('user_name.taken')
+  const holder = await findIdentityByKey(services.storage, loginKeyOf(username))
+  if (holder !== null && holder.id !== except) return message('user_name.taken')
   return isAlike ? message('user_name.alike') : null
 }
 

@@ -58,6 +58,8 @@ const MAILS_PER_HOUR = 3
 /** New passwords that may be tried for one identity in an hour, and new e-mail addresses that may be mailed for it. */
 const NEW_PASSWORDS_PER_HOUR = 30
 const EMAIL_CHANGES_PER_HOUR = 10
+const NEW_PASSWORD = 'new-password'
+const EMAIL_CHANGE = 'address-change'
 
 /**
  * Login throttling (brute-force protection): asks whether a presented secret may be checked now. Failures are counted per
@@ -83,6 +85,35 @@ export async function beginAttempt(services: Services, attempt: ThrottledAttempt
   return open(services, admission, counted, () => noteFailure(services, ipAddress))
 }
 
+/** Where attempts at an account may be counted. */
+export interface CountedAccount {
+  id: string
+  /** Its user name and its e-mail address. */
+  logins: string[]
+  /** That have failed at it. */
+  ipAddresses: string[]
+  /** Known ones, as `knownDevice` of an attempt. */
+  devices: string[]
+}
+
+/** Forgets the failures at one account, and ends its delays. Those of IP addresses at every account stay. */
+export async function forgetAttempts(
+  services: Services,
+  { id, logins, ipAddresses, devices }: CountedAccount,
+): Promise<void> {
+  const counted = [
+    ...logins.map((account) => ({ kind: 'sign-in', account })),
+    ...(['second-factor', 'passkey'] as const).map((kind) => ({ kind, account: id })),
+  ]
+  const counters = counted.flatMap(({ kind, account }) => [
+    accountCounter(services, kind, account),
+    ...ipAddresses.map((ipAddress) => pairCounter(services, kind, account, ipAddress)),
+    ...devices.map((device) => deviceCounter(services, kind, account, device)),
+  ])
+  const hourly = [NEW_PASSWORD, EMAIL_CHANGE].map((act) => hourlyCounter(services, act, id, 0))
+  await reset(services, [...counters, ...hourly])
+}
+
 /** Rate limit of registrations per IP address. Every call counts. */
 export async function admitRegistration(services: Services, ipAddress: string): Promise<{ kind: 'go' } | Wait> {
   return admit(services, 'registration', ipAddress, services.policy.registrationsPerHour)
@@ -90,12 +121,12 @@ export async function admitRegistration(services: Services, ipAddress: string): 
 
 /** Rate limit of new passwords per identity. Every call counts. */
 export async function admitNewPassword(services: Services, identityId: string): Promise<{ kind: 'go' } | Wait> {
-  return count(services, 'new-password', identityId, NEW_PASSWORDS_PER_HOUR)
+  return count(services, NEW_PASSWORD, identityId, NEW_PASSWORDS_PER_HOUR)
 }
 
 /** Rate limit of e-mail changes per identity. Every call counts. */
 export async function admitEmailChange(services: Services, identityId: string): Promise<{ kind: 'go' } | Wait> {
-  return count(services, 'address-change', identityId, EMAIL_CHANGES_PER_HOUR)
+  return count(services, EMAIL_CHANGE, identityId, EMAIL_CHANGES_PER_HOUR)
 }
 
 /** Rate limit of password recoveries per IP address. Every call counts. */

@@ -4,6 +4,7 @@ import { findDevice, upsertDevice } from '../../storage/devices.ts'
 import { adoptFamilies } from '../../storage/family-lifetimes.ts'
 import type { IdentityRow, SignInTerms } from '../../storage/identities.ts'
 import {
+  findLastSignIn as findLastSignInAt,
   findSessionOf,
   findSignedIn,
   holdSignedIn,
@@ -235,6 +236,11 @@ export async function noteSessionUsed(services: Services, id: string): Promise<v
 export async function listIdentitySessions(services: Services, identityId: string): Promise<IdentitySessionRow[]> {
   const now = services.clock()
   return listLivingIdentitySessions(services.storage, identityId, now, seenSince(services, now))
+}
+
+/** When an identity signed in last; null when that was never, or too long ago to be remembered. */
+export async function findLastSignIn({ storage }: Services, identityId: string): Promise<Date | null> {
+  return findLastSignInAt(storage, identityId)
 }
 
 /** A session of this identity, living or not. Null when there is none, or it belongs to another identity. */

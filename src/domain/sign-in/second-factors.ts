@@ -22,6 +22,7 @@ import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from './ide
 import { queueMail } from '../mail-jobs.ts'
 import { type Enrolment, provePasskey, provePasskeyEnrolment } from './passkeys.ts'
 import type { ClientInfo } from '../client-info.ts'
+import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { areRecoveryCodes, countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
@@ -238,6 +239,22 @@ export async function removeSecondFactor(
 /** Whether the password alone signs in once this one is removed. */
 export function isLastSecondStep(factor: SecondFactor, factors: SecondFactor[]): boolean {
   return factor.isSecondStep && factors.filter(({ isSecondStep }) => isSecondStep).length === 1
+}
+
+/**
+ * The same by an operator, for a user who has lost it. After the last one the password is enough, also a short one. @throws Refused
+ */
+export async function takeSecondFactor(services: Services, identityId: string, id: string): Promise<void> {
+  await transaction(services.storage.pool, async (db) => {
+    await lockIdentity(db, identityId)
+    const factors = await factorsOf(db, identityId)
+    const factor = factors.find((each) => each.id === id)
+    if (factor === undefined) throw new Refused(`there is no sign-in method ${id} of this identity`, 'not_found')
+    await deleteSecondFactor(db, factor.kind, identityId, id)
+    if (isLastSecondStep(factor, factors)) await replaceRecoveryCodes(db, identityId, [], services.clock())
+    await endDeviceTrust(db, identityId, services.clock())
+    await tell(services, db, 'removed', { kind: factor.kind, name: factor.name, identityId, clientInfo: null })
+  })
 }
 
 /** Removes all of them, by an operator for a user who has lost them. From then on the password is enough. */

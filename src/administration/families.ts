@@ -81,11 +81,11 @@ export const FAMILY_OPERATIONS = {
     ...reading,
     input: z.strictObject({
       identity: IDENTITY.identity.optional(),
-      app: app.optional().describe('The client id.'),
+      client_id: app.optional(),
       ...PAGE,
     }),
     output: listOf(family),
-    async act(services, { identity, app: clientId, limit, cursor }) {
+    async act(services, { identity, client_id: clientId, limit, cursor }) {
       if (identity === undefined && clientId === undefined) throw new Refused('name an identity or an app')
       const owner = identity === undefined ? null : await theIdentity(services, identity)
       return listPage(services, owner?.id ?? null, clientId ?? null, limit, cursor)
@@ -98,9 +98,9 @@ export const FAMILY_OPERATIONS = {
     method: 'get',
     path: '/identities/{identity}/families',
     ...reading,
-    input: z.strictObject({ ...IDENTITY, app: app.optional().describe('The client id.'), ...PAGE }),
+    input: z.strictObject({ ...IDENTITY, client_id: app.optional(), ...PAGE }),
     output: listOf(family),
-    async act(services, { identity, app: clientId, limit, cursor }) {
+    async act(services, { identity, client_id: clientId, limit, cursor }) {
       const { id } = await theIdentity(services, identity)
       return listPage(services, id, clientId ?? null, limit, cursor)
     },

@@ -170,8 +170,8 @@ test('people are found by each of their names, each once, page by page', async (
 test('roles, roles in one app and attributes are set and removed, and a made-up app or role is refused', async () => {
   await addAppRole(portal, 'notes', 'author')
   const identity = await addPerson('bearer')
-  await asAdmin(OPERATIONS.setIdentityAppRoles, { identity, app: 'notes', roles: ['author'] })
-  await refused(OPERATIONS.setIdentityAppRoles, { identity, app: 'notes', roles: ['king'] }, 'invalid', [])
+  await asAdmin(OPERATIONS.setIdentityAppRoles, { identity, client_id: 'notes', roles: ['author'] })
+  await refused(OPERATIONS.setIdentityAppRoles, { identity, client_id: 'notes', roles: ['king'] }, 'invalid', [])
   await asAdmin(OPERATIONS.setIdentityAttribute, { identity, attribute: 'cost_centre', value: '4711' })
   await refused(OPERATIONS.setIdentityAttribute, { identity, attribute: 'Cost', value: '1' }, 'invalid', [])
   const shown = await asAdmin(OPERATIONS.showIdentity, { identity })
@@ -238,9 +238,11 @@ test('families are listed newest first, shown with their timeline, and ended', a
   const shown = await asSupport(OPERATIONS.showFamily, { family })
   assert.deepEqual([shown.state, shown.cause, shown.username], ['ended', 'operator', 'connected'])
   assert.equal(shown.timeline.at(-1)?.kind, 'ended')
-  const ofApp = await asSupport(OPERATIONS.listFamilies, { app: 'notes', identity: id, limit: 200 })
+  const ofApp = await asSupport(OPERATIONS.listFamilies, { client_id: 'notes', identity: id, limit: 200 })
   assert.equal(ofApp.items.length, 3)
-  assert.ok((await asSupport(OPERATIONS.listFamilies, { app: 'notes' })).items.every(({ id: each }) => each !== family))
+  assert.ok(
+    (await asSupport(OPERATIONS.listFamilies, { client_id: 'notes' })).items.every(({ id: each }) => each !== family),
+  )
   await refused(OPERATIONS.listFamilies, {}, 'invalid', [])
   await refused(OPERATIONS.showFamily, { family: support }, 'not_found', [])
   assert.equal((await asSupport(OPERATIONS.listIdentityEvents, { identity: id, limit: 1 })).items[0]?.actor, 'helpdesk')

@@ -247,12 +247,12 @@ export const IDENTITY_OPERATIONS = {
     name: 'setIdentityAppRoles',
     summary: 'Set the roles that an identity has in one app alone.',
     method: 'put',
-    path: '/identities/{identity}/app-roles/{app}',
+    path: '/identities/{identity}/app-roles/{client_id}',
     ...change,
-    input: z.strictObject({ ...IDENTITY, app: z.string().min(1).max(200), roles: roleNames }),
+    input: z.strictObject({ ...IDENTITY, client_id: z.string().min(1).max(200), roles: roleNames }),
     output: identity,
-    act: async (services, { identity: login, app, roles }) =>
-      changed(services, login, (id) => changeAppRoles(services, id, app, readRoles(roles))),
+    act: async (services, { identity: login, client_id: clientId, roles }) =>
+      changed(services, login, (id) => changeAppRoles(services, id, clientId, readRoles(roles))),
   }),
 
   setIdentityAttribute: operation({

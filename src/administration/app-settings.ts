@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { groupIdsOf } from '../domain/apps/app-access.ts'
 import type { AppRow, AppSettings } from '../domain/apps/apps.ts'
-import { findGroup, findGroups } from '../domain/identities/groups.ts'
-import { Refused } from '../domain/refused.ts'
+import { findGroups } from '../domain/identities/groups.ts'
 import type { Services } from '../domain/services.ts'
 
 const uris = z.array(z.string().max(2000)).max(100)
@@ -116,7 +116,7 @@ export async function settingsOf(services: Services, given: GivenAppSettings): P
   return {
     ...impliedBy(given),
     ...settings,
-    ...(groups === undefined ? {} : { allowedGroups: await groupIds(services, groups) }),
+    ...(groups === undefined ? {} : { allowedGroups: await groupIdsOf(services, groups) }),
   }
 }
 
@@ -130,17 +130,6 @@ function impliedBy({ jwks, jwks_uri: jwksUri, tls_subject_dn: dn, ...given }: Gi
     ...(jwksUri ? { jwks: null } : {}),
     ...(isFapi ? { requirePar: true, requireDpop: given.certificate_bound_tokens !== true } : {}),
   }
-}
-
-async function groupIds(services: Services, asked: string[]): Promise<string[]> {
-  const found = await Promise.all(
-    asked.map(async (name) => {
-      const group = await findGroup(services, name)
-      if (group === null) throw new Refused(`allowed_groups: there is no group ${name}`)
-      return group.id
-    }),
-  )
-  return [...new Set(found)]
 }
 
 /** The names of the groups that these apps let in, by id. */

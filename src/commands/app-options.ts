@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import { groupIdsOf } from '../domain/apps/app-access.ts'
-import { type ApiGrant, type ApiGrants, apiGrantsFor, listAppApis } from '../domain/apps/app-apis.ts'
-import type { AppSettings } from '../domain/apps/apps.ts'
-import type { Services } from '../domain/services.ts'
+import type { GivenAppSettings } from '../administration/apps.ts'
+import { OPERATIONS } from '../administration/operations.ts'
+import { apisMeant, divideScopes } from '../domain/apps/app-apis.ts'
 import { CommandRefused } from './command-refused.ts'
+import type { Portal } from './portal.ts'
 
 /** The options of `app create` and `app update`, as commander reads them. */
 export interface AppOptions {
@@ -151,117 +151,109 @@ export function withSettings(command: Command): Command {
 }
 
 /** The settings that the options name, and no others. @throws CommandRefused */
-export async function settingsOf(services: Services, options: AppOptions): Promise<Partial<AppSettings>> {
-  const named = {
+export async function settingsOf(options: AppOptions): Promise<GivenAppSettings> {
+  return {
     name: options.name,
-    redirectUris: options.redirectUri,
-    postLogoutRedirectUris: options.postLogoutRedirectUri,
-    backchannelLogoutUri: unlessEmpty(options.backchannelLogoutUri),
-    eventReceiverUri: unlessEmpty(options.eventReceiverUri),
-    familyLifetime: unlessEmpty(options.familyLifetime),
-    familyRenewal: unlessEmpty(options.familyRenewal),
+    redirect_uris: options.redirectUri,
+    post_logout_redirect_uris: options.postLogoutRedirectUri,
+    backchannel_logout_uri: unlessEmpty(options.backchannelLogoutUri),
+    event_receiver_uri: unlessEmpty(options.eventReceiverUri),
+    family_lifetime: unlessEmpty(options.familyLifetime),
+    family_renewal: unlessEmpty(options.familyRenewal),
     audience: options.audience,
     scope: options.scope,
-    allowNoPkce: options.allowNoPkce,
-    idTokenAlg: options.idTokenAlg,
-    refreshIdToken: options.refreshIdToken,
-    allowOffline: options.offline,
-    applicationTokenTtl: options.applicationTokenTtl,
-    familyIdle: options.familyIdle,
-    familyMax: options.familyMax,
-    rotationGrace: options.rotationGrace,
-    rotationGraceProven: options.rotationGraceProven,
-    homeUri: unlessEmpty(options.homeUri),
+    allow_no_pkce: options.allowNoPkce,
+    id_token_alg: options.idTokenAlg,
+    refresh_id_token: options.refreshIdToken,
+    offline: options.offline,
+    application_token_ttl: options.applicationTokenTtl,
+    family_idle: options.familyIdle,
+    family_max: options.familyMax,
+    rotation_grace: options.rotationGrace,
+    rotation_grace_proven: options.rotationGraceProven,
+    home_uri: unlessEmpty(options.homeUri),
     description: unlessEmpty(options.description?.trim()),
     colour: unlessEmpty(options.colour?.toLowerCase()),
-    firstTimeNotice: options.firstTimeNotice,
-    isDevice: options.device,
-    isThirdParty: options.thirdParty,
-    authMethod: authMethodOf(options),
+    first_time_notice: options.firstTimeNotice,
+    device: options.device,
+    third_party: options.thirdParty,
+    auth_method: options.authMethod,
     ...(await keysOf(options)),
-    tlsSubjectDn: unlessEmpty(options.tlsSubjectDn),
-    ...profileOf(options),
-    requireSignedRequest: options.requireSignedRequest,
-    bindCertificate: options.certificateBoundTokens,
-    idTokenClaims: namesIn(options.idTokenClaims),
-    applicationTokenClaims: namesIn(options.applicationTokenClaims),
-    attributeClaims: attributeClaimsOf(options.claim),
-    isPairwise: options.pairwise,
-    ...(await accessOf(services, options)),
+    tls_subject_dn: unlessEmpty(options.tlsSubjectDn),
+    profile: unlessEmpty(options.profile),
+    require_par: options.requirePar,
+    require_signed_request: options.requireSignedRequest,
+    require_dpop: options.requireDpop,
+    certificate_bound_tokens: options.certificateBoundTokens,
+    id_token_claims: namesIn(options.idTokenClaims),
+    application_token_claims: namesIn(options.applicationTokenClaims),
+    claims: attributeClaimsOf(options.claim),
+    pairwise: options.pairwise,
+    ...accessOf(options),
   }
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
 }
 
-/** To name a role or a group is to let in only those, unless the options say otherwise. @throws AppRefused */
-async function accessOf(
-  services: Services,
-  { access, allowRole, allowGroup }: AppOptions,
-): Promise<Partial<Record<keyof AppSettings, unknown>>> {
-  const allowedRoles = allowRole?.filter(Boolean)
-  const allowedGroups = allowGroup?.filter(Boolean)
-  const isAssigned = (allowedRoles ?? []).length + (allowedGroups ?? []).length > 0
+/** To name a role or a group is to let in only those, unless the options say otherwise. */
+function accessOf({ access, allowRole, allowGroup }: AppOptions): GivenAppSettings {
+  const [roles, groups] = [allowRole?.filter(Boolean), allowGroup?.filter(Boolean)]
+  const isAssigned = (roles ?? []).length + (groups ?? []).length > 0
   return {
-    access: access ?? (isAssigned ? 'assigned' : undefined),
-    allowedRoles: allowedRoles && [...new Set(allowedRoles)],
-    allowedGroups: allowedGroups && (await groupIdsOf(services, allowedGroups)),
+    access: (access ?? (isAssigned ? 'assigned' : undefined)) as GivenAppSettings['access'],
+    allowed_roles: roles,
+    allowed_groups: groups,
   }
-}
-
-/** Keys and certificates say how an app authenticates, unless it says so itself. */
-function authMethodOf({ authMethod, jwksFile, jwksUri, tlsSubjectDn, ...options }: AppOptions): string | undefined {
-  if (authMethod !== undefined) return authMethod
-  if (tlsSubjectDn) return 'tls_client_auth'
-  const isPublic = options.public === true || options.native === true
-  return !isPublic && (jwksFile || jwksUri) ? 'private_key_jwt' : undefined
 }
 
 /** New keys replace those before, wherever they came from. */
 export async function keysOf({
   jwksFile,
   jwksUri,
-}: Pick<AppOptions, 'jwksFile' | 'jwksUri'>): Promise<Partial<Pick<AppSettings, 'jwks' | 'jwksUri'>>> {
+}: Pick<AppOptions, 'jwksFile' | 'jwksUri'>): Promise<Pick<GivenAppSettings, 'jwks' | 'jwks_uri'>> {
   if (jwksFile && jwksUri) throw new CommandRefused('keys are either in a file or at a URI, not both')
-  if (jwksUri !== undefined) return { jwks: null, jwksUri: unlessEmpty(jwksUri) ?? null }
+  if (jwksUri !== undefined) return { jwks: null, jwks_uri: unlessEmpty(jwksUri) ?? null }
   if (jwksFile === undefined) return {}
-  return { jwks: jwksFile === '' ? null : await readKeySet(jwksFile), jwksUri: null }
+  return { jwks: jwksFile === '' ? null : await readKeySet(jwksFile), jwks_uri: null }
 }
 
-async function readKeySet(file: string): Promise<AppSettings['jwks']> {
+async function readKeySet(file: string): Promise<GivenAppSettings['jwks']> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as AppSettings['jwks']
+    return JSON.parse(await readFile(file, 'utf8')) as GivenAppSettings['jwks']
   } catch (error) {
     const why = error instanceof SyntaxError ? 'it is not JSON' : String((error as NodeJS.ErrnoException).code)
     throw new CommandRefused(`the JWK set ${file} cannot be read (${why})`)
   }
 }
 
-/** A profile sets what it requires, where the options do not. */
-function profileOf({
-  profile,
-  requirePar,
-  requireDpop,
-  certificateBoundTokens,
-}: AppOptions): Partial<Record<keyof AppSettings, unknown>> {
-  const isFapi = profile === 'fapi2'
+/** The APIs that an app has before, with their scopes. */
+export interface GrantedApis {
+  apis: Record<string, string[]>
+  exchange_for: Record<string, string[]>
+}
+
+/** What the options grant of APIs. Scopes alone narrow the APIs that the app has. @throws CommandRefused, Refused */
+export async function apiGrantsOf(
+  portal: Portal,
+  before: GrantedApis,
+  { api, apiScope, exchangeFor, exchangeScope }: AppOptions,
+): Promise<Partial<Record<keyof GrantedApis, Record<string, string[] | null>>>> {
   return {
-    securityProfile: unlessEmpty(profile),
-    requirePar: requirePar ?? (isFapi ? true : undefined),
-    requireDpop: requireDpop ?? (isFapi ? certificateBoundTokens !== true : undefined),
+    ...((api ?? apiScope) ? { apis: await grantsOf(portal, api ?? Object.keys(before.apis), apiScope) } : {}),
+    ...((exchangeFor ?? exchangeScope)
+      ? { exchange_for: await grantsOf(portal, exchangeFor ?? Object.keys(before.exchange_for), exchangeScope) }
+      : {}),
   }
 }
 
-/** What the options grant of APIs. Scopes alone narrow the APIs that the app has. @throws AppRefused */
-export async function apiGrantsOf(services: Services, clientId: string, options: AppOptions): Promise<ApiGrants> {
-  const { api, apiScope, exchangeFor, exchangeScope } = options
-  const before = await listAppApis(services, clientId)
-  const grantsOf = async (kind: keyof ApiGrants, named?: string[], scopes?: string[]): Promise<ApiGrant[]> => {
-    const identifiers = named ?? before.filter((each) => each.kind === kind).map((each) => each.identifier)
-    return apiGrantsFor(services, identifiers.filter(Boolean), scopes ?? null)
-  }
-  return {
-    ...((api ?? apiScope) ? { request: await grantsOf('request', api, apiScope) } : {}),
-    ...((exchangeFor ?? exchangeScope) ? { exchange: await grantsOf('exchange', exchangeFor, exchangeScope) } : {}),
-  }
+/** By identifier; null for all that the API has. */
+async function grantsOf(
+  portal: Portal,
+  named: string[],
+  scopes: string[] | undefined,
+): Promise<Record<string, string[] | null>> {
+  const identifiers = [...new Set(apisMeant(portal, named.filter(Boolean), scopes ?? null))]
+  if (scopes === undefined) return Object.fromEntries(identifiers.map((each) => [each, null]))
+  const apis = await Promise.all(identifiers.map(async (each) => portal.perform(OPERATIONS.showApi, { api: each })))
+  return Object.fromEntries(divideScopes(apis, scopes).map((each) => [each.identifier, each.scopes]))
 }
 
 function namesIn(list: string | undefined): string[] | undefined {

@@ -1,119 +1,169 @@
 import { createReadStream } from 'node:fs'
 import type { Command } from 'commander'
 import { readConfig } from '../config.ts'
-import { type Icon, LARGEST_ICON, readIcon } from '../domain/apps/app-icons.ts'
-import {
-  type AppRow,
-  changeApp,
-  createApp,
-  disableApp,
-  enableApp,
-  findApp,
-  listApps,
-  rotateSecret,
-} from '../domain/apps/apps.ts'
-import { type AppApiRow, listAppApis } from '../domain/apps/app-apis.ts'
-import { DEFAULT_SETTINGS } from '../domain/apps/app-settings.ts'
-import { findGroups } from '../domain/identities/groups.ts'
-import type { Services } from '../domain/services.ts'
+import { LARGEST_ICON, readIcon } from '../domain/apps/app-icons.ts'
+import { OPERATIONS } from '../administration/operations.ts'
 import { downloadFile } from '../main/downloads.ts'
 import { addAppRoleCommands } from './app-role.ts'
 import { apiGrantsOf, type AppOptions, settingsOf, unlessEmpty, withSettings } from './app-options.ts'
 import { CommandRefused } from './command-refused.ts'
-import { onPortal, print, printList } from './output.ts'
+import { pick, print, printList } from './output.ts'
+import { listAll, type Portal, withPortal } from './portal.ts'
+
+/** What is shown of an app, in this order. */
+const SHOWN = [
+  'client_id',
+  'name',
+  'type',
+  'state',
+  'redirect_uris',
+  'post_logout_redirect_uris',
+  'backchannel_logout_uri',
+  'event_receiver_uri',
+  'audience',
+  'scope',
+  'allow_no_pkce',
+  'id_token_alg',
+  'refresh_id_token',
+  'offline',
+  'application_token_ttl',
+  'family_idle',
+  'family_max',
+  'family_lifetime',
+  'family_renewal',
+  'rotation_grace',
+  'rotation_grace_proven',
+  'home_uri',
+  'description',
+  'icon',
+  'colour',
+  'first_time_notice',
+  'third_party',
+  'apis',
+  'exchange_for',
+  'auth_method',
+  'jwks',
+  'jwks_uri',
+  'tls_subject_dn',
+  'profile',
+  'require_par',
+  'require_signed_request',
+  'require_dpop',
+  'certificate_bound_tokens',
+  'id_token_claims',
+  'application_token_claims',
+  'claims',
+  'pairwise',
+  'access',
+  'allowed_roles',
+  'allowed_groups',
+  'roles',
+  'created_at',
+  'updated_at',
+]
 
 export function addAppCommands(program: Command): void {
   const app = program.command('app').description('Register apps and look after them.')
 
-  onPortal(
+  withPortal(
     withSettings(app.command('create <client-id>').description('Register an app; its secret is printed once.'))
       .option('--public', 'an app that can keep no secret: in the browser or on a device')
       .option('--native', 'an app on a device: loopback or its own scheme, and a visible confirmation')
       .option('--service', 'a program without users: it gets tokens of its own (client_credentials)'),
-    async (services, clientId: string, options: AppOptions) => {
+    async (portal, id: string, options: AppOptions) => {
       if (options.name === undefined) throw new CommandRefused('an app needs a --name')
-      // A native app is a public client: its user could extract any secret from the device (RFC 8252 §8.5).
-      const isPublic = options.public === true || options.native === true
-      const isService = options.service === true
-      const settings = {
-        ...DEFAULT_SETTINGS,
-        name: options.name,
-        isPublic,
-        isNative: options.native === true,
-        isService,
-        redirectUris: options.redirectUri ?? [],
-        authMethod: isPublic ? 'none' : 'client_secret_basic',
-        ...(isService ? { scope: '' } : {}),
-        ...(await settingsOf(services, options)),
-      }
-      const icon = await iconOf(options)
-      const { app: created, secret } = await createApp(
-        services,
-        clientId,
-        settings,
-        icon ?? null,
-        await apiGrantsOf(services, clientId, options),
-      )
-      if (created.allowNoPkce) warn()
-      const { audience } = created
-      print({ client_id: clientId, ...(secret === null ? {} : { client_secret: secret }), audience }, options.json)
+      const type = typeOf(options)
+      const settings = await settingsOf(options)
+      // It may have keys, for signed requests, and yet it does not authenticate.
+      if (type === 'public' || type === 'native') settings.auth_method ??= 'none'
+      const picture = await pictureOf(options)
+      const apis = await apiGrantsOf(portal, { apis: {}, exchange_for: {} }, options)
+      const created = await portal.perform(OPERATIONS.createApp, { client_id: id, type, ...settings, ...apis })
+      await setPicture(portal, id, picture)
+      if (created.allow_no_pkce) warn()
+      const { client_secret: secret, audience } = created
+      print({ client_id: id, ...(secret === null ? {} : { client_secret: secret }), audience }, options.json)
     },
   )
 
-  onPortal(app.command('list').description('List the registered apps.'), async (services, { json }: AppOptions) => {
-    const apis = Map.groupBy(await listAppApis(services), (each) => each.clientId)
-    const apps = await listApps(services)
-    const groups = await allowedGroupsOf(services, apps)
-    const described = apps.map((each) => describe(each, apis.get(each.clientId) ?? [], groups))
-    printList(described, ['client_id', 'name', 'type', 'state', 'redirect_uris'], json)
+  withPortal(app.command('list').description('List the registered apps.'), async (portal, { json }: AppOptions) => {
+    const apps = await listAll(portal, OPERATIONS.listApps)
+    printList(
+      apps.map((each) => pick(each, SHOWN)),
+      ['client_id', 'name', 'type', 'state', 'redirect_uris'],
+      json,
+    )
   })
 
-  onPortal(
+  withPortal(
     app.command('show <client-id>').description('Show everything about an app but its secret.'),
-    async (services, id: string, { json }: AppOptions) => {
-      await show(services, await find(services, id), json)
-    },
+    async (portal, id: string, { json }: AppOptions) => show(portal, id, json),
   )
 
-  onPortal(
+  withPortal(
     withSettings(app.command('update <client-id>').description('Change an app; what no option names stays.')),
-    async (services, id: string, options: AppOptions) => {
-      const app = await find(services, id)
-      const apis = await apiGrantsOf(services, id, options)
-      const changed = await changeApp(services, app, await settingsOf(services, options), await iconOf(options), apis)
+    async (portal, id: string, options: AppOptions) => {
+      const before = await portal.perform(OPERATIONS.showApp, { client_id: id })
+      const picture = await pictureOf(options)
+      const change = { ...(await settingsOf(options)), ...(await apiGrantsOf(portal, before, options)) }
+      if (Object.values(change).some((value) => value !== undefined))
+        await portal.perform(OPERATIONS.updateApp, { client_id: id, ...change })
+      await setPicture(portal, id, picture)
       if (options.allowNoPkce) warn()
-      await show(services, changed, options.json)
+      await show(portal, id, options.json)
     },
   )
 
-  onPortal(
+  withPortal(
     app.command('disable <client-id>').description('Refuse an app and end all its families.'),
-    async (services, id: string, { json }: AppOptions) => {
-      await show(services, await disableApp(services, await find(services, id)), json)
+    async (portal, id: string, { json }: AppOptions) => {
+      print(pick(await portal.perform(OPERATIONS.disableApp, { client_id: id }), SHOWN), json)
     },
   )
 
-  onPortal(
+  withPortal(
     app.command('enable <client-id>').description('Enable a disabled app; ended families stay ended.'),
-    async (services, id: string, { json }: AppOptions) => {
-      await show(services, await enableApp(services, await find(services, id)), json)
+    async (portal, id: string, { json }: AppOptions) => {
+      print(pick(await portal.perform(OPERATIONS.enableApp, { client_id: id }), SHOWN), json)
     },
   )
 
-  onPortal(
+  withPortal(
     app.command('rotate-secret <client-id>').description('Make a new secret; the old one stays valid for a day.'),
-    async (services, id: string, { json }: AppOptions) => {
-      print({ client_id: id, client_secret: await rotateSecret(services, await find(services, id)) }, json)
+    async (portal, id: string, { json }: AppOptions) => {
+      const made = await portal.perform(OPERATIONS.rotateAppSecret, { client_id: id })
+      print(pick(made, ['client_id', 'client_secret']), json)
     },
   )
 
   addAppRoleCommands(app)
 }
 
-/** The picture that `--icon` names; null for "none", undefined without the option. */
-async function iconOf({ icon }: AppOptions): Promise<Icon | null | undefined> {
+/** A native app is a public client: its user could extract any secret from the device (RFC 8252 §8.5). */
+function typeOf({ service, native, device, public: isPublic }: AppOptions): string {
+  if (service && (isPublic || native)) throw new CommandRefused('a service is a confidential app, and no device')
+  if (service) return 'service'
+  if (native) return 'native'
+  if (isPublic) return device ? 'device' : 'public'
+  return 'confidential'
+}
+
+async function show(portal: Portal, id: string, json: boolean | undefined): Promise<void> {
+  print(pick(await portal.perform(OPERATIONS.showApp, { client_id: id }), SHOWN), json)
+}
+
+/** The picture that `--icon` names; null for "none", undefined without the option. @throws Refused for what is no picture */
+async function pictureOf({ icon }: AppOptions): Promise<Buffer | null | undefined> {
   if (icon === undefined || icon === '') return unlessEmpty(icon) as null | undefined
-  return readIcon(/^https?:/i.test(icon) ? await download(icon) : await readPicture(icon))
+  const bytes = /^https?:/i.test(icon) ? await download(icon) : await readPicture(icon)
+  readIcon(bytes)
+  return bytes
+}
+
+async function setPicture(portal: Portal, id: string, picture: Buffer | null | undefined): Promise<void> {
+  if (picture === null) await portal.perform(OPERATIONS.removeAppIcon, { client_id: id })
+  else if (picture !== undefined)
+    await portal.perform(OPERATIONS.setAppIcon, { client_id: id, picture: picture.toString('base64') })
 }
 
 async function download(uri: string): Promise<Buffer<ArrayBuffer>> {
@@ -129,84 +179,6 @@ async function readPicture(file: string): Promise<Buffer<ArrayBuffer>> {
   } catch (error) {
     throw new CommandRefused(`the icon ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
-}
-
-async function find(services: Services, clientId: string): Promise<AppRow> {
-  const app = await findApp(services, clientId)
-  if (app === null) throw new CommandRefused(`there is no app ${clientId}`)
-  return app
-}
-
-async function show(services: Services, app: AppRow, json: boolean | undefined): Promise<void> {
-  print(describe(app, await listAppApis(services, app.clientId), await allowedGroupsOf(services, [app])), json)
-}
-
-/** The names of the groups that these apps let in, by id. */
-async function allowedGroupsOf(services: Services, apps: AppRow[]): Promise<Map<string, string>> {
-  const groups = await findGroups(services, [...new Set(apps.flatMap(({ allowedGroups }) => allowedGroups))])
-  return new Map(groups.map(({ id, name }) => [id, name]))
-}
-
-function describe(app: AppRow, apis: AppApiRow[], groups: Map<string, string>): Record<string, unknown> {
-  const ofGrant = (kind: AppApiRow['kind']) =>
-    Object.fromEntries(apis.filter((each) => each.kind === kind).map((each) => [each.identifier, each.scopes]))
-  return {
-    client_id: app.clientId,
-    name: app.name,
-    type: typeOf(app),
-    state: app.disabledAt === null ? 'enabled' : 'disabled',
-    redirect_uris: app.redirectUris,
-    post_logout_redirect_uris: app.postLogoutRedirectUris,
-    backchannel_logout_uri: app.backchannelLogoutUri,
-    event_receiver_uri: app.eventReceiverUri,
-    audience: app.audience,
-    scope: app.scope,
-    allow_no_pkce: app.allowNoPkce,
-    id_token_alg: app.idTokenAlg,
-    refresh_id_token: app.refreshIdToken,
-    offline: app.allowOffline,
-    application_token_ttl: app.applicationTokenTtl,
-    family_idle: app.familyIdle,
-    family_max: app.familyMax,
-    family_lifetime: app.familyLifetime,
-    family_renewal: app.familyRenewal,
-    rotation_grace: app.rotationGrace,
-    rotation_grace_proven: app.rotationGraceProven,
-    home_uri: app.homeUri,
-    description: app.description,
-    icon: app.icon,
-    colour: app.colour,
-    first_time_notice: app.firstTimeNotice,
-    third_party: app.isThirdParty,
-    apis: ofGrant('request'),
-    exchange_for: ofGrant('exchange'),
-    auth_method: app.authMethod,
-    jwks: app.jwks,
-    jwks_uri: app.jwksUri,
-    tls_subject_dn: app.tlsSubjectDn,
-    profile: app.securityProfile,
-    require_par: app.requirePar,
-    require_signed_request: app.requireSignedRequest,
-    require_dpop: app.requireDpop,
-    certificate_bound_tokens: app.bindCertificate,
-    id_token_claims: app.idTokenClaims,
-    application_token_claims: app.applicationTokenClaims,
-    claims: app.attributeClaims,
-    pairwise: app.isPairwise,
-    access: app.access,
-    allowed_roles: app.allowedRoles,
-    allowed_groups: app.allowedGroups.map((id) => groups.get(id) ?? id),
-    roles: app.roles,
-    created_at: app.createdAt,
-    updated_at: app.updatedAt,
-  }
-}
-
-function typeOf({ isService, isDevice, isNative, isPublic }: AppRow): string {
-  if (isService) return 'service'
-  if (isDevice) return 'device'
-  if (isNative) return 'native'
-  return isPublic ? 'public' : 'confidential'
 }
 
 function warn(): void {

@@ -51,6 +51,11 @@ export function print(thing: Record<string, unknown>, json: boolean | undefined)
   for (const [name, value] of Object.entries(thing)) write(`${name.padEnd(width)}  ${inWords(value)}`)
 }
 
+/** These fields of an answer, in this order. */
+export function pick(thing: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(names.map((name) => [name, thing[name]]))
+}
+
 /** Prints a list: as a JSON array, or as a table of the named columns. */
 export function printList(things: Record<string, unknown>[], columns: string[], json: boolean | undefined): void {
   if (json) return write(JSON.stringify(things))

@@ -6,6 +6,8 @@ import { readRemoteSettings, sayRemote } from './remote-settings.ts'
 
 /** The portal that a command administers. */
 export interface Portal {
+  /** The issuer. */
+  publicUrl: string
   /** @throws Refused */
   perform<O extends AnyOperation>(asked: O, input: Record<string, unknown>): Promise<AnswerOf<O>>
 }
@@ -24,9 +26,14 @@ export function withPortal<A extends unknown[]>(
       sayRemote(remote)
       return act(new RemotePortal(remote), ...given)
     }
-    await operate(async (services) =>
-      act({ perform: async (asked, input) => perform(services, { kind: 'command' }, asked, input) }, ...given),
-    )
+    await operate(async (services) => {
+      const { publicUrl } = services
+      const local: Portal = {
+        publicUrl,
+        perform: async (asked, input) => perform(services, { kind: 'command' }, asked, input),
+      }
+      await act(local, ...given)
+    })
   })
 }
 

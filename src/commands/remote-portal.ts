@@ -3,7 +3,8 @@ import { type AnswerOf, type AnyOperation, readInput, scopesFor } from '../admin
 import { CommandRefused } from './command-refused.ts'
 import { RemoteConnection, secondsUntilRetry } from './remote-connection.ts'
 import { type RemoteRequest, requestFor } from './remote-requests.ts'
-import { ADMIN_API, type RemoteSettings } from './remote-settings.ts'
+import { ADMIN_API_PATH } from '../domain/apps/apis.ts'
+import type { RemoteSettings } from './remote-settings.ts'
 import { RemoteTokens } from './remote-tokens.ts'
 
 /** Performs operations through the admin API. */
@@ -11,6 +12,10 @@ export class RemotePortal {
   readonly #settings: RemoteSettings
   readonly #connection: RemoteConnection
   readonly #tokens: RemoteTokens
+
+  get publicUrl(): string {
+    return this.#settings.url
+  }
 
   constructor(settings: RemoteSettings) {
     this.#settings = settings
@@ -48,7 +53,7 @@ export class RemotePortal {
     }
     const isRepeatable = method === 'get' || method === 'post' || method === 'put'
     return this.#connection.fetch(
-      `${this.#settings.url}${ADMIN_API}${path}`,
+      `${this.#settings.url}${ADMIN_API_PATH}${path}`,
       { method: method.toUpperCase(), headers, body: body === null ? null : JSON.stringify(body) },
       isRepeatable,
     )

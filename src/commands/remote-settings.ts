@@ -1,9 +1,6 @@
 import { isLoopback, wrongSettings } from '../config.ts'
 import { isSet, readEnvironment } from '../settings/environment.ts'
 
-/** Where the admin API is below the issuer. */
-export const ADMIN_API = '/api/admin/v1'
-
 /** A portal on another machine, and the app in whose name commands administer it. */
 export interface RemoteSettings {
   /** Its issuer. */

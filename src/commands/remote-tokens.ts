@@ -1,7 +1,8 @@
 import * as oauth from 'oauth4webapi'
 import { CommandRefused } from './command-refused.ts'
 import type { RemoteConnection } from './remote-connection.ts'
-import { ADMIN_API, type RemoteSettings } from './remote-settings.ts'
+import { adminApiOf } from '../domain/apps/apis.ts'
+import type { RemoteSettings } from './remote-settings.ts'
 
 /** Seconds before its end from which a token is not used any more. */
 const SPARE = 20
@@ -44,7 +45,7 @@ export class RemoteTokens {
         server,
         client,
         oauth.ClientSecretBasic(clientSecret),
-        { resource: `${url}${ADMIN_API}` },
+        { resource: adminApiOf({ publicUrl: url }) },
         options,
       )
       const { access_token: value, expires_in: seconds = SPARE } = await oauth.processClientCredentialsResponse(
@@ -61,13 +62,12 @@ export class RemoteTokens {
   /** In one sentence, without anything that was sent or received but the code of the error. */
   #inWords(error: unknown): unknown {
     const { url, clientId } = this.#settings
-    const api = `${url}${ADMIN_API}`
     if (error instanceof oauth.ResponseBodyError) {
       const sentence =
         error.error === 'invalid_client'
           ? `${url} does not know an app with this GATEHOUSE_CLIENT_ID and GATEHOUSE_CLIENT_SECRET`
           : ['invalid_target', 'invalid_scope', 'unauthorized_client'].includes(error.error)
-            ? `${clientId} may not use the admin API: where the portal runs, "gatehouse app create <client-id> --service --api ${api} --api-scope admin:read" registers an app that may`
+            ? `${clientId} may not use the admin API: where the portal runs, "gatehouse app create <client-id> --name N --service --api-scope admin:read" registers an app that may`
             : `${url} gives ${clientId} no token (${error.error})`
       return new CommandRefused(sentence)
     }

@@ -42,10 +42,6 @@ export async function findApiByClientId({ pool }: Database, clientId: string): P
   return result.rows[0] ?? null
 }
 
-export async function listApis({ prisma }: Database): Promise<ApiRow[]> {
-  return (await prisma()).api.findMany({ orderBy: { createdAt: 'asc' } })
-}
-
 /** An API in a list: its row, and the key of its name in the order. */
 export type ListedApi = ApiRow & { nameKey: string }
 

@@ -44,10 +44,6 @@ export const takesBearerTokens = (app: string) => `NOT ${app}.require_dpop AND N
 export const isBoundAsRequired = (app: string, jkt: string, x5t: string) =>
   `(NOT ${app}.require_dpop OR ${jkt}::text IS NOT NULL) AND (NOT ${app}.bind_certificate OR ${x5t}::text IS NOT NULL)`
 
-export async function listApps({ prisma }: Database): Promise<AppRow[]> {
-  return (await prisma()).app.findMany({ orderBy: { createdAt: 'asc' } })
-}
-
 /** An app in a list: its row, and the key of its name in the order. */
 export type ListedApp = AppRow & { nameKey: string }
 

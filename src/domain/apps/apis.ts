@@ -6,7 +6,6 @@ import {
   findApiByClientId as findRowByClientId,
   findApisByName,
   insertApi,
-  listApis as listRows,
   listAppsOfApi as listAppRows,
   type ListedApi,
   settleApi,
@@ -81,11 +80,6 @@ export async function settleAdminApi(
   }
   if (await settleApi(services.storage.pool, api))
     services.logger.info({ identifier: api.identifier }, 'the admin API is registered')
-}
-
-/** Every API, the oldest first. */
-export async function listApis({ storage }: Services): Promise<ApiRow[]> {
-  return listRows(storage)
 }
 
 /** The APIs whose name or identifier begins with a text, by name. */

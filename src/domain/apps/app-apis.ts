@@ -47,13 +47,27 @@ export async function apiGrantsFor(
   identifiers: string[],
   scopes: string[] | null,
 ): Promise<ApiGrant[]> {
-  const isForOperators = identifiers.length === 0 && scopes?.some((scope) => scope.startsWith('admin:')) === true
-  const named = isForOperators ? [adminApiOf(services)] : identifiers
+  const named = apisMeant(services, identifiers, scopes)
   const apis = await Promise.all([...new Set(named)].map(async (each) => findNamed(services, each)))
-  const unknown = (scopes ?? []).filter((scope) => !apis.some((api) => api.scopes.includes(scope)))
+  return divideScopes(apis, scopes ?? apis.flatMap((api) => api.scopes))
+}
+
+/** The APIs that are named; the admin API where none is, and a scope is of it. */
+export function apisMeant(
+  portal: Pick<Services, 'publicUrl'>,
+  identifiers: string[],
+  scopes: string[] | null,
+): string[] {
+  const isForOperators = identifiers.length === 0 && scopes?.some((scope) => scope.startsWith('admin:')) === true
+  return isForOperators ? [adminApiOf(portal)] : identifiers
+}
+
+/** Each API with those of the scopes that it has. @throws AppRefused as `apiGrantsFor` */
+export function divideScopes(apis: ApiGrant[], scopes: string[]): ApiGrant[] {
+  const unknown = scopes.filter((scope) => !apis.some((api) => api.scopes.includes(scope)))
   if (unknown.length > 0) throw new AppRefused(`none of the APIs has the scope ${unknown.join(', ')}`)
   return apis.map(({ identifier, scopes: all }) => {
-    const granted = scopes === null ? all : all.filter((scope) => scopes.includes(scope))
+    const granted = all.filter((scope) => scopes.includes(scope))
     if (granted.length === 0) throw new AppRefused(`the API ${identifier} has none of these scopes`)
     return { identifier, scopes: granted }
   })

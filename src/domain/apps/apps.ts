@@ -14,7 +14,6 @@ import {
   insertApp,
   isSigningAlgUsed as isAlgUsed,
   type ListedApp,
-  listApps as listRows,
   listDisabledClientIds,
   lockApp,
   updateApp,
@@ -54,11 +53,6 @@ export type { AppProof, AppRow, AppSettings, ListedApp }
 /** Any app, also one that is disabled. */
 export async function findApp({ storage }: Services, clientId: string): Promise<AppRow | null> {
   return findRow(storage, clientId)
-}
-
-/** Every app, the oldest first. */
-export async function listApps({ storage }: Services): Promise<AppRow[]> {
-  return listRows(storage)
 }
 
 /** The apps whose name or client id begins with a text, by name. */

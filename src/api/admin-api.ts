@@ -6,12 +6,14 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import accepts from 'accepts'
-import { type AnyOperation, mayPerform, perform, scopesFor } from '../administration/operation.ts'
+import { type AnyOperation, mayPerform, scopesFor } from '../administration/operation.ts'
 import { OPERATIONS } from '../administration/operations.ts'
 import { PROBLEMS } from '../administration/problems.ts'
 import { ADMIN_API_PATH } from '../domain/apps/apis.ts'
 import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
+import { type Answer, jsonAnswer } from './answers.ts'
+import { answerAct } from './acts.ts'
 import { findCaller, type FindPresentedKeys, inNameOf, insufficientScope, readCaller } from './authorization.ts'
 import { type Found, Paths } from './paths.ts'
 import { Problem, problemBody, problemOf } from './problems.ts'
@@ -24,13 +26,8 @@ export interface AdminApiOptions {
   closeUnread(req: IncomingMessage, res: ServerResponse): void
 }
 
-/** An answer to a request, before it is written. */
-export interface Answer {
-  status: number
-  headers: Record<string, string>
-  /** Null for an answer without a body. */
-  body: string | null
-}
+/** The OpenAPI document, below the path of the API. */
+const DOCUMENT = '/openapi.json'
 
 /** Whether a path is one of the admin API. */
 export function isAdminApi(path: string): boolean {
@@ -39,12 +36,15 @@ export function isAdminApi(path: string): boolean {
 
 /** The admin API. It answers every request whose path it has, and never throws. */
 export function createAdminApi(services: Services, options: AdminApiOptions) {
-  const paths = new Paths(Object.values(OPERATIONS))
+  const operations: AnyOperation[] = Object.values(OPERATIONS)
+  const paths = new Paths(operations)
+  let document: Answer | null = null
 
   async function answer(req: IncomingMessage): Promise<Answer> {
     const [path = '', search = ''] = (req.url ?? '').split(/\?(.*)/s, 2)
     if (accepts(req).type(['application/json']) === false)
       throw new Problem('not_acceptable', PROBLEMS.not_acceptable.meaning)
+    if (path === `${ADMIN_API_PATH}${DOCUMENT}`) return answerDocument(req)
     const found = paths.find(path.slice(ADMIN_API_PATH.length))
     if (found === null) throw new Problem('no_such_path', `there is no ${path.slice(0, 200)}`)
     const asked = operationFor(req, found)
@@ -52,13 +52,26 @@ export function createAdminApi(services: Services, options: AdminApiOptions) {
 
     // The body is read only for a token that can be good, and the service is looked up when it is there.
     const claims = await readCaller(services, options.findPresentedKeys, req)
-    const body = await readBody(req)
+    const body = await readBody(req, asked)
     const caller = await findCaller(services, claims)
     const authority = { kind: 'scopes', scopes: caller.scopes } as const
     if (!mayPerform(authority, asked)) throw insufficientScope(scopesFor(asked))
     const input = inputOf(asked, found.parameters, search, req, body)
-    const output = await perform(inNameOf(services, caller, req), authority, asked, input)
-    return answerWith(asked, output, { path, search })
+    const { parameters } = found
+    const { headers } = req
+    const act = { asked, parameters, input, path, search, headers }
+    return answerAct(inNameOf(services, caller, req), authority, paths, act)
+  }
+
+  /** It holds no data, so it is for every client. */
+  async function answerDocument({ method }: IncomingMessage): Promise<Answer> {
+    const allowed = { Allow: 'GET, HEAD, OPTIONS' }
+    if (method === 'OPTIONS') return { status: 204, headers: allowed, body: null }
+    if (method !== 'GET' && method !== 'HEAD')
+      throw new Problem('method_not_allowed', `this path has ${allowed.Allow}`, allowed)
+    // Loaded when it is first needed: few clients ever ask.
+    const { openApiOf } = await import('./openapi.ts')
+    return (document ??= jsonAnswer(200, openApiOf(operations, services)))
   }
 
   return {
@@ -97,20 +110,6 @@ function operationFor({ method = '' }: IncomingMessage, found: Found): AnyOperat
 function allowedAt({ operations }: Found): string {
   const methods = [...operations.keys()]
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
-}
-
-function answerWith(asked: AnyOperation, output: unknown, { path, search }: { path: string; search: string }): Answer {
-  if (output === null) return { status: asked.status ?? 204, headers: {}, body: null }
-  const headers = { 'Content-Type': 'application/json', ...nextOf(output as object, path, search) }
-  return { status: asked.status ?? 200, headers, body: JSON.stringify(output) }
-}
-
-/** Where a list goes on (RFC 8288). */
-function nextOf(output: { next_cursor?: unknown }, path: string, search: string): Record<string, string> {
-  if (typeof output.next_cursor !== 'string') return {}
-  const query = new URLSearchParams(search)
-  query.set('cursor', output.next_cursor)
-  return { Link: `<${path}?${query}>; rel="next"` }
 }
 
 function write(res: ServerResponse, { status, headers, body }: Answer, isHead: boolean): void {

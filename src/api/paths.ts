@@ -9,11 +9,12 @@ export interface Found {
 
 /** Finds the operations at a path below the admin API; a fixed part wins over a parameter. */
 export class Paths {
-  readonly #paths: { parts: string[]; operations: Map<string, AnyOperation> }[]
+  readonly #paths: { path: string; parts: string[]; operations: Map<string, AnyOperation> }[]
 
   constructor(operations: AnyOperation[]) {
     this.#paths = [...Map.groupBy(operations, ({ path }) => path)]
       .map(([path, those]) => ({
+        path,
         parts: partsOf(path),
         operations: new Map(those.map((each) => [each.method.toUpperCase(), each])),
       }))
@@ -33,6 +34,11 @@ export class Paths {
       isParameter(part) ? [[part.slice(1, -1), decode(asked[at] as string)] as const] : [],
     )
     return { operations: found.operations, parameters: Object.fromEntries(parameters) }
+  }
+
+  /** The operation that is declared at exactly this path, parameters and all. */
+  operationAt(path: string, method: string): AnyOperation | null {
+    return this.#paths.find((each) => each.path === path)?.operations.get(method) ?? null
   }
 }
 

@@ -5,8 +5,9 @@ import { Problem } from './problems.ts'
 /** The longest body (bytes). */
 export const LONGEST_BODY = 1024 * 1024
 
-/** The raw body of a request. @throws Problem */
-export async function readBody(req: IncomingMessage): Promise<Buffer> {
+/** The raw body of a request for this operation. @throws Problem */
+export async function readBody(req: IncomingMessage, { method }: AnyOperation): Promise<Buffer> {
+  if (hasQuery(method) && hasBody(req)) throw new Problem('malformed', `a ${method.toUpperCase()} has no body`)
   if (Number(req.headers['content-length'] ?? 0) > LONGEST_BODY) throw tooLong()
   const chunks: Buffer[] = []
   let length = 0
@@ -30,13 +31,20 @@ export function inputOf(
   body: Buffer,
 ): Record<string, unknown> {
   const query = fieldsOf(search)
-  const isInQuery = method === 'get' || method === 'delete'
-  if (isInQuery && body.length > 0) throw new Problem('malformed', `a ${method.toUpperCase()} has no body`)
-  if (!isInQuery && Object.keys(query).length > 0) throw new Problem('malformed', 'this operation has no query')
-  const fields = isInQuery ? query : readJson(body, headers)
+  if (!hasQuery(method) && Object.keys(query).length > 0) throw new Problem('malformed', 'this operation has no query')
+  const fields = hasQuery(method) ? query : readJson(body, headers)
   const twice = Object.keys(parameters).find((name) => Object.hasOwn(fields, name))
   if (twice !== undefined) throw new Problem('malformed', `${twice} is in the path, and nowhere else`)
   return { ...fields, ...parameters }
+}
+
+/** Whether the fields of its input are in the query; else they are in the body. */
+export function hasQuery(method: AnyOperation['method']): boolean {
+  return method === 'get' || method === 'delete'
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 function fieldsOf(search: string): Record<string, string> {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { isAdminApi } from '../api/admin-api.ts'
 import { openApp } from './app.ts'
 import type { Background } from './background.ts'
 import type { Config } from '../config.ts'
@@ -33,7 +34,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
     answerUnreadable(error, socket, connections.answerOn(socket)),
   )
   server.on('checkContinue', (req, res) => {
-    if (!announcesTooMuch(req)) res.writeContinue()
+    if (isAdminApi((req.url ?? '').split('?', 1)[0] as string) || !announcesTooMuch(req)) res.writeContinue()
     server.emit('request', req, res)
   })
   // An unknown expectation is no reason to refuse (RFC 9110 §10.1.1).

@@ -1,0 +1,12 @@
+/** An answer to a request, before it is written. */
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  /** Null for an answer without a body. */
+  body: string | null
+}
+
+/** What an operation answers, as JSON. @param status of success, where the operation names none */
+export function jsonAnswer(status: number, output: unknown, headers: Record<string, string> = {}): Answer {
+  return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(output) }
+}

@@ -124,7 +124,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
     {
       what: 'roles that have changed since',
       status: 200,
-      before: () => changeRoles(server.services, adaId, ['admin']),
+      before: () => changeRoles(server.services, adaId, ['auditor']),
       after: () => changeRoles(server.services, adaId, ['editor']),
     },
     {

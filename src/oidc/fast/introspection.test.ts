@@ -168,7 +168,7 @@ const CASES: Case[] = [
     what: 'roles that have changed',
     status: 200,
     asked: NOTES,
-    before: () => changeRoles(server.services, adaId, ['admin']),
+    before: () => changeRoles(server.services, adaId, ['auditor']),
     after: async () => {
       await changeRoles(server.services, adaId, ['editor'])
       clock.advance(2)

@@ -90,7 +90,7 @@ const CASES: Case[] = [
   {
     what: 'roles that have changed',
     status: 401,
-    before: () => changeRoles(server.services, adaId, ['admin']),
+    before: () => changeRoles(server.services, adaId, ['auditor']),
     after: async () => {
       await changeRoles(server.services, adaId, ['editor'])
       clock.advance(2)

@@ -41,12 +41,14 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
   /** Also for the role `support`: reading, ending sessions, sending resets. Roles, keys and settings are for `admin` alone. */
   forSupport: boolean
   input: Input
-  /** Null for an operation that answers nothing. */
+  /** Null for an operation that answers nothing, or a stream. */
   output: Output | null
+  /** Of an operation that answers a stream of text: the media type for each `format` of its input. */
+  stream?: Record<string, string>
   /** The HTTP status of success, where it is not 200, or 204 without output. */
   status?: 201 | 202
   /** @throws Refused */
-  act(services: Services, input: z.output<Input>): Promise<z.output<Output> | null>
+  act(services: Services, input: z.output<Input>): Promise<z.output<Output> | AsyncIterable<string> | null>
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- an operation with any input and output

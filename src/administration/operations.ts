@@ -1,9 +1,15 @@
 import { API_OPERATIONS } from './apis.ts'
 import { APP_OPERATIONS } from './apps.ts'
 import { FAMILY_OPERATIONS } from './families.ts'
+import { AUDIT_EVENT_OPERATIONS } from './audit-events.ts'
 import { GROUP_OPERATIONS } from './groups.ts'
 import { IDENTITY_OPERATIONS } from './identities.ts'
 import { INVITATION_OPERATIONS } from './invitations.ts'
+import { IP_BLOCK_OPERATIONS } from './ip-blocks.ts'
+import { MAIL_OPERATIONS } from './mails.ts'
+import { NOTIFICATION_OPERATIONS } from './notifications.ts'
+import { SIGNING_KEY_OPERATIONS } from './signing-keys.ts'
+import { STATISTICS_OPERATIONS } from './statistics.ts'
 
 /** Every operation, by its name. */
 export const OPERATIONS = {
@@ -13,4 +19,10 @@ export const OPERATIONS = {
   ...GROUP_OPERATIONS,
   ...IDENTITY_OPERATIONS,
   ...INVITATION_OPERATIONS,
+  ...IP_BLOCK_OPERATIONS,
+  ...NOTIFICATION_OPERATIONS,
+  ...MAIL_OPERATIONS,
+  ...AUDIT_EVENT_OPERATIONS,
+  ...SIGNING_KEY_OPERATIONS,
+  ...STATISTICS_OPERATIONS,
 }

@@ -8,6 +8,7 @@ import {
 } from '../domain/endings/notifications.ts'
 import type { Services } from '../domain/services.ts'
 import { CommandRefused } from './command-refused.ts'
+import { readCount } from './counts.ts'
 import { onPortal, print, printList } from './output.ts'
 
 interface ListOptions {
@@ -31,7 +32,7 @@ export function addNoticeCommands(program: Command): void {
       .option('--app <client-id>', 'of this app')
       .addOption(new Option('--state <state>', 'how far it is').choices(NOTIFICATION_STATES))
       .option('--family <id>', 'about this family', uuid)
-      .option('--limit <count>', 'so many at most', count, 200),
+      .option('--limit <count>', 'so many at most', readCount, 200),
     async (services: Services, { app: clientId, family: familyId, state, limit, json }: ListOptions) => {
       const notices = await listNotifications(services, { clientId, familyId, state }, limit)
       printList(notices.map(describe), [...COLUMNS], json)
@@ -74,9 +75,4 @@ function describe(notice: Notification): Record<(typeof COLUMNS)[number], unknow
 function uuid(value: string): string {
   if (!/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/.test(value)) throw new InvalidArgumentError('It is not an id.')
   return value
-}
-
-function count(value: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(value)) throw new InvalidArgumentError('It must be a whole number.')
-  return Number(value)
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { closeServices, openServices } from '../main/services.ts'
 import type { Background } from '../main/background.ts'
-import { KEYS_EVERY_MS, repeat } from '../main/repeat.ts'
+import { writeTally } from '../domain/tally.ts'
+import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { sayLocal } from './remote-settings.ts'
@@ -32,6 +33,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
   const { startBackground } = await import('../main/background.ts')
   const services = await openServices(config, logger)
   const stopFollowing = repeat(() => services.keys.reload(), KEYS_EVERY_MS, logger)
+  const stopCounting = repeat(() => writeTally(services.tally, services.storage.pool), TALLY_EVERY_MS, logger)
   let background: Background | null = null
   try {
     background = await startBackground(services, config, logger)
@@ -40,6 +42,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
     logger.info('stopping')
   } finally {
     stopFollowing()
+    stopCounting()
     background?.stop()
     await closeServices(services)
     background?.release()

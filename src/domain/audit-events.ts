@@ -28,6 +28,8 @@ type OperatorKind =
   | 'signing_key_revoked'
   | 'suspension_lifted'
   | 'notices_resent'
+  | 'mails_resent'
+  | 'test_mail_sent'
 
 /** What happens to an identity; its user reads it on the activity page. */
 export type PersonalKind =

@@ -31,6 +31,8 @@ export type MailJob =
       clientInfo: ClientInfo | null
       at: string
     }
+  /** An administrator tries out the mail server; it is not sent again. */
+  | { kind: 'test'; identityId: string; at: string }
   | { kind: 'deletion-requested'; identityId: string; erasedFrom: string; clientInfo: ClientInfo | null }
   /** To the invited address, while the invitation is open. */
   | { kind: 'invitation'; invitationId: string }

@@ -1,11 +1,13 @@
 import { deleteEndedFamilies, deleteErasedFamilies } from '../storage/erased-families.ts'
 import { deleteEndedIdentitySessions } from '../storage/identity-sessions.ts'
+import { deletePastFailedMails } from '../storage/failed-mails.ts'
 import { deleteExpiredMailLinks } from '../storage/mail-links.ts'
 import { deleteExpiredInvitations } from '../storage/invitations.ts'
 import { deletePastNotifications } from '../storage/notifications.ts'
 import { deletePastIpBlocks } from '../storage/ip-blocks.ts'
 import { inBatches } from './batches.ts'
 import { LINK_LIVES } from './identities/mail-links.ts'
+import { FAILED_MAILS_KEPT } from './accounts/failed-mails.ts'
 import type { Services } from './services.ts'
 import { LONGEST_LISTED } from './families/revocations.ts'
 import { addSeconds } from './time.ts'
@@ -106,6 +108,16 @@ export async function pruneMailLinks(services: Services, signal?: AbortSignal, p
 export async function pruneInvitations(services: Services, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
   const before = addSeconds(services.clock(), -EXPIRED_INVITATIONS)
   return inBatches((limit) => deleteExpiredInvitations(services.storage.pool, before, limit), {
+    size: SIZE,
+    pauseMs,
+    signal,
+  })
+}
+
+/** Forgets mails that were given up too long ago to be sent again. @returns how many. */
+export async function pruneFailedMails(services: Services, signal?: AbortSignal, pauseMs = PAUSE_MS): Promise<number> {
+  const before = addSeconds(services.clock(), -FAILED_MAILS_KEPT)
+  return inBatches((limit) => deletePastFailedMails(services.storage.pool, before, limit), {
     size: SIZE,
     pauseMs,
     signal,

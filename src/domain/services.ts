@@ -8,6 +8,7 @@ import type { PasswordHasher } from './passwords/passwords.ts'
 import type { GeoIp } from './geoip.ts'
 import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
+import type { Tally } from './tally.ts'
 
 export type { Operator }
 
@@ -29,6 +30,8 @@ export interface Services {
   brand: Brand
   /** The issuer. */
   publicUrl: string
+  /** Counts what happens, for the plots of the overview. */
+  tally: Tally
   clock: () => Date
   /** The operator in whose name a rule is called, for the audit log; null for users, apps and time. */
   operator: Operator | null

@@ -308,6 +308,18 @@ export function erasureAhead(
   }
 }
 
+/** To an administrator who tries out the mail server. */
+export function testMail(head: Letterhead, facts: { username: string; when: string }): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.test.subject'),
+    heading: t('mail.test.heading'),
+    paragraphs: [t('mail.test.text')],
+    facts: [account(head, facts.username), [t('mail.label_when'), facts.when]],
+  }
+}
+
 /** The last mail to a user, after erasure. */
 export function accountErased(head: Letterhead, facts: { username: string; date: string }): MailContent {
   const { t } = head.texts

@@ -74,6 +74,7 @@ export function sampleMails(
     'app-fault': messages.familyEndedForFault(head, { username, app, opened: { when, client }, endedWhen: later, url }),
     'factor-added': messages.secondFactorAdded(head, factorChange('passkey')),
     'factor-removed': messages.secondFactorRemoved(head, factorChange('totp')),
+    test: messages.testMail(head, { username, when }),
     'erasure-ahead': messages.erasureAhead(head, { username, date, client, url: `${publicUrl}/login` }),
     erased: messages.accountErased(head, { username, date }),
   }

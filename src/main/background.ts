@@ -8,6 +8,7 @@ import type { Services } from '../domain/services.ts'
 import {
   pruneCounters,
   pruneErasedFamilies,
+  pruneFailedMails,
   pruneFamilies,
   pruneProtocolRecords,
   pruneIdentitySessions,
@@ -17,6 +18,7 @@ import {
   pruneIpBlocks,
 } from '../domain/pruning.ts'
 import { settleGroups } from '../domain/identities/groups.ts'
+import { condenseTallies, countLivingFamilies } from '../domain/statistics.ts'
 import { fillSkeletons } from '../domain/identities/user-names.ts'
 import type { Logger } from '../logger.ts'
 import { repeat } from './repeat.ts'
@@ -55,6 +57,9 @@ export async function startBackground(services: Services, config: Config, logger
     [pruneIpBlocks, PRUNE_EVERY_MS],
     [pruneInvitations, PRUNE_EVERY_MS],
     [pruneMailLinks, PRUNE_EVERY_MS],
+    [pruneFailedMails, PRUNE_EVERY_MS],
+    [countLivingFamilies, PRUNE_EVERY_MS],
+    [condenseTallies, PRUNE_EVERY_MS],
   ] as const
   const stops = rounds.map(([run, everyMs]) => repeat(async () => run(services, stopping.signal), everyMs, logger))
   return {

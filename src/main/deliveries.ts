@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import { keepFailedMail } from '../domain/accounts/failed-mails.ts'
 import { deliverMail } from '../domain/accounts/mail-delivery.ts'
 import { readMailJob } from '../domain/mail-jobs.ts'
 import { deliverNotification, type SendNotification } from '../backchannel/delivery.ts'
@@ -6,6 +7,7 @@ import type { NotificationJob } from '../domain/endings/notifications.ts'
 import type { Services } from '../domain/services.ts'
 import type { Logger } from '../logger.ts'
 import { MailRefused } from '../mail/mail-refused.ts'
+import { MAIL_RETRIES } from '../storage/jobs.ts'
 import { createMailer } from '../mail/mailer.ts'
 import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { requestOf } from '../backchannel/requests.ts'
@@ -37,15 +39,18 @@ async function startMails(services: Services, config: Config, logger: Logger): P
   if (smtpUrl === null && mailFolder === null) logger.warn('SMTP_URL is not set, so no mail is sent')
   const mailer = createMailer({ smtpUrl, from, previewFolder: mailFolder, clock: services.clock })
 
-  await services.storage.jobs.work('mail', MAILS, async (payload, id) => {
+  await services.storage.jobs.work('mail', MAILS, async (payload, id, tries) => {
     const mail = readMailJob(payload)
     try {
       await deliverMail(services, mailer, mail, id)
       return 'done'
     } catch (error) {
       logger.warn({ mail: id, kind: mail.kind, refusal: (error as Error).message }, 'a mail was not sent')
-      // A recipient that the mail server refuses will not accept a retry either.
-      return error instanceof MailRefused ? 'done' : 'again'
+      // A recipient that the mail server refuses will not accept a retry either, and who tries out the server wants to know.
+      const isOver = error instanceof MailRefused || tries >= MAIL_RETRIES || mail.kind === 'test'
+      if (!isOver) return 'again'
+      await keepFailedMail(services, id, mail, (error as Error).message)
+      return 'done'
     }
   })
   return () => mailer.close()

@@ -3,6 +3,9 @@ import type { Logger } from '../logger.ts'
 /** How often signing keys are reloaded (ms): a revoked key is accepted for at most this long. */
 export const KEYS_EVERY_MS = 1000
 
+/** How often a process writes what it has counted (ms): one that is killed loses the counts of this time. */
+export const TALLY_EVERY_MS = 10_000
+
 /** Runs this periodically, also after a failure. @returns stops it */
 export function repeat(run: () => Promise<unknown>, everyMs: number, logger: Logger): () => void {
   let isRunning = false

@@ -7,6 +7,7 @@ import type { Services } from '../domain/services.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
 import { openLastingSecret } from '../domain/keys/lasting-secrets.ts'
 import { KeyRing } from '../domain/keys/signing-keys.ts'
+import { Tally, writeTally } from '../domain/tally.ts'
 import type { Logger } from '../logger.ts'
 import { openStorage } from '../storage/storage.ts'
 
@@ -48,6 +49,7 @@ export async function openServices(
       policy,
       brand,
       publicUrl,
+      tally: new Tally(clock),
       clock,
       operator: null,
     }
@@ -59,8 +61,14 @@ export async function openServices(
   }
 }
 
-/** Stops what `openServices` started: the processes that judge passwords, then the connections to the stores. */
-export async function closeServices({ passwords, storage }: Services): Promise<void> {
+/**
+ * Stops what `openServices` started: the processes that judge passwords, then the connections to the stores. What this process
+ * has counted is written before that.
+ */
+export async function closeServices({ passwords, storage, tally, logger }: Services): Promise<void> {
   await passwords.close()
+  await writeTally(tally, storage.pool).catch((error: unknown) =>
+    logger.warn({ error }, 'the last counts were not written'),
+  )
   await storage.close()
 }

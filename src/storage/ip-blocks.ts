@@ -1,3 +1,4 @@
+import { hasPrefix } from './prefixes.ts'
 import type { Queryable } from './postgres.ts'
 
 export interface IpBlockRow {
@@ -30,10 +31,17 @@ export async function findIpBlock(db: Queryable, address: string, now: Date): Pr
   return result.rows[0] ?? null
 }
 
-export async function listIpBlocks(db: Queryable, now: Date): Promise<IpBlockRow[]> {
+/** By address, `limit` at most: those that begin with the prefix, after the address `after`. */
+export async function listIpBlocks(
+  db: Queryable,
+  { prefix, after, limit }: { prefix: string; after: string | null; limit: number },
+  now: Date,
+): Promise<IpBlockRow[]> {
   const result = await db.query<IpBlockRow>(
-    'SELECT address, since, until, failures FROM suspensions WHERE until > $1 ORDER BY since, address',
-    [now],
+    `SELECT address, since, until, failures FROM suspensions
+     WHERE until > $1 AND ${hasPrefix('address', '$2')} AND ($3::text IS NULL OR address COLLATE "C" > $3)
+     ORDER BY address COLLATE "C" LIMIT $4`,
+    [now, prefix, after, limit],
   )
   return result.rows
 }

@@ -10,6 +10,9 @@ type Job = Pick<JobWithMetadata, 'id' | 'data' | 'retryCount'>
 /** The outcome of a job. One that throws is retried, too. */
 export type JobOutcome = 'done' | 'again'
 
+/** `tries` is how often the job was tried before. */
+export type JobHandler = (payload: unknown, id: string, tries: number) => Promise<JobOutcome>
+
 export interface JobWorker {
   /** Fetches no more jobs, and lets the running ones finish. */
   stop(): Promise<void>
@@ -30,7 +33,7 @@ export function startJobWorker(
   boss: Boss,
   queue: string,
   { everyMs, atOnce }: Pace,
-  handler: (payload: unknown, id: string) => Promise<JobOutcome>,
+  handler: JobHandler,
   onError: (error: Error) => void,
 ): JobWorker {
   const running = new Set<Promise<void>>()
@@ -76,7 +79,7 @@ export function startJobWorker(
 
   async function outcomeOf(job: Job): Promise<JobOutcome> {
     try {
-      return await handler(job.data, job.id)
+      return await handler(job.data, job.id, job.retryCount)
     } catch (error) {
       onError(error as Error)
       return 'again'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
-import { type JobOutcome, type JobWorker, type Pace, startJobWorker } from './job-worker.ts'
+import { type JobHandler, type JobWorker, type Pace, startJobWorker } from './job-worker.ts'
 import { currentSchema, type Queryable } from './postgres.ts'
 import { asPgBossSchema, queueSchemaOf } from './queue-tables.ts'
 
@@ -17,7 +17,9 @@ export interface Jobs {
    * Works the jobs of a queue, those with one ordering key one after the other. A job that throws or answers `again` is retried
    * with exponential backoff, until the retry limit. Any number of processes share the work.
    */
-  work(queue: QueueName, pace: Pace, handler: (payload: unknown, id: string) => Promise<JobOutcome>): Promise<void>
+  work(queue: QueueName, pace: Pace, handler: JobHandler): Promise<void>
+  /** How many jobs of a queue wait or run, `limit` at most, and since when the oldest does. */
+  countOpen(queue: QueueName, limit: number): Promise<{ count: number; oldest: Date | null }>
   /** Lets the running jobs finish (graceful shutdown). */
   close(): Promise<void>
 }
@@ -25,10 +27,12 @@ export interface Jobs {
 export type QueueName = keyof typeof QUEUES
 
 const HOUR = 3600
+/** A mail is tried so often again. */
+export const MAIL_RETRIES = 20
 /** Retries of mails begin after half a minute and double up to six hours, so a mail server may be down for three days. */
 const QUEUES = {
   mail: {
-    retryLimit: 20,
+    retryLimit: MAIL_RETRIES,
     retryDelay: 30,
     retryBackoff: true,
     retryDelayMax: 6 * HOUR,
@@ -96,6 +100,15 @@ export function openJobs(db: Queryable, onError: (error: Error) => void): Jobs {
     },
     async work(queue, pace, handler) {
       workers.push(startJobWorker(await boss(), queue, pace, handler, onError))
+    },
+    async countOpen(queue, limit) {
+      const schema = asPgBossSchema(queueSchemaOf(await currentSchema(db)))
+      const { rows } = await db.query<{ count: number; oldest: Date | null }>(
+        `SELECT count(*)::int AS count, min(created_on) AS oldest FROM (
+           SELECT created_on FROM ${schema}.job WHERE name = $1 AND state <= 'active' LIMIT $2) open`,
+        [queue, limit],
+      )
+      return rows[0] ?? { count: 0, oldest: null }
     },
     async close() {
       const stopped = (await opened)?.stop({ graceful: true, close: false, timeout: 10_000 })

@@ -56,15 +56,20 @@ export async function findNotification(db: Queryable, id: string): Promise<Notif
   return result.rows[0] ?? null
 }
 
-/** The newest, `limit` at most. */
+/** The newest, `limit` at most; `before` is the one to go on from. */
 export async function listNotifications(
   { prisma }: Storage,
   { clientId, familyId, state }: NotificationChoice,
   limit: number,
+  before: Pick<NotificationRow, 'happenedAt' | 'id'> | null = null,
 ): Promise<NotificationRow[]> {
+  const rest = before && {
+    happenedAt: { lte: before.happenedAt },
+    OR: [{ happenedAt: { lt: before.happenedAt } }, { id: { gt: before.id } }],
+  }
   return (await prisma()).notice.findMany({
     // Prisma reads undefined as no condition.
-    where: { clientId, familyId, ...(state && IN_STATE[state]) },
+    where: { clientId, familyId, ...(state && IN_STATE[state]), ...rest },
     orderBy: [{ happenedAt: 'desc' }, { id: 'asc' }],
     take: limit,
   })
@@ -75,6 +80,30 @@ const IN_STATE = {
   confirmed: { confirmedAt: { not: null } },
   'given-up': { confirmedAt: null, givenUpAt: { not: null } },
 } satisfies Record<NotificationState, object>
+
+export interface OpenNotifications {
+  clientId: string
+  appName: string
+  waiting: number
+  /** When the oldest that waits happened. */
+  oldest: Date | null
+  givenUp: number
+}
+
+/** How many notifications of each app are not confirmed; of each app `limit` are counted at most. */
+export async function countOpenNotifications(db: Queryable, limit: number): Promise<OpenNotifications[]> {
+  const result = await db.query<OpenNotifications>(
+    `SELECT a.client_id AS "clientId", a.name AS "appName", counted.*
+     FROM apps a, LATERAL (
+       SELECT count(*) FILTER (WHERE given_up_at IS NULL)::int AS waiting,
+         min(happened_at) FILTER (WHERE given_up_at IS NULL) AS oldest,
+         count(*) FILTER (WHERE given_up_at IS NOT NULL)::int AS "givenUp"
+       FROM (SELECT * FROM notices WHERE client_id = a.client_id AND confirmed_at IS NULL ORDER BY happened_at LIMIT $1) open) counted
+     WHERE waiting > 0 OR "givenUp" > 0 ORDER BY a.name, a.client_id`,
+    [limit],
+  )
+  return result.rows
+}
 
 /** The notifications about the end of these families; of each family, the logout first. */
 export async function listNotificationsOfEnds(db: Queryable, familyIds: string[]): Promise<NotificationRow[]> {

@@ -80,6 +80,12 @@ async function write(services: Services, mail: MailJob): Promise<AddressedMail[]
         const compose = mail.kind === 'second-factor-added' ? messages.secondFactorAdded : messages.secondFactorRemoved
         return { to: identity.email, message: compose(head, facts) }
       })
+    case 'test':
+      return forIdentity(services, mail.identityId, (identity) => {
+        const head = letterhead(services, identity)
+        const facts = { username: identity.username, when: timeIn(services, head, new Date(mail.at)) }
+        return { to: identity.email, message: messages.testMail(head, facts) }
+      })
     case 'deletion-requested':
       return forIdentity(services, mail.identityId, (identity) => {
         const { head, event } = addressed(services, identity, { ...mail, at: mail.erasedFrom })

@@ -65,13 +65,15 @@ export async function endFamilies(
   return (await end(services, { families }, { cause, clientInfo })).families
 }
 
-/** Logs families that a new family has replaced, in the statement that opened it. */
-export function logReplaced(
-  { logger }: Services,
+/** Logs and counts a family that was opened, and those that it has replaced, in the statement that opened it. */
+export function noteOpened(
+  { logger, tally }: Services,
   owner: Pick<EndedFamily, 'clientId' | 'identityId'>,
   familyIds: string[],
 ): void {
   const { clientId, identityId } = owner
+  tally.count('family_opened', clientId)
+  if (familyIds.length > 0) tally.count('family_ended', clientId, familyIds.length)
   for (const familyId of familyIds) {
     logger.info(
       { event: 'family_ended', familyId, clientId, identityId, cause: 'replaced' satisfies EndCause },
@@ -224,8 +226,10 @@ async function endFamiliesIn(
   )
   await announceEnded(services, db, ended, cause, now)
   afterCommit(db, () => {
-    for (const { id: familyId, identityId, clientId } of ended)
+    for (const { id: familyId, identityId, clientId } of ended) {
+      services.tally.count('family_ended', clientId)
       logEnding(services, { event: 'family_ended', familyId, clientId, identityId }, { cause, clientInfo })
+    }
   })
   if (END_CAUSES[cause].reason === 'reused' && clientInfo !== null) {
     for (const { id } of ended) {

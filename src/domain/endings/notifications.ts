@@ -3,6 +3,7 @@ import { insertAuditEvents } from '../../storage/audit.ts'
 import { type EndedFamily, listReplacedBy } from '../../storage/family-ends.ts'
 import type { StaleFamily } from '../../storage/revocations.ts'
 import {
+  countOpenNotifications,
   insertNotifications,
   listNotifications as listRows,
   listNotificationsOfEnds as listRowsOfEnds,
@@ -11,6 +12,7 @@ import {
   type NotificationChoice,
   type NotificationRow,
   type NotificationState,
+  type OpenNotifications,
   reopenNotifications,
 } from '../../storage/notifications.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
@@ -20,7 +22,13 @@ import type { Services } from '../services.ts'
 /** `logout`: a logout token (OpenID Connect Back-Channel Logout). The others: events of CAEP, as RFC 8417 tokens. */
 export type NotificationKind = 'logout' | 'session-revoked' | 'token-claims-change'
 
-export { NOTIFICATION_STATES, type NotificationChoice, type NotificationRow, type NotificationState }
+export {
+  NOTIFICATION_STATES,
+  type OpenNotifications,
+  type NotificationChoice,
+  type NotificationRow,
+  type NotificationState,
+}
 export type Notification = NotificationRow & { state: NotificationState }
 
 /** A job of the queue `notices`, or of its dead-letter queue `late-notices`. */
@@ -109,14 +117,23 @@ function orderingKey(clientId: string, kind: string): string {
   return `${clientId} ${kind === 'logout' ? 'logouts' : 'events'}`
 }
 
-/** The newest notifications, sent or not, `limit` at most. */
+/** The newest notifications, sent or not, `limit` at most; `before` is the one to go on from. */
 export async function listNotifications(
   services: Services,
   choice: NotificationChoice,
   limit: number,
+  before: Pick<Notification, 'happenedAt' | 'id'> | null = null,
 ): Promise<Notification[]> {
-  const rows = await listRows(services.storage, choice, limit)
+  const rows = await listRows(services.storage, choice, limit, before)
   return rows.map(notificationOf)
+}
+
+/** Counting ends there, for each app. */
+const MOST_COUNTED = 10_000
+
+/** How many notifications of each app wait, or were given up; apps without any are left out. */
+export async function countNotifications(services: Services): Promise<OpenNotifications[]> {
+  return countOpenNotifications(services.storage.pool, MOST_COUNTED)
 }
 
 /** The notifications about the end of these families; of each family, the logout first. */

@@ -1,7 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { AppProof } from '../../storage/apps.ts'
 import { CODE_KIND, type RedeemedCode } from '../../storage/authorization-codes.ts'
-import { logReplaced } from '../endings/endings.ts'
+import { noteOpened } from '../endings/endings.ts'
 import type { Services } from '../services.ts'
 import { type FamilyFuture, futureOf } from './family-lifetimes.ts'
 import { hashRefreshToken, mintRefreshToken } from './refresh-tokens.ts'
@@ -88,7 +88,7 @@ export async function redeemCode(
   )
   if (redeemed === null) return null
   const owner = { clientId: presented.clientId, identityId: redeemed.record['accountId'] as string }
-  logReplaced(services, owner, redeemed.replaced)
+  noteOpened(services, owner, redeemed.replaced)
   const future = futureOf(services, redeemed, issuedAt, issuedAt)
   return { ...redeemed, familyId, refreshToken, issuedAt, future, mayBeReused: storage.codes.opensLater }
 }

@@ -27,7 +27,7 @@ import { appRolesOf, jsonSourceOf } from '../../storage/claim-sources.ts'
 import { findIdentity } from '../../storage/identities.ts'
 import { ipKey } from '../limits/ip-keys.ts'
 import { END_CAUSES, type EndCause, type RefusalReason } from '../endings/end-causes.ts'
-import { end as endNow, logReplaced } from '../endings/endings.ts'
+import { end as endNow, noteOpened } from '../endings/endings.ts'
 import { endCauseOf, type Reuse, reuseAdvice, reuseOf } from './family-ends.ts'
 import { type FamilyFuture, futureOf, lifetimeOf } from './family-lifetimes.ts'
 import { noteSessionUsed } from '../sign-in/identity-sessions.ts'
@@ -78,7 +78,7 @@ export async function openFamily(services: Services, opening: OpeningFamily): Pr
     },
     now,
   )
-  logReplaced(services, family, opened?.replaced ?? [])
+  if (opened !== null) noteOpened(services, family, opened.replaced)
   return opened && futureOf(services, opened, now, now)
 }
 
@@ -131,9 +131,20 @@ export async function rotate(
   hasTried: boolean = false,
 ): Promise<Rotation> {
   const token = parseRefreshToken(presentation.refreshToken, services.secrets)
-  if (token === null) return { kind: 'refused', reason: 'unknown', familyId: null, isOwn: false, ended: false }
-  const rotated = hasTried ? null : await advance(services, token, presentation)
-  return rotated ?? explain(services, token, presentation)
+  if (token === null) {
+    services.tally.count('refused_refresh', presentation.clientId)
+    return { kind: 'refused', reason: 'unknown', familyId: null, isOwn: false, ended: false }
+  }
+  const advanced = hasTried ? null : await advance(services, token, presentation)
+  const rotation = advanced ?? (await explain(services, token, presentation))
+  countRotation(services, rotation, presentation.clientId)
+  return rotation
+}
+
+function countRotation({ tally }: Services, rotation: Rotation, clientId: string): void {
+  tally.count(rotation.kind === 'rotated' ? 'refresh' : 'refused_refresh', clientId)
+  // Of a token that is used again and again, only what ended the family is counted as reuse.
+  if (rotation.kind === 'refused' && rotation.reason === 'reused' && rotation.ended) tally.count('reuse', clientId)
 }
 
 /**
@@ -149,7 +160,9 @@ export async function rotateUnproved(
 ): Promise<Rotated | null> {
   const token = parseRefreshToken(refreshToken, services.secrets)
   const plain = { scopes: null, audience: 'default', jkt: null } as const
-  return token && advance(services, token, { ...plain, refreshToken, clientId, proof, clientInfo })
+  const rotated = token && (await advance(services, token, { ...plain, refreshToken, clientId, proof, clientInfo }))
+  if (rotated !== null) services.tally.count('refresh', clientId)
+  return rotated
 }
 
 async function advance(

@@ -18,6 +18,7 @@ import { type Queryable, transaction } from '../../storage/postgres.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { decryptWithAny, encrypt } from './encryption.ts'
 import type { DerivedKeys, Secrets } from './secrets.ts'
+import { Refused } from '../refused.ts'
 import { addSeconds } from '../time.ts'
 
 export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA'] as const
@@ -38,6 +39,7 @@ export interface SigningKey extends VerificationKey {
 
 /** A new key is published this long before it signs (seconds), longer than clients may cache the JWKS. */
 const PUBLISHED_BEFORE = 900
+const FARTHEST_ROTATION = 365 * 86_400
 /** The longest life of a token (seconds); a replaced key stays published for that long. */
 export const LONGEST_TOKEN = 3600
 /** How long an app may still show an ID token that a replaced key has signed (seconds): as long as the longest sign-in. */
@@ -93,10 +95,17 @@ export class KeyRing {
     if (forgotten.length > 0) await deleteSigningKeys(this.#storage, forgotten)
   }
 
-  /** Publishes the next keys at once; they sign as soon as every cache of the published keys must know them. */
-  async rotate(operator: Operator | null = null): Promise<SigningKey[]> {
+  /**
+   * Publishes the next keys at once; they sign as soon as every cache of the published keys must know them, or from a later time
+   * on. @throws Refused for a time that is too early, or more than a year away
+   */
+  async rotate(operator: Operator | null = null, later: Date | null = null): Promise<SigningKey[]> {
     const now = this.#clock()
-    const next = SIGNING_ALGS.map((alg) => makeKey(alg, this.#secrets[0], now, addSeconds(now, PUBLISHED_BEFORE)))
+    const soonest = addSeconds(now, PUBLISHED_BEFORE)
+    const signsFrom = later ?? soonest
+    if (signsFrom < soonest || signsFrom > addSeconds(now, FARTHEST_ROTATION))
+      throw new Refused(`new keys sign from ${PUBLISHED_BEFORE / 60} minutes to a year from now`)
+    const next = SIGNING_ALGS.map((alg) => makeKey(alg, this.#secrets[0], now, signsFrom))
     await transaction(this.#storage.pool, async (db) => {
       for (const key of next) await insertSigningKey(db, key)
       const detail = next.map(({ kid }) => kid).join(' ')
@@ -134,6 +143,27 @@ export class KeyRing {
     if (replacement !== null) await insertSigningKey(db, replacement)
     await insertAuditEvents(db, [{ kind: 'signing_key_revoked', detail: kid, actor: operator }], now)
     return { kind: 'revoked', replacement: replacement?.kid ?? null, signsFrom: replacement?.signsFrom ?? null }
+  }
+
+  /** Every key there was for more than a year, as operators see it, the newest first. */
+  async list(): Promise<ListedKey[]> {
+    const now = this.#clock()
+    const rows = await listSigningKeys(this.#storage.pool)
+    const good = rows.filter((row) => row.revokedAt === null)
+    return rows.toReversed().map((row) => {
+      const { kid, createdAt, signsFrom, revokedAt } = row
+      const alg = row.alg as SigningAlg
+      const ofAlg = good.filter((other) => other.alg === alg)
+      const next = ofAlg.find((other) => other.signsFrom > signsFrom)
+      const tokensUntil = revokedAt === null && next !== undefined ? addSeconds(next.signsFrom, LONGEST_TOKEN) : null
+      const state = (): KeyState => {
+        if (revokedAt !== null) return 'revoked'
+        if (row === signerOf(ofAlg, now)) return 'signing'
+        if (signsFrom > now) return 'next'
+        return tokensUntil !== null && tokensUntil > now ? 'retiring' : 'retired'
+      }
+      return { kid, alg, createdAt, signsFrom, revokedAt, tokensUntil, state: state() }
+    })
   }
 
   /** The key that signs now: the newest whose time has come, or the first, made by a clock a little ahead of ours. */
@@ -185,6 +215,19 @@ export class KeyRing {
       signsFrom: row.signsFrom,
     }
   }
+}
+
+/**
+ * `next`: published, and signs later. `retiring`: replaced, and its last tokens are alive. `retired`: they have expired; it only
+ * tells which app an old ID token was for.
+ */
+export type KeyState = 'next' | 'signing' | 'retiring' | 'retired' | 'revoked'
+
+export interface ListedKey extends Pick<SigningKeyRow, 'kid' | 'createdAt' | 'signsFrom' | 'revokedAt'> {
+  alg: SigningAlg
+  state: KeyState
+  /** When the last token that it signed expires; null while no other key is to replace it, and for a revoked key. */
+  tokensUntil: Date | null
 }
 
 /** The outcome of revoking a key. */

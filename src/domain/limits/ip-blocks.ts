@@ -36,9 +36,12 @@ export async function findIpBlock(services: Services, ipAddress: string): Promis
   return findRow(services.storage.pool, ipKey(ipAddress), services.clock())
 }
 
-/** The IP blocks that are not over, the oldest first. */
-export async function listIpBlocks(services: Services): Promise<IpBlock[]> {
-  return listRows(services.storage.pool, services.clock())
+/** The IP blocks that are not over, by address: those that begin with the prefix, after the address `after`. */
+export async function listIpBlocks(
+  services: Services,
+  choice: { prefix: string; after: string | null; limit: number },
+): Promise<IpBlock[]> {
+  return listRows(services.storage.pool, choice, services.clock())
 }
 
 /** Lifts the block of an IP address at once, in every process. False when it was not blocked. */

@@ -17,6 +17,8 @@ import {
 import type { Services } from '../services.ts'
 import { findIpBlock, liftIpBlock, listIpBlocks } from './ip-blocks.ts'
 
+/** The filter of every block. */
+const ALL = { prefix: '', after: null, limit: 10 }
 const HERE = '192.0.2.1'
 const FREE = 3
 
@@ -260,7 +262,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
         await waiting({ kind: 'client' }, other)
         await (await going({ knownDevice: 'laptop' }, other)).succeeded()
         await going({ ipAddress: address(2) }, other)
-        const [row] = (await listIpBlocks(other)).filter((each) => each.address === address())
+        const [row] = (await listIpBlocks(other, ALL)).filter((each) => each.address === address())
         assert.equal(row?.failures, 10)
 
         while ((await findIpBlock(services, address())) !== null) await sleep(50)
@@ -298,7 +300,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const) {
           if (await fail({ account: `${account}-${number}`, ipAddress: from }, lenient)) lookedAt++
         }
         assert.ok(lookedAt >= 20 && lookedAt <= 25, String(lookedAt))
-        assert.deepEqual(await listIpBlocks(lenient), [])
+        assert.deepEqual(await listIpBlocks(lenient, ALL), [])
       } finally {
         await lenient.storage.close()
       }

@@ -18,7 +18,7 @@ import {
   updateLastSeen,
 } from '../../storage/identity-sessions.ts'
 import { moveEmailChanges } from '../../storage/mail-links.ts'
-import { type Queryable, transaction } from '../../storage/postgres.ts'
+import { afterCommit, type Queryable, transaction } from '../../storage/postgres.ts'
 import { countFactors } from '../../storage/second-factors.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
@@ -115,6 +115,7 @@ export async function openIdentitySession(
       const detail = writeSignInDetail({ isUnfamiliar, isAgain, methods })
       const event = { kind: 'signed_in', identityId, identitySessionId: id, detail, ...clientInfo }
       await insertAuditEvents(db, [event], now)
+      afterCommit(db, () => services.tally.count('sign_in'))
     }
     if (trustedUntil !== null)
       await insertAuditEvents(db, [{ kind: 'browser_trusted', identityId, ...clientInfo }], now)

@@ -131,6 +131,7 @@ export async function proveSecondStep(
       ? (['confirmation_refused', 'second-factor'] as const)
       : (['second_factor_refused', isKnown ? KNOWN_BROWSER : null] as const)
     await writeDown(services.storage.pool, services, kind, identityId, detail, clientInfo)
+    if (!isSignedIn) services.tally.count('failed_sign_in')
     return { kind: 'refused', ipBlock: await attempt.failed() }
   }
   await attempt.succeeded()

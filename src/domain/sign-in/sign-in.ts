@@ -75,6 +75,7 @@ export async function signIn(
   const now = services.clock()
   if (identity === null || !matches || identity.disabledAt !== null) {
     const ipBlock = await attempt.failed()
+    if (confirms === undefined) services.tally.count('failed_sign_in')
     // Also without an identity, so that the time of the answer does not allow account enumeration.
     const refusal = confirms
       ? { kind: 'confirmation_refused', detail: confirms }
@@ -123,7 +124,10 @@ export async function signInByPasskey(
   })
   if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   const proved = ownerId === null ? null : await signInWithPasskey(services, credential, clientInfo)
-  if (proved === null) return { kind: 'wrong-credentials', ipBlock: await attempt.failed() }
+  if (proved === null) {
+    services.tally.count('failed_sign_in')
+    return { kind: 'wrong-credentials', ipBlock: await attempt.failed() }
+  }
   await attempt.succeeded()
   const { identityId, signOuts } = proved
   const amr = withSecondProof([], proved.proof)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { closeServices, openServices } from '../main/services.ts'
 import type { Background } from '../main/background.ts'
-import { writeTally } from '../domain/tally.ts'
+import { writeCounts } from '../domain/statistics.ts'
 import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
@@ -33,7 +33,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
   const { startBackground } = await import('../main/background.ts')
   const services = await openServices(config, logger)
   const stopFollowing = repeat(() => services.keys.reload(), KEYS_EVERY_MS, logger)
-  const stopCounting = repeat(() => writeTally(services.tally, services.storage.pool), TALLY_EVERY_MS, logger)
+  const stopCounting = repeat(() => writeCounts(services), TALLY_EVERY_MS, logger)
   let background: Background | null = null
   try {
     background = await startBackground(services, config, logger)

@@ -1,5 +1,5 @@
 import { transaction } from '../storage/postgres.ts'
-import { deletePastTallies, listTallies, rollUpTallies, snapshotFamilies } from '../storage/tallies.ts'
+import { addTallies, deletePastTallies, listTallies, rollUpTallies, snapshotFamilies } from '../storage/tallies.ts'
 import { inBatches } from './batches.ts'
 import type { Services } from './services.ts'
 import { COUNTED, COUNTED_BY_APP, FINEST_SECONDS } from './tally.ts'
@@ -64,6 +64,17 @@ export async function readStatistics(
     return { kind: kind as StatisticsKind, clientId: app === '' ? null : app, counts }
   })
   return { times, seconds, series }
+}
+
+/** Writes what this process has counted. Without the database the counts stay in memory, a row for each five minutes and app. */
+export async function writeCounts({ tally, storage }: Pick<Services, 'tally' | 'storage'>): Promise<void> {
+  const rows = tally.take()
+  try {
+    await addTallies(storage.pool, rows)
+  } catch (error) {
+    tally.putBack(rows)
+    throw error
+  }
 }
 
 /** Reads how many families live, once an hour in one process. */

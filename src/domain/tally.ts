@@ -1,5 +1,4 @@
-import type { Queryable } from '../storage/postgres.ts'
-import { addTallies, type TallyRow } from '../storage/tallies.ts'
+import type { TallyRow } from '../storage/tallies.ts'
 
 /** What is counted as it happens; the second ones belong to an app. */
 export const COUNTED = ['sign_in', 'failed_sign_in'] as const
@@ -10,7 +9,7 @@ export type Counted = (typeof COUNTED)[number] | (typeof COUNTED_BY_APP)[number]
 export const FINEST_SECONDS = 300
 
 /**
- * Counts what happens in this process, in memory: that costs no request a statement. `writeTally` writes the counts every few
+ * Counts what happens in this process, in memory: that costs no request a statement. `writeCounts` writes the counts every few
  * seconds, so a process that is killed loses those of its last seconds.
  */
 export class Tally {
@@ -43,16 +42,5 @@ export class Tally {
     const known = this.#counts.get(key)
     if (known === undefined) this.#counts.set(key, row)
     else known.count += row.count
-  }
-}
-
-/** Writes what this process has counted. Without the database the counts stay in memory, a row for each five minutes and app. */
-export async function writeTally(tally: Tally, db: Queryable): Promise<void> {
-  const rows = tally.take()
-  try {
-    await addTallies(db, rows)
-  } catch (error) {
-    tally.putBack(rows)
-    throw error
   }
 }

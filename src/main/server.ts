@@ -8,7 +8,7 @@ import type { Config } from '../config.ts'
 import { Connections } from './connections.ts'
 import { announcesTooMuch } from '../http/bodies.ts'
 import type { Logger } from '../logger.ts'
-import { writeTally } from '../domain/tally.ts'
+import { writeCounts } from '../domain/statistics.ts'
 import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from './repeat.ts'
 import { answerUnreadable } from './unreadable-requests.ts'
 
@@ -58,7 +58,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   // For example, a connection could not be accepted for want of file descriptors; the next one may be.
   server.on('error', (error) => logger.error({ error }, 'the server could not accept a connection'))
   const stopFollowing = repeat(() => app.protocol.followKeys(), KEYS_EVERY_MS, logger)
-  const stopCounting = repeat(() => writeTally(app.services.tally, app.services.storage.pool), TALLY_EVERY_MS, logger)
+  const stopCounting = repeat(() => writeCounts(app.services), TALLY_EVERY_MS, logger)
 
   return {
     port: (server.address() as AddressInfo).port,

@@ -7,7 +7,8 @@ import type { Services } from '../domain/services.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
 import { openLastingSecret } from '../domain/keys/lasting-secrets.ts'
 import { KeyRing } from '../domain/keys/signing-keys.ts'
-import { Tally, writeTally } from '../domain/tally.ts'
+import { writeCounts } from '../domain/statistics.ts'
+import { Tally } from '../domain/tally.ts'
 import type { Logger } from '../logger.ts'
 import { openStorage } from '../storage/storage.ts'
 
@@ -67,7 +68,7 @@ export async function openServices(
  */
 export async function closeServices({ passwords, storage, tally, logger }: Services): Promise<void> {
   await passwords.close()
-  await writeTally(tally, storage.pool).catch((error: unknown) =>
+  await writeCounts({ tally, storage }).catch((error: unknown) =>
     logger.warn({ error }, 'the last counts were not written'),
   )
   await storage.close()

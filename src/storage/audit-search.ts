@@ -69,10 +69,10 @@ export async function searchAuditEvents(
     return [{ condition, driver: literal === null ? null : `${condition}${literal} AND ${range}` }]
   })
   const drivers = filters.flatMap(({ driver }) => driver ?? [])
-  const driver = await rarest(db, drivers, values, range)
+  const bound = values.slice()
+  const driver = await rarest(db, drivers, bound, range)
   const scanned = (columns: string) =>
     `SELECT ${columns} FROM audit_events WHERE ${driver} ORDER BY id DESC LIMIT ${LOOKED_THROUGH}`
-  const bounds = [values.length, values.slice()] as const
   const conditions = [
     'true',
     ...filters.map(({ condition }) => condition),
@@ -95,8 +95,8 @@ export async function searchAuditEvents(
   }
   const { rows: ends } = await db.query<{ last: string | null }>(
     `SELECT CASE WHEN count(*) = ${LOOKED_THROUGH} THEN min(id)::text END AS last FROM (${scanned('id')}) scanned
-     WHERE ${mentionAll(bounds[0])}`,
-    bounds[1],
+     WHERE ${mentionAll(bound.length)}`,
+    bound,
   )
   return { rows, next: ends[0]?.last ?? null }
 }

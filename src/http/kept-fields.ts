@@ -6,10 +6,22 @@ import type { DerivedKeys } from '../domain/keys/secrets.ts'
 import { servicesOf } from './context.ts'
 
 /** The fields that a form keeps while its user signs in again: none that proves who they are. */
-const FIELDS = ['email', ...PROFILE_FIELDS] as const
+const FIELDS = [
+  'email',
+  ...PROFILE_FIELDS,
+  // Of the administration.
+  'username',
+  'roles',
+  'client_id',
+  'attribute',
+  'value',
+  'group',
+  'description',
+  'people',
+] as const
 
 /** Forms of a signed-in user whose page has the same path. */
-const PAGES = /^\/settings\/[\w/-]+$/
+const PAGES = /^\/(?:settings|admin)\/[\w/-]+$/
 
 type Kept = Partial<Record<(typeof FIELDS)[number], string>>
 

@@ -26,7 +26,7 @@ test('every sample has a title, a heading and no missing text', async () => {
     const { view, state } = sample
     const { page, locals } = sayIn(texts, sample)
     const html = await templates.toString(view, page, locals, texts)
-    assert.match(html, /<title>[^<]*\w[^<]* · Gatehouse<\/title>/, `${view}, ${state}`)
+    assert.match(html, /<title>[^<]*[\p{L}\p{N}][^<]* · Gatehouse<\/title>/u, `${view}, ${state}`)
     assert.match(html, /<h1\b[^>]*>\s*\S/, `${view}, ${state}`)
     const text = html.replaceAll(/<(script|style)\b.*?<\/\1>/gs, '').replaceAll(/<[^>]*>/g, ' ')
     assert.doesNotMatch(text, /\b(undefined|null|NaN)\b|\[object /, `${view}, ${state}`)

@@ -37,6 +37,7 @@ const FILES_FOR_OTHERS = [
   'src/http/error-reference.ts',
   'src/http/sample-pages.ts',
   'src/http/admin/sample-pages.ts',
+  'src/http/admin/sample-pages/people.ts',
   'src/http/misdirected.ts',
   'src/mail/sample-mails.ts',
   'src/http/pages/page-gallery.ts',

@@ -92,7 +92,8 @@ export async function listIdentities(
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const rows: FoundIdentity[] = await listRows(storage, { prefix: key, ...filter, after: next, limit: limit + 1 })
     for (const [index, { foundBy, firstFoundBy, ...identity }] of rows.entries()) {
-      if (found.length === limit || index === limit) return { identities: found, next }
+      if (found.length === limit) return { identities: found, next }
+      if (index === limit) break
       next = { key: foundBy, id: identity.id }
       if (foundBy === firstFoundBy) found.push(identity)
     }

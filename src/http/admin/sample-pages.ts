@@ -1,4 +1,5 @@
 import type { SamplePage } from '../sample-page.ts'
+import { PEOPLE_SAMPLES } from './sample-pages/people.ts'
 
 const page = { nav: 'admin', username: 'ada', isOperator: true } as const
 const FORM = { formId: 'x' }
@@ -47,4 +48,5 @@ export const ADMIN_SAMPLES: SamplePage[] = [
     page: { title: 'Groups', ...page, admin: { section: 'groups' } },
     locals: { ...FORM, isAdmin: false, search: 'x', nextHref: null, groups: [] },
   },
+  ...PEOPLE_SAMPLES,
 ]

@@ -10,6 +10,7 @@ import { LONGEST_PICTURE, PROFILE_FIELDS, type ProfileField, profileOf } from '.
 import { changeAppRoles } from '../domain/apps/app-roles.ts'
 import { endIdentitySessions } from '../domain/endings/endings.ts'
 import { setAttribute } from '../domain/identities/attributes.ts'
+import { standardClaims } from '../domain/identities/claims.ts'
 import { findGroup } from '../domain/identities/groups.ts'
 import {
   changeRoles,
@@ -73,6 +74,7 @@ const details = identity
   .extend({
     owns_email: z.boolean().describe('False while the e-mail address belongs to another identity.'),
     profile: z.record(z.string(), z.string()).describe('What the user has said, by the name of the claim.'),
+    claims: z.record(z.string(), z.unknown()).describe('The standard claims that apps can have of it.'),
     second_factors: z.array(secondFactor),
     recovery_codes_left: z.number().int(),
     locale: z.string().nullable(),
@@ -511,6 +513,7 @@ async function describeInFull(services: Services, row: IdentityRow): Promise<z.o
     ...describe(row),
     owns_email: row.emailKey !== null,
     profile: Object.fromEntries(profile),
+    claims: standardClaims(row),
     second_factors: factors.map(({ id, kind, name, isSecondStep, createdAt, lastUsedAt }) => ({
       id,
       kind,

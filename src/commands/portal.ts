@@ -37,22 +37,35 @@ export function withPortal<A extends unknown[]>(
   })
 }
 
-/** Every item of a list, page by page. */
+/** Every item of a list, page by page; `most` at most. */
 export async function listAll(
   portal: Portal,
   asked: AnyOperation,
   input: Record<string, unknown> = {},
+  most = Infinity,
 ): Promise<Record<string, unknown>[]> {
   const all: Record<string, unknown>[] = []
+  for await (const items of pagesOf(portal, asked, input, most)) all.push(...items)
+  return all
+}
+
+/** The items of a list, a page at a time. */
+export async function* pagesOf(
+  portal: Portal,
+  asked: AnyOperation,
+  input: Record<string, unknown>,
+  most = Infinity,
+): AsyncGenerator<Record<string, unknown>[]> {
+  let left = most
   let cursor: string | null | undefined
   do {
     const answer = (await portal.perform(asked, {
       ...input,
-      limit: 200,
+      limit: Math.min(left, 200),
       ...(cursor === undefined ? {} : { cursor }),
     })) as { items: Record<string, unknown>[]; next_cursor: string | null }
-    all.push(...answer.items)
+    yield answer.items
+    left -= answer.items.length
     cursor = answer.next_cursor
-  } while (cursor !== null)
-  return all
+  } while (cursor !== null && left > 0)
 }

@@ -1,49 +1,36 @@
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import { type AnyOperation, perform } from '../administration/operation.ts'
 import { OPERATIONS } from '../administration/operations.ts'
-import { deleteAccount } from '../domain/accounts/deletions.ts'
+import { PROFILE_FIELDS } from '../domain/accounts/profiles.ts'
 import { findApp } from '../domain/apps/apps.ts'
-import { changeAppRoles } from '../domain/apps/app-roles.ts'
-import { setAttribute } from '../domain/identities/attributes.ts'
-import { standardClaims } from '../domain/identities/claims.ts'
-import { englishTexts } from '../i18n/texts.ts'
-import { eraseAccount } from '../domain/accounts/erasure.ts'
-import {
-  changeRoles,
-  disableIdentity,
-  enableIdentity,
-  findIdentity,
-  findIdentityByLogin,
-  findIdentityBySubject,
-  type IdentityRow,
-  register,
-  revokeEverything,
-} from '../domain/identities/identities.ts'
-import { readRoles } from '../domain/identities/roles.ts'
-import type { Services } from '../domain/services.ts'
-import { resetSecondFactors } from '../domain/sign-in/second-factors.ts'
+import { findIdentityBySubject } from '../domain/identities/identities.ts'
 import { CommandRefused } from './command-refused.ts'
+import { limit as upTo } from './limits.ts'
 import { addInviteCommand } from './invitation.ts'
-import { onPortal, print, printList } from './output.ts'
-import { listAll, withPortal } from './portal.ts'
+import { onPortal, pick, print, printList } from './output.ts'
+import { listAll, type Portal, withPortal } from './portal.ts'
 
 interface UserOptions {
   json?: boolean
-  username: string
-  email: string
+  username?: string
+  email?: string
   passwordStdin?: boolean
   role?: string[]
-  emailVerified?: boolean
+  emailVerified?: true
   now?: boolean
   app?: string
   remove?: boolean
+  limit: number
 }
+
+const COLUMNS = ['username', 'email', 'state', 'roles', 'created_at', 'id']
 
 export function addUserCommands(program: Command): void {
   const user = program.command('user').description('Create and manage identities.')
 
-  onPortal(
+  withPortal(
     user
       .command('create')
       .description('Create an identity; without --password-stdin a password is made and printed once.')
@@ -52,40 +39,56 @@ export function addUserCommands(program: Command): void {
       .option('--password-stdin', 'read the password from standard input')
       .option('--role <role...>', 'a role that application tokens carry')
       .option('--email-verified', 'the address is known to be theirs'),
-    async (services, options: UserOptions) => {
+    async (portal, { username, email, emailVerified, role: roles = [], ...options }: UserOptions) => {
       const made = options.passwordStdin ? null : randomBytes(18).toString('base64url')
       const password = made ?? (await text(process.stdin)).replace(/\r?\n$/, '')
-      const roles = readRoles(options.role ?? [])
-      const outcome = await register(services, { username: options.username, email: options.email, password }, null, {
-        roles,
-        emailVerified: options.emailVerified ?? false,
-      })
-      if (outcome.kind === 'refused') {
-        throw new CommandRefused(
-          Object.entries(outcome.problems)
-            .map(([name, words]) => `${name}: ${englishTexts().say(words)}`)
-            .join('\n'),
-        )
-      }
-      print({ ...describe(outcome.identity), ...(made === null ? {} : { password: made }) }, options.json)
+      const given = { username, email, email_verified: emailVerified ?? false, password, roles }
+      const created = await portal.perform(OPERATIONS.createIdentity, given)
+      print({ ...describe(created), ...(made === null ? {} : { password: made }) }, options.json)
     },
   )
 
   addInviteCommand(user)
 
   withPortal(user.command('list').description('List the identities.'), async (portal, { json }: UserOptions) => {
-    printList(
-      await listAll(portal, OPERATIONS.listIdentities),
-      ['username', 'email', 'state', 'roles', 'created_at', 'id'],
-      json,
-    )
+    printList(await listAll(portal, OPERATIONS.listIdentities), COLUMNS, json)
   })
 
-  onPortal(
+  withPortal(
+    user
+      .command('find <text>')
+      .description('Find identities by the beginning of a user name, e-mail address, name or family name.')
+      .option('--limit <count>', 'at most so many', upTo, 50),
+    async (portal, search: string, { json, limit }: UserOptions) => {
+      printList(await listAll(portal, OPERATIONS.listIdentities, { search }, limit), COLUMNS, json)
+    },
+  )
+
+  withPortal(
     user.command('show <login>').description('Show an identity, and the standard claims that apps can have of it.'),
-    async (services, login: string, { json }: UserOptions) => {
-      const identity = await find(services, login)
-      print({ ...describe(identity), claims: standardClaims(identity) }, json)
+    async (portal, login: string, { json }: UserOptions) => {
+      const shown = await portal.perform(OPERATIONS.showIdentity, { identity: login })
+      print({ ...describe(shown), claims: shown.claims }, json)
+    },
+  )
+
+  withPortal(
+    withProfile(
+      user
+        .command('update <login>')
+        .description(
+          'Correct an identity; what no option names stays. The user is told of a new e-mail address at both.',
+        )
+        .option('--username <username>', 'its new user name')
+        .option('--email <email>', 'its new e-mail address')
+        .option('--email-verified', 'the address is known to be theirs'),
+    ),
+    async (portal, login: string, { json, username, email, emailVerified, ...options }: UserOptions) => {
+      const profile = profileOf(options as unknown as Record<string, string>)
+      const change = { username, email, email_verified: emailVerified, ...(profile === null ? {} : { profile }) }
+      if (Object.values(change).every((value) => value === undefined))
+        throw new CommandRefused('name what is to change')
+      print(describe(await portal.perform(OPERATIONS.updateIdentity, { identity: login, ...change })), json)
     },
   )
 
@@ -98,90 +101,98 @@ export function addUserCommands(program: Command): void {
       if (app === null) throw new CommandRefused(`there is no app ${clientId}`)
       const identity = await findIdentityBySubject(services, app, sub)
       if (identity === null) throw new CommandRefused(`${clientId} knows no identity by the sub ${sub}`)
-      print(describe(identity), json)
+      print(
+        describe(await perform(services, { kind: 'command' }, OPERATIONS.showIdentity, { identity: identity.id })),
+        json,
+      )
     },
   )
 
-  const onIdentity = (name: string, description: string, act: (services: Services, id: string) => Promise<void>) =>
-    onPortal(
+  const onIdentity = (name: string, description: string, asked: AnyOperation) =>
+    withPortal(
       user.command(`${name} <login>`).description(description),
-      async (services, login: string, { json }: UserOptions) => {
-        const identity = await find(services, login)
-        await act(services, identity.id)
-        print(describe(await find(services, login)), json)
+      async (portal, login: string, { json }: UserOptions) => {
+        await portal.perform(asked, { identity: login })
+        await show(portal, login, json)
       },
     )
-  onIdentity('disable', 'Refuse an identity and end everything it has.', disableIdentity)
-  onIdentity('enable', 'Let a disabled identity sign in again; what ended stays ended.', enableIdentity)
-  onPortal(
+  onIdentity('disable', 'Refuse an identity and end everything it has.', OPERATIONS.disableIdentity)
+  onIdentity('enable', 'Let a disabled identity sign in again; what ended stays ended.', OPERATIONS.enableIdentity)
+  withPortal(
     user
       .command('delete <login>')
       .description('Delete an identity: sign it out everywhere now, and erase it after the grace period.')
       .option('--now', 'erase it at once'),
-    async (services, login: string, { json, now }: UserOptions) => {
-      const identity = await find(services, login)
-      await deleteAccount(services, identity.id, null, now ? 0 : undefined)
-      if (now) await eraseAccount(services, identity.id)
-      const left = await findIdentity(services, identity.id)
-      print(left === null ? { ...describe(identity), state: 'erased' } : describe(left), json)
+    async (portal, login: string, { json, now = false }: UserOptions) => {
+      const before = await portal.perform(OPERATIONS.showIdentity, { identity: login })
+      const { id: identity } = before
+      const { erased_from: erasedFrom } = await portal.perform(OPERATIONS.deleteIdentity, { identity, now })
+      if (erasedFrom === null) print({ ...describe(before), state: 'erased' }, json)
+      else await show(portal, identity, json)
     },
   )
   onIdentity(
     'reset-second-factors',
     'Remove every second factor of an identity that has lost them; it is told by mail.',
-    resetSecondFactors,
+    OPERATIONS.resetSecondFactors,
   )
-  onPortal(
+  withPortal(
     user
       .command('set-roles <login> [role...]')
       .description('Set the roles of an identity; its apps get them with their next refresh.')
       .option('--app <client-id>', 'the roles that it has in this app alone, of those in `app role list`'),
-    async (services, login: string, roles: string[], { json, app }: UserOptions) => {
-      const identity = await find(services, login)
-      if (app === undefined) await changeRoles(services, identity.id, readRoles(roles))
-      else await changeAppRoles(services, identity.id, app, readRoles(roles))
-      print(describe(await find(services, login)), json)
+    async (portal, identity: string, roles: string[], { json, app }: UserOptions) => {
+      const changed =
+        app === undefined
+          ? await portal.perform(OPERATIONS.setIdentityRoles, { identity, roles })
+          : await portal.perform(OPERATIONS.setIdentityAppRoles, { identity, client_id: app, roles })
+      print(describe(changed), json)
     },
   )
-  onPortal(
+  withPortal(
     user
       .command('set-attribute <login> <name> [value]')
       .description('Set an attribute of an identity, for the claims of apps (`app update --claim`).')
       .option('--remove', 'remove it'),
-    async (services, login: string, name: string, value: string | undefined, { json, remove }: UserOptions) => {
-      if ((value === undefined) !== (remove === true))
+    async (portal, identity: string, attribute: string, value: string | undefined, options: UserOptions) => {
+      if ((value === undefined) !== (options.remove === true))
         throw new CommandRefused('an attribute is set to a value, or removed with --remove')
-      const identity = await find(services, login)
-      const outcome = await setAttribute(services, identity.id, name, value ?? null)
-      if (outcome.kind === 'refused') throw new CommandRefused(outcome.problem)
-      print(describe(await find(services, login)), json)
+      if (value === undefined) await portal.perform(OPERATIONS.removeIdentityAttribute, { identity, attribute })
+      else await portal.perform(OPERATIONS.setIdentityAttribute, { identity, attribute, value })
+      await show(portal, identity, options.json)
     },
   )
-  onIdentity('revoke-all', 'End every browser and every family of an identity; it may sign in again.', revokeEverything)
+  onIdentity(
+    'revoke-all',
+    'End every browser and every family of an identity; it may sign in again.',
+    OPERATIONS.revokeEverything,
+  )
 }
 
-async function find(services: Services, login: string): Promise<IdentityRow> {
-  const identity = await findIdentityByLogin(services, login)
-  if (identity === null) throw new CommandRefused(`there is no identity ${login}`)
-  return identity
-}
-
-function describe(identity: IdentityRow): Record<string, unknown> {
-  return {
-    id: identity.id,
-    username: identity.username,
-    email: identity.email,
-    email_verified: identity.emailVerified,
-    roles: identity.roles,
-    app_roles: identity.appRoles,
-    attributes: identity.attributes,
-    state: stateOf(identity),
-    created_at: identity.createdAt,
-    ...(identity.erasedFrom === null ? {} : { erased_from: identity.erasedFrom }),
+function withProfile(command: Command): Command {
+  for (const field of PROFILE_FIELDS) {
+    const option = field.replaceAll('_', '-')
+    command.option(`--${option} <text>`, `its ${field.replaceAll('_', ' ')}; "" for none`)
   }
+  return command
 }
 
-function stateOf({ disabledAt, erasedFrom }: IdentityRow): string {
-  if (erasedFrom !== null) return 'deleted'
-  return disabledAt === null ? 'enabled' : 'disabled'
+/** Null where no option names a field. */
+function profileOf(options: Record<string, string>): Record<string, string> | null {
+  const given = PROFILE_FIELDS.flatMap((field) => {
+    const value = options[field.replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase())]
+    return value === undefined ? [] : [[field, value] as const]
+  })
+  return given.length === 0 ? null : Object.fromEntries(given)
 }
+
+async function show(portal: Portal, login: string, json: boolean | undefined): Promise<void> {
+  print(describe(await portal.perform(OPERATIONS.showIdentity, { identity: login })), json)
+}
+
+function describe(identity: Record<string, unknown>): Record<string, unknown> {
+  const { erased_from: erasedFrom } = identity
+  return { ...pick(identity, SHOWN), ...(erasedFrom === null ? {} : { erased_from: erasedFrom }) }
+}
+
+const SHOWN = ['id', 'username', 'email', 'email_verified', 'roles', 'app_roles', 'attributes', 'state', 'created_at']

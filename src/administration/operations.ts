@@ -4,6 +4,7 @@ import { FAMILY_OPERATIONS } from './families.ts'
 import { AUDIT_EVENT_OPERATIONS } from './audit-events.ts'
 import { GROUP_OPERATIONS } from './groups.ts'
 import { IDENTITY_OPERATIONS } from './identities.ts'
+import { IMPORT_OPERATIONS } from './imports.ts'
 import { INVITATION_OPERATIONS } from './invitations.ts'
 import { IP_BLOCK_OPERATIONS } from './ip-blocks.ts'
 import { MAIL_OPERATIONS } from './mails.ts'
@@ -18,6 +19,7 @@ export const OPERATIONS = {
   ...FAMILY_OPERATIONS,
   ...GROUP_OPERATIONS,
   ...IDENTITY_OPERATIONS,
+  ...IMPORT_OPERATIONS,
   ...INVITATION_OPERATIONS,
   ...IP_BLOCK_OPERATIONS,
   ...NOTIFICATION_OPERATIONS,

@@ -9,7 +9,7 @@ export const ATTRIBUTE_NAME = /^[a-z][a-z0-9_]{0,63}$/
 
 /** The most characters of a value, and the most attributes of an identity: tokens must fit into a header. */
 const LONGEST_VALUE = 500
-const MOST_ATTRIBUTES = 50
+export const MOST_ATTRIBUTES = 50
 
 export type AttributeOutcome = { kind: 'changed' | 'unchanged' } | { kind: 'refused'; problem: string }
 
@@ -22,7 +22,7 @@ export async function setAttribute(
   name: string,
   value: string | null,
 ): Promise<AttributeOutcome> {
-  const problem = problemOf(name, value)
+  const problem = attributeProblem(name, value)
   if (problem !== null) return { kind: 'refused', problem }
   return transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
@@ -49,7 +49,8 @@ export async function setAttribute(
   })
 }
 
-function problemOf(name: string, value: string | null): string | null {
+/** Why an attribute cannot have this name or value; null when it can. */
+export function attributeProblem(name: string, value: string | null): string | null {
   if (!ATTRIBUTE_NAME.test(name))
     return 'the name of an attribute has 1 to 64 small letters, digits or underscores, and begins with a letter'
   if (value === null) return null

@@ -3,6 +3,7 @@
 // It owns whether a password is acceptable and what its hash costs, in a fair queue.
 // It leaves the change of a password to `accounts/`, and how often one may be tried to `limits/`.
 
+import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import argon2 from 'argon2'
 import { FairQueue, type QueueLimits } from '../fair-queue.ts'
@@ -50,6 +51,20 @@ export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): P
     needsRehash: (hash) => argon2.needsRehash(hash, parameters),
   }
 }
+
+/** A hash for an account without a password: no password is known that it is of. */
+export function unusableHash({ memoryCost, timeCost } = USUAL_COST): string {
+  const [salt, hash] = [16, 32].map((bytes) => randomBytes(bytes).toString('base64').replace(/=+$/, ''))
+  return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$${salt}$${hash}`
+}
+
+/** Whether a hash is as this hasher makes them, at a cost that a sign-in can bear. One that costs less is made anew then. */
+export function isOwnHash(hash: string): boolean {
+  const [, memory, time] = OWN_HASH.exec(hash) ?? []
+  return memory !== undefined && Number(memory) <= 16 * USUAL_COST.memoryCost && Number(time) <= 10
+}
+
+const OWN_HASH = /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=1\$[A-Za-z\d+/]{22}\$[A-Za-z\d+/]{43}$/
 
 /** How many passwords one of so many processes may hash at once: together they leave a core for everything else. */
 export function hashingCores(processes: number, cores = availableParallelism()): number {

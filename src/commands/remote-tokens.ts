@@ -62,13 +62,15 @@ export class RemoteTokens {
   /** In one sentence, without anything that was sent or received but the code of the error. */
   #inWords(error: unknown): unknown {
     const { url, clientId } = this.#settings
-    if (error instanceof oauth.ResponseBodyError) {
+    const isUnknown = error instanceof oauth.WWWAuthenticateChallengeError
+    if (isUnknown || error instanceof oauth.ResponseBodyError) {
+      const code = isUnknown ? 'invalid_client' : error.error
       const sentence =
-        error.error === 'invalid_client'
+        code === 'invalid_client'
           ? `${url} does not know an app with this GATEHOUSE_CLIENT_ID and GATEHOUSE_CLIENT_SECRET`
-          : ['invalid_target', 'invalid_scope', 'unauthorized_client'].includes(error.error)
+          : ['invalid_target', 'invalid_scope', 'unauthorized_client'].includes(code)
             ? `${clientId} may not use the admin API: where the portal runs, "gatehouse app create <client-id> --name N --service --api-scope admin:read" registers an app that may`
-            : `${url} gives ${clientId} no token (${error.error})`
+            : `${url} gives ${clientId} no token (${code})`
       return new CommandRefused(sentence)
     }
     if (error instanceof oauth.OperationProcessingError)

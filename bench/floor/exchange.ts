@@ -66,7 +66,7 @@ export async function exchangeCode(
       audience,
       scope,
       roles: [],
-      own: { audience, appRoles: null, wantedClaims: null },
+      own: { audience, appRoles: null, groups: null, wantedClaims: null },
       sectorUri: null,
       claimsVersion: 0,
       authTime: epochSeconds(now),

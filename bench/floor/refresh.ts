@@ -45,7 +45,7 @@ export async function refresh(
 
   const signIn = { claimsVersion: 0, authTime: epochSeconds(services.clock()), acr: 'aal1', amr: ['pwd'] }
   const { id: familyId, audience, ttl } = family
-  const own = { audience, appRoles: null, wantedClaims: null }
+  const own = { audience, appRoles: null, groups: null, wantedClaims: null }
   const subject = { ...family, ...signIn, own, sectorUri: null, familyId, jkt: null }
   const claims = applicationTokenClaims(services, subject, ttl)
   answerJson(

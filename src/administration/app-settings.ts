@@ -123,7 +123,9 @@ export async function settingsOf(services: Services, given: GivenAppSettings): P
 function impliedBy({ jwks, jwks_uri: jwksUri, tls_subject_dn: dn, ...given }: GivenAppSettings): Partial<AppSettings> {
   const hasKeys = Boolean(jwks ?? jwksUri)
   const isFapi = given.profile === 'fapi2'
+  const isAssigned = [...(given.allowed_roles ?? []), ...(given.allowed_groups ?? [])].length > 0
   return {
+    ...(isAssigned ? { access: 'assigned' } : {}),
     ...(hasKeys ? { authMethod: 'private_key_jwt' } : {}),
     ...(dn ? { authMethod: 'tls_client_auth' } : {}),
     ...(jwks ? { jwksUri: null } : {}),

@@ -39,10 +39,11 @@ function claimsFor(identity: IdentityRow, app: AppRow, use: string): AccountClai
     use === 'id_token'
       ? configuredClaims(wantedClaims?.idToken ?? [], identity, mapping, roles)
       : attributeClaims(identity, mapping)
-  // What an app could ask for by name only since there are profiles, it gets only when it is registered for the scope.
+  // What an app could ask for by name only since there are profiles and groups, it gets only when it is registered for the scope.
   const scopes = app.scope.split(' ')
   const withheld = LATER_SCOPES.filter((scope) => !scopes.includes(scope)).flatMap((scope) => claimsOfScope(scope))
-  const standard = Object.entries(standardClaims(identity)).filter(([name]) => !withheld.includes(name))
+  const { groups } = identity
+  const standard = Object.entries({ ...standardClaims(identity), groups }).filter(([name]) => !withheld.includes(name))
   return { sub: identity.id, ...Object.fromEntries(standard), roles, [ADDED_CLAIMS]: added }
 }
 
@@ -64,6 +65,7 @@ export const SCOPE_CLAIMS = {
   address: ['address'],
   phone: ['phone_number', 'phone_number_verified'],
   roles: ['roles'],
+  groups: ['groups'],
 }
 
 /** The life of an ID token (seconds). */
@@ -83,7 +85,7 @@ export function userinfoOf(
   scopes: string[],
   signIn: object = {},
 ): Record<string, unknown> {
-  const claims: Record<string, unknown> = { sub, ...standardClaims(source), roles, ...signIn }
+  const claims: Record<string, unknown> = { sub, ...standardClaims(source), roles, groups: source.groups, ...signIn }
   const names = scopes.flatMap(claimsOfScope)
   return Object.fromEntries(names.filter((name) => name in claims).map((name) => [name, claims[name]]))
 }

@@ -6,6 +6,7 @@ import { signTokenClaimsChange } from '../backchannel/security-events.ts'
 import { addAppRole, changeAppRoles, removeAppRoleFromAll } from '../domain/apps/app-roles.ts'
 import { type AppRow, type AppSettings, changeApp, findApp } from '../domain/apps/apps.ts'
 import { setAttribute } from '../domain/identities/attributes.ts'
+import { addMembers, changeGroup, createGroup, deleteGroup, removeMembers } from '../domain/identities/groups.ts'
 import { changeRoles } from '../domain/identities/identities.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { claimsOf, Client, type Tokens } from '../testing/browser/client.ts'
@@ -70,6 +71,72 @@ async function eachPath(scope = EVERYTHING): Promise<[string, Tokens][]> {
 async function userinfo(tokens: Tokens): Promise<Record<string, unknown>> {
   return jsonIn(await notes.userinfo(tokens.access_token))
 }
+
+describe('groups', () => {
+  const scope = 'openid groups'
+  let groupIds: string[]
+
+  before(async () => {
+    const groups = await Promise.all(
+      ['Staff', 'Büro 3'].map(async (name) => createGroup(server.services, { name, roles: [] })),
+    )
+    groupIds = groups.map(({ id }) => id)
+  })
+  beforeEach(async () => {
+    await change({ scope: `${EVERYTHING} groups` })
+    for (const id of groupIds) await addMembers(server.services, id, [adasId])
+  })
+  after(async () => {
+    await change({ scope: EVERYTHING })
+    for (const id of groupIds) await deleteGroup(server.services, id)
+  })
+
+  test('an app that is registered for the scope gets the names of the groups in every token, and an empty list for none', async () => {
+    for (const expected of [['Büro 3', 'Staff'], []]) {
+      if (expected.length === 0) for (const id of groupIds) await removeMembers(server.services, id, [adasId])
+      for (const [path, tokens] of await eachPath(scope)) {
+        assert.deepEqual(tokens.scope, scope, path)
+        assert.deepEqual((await userinfo(tokens))['groups'], expected, path)
+        assert.deepEqual(claimsOf(tokens.id_token)['groups'], expected, path)
+        assert.deepEqual(claimsOf(tokens.access_token)['groups'], expected, path)
+        const refreshed = await tokensIn(await notes.refresh(tokens.refresh_token, { scope }))
+        assert.deepEqual(claimsOf(refreshed.access_token)['groups'], expected, path)
+        assert.deepEqual(claimsOf(refreshed.id_token)['groups'], expected, path)
+        const next = await tokensIn(await notes.refresh(refreshed.refresh_token))
+        assert.deepEqual(claimsOf(next.access_token)['groups'], expected, path)
+      }
+    }
+  })
+
+  test('without the scope an app gets none, nor does one that is not registered for it', async () => {
+    for (const [path, tokens] of await eachPath('openid email')) {
+      assert.equal('groups' in (await userinfo(tokens)), false, path)
+      assert.equal('groups' in claimsOf(tokens.id_token), false, path)
+      assert.equal('groups' in claimsOf(tokens.access_token), false, path)
+    }
+    await change({ scope: EVERYTHING })
+    const claims = JSON.stringify({ userinfo: { groups: { essential: true } }, id_token: { groups: null } })
+    for (const named of [null, claims]) {
+      const tokens = await wiki.connect(browser, { scope, claims: named })
+      assert.equal(tokens.scope, 'openid')
+      assert.equal('groups' in (await userinfo(tokens)), false)
+      for (const token of [tokens.id_token, tokens.access_token]) assert.equal('groups' in claimsOf(token), false)
+    }
+  })
+
+  test('an app gets them in its tokens whatever the scope when it is set up so, and they follow the memberships', async () => {
+    await change({ idTokenClaims: ['groups'], applicationTokenClaims: ['groups'] })
+    for (const [path, tokens] of await eachPath('openid')) {
+      assert.deepEqual(claimsOf(tokens.id_token)['groups'], ['Büro 3', 'Staff'], path)
+      assert.deepEqual(claimsOf(tokens.access_token)['groups'], ['Büro 3', 'Staff'], path)
+      assert.equal('groups' in (await userinfo(tokens)), false, path)
+      await changeGroup(server.services, groupIds[0] as string, { name: 'Crew' })
+      const refreshed = await tokensIn(await notes.refresh(tokens.refresh_token))
+      assert.deepEqual(claimsOf(refreshed.access_token)['groups'], ['Büro 3', 'Crew'], path)
+      await changeGroup(server.services, groupIds[0] as string, { name: 'Staff' })
+    }
+  })
+})
 
 describe('a profile', () => {
   const profile = {

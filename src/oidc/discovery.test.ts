@@ -121,6 +121,7 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
   assert.deepEqual((told['scopes_supported'] as string[]).toSorted(), [
     'address',
     'email',
+    'groups',
     'offline_access',
     'openid',
     'phone',
@@ -129,7 +130,7 @@ test('the portal promises what it keeps, and nothing that it refuses', async () 
   ])
   assert.equal(
     (told['claims_supported'] as string[]).toSorted().join(' '),
-    'acr address amr auth_time email email_verified family_name given_name iss locale name nickname phone_number ' +
+    'acr address amr auth_time email email_verified family_name given_name groups iss locale name nickname phone_number ' +
       'phone_number_verified picture preferred_username roles sid sub updated_at zoneinfo',
   )
   assert.ok((told['dpop_signing_alg_values_supported'] as string[]).includes('ES256'))

@@ -134,7 +134,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
     AND i.id = s.identity_id AND i.id = c."accountId" AND ${IDENTITY_LIVES} AND ${MAY_ENTER} AND ${CONSENTED}
   FOR SHARE OF i, s, a${held})`
 
-const ANSWER = `payload, "claimSource", "appRoles", "sectorUri", "wantedClaims", roles, claims_version AS "claimsVersion",
+const ANSWER = `payload, "claimSource", "appRoles", "sectorUri", groups, "wantedClaims", roles, claims_version AS "claimsVersion",
   audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${OPENED_COLUMNS}`
 
 // Of the callers that race for a code one locks its row; the others wait for that one, and find the code used.

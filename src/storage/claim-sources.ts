@@ -1,7 +1,7 @@
 import type { AppRow } from './apps.ts'
 import type { IdentityRow } from './identities.ts'
 
-/** The columns of an identity that its claims are made of (OpenID Connect Core §5.1), and the attributes that operators set. */
+/** The columns of an identity that its claims are made of (OpenID Connect Core §5.1), its groups, and the attributes that operators set. */
 export type ClaimSource = Pick<
   IdentityRow,
   | 'username'
@@ -18,6 +18,7 @@ export type ClaimSource = Pick<
   | 'phoneNumber'
   | 'address'
   | 'attributes'
+  | 'groups'
 >
 
 const COLUMNS: Record<keyof ClaimSource, string> = {
@@ -35,6 +36,7 @@ const COLUMNS: Record<keyof ClaimSource, string> = {
   phoneNumber: 'phone_number',
   address: 'address',
   attributes: 'attributes',
+  groups: 'groups',
 }
 
 /** The columns of a `ClaimSource`, of an identity `i`. */
@@ -64,6 +66,8 @@ export interface AppClaimColumns {
   /** The roles that the user has in this app alone. */
   appRoles: string[] | null
   wantedClaims: WantedClaims | null
+  /** The names of the groups of the user. */
+  groups: string[] | null
   /** A redirect URI of an app with pairwise subjects. */
   sectorUri: string | null
 }
@@ -72,7 +76,7 @@ export const APP_ROLES = 'i.app_roles -> a.client_id AS "appRoles"'
 export const SECTOR_URI = 'CASE WHEN a.is_pairwise THEN a.redirect_uris[1] END AS "sectorUri"'
 
 /** The columns of `AppClaimColumns`, of an identity `i` and an app `a`. */
-export const APP_CLAIM_COLUMNS = `${APP_ROLES}, ${SECTOR_URI},
+export const APP_CLAIM_COLUMNS = `${APP_ROLES}, ${SECTOR_URI}, CASE WHEN i.groups <> '{}' THEN i.groups END AS groups,
   CASE WHEN cardinality(a.id_token_claims) + cardinality(a.application_token_claims) > 0 THEN jsonb_build_object(
     'idToken', a.id_token_claims, 'applicationToken', a.application_token_claims, 'attributeClaims', a.attribute_claims,
     'source', ${CLAIM_OBJECT}) END AS "wantedClaims"`
@@ -90,6 +94,7 @@ export function appClaimColumnsOf(
   const wants = idToken.length + applicationToken.length > 0
   return {
     appRoles: appRolesOf(identity, clientId),
+    groups: identity.groups.length > 0 ? identity.groups : null,
     sectorUri: app.isPairwise ? (app.redirectUris[0] ?? null) : null,
     wantedClaims: wants ? { idToken, applicationToken, attributeClaims, source: jsonSourceOf(identity) } : null,
   }

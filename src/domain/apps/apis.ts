@@ -228,7 +228,7 @@ function identifierFaults({ publicUrl }: Services, identifier: string): string[]
   return []
 }
 
-const RESERVED_SCOPES: readonly string[] = [...OPENID_SCOPES, 'groups']
+const RESERVED_SCOPES: readonly string[] = OPENID_SCOPES
 const MOST_SCOPES = 200
 
 function faultsOf({ name, scopes, tokenTtl, signingAlg, ...keys }: ApiSettings): string[] {

@@ -193,7 +193,7 @@ function subject({ clientId, familyId }: Connection): ApplicationTokenSubject {
     audience: 'notes-api',
     scope: 'openid',
     roles: [],
-    own: { audience: 'notes-api', appRoles: null, wantedClaims: null },
+    own: { audience: 'notes-api', appRoles: null, groups: null, wantedClaims: null },
     sectorUri: null,
     claimsVersion: 0,
     ...signIn,

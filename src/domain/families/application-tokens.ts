@@ -79,6 +79,8 @@ export interface ApplicationTokenSubject {
 export interface OwnClaims {
   audience: string
   appRoles: string[] | null
+  /** Of the user; null for none. A token has them with the scope `groups`. */
+  groups: string[] | null
   wantedClaims: WantedClaims | null
 }
 
@@ -92,6 +94,7 @@ export function applicationTokenClaims(
   const iat = epochSeconds(issuedAt)
   const { own } = subject
   const isOwn = subject.audience === own.audience
+  const hasGroups = isOwn && subject.scope.split(' ').includes('groups')
   const roles = isOwn ? rolesIn(subject.roles, own.appRoles) : subject.roles
   return {
     ...(isOwn && own.wantedClaims !== null ? addedClaims(own.wantedClaims, roles) : {}),
@@ -104,6 +107,7 @@ export function applicationTokenClaims(
     jti: randomUUID(),
     ...(subject.scope === '' ? {} : { scope: subject.scope }),
     roles,
+    ...(hasGroups ? { groups: own.groups ?? [] } : {}),
     claims_version: subject.claimsVersion,
     fam: subject.familyId,
     auth_time: subject.authTime,

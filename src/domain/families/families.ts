@@ -209,10 +209,10 @@ async function readClaims(
   const isOutdated = family.claimsVersion < family.oldestValidVersion
   const identity = isOutdated ? await findIdentity(services.storage, family.identityId) : null
   if (identity === null) return { family, issuedAt: now }
-  const { roles, claimsVersion } = identity
+  const { roles, groups, claimsVersion } = identity
   const appRoles = appRolesOf(identity, family.clientId)
   const wantedClaims = family.wantedClaims && { ...family.wantedClaims, source: jsonSourceOf(identity) }
-  return { family: { ...family, roles, claimsVersion, appRoles, wantedClaims }, issuedAt: now }
+  return { family: { ...family, roles, groups, claimsVersion, appRoles, wantedClaims }, issuedAt: now }
 }
 
 /** The client that refreshed, as the family's row keeps it: the IP address and the beginning of the User-Agent header. */

@@ -38,6 +38,7 @@ export const IDENTITY_CLAIMS = [
   'address',
   'updated_at',
   'roles',
+  'groups',
 ] as const
 
 /** The standard claims of an identity (OpenID Connect Core §5.1). What the user has not given is left out. */
@@ -84,8 +85,8 @@ export function configuredClaims(
   roles: string[],
 ): Record<string, unknown> {
   if (names.length === 0) return {}
-  const { username } = source
-  const claims = { ...attributeClaims(source, mapping), ...standardClaims(source), username, roles }
+  const { username, groups } = source
+  const claims = { ...attributeClaims(source, mapping), ...standardClaims(source), username, roles, groups }
   return Object.fromEntries(Object.entries(claims).filter(([name]) => names.includes(name)))
 }
 

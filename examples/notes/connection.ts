@@ -21,7 +21,8 @@ export interface Connection {
 }
 
 /** The portal's machine-readable reason why a family has ended. */
-export type EndReason = 'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled'
+export type EndReason =
+  'unknown' | 'expired' | 'reused' | 'revoked' | 'identity_disabled' | 'app_disabled' | 'access_withdrawn'
 
 export interface End {
   /** Null when a logout token reported the end: it has no reason. */
@@ -34,7 +35,15 @@ export type RefreshOutcome = { kind: 'fresh' } | ({ kind: 'ended' } & End) | { k
 
 export type TokenAnswer = Awaited<ReturnType<typeof oidc.refreshTokenGrant>>
 
-const END_REASONS = new Set(['unknown', 'expired', 'reused', 'revoked', 'identity_disabled', 'app_disabled'])
+const END_REASONS = new Set([
+  'unknown',
+  'expired',
+  'reused',
+  'revoked',
+  'identity_disabled',
+  'app_disabled',
+  'access_withdrawn',
+])
 
 export function openConnection(who: string, answer: TokenAnswer, now = Date.now()): Connection {
   if (!answer.refresh_token || !answer.id_token) throw new Error('the portal gave no refresh token or no ID token')

@@ -13,6 +13,7 @@ const END_WORDS: Record<EndReason, string> = {
   revoked: 'The connection was ended: on your dashboard, by a sign-out, or by an administrator.',
   identity_disabled: 'Your account is disabled.',
   app_disabled: 'Notes is switched off at Gatehouse.',
+  access_withdrawn: 'You may not use Notes any more.',
 }
 
 export function signedOutPage(): string {

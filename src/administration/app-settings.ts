@@ -106,7 +106,8 @@ export const SETTING_OF = {
 
 /**
  * The settings that are given, and what follows from them: an app with keys or a certificate authenticates with them, keys replace
- * those before, and a security profile sets what it requires, unless the input says otherwise.
+ * those before, a security profile sets what it requires, and to name roles or groups is to let in
+ * only those, unless the input says otherwise.
  * @throws Refused for a group that there is not
  */
 export async function settingsOf(services: Services, given: GivenAppSettings): Promise<Partial<AppSettings>> {

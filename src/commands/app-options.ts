@@ -189,18 +189,9 @@ export async function settingsOf(options: AppOptions): Promise<GivenAppSettings>
     application_token_claims: namesIn(options.applicationTokenClaims),
     claims: attributeClaimsOf(options.claim),
     pairwise: options.pairwise,
-    ...accessOf(options),
-  }
-}
-
-/** To name a role or a group is to let in only those, unless the options say otherwise. */
-function accessOf({ access, allowRole, allowGroup }: AppOptions): GivenAppSettings {
-  const [roles, groups] = [allowRole?.filter(Boolean), allowGroup?.filter(Boolean)]
-  const isAssigned = (roles ?? []).length + (groups ?? []).length > 0
-  return {
-    access: (access ?? (isAssigned ? 'assigned' : undefined)) as GivenAppSettings['access'],
-    allowed_roles: roles,
-    allowed_groups: groups,
+    access: options.access as GivenAppSettings['access'],
+    allowed_roles: options.allowRole?.filter(Boolean),
+    allowed_groups: options.allowGroup?.filter(Boolean),
   }
 }
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createGroup } from '../domain/identities/groups.ts'
 import { makeTemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { notesApp } from '../testing/portal/apps.ts'
 import { Browser } from '../testing/browser/browser.ts'
@@ -272,6 +273,35 @@ test('a picture that cannot be had, or is none, changes nothing', async () => {
     assert.match(stderr, told)
   }
   assert.equal(printed(await app('show', 'page', '--json'))['name'], 'Page')
+})
+
+test('an app lets in only users with the roles and groups that are named, until it is for everyone again', async () => {
+  await app('create', 'crm', '--name', 'CRM', '--redirect-uri', CALLBACK)
+  const { id } = await createGroup(server.services, { name: 'Field' })
+  const accessAfter = async (...options: string[]) => {
+    const { stderr } = await app('update', 'crm', ...options)
+    assert.equal(stderr, '', options.join(' '))
+    const { access, allowed_roles: roles, allowed_groups: groups } = printed(await app('show', 'crm', '--json'))
+    return [access, roles, groups]
+  }
+  assert.deepEqual(await accessAfter('--name', 'The CRM'), ['everyone', [], []])
+  assert.deepEqual(await accessAfter('--allow-role', 'sales', '--allow-role', 'board'), [
+    'assigned',
+    ['sales', 'board'],
+    [],
+  ])
+  assert.deepEqual(await accessAfter('--allow-role', '', '--allow-group', 'field'), ['assigned', [], ['Field']])
+  assert.deepEqual(await accessAfter('--access', 'everyone', '--allow-group', id), ['everyone', [], ['Field']])
+  assert.deepEqual(await accessAfter('--access', 'assigned', '--allow-group', ''), ['assigned', [], []])
+  for (const [options, said] of [
+    [['--allow-group', 'Nowhere'], /there is no group Nowhere/],
+    [['--access', 'nobody'], /access/],
+    [['--allow-role', 'two words'], /role/],
+  ] as const) {
+    const refused = await app('update', 'crm', ...options)
+    assert.match(refused.stderr, said)
+    assert.notEqual(refused.code, 0)
+  }
 })
 
 test('an app that may do without PKCE comes with a warning', async () => {

@@ -92,7 +92,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
       await change({ requirePar: true })
       const params = Object.fromEntries(new URL(notes.authorizeUrl()).searchParams)
       const { request_uri: uri } = await jsonIn(await notes.send('/oauth/par', params))
-      assert.equal(await heading(`/oauth/authorize?client_id=notes&request_uri=${uri}`), expected)
+      assert.equal(await heading(`/oauth/authorize?client_id=notes&request_uri=${String(uri)}`), expected)
       const id = `desk-${kind.length}`
       await server.addApp(id, { ...deskApp, ...ACCESS })
       const desk = new Client(server.url, id, null, 'http://127.0.0.1/callback')

@@ -3,7 +3,7 @@ import * as oidc from 'openid-client'
 import { explain, portal } from './portal.js'
 
 const STORAGE_KEY = 'photos.connection'
-const END_REASONS = ['unknown', 'expired', 'reused', 'revoked', 'identity_disabled', 'app_disabled']
+const END_REASONS = ['unknown', 'expired', 'reused', 'revoked', 'identity_disabled', 'app_disabled', 'access_withdrawn']
 const PAUSE_AFTER_FAILURE = 5_000
 
 /** Photos' side of one family, or null. Never changed in place: another object means that something changed. */

@@ -7,6 +7,7 @@ const END_WORDS = {
   revoked: 'The connection was ended: on your dashboard, by a sign-out, or by an administrator.',
   identity_disabled: 'Your account is disabled.',
   app_disabled: 'Photos is switched off at Gatehouse.',
+  access_withdrawn: 'You may not use Photos any more.',
 }
 
 let shown = null

@@ -3,7 +3,7 @@ import type { Page } from '@playwright/test'
 import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person, test } from './demo.ts'
 import { Laptop } from './laptop.ts'
-import { askFromNotes, connect, expectConnected, expectNews, fillSignIn, signInAtPortal } from './steps.ts'
+import { addTotp, askFromNotes, connect, expectConnected, expectNews, fillSignIn, signInAtPortal } from './steps.ts'
 
 const FACTORS = '/settings/second-factors'
 
@@ -22,16 +22,6 @@ async function addPasskey(page: Page, name = 'Laptop') {
   await page.getByRole('link', { name: 'Add a passkey' }).click()
   await page.getByLabel('Name').fill(name)
   await page.getByRole('button', { name: 'Create a passkey' }).click()
-}
-
-/** @returns the key on the page */
-async function addTotp(page: Page): Promise<string> {
-  await page.getByRole('link', { name: 'Add an authenticator app' }).click()
-  const key = (await page.locator('code.key').textContent()) ?? ''
-  await page.getByLabel('Code').fill(codeOf(key, new Date()))
-  await page.getByLabel('Name').fill('Phone')
-  await page.getByRole('button', { name: 'Add this app' }).click()
-  return key
 }
 
 async function keepRecoveryCodes(page: Page): Promise<string[]> {

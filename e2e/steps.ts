@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Browser, type Locator, type Page } from '@playwright/test'
+import { codeOf } from '../src/testing/portal/totp.ts'
 import { type Demo, expect, type Person } from './demo.ts'
 
 /** How long a test looks at a page before it loads it again, in ms: a page that has loaded shows its text, also on a slow machine. */
@@ -182,4 +183,14 @@ export async function openFamily(page: Page, clientId: string, redirectUri: stri
   const tokens = await page.request.post('/oauth/token', { form })
   expect(tokens.status(), await tokens.text()).toBe(200)
   return ((await tokens.json()) as { access_token: string }).access_token
+}
+
+/** Sets up an authenticator app, from the page of the sign-in methods. @returns its key */
+export async function addTotp(page: Page): Promise<string> {
+  await page.getByRole('link', { name: 'Add an authenticator app' }).click()
+  const key = (await page.locator('code.key').textContent()) ?? ''
+  await page.getByLabel('Code').fill(codeOf(key, new Date()))
+  await page.getByLabel('Name').fill('Phone')
+  await page.getByRole('button', { name: 'Add this app' }).click()
+  return key
 }

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import { type Command, Option } from 'commander'
 import { OPERATIONS } from '../administration/operations.ts'
 import { readCount } from './counts.ts'
-import { printList } from './output.ts'
-import { withPortal } from './portal.ts'
+import { printLines, printList } from './output.ts'
+import { listAll, withPortal } from './portal.ts'
 
 interface FilterOptions {
   identity?: string
@@ -29,17 +28,7 @@ export function addAuditCommands(program: Command): void {
       50,
     ),
     async (portal, { limit: most, json, ...options }: FilterOptions & { limit: number }) => {
-      const found: Record<string, unknown>[] = []
-      let cursor: string | null | undefined
-      do {
-        const page = await portal.perform(OPERATIONS.listAuditEvents, {
-          ...filterOf(options),
-          limit: Math.min(most - found.length, 200),
-          ...(cursor === undefined ? {} : { cursor }),
-        })
-        found.push(...page.items)
-        cursor = page.next_cursor
-      } while (cursor !== null && found.length < most)
+      const found = await listAll(portal, OPERATIONS.listAuditEvents, filterOf(options), most)
       printList(found, COLUMNS, json)
     },
   )
@@ -50,8 +39,7 @@ export function addAuditCommands(program: Command): void {
     ).addOption(new Option('--format <format>', 'the format').choices(['jsonl', 'csv']).default('jsonl')),
     async (portal, { format, ...options }: FilterOptions & { format: string }) => {
       const lines = await portal.perform(OPERATIONS.exportAuditEvents, { ...filterOf(options), format })
-      for await (const text of lines as AsyncIterable<string>)
-        if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+      await printLines(lines as AsyncIterable<string>)
     },
   )
 }

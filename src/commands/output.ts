@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { userInfo } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { closeServices, openServices } from '../main/services.ts'
 import type { Services } from '../domain/services.ts'
@@ -69,6 +71,28 @@ export function printList(things: Record<string, unknown>[], columns: string[], 
         .join('  ')
         .trimEnd(),
     )
+}
+
+/**
+ * Prints pieces of text as they come, no faster than they are read. It ends quietly once the reader has closed the pipe (EPIPE), as
+ * in `gatehouse user export | head`, and closes what they come from.
+ */
+export async function printLines(pieces: AsyncIterable<string>): Promise<void> {
+  const closed = new AbortController()
+  const onError = () => closed.abort()
+  process.stdout.on('error', onError)
+  try {
+    for await (const piece of pieces) {
+      const isTaken = process.stdout.write(piece)
+      // Only then is it known whether the pipe is open.
+      await setImmediate()
+      if (!isTaken && !closed.signal.aborted)
+        await once(process.stdout, 'drain', { signal: closed.signal }).catch(() => closed.abort())
+      if (closed.signal.aborted) return
+    }
+  } finally {
+    process.stdout.off('error', onError)
+  }
 }
 
 function write(line: string): void {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type AnswerOf, type AnyOperation, perform } from '../administration/operation.ts'
+import type { Services } from '../domain/services.ts'
 import { operate } from './output.ts'
 import { RemotePortal } from './remote-portal.ts'
 import { readRemoteSettings, sayRemote } from './remote-settings.ts'
@@ -8,6 +9,8 @@ import { readRemoteSettings, sayRemote } from './remote-settings.ts'
 export interface Portal {
   /** The issuer. */
   publicUrl: string
+  /** The rules and stores of the portal of this machine; null for one elsewhere. */
+  local: Services | null
   /** @throws Refused */
   perform<O extends AnyOperation>(asked: O, input: Record<string, unknown>): Promise<AnswerOf<O>>
 }
@@ -30,6 +33,7 @@ export function withPortal<A extends unknown[]>(
       const { publicUrl } = services
       const local: Portal = {
         publicUrl,
+        local: services,
         perform: async (asked, input) => perform(services, { kind: 'command' }, asked, input),
       }
       await act(local, ...given)

@@ -22,9 +22,7 @@ export class RemoteConnection {
   async fetch(url: string, init: RequestInit, isRepeatable: boolean): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.read(async () =>
-          fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) }),
-        )
+        return await this.read(async () => fetchInTime(url, { ...init, redirect: 'manual' }))
       } catch (error) {
         const delay = DELAYS_MS[attempt]
         const { code } = error as ConnectionFailed
@@ -44,8 +42,29 @@ export class RemoteConnection {
     }
   }
 
+  /** The text of an answer, as it comes. @throws ConnectionFailed in words */
+  async *readText(response: Response): AsyncGenerator<string> {
+    const decoder = new TextDecoder()
+    try {
+      for await (const chunk of response.body ?? []) yield decoder.decode(chunk as Uint8Array, { stream: true })
+    } catch (error) {
+      throw new ConnectionFailed(this.#url, codeOf(error))
+    }
+  }
+
   async wait(ms: number): Promise<void> {
     await sleep(ms)
+  }
+}
+
+/** A response whose head has come in time. Its body may take longer. */
+async function fetchInTime(url: string, init: RequestInit): Promise<Response> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new DOMException('no answer', 'TimeoutError')), TIMEOUT_MS)
+  try {
+    return await fetch(url, { ...init, signal: late.signal })
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -4,11 +4,13 @@ import { CommandRefused } from './command-refused.ts'
 import { RemoteConnection, secondsUntilRetry } from './remote-connection.ts'
 import { type RemoteRequest, requestFor } from './remote-requests.ts'
 import { ADMIN_API_PATH } from '../domain/apps/apis.ts'
+import { Refused } from '../domain/refused.ts'
 import type { RemoteSettings } from './remote-settings.ts'
 import { RemoteTokens } from './remote-tokens.ts'
 
 /** Performs operations through the admin API. */
 export class RemotePortal {
+  readonly local = null
   readonly #settings: RemoteSettings
   readonly #connection: RemoteConnection
   readonly #tokens: RemoteTokens
@@ -31,7 +33,7 @@ export class RemotePortal {
     const key = randomUUID()
     for (let attempt = 1; ; attempt++) {
       const response = await this.#send(request, key)
-      if (response.ok) return (response.status === 204 ? null : await this.#answerIn(response)) as AnswerOf<O>
+      if (response.ok) return (await this.#answerIn(response, asked)) as AnswerOf<O>
       // A token may have ended before its time, with a key that was revoked.
       if (response.status === 401 && attempt === 1) {
         this.#tokens.forget()
@@ -59,13 +61,19 @@ export class RemotePortal {
     )
   }
 
-  async #answerIn(response: Response): Promise<unknown> {
+  async #answerIn(response: Response, { stream }: AnyOperation): Promise<unknown> {
+    if (response.status === 204) return null
     const { url } = this.#settings
-    if (!isJson(response)) throw new CommandRefused(`what answers at ${url} is no admin API: its answer is not JSON`)
+    const type = response.headers.get('content-type')?.split(';', 1)[0] ?? ''
+    if (stream !== undefined && Object.values(stream).includes(type)) return this.#connection.readText(response)
+    if (stream !== undefined || !isJson(response))
+      throw new CommandRefused(
+        `what answers at ${url} is no admin API of this version: its answer is ${type || 'of no type'}`,
+      )
     return this.#connection.read(async () => response.json())
   }
 
-  async #refusalIn(response: Response, asked: AnyOperation): Promise<CommandRefused> {
+  async #refusalIn(response: Response, asked: AnyOperation): Promise<CommandRefused | Refused> {
     const { url, clientId } = this.#settings
     const problem = isJson(response) ? await this.#connection.read(async () => response.json()) : null
     const { detail, title } = (problem ?? {}) as Record<string, unknown>
@@ -73,9 +81,9 @@ export class RemotePortal {
     if (response.status === 403)
       return new CommandRefused(`${clientId} may not do this: it needs the scope ${scopesFor(asked).join(' or ')}`)
     const words = [detail, title].find((each) => typeof each === 'string' && each !== '')
-    return new CommandRefused(
-      typeof words === 'string' ? words : `${url} answered with status ${response.status} and no reason`,
-    )
+    if (typeof words !== 'string')
+      return new CommandRefused(`${url} answered with status ${response.status} and no reason`)
+    return response.status === 404 ? new Refused(words, 'not_found') : new CommandRefused(words)
   }
 }
 

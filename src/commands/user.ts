@@ -9,6 +9,8 @@ import { findIdentityBySubject } from '../domain/identities/identities.ts'
 import { CommandRefused } from './command-refused.ts'
 import { limit as upTo } from './limits.ts'
 import { addInviteCommand } from './invitation.ts'
+import { addExportCommand } from './user-export.ts'
+import { addImportCommand } from './user-import.ts'
 import { onPortal, pick, print, printList } from './output.ts'
 import { listAll, type Portal, withPortal } from './portal.ts'
 
@@ -49,6 +51,8 @@ export function addUserCommands(program: Command): void {
   )
 
   addInviteCommand(user)
+  addImportCommand(user)
+  addExportCommand(user)
 
   withPortal(user.command('list').description('List the identities.'), async (portal, { json }: UserOptions) => {
     printList(await listAll(portal, OPERATIONS.listIdentities), COLUMNS, json)

@@ -174,7 +174,7 @@ function examine(given: ImportedIdentity, known: Map<string, GroupRow | null>): 
 }
 
 const FOREIGN_HASH =
-  'is no hash that Gatehouse makes ($argon2id$v=19$…); leave it out, and its user chooses a password by a reset'
+  'is no hash that Gatehouse makes ($argon2id$v=19$m=…,p=1,t=…); leave it out, and its user chooses a password by a reset'
 
 function problem(field: string, words: string): FieldProblem {
   return { field, problem: words }

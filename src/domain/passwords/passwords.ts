@@ -55,7 +55,7 @@ export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): P
 /** A hash for an account without a password: no password is known that it is of. */
 export function unusableHash({ memoryCost, timeCost } = USUAL_COST): string {
   const [salt, hash] = [16, 32].map((bytes) => randomBytes(bytes).toString('base64').replace(/=+$/, ''))
-  return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$${salt}$${hash}`
+  return `$argon2id$v=19$m=${memoryCost},p=1,t=${timeCost}$${salt}$${hash}`
 }
 
 /** Whether a hash is as this hasher makes them, at a cost that a sign-in can bear. One that costs less is made anew then. */
@@ -64,7 +64,7 @@ export function isOwnHash(hash: string): boolean {
   return memory !== undefined && Number(memory) <= 16 * USUAL_COST.memoryCost && Number(time) <= 10
 }
 
-const OWN_HASH = /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=1\$[A-Za-z\d+/]{22}\$[A-Za-z\d+/]{43}$/
+const OWN_HASH = /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),p=1,t=([1-9]\d?)\$[A-Za-z\d+/]{22}\$[A-Za-z\d+/]{43}$/
 
 /** How many passwords one of so many processes may hash at once: together they leave a core for everything else. */
 export function hashingCores(processes: number, cores = availableParallelism()): number {

@@ -11,7 +11,7 @@ Run them where the portal runs, with its settings: \`npx gatehouse <command>\`, 
 in the container. They work while the portal runs. \`--help\` explains every command, and \`gatehouse --version\` prints the version.
 
 With \`--json\`, a command prints one JSON document on standard output and nothing else, \`[]\` for an empty list; exports print one line for each
-thing. What goes wrong is said on standard error, in sentences, also with \`--json\`, and nothing is printed on standard output. The exit code is 0 after success, also when the reader of
+thing. What goes wrong is said on standard error, in sentences, also with \`--json\`, and standard output stays empty, but for the report of \`user import\`. The exit code is 0 after success, also when the reader of
 a pipe has left, and 1 after anything else. With \`GATEHOUSE_URL\`, most commands work [from another machine](operations.md#commands-from-another-machine). An application token is the OAuth access token, an RFC 9068 JWT.
 
 | command | what it does |

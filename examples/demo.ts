@@ -4,7 +4,7 @@ import { banner } from './demo/banner.ts'
 import { ChildEnded, firstEnd, startChild, stopChildren, untilReady } from './demo/children.ts'
 import { appEnvironment, portalEnvironment } from './demo/environment.ts'
 import { requireFreePorts } from './demo/ports.ts'
-import { prepareIdentity, prepareNotes, preparePhotos } from './demo/registry.ts'
+import { findFirstLink, prepareIdentity, prepareNotes, preparePhotos } from './demo/registry.ts'
 
 let isStopping = false
 
@@ -35,6 +35,7 @@ async function runDemo() {
   const notesSettings = await prepareNotes(addresses)
   await preparePhotos(addresses)
   const person = await prepareIdentity(addresses)
+  const firstLink = await findFirstLink(addresses)
 
   const notes = startChild('notes', 'examples/notes/server.ts', [], {
     ...appEnvironment(addresses),
@@ -43,7 +44,7 @@ async function runDemo() {
   const photos = startChild('photos', 'examples/photos/server.ts', [], appEnvironment(addresses))
   await Promise.all([untilReady(notes, addresses.notes.url), untilReady(photos, addresses.photos.url)])
 
-  console.log(banner(addresses, person))
+  console.log(banner(addresses, person, firstLink))
   throw await firstEnd([portal, notes, photos])
 }
 

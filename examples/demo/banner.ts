@@ -2,7 +2,7 @@ import type { Addresses } from './addresses.ts'
 import type { Person } from './registry.ts'
 
 /** What the demo prints when everything runs. */
-export function banner({ portal, notes, photos }: Addresses, { username, password }: Person): string {
+export function banner({ portal, notes, photos }: Addresses, { username, password }: Person, firstLink: string | null): string {
   return `
   Gatehouse and its two demo apps are ready.
 
@@ -21,7 +21,13 @@ export function banner({ portal, notes, photos }: Addresses, { username, passwor
     3. Remove Notes on the dashboard, and reload Notes. It was told at once, and leads to the reason.
     4. Remove Photos too, and choose "Refresh now" there. It finds out at its next refresh.
     5. Connect an app of your own by copying one file: docs/connect-an-app.md
-
+${firstLink === null ? '' : ADMINISTRATOR.replace('LINK', firstLink)}
   Ctrl-C stops everything.
 `
 }
+
+const ADMINISTRATOR = `
+  There is no administrator yet. This link makes one, once, who looks after people and apps at /admin:
+
+    LINK
+`

@@ -65,6 +65,14 @@ export async function prepareIdentity(addresses: Addresses): Promise<Person> {
   return person
 }
 
+/** Where the first administrator registers; null when there is an administrator. */
+export async function findFirstLink(addresses: Addresses): Promise<string | null> {
+  const env = portalEnvironment(addresses)
+  const identities = (await gatehouse(['user', 'list'], env)) as { roles: string[]; state: string }[]
+  if (identities.some(({ roles, state }) => roles.includes('admin') && state === 'enabled')) return null
+  return ((await gatehouse(['admin', 'first-link'], env)) as { link: string }).link
+}
+
 function exampleFile(name: string): string {
   return join(import.meta.dirname, '..', name)
 }

@@ -11,6 +11,7 @@ import { MAIL_OPERATIONS } from './mails.ts'
 import { NOTIFICATION_OPERATIONS } from './notifications.ts'
 import { SIGNING_KEY_OPERATIONS } from './signing-keys.ts'
 import { STATISTICS_OPERATIONS } from './statistics.ts'
+import { REGISTRATION_OPERATIONS } from './registration.ts'
 
 /** Every operation, by its name. */
 export const OPERATIONS = {
@@ -27,4 +28,5 @@ export const OPERATIONS = {
   ...AUDIT_EVENT_OPERATIONS,
   ...SIGNING_KEY_OPERATIONS,
   ...STATISTICS_OPERATIONS,
+  ...REGISTRATION_OPERATIONS,
 }

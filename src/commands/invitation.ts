@@ -76,6 +76,15 @@ export function addAdminCommands(program: Command): void {
       print(inWords(await portal.perform(OPERATIONS.createInvitation, { email, roles: [ADMIN] }), json), json)
     },
   )
+
+  withPortal(
+    admin
+      .command('first-link')
+      .description('Print a link with which the first administrator creates an account; it works until there is one.'),
+    async (portal, { json }: Options) => {
+      print(await portal.perform(OPERATIONS.createFirstAdministratorLink, {}), json)
+    },
+  )
 }
 
 /** People read the names of groups only. */

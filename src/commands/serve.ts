@@ -25,19 +25,19 @@ export function addServeCommand(program: Command): void {
       if (cluster.isWorker) {
         await serve(config, logger, stopOfWorker())
         await leaveAsWorker()
-      } else if (config.workers === 1) await serve(config, logger, stopSignal(), () => sayReady(config))
+      } else if (config.workers === 1) await serve(config, logger, stopSignal(), () => sayReady(config, logger))
       else await superviseWorkers(config, logger, stopSignal())
       process.exit(0)
     })
 }
 
-async function serve(config: Config, logger: Logger, stopping: Promise<void>, onReady = () => {}): Promise<void> {
+async function serve(config: Config, logger: Logger, stopping: Promise<void>, onReady = async () => {}): Promise<void> {
   // The primary process of workers answers no request, so its young generation may stay small.
   const letGrow = holdYoungGeneration()
   const { startServer } = await import('../main/server.ts')
   const server = await startServer(config, logger)
   letGrow()
-  onReady()
+  await onReady()
   await stopping
   logger.info('stopping')
   await server.stop()
@@ -48,7 +48,7 @@ async function superviseWorkers(config: Config, logger: Logger, stopping: Promis
   const started = workers.start(config.workers)
   const serving = async () => {
     await started
-    sayReady(config)
+    await sayReady(config, logger)
     await stopping
   }
   // Restarts never overlap, and none begins before the start is complete.
@@ -61,7 +61,27 @@ async function superviseWorkers(config: Config, logger: Logger, stopping: Promis
   await workers.stop()
 }
 
-function sayReady({ publicUrl }: Config): void {
+async function sayReady(config: Config, logger: Logger): Promise<void> {
+  const { publicUrl } = config
   process.stdout.write(`Gatehouse is ready at ${publicUrl}\n`)
   process.stdout.write(`Apps discover it at ${publicUrl}/.well-known/openid-configuration\n`)
+  // Elsewhere the output is a log, and a link that makes an administrator must not be in one.
+  if (!process.stdout.isTTY) return
+  const link = await findFirstAdministratorLink(config).catch((error: unknown) => {
+    logger.warn({ error }, 'there is no link for the first administrator')
+    return null
+  })
+  if (link !== null)
+    process.stdout.write(`There is no administrator yet. Create that account here, once, within a day:\n  ${link}\n`)
+}
+
+async function findFirstAdministratorLink(config: Config): Promise<string | null> {
+  const { closeServices, openServices } = await import('../main/services.ts')
+  const { firstAdministratorLink } = await import('../domain/accounts/first-administrator.ts')
+  const services = await openServices(config, createLogger('silent'))
+  try {
+    return await firstAdministratorLink(services)
+  } finally {
+    await closeServices(services)
+  }
 }

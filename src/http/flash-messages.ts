@@ -67,6 +67,9 @@ const MESSAGES = {
   'person-roles-changed': 'admin.flash.person_roles_changed',
   'person-attribute-changed': 'admin.flash.person_attribute_changed',
   'person-joined': 'admin.flash.person_joined',
+  'invitation-sent': 'admin.flash.invitation_sent',
+  'invitation-revoked': 'admin.flash.invitation_revoked',
+  'registration-changed': 'admin.flash.registration_changed',
 } as const satisfies Record<string, MessageKey>
 
 type Values = Record<string, string | number>

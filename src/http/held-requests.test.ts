@@ -47,6 +47,8 @@ const FOR_ANYBODY = new Set([
   '/verify-email/:token',
   '/reset-password/:token',
   '/not-me/:token',
+  '/invitation/:token',
+  '/first-administrator/:token',
   // They answer another question than the one this interaction asks.
   '/interaction/:uid/account',
   '/interaction/:uid/introduction',

@@ -92,7 +92,7 @@ export function pageOfSentForm(req: Request, publicUrl: string): string | null {
 
 /** Forms for strangers, whose page has the same path. */
 const FORM =
-  /^\/(?:login(?:\/mail(?:\/[\w-]+)?)?|register|forgot-password|(?:reset-password|verify-email|not-me)\/[\w-]+)$/
+  /^\/(?:login(?:\/mail(?:\/[\w-]+)?)?|register|forgot-password|(?:reset-password|verify-email|not-me|invitation|first-administrator)\/[\w-]+)$/
 
 const PROTOCOL = /^\/(?:interaction\/[\w-]+|oauth\/authorize)$/
 

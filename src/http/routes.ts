@@ -48,6 +48,8 @@ import {
   createStepUp,
   showInteraction,
 } from './pages/interactions.ts'
+import { createFirstAdministrator, newFirstAdministrator } from './pages/first-administrators.ts'
+import { createInvitedAccount, newInvitedAccount, requireInvitations } from './pages/invitations.ts'
 import { createPasswordChange, newPasswordChange } from './pages/password-changes.ts'
 import {
   createForgottenPassword,
@@ -70,7 +72,7 @@ import { listSamplePages, showSamplePage } from './pages/page-gallery.ts'
 import { createOfferedPasskey, createOfferRefusal, newPasskeyOffer } from './pages/passkey-offers.ts'
 import { createPasskey, newPasskey } from './pages/passkeys.ts'
 import { createReauthentication, newReauthentication } from './pages/reauthentications.ts'
-import { createRegistration, newRegistration } from './pages/registrations.ts'
+import { createRegistration, newRegistration, requireOpenRegistration } from './pages/registrations.ts'
 import { createRecoveryCodes, createRecoveryCodesFile, newRecoveryCodes } from './pages/recovery-codes.ts'
 import { destroyFactor, editFactor, listFactors, updateFactor } from './pages/second-factors.ts'
 import { createSecondStep, newSecondStep } from './pages/second-steps.ts'
@@ -115,7 +117,17 @@ export function createRoutes(
   routes.get('/.well-known/security.txt', showSecurityContact)
 
   // The link of a mail authorizes its act, with or without a sign-in.
-  routes.use(['/not-me/:token', '/verify-email/:token', '/reset-password/:token', '/login/mail/:token'], keepUrlSecret)
+  routes.use(
+    [
+      '/not-me/:token',
+      '/verify-email/:token',
+      '/reset-password/:token',
+      '/login/mail/:token',
+      '/invitation/:token',
+      '/first-administrator/:token',
+    ],
+    keepUrlSecret,
+  )
   routes.use(sameOrigin)
 
   const whoIsSignedIn = [identityCookie, recognizeUser]
@@ -140,8 +152,14 @@ export function createRoutes(
   routes.get('/login/cookie-check', showCookieCheck)
   routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
   routes.post('/login/second-factor', letFormsLeadOn, createSecondStep)
+  routes.all('/register', requireOpenRegistration)
   routes.get('/register', letFormsLeadOn, newRegistration)
   routes.post('/register', letFormsLeadOn, actOnce, createRegistration)
+  routes.all('/invitation/:token', requireInvitations)
+  routes.get('/invitation/:token', newInvitedAccount)
+  routes.post('/invitation/:token', actOncePerForm, createInvitedAccount)
+  routes.get('/first-administrator/:token', newFirstAdministrator)
+  routes.post('/first-administrator/:token', actOncePerForm, createFirstAdministrator)
   routes.get('/logout', confirmDestroySession)
   routes.post('/logout', destroyCurrentSession)
 

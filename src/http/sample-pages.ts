@@ -159,6 +159,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       forgottenHref: '/forgot-password',
     },
     {
+      'registration is not open': { registerHref: null },
       'on the way to an app': {
         appName: LONG_APP,
         returnTo: '/dashboard',
@@ -184,6 +185,10 @@ export const SAMPLE_PAGES: SamplePage[] = [
     'registrations/new',
     card(message('register.title')),
     {
+      heading: message('register.title'),
+      lead: null,
+      action: '/register',
+      asksEmail: true,
       appName: null,
       wait: null,
       problems: {},
@@ -214,9 +219,25 @@ export const SAMPLE_PAGES: SamplePage[] = [
         problems: { username: message('user_name.taken'), email: message('email.not_one'), ...WRONG_PASSWORDS },
         verdict: STRENGTH,
       },
+      'by invitation': {
+        lead: message('invitation.lead', { email: LONG_EMAIL }),
+        action: '/invitation/x',
+        asksEmail: false,
+      },
+      'first administrator': {
+        heading: message('first_administrator.title'),
+        lead: message('first_administrator.lead'),
+        action: '/first-administrator/x',
+      },
+      'another domain': {
+        values: { username: NAME, email: LONG_EMAIL },
+        problems: { email: message('email.other_domain', { count: 2, domains: '*.example.com, example.com' }) },
+      },
       'too many tries': { wait: WAIT },
     },
   ),
+  ...states('invitations/dead', card(message('link.dead_title')), {}),
+  ...states('invitations/taken', card(message('invitation.taken_title')), {}),
   ...states(
     'second-steps/new',
     card('Two-step verification'),

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { findErasure } from '../domain/accounts/deletions.ts'
 import type { EndChoice } from '../domain/endings/endings.ts'
+import { isRegistrationOpen } from '../domain/identities/open-registration.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../domain/sign-in/identity-sessions.ts'
 import { offersPasskeys, passkeySignInOptions, type PasskeySignals } from '../domain/sign-in/passkeys.ts'
 import type { Services } from '../domain/services.ts'
@@ -49,7 +50,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       passkeySignals: form.passkeySignals ? JSON.stringify(form.passkeySignals) : null,
       returnTo,
       appName: await appNameOf(req, returnTo),
-      registerHref: withReturnTo('/register', returnTo),
+      registerHref: isRegistrationOpen(servicesOf(req)) ? withReturnTo('/register', returnTo) : null,
       forgottenHref: withReturnTo('/forgot-password', returnTo),
       cancelAction: cancelActionOf(returnTo),
       mailHref: servicesOf(req).policy.mailSignIn ? withReturnTo('/login/mail', returnTo) : null,

@@ -27,7 +27,7 @@ test('no script of a page has a text of its own', () => {
 
 test('no page, rule or mail has a sentence of its own', () => {
   const found = globSync('src/{http,domain,mail}/**/*.ts', { cwd: ROOT })
-    .filter((file) => !file.endsWith('.test.ts') && !FILES_FOR_OTHERS.includes(file))
+    .filter((file) => !file.endsWith('.test.ts') && !FILES_FOR_OTHERS.some((each) => file.startsWith(each)))
     .flatMap((file) => sentencesIn(readFileSync(join(ROOT, file), 'utf8')).map((text) => `${file}: ${text}`))
   assert.deepEqual(found, [])
 })
@@ -37,7 +37,7 @@ const FILES_FOR_OTHERS = [
   'src/http/error-reference.ts',
   'src/http/sample-pages.ts',
   'src/http/admin/sample-pages.ts',
-  'src/http/admin/sample-pages/people.ts',
+  'src/http/admin/sample-pages/',
   'src/http/misdirected.ts',
   'src/mail/sample-mails.ts',
   'src/http/pages/page-gallery.ts',

@@ -19,7 +19,7 @@ import { INTERACTION_LIFE } from './adapters/begun-interactions.ts'
 import { protocolCookie } from './cookies.ts'
 import { interactionUrl } from './adapters/interactions.ts'
 import { type FindCertificate, mutualTls, TLS_METHODS } from './mutual-tls.ts'
-import { createPolicy, PROMPT_VALUES } from './interaction-policy.ts'
+import { createPolicy, promptValues } from './interaction-policy.ts'
 import { logoutSource, postLogoutSuccessSource, renderError, type ProtocolPages } from './pages.ts'
 import { REVOCATION_FEED } from './revocation-feed.ts'
 import { checkRequestObjectWith } from './request-objects.ts'
@@ -137,7 +137,7 @@ export function createConfiguration(
       // draft-ietf-oauth-refresh-token-expiration §8.
       refresh_token_expiration_types_supported: ['authorization', 'token_timeout'],
       // Initiating User Registration via OpenID Connect 1.0 §4.2.
-      prompt_values_supported: PROMPT_VALUES,
+      prompt_values_supported: promptValues(services),
       ui_locales_supported: LANGUAGES,
     },
     acrValues: [...ACR_VALUES],

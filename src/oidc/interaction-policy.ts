@@ -3,6 +3,7 @@ import { missingConsent } from '../domain/accounts/consents.ts'
 import { hasReadIntroduction } from '../domain/accounts/introductions.ts'
 import { mayEnter } from '../domain/identities/entitlements.ts'
 import { mayConnectApps } from '../domain/identities/emails.ts'
+import { isRegistrationOpen } from '../domain/identities/open-registration.ts'
 import { owesTerms } from '../domain/identities/terms.ts'
 import { acrOf, isAcr, satisfies } from '../domain/sign-in/authentication-context.ts'
 import type { Services } from '../domain/services.ts'
@@ -34,7 +35,9 @@ export const NO_ACCESS = 'the person may not use this app'
 export const ASKED = 'asked'
 
 /** The supported values of `prompt`. */
-export const PROMPT_VALUES = ['none', 'login', 'consent', SELECT_ACCOUNT, CREATE]
+export function promptValues(services: Services): string[] {
+  return ['none', 'login', 'consent', SELECT_ACCOUNT, ...(isRegistrationOpen(services) ? [CREATE] : [])]
+}
 
 /** What is stored of a confirmation. */
 export interface AppConfirmation {
@@ -66,7 +69,7 @@ export function createPolicy(services: Services): interactionPolicy.DefaultPolic
   login.details = rememberSession
   // Both come before the sign-in, which they replace: a user who has just chosen or created an account is signed in.
   policy.add(new Prompt({ name: SELECT_ACCOUNT, requestable: true }, rememberSession), 0)
-  policy.add(new Prompt({ name: CREATE, requestable: true }, rememberSession), 0)
+  if (isRegistrationOpen(services)) policy.add(new Prompt({ name: CREATE, requestable: true }, rememberSession), 0)
   const consent = policy.get('consent')
   if (consent === undefined) throw new Error('the protocol library has no consent prompt')
   consent.checks.add(

@@ -14,6 +14,7 @@ import { giveConsent, findConsent } from '../domain/accounts/consents.ts'
 import { hasReadIntroduction, readIntroduction } from '../domain/accounts/introductions.ts'
 import { type Access, missingAccess } from '../domain/apps/access.ts'
 import { mayEnter } from '../domain/identities/entitlements.ts'
+import { isRegistrationOpen } from '../domain/identities/open-registration.ts'
 import { owesTerms } from '../domain/identities/terms.ts'
 import {
   ACCESS_PROMPT,
@@ -81,6 +82,9 @@ export async function resolveInteraction(
   if (app === null || app.disabledAt !== null) return lost(context, request)
   const { name: appName } = app
   const { signedIn } = request.req
+
+  // It began while registration was open.
+  if (details.prompt.name === CREATE && !isRegistrationOpen(context.services)) return lost(context, request)
 
   const loginHint = (details.params['login_hint'] as string | undefined) ?? ''
 

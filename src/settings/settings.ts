@@ -370,7 +370,7 @@ const accounts = {
     default: null,
     defaultInWords: '`open`; `invited` in production',
     meaning:
-      'Who can create an account. `open`: everyone, or the owners of addresses in the domains that operators allow. `invited`: those who have an invitation. `closed`: operators create all accounts, and no page mentions registering.',
+      'Who can create an account. `open`: everyone, or those with an e-mail address in the domains of `gatehouse registration update`. `invited`: those who have an invitation. `closed`: operators create all accounts, and no page mentions registering.',
     example: 'closed',
   }),
   EMAIL_VERIFICATION: setting({

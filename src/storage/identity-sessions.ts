@@ -1,6 +1,7 @@
 import { type IdentityRow, meetsTerms, type SignInTerms } from './identities.ts'
 import { IDENTITY_LIVES, sessionLives } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
+import { HAS_DOMAINS } from './registration-domains.ts'
 import { hasSecondFactor } from './second-factors.ts'
 
 export interface IdentitySessionRow {
@@ -27,6 +28,8 @@ export interface SignedInRow extends IdentitySessionRow {
   roles: string[]
   groupIds: string[]
   appRoles: IdentityRow['appRoles']
+  /** Whether only the owners of addresses in some domains may register. */
+  hasDomains: boolean
 }
 
 const COLUMNS = `s.id, s.identity_id AS "identityId", s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.amr,
@@ -73,7 +76,7 @@ export async function findSignedIn(
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
     text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified", i.locale, i.zoneinfo, i.terms_version AS "termsVersion",
-             i.roles, i.group_ids AS "groupIds", i.app_roles AS "appRoles"
+             i.roles, i.group_ids AS "groupIds", i.app_roles AS "appRoles", ${HAS_DOMAINS} AS "hasDomains"
            FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
            WHERE s.id = $3 AND ${LIVING} AND ${IDENTITY_LIVES}`,
     values: [now, seenSince, id],

@@ -6,6 +6,7 @@ import { type Message, message } from '../../i18n/messages.ts'
 import { emailProblem, canonicalEmail } from '../identities/emails.ts'
 import { admitEmailChange, mayMail } from '../limits/login-throttling.ts'
 import { type Lapsed, type SignedInRow, type SignIn, whileSignedIn } from '../sign-in/identity-sessions.ts'
+import { domainProblem } from '../identities/open-registration.ts'
 import { makeMailLink, type MailLinkRow } from '../identities/mail-links.ts'
 import { queueMail } from '../mail-jobs.ts'
 import type { ClientInfo } from '../client-info.ts'
@@ -27,7 +28,11 @@ export async function askForEmailChange(
 ): Promise<EmailChangeOutcome | Lapsed> {
   const { id: identitySessionId, identityId, email: current } = signedIn
   const email = canonicalEmail(wanted)
-  const problem = email === current ? message('email_change.same') : emailProblem(email)
+  const own = signedIn.emailVerified ? current : null
+  const problem =
+    email === current
+      ? message('email_change.same')
+      : (emailProblem(email) ?? (await domainProblem(services, email, own)))
   if (problem !== null) return { kind: 'refused', problem }
 
   const admission = await admitEmailChange(services, identityId)

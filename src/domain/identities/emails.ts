@@ -47,7 +47,13 @@ export function readableEmail(email: string): string {
   return isSafe ? email.slice(0, domainAt) + readable : email
 }
 
-/** False for a user who must confirm their e-mail address before an app is connected. Connected apps stay connected. */
-export function mayConnectApps({ policy }: Services, identity: { emailVerified: boolean }): boolean {
-  return policy.emailVerification === 'optional' || identity.emailVerified
+/**
+ * False for a user who must confirm their e-mail address before an app is connected: always with EMAIL_VERIFICATION, and where
+ * only some domains may register, or typing a foreign address would be enough. Connected apps stay connected.
+ */
+export function mayConnectApps(
+  { policy }: Services,
+  { emailVerified, hasDomains }: { emailVerified: boolean; hasDomains: boolean },
+): boolean {
+  return emailVerified || (policy.emailVerification === 'optional' && !(policy.registration === 'open' && hasDomains))
 }

@@ -40,6 +40,7 @@ import { Refused } from '../refused.ts'
 import { keepAnAdministrator } from './administrators.ts'
 import { settleEntitlements } from './entitlements.ts'
 import { ADMIN, readRoles } from './roles.ts'
+import { domainProblem } from './open-registration.ts'
 import { subjectIn } from './subjects.ts'
 import { writeAcceptance } from './terms.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
@@ -127,19 +128,22 @@ export type RegistrationOutcome = { kind: 'registered'; identity: IdentityRow } 
 
 /**
  * Validates a registration without making it, and finds all problems at once. That the e-mail address has an account already is
- * no problem here, because it would allow account enumeration. `clientInfo` is null for an operator.
+ * no problem here, because it would allow account enumeration. `clientInfo` is null for an operator. Only who registers without
+ * being entitled to needs an address of an allowed domain.
  */
 export async function examineRegistration(
   services: Services,
   { username: typed, email, password }: Registration,
   clientInfo: ClientInfo | null,
+  { isEntitled = clientInfo === null }: { isEntitled?: boolean } = {},
 ): Promise<Examination> {
   const username = canonicalUserName(typed)
   const problems: RegistrationProblems = {}
   const nameProblem = userNameProblem(username) ?? (await takenProblem(services, username))
   if (nameProblem !== null) problems.username = nameProblem
-  const unreachable = emailProblem(canonicalEmail(email))
-  if (unreachable !== null) problems.email = unreachable
+  const badEmail =
+    emailProblem(canonicalEmail(email)) ?? (isEntitled ? null : await domainProblem(services, canonicalEmail(email)))
+  if (badEmail !== null) problems.email = badEmail
 
   const verdict = await services.passwords.judge(
     password,
@@ -174,7 +178,8 @@ export async function register(
   clientInfo: ClientInfo | null,
   terms: RegistrationTerms = {},
 ): Promise<RegistrationOutcome> {
-  const { problems, verdict } = await examineRegistration(services, registration, clientInfo)
+  const isEntitled = clientInfo === null || terms.entitle !== undefined
+  const { problems, verdict } = await examineRegistration(services, registration, clientInfo, { isEntitled })
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }
 
   const username = canonicalUserName(registration.username)

@@ -44,12 +44,34 @@ import {
   updateAttribute,
   updateRoles,
 } from './person-changes.ts'
+import {
+  createInvitation,
+  createInvitationMail,
+  createInvitationRevocation,
+  editRegistration,
+  listInvitations,
+  newInvitation,
+  newInvitationMail,
+  newInvitationRevocation,
+  updateRegistration,
+} from './invitations.ts'
 
 /** The table of the admin pages. Each change has a page that asks first. */
 export function addAdminRoutes(routes: Router): void {
   const admin = [requireOperator, requireAdministrator]
 
   routes.get('/admin', requireOperator, (_req, res) => res.redirect(303, '/admin/groups'))
+
+  const invitations = '/admin/people/invitations'
+  routes.get(invitations, requireOperator, listInvitations)
+  routes.get(`${invitations}/new`, admin, newInvitation)
+  routes.post(invitations, admin, actOnce, createInvitation)
+  routes.get(`${invitations}/:invitation/resend`, admin, newInvitationMail)
+  routes.post(`${invitations}/:invitation/resend`, admin, actOnce, createInvitationMail)
+  routes.get(`${invitations}/:invitation/revocation`, admin, newInvitationRevocation)
+  routes.post(`${invitations}/:invitation/revocation`, admin, actOnce, createInvitationRevocation)
+  routes.get('/admin/people/registration', admin, editRegistration)
+  routes.post('/admin/people/registration', admin, updateRegistration)
 
   routes.get('/admin/groups', requireOperator, listGroups)
   routes.get('/admin/groups/new', admin, newGroup)

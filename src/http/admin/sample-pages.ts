@@ -1,5 +1,6 @@
 import type { SamplePage } from '../sample-page.ts'
 import { PEOPLE_SAMPLES } from './sample-pages/people.ts'
+import { INVITATION_SAMPLES } from './sample-pages/invitations.ts'
 
 const page = { nav: 'admin', username: 'ada', isOperator: true } as const
 const FORM = { formId: 'x' }
@@ -49,4 +50,5 @@ export const ADMIN_SAMPLES: SamplePage[] = [
     locals: { ...FORM, isAdmin: false, search: 'x', nextHref: null, groups: [] },
   },
   ...PEOPLE_SAMPLES,
+  ...INVITATION_SAMPLES,
 ]

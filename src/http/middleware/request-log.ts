@@ -47,5 +47,8 @@ function pathForLog(url: string): string {
   return path
     .slice(0, 200)
     .replace(/^(\/interaction|\/oauth\/authorize)\/[^/]+/, '$1/:uid')
-    .replace(/^(\/+(?:not-me|verify-email|reset-password|login\/+mail))\/.*/i, '$1/:token')
+    .replace(
+      /^(\/+(?:not-me|verify-email|reset-password|invitation|first-administrator|login\/+mail))\/.*/i,
+      '$1/:token',
+    )
 }

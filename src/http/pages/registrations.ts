@@ -1,18 +1,30 @@
-import { message } from '../../i18n/messages.ts'
-import type { Request, Response } from 'express'
-import { admitRegistration } from '../../domain/limits/login-throttling.ts'
-import { proofByPassword } from '../../domain/sign-in/identity-sessions.ts'
+import type { NextFunction, Request, Response } from 'express'
 import { examineRegistration, register } from '../../domain/identities/identities.ts'
+import { admitRegistration } from '../../domain/limits/login-throttling.ts'
+import { message } from '../../i18n/messages.ts'
 import { servicesOf } from '../context.ts'
-import { nextAfterCookie } from '../cookie-check.ts'
-import { logEvent } from '../event-log.ts'
 import { redirectWith } from '../flash-messages.ts'
-import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
+import { optionalField } from '../form-fields.ts'
+import { notFound, RequestRefused, TooManyAttempts, wordsOf } from '../http-errors.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyAttempts } from '../http-errors.ts'
-import { showRegistration } from '../registration-form.ts'
-import { isInteraction, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
-import { completeSignIn } from '../sign-in.ts'
+import { enterAsNew, readRegistration, showRegistration } from '../registration-form.ts'
+import { isInteraction, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+
+/** Without open registration there is no form: with invitations the page says so, else there is no page. */
+export function requireOpenRegistration(req: Request, _res: Response, next: NextFunction): void {
+  switch (servicesOf(req).policy.registration) {
+    case 'open':
+      return next()
+    case 'invited':
+      throw new RequestRefused(
+        403,
+        wordsOf('register.invited_title', 'register.invited_sentence', 'register.invited_advice'),
+        { href: '/login', label: message('sign_in.button') },
+      )
+    case 'closed':
+      throw notFound()
+  }
+}
 
 /** GET /register */
 export async function newRegistration(req: Request, res: Response): Promise<void> {
@@ -26,37 +38,25 @@ export async function newRegistration(req: Request, res: Response): Promise<void
 /** POST /register */
 export async function createRegistration(req: Request, res: Response): Promise<void> {
   const services = servicesOf(req)
-  const registration = {
-    username: textField(req.body, 'username'),
-    email: pastedField(req.body, 'email'),
-    password: passwordField(req.body, 'password'),
-  }
-  const isConfirmed = registration.password === passwordField(req.body, 'password_confirmation')
+  const sent = readRegistration(req)
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
-  const { termsVersion } = services.brand
-  const acceptedTerms = optionalField(req.body, 'terms', 100)
-  const form = { values: registration, acceptedTerms, returnTo }
+  const form = { ...sent, returnTo }
 
   const act = async () => {
     // Every form counts against the rate limit, before anything costly and whatever its outcome.
     const admission = await admitRegistration(services, req.clientInfo.address)
     if (admission.kind === 'wait') throw new TooManyAttempts(admission, services.clock())
-    if (!isConfirmed || (termsVersion !== null && acceptedTerms !== termsVersion)) {
-      const { problems, verdict } = await examineRegistration(services, registration, req.clientInfo)
-      const unconfirmed = isConfirmed ? {} : { password_confirmation: message('password.not_the_same') }
+    if (!sent.isComplete) {
+      const examined = await examineRegistration(services, sent.values, req.clientInfo)
       res.status(422)
-      return showRegistration(req, res, { ...form, problems: { ...problems, ...unconfirmed }, verdict })
+      return showRegistration(req, res, { ...form, ...examined })
     }
-    const outcome = await register(services, registration, req.clientInfo, { termsVersion })
+    const outcome = await register(services, sent.values, req.clientInfo, services.brand)
     if (outcome.kind === 'refused') {
       res.status(422)
       return showRegistration(req, res, { ...form, ...outcome })
     }
-    logEvent(req, 'registered', { identityId: outcome.identity.id })
-    const proof = proofByPassword(outcome.identity)
-    const next = await completeSignIn(req, res, proof, returnTo ?? '/dashboard')
-    if (next === null) return redirectWith(req, res, 'sign-in-expired', withReturnTo('/login', returnTo))
-    redirectWith(req, res, 'registered', nextAfterCookie(req, next))
+    await enterAsNew(req, res, outcome.identity, returnTo)
   }
   await keepForm(req, res, act, (wait) => showRegistration(req, res, { ...form, wait }))
 }

@@ -1,6 +1,7 @@
 import { expect, test } from './demo.ts'
 import {
   connect,
+  connectSilently,
   expectConnected,
   expectDisconnected,
   expectNews,
@@ -82,4 +83,19 @@ test('an account that was deleted is over in every app, and can be kept after al
   await page.goto(demo.notes)
   await page.getByRole('button', { name: 'Sign in again' }).click()
   await expectConnected(page, demo.notes, person)
+})
+
+test('who is invited creates the account from the mail, and uses an app at once', async ({ page, demo }) => {
+  const username = `guest-${Date.now()}`
+  const email = `${username}@example.test`
+  await demo.gatehouse('user', 'invite', email, '--role', 'reader')
+  await followMail(page, 'You are invited to Gatehouse', email)
+  await expect(page.getByText(email)).toBeVisible()
+  await page.getByLabel('User name').fill(username)
+  await page.getByLabel('Password', { exact: true }).fill(NEW_PASSWORD)
+  await page.getByLabel('Password again').fill(NEW_PASSWORD)
+  await page.getByRole('button', { name: 'Create account' }).click()
+  await expectNews(page, 'Your account is ready.')
+  await expect(page.getByText('Confirm your e-mail address')).toHaveCount(0)
+  await connectSilently(page, demo.notes, { username })
 })

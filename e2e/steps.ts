@@ -121,7 +121,7 @@ export async function expectNoSignIn(page: Page, name: string) {
 /** Opens the one mail with this subject and these words to this e-mail address, once it is in the mail preview, and follows its link. */
 export async function followMail(page: Page, subject: string, email: string, words = '') {
   await openMail(page, subject, email, words)
-  await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me|login\/mail)\// }).click()
+  await page.getByRole('link', { name: /\/(?:verify-email|reset-password|not-me|invitation|login\/mail)\// }).click()
 }
 
 /**

@@ -2,7 +2,11 @@ import type { Addresses } from './addresses.ts'
 import type { Person } from './registry.ts'
 
 /** What the demo prints when everything runs. */
-export function banner({ portal, notes, photos }: Addresses, { username, password }: Person, firstLink: string | null): string {
+export function banner(
+  { portal, notes, photos }: Addresses,
+  { username, password }: Person,
+  firstLink: string | null,
+): string {
   return `
   Gatehouse and its two demo apps are ready.
 

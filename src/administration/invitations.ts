@@ -33,7 +33,7 @@ const withLink = invitation
   .extend({
     link: z
       .url()
-      .describe('What the mail leads to. Whoever has it can create the account, so hand it to its owner only.'),
+      .describe('What the mail leads to. It creates the account, so hand it to the owner of the address only.'),
   })
   .meta({ id: 'InvitationWithLink' })
 

@@ -10,7 +10,9 @@ const registration = z
     registration: z.enum(['open', 'invited', 'closed']).describe('The setting REGISTRATION.'),
     allowed_domains: z
       .array(z.string())
-      .describe('The domains whose e-mail addresses may register while registration is open; all may when there are none.'),
+      .describe(
+        'The domains whose e-mail addresses may register while registration is open; all may when there are none.',
+      ),
   })
   .meta({ id: 'Registration' })
 
@@ -63,7 +65,10 @@ export const REGISTRATION_OPERATIONS = {
     async act(services) {
       const link = await firstAdministratorLink(services)
       if (link === null)
-        throw new Refused('there is an administrator already, who can invite others: gatehouse admin invite', 'conflict')
+        throw new Refused(
+          'there is an administrator already, who can invite others: gatehouse admin invite',
+          'conflict',
+        )
       return { link }
     },
   }),

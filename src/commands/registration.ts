@@ -24,7 +24,10 @@ export function addRegistrationCommands(program: Command): void {
     registration
       .command('update')
       .description('Set the domains whose e-mail addresses may register while registration is open.')
-      .option('--allow-domain <domain...>', 'example.com, or *.example.com for its subdomains; replaces those of before')
+      .option(
+        '--allow-domain <domain...>',
+        'example.com, or *.example.com for its subdomains; replaces those of before',
+      )
       .option('--allow-all', 'let every address register'),
     async (portal, { json, allowDomain, allowAll = false }: Options) => {
       if ((allowDomain !== undefined) === allowAll) throw new CommandRefused('use either --allow-domain or --allow-all')

@@ -3,7 +3,10 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { gatehouse } from '../testing/portal/gatehouse.ts'
+import { findFreePort } from '../storage/embedded/free-port.ts'
+import { createMigratedDatabase } from '../testing/portal/databases.ts'
+import { gatehouse, startGatehouse, startOnTerminal } from '../testing/portal/gatehouse.ts'
+import { TEST_SECRET } from '../testing/portal/open-portal.ts'
 
 const SECRET = 'CANARY-secret-that-is-long-enough-for-anything'
 
@@ -68,4 +71,29 @@ test('a database that does not answer is said on one line, without its password'
   assert.equal(code, 1)
   assert.match(stderr, /^gatehouse: [^\n]*ECONNREFUSED[^\n]*\n$/)
   assert.doesNotMatch(stdout + stderr, /CANARY/)
+})
+
+test('a terminal shows the link of the first administrator once, whatever the number of workers, and no other output does', async () => {
+  const database = await createMigratedDatabase()
+  const env = { NODE_ENV: 'test', GATEHOUSE_SECRET: TEST_SECRET, DATABASE_URL: database.databaseUrl, DATA_DIR: folder }
+  const port = await findFreePort()
+  const onTerminal = startOnTerminal(['serve'], { ...env, PORT: String(port), WORKERS: '2' })
+  try {
+    await onTerminal.says('/first-administrator/')
+    await onTerminal.says('\r\n')
+    const links = onTerminal.printed().match(/\S*\/first-administrator\/[\w-]{48}(?=\r)/g) ?? []
+    assert.deepEqual([links.length, links[0]?.startsWith(`http://localhost:${port}/`)], [1, true])
+    assert.equal((await fetch(links[0] as string)).status, 200)
+    onTerminal.child.stdin?.write('\u0003')
+    await onTerminal.finished
+    assert.equal(onTerminal.printed().match(/first-administrator\/[\w-]{48}/g)?.length, 1)
+
+    const piped = startGatehouse(['serve'], { ...env, PORT: String(port) })
+    await piped.says('Apps discover it at')
+    piped.child.kill('SIGTERM')
+    assert.doesNotMatch((await piped.finished).stdout, /first-administrator/)
+  } finally {
+    await onTerminal.kill()
+    await database.drop()
+  }
 })

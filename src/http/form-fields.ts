@@ -17,6 +17,14 @@ export function pastedField(body: unknown, name: string, maximum = 320): string 
   return textField({ [name]: fieldOf(body, name).replaceAll('\t', '') }, name, maximum)
 }
 
+/** The lines of a field, without white space around them; those that are empty are left out. @throws RequestRefused (400) */
+export function linesField(body: unknown, name: string, maximum: number): string[] {
+  const text = fieldOf(body, name)
+  if (text.length > maximum) throw badRequest(message('errors.field.too_long', { field: name }))
+  const lines = text.split(/\r?\n/).map((line) => textField({ [name]: line.trim() }, name, maximum))
+  return lines.filter((line) => line !== '')
+}
+
 /** A password may hold any character; its length is limited before it is hashed. */
 export function passwordField(body: unknown, name: string): string {
   const value = fieldOf(body, name)

@@ -5,13 +5,15 @@ import { OPERATIONS } from '../../administration/operations.ts'
 import { Refused } from '../../domain/refused.ts'
 import { servicesOf, textsOf } from '../context.ts'
 import { redirectWith } from '../flash-messages.ts'
-import { pastedField, textField } from '../form-fields.ts'
+import { linesField, pastedField, textField } from '../form-fields.ts'
 import { act } from './act.ts'
 import { ask, renderAdmin } from './admin-page.ts'
 
 type InvitationRequest = Request<{ invitation: string }>
 
 const LIST = '/admin/people/invitations'
+/** A hundred domains of any length. */
+const LONGEST_DOMAINS = 26_000
 
 /** GET /admin/people/invitations */
 export async function listInvitations(req: Request, res: Response): Promise<void> {
@@ -55,8 +57,8 @@ export async function createInvitation(req: Request, res: Response): Promise<voi
   }
   const asked = {
     email: values.email,
-    roles: wordsIn(values.roles, /[\s,]+/),
-    groups: wordsIn(values.groups, /[\r\n,]+/),
+    roles: wordsIn(values.roles),
+    groups: wordsIn(values.groups),
   }
   const invitation = await orProblem(() => act(req, OPERATIONS.createInvitation, asked))
   if (typeof invitation === 'string') {
@@ -114,12 +116,17 @@ export async function editRegistration(req: Request, res: Response): Promise<voi
 
 /** POST /admin/people/registration */
 export async function updateRegistration(req: Request, res: Response): Promise<void> {
-  const typed = textField(req.body, 'domains')
-  const asked = { allowed_domains: wordsIn(typed, /[\s,]+/) }
+  const asked = { allowed_domains: linesField(req.body, 'domains', LONGEST_DOMAINS) }
   const registration = await orProblem(() => act(req, OPERATIONS.updateRegistration, asked))
   if (typeof registration === 'string') {
     res.status(422)
-    return showDomains(req, res, await act(req, OPERATIONS.showRegistration), typed, registration)
+    return showDomains(
+      req,
+      res,
+      await act(req, OPERATIONS.showRegistration),
+      asked.allowed_domains.join('\n'),
+      registration,
+    )
   }
   redirectWith(req, res, 'registration-changed', LIST)
 }
@@ -157,9 +164,9 @@ async function orProblem<T extends object>(perform: () => Promise<T>): Promise<T
   }
 }
 
-function wordsIn(text: string, between: RegExp): string[] {
+function wordsIn(text: string): string[] {
   return text
-    .split(between)
+    .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '')
 }

@@ -165,7 +165,7 @@ test('an account that only claims the invited address loses it', async () => {
   assert.equal((await findIdentity(server.services, squatter))?.emailKey, null)
 })
 
-test('an address has one open invitation, however it is written and whoever races', async () => {
+test('an address has one open invitation, however it is written and however many race', async () => {
   const email = newEmail()
   const written = [email, email.toUpperCase(), ` ${email} `, email.replace('@', '\u200b@')]
   const outcomes = await Promise.allSettled(written.map((each) => anInvitation(each)))

@@ -41,7 +41,23 @@ export function startGatehouse(
   input = '',
   cwd = import.meta.dirname,
 ): Running {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+  return start(process.execPath, [PROGRAM, ...args], env, input, cwd)
+}
+
+/** The same on a terminal of its own (script of util-linux), where all output is standard output, and Ctrl-C ends it. */
+export function startOnTerminal(args: string[], env: Record<string, string>): Running {
+  const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word}'`).join(' ')
+  return start('script', ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'], env, null)
+}
+
+function start(
+  program: string,
+  args: string[],
+  env: Record<string, string>,
+  input: string | null,
+  cwd = import.meta.dirname,
+): Running {
+  const child = spawn(program, args, {
     // Not where a developer keeps a .env.
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
@@ -50,7 +66,8 @@ export function startGatehouse(
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
-  child.stdin.on('error', () => {}).end(input)
+  child.stdin.on('error', () => {})
+  if (input !== null) child.stdin.end(input)
   const finished = once(child, 'close').then(([code]) => {
     return { code: code as number | null, ...output, stderr: withoutIntroduction(output.stderr) }
   })

@@ -12,6 +12,7 @@ import { NOTIFICATION_OPERATIONS } from './notifications.ts'
 import { SIGNING_KEY_OPERATIONS } from './signing-keys.ts'
 import { STATISTICS_OPERATIONS } from './statistics.ts'
 import { REGISTRATION_OPERATIONS } from './registration.ts'
+import { WARNING_OPERATIONS } from './warnings.ts'
 
 /** Every operation, by its name. */
 export const OPERATIONS = {
@@ -29,4 +30,5 @@ export const OPERATIONS = {
   ...SIGNING_KEY_OPERATIONS,
   ...STATISTICS_OPERATIONS,
   ...REGISTRATION_OPERATIONS,
+  ...WARNING_OPERATIONS,
 }

@@ -15,6 +15,7 @@ const statistics = z
           .string()
           .nullable()
           .describe('The app; null for what belongs to none, and for the sum of all apps.'),
+        app_name: z.string().nullable().describe('The name that the app has now.'),
         counts: z.array(z.number().nullable()).describe('A number for each time; null where it was not read.'),
       }),
     ),
@@ -40,7 +41,12 @@ export const STATISTICS_OPERATIONS = {
       return {
         times: times.map((time) => time.toISOString()),
         seconds,
-        series: series.map(({ kind, clientId: app, counts }) => ({ kind, client_id: app, counts })),
+        series: series.map(({ kind, clientId: app, appName, counts }) => ({
+          kind,
+          client_id: app,
+          app_name: appName,
+          counts,
+        })),
       }
     },
   }),

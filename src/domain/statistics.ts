@@ -37,7 +37,7 @@ export interface Statistics {
   times: Date[]
   seconds: number
   /** A number for each time. Null where living families were not read. */
-  series: { kind: StatisticsKind; clientId: string | null; counts: (number | null)[] }[]
+  series: { kind: StatisticsKind; clientId: string | null; appName: string | null; counts: (number | null)[] }[]
 }
 
 /** What was counted, in times that begin at whole hours and days (UTC). @param clientId of this app alone */
@@ -57,11 +57,11 @@ export async function readStatistics(
     ({ kind, clientId: app }) => `${kind} ${app}`,
   )
   const series = [...groups.values()].map((group) => {
-    const { kind, clientId: app } = group[0] as (typeof group)[number]
+    const { kind, clientId: app, appName } = group[0] as (typeof group)[number]
     const found = new Map(group.map((row) => [row.at.getTime(), row.count]))
     const none = GAUGES.includes(kind) ? null : 0
     const counts = times.map((time) => found.get(time.getTime()) ?? none)
-    return { kind: kind as StatisticsKind, clientId: app === '' ? null : app, counts }
+    return { kind: kind as StatisticsKind, clientId: app === '' ? null : app, appName, counts }
   })
   return { times, seconds, series }
 }

@@ -70,6 +70,13 @@ const MESSAGES = {
   'invitation-sent': 'admin.flash.invitation_sent',
   'invitation-revoked': 'admin.flash.invitation_revoked',
   'registration-changed': 'admin.flash.registration_changed',
+  'block-lifted': 'admin.flash.block_lifted',
+  'mail-resent': 'admin.flash.mail_resent',
+  'mails-resent': 'admin.flash.mails_resent',
+  'test-mail-sent': 'admin.flash.test_mail_sent',
+  'notifications-resent': 'admin.flash.notifications_resent',
+  'keys-rotated': 'admin.flash.keys_rotated',
+  'key-revoked': 'admin.flash.key_revoked',
 } as const satisfies Record<string, MessageKey>
 
 type Values = Record<string, string | number>

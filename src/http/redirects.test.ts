@@ -14,7 +14,6 @@ import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 const SILENT: Record<string, string[]> = {
   'cookie-check.ts': ['the browser keeps cookies, and the sign-in goes on'],
   'admin/guard.ts': ['the page says why it asks for the password again'],
-  'admin/routes.ts': ['the administration has no page of its own name'],
   'middleware/identity.ts': [
     'the page asks a stranger to sign in, and leads back',
     'the page says why it asks for the password again',

@@ -38,6 +38,8 @@ const FILES_FOR_OTHERS = [
   'src/http/sample-pages.ts',
   'src/http/admin/sample-pages.ts',
   'src/http/admin/sample-pages/',
+  'src/http/admin/sample-pages/people.ts',
+  'src/http/admin/sample-pages/operating.ts',
   'src/http/misdirected.ts',
   'src/mail/sample-mails.ts',
   'src/http/pages/page-gallery.ts',

@@ -309,6 +309,15 @@ export async function hasLivingHolder(db: Queryable, role: 'admin'): Promise<boo
   return rowCount === 1
 }
 
+/** How many living identities have a role of the portal itself, `limit` at most. */
+export async function countHolders(db: Queryable, role: 'admin', limit: number): Promise<number> {
+  const { rowCount } = await db.query(
+    `SELECT FROM identities i WHERE i.roles && ARRAY['admin', 'support'] AND $1 = ANY (i.roles) AND ${IDENTITY_LIVES} LIMIT $2`,
+    [role, limit],
+  )
+  return rowCount ?? 0
+}
+
 /** The claims of an identity have changed. @returns the new version of its claims */
 export async function countClaimsChange(db: Queryable, id: string): Promise<number> {
   const result = await db.query<{ version: number }>(

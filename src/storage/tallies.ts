@@ -1,5 +1,8 @@
 import type { Queryable } from './postgres.ts'
 
+/** A count of some time, with the name that the app has now. */
+export type SummedTally = Omit<TallyRow, 'seconds'> & { appName: string | null }
+
 export interface TallyRow {
   /** When the time begins that was counted. */
   at: Date
@@ -37,11 +40,12 @@ function keyOf({ at, seconds, kind, clientId }: TallyRow): string {
 export async function listTallies(
   db: Queryable,
   { from, seconds, clientId, gauges }: { from: Date; seconds: number; clientId: string | null; gauges: string[] },
-): Promise<Omit<TallyRow, 'seconds'>[]> {
-  const result = await db.query<Omit<TallyRow, 'seconds'>>(
-    `SELECT date_bin(make_interval(secs => $2), at, $1) AS at, kind, client_id AS "clientId",
+): Promise<SummedTally[]> {
+  const result = await db.query<SummedTally>(
+    `SELECT date_bin(make_interval(secs => $2), at, $1) AS at, kind, tallies.client_id AS "clientId", apps.name AS "appName",
        (CASE WHEN kind = ANY ($4) THEN max(count) ELSE sum(count) END)::float8 AS count
-     FROM tallies WHERE at >= $1 AND ($3::text IS NULL OR client_id = $3) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+     FROM tallies LEFT JOIN apps ON apps.client_id = tallies.client_id
+     WHERE at >= $1 AND ($3::text IS NULL OR tallies.client_id = $3) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3`,
     [from, seconds, clientId, gauges],
   )
   return result.rows

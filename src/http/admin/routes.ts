@@ -1,5 +1,18 @@
 import type { Router } from 'express'
 import { actOnce } from '../middleware/repeated-forms.ts'
+import { exportAuditEvents, listAuditEvents } from './audit-events.ts'
+import {
+  createMailResend,
+  createMailsResend,
+  createNotificationResend,
+  createTestMail,
+  listNotifications,
+  newMailResend,
+  newMailsResend,
+  newNotificationResend,
+  newTestMail,
+  showDeliveries,
+} from './deliveries.ts'
 import { requireAdministrator, requireOperator } from './guard.ts'
 import { createFamilyEnding, newFamilyEnding, showFamilyToOperator } from './families.ts'
 import {
@@ -55,12 +68,45 @@ import {
   newInvitationRevocation,
   updateRegistration,
 } from './invitations.ts'
+import { createGroupDeletion, listGroups, newGroupDeletion } from './groups.ts'
+import { createIpBlockLifting, listIpBlocks, newIpBlockLifting } from './ip-blocks.ts'
+import { showOverview } from './overview.ts'
+  createKeyRevocation,
+  createKeyRotation,
+  listSigningKeys,
+  newKeyRevocation,
+  newKeyRotation,
+} from './signing-keys.ts'
 
 /** The table of the admin pages. Each change has a page that asks first. */
 export function addAdminRoutes(routes: Router): void {
   const admin = [requireOperator, requireAdministrator]
 
-  routes.get('/admin', requireOperator, (_req, res) => res.redirect(303, '/admin/groups'))
+  routes.get('/admin', requireOperator, showOverview)
+
+  routes.get('/admin/audit', requireOperator, listAuditEvents)
+  routes.get('/admin/audit/export', requireOperator, exportAuditEvents)
+
+  routes.get('/admin/blocks', requireOperator, listIpBlocks)
+  routes.get('/admin/blocks/lifting', admin, newIpBlockLifting)
+  routes.post('/admin/blocks/lifting', admin, createIpBlockLifting)
+
+  routes.get('/admin/queues', requireOperator, showDeliveries)
+  routes.get('/admin/queues/test-mail', admin, newTestMail)
+  routes.post('/admin/queues/test-mail', admin, createTestMail)
+  routes.get('/admin/queues/resend', admin, newMailsResend)
+  routes.post('/admin/queues/resend', admin, createMailsResend)
+  routes.get('/admin/queues/mails/:mail/resend', admin, newMailResend)
+  routes.post('/admin/queues/mails/:mail/resend', admin, actOnce, createMailResend)
+  routes.get('/admin/queues/notifications', requireOperator, listNotifications)
+  routes.get('/admin/queues/notifications/resend', admin, newNotificationResend)
+  routes.post('/admin/queues/notifications/resend', admin, createNotificationResend)
+
+  routes.get('/admin/keys', admin, listSigningKeys)
+  routes.get('/admin/keys/rotation', admin, newKeyRotation)
+  routes.post('/admin/keys/rotation', admin, createKeyRotation)
+  routes.get('/admin/keys/:kid/revocation', admin, newKeyRevocation)
+  routes.post('/admin/keys/:kid/revocation', admin, actOnce, createKeyRevocation)
 
   const invitations = '/admin/people/invitations'
   routes.get(invitations, requireOperator, listInvitations)

@@ -1,12 +1,14 @@
 import type { SamplePage } from '../sample-page.ts'
 import { PEOPLE_SAMPLES } from './sample-pages/people.ts'
 import { INVITATION_SAMPLES } from './sample-pages/invitations.ts'
+import { OPERATING_SAMPLES } from './sample-pages/operating.ts'
 
 const page = { nav: 'admin', username: 'ada', isOperator: true } as const
 const FORM = { formId: 'x' }
 
 /** The admin pages in their states. */
 export const ADMIN_SAMPLES: SamplePage[] = [
+  ...OPERATING_SAMPLES,
   {
     view: 'admin/question',
     state: 'a group',

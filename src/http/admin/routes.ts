@@ -68,9 +68,9 @@ import {
   newInvitationRevocation,
   updateRegistration,
 } from './invitations.ts'
-import { createGroupDeletion, listGroups, newGroupDeletion } from './groups.ts'
 import { createIpBlockLifting, listIpBlocks, newIpBlockLifting } from './ip-blocks.ts'
 import { showOverview } from './overview.ts'
+import {
   createKeyRevocation,
   createKeyRotation,
   listSigningKeys,

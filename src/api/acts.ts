@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
-import { type AnyOperation, type Authority, perform } from '../administration/operation.ts'
+import { type AnyOperation, type Authority, perform, readInput } from '../administration/operation.ts'
 import { beginKeyedRequest } from '../domain/idempotency-keys.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
@@ -40,12 +40,26 @@ export function isList(output: z.ZodType): boolean {
 }
 
 async function read(services: Services, authority: Authority, { asked, input, ...act }: Act): Promise<Answer> {
+  if (asked.stream !== undefined) return stream(services, authority, asked, asked.stream, input)
   const answer = jsonAnswer(asked.status ?? 200, await perform(services, authority, asked, input))
   if (!showsOneThing(asked)) return { ...answer, headers: { ...answer.headers, ...nextOf(answer, act) } }
   const tag = entityTagOf(answer.body as string)
   const { 'if-none-match': known } = act.headers
   if (known !== undefined && namesTag(known, tag)) return { status: 304, headers: { ETag: tag }, body: null }
   return { ...answer, headers: { ...answer.headers, ETag: tag } }
+}
+
+async function stream(
+  services: Services,
+  authority: Authority,
+  asked: AnyOperation,
+  types: Record<string, string>,
+  input: Record<string, unknown>,
+): Promise<Answer> {
+  const { format } = readInput(asked, input) as { format: string }
+  const made: unknown = await perform(services, authority, asked, input)
+  const headers = { 'Content-Type': types[format] ?? 'text/plain' }
+  return { status: 200, headers, body: null, stream: made as AsyncIterable<string> }
 }
 
 /** Where a list goes on (RFC 8288). */

@@ -43,6 +43,23 @@ test('a list goes on where its Link leads', async () => {
   assert.equal(first.headers.get('etag'), null)
 })
 
+test('an export is a stream of the media type that its format names', async () => {
+  await newGroup('Exported')
+  const ask = async (query: string, method = 'GET') =>
+    fetch(`${server.url}/api/admin/v1/audit-events/export?kind=group_created${query}`, {
+      method,
+      headers: { Authorization: `Bearer ${ops.token}` },
+    })
+  const csv = await ask('&format=csv')
+  assert.deepEqual([csv.status, csv.headers.get('content-type')], [200, 'text/csv'])
+  assert.match(await csv.text(), /^id,at,kind,[^\r]*\r\n[\s\S]*Exported/)
+  const lines = await ask('')
+  assert.equal(lines.headers.get('content-type'), 'application/x-ndjson')
+  assert.equal((JSON.parse((await lines.text()).split('\n')[0] ?? '') as { kind: string }).kind, 'group_created')
+  assert.equal(await (await ask('', 'HEAD')).text(), '')
+  assert.equal((await ask('&format=xml')).status, 422)
+})
+
 test('every field that is wrong is named', async () => {
   const { status, headers, body } = await ops.send('POST', '/groups', { name: 1, roles: [2], unknown: 3 })
   assert.deepEqual([status, headers.get('content-type')], [422, 'application/problem+json'])

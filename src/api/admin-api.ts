@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 // api/: the admin REST API, for the programs of operators.
 //
 // It owns who may call (tokens of services for the admin API), how JSON requests are read and answers written, problems (RFC 9457),
@@ -85,7 +87,11 @@ export function createAdminApi(services: Services, options: AdminApiOptions) {
         answered = refuse(error, req)
       }
       if (!req.complete) options.closeUnread(req, res)
-      write(res, answered, req.method === 'HEAD')
+      await write(res, answered, req.method === 'HEAD').catch((error: unknown) => {
+        // The client sees that what it got is not whole.
+        options.logger.warn({ requestId: req.requestId, error }, 'a streamed answer ended early')
+        res.destroy()
+      })
     },
   }
 
@@ -112,7 +118,11 @@ function allowedAt({ operations }: Found): string {
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
 }
 
-function write(res: ServerResponse, { status, headers, body }: Answer, isHead: boolean): void {
+async function write(res: ServerResponse, { status, headers, body, stream }: Answer, isHead: boolean): Promise<void> {
+  if (stream !== undefined && !isHead) {
+    res.writeHead(status, { ...headers, 'Cache-Control': 'no-store' })
+    return pipeline(Readable.from(stream), res)
+  }
   const length: Record<string, number> = body === null ? {} : { 'Content-Length': Buffer.byteLength(body) }
   res.writeHead(status, { ...headers, 'Cache-Control': 'no-store', ...length })
   res.end(isHead ? undefined : (body ?? undefined))

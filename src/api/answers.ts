@@ -4,6 +4,8 @@ export interface Answer {
   headers: Record<string, string>
   /** Null for an answer without a body. */
   body: string | null
+  /** A body that is made while it is sent. */
+  stream?: AsyncIterable<string>
 }
 
 /** What an operation answers, as JSON. @param status of success, where the operation names none */

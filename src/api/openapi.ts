@@ -109,7 +109,11 @@ function headersOf(method: AnyOperation['method']): Record<string, z.ZodType> {
 const IF_MATCH = z.string().optional().describe('The ETag of a GET of the same path: 412 when it has changed since.')
 
 function successOf(asked: AnyOperation): ZodOpenApiOperationObject['responses'] {
-  const { output, status } = asked
+  const { output, status, stream } = asked
+  if (stream !== undefined) {
+    const content = Object.values(stream).map((type) => [type, { schema: { type: 'string' as const } }])
+    return { 200: { description: 'Done.', content: Object.fromEntries(content) as Record<string, object> } }
+  }
   if (output === null) return { [status ?? 204]: { description: 'Done.' } }
   const headers: ZodOpenApiResponseObject['headers'] = {
     ...(isList(output as z.ZodType)

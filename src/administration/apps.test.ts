@@ -5,6 +5,8 @@ import { createGroup } from '../domain/identities/groups.ts'
 import { Refused, type RefusalCode } from '../domain/refused.ts'
 import { connect } from '../testing/portal/connections.ts'
 import { addIdentity } from '../testing/portal/identities.ts'
+import { publishedKeys } from '../testing/portal/published-keys.ts'
+import { startReceiver } from '../testing/network/receiver.ts'
 import { openTestPortal, type TestPortal } from '../testing/portal/open-portal.ts'
 import { type AnswerOf, type AnyOperation, Forbidden, InvalidInput, perform } from './operation.ts'
 import { OPERATIONS } from './operations.ts'
@@ -16,7 +18,7 @@ const OPERATOR = { name: 'ada', id: '6b1f7f1c-0000-4000-8000-000000000001', addr
 let portal: TestPortal
 
 before(async () => {
-  portal = await openTestPortal()
+  portal = await openTestPortal('postgres', { ALLOWED_NETWORKS: '127.0.0.0/8' })
 })
 after(() => portal.close())
 
@@ -156,6 +158,50 @@ test('how many users are signed in to an app is counted, and disabling it ends t
   assert.equal((await run(OPERATIONS.disableApp, { client_id: 'count' })).state, 'disabled')
   assert.equal((await run(OPERATIONS.showApp, { client_id: 'count' })).families, 0)
   assert.equal((await run(OPERATIONS.enableApp, { client_id: 'count' })).state, 'enabled')
+})
+
+test('a test notification is signed like a real one, and what came back is answered and written down', async () => {
+  const keys = await publishedKeys(portal)
+  const receiver = await startReceiver({ issuer: portal.publicUrl, clientId: 'heard', keys, clock: portal.clock })
+  await make('heard')
+  await refused(OPERATIONS.sendTestNotification, { client_id: 'heard' }, 'conflict', /no back-channel logout URI/)
+  const uris = { backchannel_logout_uri: receiver.uri, event_receiver_uri: receiver.eventsUri }
+  await run(OPERATIONS.updateApp, { client_id: 'heard', ...uris })
+  try {
+    const logout = await run(OPERATIONS.sendTestNotification, { client_id: 'heard' })
+    assert.deepEqual([logout.outcome, logout.status, logout.problem], ['accepted', 200, null])
+    assert.equal(receiver.logouts.length, 1)
+    const event = await run(OPERATIONS.sendTestNotification, { client_id: 'heard', kind: 'event' })
+    assert.deepEqual([event.outcome, event.status, event.uri], ['accepted', 202, receiver.eventsUri])
+    assert.equal(receiver.events.length, 1)
+
+    receiver.answer = { status: 500 }
+    const refusal = await run(OPERATIONS.sendTestNotification, { client_id: 'heard' })
+    assert.deepEqual([refusal.outcome, refusal.status], ['refused', 500])
+    assert.match(refusal.problem ?? '', /answered 500/)
+  } finally {
+    await receiver.close()
+  }
+  const lost = await run(OPERATIONS.sendTestNotification, { client_id: 'heard' })
+  assert.deepEqual([lost.outcome, lost.status], ['unreachable', null])
+  const tests = (await auditOf('heard')).filter(([kind]) => kind === 'test_notification_sent')
+  assert.deepEqual(
+    tests.map(([, detail]) => detail),
+    ['logout: accepted', 'event: accepted', 'logout: refused', 'logout: unreachable'],
+  )
+  // The SSRF guard is the one of every notification.
+  await run(OPERATIONS.updateApp, { client_id: 'heard', backchannel_logout_uri: 'https://169.254.169.254/latest' })
+  const guarded = await run(OPERATIONS.sendTestNotification, { client_id: 'heard' })
+  assert.deepEqual([guarded.outcome, guarded.status], ['unreachable', null])
+  assert.match(guarded.problem ?? '', /credentials/)
+})
+
+test('a deleted app is gone from everything that operators do', async () => {
+  await make('deleted')
+  assert.equal(await run(OPERATIONS.deleteApp, { client_id: 'deleted' }), null)
+  for (const each of [OPERATIONS.showApp, OPERATIONS.updateApp, OPERATIONS.enableApp, OPERATIONS.deleteApp])
+    await refused(each, { client_id: 'deleted' }, 'not_found')
+  assert.deepEqual((await run(OPERATIONS.listApps, { search: 'deleted' })).items, [])
 })
 
 test('apps are listed by name, page by page, found by the beginning of name or client id, and by state', async () => {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type ApiGrants, apiGrantsFor, type AppApiRow, listAppApis } from '../domain/apps/app-apis.ts'
 import { readIcon } from '../domain/apps/app-icons.ts'
 import { addAppRole, removeAppRoleFromAll } from '../domain/apps/app-roles.ts'
+import { sendTest } from '../domain/apps/test-notifications.ts'
 import {
   type AppRow,
   changeApp,
@@ -10,8 +11,8 @@ import {
   disableApp,
   enableApp,
   endPreviousSecret,
-  findApp,
-  isClientId,
+  deleteApp,
+  findRegisteredApp,
   rotateSecret,
   searchApps,
 } from '../domain/apps/apps.ts'
@@ -20,16 +21,7 @@ import { hasSecret } from '../domain/apps/client-keys.ts'
 import { validPreviousSecret } from '../domain/apps/client-secrets.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
-import {
-  APP_SETTINGS,
-  APP_TYPE,
-  describeSettings,
-  type GivenAppSettings,
-  groupNamesOf,
-  kindOf,
-  settingsOf,
-  typeOf,
-} from './app-settings.ts'
+import { APP_SETTINGS, APP_TYPE, describeSettings, groupNamesOf, kindOf, settingsOf, typeOf } from './app-settings.ts'
 import { operation } from './operation.ts'
 import { keyIn, listOf, PAGE, pageOf } from './pages-of-lists.ts'
 
@@ -306,10 +298,48 @@ export const APP_OPERATIONS = {
       return describeApp(services, await enableApp(services, await find(services, id)))
     },
   }),
+
+  deleteApp: operation({
+    name: 'deleteApp',
+    summary: 'Delete an app: its tokens are revoked, its families end, and its client id is free again an hour later.',
+    method: 'delete',
+    path: '/apps/{client_id}',
+    ...change,
+    input: z.strictObject(which),
+    output: null,
+    async act(services, { client_id: id }) {
+      await deleteApp(services, await find(services, id))
+      return null
+    },
+  }),
+
+  sendTestNotification: operation({
+    name: 'sendTestNotification',
+    summary:
+      'Send an app a signed notification about a user and a session that do not exist, and answer what came back.',
+    method: 'post',
+    path: '/apps/{client_id}/test-notification',
+    ...change,
+    input: z.strictObject({ ...which, kind: z.enum(['logout', 'event']).default('logout') }),
+    output: z
+      .object({
+        outcome: z.enum(['accepted', 'refused', 'unreachable']),
+        status: z.number().int().nullable().describe('The HTTP status; null without an answer.'),
+        problem: z.string().nullable().describe('What went wrong, as a part of a sentence about the app.'),
+        milliseconds: z.number().int(),
+        uri: z.string(),
+      })
+      .meta({ id: 'TestNotification' }),
+    async act(services, { client_id: id, kind }) {
+      return sendTest(services, await find(services, id), kind)
+    },
+  }),
 }
 
+export type ShownApp = z.output<typeof shown>
+
 async function find(services: Services, id: string): Promise<AppRow> {
-  const found = isClientId(id) ? await findApp(services, id) : null
+  const found = await findRegisteredApp(services, id)
   if (found === null) throw new Refused(`there is no app ${id}`, 'not_found')
   return found
 }
@@ -370,6 +400,3 @@ function scopesOf(granted: AppApiRow[], kind: AppApiRow['kind']): Record<string,
     granted.filter((each) => each.kind === kind).map(({ identifier: name, scopes }) => [name, scopes]),
   )
 }
-
-export type ShownApp = z.output<typeof shown>
-export type { GivenAppSettings }

@@ -62,7 +62,7 @@ async function deliver(notice: NotificationRow): Promise<void> {
   const app = (await findApp(server.services, notice.clientId)) as AppRow
   const request = await requestOf(server.services, notice, app)
   assert.ok(request)
-  assert.deepEqual(await channel.post(request.uri, request, request.accepted), { kind: 'accepted' })
+  assert.deepEqual(await channel.post(request.uri, request, request.accepted), { kind: 'accepted', status: 200 })
 }
 
 test('an app that is told of endings knows its session by the id that it will be told', async () => {

@@ -9,11 +9,11 @@ import { isPublic, reachedIps } from './reached-ips.ts'
 
 /** The result of one request to an app. `problem` is a sentence without secrets. */
 export type BackChannelOutcome =
-  | { kind: 'accepted' }
+  | { kind: 'accepted'; status: number }
   /** The app answered with a status that the specification does not count as success. */
   | { kind: 'refused'; status: number; problem: string }
   /** The app did not answer, or asked for a retry later (429, 503). */
-  | { kind: 'unreachable'; problem: string }
+  | { kind: 'unreachable'; status?: number; problem: string }
 
 /** The result of fetching a file once. `problem` is a sentence without secrets. */
 export type Download = { kind: 'received'; bytes: Buffer<ArrayBuffer> } | { kind: 'failed'; problem: string }
@@ -216,11 +216,13 @@ function readAway(response: IncomingMessage): void {
 }
 
 function outcomeOf({ statusCode: status = 0 }: IncomingMessage, accepted: number[]): BackChannelOutcome {
-  if (accepted.includes(status)) return { kind: 'accepted' }
+  if (accepted.includes(status)) return { kind: 'accepted', status }
   const problem = `answered ${[status, STATUS_CODES[status]].filter(Boolean).join(' ')}`
   if (status >= 300 && status < 400)
     return { kind: 'refused', status, problem: `${problem}, and redirects are not followed` }
-  return status === 429 || status === 503 ? { kind: 'unreachable', problem } : { kind: 'refused', status, problem }
+  return status === 429 || status === 503
+    ? { kind: 'unreachable', status, problem }
+    : { kind: 'refused', status, problem }
 }
 
 const lookupAll = promisify(lookup)

@@ -80,7 +80,7 @@ function seconds(date = portal.clock()): number {
 test('a logout token is what the specification says, to the claim', async () => {
   const { app, listener } = await addListener()
   const notice = noticeFor(app, 'logout')
-  assert.deepEqual(await tell(app, notice), { kind: 'accepted' })
+  assert.deepEqual(await tell(app, notice), { kind: 'accepted', status: 200 })
   assert.deepEqual(listener.logouts, [
     {
       iss: portal.publicUrl,
@@ -99,7 +99,7 @@ test('a logout token is what the specification says, to the claim', async () => 
 test('a logout token of a family without a session id names the person and the family', async () => {
   const { app, listener } = await addListener()
   const notice = noticeFor(app, 'logout', { sid: null })
-  assert.deepEqual(await tell(app, notice), { kind: 'accepted' })
+  assert.deepEqual(await tell(app, notice), { kind: 'accepted', status: 200 })
   const [claims] = listener.logouts
   assert.deepEqual([claims?.sub, claims?.fam, claims && 'sid' in claims], [adaId, notice.familyId, false])
 })
@@ -111,7 +111,7 @@ test('every attempt has the same id and a time of its own', async () => {
   assert.equal((await tell(app, notice)).kind, 'refused')
   portal.clock.advance(24 * 3600)
   listener.answer = 'right'
-  assert.deepEqual(await tell(app, notice), { kind: 'accepted' })
+  assert.deepEqual(await tell(app, notice), { kind: 'accepted', status: 200 })
   const [first, second] = listener.attempts
   assert.equal(second?.fault, null)
   assert.deepEqual([first?.claims.jti, second?.claims.jti], [notice.id, notice.id])
@@ -121,7 +121,8 @@ test('every attempt has the same id and a time of its own', async () => {
 test('an app that asks for ES256 gets everything so', async () => {
   const { app, listener } = await addListener({ idTokenAlg: 'ES256' })
   for (const kind of ['logout', 'session-revoked', 'token-claims-change'] as const) {
-    assert.deepEqual(await tell(app, noticeFor(app, kind)), { kind: 'accepted' })
+    const status = kind === 'logout' ? 200 : 202
+    assert.deepEqual(await tell(app, noticeFor(app, kind)), { kind: 'accepted', status })
   }
   const request = await requestOf(portal, noticeFor(app, 'session-revoked'), app)
   assert.deepEqual(decodeProtectedHeader(request?.text ?? ''), {
@@ -137,7 +138,7 @@ test('an ended session is an event with its reason, when it happened and who wan
   const happenedAt = portal.clock()
   portal.clock.advance(60)
   const notice = noticeFor(app, 'session-revoked', { cause: 'reuse', happenedAt })
-  assert.deepEqual(await tell(app, notice), { kind: 'accepted' })
+  assert.deepEqual(await tell(app, notice), { kind: 'accepted', status: 202 })
   assert.deepEqual(listener.events, [
     {
       iss: portal.publicUrl,
@@ -172,7 +173,11 @@ test('an event never means more sessions than the one it is about', async () => 
 test('every cause makes an event that a strict receiver takes', async () => {
   const { app, listener } = await addListener()
   for (const cause of Object.keys(END_CAUSES) as EndCause[]) {
-    assert.deepEqual(await tell(app, noticeFor(app, 'session-revoked', { cause })), { kind: 'accepted' }, cause)
+    assert.deepEqual(
+      await tell(app, noticeFor(app, 'session-revoked', { cause })),
+      { kind: 'accepted', status: 202 },
+      cause,
+    )
   }
   assert.equal(listener.events.length, Object.keys(END_CAUSES).length)
 })

@@ -1,9 +1,10 @@
 import type { AppRow } from '../domain/apps/apps.ts'
+import type { NewNotification } from '../storage/notifications.ts'
 import type { EndCause } from '../domain/endings/end-causes.ts'
 import { configuredClaims, rolesIn } from '../domain/identities/claims.ts'
 import { appClaimColumnsOf, findIdentity } from '../domain/identities/identities.ts'
 import { signLogoutToken } from './logout-tokens.ts'
-import type { NotificationKind, NotificationRow } from '../domain/endings/notifications.ts'
+import type { NotificationKind } from '../domain/endings/notifications.ts'
 import type { Services } from '../domain/services.ts'
 import { signSessionRevoked, signTokenClaimsChange } from './security-events.ts'
 
@@ -22,7 +23,7 @@ export interface BackChannelRequest {
  */
 export async function requestOf(
   services: Services,
-  notice: NotificationRow,
+  notice: NewNotification,
   app: AppRow,
 ): Promise<BackChannelRequest | null> {
   switch (notice.kind as NotificationKind) {

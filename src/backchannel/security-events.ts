@@ -100,5 +100,6 @@ const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   identity_disabled: 'admin',
   identity_deleted: 'user',
   app_disabled: 'admin',
+  app_deleted: 'admin',
   operator: 'admin',
 }

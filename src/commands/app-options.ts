@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import type { GivenAppSettings } from '../administration/apps.ts'
+import type { GivenAppSettings } from '../administration/app-settings.ts'
 import { OPERATIONS } from '../administration/operations.ts'
 import { apisMeant, divideScopes } from '../domain/apps/app-apis.ts'
 import { CommandRefused } from './command-refused.ts'

@@ -129,6 +129,29 @@ export function addAppCommands(program: Command): void {
   )
 
   withPortal(
+    app
+      .command('delete <client-id>')
+      .description(
+        'Delete an app: its tokens are revoked, all its families end, and its client id is free an hour later.',
+      ),
+    async (portal, id: string, { json }: AppOptions) => {
+      await portal.perform(OPERATIONS.deleteApp, { client_id: id })
+      print({ client_id: id, state: 'deleted' }, json)
+    },
+  )
+
+  withPortal(
+    app
+      .command('test-notification <client-id>')
+      .description('Send an app a test of the back-channel logout, and print what it answered.')
+      .option('--event', 'a test of its event receiver instead'),
+    async (portal, id: string, { json, event }: AppOptions & { event?: boolean }) => {
+      const kind = event === true ? 'event' : 'logout'
+      print(await portal.perform(OPERATIONS.sendTestNotification, { client_id: id, kind }), json)
+    },
+  )
+
+  withPortal(
     app.command('rotate-secret <client-id>').description('Make a new secret; the old one stays valid for a day.'),
     async (portal, id: string, { json }: AppOptions) => {
       const made = await portal.perform(OPERATIONS.rotateAppSecret, { client_id: id })

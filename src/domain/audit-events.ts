@@ -10,6 +10,7 @@ type OperatorKind =
   | 'app_changed'
   | 'app_disabled'
   | 'app_enabled'
+  | 'app_deleted'
   | 'app_secret_rotated'
   | 'app_previous_secret_ended'
   | 'api_created'
@@ -30,6 +31,7 @@ type OperatorKind =
   | 'notices_resent'
   | 'mails_resent'
   | 'test_mail_sent'
+  | 'test_notification_sent'
 
 /** What happens to an identity; its user reads it on the activity page. */
 export type PersonalKind =

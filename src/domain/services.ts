@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Brand, Lifetimes, Policy } from '../config.ts'
 import type { Logger } from '../logger.ts'
+import type { AppRow } from '../storage/apps.ts'
 import type { Operator } from '../storage/audit.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
@@ -9,6 +10,7 @@ import type { GeoIp } from './geoip.ts'
 import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
 import type { Tally } from './tally.ts'
+import type { TestAnswer, TestKind } from './test-answer.ts'
 
 export type { Operator }
 
@@ -33,6 +35,8 @@ export interface Services {
   /** Counts what happens, for the plots of the overview. */
   tally: Tally
   clock: () => Date
+  /** Sends a test notification to the URI that the app has for it, at once. */
+  sendTest: (app: AppRow, kind: TestKind) => Promise<TestAnswer>
   /** The operator in whose name a rule is called, for the audit log; null for users, apps and time. */
   operator: Operator | null
 }

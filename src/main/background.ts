@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts'
 import { startDeliveries } from './deliveries.ts'
 import { endWithdrawnFamilies } from '../domain/apps/app-access.ts'
+import { clearDeletedApps } from '../domain/apps/app-deletions.ts'
 import { endFamiliesOfDisabledApps } from '../domain/apps/apps.ts'
 import { eraseDeletedAccounts } from '../domain/accounts/erasure.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
@@ -46,6 +47,7 @@ export async function startBackground(services: Services, config: Config, logger
     [fillSkeletons, EXPIRE_EVERY_MS],
     [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
     [endWithdrawnFamilies, PRUNE_EVERY_MS],
+    [clearDeletedApps, PRUNE_EVERY_MS],
     [settleGroups, PRUNE_EVERY_MS],
     [pruneProtocolRecords, PRUNE_EVERY_MS],
     [pruneFamilies, PRUNE_EVERY_MS],

@@ -53,6 +53,8 @@ export async function openServices(
       tally: new Tally(clock),
       clock,
       operator: null,
+      // Loaded when it is first needed, because most commands send nothing.
+      sendTest: async (app, kind) => (await import('../backchannel/tests.ts')).sendTest(services, config, app, kind),
     }
     await settleAdminApi(services)
     return services

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { changeApp, disableApp, enableApp, findApp } from '../domain/apps/apps.ts'
+import { changeApp, deleteApp, disableApp, enableApp, findApp } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
 import { disableIdentity, revokeEverything } from '../domain/identities/identities.ts'
@@ -144,6 +144,7 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
   identity_disabled: ({ id }) => disableIdentity(server.services, id),
   identity_deleted: ({ other, person }) => other.post('/settings/deletion', { username: person.username }),
   app_disabled: async () => disableApp(server.services, await registered()),
+  app_deleted: async () => deleteApp(server.services, await registered()),
   operator: ({ id }) => revokeEverything(server.services, id),
 }
 
@@ -178,7 +179,8 @@ for (const [cause, { reason }] of Object.entries(END_CAUSES)) {
     assert.deepEqual(rows, [{ end_cause: cause }])
 
     if (reason === 'reused') await waitForMail(server.mailFolder, scene.person.email, 'An app was signed out')
-    if (cause === 'app_disabled') await enableApp(server.services, await registered())
+    if (cause === 'app_deleted') await server.services.storage.pool.query('UPDATE apps SET deleted_at = NULL')
+    if (cause === 'app_disabled' || cause === 'app_deleted') await enableApp(server.services, await registered())
   })
 }
 

@@ -62,7 +62,7 @@ export async function findAppsByName(
 ): Promise<ListedApp[]> {
   const key = 'lower(name) COLLATE "C", client_id COLLATE "C"'
   const select = (condition: string) => `(SELECT *, ${key.replace(',', ' AS name_key,')} AS id_key FROM apps
-     WHERE ${condition} AND ($2::boolean IS NULL OR (disabled_at IS NOT NULL) = $2)
+     WHERE ${condition} AND deleted_at IS NULL AND ($2::boolean IS NULL OR (disabled_at IS NOT NULL) = $2)
        AND (${key}) > ($3::text COLLATE "C", $4::text COLLATE "C") ORDER BY ${key} LIMIT $5)`
   const found = prefix === '' ? ["$1 = ''"] : [hasPrefix('lower(name)', 'lower($1)'), hasPrefix('client_id', '$1')]
   const result = await pool.query<ListedApp>(
@@ -139,9 +139,10 @@ export async function updateApp(db: Queryable, clientId: string, change: Partial
 
 /** The names of the roles of an app, which stay as they are until this transaction ends; null when there is no such app. */
 export async function holdAppRoles(db: Queryable, clientId: string): Promise<string[] | null> {
-  const result = await db.query<{ roles: string[] }>('SELECT roles FROM apps WHERE client_id = $1 FOR SHARE', [
-    clientId,
-  ])
+  const result = await db.query<{ roles: string[] }>(
+    'SELECT roles FROM apps WHERE client_id = $1 AND deleted_at IS NULL FOR SHARE',
+    [clientId],
+  )
   return result.rows[0]?.roles ?? null
 }
 
@@ -177,11 +178,12 @@ export async function clearAccessChange(db: Queryable, clientId: string, changed
   ])
 }
 
-export async function listDisabledClientIds(db: Queryable): Promise<string[]> {
-  const result = await db.query<{ clientId: string }>(
-    'SELECT client_id AS "clientId" FROM apps WHERE disabled_at IS NOT NULL',
+/** The apps that are disabled, also those that are deleted. */
+export async function listDisabledApps(db: Queryable): Promise<Pick<AppRow, 'clientId' | 'deletedAt'>[]> {
+  const result = await db.query<Pick<AppRow, 'clientId' | 'deletedAt'>>(
+    'SELECT client_id AS "clientId", deleted_at AS "deletedAt" FROM apps WHERE disabled_at IS NOT NULL',
   )
-  return result.rows.map((row) => row.clientId)
+  return result.rows
 }
 
 const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_native AS "isNative", secret_hash AS "secretHash",
@@ -197,4 +199,4 @@ const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_nati
   bind_certificate AS "bindCertificate", id_token_claims AS "idTokenClaims", application_token_claims AS "applicationTokenClaims",
   attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, access, allowed_roles AS "allowedRoles",
   allowed_groups AS "allowedGroups", access_changed_at AS "accessChangedAt", created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt",
-  revoked_before AS "revokedBefore"`
+  deleted_at AS "deletedAt", revoked_before AS "revokedBefore"`

@@ -14,7 +14,7 @@ import {
   insertApp,
   isSigningAlgUsed as isAlgUsed,
   type ListedApp,
-  listDisabledClientIds,
+  listDisabledApps,
   lockApp,
   updateApp,
 } from '../../storage/apps.ts'
@@ -50,9 +50,15 @@ import { reservedNameFaults } from './redirect-uris.ts'
 export { DEFAULT_SCOPES, hashSecret, LATER_SCOPES, OPENID_SCOPES, secretMatches }
 export type { AppProof, AppRow, AppSettings, ListedApp }
 
-/** Any app, also one that is disabled. */
+/** Any app, also one that is disabled, or deleted while something still needs its row. */
 export async function findApp({ storage }: Services, clientId: string): Promise<AppRow | null> {
   return findRow(storage, clientId)
+}
+
+/** The app as operators know it, also one that is disabled. */
+export async function findRegisteredApp({ storage }: Services, clientId: string): Promise<AppRow | null> {
+  const app = isClientId(clientId) ? await findRow(storage, clientId) : null
+  return app === null || app.deletedAt !== null ? null : app
 }
 
 /** The apps whose name or client id begins with a text, by name. */
@@ -120,6 +126,7 @@ export async function createApp(
     createdAt: now,
     updatedAt: now,
     disabledAt: null,
+    deletedAt: null,
     revokedBefore: null,
   }
   try {
@@ -131,10 +138,18 @@ export async function createApp(
       await writeDown(services, db, 'app_created', clientId, now)
     })
   } catch (error) {
-    if (isUniqueViolation(error)) throw new AppRefused(`there is an app ${clientId} already`, 'conflict')
+    if (isUniqueViolation(error)) throw await isTaken(services, clientId)
     throw error
   }
   return { app, secret }
+}
+
+async function isTaken(services: Services, clientId: string): Promise<AppRefused> {
+  const isDeleted = ((await findApp(services, clientId))?.deletedAt ?? null) !== null
+  const words = isDeleted
+    ? `there was an app ${clientId}, and its client id is free again once its last tokens have expired, about an hour after it was deleted`
+    : `there is an app ${clientId} already`
+  return new AppRefused(words, 'conflict')
 }
 
 /**
@@ -194,7 +209,10 @@ async function replaceApis(db: Queryable, clientId: string, apis: ApiGrants): Pr
     await replaceAppApis(db, clientId, grant as ApiGrantKind, granted)
 }
 
-/** Changes an app and inserts the audit event, in one transaction, with what else belongs to the change. */
+/**
+ * Changes an app and inserts the audit event, in one transaction, with what else belongs to the change.
+ * @throws AppRefused when it was deleted meanwhile
+ */
 async function alter(
   services: Services,
   clientId: string,
@@ -206,7 +224,10 @@ async function alter(
   const now = services.clock()
   return transaction(services.storage.pool, async (db) => {
     await writeDown(services, db, kind, clientId, now, detail)
+    // It locks groups, which come before apps.
     await also(db)
+    const app = await lockApp(db, clientId)
+    if (app === null || app.deletedAt !== null) throw new AppRefused(`there is no app ${clientId}`, 'not_found')
     return updateApp(db, clientId, change, now)
   })
 }
@@ -250,25 +271,41 @@ export async function disableApp(services: Services, app: AppRow): Promise<AppRo
   const now = services.clock()
   const change = { disabledAt: now, revokedBefore: addSeconds(now, COMMIT_MARGIN) }
   const disabled = await alter(services, app.clientId, change, 'app_disabled')
-  await endFamiliesOfApp(services, app.clientId)
+  await endFamiliesOfApp(services, disabled)
   return disabled
+}
+
+/**
+ * Deletes an app: it is refused from this moment on, its tokens are revoked, and all its families end. Its row stays until its last
+ * token must have expired (`clearDeletedApps`), because the revocation feed and the notifications about the ends need it.
+ */
+export async function deleteApp(services: Services, app: AppRow): Promise<void> {
+  const now = services.clock()
+  const disabledAt = app.disabledAt ?? now
+  const change = { disabledAt, deletedAt: now, revokedBefore: addSeconds(now, COMMIT_MARGIN) }
+  await endFamiliesOfApp(services, await alter(services, app.clientId, change, 'app_deleted', app.name))
 }
 
 /** Ends the families that disabled apps still have, because the command that disabled them was interrupted. @returns how many. */
 export async function endFamiliesOfDisabledApps(services: Services, signal?: AbortSignal): Promise<number> {
   let count = 0
-  for (const clientId of await listDisabledClientIds(services.storage.pool)) {
-    count += await endFamiliesOfApp(services, clientId, signal)
+  for (const app of await listDisabledApps(services.storage.pool)) {
+    count += await endFamiliesOfApp(services, app, signal)
   }
   return count
 }
 
-async function endFamiliesOfApp(services: Services, clientId: string, signal?: AbortSignal): Promise<number> {
+async function endFamiliesOfApp(
+  services: Services,
+  { clientId, deletedAt }: Pick<AppRow, 'clientId' | 'deletedAt'>,
+  signal?: AbortSignal,
+): Promise<number> {
+  const cause = deletedAt === null ? 'app_disabled' : 'app_deleted'
   let count = 0
   while (signal?.aborted !== true) {
     const ended = await transaction(services.storage.pool, async (db) => {
       const ids = await lockFamiliesOfDisabledApp(db, clientId, ENDED_AT_ONCE)
-      await endIn(services, db, { families: { ids } }, { cause: 'app_disabled', clientInfo: null }, services.clock())
+      await endIn(services, db, { families: { ids } }, { cause, clientInfo: null }, services.clock())
       return ids.length
     })
     count += ended

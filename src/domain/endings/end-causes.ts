@@ -46,6 +46,7 @@ export const END_CAUSES = {
   identity_disabled: { words: message('end_causes.identity_disabled'), reason: 'identity_disabled', alarming: true },
   identity_deleted: { words: message('end_causes.identity_deleted'), reason: 'identity_disabled', alarming: false },
   app_disabled: { words: message('end_causes.app_disabled'), reason: 'app_disabled', alarming: false },
+  app_deleted: { words: message('end_causes.app_deleted'), reason: 'app_disabled', alarming: false },
   operator: { words: message('end_causes.operator'), reason: 'revoked', alarming: true },
 } as const satisfies Record<string, { words: Message; reason: RefusalReason; alarming: boolean }>
 

@@ -18,6 +18,7 @@ import { validPreviousSecret } from '../domain/apps/client-secrets.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
 import { keySet } from './app-settings.ts'
+import { byField } from './app-refusals.ts'
 import { operation } from './operation.ts'
 import { keyIn, listOf, PAGE, pageOf } from './pages-of-lists.ts'
 
@@ -62,6 +63,18 @@ const given = z.strictObject(settings).partial().shape
 /** Apps that are named at most. */
 const MOST_APPS = 200
 
+/** The setting of the registry that each field stands for. */
+const NAMES = {
+  identifier: 'identifier',
+  name: 'name',
+  scopes: 'scopes',
+  token_ttl: 'tokenTtl',
+  signing_alg: 'signingAlg',
+  auth_method: 'authMethod',
+  jwks: 'jwks',
+  jwks_uri: 'jwksUri',
+}
+
 const about = { resource: 'apis', forSupport: true } as const
 const change = { resource: 'apis', kind: 'write', forSupport: false } as const
 
@@ -100,16 +113,18 @@ export const API_OPERATIONS = {
     input: z.strictObject({ identifier: z.string().max(300), ...given, name: settings.name }),
     output: api.extend({ client_secret: z.string().nullable() }).meta({ id: 'NewApi' }),
     async act(services, { identifier, name, ...rest }) {
-      const { api: created, secret } = await createApi(services, identifier, {
-        name,
-        scopes: [],
-        tokenTtl: null,
-        signingAlg: 'ES256',
-        authMethod: 'client_secret_basic',
-        jwks: null,
-        jwksUri: null,
-        ...settingsOf(rest),
-      })
+      const { api: created, secret } = await byField(NAMES, async () =>
+        createApi(services, identifier, {
+          name,
+          scopes: [],
+          tokenTtl: null,
+          signingAlg: 'ES256',
+          authMethod: 'client_secret_basic',
+          jwks: null,
+          jwksUri: null,
+          ...settingsOf(rest),
+        }),
+      )
       return { ...describe(services, created), client_secret: secret }
     },
   }),
@@ -146,7 +161,8 @@ export const API_OPERATIONS = {
     input: z.strictObject({ ...which, ...given }),
     output: api,
     async act(services, { api: id, ...rest }) {
-      return describe(services, await changeApi(services, await find(services, id), settingsOf(rest)))
+      const found = await find(services, id)
+      return describe(services, await byField(NAMES, async () => changeApi(services, found, settingsOf(rest))))
     },
   }),
 

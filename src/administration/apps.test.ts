@@ -280,6 +280,29 @@ test('what an app cannot be is refused in words, and nothing else happens', asyn
   assert.deepEqual(left.rows, before.rows)
 })
 
+test('each fault names the field that it is about', async () => {
+  const app = { client_id: 'fields', type: 'confidential', name: 'Fields', redirect_uris: [CALLBACK] }
+  for (const [wrong, ...fields] of [
+    [{ client_id: 'a~b/' }, 'client_id'],
+    [{ name: ' ' }, 'name'],
+    [{ redirect_uris: ['http://app.example.test/'], scope: 'a  b' }, 'redirect_uris', 'scope', 'scope'],
+    [{ family_idle: 1, colour: 'red' }, 'colour', 'family_idle'],
+    [{ jwks: { keys: [] } }, 'jwks'],
+    [{ claims: { sub: 'x' } }, 'claims'],
+    [{ allowed_groups: ['Unknown'] }, 'allowed_groups'],
+    [{ profile: 'fapi2' }, 'auth_method'],
+  ] as const)
+    await assert.rejects(run(OPERATIONS.createApp, { ...app, ...wrong }), (error: unknown) => {
+      assert.ok(error instanceof InvalidInput, String(error))
+      assert.deepEqual(
+        error.problems.map(({ field }) => field),
+        fields,
+        JSON.stringify(wrong),
+      )
+      return true
+    })
+})
+
 test('support reads apps, and changes none', async () => {
   await make('read')
   const authority = { kind: 'role', roles: ['support'] } as const

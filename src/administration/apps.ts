@@ -21,7 +21,17 @@ import { hasSecret } from '../domain/apps/client-keys.ts'
 import { validPreviousSecret } from '../domain/apps/client-secrets.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
-import { APP_SETTINGS, APP_TYPE, describeSettings, groupNamesOf, kindOf, settingsOf, typeOf } from './app-settings.ts'
+import {
+  APP_SETTINGS,
+  APP_TYPE,
+  describeSettings,
+  groupNamesOf,
+  kindOf,
+  SETTING_OF,
+  settingsOf,
+  typeOf,
+} from './app-settings.ts'
+import { byField } from './app-refusals.ts'
 import { operation } from './operation.ts'
 import { keyIn, listOf, PAGE, pageOf } from './pages-of-lists.ts'
 
@@ -85,6 +95,9 @@ const given = {
   exchange_for: givenGrants,
 }
 
+/** The setting of the registry that each field stands for. */
+const NAMES = { ...SETTING_OF, client_id: 'clientId' }
+
 const about = { resource: 'apps', forSupport: true } as const
 const change = { resource: 'apps', kind: 'write', forSupport: false } as const
 
@@ -122,21 +135,24 @@ export const APP_OPERATIONS = {
     output: app.extend({ client_secret: z.string().nullable() }).meta({ id: 'NewApp' }),
     async act(services, { client_id: id, type, apis, exchange_for, ...settings }) {
       const kind = kindOf(type)
-      const { name, ...others } = await settingsOf(services, settings)
-      const created = await createApp(
-        services,
-        id,
-        {
-          ...DEFAULT_SETTINGS,
-          ...kind,
-          authMethod: kind.isPublic ? 'none' : 'client_secret_basic',
-          redirectUris: [],
-          ...(kind.isService ? { scope: '' } : {}),
-          ...others,
-          name: name as string,
-        },
-        null,
-        await grantsOf(services, { request: apis, exchange: exchange_for }),
+      const { name, ...others } = await byField(NAMES, async () => settingsOf(services, settings))
+      const granted = await grantsOf(services, { request: apis, exchange: exchange_for })
+      const created = await byField(NAMES, async () =>
+        createApp(
+          services,
+          id,
+          {
+            ...DEFAULT_SETTINGS,
+            ...kind,
+            authMethod: kind.isPublic ? 'none' : 'client_secret_basic',
+            redirectUris: [],
+            ...(kind.isService ? { scope: '' } : {}),
+            ...others,
+            name: name as string,
+          },
+          null,
+          granted,
+        ),
       )
       return { ...(await describeApp(services, created.app)), client_secret: created.secret }
     },
@@ -167,9 +183,10 @@ export const APP_OPERATIONS = {
     output: app,
     async act(services, { client_id: id, apis, exchange_for, ...settings }) {
       const found = await find(services, id)
-      const changes = await settingsOf(services, settings)
+      const changes = await byField(NAMES, async () => settingsOf(services, settings))
       const granted = await grantsOf(services, { request: apis, exchange: exchange_for })
-      return describeApp(services, await changeApp(services, found, changes, undefined, granted))
+      const changed = await byField(NAMES, async () => changeApp(services, found, changes, undefined, granted))
+      return describeApp(services, changed)
     },
   }),
 

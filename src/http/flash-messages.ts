@@ -77,6 +77,15 @@ const MESSAGES = {
   'notifications-resent': 'admin.flash.notifications_resent',
   'keys-rotated': 'admin.flash.keys_rotated',
   'key-revoked': 'admin.flash.key_revoked',
+  'app-changed': 'admin.flash.app_changed',
+  'app-deleted': 'admin.flash.app_deleted',
+  'app-disabled': 'admin.flash.app_disabled',
+  'app-enabled': 'admin.flash.app_enabled',
+  'app-previous-secret-ended': 'admin.flash.app_previous_secret_ended',
+  'app-role-added': 'admin.flash.app_role_added',
+  'app-role-removed': 'admin.flash.app_role_removed',
+  'api-changed': 'admin.flash.api_changed',
+  'api-deleted': 'admin.flash.api_deleted',
 } as const satisfies Record<string, MessageKey>
 
 type Values = Record<string, string | number>

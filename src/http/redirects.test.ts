@@ -14,6 +14,9 @@ import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 const SILENT: Record<string, string[]> = {
   'cookie-check.ts': ['the browser keeps cookies, and the sign-in goes on'],
   'admin/guard.ts': ['the page says why it asks for the password again'],
+  'admin/new-apps.ts': ['the page asks what the app is'],
+  'admin/snippets.ts': ['a line of an app, which the page shows', 'a line of an app, which the page shows'],
+  'admin/routes.ts': ['the administration has no page of its own name'],
   'middleware/identity.ts': [
     'the page asks a stranger to sign in, and leads back',
     'the page says why it asks for the password again',

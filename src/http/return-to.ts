@@ -102,7 +102,8 @@ const PROTOCOL = /^\/(?:interaction\/[\w-]+|oauth\/authorize)$/
  */
 const PAGE = new RegExp(
   `^/(?:${[
-    'admin(?:/[\\w-]+)*',
+    // Ids of apps and names of roles have dots, tildes and colons.
+    'admin(?:/[\\w.~:%-]+)*',
     'dashboard',
     'families/[\\w-]+',
     'sessions(?:/[\\w-]+)?',

@@ -40,6 +40,8 @@ const FILES_FOR_OTHERS = [
   'src/http/admin/sample-pages/',
   'src/http/admin/sample-pages/people.ts',
   'src/http/admin/sample-pages/operating.ts',
+  'src/http/admin/sample-pages/apps.ts',
+  'src/http/admin/snippets.ts',
   'src/http/misdirected.ts',
   'src/mail/sample-mails.ts',
   'src/http/pages/page-gallery.ts',

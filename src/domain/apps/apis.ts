@@ -22,7 +22,7 @@ import { AppRefused, refuse } from './app-refused.ts'
 import { hasSecret, keyFaults } from './client-keys.ts'
 import { hashesOf, makeSecret, rotatedHashes, validPreviousSecret } from './client-secrets.ts'
 import { OPENID_SCOPES } from './openid-scopes.ts'
-import { nameFaults, rangeFault } from './setting-faults.ts'
+import { at, type Fault, nameFaults, rangeFault } from './setting-faults.ts'
 
 export type { ApiRow, ListedApi }
 
@@ -118,7 +118,7 @@ export async function createApi(
   identifier: string,
   settings: ApiSettings,
 ): Promise<{ api: ApiRow; secret: string | null }> {
-  refuse([...identifierFaults(services, identifier), ...faultsOf(settings)])
+  refuse([...at('identifier', identifierFaults(services, identifier)), ...faultsOf(settings)])
   const secret = hasSecret(settings) ? makeSecret() : null
   const now = services.clock()
   const clientId = newClientId()
@@ -231,21 +231,23 @@ function identifierFaults({ publicUrl }: Services, identifier: string): string[]
 const RESERVED_SCOPES: readonly string[] = OPENID_SCOPES
 const MOST_SCOPES = 200
 
-function faultsOf({ name, scopes, tokenTtl, signingAlg, ...keys }: ApiSettings): string[] {
-  const faults = nameFaults(name)
+function faultsOf({ name, scopes, tokenTtl, signingAlg, ...keys }: ApiSettings): Fault[] {
+  const faults = at('name', nameFaults(name))
   if (scopes.length === 0 || scopes.length > MOST_SCOPES || new Set(scopes).size !== scopes.length)
-    faults.push(`an API has 1 to ${MOST_SCOPES} scopes, all different`)
+    faults.push(...at('scopes', [`an API has 1 to ${MOST_SCOPES} scopes, all different`]))
   for (const scope of scopes) {
     if (!/^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(scope))
       faults.push(
-        `scope ${JSON.stringify(scope)}: has 1 to 100 visible ASCII characters, without quotes and backslashes`,
+        ...at('scopes', [
+          `scope ${JSON.stringify(scope)}: has 1 to 100 visible ASCII characters, without quotes and backslashes`,
+        ]),
       )
     // A token for an API must not open UserInfo.
-    if (RESERVED_SCOPES.includes(scope)) faults.push(`scope ${scope}: is one of the portal's own`)
+    if (RESERVED_SCOPES.includes(scope)) faults.push(...at('scopes', [`scope ${scope}: is one of the portal's own`]))
   }
   if (!(SIGNING_ALGS as readonly string[]).includes(signingAlg))
-    faults.push(`application tokens are signed with one of ${SIGNING_ALGS.join(', ')}`)
+    faults.push(...at('signingAlg', [`application tokens are signed with one of ${SIGNING_ALGS.join(', ')}`]))
   if (keys.authMethod !== 'client_secret_basic' && keys.authMethod !== 'private_key_jwt')
-    faults.push('an API authenticates with client_secret_basic or private_key_jwt')
-  return [...faults, ...rangeFault('token-ttl', tokenTtl, 10, LONGEST_TOKEN), ...keyFaults(keys)]
+    faults.push(...at('authMethod', ['an API authenticates with client_secret_basic or private_key_jwt']))
+  return [...faults, ...rangeFault('tokenTtl', 'token-ttl', tokenTtl, 10, LONGEST_TOKEN), ...keyFaults(keys)]
 }

@@ -7,7 +7,8 @@ import { endWithdrawn } from '../identities/entitlements.ts'
 import { findGroup } from '../identities/groups.ts'
 import { isRoleName } from '../identities/roles.ts'
 import type { Services } from '../services.ts'
-import { AppRefused } from './app-refused.ts'
+import { refuse } from './app-refused.ts'
+import { at, type Fault } from './setting-faults.ts'
 
 /** Who may enter an app: all users, or those with a role in it, one of its roles or one of its groups. */
 export const ACCESS_KINDS = ['everyone', 'assigned'] as const
@@ -23,15 +24,16 @@ export function accessFaults({
   access,
   allowedRoles,
   allowedGroups,
-}: AccessSettings & Pick<AppRow, 'isService'>): string[] {
-  const faults: string[] = []
-  if (!(ACCESS_KINDS as readonly string[]).includes(access)) faults.push(`access must be ${ACCESS_KINDS.join(' or ')}`)
+}: AccessSettings & Pick<AppRow, 'isService'>): Fault[] {
+  const faults: Fault[] = []
+  if (!(ACCESS_KINDS as readonly string[]).includes(access))
+    faults.push(...at('access', [`access must be ${ACCESS_KINDS.join(' or ')}`]))
   if (isService && (access !== 'everyone' || allowedRoles.length + allowedGroups.length > 0))
-    faults.push('a service has no users, and so no access to give')
+    faults.push(...at('access', ['a service has no users, and so no access to give']))
   if (!allowedRoles.every(isRoleName))
-    faults.push('a role has 1 to 64 letters, digits, dots, colons, dashes or underscores')
+    faults.push(...at('allowedRoles', ['a role has 1 to 64 letters, digits, dots, colons, dashes or underscores']))
   if (allowedRoles.length > MOST_ALLOWED || allowedGroups.length > MOST_ALLOWED)
-    faults.push(`an app lets in at most ${MOST_ALLOWED} roles and ${MOST_ALLOWED} groups`)
+    faults.push(...at('allowedRoles', [`an app lets in at most ${MOST_ALLOWED} roles and ${MOST_ALLOWED} groups`]))
   return faults
 }
 
@@ -39,7 +41,7 @@ export function accessFaults({
 export async function groupIdsOf(services: Services, namesOrIds: string[]): Promise<string[]> {
   const groups = await Promise.all(namesOrIds.map(async (each) => findGroup(services, each)))
   const unknown = namesOrIds.filter((_, index) => groups[index] === null)
-  if (unknown.length > 0) throw new AppRefused(`there is no group ${unknown.join(', ')}`)
+  refuse(at('allowedGroups', unknown.length > 0 ? [`there is no group ${unknown.join(', ')}`] : []))
   return [...new Set(groups.flatMap((group) => group?.id ?? []))]
 }
 
@@ -47,7 +49,7 @@ export async function groupIdsOf(services: Services, namesOrIds: string[]): Prom
 export async function holdAllowedGroups(db: Queryable, ids: string[]): Promise<void> {
   const known = ids.length === 0 ? [] : await holdGroups(db, ids.toSorted())
   const unknown = ids.filter((id) => !known.includes(id))
-  if (unknown.length > 0) throw new AppRefused(`there is no group ${unknown.join(', ')}`)
+  refuse(at('allowedGroups', unknown.length > 0 ? [`there is no group ${unknown.join(', ')}`] : []))
 }
 
 /** Users whose families one transaction ends: few enough that other transactions hardly wait. */

@@ -1,6 +1,7 @@
 import type { AppRow } from '../../storage/apps.ts'
 import { ATTRIBUTE_NAME } from '../identities/attributes.ts'
 import { IDENTITY_CLAIMS } from '../identities/claims.ts'
+import { at, type Fault } from './setting-faults.ts'
 
 type ClaimSettings = Pick<AppRow, 'idTokenClaims' | 'applicationTokenClaims' | 'attributeClaims'>
 
@@ -8,19 +9,21 @@ type ClaimSettings = Pick<AppRow, 'idTokenClaims' | 'applicationTokenClaims' | '
 const MOST_CLAIMS = 50
 
 /** What is wrong with the claims that an app wants in its tokens, and with those that it makes of attributes. */
-export function claimFaults({ idTokenClaims, applicationTokenClaims, attributeClaims }: ClaimSettings): string[] {
+export function claimFaults({ idTokenClaims, applicationTokenClaims, attributeClaims }: ClaimSettings): Fault[] {
   const mapped = Object.entries(attributeClaims as Record<string, string>)
   const known: string[] = [...IDENTITY_CLAIMS, ...mapped.map(([claim]) => claim)]
-  const faults = mapped.flatMap(([claim, attribute]) => mappingFaults(claim, attribute))
+  const faults = at(
+    'attributeClaims',
+    mapped.flatMap(([claim, attribute]) => mappingFaults(claim, attribute)),
+  )
   if (Math.max(mapped.length, idTokenClaims.length, applicationTokenClaims.length) > MOST_CLAIMS)
-    faults.push(`an app has at most ${MOST_CLAIMS} claims of one kind`)
+    faults.push(...at('attributeClaims', [`an app has at most ${MOST_CLAIMS} claims of one kind`]))
   for (const claim of new Set([...idTokenClaims, ...applicationTokenClaims])) {
     if (known.includes(claim)) continue
-    faults.push(
-      isProtocolClaim(claim)
-        ? `the claim ${claim} belongs to the protocol, and the portal alone sets it`
-        : `there is no claim ${JSON.stringify(claim)}: it must be one of ${IDENTITY_CLAIMS.join(', ')}, or made of an attribute (--claim)`,
-    )
+    const problem = isProtocolClaim(claim)
+      ? `the claim ${claim} belongs to the protocol, and the portal alone sets it`
+      : `there is no claim ${JSON.stringify(claim)}: it must be one of ${IDENTITY_CLAIMS.join(', ')}, or made of an attribute (--claim)`
+    faults.push(...at(idTokenClaims.includes(claim) ? 'idTokenClaims' : 'applicationTokenClaims', [problem]))
   }
   return faults
 }

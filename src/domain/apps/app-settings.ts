@@ -7,7 +7,7 @@ import { subjectFaults } from './client-certificates.ts'
 import { hasSecret, keyFaults } from './client-keys.ts'
 import { DEFAULT_SCOPES, OPENID_SCOPES } from './openid-scopes.ts'
 import { plainUrl, redirectFaults } from './redirect-uris.ts'
-import { ILLEGIBLE, isLegible, nameFaults, rangeFault } from './setting-faults.ts'
+import { at, type Fault, ILLEGIBLE, isLegible, nameFaults, rangeFault } from './setting-faults.ts'
 
 /** The settings of an app, which an operator decides. */
 export type AppSettings = Pick<
@@ -100,76 +100,95 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
 }
 
 /** What is wrong with the settings of an app. */
-export function faultsOf(settings: AppSettings): string[] {
-  const faults = [...nameFaults(settings.name), ...kindFaults(settings), ...securityFaults(settings)]
+export function faultsOf(settings: AppSettings): Fault[] {
+  const faults = [...at('name', nameFaults(settings.name)), ...kindFaults(settings), ...securityFaults(settings)]
   faults.push(...accessFaults(settings))
-  faults.push(...claimFaults(settings), ...pairwiseFaults(settings))
-  for (const uri of settings.redirectUris) faults.push(...redirectFaults(uri, settings.isNative))
-  for (const uri of settings.postLogoutRedirectUris) faults.push(...redirectFaults(uri, settings.isNative))
-  if (!/^[\x21-\x7e]{1,255}$/.test(settings.audience)) faults.push('an audience has 1 to 255 visible ASCII characters')
+  faults.push(...claimFaults(settings), ...at('isPairwise', pairwiseFaults(settings)))
+  for (const uri of settings.redirectUris) faults.push(...at('redirectUris', redirectFaults(uri, settings.isNative)))
+  for (const uri of settings.postLogoutRedirectUris)
+    faults.push(...at('postLogoutRedirectUris', redirectFaults(uri, settings.isNative)))
+  if (!/^[\x21-\x7e]{1,255}$/.test(settings.audience))
+    faults.push(...at('audience', ['an audience has 1 to 255 visible ASCII characters']))
   // A service has no users, and may have no scope but those of APIs.
   const mayBeEmpty = settings.isService && settings.scope === ''
   if (!mayBeEmpty && !/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(settings.scope))
-    faults.push('a scope is a list of words, separated by single spaces')
-  if (!settings.isService && !settings.scope.split(' ').includes('openid')) faults.push('the scope must contain openid')
+    faults.push(...at('scope', ['a scope is a list of words, separated by single spaces']))
+  if (!settings.isService && !settings.scope.split(' ').includes('openid'))
+    faults.push(...at('scope', ['the scope must contain openid']))
   if (settings.allowOffline && !settings.scope.split(' ').includes('offline_access'))
-    faults.push('an app with --offline needs offline_access in its scope')
-  if (settings.allowNoPkce && settings.isPublic) faults.push('a public app cannot do without PKCE (RFC 9700 §2.1.1)')
+    faults.push(...at('scope', ['an app with --offline needs offline_access in its scope']))
+  if (settings.allowNoPkce && settings.isPublic)
+    faults.push(...at('allowNoPkce', ['a public app cannot do without PKCE (RFC 9700 §2.1.1)']))
   if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
-    faults.push(`ID tokens are signed with one of ${SIGNING_ALGS.join(', ')}`)
+    faults.push(...at('idTokenAlg', [`ID tokens are signed with one of ${SIGNING_ALGS.join(', ')}`]))
   faults.push(
-    ...listenerFaults('back-channel logout URI', settings.backchannelLogoutUri, settings.isPublic),
-    ...listenerFaults('event receiver URI', settings.eventReceiverUri, settings.isPublic),
-    ...homeFaults(settings.homeUri),
-    ...descriptionFaults(settings.description),
-    ...colourFaults(settings.colour),
-    ...choiceFault('family-lifetime', settings.familyLifetime, FAMILY_LIFETIMES),
-    ...choiceFault('family-renewal', settings.familyRenewal, FAMILY_RENEWALS),
-    ...rangeFault('application-token-ttl', settings.applicationTokenTtl, 10, LONGEST_TOKEN),
-    ...rangeFault('family-idle', settings.familyIdle, 10, 315_360_000),
-    ...rangeFault('family-max', settings.familyMax, 10, 315_360_000),
-    ...rangeFault('rotation-grace', settings.rotationGrace, 0, 300),
-    ...rangeFault('rotation-grace-proven', settings.rotationGraceProven, 0, 7_776_000),
+    ...at(
+      'backchannelLogoutUri',
+      listenerFaults('back-channel logout URI', settings.backchannelLogoutUri, settings.isPublic),
+    ),
+    ...at('eventReceiverUri', listenerFaults('event receiver URI', settings.eventReceiverUri, settings.isPublic)),
+    ...at('homeUri', homeFaults(settings.homeUri)),
+    ...at('description', descriptionFaults(settings.description)),
+    ...at('colour', colourFaults(settings.colour)),
+    ...at('familyLifetime', choiceFault('family-lifetime', settings.familyLifetime, FAMILY_LIFETIMES)),
+    ...at('familyRenewal', choiceFault('family-renewal', settings.familyRenewal, FAMILY_RENEWALS)),
+    ...rangeFault('applicationTokenTtl', 'application-token-ttl', settings.applicationTokenTtl, 10, LONGEST_TOKEN),
+    ...rangeFault('familyIdle', 'family-idle', settings.familyIdle, 10, 315_360_000),
+    ...rangeFault('familyMax', 'family-max', settings.familyMax, 10, 315_360_000),
+    ...rangeFault('rotationGrace', 'rotation-grace', settings.rotationGrace, 0, 300),
+    ...rangeFault('rotationGraceProven', 'rotation-grace-proven', settings.rotationGraceProven, 0, 7_776_000),
   )
   return faults
 }
 
 /** What an app of this kind has, and what it has not. */
-function kindFaults({ isService, isDevice, isPublic, isNative, isThirdParty, ...settings }: AppSettings): string[] {
-  const faults: string[] = []
-  if (isService && (isPublic || isNative || isDevice)) faults.push('a service is a confidential app, and no device')
+function kindFaults({ isService, isDevice, isPublic, isNative, isThirdParty, ...settings }: AppSettings): Fault[] {
+  const faults: Fault[] = []
+  if (isService && (isPublic || isNative || isDevice))
+    faults.push(...at(null, ['a service is a confidential app, and no device']))
   if (isService && (settings.redirectUris.length > 0 || settings.postLogoutRedirectUris.length > 0))
-    faults.push('a service has no users, and so no redirect URIs; register another app for them')
-  if (isService && isThirdParty) faults.push('a service has no users who could consent')
+    faults.push(
+      ...at('redirectUris', ['a service has no users, and so no redirect URIs; register another app for them']),
+    )
+  if (isService && isThirdParty) faults.push(...at('isThirdParty', ['a service has no users who could consent']))
   if (isService && OPENID_SCOPES.some((scope) => settings.scope.split(' ').includes(scope)))
-    faults.push(`a service has no users, and so none of the scopes ${OPENID_SCOPES.join(', ')}`)
-  if (isDevice && !isPublic) faults.push('a device can keep no secret: add --public')
+    faults.push(...at('scope', [`a service has no users, and so none of the scopes ${OPENID_SCOPES.join(', ')}`]))
+  if (isDevice && !isPublic) faults.push(...at('isDevice', ['a device can keep no secret: add --public']))
   if (!isService && !isDevice && settings.redirectUris.length === 0)
-    faults.push('an app needs at least one redirect URI')
+    faults.push(...at('redirectUris', ['an app needs at least one redirect URI']))
   return faults
 }
 
 /** How the app proves itself, and what its requests and tokens are bound to. */
-function securityFaults(settings: AppSettings): string[] {
+function securityFaults(settings: AppSettings): Fault[] {
   const { isPublic, authMethod, tlsSubjectDn, requireSignedRequest, bindCertificate, securityProfile } = settings
-  const faults = [...keyFaults(settings), ...subjectFaults(tlsSubjectDn)]
+  const faults = [...keyFaults(settings), ...at('tlsSubjectDn', subjectFaults(tlsSubjectDn))]
   if (isPublic !== (authMethod === 'none'))
-    faults.push(isPublic ? 'a public app does not authenticate' : 'a confidential app authenticates')
+    faults.push(
+      ...at('authMethod', [isPublic ? 'a public app does not authenticate' : 'a confidential app authenticates']),
+    )
   if ((authMethod === 'tls_client_auth') !== (tlsSubjectDn !== null))
-    faults.push('tls_client_auth and the subject of the certificate (--tls-subject-dn) belong together')
+    faults.push(
+      ...at('tlsSubjectDn', ['tls_client_auth and the subject of the certificate (--tls-subject-dn) belong together']),
+    )
   if (requireSignedRequest && settings.jwks === null && settings.jwksUri === null)
-    faults.push('signed requests need public keys (--jwks-file or --jwks-uri)')
+    faults.push(...at('requireSignedRequest', ['signed requests need public keys (--jwks-file or --jwks-uri)']))
   if (settings.requireDpop && bindCertificate)
     faults.push(
-      'tokens are bound with DPoP or to a certificate: add --no-require-dpop or --no-certificate-bound-tokens',
+      ...at('requireDpop', [
+        'tokens are bound with DPoP or to a certificate: add --no-require-dpop or --no-certificate-bound-tokens',
+      ]),
     )
-  if (securityProfile !== null && securityProfile !== 'fapi2') faults.push('the security profile is fapi2')
+  if (securityProfile !== null && securityProfile !== 'fapi2')
+    faults.push(...at('securityProfile', ['the security profile is fapi2']))
   if (securityProfile === 'fapi2') {
-    if (isPublic || hasSecret(settings)) faults.push('fapi2 needs keys or a certificate (FAPI 2.0 §5.3.2.1)')
-    if (!settings.requirePar && !settings.isService) faults.push('fapi2 needs pushed requests (FAPI 2.0 §5.3.2.2)')
+    if (isPublic || hasSecret(settings))
+      faults.push(...at('authMethod', ['fapi2 needs keys or a certificate (FAPI 2.0 §5.3.2.1)']))
+    if (!settings.requirePar && !settings.isService)
+      faults.push(...at('requirePar', ['fapi2 needs pushed requests (FAPI 2.0 §5.3.2.2)']))
     if (!settings.requireDpop && !bindCertificate)
-      faults.push('fapi2 needs DPoP or certificate-bound tokens (FAPI 2.0 §5.3.2.1)')
-    if (settings.allowNoPkce) faults.push('fapi2 needs PKCE (FAPI 2.0 §5.3.2.2)')
+      faults.push(...at('requireDpop', ['fapi2 needs DPoP or certificate-bound tokens (FAPI 2.0 §5.3.2.1)']))
+    if (settings.allowNoPkce) faults.push(...at('allowNoPkce', ['fapi2 needs PKCE (FAPI 2.0 §5.3.2.2)']))
   }
   return faults
 }

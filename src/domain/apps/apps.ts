@@ -46,6 +46,7 @@ import { addSeconds } from '../time.ts'
 import { isUuid } from '../uuid.ts'
 import { DEFAULT_SCOPES, LATER_SCOPES, OPENID_SCOPES } from './openid-scopes.ts'
 import { reservedNameFaults } from './redirect-uris.ts'
+import { at } from './setting-faults.ts'
 
 export { DEFAULT_SCOPES, hashSecret, LATER_SCOPES, OPENID_SCOPES, secretMatches }
 export type { AppProof, AppRow, AppSettings, ListedApp }
@@ -112,7 +113,11 @@ export async function createApp(
   // The tokens of a service have its client id as `sub`, where those of users have a UUID (RFC 9068 §5).
   if (settings.isService && isUuid(clientId.toLowerCase()))
     faults.push('the client id of a service is no UUID, as it could be taken for a user')
-  refuse([...faults, ...faultsOf(settings), ...reservedNameFaults(settings.redirectUris)])
+  refuse([
+    ...at('clientId', faults),
+    ...faultsOf(settings),
+    ...at('redirectUris', reservedNameFaults(settings.redirectUris)),
+  ])
 
   const secret = hasSecret(settings) ? makeSecret() : null
   const now = services.clock()
@@ -165,7 +170,7 @@ export async function changeApp(
   apis: ApiGrants = {},
 ): Promise<AppRow> {
   const next = { ...app, ...settings }
-  refuse([...faultsOf(next), ...reservedNameFaults(settings.redirectUris ?? [])])
+  refuse([...faultsOf(next), ...at('redirectUris', reservedNameFaults(settings.redirectUris ?? []))])
   const change = { ...settings, ...(icon === undefined ? {} : { icon: icon && icon.hash }) }
   const isAccess = ACCESS_SETTINGS.some((name) => name in settings)
   const detail = [...Object.keys(change), ...Object.keys(apis).map((grant) => `apis (${grant})`)].join(', ')

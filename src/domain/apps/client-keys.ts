@@ -1,6 +1,7 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { isLoopback } from '../../config.ts'
 import { plainUrl } from './redirect-uris.ts'
+import { at, type Fault } from './setting-faults.ts'
 
 /** The public keys of an app or an API, as JWK Set (RFC 7517 §5). */
 export interface KeySet {
@@ -33,15 +34,16 @@ const MOST_KEYS = 20
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 /** What is wrong with the keys, and with the way of authentication that needs them. */
-export function keyFaults({ authMethod, jwks, jwksUri }: ClientKeySettings): string[] {
-  const faults: string[] = []
+export function keyFaults({ authMethod, jwks, jwksUri }: ClientKeySettings): Fault[] {
+  const faults: Fault[] = []
   if (!(AUTH_METHODS as readonly string[]).includes(authMethod))
-    faults.push(`a client authenticates with one of ${AUTH_METHODS.join(', ')}`)
-  if (jwks !== null && jwksUri !== null) faults.push('keys are either in a file or at a URI, not both')
+    faults.push(...at('authMethod', [`a client authenticates with one of ${AUTH_METHODS.join(', ')}`]))
+  if (jwks !== null && jwksUri !== null)
+    faults.push(...at('jwksUri', ['keys are either in a file or at a URI, not both']))
   if (needsKeys(authMethod) && jwks === null && jwksUri === null)
-    faults.push(`${authMethod} needs public keys (--jwks-file or --jwks-uri)`)
-  if (jwks !== null) faults.push(...keySetFaults(jwks))
-  if (jwksUri !== null) faults.push(...keyUriFaults(jwksUri))
+    faults.push(...at('jwks', [`${authMethod} needs public keys (--jwks-file or --jwks-uri)`]))
+  if (jwks !== null) faults.push(...at('jwks', keySetFaults(jwks)))
+  if (jwksUri !== null) faults.push(...at('jwksUri', keyUriFaults(jwksUri)))
   return faults
 }
 

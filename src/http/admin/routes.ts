@@ -13,6 +13,7 @@ import {
   newTestMail,
   showDeliveries,
 } from './deliveries.ts'
+import { addAppRoutes } from './app-routes.ts'
 import { requireAdministrator, requireOperator } from './guard.ts'
 import { createFamilyEnding, newFamilyEnding, showFamilyToOperator } from './families.ts'
 import {
@@ -170,4 +171,6 @@ export function addAdminRoutes(routes: Router): void {
   routes.get('/admin/families/:family', requireOperator, showFamilyToOperator)
   routes.get('/admin/families/:family/ending', requireOperator, newFamilyEnding)
   routes.post('/admin/families/:family/ending', requireOperator, actOnce, createFamilyEnding)
+
+  addAppRoutes(routes)
 }

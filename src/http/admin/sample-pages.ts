@@ -2,6 +2,7 @@ import type { SamplePage } from '../sample-page.ts'
 import { PEOPLE_SAMPLES } from './sample-pages/people.ts'
 import { INVITATION_SAMPLES } from './sample-pages/invitations.ts'
 import { OPERATING_SAMPLES } from './sample-pages/operating.ts'
+import { APP_SAMPLES } from './sample-pages/apps.ts'
 
 const page = { nav: 'admin', username: 'ada', isOperator: true } as const
 const FORM = { formId: 'x' }
@@ -53,4 +54,5 @@ export const ADMIN_SAMPLES: SamplePage[] = [
   },
   ...PEOPLE_SAMPLES,
   ...INVITATION_SAMPLES,
+  ...APP_SAMPLES,
 ]

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import * as oidc from 'openid-client'
 import type { Browser } from '../../testing/browser/browser.ts'
 import { Client } from '../../testing/browser/client.ts'
 import { formIdOf, readPage } from '../../testing/browser/page.ts'
@@ -17,7 +18,8 @@ let admin: Browser
 let support: Browser
 
 before(async () => {
-  clock = createClock()
+  // An unmodified library compares the times of tokens with its own clock.
+  clock = createClock(new Date(Date.now() - 150_000))
   server = await startTestServer({ clock, env: { ALLOWED_NETWORKS: '127.0.0.0/8' } })
   support = await signInOperator(server, clock, 'support')
   admin = await signInOperator(server, clock, 'admin')
@@ -133,6 +135,42 @@ test('a secret is rotated without an outage, and the earlier one is ended on req
     'app_secret_rotated admin-2 127.0.0.1',
     'app_previous_secret_ended admin-2 127.0.0.1',
   ])
+})
+
+test('openid-client works with the printed settings, and through a rotation with the old secret and the new one', async () => {
+  const form = {
+    type: 'confidential',
+    client_id: 'printed',
+    name: 'Printed',
+    redirect_uris: CALLBACK,
+    access: 'everyone',
+  }
+  const made = await readPage(await admin.post('/admin/apps', form))
+  const printed = /<code id="snippet-0-0">([\s\S]*?)<\/code>/.exec(made.html)?.[1] ?? assert.fail(made.text)
+  const settings = Object.fromEntries(printed.split('\n').map((line) => line.split(/=(.*)/))) as Record<string, string>
+  const connect = async (secret = '') =>
+    oidc.discovery(new URL(settings['ISSUER'] ?? ''), settings['CLIENT_ID'] ?? '', secret, undefined, {
+      execute: [oidc.allowInsecureRequests],
+    })
+  const old = await connect(settings['CLIENT_SECRET'])
+  const pkceCodeVerifier = oidc.randomPKCECodeVerifier()
+  const expectedState = oidc.randomState()
+  const url = oidc.buildAuthorizationUrl(old, {
+    redirect_uri: settings['REDIRECT_URI'] ?? '',
+    scope: 'openid profile',
+    state: expectedState,
+    code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+  })
+  const reached = await admin.follow(await admin.get(url.href))
+  const checks = { pkceCodeVerifier, expectedState, idTokenExpected: true }
+  const tokens = await oidc.authorizationCodeGrant(old, new URL(reached.url), checks)
+
+  const rotated = await readPage(await admin.post('/admin/apps/printed/secret', {}))
+  const fresh = await connect(/<code id="client-secret">([\w-]{43})<\/code>/.exec(rotated.html)?.[1])
+  const next = await oidc.refreshTokenGrant(old, tokens.refresh_token ?? '')
+  const last = await oidc.refreshTokenGrant(fresh, next.refresh_token ?? '')
+  assert.ok(last.access_token)
 })
 
 test('an app is disabled, enabled and deleted, and each question says who is signed in', async () => {

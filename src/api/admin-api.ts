@@ -87,7 +87,7 @@ export function createAdminApi(services: Services, options: AdminApiOptions) {
         answered = refuse(error, req)
       }
       if (!req.complete) options.closeUnread(req, res)
-      await write(res, answered, req.method === 'HEAD').catch((error: unknown) => {
+      await writeAnswer(res, answered, req.method === 'HEAD').catch((error: unknown) => {
         // The client sees that what it got is not whole.
         options.logger.warn({ requestId: req.requestId, error }, 'a streamed answer ended early')
         res.destroy()
@@ -118,7 +118,11 @@ function allowedAt({ operations }: Found): string {
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
 }
 
-async function write(res: ServerResponse, { status, headers, body, stream }: Answer, isHead: boolean): Promise<void> {
+export async function writeAnswer(
+  res: ServerResponse,
+  { status, headers, body, stream }: Answer,
+  isHead: boolean,
+): Promise<void> {
   if (stream !== undefined && !isHead) {
     res.writeHead(status, { ...headers, 'Cache-Control': 'no-store' })
     return pipeline(Readable.from(stream), res)

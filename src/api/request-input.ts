@@ -8,6 +8,11 @@ export const LONGEST_BODY = 1024 * 1024
 /** The raw body of a request for this operation. @throws Problem */
 export async function readBody(req: IncomingMessage, { method }: AnyOperation): Promise<Buffer> {
   if (hasQuery(method) && hasBody(req)) throw new Problem('malformed', `a ${method.toUpperCase()} has no body`)
+  return readWholeBody(req)
+}
+
+/** The raw body of any request; empty without one. @throws Problem */
+export async function readWholeBody(req: IncomingMessage): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > LONGEST_BODY) throw tooLong()
   const chunks: Buffer[] = []
   let length = 0

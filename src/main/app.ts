@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import { createAdminApi, isAdminApi } from '../api/admin-api.ts'
+import { createScim, isScim } from '../api/scim/scim.ts'
 import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { type Config, isLoopback, wrongSettings } from '../config.ts'
 import { findLivingIdentitySession } from '../domain/sign-in/identity-sessions.ts'
@@ -77,11 +78,13 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     fetchFile: (uri) => channel.get(uri, LONGEST_KEY_SET),
   })
 
-  const adminApi = createAdminApi(services, {
+  const forOperators = {
     logger,
     findPresentedKeys: protocol.findPresentedKeys,
     closeUnread,
-  })
+  }
+  const adminApi = createAdminApi(services, forOperators)
+  const scim = createScim(services, forOperators)
 
   const pages = express()
   // The mail preview shows links that open accounts, so it exists only on a loopback host, even when NODE_ENV is forgotten.
@@ -148,9 +151,9 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     }
     const path = (req.url ?? '').split('?', 1)[0] as string
     // The admin API reads the body itself, once it has seen the token.
-    const isForOperators = isAdminApi(path)
+    const api = isAdminApi(path) ? adminApi : isScim(path) ? scim : null
     try {
-      if (hasBody(req) && !isForOperators && !(await receiveBody(req))) return
+      if (hasBody(req) && api === null && !(await receiveBody(req))) return
     } catch (error) {
       closeUnread(req, res)
       req.failure = error
@@ -165,7 +168,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     // Host header attacks: a foreign host gets an error page only, and that page needs its style sheet from there.
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host
-    if (isForOperators) return adminApi.answer(req, res)
+    if (api !== null) return api.answer(req, res)
     if (isFormRequest(req.method, path) && req.failure === undefined) {
       const form = await readFormRequest(req)
       if (form.kind === 'redirect') return redirect(res, form.location)

@@ -5,7 +5,7 @@ import { insertRow, updateRow } from './rows.ts'
 
 export type GroupRow = Omit<Group, 'isDeleted'>
 
-const COLUMNS = `id, name, name_key AS "nameKey", description, roles, external_id AS "externalId", created_at AS "createdAt",
+export const GROUP_COLUMNS = `id, name, name_key AS "nameKey", description, roles, external_id AS "externalId", created_at AS "createdAt",
   updated_at AS "updatedAt"`
 
 /** @throws a unique violation when the name is taken */
@@ -14,12 +14,12 @@ export async function insertGroup(db: Queryable, group: GroupRow): Promise<void>
 }
 
 export async function findGroup({ pool }: Database, id: string): Promise<GroupRow | null> {
-  const result = await pool.query<GroupRow>(`SELECT ${COLUMNS} FROM groups WHERE id = $1 AND NOT is_deleted`, [id])
+  const result = await pool.query<GroupRow>(`SELECT ${GROUP_COLUMNS} FROM groups WHERE id = $1 AND NOT is_deleted`, [id])
   return result.rows[0] ?? null
 }
 
 export async function findGroupByKey({ pool }: Database, key: string): Promise<GroupRow | null> {
-  const result = await pool.query<GroupRow>(`SELECT ${COLUMNS} FROM groups WHERE name_key = $1 AND NOT is_deleted`, [
+  const result = await pool.query<GroupRow>(`SELECT ${GROUP_COLUMNS} FROM groups WHERE name_key = $1 AND NOT is_deleted`, [
     key,
   ])
   return result.rows[0] ?? null
@@ -31,7 +31,7 @@ export async function listGroups(
   { prefix, after, limit }: { prefix: string; after: string | null; limit: number },
 ): Promise<GroupRow[]> {
   const result = await pool.query<GroupRow>(
-    `SELECT ${COLUMNS} FROM groups WHERE NOT is_deleted AND ${hasPrefix('name_key', '$1')} AND ($2::text IS NULL OR name_key COLLATE "C" > $2)
+    `SELECT ${GROUP_COLUMNS} FROM groups WHERE NOT is_deleted AND ${hasPrefix('name_key', '$1')} AND ($2::text IS NULL OR name_key COLLATE "C" > $2)
      ORDER BY name_key COLLATE "C" LIMIT $3`,
     [prefix, after, limit],
   )
@@ -41,7 +41,7 @@ export async function listGroups(
 /** The groups with these ids, by name. */
 export async function listGroupsById(db: Queryable, ids: string[]): Promise<GroupRow[]> {
   const result = await db.query<GroupRow>(
-    `SELECT ${COLUMNS} FROM groups WHERE id = ANY ($1) AND NOT is_deleted ORDER BY name_key`,
+    `SELECT ${GROUP_COLUMNS} FROM groups WHERE id = ANY ($1) AND NOT is_deleted ORDER BY name_key`,
     [ids],
   )
   return result.rows
@@ -50,7 +50,7 @@ export async function listGroupsById(db: Queryable, ids: string[]): Promise<Grou
 /** Locks a group: one transaction at a time changes it, and no member is added or removed meanwhile. */
 export async function lockGroup(db: Queryable, id: string): Promise<GroupRow | null> {
   const result = await db.query<GroupRow>(
-    `SELECT ${COLUMNS} FROM groups WHERE id = $1 AND NOT is_deleted FOR NO KEY UPDATE`,
+    `SELECT ${GROUP_COLUMNS} FROM groups WHERE id = $1 AND NOT is_deleted FOR NO KEY UPDATE`,
     [id],
   )
   return result.rows[0] ?? null
@@ -72,7 +72,7 @@ export async function updateGroup(
   change: Partial<GroupRow>,
   now: Date,
 ): Promise<GroupRow | null> {
-  return updateRow<GroupRow>(db, 'groups', ['id', id], { ...change, updatedAt: now }, COLUMNS)
+  return updateRow<GroupRow>(db, 'groups', ['id', id], { ...change, updatedAt: now }, GROUP_COLUMNS)
 }
 
 /** From now on the group has no effect, its name is free, and no app lets it in. */

@@ -55,7 +55,7 @@ export async function insertIdentity(
                assigned_roles, created_at, updated_at, has_skeletons)
              VALUES ($1, $2, $3, $4, CASE WHEN $12 AND EXISTS (SELECT 1 FROM identities WHERE email_key = $5) THEN NULL ELSE $5 END,
                $6, $7, $8, $9, $9, $10, $11, true)
-             ON CONFLICT DO NOTHING RETURNING ${COLUMNS}),
+             ON CONFLICT DO NOTHING RETURNING ${IDENTITY_COLUMNS}),
            filed AS (
              INSERT INTO user_name_skeletons (skeleton, identity_id) SELECT skeleton, fresh.id FROM fresh, unnest($13::text[]) AS skeleton)
            SELECT * FROM fresh`,
@@ -82,7 +82,7 @@ export async function insertIdentity(
 export async function findIdentity({ pool }: Database, id: string): Promise<IdentityRow | null> {
   const result = await pool.query<IdentityRow>({
     name: 'identity-find',
-    text: `SELECT ${COLUMNS} FROM identities WHERE id = $1`,
+    text: `SELECT ${IDENTITY_COLUMNS} FROM identities WHERE id = $1`,
     values: [id],
   })
   return result.rows[0] ?? null
@@ -93,7 +93,7 @@ export async function findIdentityByKey({ pool }: Database, key: string): Promis
   const [name, column] = key.includes('@') ? ['email', 'email_key'] : ['username', 'username_key']
   const result = await pool.query<IdentityRow>({
     name: `identity-find-by-${name}`,
-    text: `SELECT ${COLUMNS} FROM identities WHERE ${column} = $1`,
+    text: `SELECT ${IDENTITY_COLUMNS} FROM identities WHERE ${column} = $1`,
     values: [key],
   })
   return result.rows[0] ?? null
@@ -136,7 +136,10 @@ export async function fillSkeletonsOf({ pool }: Database, id: string, skeletons:
 
 /** Locks an identity: one transaction at a time changes what belongs to it. Reads and foreign keys do not wait. */
 export async function lockIdentity(db: Queryable, id: string): Promise<IdentityRow | null> {
-  const result = await db.query<IdentityRow>(`SELECT ${COLUMNS} FROM identities WHERE id = $1 FOR NO KEY UPDATE`, [id])
+  const result = await db.query<IdentityRow>(
+    `SELECT ${IDENTITY_COLUMNS} FROM identities WHERE id = $1 FOR NO KEY UPDATE`,
+    [id],
+  )
   return result.rows[0] ?? null
 }
 
@@ -215,7 +218,7 @@ export async function listIdentities(
   const keys = begins === null ? SEARCHED.slice(0, 1) : SEARCHED
   const first = keys.map((key) => `CASE WHEN ${found(key)} THEN ${key} COLLATE "C" END`)
   const result = await pool.query<FoundIdentity>(
-    `SELECT ${COLUMNS}, found_by AS "foundBy", least(${first.join(', ')}) AS "firstFoundBy"
+    `SELECT ${IDENTITY_COLUMNS}, found_by AS "foundBy", least(${first.join(', ')}) AS "firstFoundBy"
      FROM (${keys.map(by).join(' UNION ALL ')}) found ORDER BY found_by, id LIMIT $1`,
     values,
   )
@@ -496,7 +499,7 @@ export async function listErasable({ pool }: Database, now: Date, limit: number)
 /** Locks a deleted identity whose grace is over until the transaction ends. Null when it is not over, or the row is locked. */
 export async function lockErasable(db: Queryable, id: string, now: Date): Promise<IdentityRow | null> {
   const result = await db.query<IdentityRow>(
-    `SELECT ${COLUMNS} FROM identities WHERE id = $1 AND erased_from <= $2 FOR UPDATE SKIP LOCKED`,
+    `SELECT ${IDENTITY_COLUMNS} FROM identities WHERE id = $1 AND erased_from <= $2 FOR UPDATE SKIP LOCKED`,
     [id, now],
   )
   return result.rows[0] ?? null
@@ -507,7 +510,7 @@ export async function deleteIdentity(db: Queryable, id: string): Promise<void> {
   await db.query('DELETE FROM identities WHERE id = $1', [id])
 }
 
-const COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "hasSkeletons", email, email_key AS "emailKey", email_verified AS "emailVerified",
+export const IDENTITY_COLUMNS = `id, username, username_key AS "usernameKey", has_skeletons AS "hasSkeletons", email, email_key AS "emailKey", email_verified AS "emailVerified",
   password_hash AS "passwordHash", password_stands_alone AS "passwordStandsAlone", roles, claims_version AS "claimsVersion",
   sign_outs AS "signOuts", declines_passkeys AS "declinesPasskeys",
   created_at AS "createdAt", updated_at AS "updatedAt", disabled_at AS "disabledAt", erased_from AS "erasedFrom", locale, zoneinfo,

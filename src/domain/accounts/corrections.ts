@@ -57,7 +57,8 @@ export async function correctAccount(services: Services, id: string, correction:
   }
 }
 
-async function changeUserNameIn(
+/** Gives an identity, which is locked, another user name. @throws a unique violation when it is taken */
+export async function changeUserNameIn(
   services: Services,
   db: Queryable,
   { id: identityId, name }: IdentityRow,
@@ -76,7 +77,8 @@ async function changeUserNameIn(
   await insertAuditEvents(db, [{ kind: 'user_name_changed', identityId, actor: services.operator }], now)
 }
 
-async function changeEmailIn(
+/** Gives an identity, which is locked, another e-mail address, or confirms the one it has. @throws Refused, a unique violation */
+export async function changeEmailIn(
   services: Services,
   db: Queryable,
   identity: IdentityRow,

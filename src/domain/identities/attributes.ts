@@ -1,6 +1,7 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { lockIdentity, updateAttributes } from '../../storage/identities.ts'
-import { transaction } from '../../storage/postgres.ts'
+import { type Queryable, transaction } from '../../storage/postgres.ts'
+import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { announceClaims } from './claim-changes.ts'
 
@@ -24,29 +25,47 @@ export async function setAttribute(
 ): Promise<AttributeOutcome> {
   const problem = attributeProblem(name, value)
   if (problem !== null) return { kind: 'refused', problem }
-  return transaction(services.storage.pool, async (db) => {
-    const identity = await lockIdentity(db, id)
-    const before = (identity?.attributes ?? {}) as Record<string, string>
-    const known = Object.hasOwn(before, name) ? before[name] : null
-    if (identity === null || known === value) return { kind: 'unchanged' } as const
-    const others = Object.entries(before).filter(([each]) => each !== name)
-    if (value !== null && others.length >= MOST_ATTRIBUTES)
-      return { kind: 'refused', problem: `an identity has at most ${MOST_ATTRIBUTES} attributes` } as const
+  return transaction(services.storage.pool, (db) => changeIn(services, db, id, { [name]: value }))
+}
 
-    await updateAttributes(
-      db,
-      id,
-      Object.fromEntries(value === null ? others : [...others, [name, value]]),
-      services.clock(),
-    )
-    const now = await announceClaims(services, db, id, { attributes: [name] })
-    await insertAuditEvents(
-      db,
-      [{ kind: 'attribute_changed', identityId: id, detail: name, actor: services.operator }],
-      now,
-    )
-    return { kind: 'changed' } as const
-  })
+/** Sets several attributes in a transaction of the caller; null removes one. @throws Refused */
+export async function setAttributesIn(
+  services: Services,
+  db: Queryable,
+  id: string,
+  values: Record<string, string | null>,
+): Promise<void> {
+  for (const [name, value] of Object.entries(values)) {
+    const problem = attributeProblem(name, value)
+    if (problem !== null) throw new Refused(`${name}: ${problem}`)
+  }
+  const outcome = await changeIn(services, db, id, values)
+  if (outcome.kind === 'refused') throw new Refused(outcome.problem)
+}
+
+async function changeIn(
+  services: Services,
+  db: Queryable,
+  id: string,
+  values: Record<string, string | null>,
+): Promise<AttributeOutcome> {
+  const identity = await lockIdentity(db, id)
+  const before = (identity?.attributes ?? {}) as Record<string, string>
+  const known = (name: string) => (Object.hasOwn(before, name) ? before[name] : null)
+  const changed = Object.keys(values).filter((name) => known(name) !== values[name])
+  if (identity === null || changed.length === 0) return { kind: 'unchanged' }
+  const next = Object.entries({ ...before, ...values }).filter(([, value]) => value !== null) as [string, string][]
+  if (next.length > Math.max(MOST_ATTRIBUTES, Object.keys(before).length))
+    return { kind: 'refused', problem: `an identity has at most ${MOST_ATTRIBUTES} attributes` }
+
+  await updateAttributes(db, id, Object.fromEntries(next), services.clock())
+  const now = await announceClaims(services, db, id, { attributes: changed })
+  await insertAuditEvents(
+    db,
+    changed.map((name) => ({ kind: 'attribute_changed', identityId: id, detail: name, actor: services.operator })),
+    now,
+  )
+  return { kind: 'changed' }
 }
 
 /** Why an attribute cannot have this name or value; null when it can. */

@@ -41,7 +41,7 @@ const AT_ONCE = 250
 /** The group with this id or name; null when there is none. */
 export async function findGroup({ storage }: Services, idOrName: string): Promise<GroupRow | null> {
   const byId = isUuid(idOrName) ? await findRow(storage, idOrName) : null
-  return byId ?? findGroupByKey(storage, keyOf(idOrName))
+  return byId ?? findGroupByKey(storage, groupKeyOf(idOrName))
 }
 
 /** The groups whose names begin with `prefix`, by name, `limit` at most; `after` is the key of the last one before. */
@@ -49,7 +49,7 @@ export async function listGroups(
   { storage }: Services,
   { prefix = '', after = null, limit }: { prefix?: string; after?: string | null; limit: number },
 ): Promise<GroupRow[]> {
-  return listRows(storage, { prefix: keyOf(prefix), after, limit })
+  return listRows(storage, { prefix: groupKeyOf(prefix), after, limit })
 }
 
 export async function findGroups({ storage }: Services, ids: string[]): Promise<GroupRow[]> {
@@ -76,7 +76,7 @@ export async function createGroup(
 ): Promise<GroupRow> {
   const settings = checked({ name, description, roles, externalId })
   const now = services.clock()
-  const group = { id: randomUUID(), nameKey: keyOf(settings.name), createdAt: now, updatedAt: now, ...settings }
+  const group = { id: randomUUID(), nameKey: groupKeyOf(settings.name), createdAt: now, updatedAt: now, ...settings }
   await unlessTaken(group.name, () =>
     transaction(services.storage.pool, async (db) => {
       await insertGroup(db, group)
@@ -97,7 +97,7 @@ export async function changeGroup(services: Services, id: string, change: Partia
       if (group === null) throw noGroup(id)
       const next = checked({ ...group, ...change })
       const now = services.clock()
-      const row = await updateGroup(db, id, { ...next, nameKey: keyOf(next.name) }, now)
+      const row = await updateGroup(db, id, { ...next, nameKey: groupKeyOf(next.name) }, now)
       await writeDown(services, db, 'group_changed', `${next.name}: ${Object.keys(change).join(', ')}`, now)
       if (next.name !== group.name || next.roles.join(' ') !== group.roles.join(' ')) await markMembersOutdated(db, id)
       return row as GroupRow
@@ -192,7 +192,7 @@ function checked({ name, description, roles, externalId }: GroupSettings): Group
 }
 
 /** Capitals, accents composed or not, and width make no difference. */
-function keyOf(name: string): string {
+export function groupKeyOf(name: string): string {
   return name.trim().normalize('NFKC').toLowerCase()
 }
 

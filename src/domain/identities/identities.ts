@@ -270,27 +270,41 @@ export async function changeRoles(services: Services, id: string, roles: string[
  * @throws Refused for the last administrator
  */
 export async function disableIdentity(services: Services, id: string): Promise<void> {
-  const now = services.clock()
   await transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
     if (identity === null) throw new Refused(`there is no identity ${id}`, 'not_found')
-    if (identity.disabledAt !== null) return
-    await updateDisabledAt(db, id, now, now)
-    await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: services.operator }], now)
-    await endEverythingIn(services, db, id, { cause: 'identity_disabled', clientInfo: null }, now)
-    if (identity.roles.includes(ADMIN)) await keepAnAdministrator(db)
+    await disableIn(services, db, identity)
   })
+}
+
+/** The same in a transaction that has locked the identity. @throws Refused */
+export async function disableIn(
+  services: Services,
+  db: Queryable,
+  { id, disabledAt, roles }: IdentityRow,
+): Promise<void> {
+  if (disabledAt !== null) return
+  const now = services.clock()
+  await updateDisabledAt(db, id, now, now)
+  await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: services.operator }], now)
+  await endEverythingIn(services, db, id, { cause: 'identity_disabled', clientInfo: null }, now)
+  if (roles.includes(ADMIN)) await keepAnAdministrator(db)
 }
 
 /** Lets an identity sign in again; what ended stays ended. */
 export async function enableIdentity(services: Services, id: string): Promise<void> {
-  const now = services.clock()
   await transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
-    if (identity === null || identity.disabledAt === null) return
-    await updateDisabledAt(db, id, null, now)
-    await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id, actor: services.operator }], now)
+    if (identity !== null) await enableIn(services, db, identity)
   })
+}
+
+/** The same in a transaction that has locked the identity. */
+export async function enableIn(services: Services, db: Queryable, { id, disabledAt }: IdentityRow): Promise<void> {
+  if (disabledAt === null) return
+  const now = services.clock()
+  await updateDisabledAt(db, id, null, now)
+  await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id, actor: services.operator }], now)
 }
 
 /** Signs an identity out of every browser and every app; it may sign in again. */

@@ -42,6 +42,13 @@ test('no password matches without an account', async () => {
   assert.equal(await hasher.matches(null, ''), false)
 })
 
+test('no password matches an account without one, at the usual cost, and no two such accounts look alike', async () => {
+  const hash = hasher.unusable()
+  for (const password of [ada.password, '', hash]) assert.equal(await hasher.matches(hash, password), false)
+  assert.equal(hasher.needsRehash(hash), false)
+  assert.notEqual(hasher.unusable(), hash)
+})
+
 // No account enumeration; `npm run bench -- enumeration` compares the times.
 test('checking a password without an account takes as long as with one (no account enumeration)', async (context) => {
   const hash = await hasher.hash(ada.password)
@@ -95,10 +102,11 @@ function costOf(digest: string) {
 
 /** For a single source, which waits for nothing but itself. */
 function open() {
-  const { hash, matches, needsRehash } = createPasswordHasher()
+  const { hash, matches, needsRehash, unusable } = createPasswordHasher()
   return {
     hash: (password: string) => hash(password, 'home'),
     matches: (known: string | null, password: string) => matches(known, password, 'home'),
     needsRehash,
+    unusable,
   }
 }

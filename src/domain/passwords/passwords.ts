@@ -26,12 +26,14 @@ export interface PasswordHasher {
   /** Costs the same for an account that does not exist (`null`). @throws Overloaded */
   matches(hash: string | null, password: string, source: string): Promise<boolean>
   needsRehash(hash: string): boolean
+  /** A hash that no password matches, and that costs the same, for an account without a password. */
+  unusable(): string
 }
 
-/** A hash of the same cost that no password matches, compared when an account does not exist (no account enumeration by time). */
+/** A hash of the same cost that no password matches: what is in the place of the hash is random. */
 function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
-  const parameters = `m=${memoryCost},p=1,t=${timeCost}`
-  return `$argon2id$v=19$${parameters}$UOkZ6ECO/ByODaYthNMUwg$xFi6QnBTcI/aFRjfb87jCs/KvGQiQA5pb8lKPAbNTBs`
+  const random = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
+  return `$argon2id$v=19$m=${memoryCost},p=1,t=${timeCost}$${random(16)}$${random(32)}`
 }
 
 /**
@@ -40,6 +42,7 @@ function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
  */
 export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): PasswordHasher {
   const parameters = { ...cost, type: argon2.argon2id, parallelism: 1 } as const
+  // Compared when an account does not exist (no account enumeration by time).
   const unknown = unmatchable(cost)
   const queue = new FairQueue(limits)
   return {
@@ -49,6 +52,7 @@ export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): P
       return verified && hash !== null
     },
     needsRehash: (hash) => argon2.needsRehash(hash, parameters),
+    unusable: () => unmatchable(cost),
   }
 }
 

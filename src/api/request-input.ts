@@ -71,6 +71,7 @@ function readJson(body: Buffer, headers: IncomingMessage['headers']): Record<str
   )
     throw new Problem('unsupported_media_type', 'the body is application/json, in UTF-8, without Content-Encoding')
   const read = parse(body)
+  if (isDeep(read)) throw new Problem('malformed', `the body has objects in more than ${DEEPEST} others`)
   if (typeof read !== 'object' || read === null || Array.isArray(read))
     throw new Problem('malformed', 'the body is not a JSON object')
   return read as Record<string, unknown>
@@ -82,6 +83,14 @@ function parse(body: Buffer): unknown {
   } catch {
     throw new Problem('malformed', 'the body is not JSON')
   }
+}
+
+/** How many objects and arrays may be in each other: what reads them calls itself. */
+const DEEPEST = 30
+
+function isDeep(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return depth === DEEPEST || Object.values(value).some((each) => isDeep(each, depth + 1))
 }
 
 function tooLong(): Problem {

@@ -151,6 +151,13 @@ test('a stranger’s body is not waited for', async () => {
   assert.match(answer, /connection: close/i)
 })
 
+test('the log names no e-mail address that is in a path', async () => {
+  for (const login of ['ada@example.test', 'ada%40example.test']) await ops.send('GET', `/identities/${login}`)
+  await ops.send('GET', '/groups')
+  assert.match(server.log(), /"path":"\/api\/admin\/v1\/identities\/:email"/)
+  assert.doesNotMatch(server.log(), /example\.test/)
+})
+
 test('what has an entity tag is sent once, and changed only as it was read', async () => {
   const { id } = await newGroup('Tagged')
   const path = `/groups/${id}`

@@ -41,7 +41,10 @@ function shortId(): string {
 
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'
 
-/** The id of an interaction is half of what it takes to answer it, and a mailed link is a secret, so both are redacted. */
+/**
+ * The id of an interaction is half of what it takes to answer it, and a mailed link is a secret, so both are redacted; and so are
+ * e-mail addresses, by which the admin API finds identities.
+ */
 function pathForLog(url: string): string {
   const [path = ''] = url.split('?', 1)
   return path
@@ -51,4 +54,5 @@ function pathForLog(url: string): string {
       /^(\/+(?:not-me|verify-email|reset-password|invitation|first-administrator|login\/+mail))\/.*/i,
       '$1/:token',
     )
+    .replaceAll(/[^/]*(?:@|%40)[^/]*/gi, ':email')
 }

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+const SOURCES = join(import.meta.dirname, '..')
+
+/** Constants, classes, and functions that read a store, judge a value or put it in words. */
+const READS = /^(?:[A-Z]|(?:find|list|search|count|is|has|read)[A-Z]|\w+(?:Of|In|InWords)$)/
+const ALSO_READ = [
+  'adminApiOf',
+  'apisMeant',
+  'clientMessage',
+  'divideScopes',
+  'familyTimeline',
+  'ipKey',
+  'reuseAdvice',
+  'scopesStillGranted',
+  'standardClaims',
+]
+
+/** What is about requests and processes, and about nothing that operators look after. */
+const OTHERS = ['api/acts.ts: beginKeyedRequest', 'api/acts.ts: oneAtATime', 'commands/worker.ts: writeCounts']
+
+/** Commands that are older than the operations, and call the rules themselves. No new one may. */
+const OLDER = ['commands/family.ts', 'commands/notice.ts', 'commands/suspension.ts', 'commands/user.ts']
+
+test('pages, API and commands change things by operations alone', () => {
+  const files = globSync('{http/admin,api,commands}/**/*.ts', { cwd: SOURCES }).filter(
+    (file) => !file.endsWith('.test.ts') && !OLDER.includes(file),
+  )
+  assert.ok(files.length > 20)
+  const changes = files.flatMap((file) => rulesIn(file).map((name) => `${file}: ${name}`))
+  assert.deepEqual(
+    changes.filter((each) => !OTHERS.includes(each)),
+    [],
+  )
+})
+
+test('an operation is what they have in common', () => {
+  for (const file of ['http/admin/act.ts', 'api/acts.ts', 'commands/portal.ts'])
+    assert.match(readFileSync(join(SOURCES, file), 'utf8'), /\bperform\b[^;]*administration\/operation\.ts'/, file)
+})
+
+/** The functions of `domain/` that a file imports, but for those that read. */
+function rulesIn(file: string): string[] {
+  const imported = readFileSync(join(SOURCES, file), 'utf8').matchAll(
+    /^import \{([^}]*)\} from '(?:\.\.\/)+domain\/[^']+'/gm,
+  )
+  return [...imported]
+    .flatMap(([, names = '']) => names.split(',').map((name) => name.trim().replace(/ as .*/, '')))
+    .filter((name) => name !== '' && !name.startsWith('type ') && !READS.test(name) && !ALSO_READ.includes(name))
+}

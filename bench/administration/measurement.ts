@@ -37,10 +37,10 @@ async function inputsOf(
   { operation, input, isList }: Question,
 ): Promise<[string, Record<string, unknown>][]> {
   if (!isList) return [['', input]]
-  const first = (await perform(services, { kind: 'command' }, operation, input)) as { next_cursor: string | null }
+  const first = (await perform(services, { kind: 'command' }, operation, input)) as { next_cursor?: string | null }
   return [
     ['', input],
-    ...(first.next_cursor === null
+    ...(typeof first.next_cursor !== 'string'
       ? []
       : ([['next page', { ...input, cursor: first.next_cursor }]] as [string, Record<string, unknown>][])),
   ]

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 // api/: the admin REST API, for the programs of operators.
 //
 // It owns who may call (tokens of services for the admin API), how JSON requests are read and answers written, problems (RFC 9457),
@@ -7,6 +5,8 @@ import { pipeline } from 'node:stream/promises'
 // `administration/`, whose table it serves.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import accepts from 'accepts'
 import { type AnyOperation, mayPerform, scopesFor } from '../administration/operation.ts'
 import { OPERATIONS } from '../administration/operations.ts'

@@ -207,7 +207,7 @@ function mutated(objects: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
 
 /** As a part of a path. Dots alone would be another path, and so would nothing. */
 function inPath(value: unknown): string {
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
   if (/^\.{0,2}$/.test(text)) return 'nothing'
   return text.isWellFormed() ? encodeURIComponent(text) : '%ED%A0%80'
 }
@@ -219,11 +219,12 @@ function check({ path, method, responses }: Described, sent: Sent, { status, hea
   assert.ok(String(status) in responses, `${told}, which is not documented`)
   const type = headers.get('content-type')
   const at = locate(path, method, String(status), responses[String(status)] as Answer)
-  assert.deepEqual(type === null ? [] : [type], Object.keys(at.answer.content ?? {}), told)
+  const types = Object.keys(at.answer.content ?? {})
+  assert.ok(type === null ? types.length === 0 : types.includes(type), `${told} as ${type}`)
   if (type === null) return assert.equal(body, null, told)
   const validate = ajv.getSchema(`document#${at.pointer}/content/${escaped(type)}/schema`)
-  assert.ok(validate?.(body), `${told}: ${JSON.stringify(validate?.errors)}`)
-  if (status < 300) {
+  assert.ok(validate?.(body ?? ''), `${told}: ${JSON.stringify(validate?.errors)}`)
+  if (status < 300 && type === 'application/json') {
     learn(body)
     learnThings(path, body)
   }

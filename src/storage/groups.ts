@@ -14,14 +14,17 @@ export async function insertGroup(db: Queryable, group: GroupRow): Promise<void>
 }
 
 export async function findGroup({ pool }: Database, id: string): Promise<GroupRow | null> {
-  const result = await pool.query<GroupRow>(`SELECT ${GROUP_COLUMNS} FROM groups WHERE id = $1 AND NOT is_deleted`, [id])
+  const result = await pool.query<GroupRow>(`SELECT ${GROUP_COLUMNS} FROM groups WHERE id = $1 AND NOT is_deleted`, [
+    id,
+  ])
   return result.rows[0] ?? null
 }
 
 export async function findGroupByKey({ pool }: Database, key: string): Promise<GroupRow | null> {
-  const result = await pool.query<GroupRow>(`SELECT ${GROUP_COLUMNS} FROM groups WHERE name_key = $1 AND NOT is_deleted`, [
-    key,
-  ])
+  const result = await pool.query<GroupRow>(
+    `SELECT ${GROUP_COLUMNS} FROM groups WHERE name_key = $1 AND NOT is_deleted`,
+    [key],
+  )
   return result.rows[0] ?? null
 }
 

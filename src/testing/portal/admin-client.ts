@@ -8,7 +8,7 @@ import type { TestServer } from './server.ts'
 export interface ApiAnswer {
   status: number
   headers: Headers
-  /** Null without a body. */
+  /** JSON, or the text of another type; null without a body. */
   // oxlint-disable-next-line typescript/no-explicit-any -- tests look into whatever comes
   body: any
 }
@@ -54,9 +54,10 @@ export async function callApi(
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   })
   const text = await response.text()
+  const isJson = /^application\/(?:problem\+)?json$/.test(response.headers.get('content-type') ?? '')
   return {
     status: response.status,
     headers: response.headers,
-    body: text === '' ? null : (JSON.parse(text) as unknown),
+    body: text === '' ? null : isJson ? JSON.parse(text) : text,
   }
 }

@@ -68,7 +68,7 @@ export function valuesOf(schema: Schema, document: OpenApi, known: () => string[
     case 'object': {
       const { properties = {}, required = [], additionalProperties: others } = schema
       const fields = Object.fromEntries(Object.entries(properties).map(([name, each]) => [name, of(each)]))
-      const named = fc.record(fields, { requiredKeys: required as never })
+      const named = fc.record(fields, { requiredKeys: required })
       if (typeof others !== 'object') return named
       const free = fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), of(others), { maxKeys: 3 })
       return fc.tuple(free, named).map(([one, other]) => ({ ...one, ...other }))

@@ -85,11 +85,12 @@ const INPUTS: Partial<Record<keyof typeof OPERATIONS, Inputs>> = {
     'of a kind that there is not': { kind: 'signing_key_revoked' },
   }),
   listSigningKeys: () => ({ all: {} }),
+  listWarnings: () => ({ all: {} }),
   showStatistics: ({ client_id }) => ({ 'of all': { range: 'month' }, 'of an app': { range: 'month', client_id } }),
 }
 
 /** They read one row by its key, or all of it, page by page. */
-const UNMEASURED: readonly string[] = ['showApi', 'showInvitation', 'exportAuditEvents']
+const UNMEASURED: readonly string[] = ['showApi', 'showRegistration', 'showInvitation', 'exportAuditEvents']
 
 /** The operations that read, which are measured. */
 export function listReads(): AnyOperation[] {

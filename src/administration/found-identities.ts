@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { findIdentity, findIdentityByLogin, type IdentityRow } from '../domain/identities/identities.ts'
+import { refuseNarrowOperator } from '../domain/identities/administrators.ts'
 import { ADMIN, SUPPORT } from '../domain/identities/roles.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
@@ -33,6 +34,7 @@ export async function theIdentityToChange(services: Services, login: string): Pr
 export async function protectOperators(services: Services, identity: IdentityRow): Promise<void> {
   const { roles } = identity
   if (!roles.includes(ADMIN) && !roles.includes(SUPPORT)) return
+  refuseNarrowOperator(services, roles)
   if (await isSupport(services)) throw new Forbidden('support may not change the account of an administrator')
 }
 

@@ -50,7 +50,8 @@ export const PROBLEMS: Record<ProblemCode, ProblemKind> = {
   insufficient_scope: {
     status: 403,
     title: 'Scope missing',
-    meaning: 'The token has no scope that allows this operation. WWW-Authenticate names those that do.',
+    meaning:
+      'The token has no scope that allows this operation; WWW-Authenticate names those that do. Or its scopes are narrower than admin:write, and the operation would make an operator, or change the account of one or an app that may use the admin API.',
     remedy: 'Grant the scope with "gatehouse app update --api-scope", and get a new token.',
   },
   no_such_path: {

@@ -56,8 +56,9 @@ export async function findCaller(services: Services, claims: ServiceTokenClaims)
 }
 
 /** The services in the name of a caller, for the audit log. */
-export function inNameOf(services: Services, { clientId }: Caller, req: IncomingMessage): Services {
-  return { ...services, operator: { name: clientId, id: clientId, address: req.clientInfo.address } }
+export function inNameOf(services: Services, { clientId, scopes }: Caller, req: IncomingMessage): Services {
+  const isNarrow = !scopes.includes('admin:write')
+  return { ...services, operator: { name: clientId, id: clientId, address: req.clientInfo.address, isNarrow } }
 }
 
 /** The scopes that would do, in a refusal (RFC 6750 §3). @param isBound the token came with a DPoP proof */

@@ -11,6 +11,8 @@ export type RefusalCode =
   | 'conflict'
   /** The portal would be left without an administrator. */
   | 'last_administrator'
+  /** A client of the admin API with some scopes only would get at more than these. */
+  | 'insufficient_scope'
 
 /** A rule refuses what an operator asks for. The message is for the operator; it lists the faults, one a line. */
 export class Refused extends Error {

@@ -22,6 +22,15 @@ export async function listAppApis({ pool }: Database, clientId: string | null = 
   return result.rows
 }
 
+/** Whether an app may have something of this API, in any way. */
+export async function hasApi(db: Queryable, clientId: string, identifier: string): Promise<boolean> {
+  const { rowCount } = await db.query('SELECT FROM app_apis WHERE client_id = $1 AND identifier = $2 LIMIT 1', [
+    clientId,
+    identifier,
+  ])
+  return rowCount === 1
+}
+
 /** An API that an app may have tokens for, and what a token for it needs. */
 export interface GrantedApi {
   identifier: string

@@ -26,6 +26,8 @@ export interface Operator {
   id: string | null
   /** The IP address that the request came from; null for a command. */
   address: string | null
+  /** A client of the admin API with some scopes only. It must not get at more, such as by making an administrator. */
+  isNarrow?: boolean
 }
 
 export type NewAuditRow = { kind: string; actor?: Operator | null } & Partial<
@@ -44,7 +46,7 @@ export interface ListedAuditRow extends AuditRow {
 export async function insertAuditEvents(db: Queryable, events: NewAuditRow[], now: Date): Promise<void> {
   if (events.length === 0) return
   const column = (name: Exclude<keyof NewAuditRow, 'kind' | 'actor'>) => events.map((event) => event[name] ?? null)
-  const ofActor = (name: keyof Operator) => events.map(({ actor }) => actor?.[name] ?? null)
+  const ofActor = (name: 'name' | 'id' | 'address') => events.map(({ actor }) => actor?.[name] ?? null)
   await db.query({
     name: 'audit-insert',
     text: `INSERT INTO audit_events (at, kind, identity_id, client_id, family_id, cause, detail, browser, address, actor, actor_id,

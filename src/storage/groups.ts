@@ -172,6 +172,8 @@ export interface SettledIdentity {
   rolesChanged: boolean
   /** It was an administrator, and is none any more. */
   lostAdmin: boolean
+  /** Those before the change, and those after it. */
+  roles: string[]
 }
 
 /**
@@ -193,7 +195,7 @@ export async function settleIdentities(db: Queryable, ids: string[], now: Date):
      UPDATE identities i SET roles = new_roles, groups = new_groups, group_ids = new_ids, claims_version = claims_version + 1, updated_at = $2
      FROM due WHERE i.id = due.id AND (due.roles, due.groups, due.ids) IS DISTINCT FROM (new_roles, new_groups, new_ids)
      RETURNING i.id, due.roles IS DISTINCT FROM new_roles AS "rolesChanged",
-       'admin' = ANY (due.roles) AND 'admin' <> ALL (new_roles) AS "lostAdmin"`,
+       'admin' = ANY (due.roles) AND 'admin' <> ALL (new_roles) AS "lostAdmin", due.roles || i.roles AS roles`,
     [ids, now],
   )
   return result.rows

@@ -36,6 +36,7 @@ import { removeEverySecondFactorIn } from '../sign-in/second-factors.ts'
 import { changeEmailIn, changeUserNameIn } from './corrections.ts'
 import { deleteAccount } from './deletions.ts'
 import { takeEmailIn } from './email-proofs.ts'
+import { refuseNarrowOperator } from '../identities/administrators.ts'
 import { eraseAccount } from './erasure.ts'
 import { changeProfileIn, examineProfile, type Profile } from './profiles.ts'
 
@@ -145,6 +146,7 @@ export async function changeDirectoryUser(
         await lockIdentity(db, id)
         const user = await findRow(db, id, services.clock())
         if (user === null) throw noUser(id)
+        refuseNarrowOperator(services, user.roles)
         const write = decide(user)
         check(write)
         // Another change came between; the name would not fit.
@@ -172,6 +174,7 @@ export async function deleteDirectoryUser(
 ): Promise<void> {
   const user = await findDirectoryUser(services, id)
   if (user === null) throw noUser(id)
+  refuseNarrowOperator(services, user.roles)
   decide(user)
   await deleteAccount(services, id, null, 0)
   await eraseAccount(services, id)

@@ -18,6 +18,7 @@ import { canonicalEmail, emailProblem } from '../identities/emails.ts'
 import { settleEntitlements, writeGroupsChanged } from '../identities/entitlements.ts'
 import { addMembers, findGroup, type GroupRow } from '../identities/groups.ts'
 import { changeRoles, findIdentity } from '../identities/identities.ts'
+import { refuseNarrowOperator } from '../identities/administrators.ts'
 import { readRoles } from '../identities/roles.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from '../identities/user-names.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
@@ -247,7 +248,7 @@ async function createAll(services: Services, candidates: Candidate[]): Promise<s
     // The groups before their members, as everywhere.
     await holdGroups(db, [...new Set(candidates.flatMap(({ groups }) => groups.map(({ id }) => id)))].toSorted())
     const ids: string[] = []
-    for (const candidate of candidates) ids.push(await createIn(db, candidate, now))
+    for (const candidate of candidates) ids.push(await createIn(services, db, candidate, now))
     const actor = services.operator
     await fillImported(
       db,
@@ -268,11 +269,13 @@ async function createAll(services: Services, candidates: Candidate[]): Promise<s
 }
 
 async function createIn(
+  services: Services,
   db: Queryable,
   { username, email, keys, skeletons, given }: Candidate,
   now: Date,
 ): Promise<string> {
   const roles = readRoles(given.roles ?? [])
+  refuseNarrowOperator(services, roles)
   const identity = {
     id: randomUUID(),
     username,
@@ -324,6 +327,7 @@ async function updateExisting(
 ): Promise<ImportOutcome> {
   const before = await findIdentity(services, id)
   try {
+    refuseNarrowOperator(services, before?.roles ?? [])
     const profile = given.name === undefined ? {} : { profile: { name: name ?? '' } }
     await correctAccount(services, id, {
       username,

@@ -17,6 +17,7 @@ import {
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import type { ClientInfo } from '../client-info.ts'
 import { canonicalEmail, emailProblem } from '../identities/emails.ts'
+import { refuseNarrowOperator } from '../identities/administrators.ts'
 import { settleEntitlements, writeGroupsChanged } from '../identities/entitlements.ts'
 import { type IdentityRow, register, type Registration, type RegistrationOutcome } from '../identities/identities.ts'
 import { makeLinkToken, readLinkToken } from '../identities/link-tokens.ts'
@@ -73,6 +74,8 @@ export async function invite(
   const email = canonicalEmail(typed)
   if (emailProblem(email) !== null) throw new Refused('email: is no e-mail address like name@example.com')
   const assigned = readRoles(roles)
+  const groups = await listGroupsById(services.storage.pool, groupIds)
+  refuseNarrowOperator(services, [...assigned, ...groups.flatMap((group) => group.roles)])
   const key = loginKeyOf(email)
   await requireNoAccount(services, key, assigned)
   const now = services.clock()

@@ -22,13 +22,13 @@ import { deleteAppIcon, upsertAppIcon } from '../../storage/app-icons.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { lockFamiliesOfDisabledApp } from '../../storage/family-ends.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
-import { type ApiGrantKind, replaceAppApis } from '../../storage/app-apis.ts'
+import { type ApiGrantKind, hasApi, replaceAppApis } from '../../storage/app-apis.ts'
 import type { ApiGrants } from './app-apis.ts'
 import { endWithdrawnFamilies, holdAllowedGroups } from './app-access.ts'
 import { AppRefused, refuse } from './app-refused.ts'
 import { type AppSettings, faultsOf } from './app-settings.ts'
 import type { AuditKind } from '../audit-events.ts'
-import { isApiClientId } from './apis.ts'
+import { adminApiOf, isApiClientId } from './apis.ts'
 import { hasSecret } from './client-keys.ts'
 import {
   hashesOf,
@@ -68,7 +68,7 @@ export async function searchApps({ storage }: Services, listing: AppListing): Pr
 }
 
 /** Families of an app that are counted at most. */
-export const MOST_COUNTED = 10_000
+export const MOST_COUNTED = 5000
 
 /** How many families of an app live, and of how many users; `MOST_COUNTED` families at most. */
 export async function countFamiliesOf(
@@ -140,6 +140,7 @@ export async function createApp(
       await insertApp(db, app)
       if (icon !== null) await upsertAppIcon(db, clientId, icon)
       await replaceApis(db, clientId, apis)
+      await refuseNarrowChange(services, db, clientId)
       await writeDown(services, db, 'app_created', clientId, now)
     })
   } catch (error) {
@@ -209,6 +210,15 @@ async function refuseNewSubjects(db: Queryable, clientId: string): Promise<void>
     )
 }
 
+/**
+ * Privilege escalation: a client of the admin API that has some scopes only must not change an app that may use the admin API, nor
+ * grant it to one. @throws AppRefused
+ */
+async function refuseNarrowChange(services: Services, db: Queryable, clientId: string): Promise<void> {
+  if (services.operator?.isNarrow === true && (await hasApi(db, clientId, adminApiOf(services))))
+    throw new AppRefused('apps that may use the admin API need the scope admin:write', 'insufficient_scope')
+}
+
 async function replaceApis(db: Queryable, clientId: string, apis: ApiGrants): Promise<void> {
   for (const [grant, granted] of Object.entries(apis))
     await replaceAppApis(db, clientId, grant as ApiGrantKind, granted)
@@ -229,8 +239,10 @@ async function alter(
   const now = services.clock()
   return transaction(services.storage.pool, async (db) => {
     await writeDown(services, db, kind, clientId, now, detail)
+    await refuseNarrowChange(services, db, clientId)
     // It locks groups, which come before apps.
     await also(db)
+    await refuseNarrowChange(services, db, clientId)
     const app = await lockApp(db, clientId)
     if (app === null || app.deletedAt !== null) throw new AppRefused(`there is no app ${clientId}`, 'not_found')
     return updateApp(db, clientId, change, now)

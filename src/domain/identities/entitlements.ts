@@ -8,7 +8,7 @@ import { markFamiliesStale } from '../../storage/revocations.ts'
 import { endIn } from '../endings/endings.ts'
 import { announceStale } from '../endings/notifications.ts'
 import type { Services } from '../services.ts'
-import { keepAnAdministrator } from './administrators.ts'
+import { keepAnAdministrator, refuseNarrowOperator } from './administrators.ts'
 
 /**
  * The assigned roles or the groups of these identities have changed, in this transaction. What tokens carry of them is computed
@@ -23,6 +23,7 @@ export async function settleEntitlements(services: Services, db: Queryable, iden
   const now = services.clock()
   const settled = await settleIdentities(db, identityIds, now)
   const ids = settled.map(({ id }) => id)
+  for (const { roles } of settled) refuseNarrowOperator(services, roles)
   await announceStale(services, db, await markFamiliesStale(db, ids, now), now)
   await endWithdrawn(services, db, ids, now)
   if (settled.some(({ lostAdmin }) => lostAdmin)) await keepAnAdministrator(db)

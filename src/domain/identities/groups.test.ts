@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { notesApp } from '../../testing/portal/apps.ts'
 import { connect, familyRow, refresh, successorIn } from '../../testing/portal/connections.ts'
 import { addIdentity } from '../../testing/portal/identities.ts'
+import { ada } from '../../testing/portal/people.ts'
 import { openTestPortal, type TestPortal } from '../../testing/portal/open-portal.ts'
 import { deleteAccount } from '../accounts/deletions.ts'
 import { createApp } from '../apps/apps.ts'
@@ -177,6 +178,24 @@ async function addPerson({ roles }: { roles: string[] }): Promise<string> {
     { roles },
   )
 }
+
+test('a group of the last administrator keeps the role, and the portal an administrator', async () => {
+  const alone = await openTestPortal()
+  try {
+    const { id } = await createGroup(alone, { name: 'Only administrators', roles: ['admin'] })
+    const person = await addIdentity(alone, ada, {})
+    await addMembers(alone, id, [person])
+    await assert.rejects(changeGroup(alone, id, { roles: [] }), { code: 'last_administrator' })
+    await assert.rejects(deleteGroup(alone, id), { code: 'last_administrator' })
+    assert.deepEqual((await findGroup(alone, id))?.roles, ['admin'])
+    assert.equal(await settleGroups(alone), 0)
+    await changeRoles(alone, person, ['admin'])
+    await deleteGroup(alone, id)
+    assert.deepEqual((await findIdentity(alone, person))?.roles, ['admin'])
+  } finally {
+    await alone.close()
+  }
+})
 
 async function rolesAndGroups(id: string): Promise<[string[], string[]]> {
   const identity = await findIdentity(portal, id)

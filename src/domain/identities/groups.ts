@@ -27,8 +27,9 @@ import type { AuditKind } from '../audit-events.ts'
 import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { isUuid } from '../uuid.ts'
+import { keepAnAssignedAdministrator, refuseNarrowOperator } from './administrators.ts'
 import { settleEntitlements, writeGroupsChanged } from './entitlements.ts'
-import { readRoles } from './roles.ts'
+import { ADMIN, readRoles } from './roles.ts'
 
 export type { GroupRow, MemberRow }
 
@@ -100,6 +101,7 @@ export async function changeGroup(services: Services, id: string, change: Partia
       const row = await updateGroup(db, id, { ...next, nameKey: groupKeyOf(next.name) }, now)
       await writeDown(services, db, 'group_changed', `${next.name}: ${Object.keys(change).join(', ')}`, now)
       if (next.name !== group.name || next.roles.join(' ') !== group.roles.join(' ')) await markMembersOutdated(db, id)
+      await keepOperators(services, db, group.roles, next.roles)
       return row as GroupRow
     }),
   )
@@ -116,8 +118,18 @@ export async function deleteGroup(services: Services, id: string): Promise<void>
     await markGroupDeleted(db, id, now)
     await markMembersOutdated(db, id)
     await writeDown(services, db, 'group_deleted', group.name, now)
+    await keepOperators(services, db, group.roles, [])
   })
   await settleGroup(services, id)
+}
+
+/**
+ * Its members have the new roles only after this transaction, when it is too late to refuse them. @throws Refused, and the
+ * transaction is rolled back
+ */
+async function keepOperators(services: Services, db: Queryable, before: string[], after: string[]): Promise<void> {
+  refuseNarrowOperator(services, [...before, ...after])
+  if (before.includes(ADMIN) && !after.includes(ADMIN)) await keepAnAssignedAdministrator(db)
 }
 
 /** Makes identities members of a group. @returns how many were none before @throws Refused */

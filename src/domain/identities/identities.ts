@@ -37,7 +37,7 @@ import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { Refused } from '../refused.ts'
-import { keepAnAdministrator } from './administrators.ts'
+import { keepAnAdministrator, refuseNarrowOperator } from './administrators.ts'
 import { settleEntitlements } from './entitlements.ts'
 import { ADMIN, readRoles } from './roles.ts'
 import { domainProblem } from './open-registration.ts'
@@ -178,6 +178,7 @@ export async function register(
   clientInfo: ClientInfo | null,
   terms: RegistrationTerms = {},
 ): Promise<RegistrationOutcome> {
+  refuseNarrowOperator(services, terms.roles ?? [])
   const isEntitled = clientInfo === null || terms.entitle !== undefined
   const { problems, verdict } = await examineRegistration(services, registration, clientInfo, { isEntitled })
   if (Object.keys(problems).length > 0) return { kind: 'refused', problems, verdict }

@@ -1,3 +1,4 @@
+import { MOST_COUNTED } from '../../domain/apps/apps.ts'
 import type { Request, Response } from 'express'
 import { OPERATIONS } from '../../administration/operations.ts'
 import { message } from '../../i18n/messages.ts'
@@ -68,7 +69,7 @@ export async function showApp(req: AppRequest, res: Response): Promise<void> {
         overlap: until === null ? null : message('admin.secret.overlap', { until: new Date(until) }),
         roles: app.roles.map((role) => ({ role, href: href(`/roles/${encodeURIComponent(role)}/removal`) })),
         users: app.users,
-        isMany: app.families >= 10_000,
+        isMany: app.families >= MOST_COUNTED,
         hasUsers: app.type !== 'service',
         takesTests: app.backchannel_logout_uri !== null || app.event_receiver_uri !== null,
         hasIcon: app.icon !== null,

@@ -93,7 +93,7 @@ export function describe(error: unknown): ErrorPage {
 
 /** A rule refuses an act of an administrator; its words are English, as those of commands. */
 function describeRefused({ code, message: sentence }: Refused): ErrorPage {
-  const status = { not_found: 404, invalid: 422, conflict: 409, last_administrator: 409 }[code]
+  const status = { not_found: 404, invalid: 422, conflict: 409, last_administrator: 409, insufficient_scope: 403 }[code]
   return { status, title: message('admin.refused.title'), sentence, advice: message('admin.refused.advice') }
 }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readConfig } from '../../config.ts'
 import type { Services } from '../../domain/services.ts'
+import { Tally } from '../../domain/tally.ts'
 import { deriveSecrets } from '../../domain/keys/secrets.ts'
 import { openPostgres } from '../../storage/postgres.ts'
 import { REFRESHES, successorIn } from './connections.ts'
@@ -20,12 +21,14 @@ const { databaseUrl, preparedStatements, secrets, lifetimes, policy } = readConf
 const patience = { connection: 15_000, query: 15_000 }
 const storage = openPostgres(databaseUrl as string, () => {}, patience, { preparedStatements })
 // Loads only what a rotation needs, so that a test waits for nothing else.
+const clock = () => new Date()
 const services = {
   storage,
   secrets: deriveSecrets(secrets),
   lifetimes,
   policy,
-  clock: () => new Date(),
+  clock,
+  tally: new Tally(clock),
 } as unknown as Services
 const rotateOnce = async (refreshToken: string) => REFRESHES[way](services, { clientId, refreshToken })
 

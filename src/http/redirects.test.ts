@@ -16,7 +16,6 @@ const SILENT: Record<string, string[]> = {
   'admin/guard.ts': ['the page says why it asks for the password again'],
   'admin/new-apps.ts': ['the page asks what the app is'],
   'admin/snippets.ts': ['a line of an app, which the page shows', 'a line of an app, which the page shows'],
-  'admin/routes.ts': ['the administration has no page of its own name'],
   'middleware/identity.ts': [
     'the page asks a stranger to sign in, and leads back',
     'the page says why it asks for the password again',

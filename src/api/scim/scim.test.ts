@@ -359,11 +359,16 @@ test('users and groups are found by every attribute that has an index', async ()
 test('the last administrator stays, with words', async () => {
   const { id } = await newUser()
   await changeRoles(server.services, id, ['admin'])
-  const off = await patch(`/Users/${id}`, [
+  const wide = await openScimClient(server, 'whole-directory', ['admin:write'])
+  const operations = [
     { op: 'replace', path: 'title', value: 'Nothing of it' },
     { op: 'replace', path: 'active', value: false },
-  ])
-  const gone = await scim.send('DELETE', `/Users/${id}`)
+  ]
+  const change = { schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations: operations }
+  assert.equal((await scim.send('PATCH', `/Users/${id}`, change)).status, 403)
+  assert.equal((await scim.send('DELETE', `/Users/${id}`)).status, 403)
+  const off = await wide.send('PATCH', `/Users/${id}`, change)
+  const gone = await wide.send('DELETE', `/Users/${id}`)
   for (const { status, body } of [off, gone]) {
     assert.deepEqual([status, body.scimType], [400, 'mutability'])
     assert.match(body.detail, /last administrator/)

@@ -212,7 +212,9 @@ function scimErrorOf({ code, message }: Refused): ScimError {
       return new ScimError(409, message, 'uniqueness')
     case 'last_administrator':
       return new ScimError(400, message, 'mutability')
-    default:
+    case 'insufficient_scope':
+      return new ScimError(403, message)
+    case 'invalid':
       return new ScimError(400, message, 'invalidValue')
   }
 }

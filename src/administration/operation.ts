@@ -40,6 +40,8 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
   kind: 'read' | 'write'
   /** Also for the role `support`: reading, ending sessions, sending resets. Roles, keys and settings are for `admin` alone. */
   forSupport: boolean
+  /** It makes operators, so a client of the admin API needs `admin:write`, and the scope of the resource is not enough. */
+  makesOperators?: true
   input: Input
   /** Null for an operation that answers nothing, or a stream. */
   output: Output | null
@@ -69,14 +71,17 @@ export function operation<Input extends z.ZodObject, Output extends z.ZodType>(
 export type Authority =
   { kind: 'command' } | { kind: 'role'; roles: readonly string[] } | { kind: 'scopes'; scopes: readonly string[] }
 
+type Asked = Pick<Operation, 'resource' | 'kind' | 'makesOperators'>
+
 /** The scopes with which a client of the admin API may perform an operation; one of them is enough. */
-export function scopesFor({ resource, kind }: Pick<Operation, 'resource' | 'kind'>): string[] {
+export function scopesFor({ resource, kind, makesOperators }: Asked): string[] {
+  if (makesOperators) return ['admin:write']
   const writing = [`admin:write`, `admin:${resource}:write`]
   return kind === 'write' ? writing : ['admin:read', `admin:${resource}:read`, ...writing]
 }
 
 /** Whether this authority may perform an operation. */
-export function mayPerform(authority: Authority, asked: Pick<Operation, 'resource' | 'kind' | 'forSupport'>): boolean {
+export function mayPerform(authority: Authority, asked: Asked & Pick<Operation, 'forSupport'>): boolean {
   switch (authority.kind) {
     case 'command':
       return true

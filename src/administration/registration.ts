@@ -1,7 +1,5 @@
 import { z } from 'zod'
 import { firstAdministratorLink } from '../domain/accounts/first-administrator.ts'
-import { refuseNarrowOperator } from '../domain/identities/administrators.ts'
-import { ADMIN } from '../domain/identities/roles.ts'
 import { changeAllowedDomains, findAllowedDomains } from '../domain/identities/open-registration.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
@@ -62,10 +60,10 @@ export const REGISTRATION_OPERATIONS = {
     resource: 'invitations',
     kind: 'write',
     forSupport: false,
+    makesOperators: true,
     input: z.strictObject({}),
     output: z.object({ link: z.url() }).meta({ id: 'FirstAdministratorLink' }),
     async act(services) {
-      refuseNarrowOperator(services, [ADMIN])
       const link = await firstAdministratorLink(services)
       if (link === null)
         throw new Refused(

@@ -11,7 +11,7 @@ import { createApp } from './apps/apps.ts'
 import { englishTexts } from '../i18n/texts.ts'
 import { type ActivityEntry, listActivityEntries, listActivityLines } from './activity.ts'
 import type { AuditEvent } from './audit-events.ts'
-import { END_CAUSES } from './endings/end-causes.ts'
+import { END_CAUSES, type EndCause, endWords } from './endings/end-causes.ts'
 import { endFamilies, endIdentitySessions } from './endings/endings.ts'
 import { addSeconds } from './time.ts'
 
@@ -127,10 +127,10 @@ for (const [event, sentence, tone] of [
   })
 }
 
-for (const [cause, { words, alarming }] of Object.entries(END_CAUSES)) {
+for (const [cause, { alarming }] of Object.entries(END_CAUSES)) {
   test(`a person reads why an app was signed out: ${cause}`, async () => {
     const [entry] = await happened({ kind: 'family_ended', clientId: 'notes', cause })
-    assert.equal(entry && said(entry), `Signed out of Notes: ${englishTexts().say(words)}.`)
+    assert.equal(entry && said(entry), `Signed out of Notes: ${englishTexts().say(endWords(cause as EndCause, null))}.`)
     assert.equal(entry?.tone, alarming ? 'warning' : 'plain')
   })
 }

@@ -11,6 +11,9 @@ export async function byField<T>(names: Record<string, string>, rule: () => Prom
   } catch (error) {
     if (!(error instanceof AppRefused) || error.faults.length === 0) throw error
     const fieldOf = (setting: string | null) => Object.entries(names).find(([, each]) => each === setting)?.[0] ?? ''
-    throw new InvalidInput(error.faults.map(({ setting, problem }) => ({ field: fieldOf(setting), problem })))
+    throw new InvalidInput(
+      error.faults.map(({ setting, problem }) => ({ field: fieldOf(setting), problem })),
+      error.message,
+    )
   }
 }

@@ -94,8 +94,9 @@ export function mayPerform(authority: Authority, asked: Asked & Pick<Operation, 
 
 /** The input does not fit. One problem for each field, by its path. */
 export class InvalidInput extends Refused {
-  constructor(problems: FieldProblem[]) {
-    super(linesOf(problems), 'invalid', problems)
+  /** @param message for people, where the problems say themselves what they are about */
+  constructor(problems: FieldProblem[], message = linesOf(problems)) {
+    super(message, 'invalid', problems)
   }
 }
 

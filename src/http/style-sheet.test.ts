@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-const STYLE = join(import.meta.dirname, '../../public/style.css')
+const STYLES = ['style.css', 'admin.css'].map((name) => join(import.meta.dirname, '../../public', name))
 
 /** Names of sides, which are wrong in a language that is written from right to left. */
 const SIDE = /(^|-)(left|right|top|bottom)(-|$)/
 /** Properties whose four values are the sides of the screen. */
 const BOX = /^(margin|padding|inset|border-width|border-style|border-color|scroll-(margin|padding))$/
 
-test('the style sheet has logical properties only, so that it fits languages written from right to left', () => {
-  assert.deepEqual(physicalIn(readFileSync(STYLE, 'utf8')), [])
+test('the style sheets have logical properties only, so that they fit languages written from right to left', () => {
+  for (const style of STYLES) assert.deepEqual(physicalIn(readFileSync(style, 'utf8')), [], style)
 })
 
 test('a side of the screen is noticed wherever it stands', () => {

@@ -63,7 +63,8 @@ for (const language of LANGUAGES) {
     test(`${language}: ${kind} says whose account it is about, and what to do or to leave`, () => {
       // Who is invited has no account yet.
       assert.deepEqual(mail.facts?.[0], kind === 'invitation' ? undefined : [t('mail.label_account'), 'ada'])
-      assert.notEqual(mail.closing?.length ?? 0, 0)
+      // There is nothing to do about a test.
+      assert.equal((mail.closing?.length ?? 0) === 0, kind === 'test')
     })
 
     test(`${language}: ${kind} has its links alone on their lines, and in HTML nothing else that is loaded or led to`, async () => {

@@ -79,7 +79,7 @@ export async function settleAdminApi(
     updatedAt: now,
   }
   if (await settleApi(services.storage.pool, api))
-    services.logger.info({ identifier: api.identifier }, 'the admin API is registered')
+    services.logger.debug({ identifier: api.identifier }, 'the admin API is registered')
 }
 
 /** The APIs whose name or identifier begins with a text, by name. */

@@ -18,7 +18,7 @@ for (const mode of ['invited', 'closed'] as const) {
     let notes: Client
 
     before(async () => {
-      server = await startTestServer({ env: { REGISTRATION: mode } })
+      server = await startTestServer({ env: { REGISTRATION: mode, IN_PROCESS_WORKER: 'false' } })
       notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp), CALLBACK)
       await server.addIdentity(ada, { emailVerified: true })
       await server.addIdentity(grace)

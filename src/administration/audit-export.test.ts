@@ -61,7 +61,7 @@ test('an export is read from the database as it is taken', async () => {
   const iterator = (await exported({}))[Symbol.asyncIterator]()
   const first = await iterator.next()
   assert.equal((first.value as string).split('\n').length, 1001)
-  // Whoever stops leaves nothing behind that waits.
+  // A reader that stops leaves nothing behind that waits.
   await iterator.return?.()
   assert.equal(portal.storage.pool.waitingCount, 0)
   assert.equal(portal.storage.pool.idleCount, portal.storage.pool.totalCount)

@@ -21,7 +21,7 @@ export async function theIdentity(services: Services, login: string): Promise<Id
 }
 
 /**
- * The identity that an operation changes. Support must not touch the accounts of administrators and other support: whoever ends
+ * The identity that an operation changes. Support must not touch the accounts of administrators and other support: one that ends
  * their sign-ins or has mail sent to them could get into one. @throws Forbidden, Refused
  */
 export async function theIdentityToChange(services: Services, login: string): Promise<IdentityRow> {

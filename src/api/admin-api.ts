@@ -77,22 +77,8 @@ export function createAdminApi(services: Services, options: AdminApiOptions) {
   }
 
   return {
-    async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-      let answered: Answer
-      try {
-        answered = await answer(req)
-      } catch (error) {
-        // The client has gone.
-        if (req.destroyed && !req.complete) return
-        answered = refuse(error, req)
-      }
-      if (!req.complete) options.closeUnread(req, res)
-      await writeAnswer(res, answered, req.method === 'HEAD').catch((error: unknown) => {
-        // The client sees that what it got is not whole.
-        options.logger.warn({ requestId: req.requestId, error }, 'a streamed answer ended early')
-        res.destroy()
-      })
-    },
+    answer: async (req: IncomingMessage, res: ServerResponse): Promise<void> =>
+      respond(req, res, options, { answer, refuse }),
   }
 
   function refuse(error: unknown, req: IncomingMessage): Answer {
@@ -118,7 +104,30 @@ function allowedAt({ operations }: Found): string {
   return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
 }
 
-export async function writeAnswer(
+/** Answers a request of a program, whatever happens to it. */
+export async function respond(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { closeUnread, logger }: Pick<AdminApiOptions, 'closeUnread' | 'logger'>,
+  api: { answer(req: IncomingMessage): Promise<Answer>; refuse(error: unknown, req: IncomingMessage): Answer },
+): Promise<void> {
+  let answered: Answer
+  try {
+    answered = await api.answer(req)
+  } catch (error) {
+    // The client has gone.
+    if (req.destroyed && !req.complete) return
+    answered = api.refuse(error, req)
+  }
+  if (!req.complete) closeUnread(req, res)
+  await writeAnswer(res, answered, req.method === 'HEAD').catch((error: unknown) => {
+    // The client sees that what it got is not whole.
+    logger.warn({ requestId: req.requestId, error }, 'a streamed answer ended early')
+    res.destroy()
+  })
+}
+
+async function writeAnswer(
   res: ServerResponse,
   { status, headers, body, stream }: Answer,
   isHead: boolean,

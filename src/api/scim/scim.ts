@@ -9,7 +9,7 @@ import { mayPerform, scopesFor } from '../../administration/operation.ts'
 import { PROBLEMS } from '../../administration/problems.ts'
 import { Refused } from '../../domain/refused.ts'
 import type { Services } from '../../domain/services.ts'
-import { type AdminApiOptions, writeAnswer } from '../admin-api.ts'
+import { type AdminApiOptions, respond } from '../admin-api.ts'
 import type { Answer } from '../answers.ts'
 import { findCaller, insufficientScope, inNameOf, readCaller } from '../authorization.ts'
 import { problemOf } from '../problems.ts'
@@ -122,18 +122,8 @@ export function createScim(services: Services, options: AdminApiOptions) {
   }
 
   return {
-    async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-      let answered: Answer
-      try {
-        answered = await answer(req)
-      } catch (error) {
-        // The client has gone.
-        if (req.destroyed && !req.complete) return
-        answered = refuse(error, req)
-      }
-      if (!req.complete) options.closeUnread(req, res)
-      await writeAnswer(res, answered, req.method === 'HEAD')
-    },
+    answer: async (req: IncomingMessage, res: ServerResponse): Promise<void> =>
+      respond(req, res, options, { answer, refuse }),
   }
 }
 

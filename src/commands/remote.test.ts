@@ -77,7 +77,7 @@ test('a command that reads or is refused says the same beside the portal and els
   }
 })
 
-/** Commands that change something, in this order; # is a number of its own in each place. */
+/** Commands that change something, in this order; # is a word of its own in each place. */
 const CHANGING = [
   ['app', 'create', 'wiki-#', '--name', 'Wiki', '--redirect-uri', 'https://wiki.example.test/#'],
   ['app', 'update', 'wiki-#', '--name', 'W', '--allow-role', 'staff', '--colour', '#123456'],
@@ -116,21 +116,21 @@ const CHANGING = [
 
 test('a command that changes something does and says the same beside the portal and elsewhere', async () => {
   for (const command of CHANGING) {
-    const run = async (number: string, env: Record<string, string>) =>
-      alike(number, await runCommand([...command.map((word) => word.replace(/#(?!\d)/, number)), '--json'], env))
-    assert.deepEqual(await run('72', remote), await run('71', local), command.join(' '))
+    const run = async (place: string, env: Record<string, string>) =>
+      alike(place, await runCommand([...command.map((word) => word.replace(/#(?!\d)/, place)), '--json'], env))
+    assert.deepEqual(await run('omega', remote), await run('alpha', local), command.join(' '))
   }
 })
 
-/** Without what differs between two things of one kind: numbers, ids, times and secrets. */
-function alike(number: string, { code, stdout, stderr }: Finished): object {
+/** Without what differs between two things of one kind: the word of the place, ids, times and secrets. */
+function alike(place: string, { code, stdout, stderr }: Finished): object {
   const blur = (text: string) =>
     text
       .replaceAll(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g, 'ID')
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
       .replaceAll(/"updated_at":\d+/g, '"updated_at":0')
       .replaceAll(/"(client_secret|password|client_id)":"[\w.-]{20,}"/g, '"$1":"RANDOM"')
-      .replaceAll(number, '#')
+      .replaceAll(place, '#')
   return { code, stdout: blur(stdout), stderr: blur(stderr) }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { writeCounts } from '../../domain/statistics.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
 import { Browser } from '../../testing/browser/browser.ts'
 import { claimsOf, Client } from '../../testing/browser/client.ts'
@@ -59,9 +60,10 @@ function pathOf(route: string): string {
     .replace(':uid', ids['interaction'] as string)
 }
 
-/** Everything the stores hold, by table. */
+/** Everything the stores hold, by table. What the process has counted of earlier requests is written first. */
 async function everything(): Promise<Record<string, string>> {
   const { pool } = server.services.storage
+  await writeCounts(server.services)
   const { rows } = await pool.query<{ name: string }>(
     "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
   )

@@ -136,7 +136,7 @@ function alike(place: string, { code, stdout, stderr }: Finished): object {
 
 test('the audit log names the service that a command was run as', async () => {
   const { rows } = await server.services.storage.pool.query(
-    `SELECT DISTINCT actor, actor_id FROM audit_events WHERE kind = 'group_created' AND detail = 'Team / 72'`,
+    `SELECT DISTINCT actor, actor_id FROM audit_events WHERE kind = 'group_created' AND detail = 'Team / omega'`,
   )
   assert.deepEqual(rows, [{ actor: 'ops', actor_id: 'ops' }])
 })

@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { Browser } from '../testing/browser/browser.ts'
 import { createDatabase } from '../testing/portal/databases.ts'
+import { runCommand } from '../testing/portal/commands.ts'
 import { type Finished, gatehouse, printed, type Running, startGatehouse } from '../testing/portal/gatehouse.ts'
 import { ada } from '../testing/portal/people.ts'
 import { TEST_SECRET } from '../testing/portal/open-portal.ts'
@@ -152,16 +153,15 @@ test('a command says on standard error which store and issuer it works on', asyn
 test('a command where no portal was started refuses, and makes nothing', async () => {
   const elsewhere = join(folder.path, 'elsewhere')
   await mkdir(elsewhere)
-  for (const given of [{}, { DATA_DIR: 'mine' }, { GATEHOUSE_SECRET: TEST_SECRET }] as Record<string, string>[]) {
-    for (const command of [
-      'app create ghost --name Ghost --redirect-uri https://ghost.example.test/',
-      'migrate',
-      'worker',
-    ]) {
-      const { code, stdout, stderr } = await gatehouse(command.split(' '), given, '', elsewhere)
-      assert.deepEqual([code, stdout], [1, ''], command)
-      assert.match(stderr, /^gatehouse: no portal has been started in \/.*"gatehouse serve" makes a new one\n$/)
-    }
+  for (const [command, given] of [
+    ['app create ghost --name Ghost --redirect-uri https://ghost.example.test/', {}],
+    ['migrate', { DATA_DIR: 'mine' }],
+    ['app list', { GATEHOUSE_SECRET: TEST_SECRET }],
+    ['worker', {}],
+  ] as const) {
+    const { code, stdout, stderr } = await gatehouse(command.split(' '), given, '', elsewhere)
+    assert.deepEqual([code, stdout], [1, ''], command)
+    assert.match(stderr, /^gatehouse: no portal has been started in \/.*"gatehouse serve" makes a new one\n$/)
   }
   assert.deepEqual(await readdir(elsewhere), [])
 })
@@ -188,8 +188,8 @@ test('several URIs go behind one option, and the client id behind them', async (
     ['repeated', ['--redirect-uri', one, '--name', 'A', '--redirect-uri', two, 'repeated']],
     ['equals', [`--redirect-uri=${one}`, '--name', 'A', 'equals']],
   ] as const) {
-    assert.equal(printed(await run('app', 'create', ...args, '--json'))['client_id'], id)
-    const shown = printed(await run('app', 'show', id, '--json'))
+    assert.equal(printed(await runCommand(['app', 'create', ...args, '--json'], env))['client_id'], id)
+    const shown = printed(await runCommand(['app', 'show', id, '--json'], env))
     assert.deepEqual(shown['redirect_uris'], ['last', 'equals'].includes(id) ? [one] : uris)
   }
 })

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { closeServices, openServices } from '../main/services.ts'
 import type { Background } from '../main/background.ts'
 import { writeCounts } from '../domain/statistics.ts'
+import { recordProcess } from '../main/process-record.ts'
 import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
@@ -35,7 +36,9 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
   const stopFollowing = repeat(() => services.keys.reload(), KEYS_EVERY_MS, logger)
   const stopCounting = repeat(() => writeCounts(services), TALLY_EVERY_MS, logger)
   let background: Background | null = null
+  let endRecord = async () => {}
   try {
+    endRecord = await recordProcess(services, logger)
     background = await startBackground(services, config, logger)
     process.stdout.write('Gatehouse sends what is queued\n')
     await stopping
@@ -44,6 +47,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
     stopFollowing()
     stopCounting()
     background?.stop()
+    await endRecord()
     await closeServices(services)
     background?.release()
   }

@@ -27,6 +27,8 @@ type OperatorKind =
   | 'registration_changed'
   | 'signing_keys_rotated'
   | 'signing_key_revoked'
+  | 'root_secrets_rewrapped'
+  | 'root_secrets_forgotten'
   | 'suspension_lifted'
   | 'notices_resent'
   | 'mails_resent'

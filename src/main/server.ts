@@ -9,6 +9,7 @@ import { Connections } from './connections.ts'
 import { announcesTooMuch } from '../http/bodies.ts'
 import type { Logger } from '../logger.ts'
 import { writeCounts } from '../domain/statistics.ts'
+import { recordProcess } from './process-record.ts'
 import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from './repeat.ts'
 import { answerUnreadable } from './unreadable-requests.ts'
 
@@ -41,7 +42,9 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   // An unknown expectation is no reason to refuse (RFC 9110 §10.1.1).
   server.on('checkExpectation', (req, res) => server.emit('request', req, res))
   let background: Background | null = null
+  let endRecord = async () => {}
   try {
+    endRecord = await recordProcess(app.services, logger)
     server.listen(config.port, config.host)
     await once(server, 'listening')
     // No request waits for these modules, so they load after the port is open.
@@ -52,6 +55,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   } catch (error) {
     server.close()
     server.closeAllConnections()
+    await endRecord()
     await app.close()
     throw error
   }
@@ -68,6 +72,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
       stopCounting()
       background?.stop()
       await connections.drain()
+      await endRecord()
       await app.close()
       background?.release()
     },

@@ -5,6 +5,7 @@ import { createPasswordHasher, hashingCores } from '../domain/passwords/password
 import { openGeoIp } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
+import { openSecrets } from '../domain/keys/root-secrets.ts'
 import { openLastingSecret } from '../domain/keys/lasting-secrets.ts'
 import { KeyRing } from '../domain/keys/signing-keys.ts'
 import { writeCounts } from '../domain/statistics.ts'
@@ -30,7 +31,7 @@ export async function openServices(
     ...(queryTimeoutMs === undefined ? {} : { queryTimeoutMs }),
   })
   try {
-    const secrets = deriveSecrets(config.secrets)
+    const secrets = await openSecrets(storage, deriveSecrets(config.secrets), clock())
     const keys = await KeyRing.open(storage, secrets, clock)
     const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt')
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)

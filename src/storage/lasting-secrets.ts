@@ -6,6 +6,13 @@ export async function findLastingSecret(db: Queryable, name: string): Promise<st
   return result.rows[0]?.encrypted ?? null
 }
 
+export async function listLastingSecrets(db: Queryable): Promise<{ name: string; encrypted: string }[]> {
+  const result = await db.query<{ name: string; encrypted: string }>(
+    'SELECT name, encrypted FROM lasting_secrets ORDER BY name',
+  )
+  return result.rows
+}
+
 /** Does nothing when there is one: the first of several processes wins. */
 export async function insertLastingSecret(db: Queryable, name: string, encrypted: string): Promise<void> {
   await db.query('INSERT INTO lasting_secrets (name, encrypted) VALUES ($1, $2) ON CONFLICT DO NOTHING', [

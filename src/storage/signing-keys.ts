@@ -39,12 +39,17 @@ export async function listSigningKeys(db: Queryable): Promise<SigningKeyRow[]> {
   return result.rows
 }
 
+/** Replaces the encryption of a private half, unless another process has done so, or erased it. True when it did. */
 export async function updateEncryptedPrivate(
-  { prisma }: Database,
+  db: Queryable,
   kid: string,
-  encryptedPrivate: string,
-): Promise<void> {
-  await (await prisma()).signingKey.update({ where: { kid }, data: { encryptedPrivate } })
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  const result = await db.query(
+    'UPDATE signing_keys SET encrypted_private = $3 WHERE kid = $1 AND encrypted_private = $2',
+    [kid, from, to],
+  )
+  return result.rowCount === 1
 }
 
 /** Erases the private halves of these keys; their public halves stay. */

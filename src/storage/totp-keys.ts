@@ -38,3 +38,31 @@ export async function advanceTotpStep(
   })
   return result.rowCount === 1
 }
+
+/** Keys in the order of their ids, after this one; null begins. */
+export async function listEncryptedTotpKeys(
+  db: Queryable,
+  after: string | null,
+  limit: number,
+): Promise<Pick<TotpKeyRow, 'id' | 'encryptedSecret'>[]> {
+  const result = await db.query<Pick<TotpKeyRow, 'id' | 'encryptedSecret'>>(
+    `SELECT id, encrypted_secret AS "encryptedSecret" FROM totp_keys
+     WHERE id > COALESCE($1::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT $2`,
+    [after, limit],
+  )
+  return result.rows
+}
+
+/** Replaces the encryption of keys, but for those that another process has replaced meanwhile. */
+export async function updateEncryptedTotpKeys(
+  db: Queryable,
+  changes: { id: string; from: string; to: string }[],
+): Promise<void> {
+  // In the order of the ids: two processes that do this at once must not lock each other out.
+  await db.query(
+    `WITH changes AS (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (id, before, after)),
+       mine AS (SELECT k.id, c.after FROM totp_keys k JOIN changes c ON c.id = k.id AND c.before = k.encrypted_secret ORDER BY k.id FOR UPDATE OF k)
+     UPDATE totp_keys SET encrypted_secret = mine.after FROM mine WHERE totp_keys.id = mine.id`,
+    [changes.map(({ id }) => id), changes.map(({ from }) => from), changes.map(({ to }) => to)],
+  )
+}

@@ -205,7 +205,10 @@ export class KeyRing {
       )
     const { plaintext: pem, isOutdated } = opened
     // An older secret may be taken away as soon as nothing is encrypted under it any more.
-    if (isOutdated) await updateEncryptedPrivate(this.#storage, row.kid, encryptPem(pem, row.kid, this.#secrets[0]))
+    if (isOutdated) {
+      const to = encryptPem(pem, row.kid, this.#secrets[0])
+      await updateEncryptedPrivate(this.#storage.pool, row.kid, { from: row.encryptedPrivate, to })
+    }
     const privateKey = createPrivateKey(pem)
     return {
       kid: row.kid,

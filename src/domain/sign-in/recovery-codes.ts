@@ -43,7 +43,7 @@ export async function areRecoveryCodes(
   codes: string[],
 ): Promise<boolean> {
   if (codes.length > RECOVERY_CODES || codes.some((code) => code.length !== LETTERS)) return false
-  const hashes = codes.map((code) => hashOf(code, identityId, services.secrets[0]))
+  const hashes = codes.flatMap((code) => services.secrets.map((keys) => hashOf(code, identityId, keys)))
   return (await countRecoveryCodes(db, identityId, hashes)) === new Set(codes).size
 }
 

@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { generateURI, ScureBase32Plugin, verifySync } from 'otplib'
 import { advanceTotpStep, listTotpKeys, type TotpKeyRow } from '../../storage/totp-keys.ts'
 import { decryptWithAny, encrypt } from '../keys/encryption.ts'
+import type { DerivedKeys } from '../keys/secrets.ts'
 import type { SignedInRow } from './identity-sessions.ts'
 import type { Services } from '../services.ts'
 import { epochSeconds } from '../time.ts'
@@ -30,7 +31,7 @@ export interface TotpEnrolment {
  * shows the same, and it is not stored before a code has proved it. The next sign-in has another.
  */
 export async function beginTotpEnrolment(services: Services, signedIn: SignedInRow): Promise<TotpEnrolment> {
-  const { secret } = await findUnproved(services, signedIn)
+  const secret = unprovedKey(await findUnproved(services, signedIn), services.secrets[0])
   // An app shows the issuer beside the user name. A colon separates the two, so neither may hold one.
   const issuer = services.brand.name.replaceAll(/\s*:\s*/g, ' ')
   return {
@@ -47,9 +48,15 @@ export type TotpProof =
 
 /** Checks the first code of a key, and uses it up. Of requests that race, one gets the key. */
 export async function proveTotpEnrolment(services: Services, signedIn: SignedInRow, code: string): Promise<TotpProof> {
-  const { secret, name } = await findUnproved(services, signedIn)
-  const lastStep = stepOf(services, secret, code)
-  if (lastStep === null) return { kind: 'wrong-code' }
+  const name = await findUnproved(services, signedIn)
+  // The page may be of a process whose first secret is another one.
+  const proved = services.secrets.flatMap((keys) => {
+    const secret = unprovedKey(name, keys)
+    const lastStep = stepOf(services, secret, code)
+    return lastStep === null ? [] : [{ secret, lastStep }]
+  })[0]
+  if (proved === undefined) return { kind: 'wrong-code' }
+  const { secret, lastStep } = proved
 
   if (!(await services.storage.protocolRecords.putOnce(TAKEN_KIND, name, {}, TAKEN_FOR))) return { kind: 'lost' }
   const id = randomUUID()
@@ -65,6 +72,11 @@ export async function acceptTotpCode(services: Services, identityId: string, cod
   const { pool } = services.storage
   for (const key of await listTotpKeys(pool, identityId)) {
     const opened = openSecret(services, key)
+    if (opened === null)
+      services.logger.error(
+        { identityId, totpKeyId: key.id },
+        'an authenticator app was stored under a root secret that GATEHOUSE_SECRET lacks, so none of its codes is accepted',
+      )
     const step = opened === null ? null : stepOf(services, opened.plaintext, code)
     if (opened === null || step === null) continue
     const encryptedSecret = opened.isOutdated
@@ -75,14 +87,16 @@ export async function acceptTotpCode(services: Services, identityId: string, cod
   return false
 }
 
-/** The first key of this sign-in that is not taken yet. */
-async function findUnproved(services: Services, { id }: SignedInRow): Promise<{ secret: string; name: string }> {
+/** The name of the first key of this sign-in that is not taken yet. */
+async function findUnproved(services: Services, { id }: SignedInRow): Promise<string> {
   for (let number = 0; ; number++) {
     const name = `${id} ${number}`
-    if ((await services.storage.protocolRecords.find(TAKEN_KIND, name)) !== null) continue
-    const bytes = createHmac('sha256', services.secrets[0].totpEnrolment).update(name).digest().subarray(0, KEY_BYTES)
-    return { secret: BASE32.encode(bytes), name }
+    if ((await services.storage.protocolRecords.find(TAKEN_KIND, name)) === null) return name
   }
+}
+
+function unprovedKey(name: string, { totpEnrolment }: DerivedKeys): string {
+  return BASE32.encode(createHmac('sha256', totpEnrolment).update(name).digest().subarray(0, KEY_BYTES))
 }
 
 function openSecret(services: Services, { id, encryptedSecret }: Pick<TotpKeyRow, 'id' | 'encryptedSecret'>) {

@@ -35,6 +35,8 @@ export const AUDIT_SENTENCES = {
   group_deleted: 'admin.audit.kinds.group_deleted',
   signing_keys_rotated: 'admin.audit.kinds.signing_keys_rotated',
   signing_key_revoked: 'admin.audit.kinds.signing_key_revoked',
+  root_secrets_rewrapped: 'admin.audit.kinds.root_secrets_rewrapped',
+  root_secrets_forgotten: 'admin.audit.kinds.root_secrets_forgotten',
   suspension_lifted: 'admin.audit.kinds.suspension_lifted',
   notices_resent: 'admin.audit.kinds.notices_resent',
   mails_resent: 'admin.audit.kinds.mails_resent',

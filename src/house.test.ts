@@ -25,6 +25,7 @@ const ARROWS: Record<string, string[]> = {
   administration: ['administration/', 'domain/', 'i18n/'],
   backchannel: ['backchannel/', 'domain/', 'i18n/', 'storage/notifications.ts', 'storage/postgres.ts', 'logger.ts'],
   'domain/keys': ['domain/refused.ts', 'domain/time.ts', 'storage/'],
+  'domain/audit': ['domain/*', 'domain/keys/', 'domain/limits/', 'storage/'],
   'domain/passwords': ['i18n/', 'domain/fair-queue.ts', 'config.ts', 'storage/'],
   'domain/limits': ['i18n/', 'domain/services.ts', 'domain/time.ts', 'storage/'],
   'domain/endings': ['i18n/', 'domain/*', 'storage/', 'config.ts'],

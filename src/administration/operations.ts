@@ -2,6 +2,7 @@ import { API_OPERATIONS } from './apis.ts'
 import { APP_OPERATIONS } from './apps.ts'
 import { FAMILY_OPERATIONS } from './families.ts'
 import { AUDIT_EVENT_OPERATIONS } from './audit-events.ts'
+import { AUDIT_VERIFICATION_OPERATIONS } from './audit-verification.ts'
 import { GROUP_OPERATIONS } from './groups.ts'
 import { IDENTITY_OPERATIONS } from './identities.ts'
 import { IMPORT_OPERATIONS } from './imports.ts'
@@ -27,6 +28,7 @@ export const OPERATIONS = {
   ...NOTIFICATION_OPERATIONS,
   ...MAIL_OPERATIONS,
   ...AUDIT_EVENT_OPERATIONS,
+  ...AUDIT_VERIFICATION_OPERATIONS,
   ...SIGNING_KEY_OPERATIONS,
   ...STATISTICS_OPERATIONS,
   ...REGISTRATION_OPERATIONS,

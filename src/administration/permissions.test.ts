@@ -134,7 +134,15 @@ async function unchanged(act: () => Promise<void>, but: string[] = []): Promise<
 }
 
 /** The cookies and forms of browsers, rate limits, and what is counted in the background. */
-const OF_BROWSERS = ['browser_sessions', '.handshakes', '.counters', '.tallies', '.root_secrets', '.portal_processes']
+const OF_BROWSERS = [
+  'browser_sessions',
+  '.handshakes',
+  '.counters',
+  '.tallies',
+  '.root_secrets',
+  '.portal_processes',
+  '.audit_checkpoints',
+]
 
 test('admin pages send strangers to the sign-in page, and are for operators with two factors', async () => {
   assert.ok(pages.length >= 4)

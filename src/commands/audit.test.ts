@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { userInfo } from 'node:os'
 import { after, before, test } from 'node:test'
+import { sealAuditLog } from '../domain/audit/sealing.ts'
 import { endFamilies } from '../domain/endings/endings.ts'
 import { blockIp } from '../domain/limits/ip-blocks.ts'
 import { notesApp } from '../testing/portal/apps.ts'
@@ -139,4 +140,31 @@ test('when keys revoke has ended, no process takes what the key has signed', asy
     [event?.['kind'], event?.['detail'], event?.['actor']],
     ['signing_key_revoked', kid, userInfo().username],
   )
+})
+
+test('audit verify names the events that a superuser has changed, the first one first, and exits with 1', async () => {
+  const env = { PUBLIC_URL: server.url, DATABASE_URL: server.database.databaseUrl, GATEHOUSE_SECRET: TEST_SECRET }
+  const verify = async (...args: string[]) => runCommand(['audit', 'verify', ...args], env)
+  await sealAuditLog(server.services)
+  const intact = await verify('--json')
+  const { newest_checkpoint: newest, ...before } = printed(intact)
+  assert.deepEqual([intact.code, before['intact'], before['first_altered']], [0, true, null])
+  const { number, hash } = newest as { number: string; hash: string }
+  assert.equal((await verify('--checkpoint', `${number}:${hash}`)).code, 0)
+  const other = await verify('--checkpoint', `${number}:${'0'.repeat(64)}`)
+  assert.deepEqual([other.code, other.stdout.startsWith(`checkpoint ${number}: not_as_witnessed.`)], [1, true])
+  assert.equal((await verify('--checkpoint', 'x')).code, 1)
+
+  const { rows } = await server.services.storage.pool.query<{ id: string }>(
+    `UPDATE audit_events SET actor = 'nobody' WHERE id IN (SELECT id FROM audit_events ORDER BY id LIMIT 3) RETURNING id::text`,
+  )
+  const ids = rows.map(({ id }) => id).toSorted((one, two) => Number(one) - Number(two))
+  const altered = await verify('--json')
+  type Answer = { findings: { event: string }[]; first_altered: object }
+  const { findings, first_altered: first } = JSON.parse(altered.stdout) as Answer
+  assert.deepEqual([altered.code, findings.map(({ event }) => event), first], [1, ids, findings[0]])
+  const { code, stdout, stderr } = await verify()
+  assert.equal(code, 1)
+  assert.equal(stdout.split('\n')[0], `The first event that is not as it was sealed: ${ids[0]}.`)
+  assert.match(stderr, /not intact: findings: 3$/m)
 })

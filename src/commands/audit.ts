@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander'
+import type { AnswerOf } from '../administration/operation.ts'
 import { OPERATIONS } from '../administration/operations.ts'
 import { readCount } from './counts.ts'
-import { printLines, printList } from './output.ts'
+import { CommandRefused } from './command-refused.ts'
+import { print, printLines, printList } from './output.ts'
 import { listAll, withPortal } from './portal.ts'
 
 interface FilterOptions {
@@ -18,7 +20,7 @@ interface FilterOptions {
 const COLUMNS = ['at', 'kind', 'username', 'client_id', 'cause', 'detail', 'address', 'actor', 'id']
 
 export function addAuditCommands(program: Command): void {
-  const audit = program.command('audit').description('Read the audit log.')
+  const audit = program.command('audit').description('Read the audit log, and verify that it is as it was written.')
 
   withPortal(
     withFilter(audit.command('list').description('List what happened, newest first.')).option(
@@ -42,6 +44,39 @@ export function addAuditCommands(program: Command): void {
       await printLines(lines as AsyncIterable<string>)
     },
   )
+
+  withPortal(
+    audit
+      .command('verify')
+      .description(
+        'Verify the audit log: name every event that was changed after it was sealed. Exits with 1 if there is one.',
+      )
+      .option('--checkpoint <number:hash>', 'a checkpoint that was noted before, to find that newer ones were cut off'),
+    async (portal, { checkpoint, json }: { checkpoint?: string; json?: boolean }) => {
+      const found = await portal.perform(OPERATIONS.verifyAuditLog, checkpoint === undefined ? {} : { checkpoint })
+      if (json) print(found, true)
+      else await printLines(linesOf(found))
+      if (!found.intact) throw new CommandRefused(`the audit log is not intact: findings: ${found.findings_total}`)
+    },
+  )
+}
+
+/** The first event that is not as it was comes first. */
+async function* linesOf(found: AnswerOf<typeof OPERATIONS.verifyAuditLog>): AsyncGenerator<string> {
+  const { first_altered: first, findings, newest_checkpoint: newest } = found
+  if (first !== null) yield `The first event that is not as it was sealed: ${first.event}.\n`
+  for (const { event, checkpoint, problem, meaning } of findings) {
+    const about = event === null ? `checkpoint ${checkpoint}` : `event ${event}`
+    yield `${about}: ${problem}. ${meaning}\n`
+  }
+  const unnamed = found.findings_total - findings.length
+  if (unnamed > 0) yield `and as many findings more: ${unnamed}\n`
+  if (found.intact) yield 'The audit log is intact.\n'
+  yield `Events compared: ${found.events}, in checkpoints: ${found.checkpoints}.\n`
+  if (newest !== null)
+    yield `Newest checkpoint, to note elsewhere: ${newest.number}:${newest.hash} of ${newest.at ?? 'no time'}\n`
+  if (found.unsealed_events > 0)
+    yield `Events that are not sealed yet: ${found.unsealed_events}, since ${found.unsealed_since ?? 'no time'}.\n`
 }
 
 function withFilter(command: Command): Command {

@@ -7,6 +7,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
 import type { PasswordHasher } from './passwords/passwords.ts'
 import type { GeoIp } from './geoip.ts'
+import type { AuditKeys } from './keys/audit-keys.ts'
 import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
 import type { Tally } from './tally.ts'
@@ -23,6 +24,7 @@ export interface Services {
   keys: KeyRing
   /** Of pairwise subjects (OpenID Connect Core §8.1); it never changes. */
   subjectSalt: KeyObject
+  auditKeys: AuditKeys
   hasher: PasswordHasher
   passwords: PasswordJudge
   geoip: GeoIp

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import { startDeliveries } from './deliveries.ts'
+import { sealAuditLog } from '../domain/audit/sealing.ts'
 import { endWithdrawnFamilies } from '../domain/apps/app-access.ts'
 import { clearDeletedApps } from '../domain/apps/app-deletions.ts'
 import { endFamiliesOfDisabledApps } from '../domain/apps/apps.ts'
@@ -26,6 +27,7 @@ import { repeat } from './repeat.ts'
 
 const PRUNE_EVERY_MS = 60_000
 const EXPIRE_EVERY_MS = 5000
+const SEAL_EVERY_MS = 15_000
 
 export interface Background {
   /** Starts no new round. Work in progress ends when the stores close. */
@@ -62,6 +64,7 @@ export async function startBackground(services: Services, config: Config, logger
     [pruneFailedMails, PRUNE_EVERY_MS],
     [countLivingFamilies, PRUNE_EVERY_MS],
     [condenseTallies, PRUNE_EVERY_MS],
+    [sealAuditLog, SEAL_EVERY_MS],
   ] as const
   const stops = rounds.map(([run, everyMs]) => repeat(async () => run(services, stopping.signal), everyMs, logger))
   return {

@@ -4,6 +4,7 @@ import { createPasswordJudge } from '../domain/passwords/password-judge.ts'
 import { createPasswordHasher, hashingCores } from '../domain/passwords/passwords.ts'
 import { openGeoIp } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
+import { deriveAuditKeys } from '../domain/keys/audit-keys.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
 import { openSecrets } from '../domain/keys/root-secrets.ts'
 import { openLastingSecret } from '../domain/keys/lasting-secrets.ts'
@@ -34,6 +35,7 @@ export async function openServices(
     const secrets = await openSecrets(storage, deriveSecrets(config.secrets), clock())
     const keys = await KeyRing.open(storage, secrets, clock)
     const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt')
+    const auditKeys = deriveAuditKeys(await openLastingSecret(storage, secrets, 'audit-log'))
     const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)
     const { lifetimes, policy, brand, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
@@ -44,6 +46,7 @@ export async function openServices(
       secrets,
       keys,
       subjectSalt,
+      auditKeys,
       hasher,
       passwords,
       geoip,

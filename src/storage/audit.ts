@@ -131,22 +131,37 @@ export async function listRefusedAddresses(db: Queryable, identityId: string, li
   return result.rows.map(({ address }) => address)
 }
 
-/**
- * Removes the personal data from up to `limit` events of a deleted identity; kind, time, app and cause remain, so that operators
- * can still count. The id of the family is removed, too, because the app knows whose it was. Newest first; `before` is the id to
- * go on from. @returns where to go on, null when none is left
- */
-export async function anonymizeAuditEvents(
+/** Events of an identity, newest first, `limit` at most; `before` is the id to go on from. */
+export async function listAuditEventIds(
   db: Queryable,
   identityId: string,
   before: string | null,
   limit: number,
-): Promise<string | null> {
+): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    `SELECT id::text FROM audit_events WHERE identity_id = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY audit_events.id DESC
+     LIMIT $3`,
+    [identityId, before, limit],
+  )
+  return result.rows.map(({ id }) => id)
+}
+
+/**
+ * Removes the personal data from these events of a deleted identity; kind, time, app and cause remain, so that operators can still
+ * count. The id of the family is removed, too, because the app knows whose it was. Each event gets the proof beside its id.
+ * @returns how many were of this identity
+ */
+export async function anonymizeAuditEvents(
+  db: Queryable,
+  identityId: string,
+  ids: string[],
+  proofs: Buffer[],
+): Promise<number> {
   // The role of a running portal may not update the table itself.
-  const result = await db.query<{ last: string | null }>('SELECT anonymize_audit_events($1, $2, $3)::text AS last', [
+  const result = await db.query<{ count: number }>('SELECT anonymize_audit_events($1, $2, $3)::int AS count', [
     identityId,
-    before,
-    limit,
+    ids,
+    proofs,
   ])
-  return result.rows[0]?.last ?? null
+  return result.rows[0]?.count ?? 0
 }

@@ -148,6 +148,14 @@ export async function transaction<T>(pool: pg.Pool, work: (db: Queryable) => Pro
   }
 }
 
+/** Runs `work` in one transaction that changes nothing, and sees the database as it is when it begins. */
+export async function snapshot<T>(pool: pg.Pool, work: (db: Queryable) => Promise<T>): Promise<T> {
+  return transaction(pool, async (db) => {
+    await db.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
+    return work(db)
+  })
+}
+
 /** Runs `act` once the transaction of this connection has committed; never when it is rolled back. */
 export function afterCommit(db: Queryable, act: () => void): void {
   const acts = waiting.get(db)

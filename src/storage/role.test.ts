@@ -11,6 +11,10 @@ import { gatehouse, printed } from '../testing/portal/gatehouse.ts'
 import { ada, grace } from '../testing/portal/people.ts'
 import { TEST_SECRET } from '../testing/portal/open-portal.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
+import { sealAuditLog } from '../domain/audit/sealing.ts'
+import { verifyAuditLog } from '../domain/audit/verification.ts'
+import { withClient } from '../testing/portal/template-database.ts'
+import { migrate } from './migrations.ts'
 import { anonymizeAuditEvents } from './audit.ts'
 import { transaction } from './postgres.ts'
 
@@ -73,6 +77,8 @@ for (const [kind, start] of [
       assert.equal(await eraseDeletedAccounts(server.services), 1)
       const left = await pool.query(`SELECT 1 FROM audit_events WHERE kind = 'registered' AND identity_id IS NULL`)
       assert.equal(left.rowCount, 1)
+      assert.notEqual(await sealAuditLog(server.services), 0)
+      assert.deepEqual((await verifyAuditLog(server.services, null, 0)).findings, [])
     })
 
     for (const statement of [
@@ -87,7 +93,12 @@ for (const [kind, start] of [
       'CREATE TABLE queue.more (id int)',
       'CREATE SCHEMA more',
       `CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
-      'CREATE OR REPLACE FUNCTION anonymize_audit_events(identity uuid, before bigint, batch integer) RETURNS bigint LANGUAGE sql AS $$SELECT 1$$',
+      'CREATE OR REPLACE FUNCTION anonymize_audit_events(identity uuid, ids bigint[], proofs bytea[]) RETURNS bigint LANGUAGE sql AS $$SELECT 1$$',
+      'UPDATE audit_checkpoints SET root = previous',
+      'DELETE FROM audit_checkpoints',
+      'TRUNCATE audit_checkpoints',
+      'INSERT INTO audit_retention (seconds) VALUES (1)',
+      `UPDATE audit_retention SET seconds = 1`,
       'INSERT INTO _prisma_migrations SELECT * FROM _prisma_migrations',
       'CREATE ROLE more',
       'CREATE DATABASE more',
@@ -111,19 +122,39 @@ for (const [kind, start] of [
       const logged = async () => (await pool.query('SELECT * FROM audit_events WHERE identity_id = $1', [graceId])).rows
       const before = await logged()
       assert.notEqual(before.length, 0)
-      assert.equal(await anonymizeAuditEvents(pool, graceId, null, 1000), null)
+      const ids = before.map(({ id }) => id as string)
+      const proofs = ids.map(() => Buffer.from('proof'))
+      assert.equal(await anonymizeAuditEvents(pool, graceId, ids, proofs), 0)
       assert.deepEqual(await logged(), before)
 
       // Nor by a table of its own that comes before the real one.
       const deceived = transaction(pool, async (db) => {
         await db.query('CREATE TEMP TABLE identities AS SELECT $1::uuid AS id, now() AS erased_from', [graceId])
-        return anonymizeAuditEvents(db, graceId, null, 1000)
+        return anonymizeAuditEvents(db, graceId, ids, proofs)
       })
-      assert.ok([null, '42501'].includes(await deceived.catch((error: { code: string }) => error.code)))
+      assert.ok([0, '42501'].includes(await deceived.catch((error: { code: string }) => error.code)))
       assert.deepEqual(await logged(), before)
     })
   })
 }
+
+test('the owner of the tables, who is no superuser, cannot change the audit log by a plain statement either', async () => {
+  const { ownerUrl, drop } = await createOwnedDatabase()
+  try {
+    await migrate(ownerUrl)
+    await withClient(ownerUrl, async (client) => {
+      await client.query(`INSERT INTO audit_events (at, kind) VALUES (now(), 'signed_in')`)
+      for (const act of [
+        'UPDATE audit_events SET at = now()',
+        'DELETE FROM audit_checkpoints',
+        'TRUNCATE audit_events',
+      ])
+        await assert.rejects(client.query(act), { ...DENIED, message: /^audit_\w+ is append-only$/ }, act)
+    })
+  } finally {
+    await drop()
+  }
+})
 
 test('a portal that is given no role for migrations starts on a database that is up to date, and says what it lacks on another', async () => {
   const { ownerUrl, portalUrl, drop } = await createOwnedDatabase()

@@ -9,7 +9,7 @@ interface Relation {
 
 /**
  * Grants a role what a running portal needs (least privilege): it reads and writes rows, but changes no table, and can neither
- * change nor delete audit events. The owner of the tables could always grant itself everything again.
+ * change nor delete audit events and their checkpoints. The owner of the tables could always grant itself everything again.
  */
 export async function grantToPortal(client: pg.Client, role: string): Promise<void> {
   const queueSchema = queueSchemaOf(await currentSchema(client))
@@ -22,10 +22,11 @@ export async function grantToPortal(client: pg.Client, role: string): Promise<vo
   const to = client.escapeIdentifier(role)
   await client.query(`GRANT USAGE ON SCHEMA ${[...schemas].join(', ')} TO ${to};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ${names(tables)} TO ${to};
-    REVOKE UPDATE, DELETE ON audit_events FROM ${to};
+    REVOKE UPDATE, DELETE ON audit_events, audit_checkpoints FROM ${to};
+    REVOKE INSERT, UPDATE, DELETE ON audit_retention FROM ${to};
     REVOKE INSERT, UPDATE, DELETE ON _prisma_migrations FROM ${to};
     GRANT USAGE ON SEQUENCE ${names(sequences)} TO ${to};
-    GRANT EXECUTE ON FUNCTION anonymize_audit_events TO ${to}`)
+    GRANT EXECUTE ON FUNCTION anonymize_audit_events, prune_audit_checkpoint TO ${to}`)
 }
 
 /** Checked at every start, because a GRANT writes to the catalog also where it changes nothing. */

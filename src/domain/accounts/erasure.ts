@@ -1,8 +1,9 @@
-import { anonymizeAuditEvents } from '../../storage/audit.ts'
+import { anonymizeAuditEvents, listAuditEventIds } from '../../storage/audit.ts'
 import { eraseFamiliesOf } from '../../storage/erased-families.ts'
 import { deleteIdentity, listErasable, lockErasable } from '../../storage/identities.ts'
 import { deleteNotificationsOf } from '../../storage/notifications.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
+import { erasureProofOf } from '../audit/checkpoints.ts'
 import { queueMail } from '../mail-jobs.ts'
 import type { Services } from '../services.ts'
 import { LONGEST_LISTED } from '../families/revocations.ts'
@@ -41,7 +42,7 @@ export async function eraseAccount(services: Services, id: string): Promise<bool
     const now = services.clock()
     const identity = await lockErasable(db, id, now)
     if (identity === null) return false
-    await anonymizeAll(db, id)
+    await anonymizeAll(services, db, id)
     // Notifications that wait are still sent, and deleted after that.
     await inBatches((limit) => deleteNotificationsOf(db, id, limit))
     await inBatches((limit) => eraseFamiliesOf(db, id, addSeconds(now, -LONGEST_LISTED), limit))
@@ -52,11 +53,14 @@ export async function eraseAccount(services: Services, id: string): Promise<bool
   })
 }
 
-async function anonymizeAll(db: Queryable, identityId: string): Promise<void> {
-  let next: string | null = null
+/** Each event gets the proof that it was emptied by an erasure. */
+async function anonymizeAll({ auditKeys }: Services, db: Queryable, identityId: string): Promise<void> {
+  let ids: string[] = []
   do {
-    next = await anonymizeAuditEvents(db, identityId, next, BATCH)
-  } while (next !== null)
+    ids = await listAuditEventIds(db, identityId, ids.at(-1) ?? null, BATCH)
+    const proofs = ids.map((id) => erasureProofOf(id, auditKeys))
+    await anonymizeAuditEvents(db, identityId, ids, proofs)
+  } while (ids.length === BATCH)
 }
 
 async function inBatches(deleteBatch: (limit: number) => Promise<number>): Promise<void> {

@@ -4,6 +4,7 @@ import { runAdministration } from './administration.ts'
 import { runEndpoints } from './endpoints.ts'
 import { runEnumeration } from './enumeration.ts'
 import { runGrowth } from './growth.ts'
+import { runImports } from './imports.ts'
 import { runLifetimes } from './lifetimes.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { runPages } from './pages.ts'
@@ -26,6 +27,7 @@ const PARTS: Record<string, (options: Options) => Promise<number>> = {
   stalls: runStalls,
   pages: runPages,
   administration: runAdministration,
+  imports: runImports,
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -5,7 +5,7 @@ import { listPasswordHashes } from '../domain/accounts/imports.ts'
 import { CommandRefused } from './command-refused.ts'
 import { printLines } from './output.ts'
 import { pagesOf, type Portal, withPortal } from './portal.ts'
-import { COLUMNS, type Format, FORMATS } from './user-files.ts'
+import { EXPORTED_COLUMNS, type Format, FORMATS } from './user-files.ts'
 
 interface Options {
   format: Format
@@ -30,7 +30,7 @@ export function addExportCommand(user: Command): void {
 
 async function* linesOf(portal: Portal, format: Format, withHashes: boolean): AsyncGenerator<string> {
   if (format === 'csv')
-    yield stringify([withHashes ? COLUMNS : COLUMNS.filter((name) => name !== 'password_hash')], CSV)
+    yield stringify([withHashes ? EXPORTED_COLUMNS : EXPORTED_COLUMNS.filter((name) => name !== 'password_hash')], CSV)
   for await (const identities of pagesOf(portal, OPERATIONS.listIdentities, {})) {
     const kept = identities.filter(({ state }) => state !== 'deleted')
     const hashes =
@@ -69,7 +69,7 @@ function rowOf(identity: Record<string, unknown>, passwordHash: string | undefin
 }
 
 function cellsOf(row: Record<string, unknown>, withHashes: boolean): string[] {
-  return COLUMNS.filter((name) => withHashes || name !== 'password_hash').map((name) => {
+  return EXPORTED_COLUMNS.filter((name) => withHashes || name !== 'password_hash').map((name) => {
     const value = row[name]
     if (value === undefined || value === null) return ''
     if (Array.isArray(value)) return value.length === 0 ? '' : listCell(value as string[])

@@ -4,8 +4,8 @@ import { type CsvError, parse } from 'csv-parse'
 export const FORMATS = ['jsonl', 'csv'] as const
 export type Format = (typeof FORMATS)[number]
 
-/** The columns of a CSV file, which are the fields of a JSON line. */
-export const COLUMNS = [
+/** The columns of an export. */
+export const EXPORTED_COLUMNS = [
   'username',
   'email',
   'email_verified',
@@ -15,6 +15,18 @@ export const COLUMNS = [
   'attributes',
   'password_hash',
   'disabled',
+] as const
+
+/** The columns of a CSV file that is imported, which are the fields of a JSON line. */
+const COLUMNS = [
+  ...EXPORTED_COLUMNS,
+  'given_name',
+  'family_name',
+  'nickname',
+  'picture',
+  'phone_number',
+  'totp_secrets',
+  'created_at',
 ] as const
 
 /** A user in a file, or why a line is none. */
@@ -135,8 +147,7 @@ function headerProblem(columns: string[]): string | null {
   const unknown = columns.find((name) => !(COLUMNS as readonly string[]).includes(name) && !/^attributes\../.test(name))
   if (unknown !== undefined)
     return `has the column ${JSON.stringify(unknown)}; a file begins with a line of columns, which are ${COLUMNS.join(', ')} and attributes.<name>`
-  const missing = ['username', 'email'].find((name) => !columns.includes(name))
-  if (missing !== undefined) return `lacks the column ${missing}`
+  if (!columns.includes('email')) return 'lacks the column email'
   return new Set(columns).size < columns.length ? 'has a column twice' : null
 }
 
@@ -150,7 +161,7 @@ function readRecord(columns: string[], cells: string[]): { row: Record<string, u
     if (cell === '') continue
     if (name.startsWith('attributes.')) attributes[name.slice('attributes.'.length)] = cell
     else if (name === 'attributes') Object.assign(attributes, jsonIn(cell))
-    else if (name === 'roles' || name === 'groups') row[name] = listIn(cell)
+    else if (name === 'roles' || name === 'groups' || name === 'totp_secrets') row[name] = listIn(cell)
     else if (name === 'email_verified' || name === 'disabled') row[name] = flagIn(cell)
     else row[name] = cell
   }

@@ -36,7 +36,9 @@ export async function openServices(
     const keys = await KeyRing.open(storage, secrets, clock)
     const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt')
     const auditKeys = deriveAuditKeys(await openLastingSecret(storage, secrets, 'audit-log'))
-    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost)
+    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost, (error) =>
+      logger.warn({ error }, 'a password cannot be checked, so no sign-in with it succeeds'),
+    )
     const { lifetimes, policy, brand, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
     const passwords = createPasswordJudge({ policy, publicUrl, organisation: brand.name, onError, limits: { clock } })

@@ -3,7 +3,9 @@ import type { Queryable } from './postgres.ts'
 
 export type { TotpKeyRow }
 
-export async function insertTotpKey(db: Queryable, key: Omit<TotpKeyRow, 'lastUsedAt'>): Promise<void> {
+export type NewTotpKey = Omit<TotpKeyRow, 'lastUsedAt'>
+
+export async function insertTotpKey(db: Queryable, key: NewTotpKey): Promise<void> {
   await db.query({
     name: 'totp-key-insert',
     text: `INSERT INTO totp_keys (id, identity_id, name, encrypted_secret, last_step, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,

@@ -1,59 +1,42 @@
 import { randomUUID } from 'node:crypto'
-import type { Message } from '../../i18n/messages.ts'
-import { message } from '../../i18n/messages.ts'
 import { englishTexts } from '../../i18n/texts.ts'
-import { insertAuditEvents } from '../../storage/audit.ts'
+import { message } from '../../i18n/messages.ts'
+import { insertAuditEvents, type NewAuditRow } from '../../storage/audit.ts'
 import { holdGroups, insertMembers } from '../../storage/groups.ts'
-import { insertIdentity } from '../../storage/identities.ts'
 import {
-  fillImported,
-  type KeyHolder,
+  insertImported,
+  insertTotpKeys,
   listHoldersOfKeys,
   listHoldersOfSkeletons,
   listPasswordHashes as listHashes,
 } from '../../storage/imports.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
-import { attributeProblem, MOST_ATTRIBUTES, setAttribute } from '../identities/attributes.ts'
-import { canonicalEmail, emailProblem } from '../identities/emails.ts'
+import { setAttribute } from '../identities/attributes.ts'
 import { settleEntitlements, writeGroupsChanged } from '../identities/entitlements.ts'
 import { addMembers, findGroup, type GroupRow } from '../identities/groups.ts'
 import { changeRoles, findIdentity } from '../identities/identities.ts'
 import { refuseNarrowOperator } from '../identities/administrators.ts'
-import { readRoles } from '../identities/roles.ts'
-import { canonicalUserName, skeletonsOf, userNameProblem } from '../identities/user-names.ts'
-import { loginKeyOf } from '../limits/login-keys.ts'
-import { isOwnHash, unusableHash } from '../passwords/passwords.ts'
+import { unusableHash } from '../passwords/passwords.ts'
 import { type FieldProblem, Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
+import { totpKeyOf } from '../sign-in/totp.ts'
 import { correctAccount } from './corrections.ts'
-import { examineProfile } from './profiles.ts'
-
-/** An identity from elsewhere. What is undefined stays as it is in an update. */
-export interface ImportedIdentity {
-  username: string
-  email: string
-  emailVerified: boolean
-  name: string | undefined
-  roles: string[] | undefined
-  /** By name or id. */
-  groups: string[] | undefined
-  attributes: Record<string, string> | undefined
-  /** Only of a new identity; without it, its user chooses a password by a reset. */
-  passwordHash: string | undefined
-  /** Only of a new identity. */
-  isDisabled: boolean
-}
+import { type Candidate, type CandidateName, examine, type ImportedIdentity } from './imported-identities.ts'
+import { profileRowOf } from './profiles.ts'
 
 export interface ImportOptions {
   /** Whether an identity that exists is changed to what is imported; else it stays as it is. */
   update: boolean
   /** Finds what is wrong, and changes nothing. */
   dryRun: boolean
+  /** Whether what cannot be stored of an identity is left out of it; else it refuses the identity. */
+  leavesOut: boolean
 }
 
 export type ImportOutcome =
-  | { kind: 'created' | 'updated' | 'unchanged' | 'skipped'; id: string | null; problems: [] }
-  | { kind: 'refused'; id: null; problems: FieldProblem[] }
+  | { kind: 'created' | 'updated'; id: string | null; problems: []; leftOut: FieldProblem[] }
+  | { kind: 'unchanged' | 'skipped'; id: string; problems: []; leftOut: FieldProblem[] }
+  | { kind: 'refused'; id: null; problems: FieldProblem[]; leftOut: [] }
 
 /**
  * Imports up to a few hundred identities. Each is examined by the rules of a registration; those that are refused do not keep the
@@ -77,122 +60,70 @@ export async function importIdentities(
 
 const MOST_ATTEMPTS = 3
 
+/** A candidate that is no identity yet, with the user name that it gets. */
+interface Newcomer {
+  index: number
+  candidate: Candidate
+  name: CandidateName
+}
+
 async function importOnce(
   services: Services,
   imported: ImportedIdentity[],
-  { update, dryRun }: ImportOptions,
+  { update, dryRun, leavesOut }: ImportOptions,
 ): Promise<ImportOutcome[]> {
   const groups = await groupsOf(services, imported)
-  const candidates = imported.map((each) => examine(each, groups))
+  const now = services.clock()
+  const candidates = imported.map((each) => examine(each, groups, leavesOut, now))
   const holders = await findHolders(services, candidates)
   const outcomes: ImportOutcome[] = candidates.map(({ problems }) => refusal(problems))
-  const fresh: { index: number; candidate: Candidate }[] = []
-  const taken: KeyHolder[] = []
+  const fresh: Newcomer[] = []
   for (const [index, candidate] of candidates.entries()) {
-    if (candidate.problems.length > 0) continue
-    const found = new Set(candidate.keys.map((key) => holders.keys.get(key)).filter((id) => id !== undefined))
+    const { problems, names, hasOwnName, emailKey, leftOut } = candidate
+    if (problems.length > 0) continue
+    const keys = [emailKey, ...(hasOwnName ? names.map(({ key }) => key) : [])]
+    const found = new Set(keys.map((key) => holders.keys.get(key)).filter((id) => id !== undefined))
     const [id] = found
     if (found.size > 1)
       outcomes[index] = refusal([
         { field: '', problem: 'the user name is that of one identity, the e-mail address that of another' },
       ])
     else if (id !== undefined) {
-      if (!update) outcomes[index] = { kind: 'skipped', id, problems: [] }
-      else if (dryRun) outcomes[index] = { kind: 'updated', id, problems: [] }
+      if (!update) outcomes[index] = { kind: 'skipped', id, problems: [], leftOut: [] }
+      else if (dryRun) outcomes[index] = { kind: 'updated', id, problems: [], leftOut }
       else outcomes[index] = await updateExisting(services, id, candidate)
     } else {
-      const problems = takenProblems(candidate, holders, taken)
-      if (problems.length > 0) outcomes[index] = refusal(problems)
+      const name = names.find((each) => takenProblem(each, holders) === null)
+      if (name === undefined)
+        outcomes[index] = refusal([takenProblem(names[0] as CandidateName, holders) as FieldProblem])
+      else if (holders.taken.has(emailKey)) outcomes[index] = refusal([problem('email', 'email.taken')])
       else {
-        taken.push(...[...candidate.keys, ...candidate.skeletons].map((key) => ({ key, identityId: '' })))
-        fresh.push({ index, candidate })
+        for (const key of [name.key, emailKey, ...name.skeletons]) holders.taken.add(key)
+        fresh.push({ index, candidate, name })
       }
     }
   }
-  const ids = dryRun
-    ? fresh.map(() => null)
-    : await createAll(
-        services,
-        fresh.map(({ candidate }) => candidate),
-      )
-  for (const [at, { index }] of fresh.entries())
-    outcomes[index] = { kind: 'created', id: ids[at] ?? null, problems: [] }
+  const ids = dryRun ? fresh.map(() => null) : await createAll(services, fresh)
+  for (const [at, { index, candidate, name }] of fresh.entries()) {
+    const { leftOut, given } = candidate
+    const isRenamed = given.username !== undefined && !candidate.hasOwnName
+    const renamed = { field: 'username', problem: `is ${name.username} here` }
+    outcomes[index] = {
+      kind: 'created',
+      id: ids[at] ?? null,
+      problems: [],
+      leftOut: isRenamed ? [...leftOut, renamed] : leftOut,
+    }
+  }
   return outcomes
 }
 
 function refusal(problems: FieldProblem[]): ImportOutcome {
-  return { kind: 'refused', id: null, problems }
+  return { kind: 'refused', id: null, problems, leftOut: [] }
 }
 
-/** What is imported, in its canonical form, and what is wrong with it. */
-interface Candidate {
-  given: ImportedIdentity
-  username: string
-  email: string
-  /** Of its user name and e-mail address. */
-  keys: string[]
-  skeletons: string[]
-  name: string | null
-  groups: GroupRow[]
-  problems: FieldProblem[]
-}
-
-function examine(given: ImportedIdentity, known: Map<string, GroupRow | null>): Candidate {
-  const username = canonicalUserName(given.username)
-  const email = canonicalEmail(given.email)
-  const profile = examineProfile(given.name === undefined ? {} : { name: given.name })
-  const groups = (given.groups ?? []).map((name) => known.get(name) ?? null)
-  const attributes = Object.entries(given.attributes ?? {})
-  const problems = [
-    ...inWords('username', userNameProblem(username)),
-    ...inWords('email', emailProblem(email)),
-    ...inWords('name', profile.problems.name ?? null),
-    ...rolesProblem(given.roles ?? []),
-    ...(given.groups ?? [])
-      .filter((_, at) => groups[at] === null)
-      .map((name) => problem('groups', `there is no group ${name}`)),
-    ...attributes.flatMap(([name, value]) => {
-      const found = attributeProblem(name, value)
-      return found === null ? [] : [problem('attributes', `${name}: ${found}`)]
-    }),
-    ...(attributes.length > MOST_ATTRIBUTES
-      ? [problem('attributes', `an identity has at most ${MOST_ATTRIBUTES} attributes`)]
-      : []),
-    ...(given.passwordHash === undefined || isOwnHash(given.passwordHash)
-      ? []
-      : [problem('password_hash', FOREIGN_HASH)]),
-  ]
-  return {
-    given,
-    username,
-    email,
-    keys: [loginKeyOf(username), loginKeyOf(email)],
-    skeletons: skeletonsOf(username),
-    name: profile.cleaned.name || null,
-    groups: groups.filter((group) => group !== null),
-    problems,
-  }
-}
-
-const FOREIGN_HASH =
-  'is no hash that Gatehouse makes ($argon2id$v=19$m=…,p=1,t=…); leave it out, and its user chooses a password by a reset'
-
-function problem(field: string, words: string): FieldProblem {
-  return { field, problem: words }
-}
-
-function inWords(field: string, found: Message | null): FieldProblem[] {
-  return found === null ? [] : [problem(field, englishTexts().say(found))]
-}
-
-function rolesProblem(roles: string[]): FieldProblem[] {
-  try {
-    readRoles(roles)
-    return []
-  } catch (error) {
-    if (error instanceof Refused) return [problem('roles', error.message)]
-    throw error
-  }
+function problem(field: string, key: 'email.taken' | 'user_name.taken' | 'user_name.alike'): FieldProblem {
+  return { field, problem: englishTexts().say(message(key)) }
 }
 
 async function groupsOf(services: Services, imported: ImportedIdentity[]): Promise<Map<string, GroupRow | null>> {
@@ -200,101 +131,97 @@ async function groupsOf(services: Services, imported: ImportedIdentity[]): Promi
   return new Map(await Promise.all(names.map(async (name) => [name, await findGroup(services, name)] as const)))
 }
 
-/** Which identity has a key or a skeleton already. */
+/** Which identity has a key or a skeleton already, and what those have that are created with it. */
 interface Holders {
   keys: Map<string, string>
-  skeletons: Map<string, string>
+  skeletons: Set<string>
+  taken: Set<string>
 }
 
 async function findHolders({ storage }: Services, candidates: Candidate[]): Promise<Holders> {
-  const toMap = (holders: KeyHolder[]) => new Map(holders.map(({ key, identityId }) => [key, identityId]))
   const valid = candidates.filter(({ problems }) => problems.length === 0)
+  const names = valid.flatMap((each) => each.names)
+  const keys = [...valid.map(({ emailKey }) => emailKey), ...names.map(({ key }) => key)]
+  const [byKey, bySkeleton] = [
+    await listHoldersOfKeys(storage, keys),
+    await listHoldersOfSkeletons(
+      storage,
+      names.flatMap(({ skeletons }) => skeletons),
+    ),
+  ]
   return {
-    keys: toMap(
-      await listHoldersOfKeys(
-        storage,
-        valid.flatMap(({ keys }) => keys),
-      ),
-    ),
-    skeletons: toMap(
-      await listHoldersOfSkeletons(
-        storage,
-        valid.flatMap(({ skeletons }) => skeletons),
-      ),
-    ),
+    keys: new Map(byKey.map(({ key, identityId }) => [key, identityId])),
+    skeletons: new Set(bySkeleton.map(({ key }) => key)),
+    taken: new Set(),
   }
 }
 
-/** @param taken by those before it, which are created with it */
-function takenProblems(
-  { keys: [nameKey, emailKey], skeletons }: Candidate,
-  holders: Holders,
-  taken: KeyHolder[],
-): FieldProblem[] {
-  const isTaken = (key: string | undefined) => taken.some((each) => each.key === key)
-  if (isTaken(nameKey)) return inWords('username', message('user_name.taken'))
-  const isAlike = skeletons.some((each) => holders.skeletons.has(each) || isTaken(each))
-  return [
-    ...(isAlike ? inWords('username', message('user_name.alike')) : []),
-    ...(isTaken(emailKey) ? inWords('email', message('email.taken')) : []),
-  ]
+/** Why a new identity cannot have this user name; null when it can. */
+function takenProblem({ key, skeletons }: CandidateName, holders: Holders): FieldProblem | null {
+  if (holders.keys.has(key) || holders.taken.has(key)) return problem('username', 'user_name.taken')
+  return skeletons.some((each) => holders.skeletons.has(each) || holders.taken.has(each))
+    ? problem('username', 'user_name.alike')
+    : null
 }
 
 /** @throws a unique violation when a name or an address was taken meanwhile */
-async function createAll(services: Services, candidates: Candidate[]): Promise<string[]> {
-  if (candidates.length === 0) return []
+async function createAll(services: Services, newcomers: Newcomer[]): Promise<string[]> {
+  if (newcomers.length === 0) return []
+  const candidates = newcomers.map(({ candidate }) => candidate)
+  for (const { roles } of candidates) refuseNarrowOperator(services, roles)
   return transaction(services.storage.pool, async (db) => {
     const now = services.clock()
     // The groups before their members, as everywhere.
     await holdGroups(db, [...new Set(candidates.flatMap(({ groups }) => groups.map(({ id }) => id)))].toSorted())
-    const ids: string[] = []
-    for (const candidate of candidates) ids.push(await createIn(services, db, candidate, now))
-    const actor = services.operator
-    await fillImported(
+    const ids = newcomers.map(() => randomUUID() as string)
+    const idAt = (at: number) => ids[at] as string
+    await insertImported(
       db,
-      candidates.map(({ name, given }, at) => {
-        const disabledAt = given.isDisabled ? now : null
-        return { id: ids[at] as string, name, attributes: given.attributes ?? {}, disabledAt }
-      }),
+      newcomers.map(({ candidate, name }, at) => rowOf(candidate, name, idAt(at), now)),
     )
-    const events = candidates.flatMap(({ given }, at) => {
-      const identityId = ids[at] as string
-      const kinds = given.isDisabled ? ['registered', 'identity_disabled'] : ['registered']
-      return kinds.map((kind) => ({ kind, identityId, actor }))
-    })
+    const keys = candidates.flatMap(({ totpSecrets }, at) =>
+      totpSecrets.map((secret) => totpKeyOf(services, idAt(at), secret, IMPORTED_APP, now)),
+    )
+    await insertTotpKeys(db, keys)
+    const events = candidates.flatMap(({ given }, at) => eventsOf(services, given, idAt(at)))
     await insertAuditEvents(db, events, now)
     await joinGroups(services, db, candidates, ids, now)
     return ids
   })
 }
 
-async function createIn(
-  services: Services,
-  db: Queryable,
-  { username, email, keys, skeletons, given }: Candidate,
+/** The name of an authenticator app that was set up elsewhere. */
+const IMPORTED_APP = 'Authenticator'
+
+function rowOf(
+  { given, email, emailKey, profile, roles, attributes, passwordHash }: Candidate,
+  { username, key, skeletons }: CandidateName,
+  id: string,
   now: Date,
-): Promise<string> {
-  const roles = readRoles(given.roles ?? [])
-  refuseNarrowOperator(services, roles)
-  const identity = {
-    id: randomUUID(),
+) {
+  return {
+    ...profileRowOf(profile),
+    id,
     username,
-    usernameKey: keys[0] as string,
+    usernameKey: key,
     skeletons,
     email,
-    emailKey: keys[1] as string,
+    emailKey,
     emailVerified: given.emailVerified,
-    passwordHash: given.passwordHash ?? unusableHash(),
+    passwordHash: passwordHash ?? unusableHash(),
     // How long the password is, its hash does not say.
-    passwordStandsAlone: given.passwordHash === undefined,
+    passwordStandsAlone: passwordHash === null,
     roles,
-    createdAt: now,
+    attributes,
+    createdAt: given.createdAt ?? now,
     updatedAt: now,
+    disabledAt: given.isDisabled ? now : null,
   }
-  const inserted = await insertIdentity(db, identity, false)
-  if (inserted === null)
-    throw new Refused(`${username} was registered while it was imported; import it again`, 'conflict')
-  return inserted.id
+}
+
+function eventsOf({ operator: actor }: Services, { isDisabled }: ImportedIdentity, identityId: string): NewAuditRow[] {
+  const kinds = isDisabled ? ['registered', 'identity_disabled'] : ['registered']
+  return kinds.map((kind) => ({ kind, identityId, actor }))
 }
 
 async function joinGroups(
@@ -319,37 +246,39 @@ async function joinGroups(
   for (const { name, ids: those } of members.values()) await writeGroupsChanged(services, db, those, `+${name}`, now)
 }
 
-/** Changes an identity to what is imported. Groups and attributes are added to those that it has. */
+/**
+ * Changes an identity to what is imported. Groups and attributes are added to those that it has; its password and its second
+ * factors stay as they are.
+ */
 async function updateExisting(
   services: Services,
   id: string,
-  { given, name, username, email, groups }: Candidate,
+  { given, profile, names, hasOwnName, email, roles, attributes, groups, leftOut }: Candidate,
 ): Promise<ImportOutcome> {
   const before = await findIdentity(services, id)
   try {
     refuseNarrowOperator(services, before?.roles ?? [])
-    const profile = given.name === undefined ? {} : { profile: { name: name ?? '' } }
     await correctAccount(services, id, {
-      username,
+      ...(hasOwnName ? { username: names[0]?.username } : {}),
       email,
       ...(given.emailVerified ? { emailVerified: true } : {}),
-      ...profile,
+      profile,
     })
-    if (given.roles !== undefined) await changeRoles(services, id, given.roles)
-    for (const [attribute, value] of Object.entries(given.attributes ?? {})) {
+    if (given.roles !== undefined) await changeRoles(services, id, roles)
+    for (const [attribute, value] of Object.entries(attributes)) {
       const outcome = await setAttribute(services, id, attribute, value)
-      if (outcome.kind === 'refused') return refusal([problem('attributes', outcome.problem)])
+      if (outcome.kind === 'refused') return refusal([{ field: 'attributes', problem: outcome.problem }])
     }
     for (const group of groups) await addMembers(services, group.id, [id])
   } catch (error) {
     if (error instanceof Refused)
-      return refusal(error.problems.length > 0 ? error.problems : [problem('', error.message)])
+      return refusal(error.problems.length > 0 ? error.problems : [{ field: '', problem: error.message }])
     throw error
   }
   const after = await findIdentity(services, id)
   const isChanged =
     before?.updatedAt.getTime() !== after?.updatedAt.getTime() || before?.claimsVersion !== after?.claimsVersion
-  return { kind: isChanged ? 'updated' : 'unchanged', id, problems: [] }
+  return { kind: isChanged ? 'updated' : 'unchanged', id, problems: [], leftOut }
 }
 
 /** The hashes of the passwords of these identities, by id, for an import elsewhere. */

@@ -158,6 +158,11 @@ function isPictureUrl(value: string): boolean {
   return url?.protocol === 'https:' && url.username === '' && url.password === '' && /^[\x21-\x7e]+$/.test(value)
 }
 
+/** The columns of a new identity, of what was examined. */
+export function profileRowOf(cleaned: Partial<Profile>): ProfileRow {
+  return rowOf({ ...profileOf(null), ...cleaned })
+}
+
 function rowOf(profile: Profile): ProfileRow {
   const given = (field: ProfileField) => profile[field] || null
   const keyOf = (field: ProfileField) => (profile[field] === '' ? null : loginKeyOf(profile[field]))

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import argon2 from 'argon2'
 import { FairQueue, type QueueLimits } from '../fair-queue.ts'
+import { readForeignHash } from './foreign-hashes.ts'
 
 export const MAXIMUM_PASSWORD_LENGTH = 200
 
@@ -19,12 +20,16 @@ export interface PasswordCost {
 /** OWASP's floor for argon2id with one lane. */
 const USUAL_COST: PasswordCost = { memoryCost: 19_456, timeCost: 2 }
 
-/** Argon2id. `source` is the key of the caller in the fair queue. */
+/** Argon2id, and what other systems made their hashes with. `source` is the key of the caller in the fair queue. */
 export interface PasswordHasher {
   /** @throws Overloaded */
   hash(password: string, source: string): Promise<string>
-  /** Costs the same for an account that does not exist (`null`). @throws Overloaded */
+  /**
+   * Costs the same for an account that does not exist (`null`), and never less for a hash of another system. What is no hash
+   * matches no password. @throws Overloaded
+   */
   matches(hash: string | null, password: string, source: string): Promise<boolean>
+  /** Also for every hash that another system made. */
   needsRehash(hash: string): boolean
   /** A hash that no password matches, and that costs the same, for an account without a password. */
   unusable(): string
@@ -38,9 +43,13 @@ function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
 
 /**
  * Hashes a few at a time and never on every core: each takes memory and one of libuv's four threads, and requests of apps must
- * not wait behind sign-ins.
+ * not wait behind sign-ins. `onError` learns of a stored hash that cannot be checked, but not the hash.
  */
-export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): PasswordHasher {
+export function createPasswordHasher(
+  limits?: QueueLimits,
+  cost = USUAL_COST,
+  onError: (error: Error) => void = () => {},
+): PasswordHasher {
   const parameters = { ...cost, type: argon2.argon2id, parallelism: 1 } as const
   // Compared when an account does not exist (no account enumeration by time).
   const unknown = unmatchable(cost)
@@ -48,12 +57,32 @@ export function createPasswordHasher(limits?: QueueLimits, cost = USUAL_COST): P
   return {
     hash: (password, source) => queue.run(source, () => argon2.hash(normalize(password), parameters)),
     async matches(hash, password, source) {
-      const verified = await queue.run(source, () => argon2.verify(hash ?? unknown, normalize(password)))
-      return verified && hash !== null
+      const isOwn = hash === null || isOwnHash(hash)
+      // Beside a foreign hash the usual cost is paid too, in a turn of its own: at the same time where there is a second core.
+      const [verified, matches] = await Promise.all([
+        queue.run(source, () => argon2.verify(isOwn && hash !== null ? hash : unknown, normalize(password))),
+        isOwn ? null : queue.run(source, () => matchesForeign(hash, password, onError)),
+      ])
+      return isOwn ? verified && hash !== null : matches === true
     },
-    needsRehash: (hash) => argon2.needsRehash(hash, parameters),
+    needsRehash: (hash) => !isOwnHash(hash) || argon2.needsRehash(hash, parameters),
     unusable: () => unmatchable(cost),
   }
+}
+
+/** A system may have hashed the password as it was typed, so that is tried after its one normal form. */
+async function matchesForeign(hash: string, password: string, onError: (error: Error) => void): Promise<boolean> {
+  const foreign = readForeignHash(hash)
+  if ('problem' in foreign) {
+    onError(new Error(`a stored password hash ${foreign.problem}`))
+    return false
+  }
+  try {
+    for (const spelling of new Set([normalize(password), password])) if (await foreign.matches(spelling)) return true
+  } catch (error) {
+    onError(new Error('a stored password hash cannot be checked', { cause: error }))
+  }
+  return false
 }
 
 /** A hash for an account without a password: no password is known that it is of. */
@@ -62,10 +91,19 @@ export function unusableHash({ memoryCost, timeCost } = USUAL_COST): string {
   return `$argon2id$v=19$m=${memoryCost},p=1,t=${timeCost}$${salt}$${hash}`
 }
 
-/** Whether a hash is as this hasher makes them, at a cost that a sign-in can bear. One that costs less is made anew then. */
-export function isOwnHash(hash: string): boolean {
+/**
+ * A hash as it is stored, whether this hasher or another system made it, or why none is: a sign-in could not bear its cost, or
+ * check it at all. One that is not as the hasher makes them now is made anew by the first sign-in.
+ */
+export function examineHash(hash: string): { text: string } | { problem: string } {
   const [, memory, time] = OWN_HASH.exec(hash) ?? []
-  return memory !== undefined && Number(memory) <= 16 * USUAL_COST.memoryCost && Number(time) <= 10
+  const isOwn = memory !== undefined && Number(memory) <= 16 * USUAL_COST.memoryCost && Number(time) <= 10
+  return isOwn ? { text: hash } : readForeignHash(hash)
+}
+
+/** Whether this hasher made it, with whatever parameters. */
+export function isOwnHash(hash: string): boolean {
+  return OWN_HASH.test(hash)
 }
 
 const OWN_HASH = /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),p=1,t=([1-9]\d?)\$[A-Za-z\d+/]{22}\$[A-Za-z\d+/]{43}$/

@@ -16,7 +16,7 @@ import { beginAttempt } from '../limits/login-throttling.ts'
 import { findIdentityByLogin } from '../identities/identities.ts'
 import { type Proof, proofByPassword } from './identity-sessions.ts'
 import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
-import { isPasswordTooLong } from '../passwords/passwords.ts'
+import { characterCount, isOwnHash, isPasswordTooLong } from '../passwords/passwords.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
@@ -135,12 +135,15 @@ export async function signInByPasskey(
 }
 
 /**
- * The hash of a password that matched, made anew if its parameters are too weak by now. An overloaded portal leaves that to the
- * next sign-in. Of sign-ins at the same moment one replaces the hash, and the others use the new one.
+ * The hash of a password that matched, made anew if its parameters are too weak by now, or another system made it. An overloaded
+ * portal leaves that to the next sign-in. Of sign-ins at the same moment one replaces the hash, and the others use the new one.
  */
 async function renewHash(services: Services, identity: IdentityRow, password: string, source: string): Promise<string> {
-  const { id, passwordHash: from, passwordStandsAlone: standsAlone } = identity
+  const { id, passwordHash: from } = identity
   if (!services.hasher.needsRehash(from)) return from
+  // How long an imported password is, is known from now on.
+  const standsAlone =
+    identity.passwordStandsAlone || (!isOwnHash(from) && characterCount(password) >= services.policy.passwordLength)
   const to = await services.hasher.hash(password, source).catch((error: unknown) => {
     if (error instanceof Overloaded) return null
     throw error

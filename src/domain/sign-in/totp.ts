@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { generateURI, ScureBase32Plugin, verifySync } from 'otplib'
-import { advanceTotpStep, listTotpKeys, type TotpKeyRow } from '../../storage/totp-keys.ts'
+import { createGuardrails, generateURI, ScureBase32Plugin, verifySync } from 'otplib'
+import { advanceTotpStep, listTotpKeys, type NewTotpKey, type TotpKeyRow } from '../../storage/totp-keys.ts'
 import { decryptWithAny, encrypt } from '../keys/encryption.ts'
 import type { DerivedKeys } from '../keys/secrets.ts'
 import type { SignedInRow } from './identity-sessions.ts'
@@ -10,6 +10,10 @@ import { epochSeconds } from '../time.ts'
 /** TOTP (RFC 6238): six digits that change every thirty seconds, by SHA-1, which every authenticator app supports. */
 const ALGORITHM = { algorithm: 'sha1', digits: 6, period: 30 } as const
 const KEY_BYTES = 20
+/** Keys of other systems are shorter than RFC 4226 asks for (16): many have 10. */
+const LEAST_BYTES = 10
+const MOST_BYTES = 64
+const GUARDRAILS = createGuardrails({ MIN_SECRET_BYTES: LEAST_BYTES })
 const BASE32 = new ScureBase32Plugin()
 /** A clock may be one step off in either direction (RFC 6238 §5.2). */
 const TOLERANCE = ALGORITHM.period
@@ -41,7 +45,7 @@ export async function beginTotpEnrolment(services: Services, signedIn: SignedInR
 }
 
 export type TotpProof =
-  | { kind: 'proved'; key: Omit<TotpKeyRow, 'name' | 'lastUsedAt'> }
+  | { kind: 'proved'; key: Omit<NewTotpKey, 'name'> }
   | { kind: 'wrong-code' }
   /** A faster request has just proved the same key. */
   | { kind: 'lost' }
@@ -65,6 +69,25 @@ export async function proveTotpEnrolment(services: Services, signedIn: SignedInR
     kind: 'proved',
     key: { id, identityId: signedIn.identityId, encryptedSecret, lastStep, createdAt: services.clock() },
   }
+}
+
+/** A key that an authenticator app got from another system, in Base32 as it is kept; null for what is none. */
+export function readTotpSecret(base32: string): string | null {
+  const plain = base32.replaceAll(/[\s-]/g, '').replace(/=+$/, '').toUpperCase()
+  if (!/^[A-Z2-7]+$/.test(plain)) return null
+  try {
+    const { length } = BASE32.decode(plain)
+    return length >= LEAST_BYTES && length <= MOST_BYTES ? plain : null
+  } catch {
+    return null
+  }
+}
+
+/** The factor of a key from another system, which needs no proof: its user has signed in with it there. */
+export function totpKeyOf(services: Services, identityId: string, secret: string, name: string, now: Date): NewTotpKey {
+  const id = randomUUID()
+  const encryptedSecret = encrypt(secret, id, services.secrets[0].totpKeyEncryption)
+  return { id, identityId, name, encryptedSecret, lastStep: 0, createdAt: now }
 }
 
 /** Accepts a code of one of the user's keys once, in all processes: it uses up its time step and every earlier one. */
@@ -108,6 +131,13 @@ function openSecret(services: Services, { id, encryptedSecret }: Pick<TotpKeyRow
 function stepOf(services: Services, secret: string, code: string): number | null {
   if (!/^\d{6}$/.test(code)) return null
   const epoch = epochSeconds(services.clock())
-  const result = verifySync({ ...ALGORITHM, secret, token: code, epoch, epochTolerance: TOLERANCE })
+  const result = verifySync({
+    ...ALGORITHM,
+    secret,
+    token: code,
+    epoch,
+    epochTolerance: TOLERANCE,
+    guardrails: GUARDRAILS,
+  })
   return result.valid && 'timeStep' in result ? result.timeStep : null
 }

@@ -45,6 +45,8 @@ test('in development nothing needs to be set', () => {
     workers: 1,
     inProcessWorker: true,
     logLevel: 'info',
+    auditStream: 'off',
+    auditWebhook: null,
     lifetimes: {
       applicationToken: 300,
       familyIdle: 30 * DAY,
@@ -57,6 +59,7 @@ test('in development nothing needs to be set', () => {
       freshSignIn: 600,
       adminSignIn: 3600,
       deletionGrace: 14 * DAY,
+      auditRetention: null,
     },
     smtpUrl: null,
     mailFolder: join(root.path, 'plain/outbox'),

@@ -53,6 +53,9 @@ export interface Config {
   /** Whether the processes that serve also run the periodic jobs and deliveries; else `gatehouse worker` does. */
   inProcessWorker: boolean
   logLevel: string
+  /** Where audit events go as they are written, beside the database. */
+  auditStream: 'off' | 'stdout'
+  auditWebhook: { url: string; secret: string } | null
   /** No setting: less than argon2id's usual cost, for tests whose subject is another one. */
   passwordCost?: { memoryCost: number; timeCost: number }
   lifetimes: Lifetimes
@@ -142,6 +145,8 @@ export interface Lifetimes {
   adminSignIn: number
   /** How long the owner of a deleted account can keep it after all. */
   deletionGrace: number
+  /** How long audit events are kept; null for ever. */
+  auditRetention: number | null
 }
 
 const DAY = 86_400
@@ -183,6 +188,11 @@ function faultsTogether(given: Given): string[] {
     faults.push('TRUST_PROXY: must name the proxy that sets TLS_CLIENT_CERT_HEADER')
   if (given.TLS_CLIENT_VERIFY_HEADER !== undefined && given.TLS_CLIENT_CERT_HEADER === undefined)
     faults.push('TLS_CLIENT_CERT_HEADER: must be set when TLS_CLIENT_VERIFY_HEADER is set')
+  for (const [one, other] of [
+    ['AUDIT_WEBHOOK_URL', 'AUDIT_WEBHOOK_SECRET'],
+    ['AUDIT_WEBHOOK_SECRET', 'AUDIT_WEBHOOK_URL'],
+  ] as const)
+    if (given[one] === undefined && given[other] !== undefined) faults.push(`${one}: must be set when ${other} is set`)
   if (given.TERMS_VERSION !== undefined && given.TERMS_URL === undefined)
     faults.push('TERMS_URL: must be set when TERMS_VERSION is set')
   return faults
@@ -233,6 +243,8 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
     workers: values.WORKERS,
     inProcessWorker: values.IN_PROCESS_WORKER,
     logLevel: values.LOG_LEVEL,
+    auditStream: values.AUDIT_STREAM,
+    auditWebhook: auditWebhookOf(values),
     lifetimes: {
       applicationToken: values.APPLICATION_TOKEN_TTL,
       familyIdle: values.FAMILY_IDLE,
@@ -246,6 +258,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       freshSignIn: values.FRESH_SIGN_IN,
       adminSignIn: values.ADMIN_SIGN_IN,
       deletionGrace: values.DELETION_GRACE,
+      auditRetention: values.AUDIT_RETENTION,
     },
     smtpUrl: values.SMTP_URL,
     mailFolder: production || values.SMTP_URL !== null ? null : join(dataDir, 'outbox'),
@@ -284,6 +297,10 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       termsVersion: values.TERMS_VERSION,
     },
   }
+}
+
+function auditWebhookOf({ AUDIT_WEBHOOK_URL: url, AUDIT_WEBHOOK_SECRET: secret }: Values): Config['auditWebhook'] {
+  return url === null || secret === null ? null : { url, secret }
 }
 
 /** A name in front of an address: quoted where a character in it has a meaning there (RFC 5322 §3.2.4). */

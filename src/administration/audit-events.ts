@@ -63,7 +63,7 @@ export const AUDIT_EVENT_OPERATIONS = {
         throw new Refused('cursor: is not the next_cursor of an answer')
       const { rows, next } = await searchAuditEvents(services, await choiceOf(services, filter), before, limit)
       const cursorOf = (id: string) => Buffer.from(JSON.stringify([id])).toString('base64url')
-      return { items: rows.map(describe), next_cursor: next && cursorOf(next) }
+      return { items: rows.map(auditEventInJson), next_cursor: next && cursorOf(next) }
     },
   }),
 
@@ -89,7 +89,7 @@ async function* exportOf(services: Services, choice: AuditChoice, format: 'csv' 
   if (format === 'csv') yield csvLine(COLUMNS)
   for await (const rows of streamAuditEvents(services, choice)) {
     const lines = rows.map((row) => {
-      const event = describe(row)
+      const event = auditEventInJson(row)
       return format === 'csv' ? csvLine(COLUMNS.map((column) => event[column])) : jsonLine(event)
     })
     yield lines.join('')
@@ -120,7 +120,8 @@ async function identityIdOf(services: Services, login: string): Promise<string> 
   throw new Refused(`there is no identity ${login}`, 'not_found')
 }
 
-function describe(row: SearchedAuditRow): z.output<typeof auditEvent> {
+/** An event as operators and their programs get it. */
+export function auditEventInJson(row: SearchedAuditRow): z.output<typeof auditEvent> {
   return {
     id: row.id,
     at: row.at.toISOString(),

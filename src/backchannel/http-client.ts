@@ -33,6 +33,8 @@ export interface BackChannelOptions {
   allowedNetworks: string[]
   /** For the whole request, from the DNS lookup to the last byte of the answer. */
   timeoutMs?: number
+  /** Says why a URI without TLS is refused. */
+  unencrypted?: string
   /** The DNS resolver. */
   resolve?: (hostname: string) => Promise<LookupAddress[]>
 }
@@ -59,7 +61,7 @@ const METADATA = networks([
  * the connection goes to the very address that was checked. So DNS rebinding gains nothing.
  */
 export function createBackChannelClient(options: BackChannelOptions): BackChannelClient {
-  const { timeoutMs = TIMEOUT_MS, resolve = resolveName } = options
+  const { timeoutMs = TIMEOUT_MS, resolve = resolveName, unencrypted = UNENCRYPTED } = options
   const allowed = networks(options.allowedNetworks)
   const closing = new AbortController()
   const agents = {
@@ -111,8 +113,7 @@ export function createBackChannelClient(options: BackChannelOptions): BackChanne
       throw new Unreachable('its address is one where a cloud keeps credentials')
     const inside = addresses.filter(({ address }) => isAllowed(address))
     if (inside.length > 0) return { agent: agents[url.protocol as 'http:' | 'https:'], lookup: always(inside) }
-    if (url.protocol !== 'https:')
-      throw new Unreachable('it is not https, and its address is in no network that ALLOWED_NETWORKS allows')
+    if (url.protocol !== 'https:') throw new Unreachable(unencrypted)
     if (!addresses.every(({ address }) => reachedIps(address).every(isPublic))) throw new Unreachable(PRIVATE)
     return { agent: agents.public, lookup: always(addresses) }
   }
@@ -139,6 +140,7 @@ export function createBackChannelClient(options: BackChannelOptions): BackChanne
 
 class Unreachable extends Error {}
 
+const UNENCRYPTED = 'it is not https, and its address is in no network that ALLOWED_NETWORKS allows'
 const PRIVATE = 'its address is in a private network, which ALLOWED_NETWORKS does not allow'
 
 const WORDS: Record<string, string> = {
@@ -166,12 +168,14 @@ function wordsOf(code: string): string {
 interface RequestBody {
   contentType: string
   text: string
+  headers?: Record<string, string>
 }
 
 /** Sends the request (a GET without a body), follows no redirect, and resolves with the status. The answer is still to be read. */
 async function send(url: URL, body: RequestBody | null, options: RequestOptions): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const bodyHeaders = body && {
+    ...body.headers,
     'Content-Type': body.contentType,
     'Content-Length': Buffer.byteLength(body.text),
     Accept: 'application/json',

@@ -19,7 +19,7 @@ export function addMigrateCommand(program: Command): void {
       try {
         const url = embedded?.url ?? (config.databaseUrl as string)
         const ownerUrl = await settleTls(config.migrationUrl ?? embedded?.ownerUrl ?? url)
-        const applied = await migrate(ownerUrl, { portalUrl: url })
+        const applied = await migrate(ownerUrl, { portalUrl: url, auditRetention: config.lifetimes.auditRetention })
         print({ applied }, json)
       } finally {
         await embedded?.leave()

@@ -1,5 +1,7 @@
 import type { Config } from '../config.ts'
+import { startAuditStreams } from './audit-streams.ts'
 import { startDeliveries } from './deliveries.ts'
+import { pruneAuditLog } from '../domain/audit/retention.ts'
 import { sealAuditLog } from '../domain/audit/sealing.ts'
 import { endWithdrawnFamilies } from '../domain/apps/app-access.ts'
 import { clearDeletedApps } from '../domain/apps/app-deletions.ts'
@@ -65,8 +67,10 @@ export async function startBackground(services: Services, config: Config, logger
     [countLivingFamilies, PRUNE_EVERY_MS],
     [condenseTallies, PRUNE_EVERY_MS],
     [sealAuditLog, SEAL_EVERY_MS],
+    [pruneAuditLog, PRUNE_EVERY_MS],
   ] as const
   const stops = rounds.map(([run, everyMs]) => repeat(async () => run(services, stopping.signal), everyMs, logger))
+  stops.push(await startAuditStreams(services, config, logger, stopping.signal))
   return {
     stop() {
       stopping.abort()

@@ -6,6 +6,7 @@ import { rootSecrets } from './root-secrets.ts'
 import { sender } from './sender.ts'
 import { setting } from './setting.ts'
 import { contacts, contactUrl, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
+import { webhookSecret } from './webhook-secret.ts'
 import { choice, count, flag, headerName, milliseconds, port, seconds, text } from './value-types.ts'
 import { workerCount } from './worker-count.ts'
 
@@ -68,6 +69,30 @@ const basics = {
     default: 'info',
     meaning: 'The least severe level that is logged. Logs are JSON lines on standard output.',
     example: 'warn',
+  }),
+  AUDIT_STREAM: setting({
+    type: choice('off', 'stdout'),
+    default: 'off',
+    meaning:
+      '`stdout`: every [audit event](audit.md#send-it-to-a-siem) is also a line of the log, with `"type":"audit"`, whatever `LOG_LEVEL` is.',
+    example: 'stdout',
+  }),
+  AUDIT_WEBHOOK_URL: setting({
+    type: webUrl(),
+    default: null,
+    defaultInWords: 'audit events are sent nowhere',
+    meaning:
+      'Where every [audit event](audit.md#send-it-to-a-siem) is sent, in order, until it is taken. Without https only an address in a private network is used, and cloud metadata endpoints never are.',
+    example: 'https://siem.example.com/gatehouse',
+  }),
+  AUDIT_WEBHOOK_SECRET: setting({
+    type: webhookSecret(),
+    default: null,
+    defaultInWords: 'none; must be set with `AUDIT_WEBHOOK_URL`',
+    meaning:
+      'The key with which the requests to `AUDIT_WEBHOOK_URL` are signed ([Standard Webhooks](https://www.standardwebhooks.com)). Make one with `openssl rand -base64 32`.',
+    example: '',
+    isSecret: true,
   }),
 }
 
@@ -334,6 +359,14 @@ const lifetimes = {
     meaning:
       'How long a family that has ended is kept and listed on the dashboard. The activity page keeps its events for longer.',
     example: '2592000',
+  }),
+  AUDIT_RETENTION: setting({
+    type: seconds(DAY, TEN_YEARS),
+    default: null,
+    defaultInWords: 'audit events are kept for ever',
+    meaning:
+      'How long [audit events](audit.md#retention) are kept. Older ones are deleted, and are then missing on the activity page, too. With two [database roles](operations.md#database-roles) a change holds after the next `gatehouse migrate`.',
+    example: '31536000',
   }),
   ROTATION_GRACE: setting({
     type: seconds(0, 300),

@@ -80,12 +80,9 @@ export async function searchAuditEvents(
     ...(choice.to === undefined ? [] : [`at < ${place(choice.to)}::timestamptz`]),
   ]
   const { rows } = await db.query<SearchedAuditRow>(
-    `SELECT e.id::text, e.at, e.kind, e.identity_id AS "identityId", i.username, e.client_id AS "clientId", a.name AS "appName",
-       e.family_id AS "familyId", e.identity_session_id AS "identitySessionId", e.cause, e.detail, e.browser, e.address, e.actor,
-       e.actor_id AS "actorId", e.actor_address AS "actorAddress"
-     FROM (SELECT * FROM (${scanned('*')}) scanned WHERE ${conditions.join(' AND ')}
+    `SELECT ${SEARCHED} FROM (SELECT * FROM (${scanned('*')}) scanned WHERE ${conditions.join(' AND ')}
        ORDER BY id DESC LIMIT ${place(limit + 1)}) e
-       LEFT JOIN apps a ON a.client_id = e.client_id LEFT JOIN identities i ON i.id = e.identity_id
+       ${WITH_NAMES}
      ORDER BY e.id DESC`,
     values,
   )
@@ -99,6 +96,26 @@ export async function searchAuditEvents(
     bound,
   )
   return { rows, next: ends[0]?.last ?? null }
+}
+
+const SEARCHED = `e.id::text, e.at, e.kind, e.identity_id AS "identityId", i.username, e.client_id AS "clientId", a.name AS "appName",
+  e.family_id AS "familyId", e.identity_session_id AS "identitySessionId", e.cause, e.detail, e.browser, e.address, e.actor,
+  e.actor_id AS "actorId", e.actor_address AS "actorAddress"`
+const WITH_NAMES = 'LEFT JOIN apps a ON a.client_id = e.client_id LEFT JOIN identities i ON i.id = e.identity_id'
+
+/** The next events after the id `after` up to the id `to`, oldest first, `limit` at most. */
+export async function listAuditEventsAfter(
+  db: Queryable,
+  after: string,
+  to: string,
+  limit: number,
+): Promise<SearchedAuditRow[]> {
+  const { rows } = await db.query<SearchedAuditRow>(
+    `SELECT ${SEARCHED} FROM (SELECT * FROM audit_events WHERE id > $1::bigint AND id <= $2::bigint ORDER BY id LIMIT $3) e
+       ${WITH_NAMES} ORDER BY e.id`,
+    [after, to, limit],
+  )
+  return rows
 }
 
 /** The condition along whose index the search goes the farthest back in `LOOKED_THROUGH` events. */

@@ -5,6 +5,7 @@ import type pg from 'pg'
 import { schemaOf, withSchema } from './database-url.ts'
 import { currentSchema, DatabaseUnfit, keepFromEndingTheProcess } from './postgres.ts'
 import { migrateQueues } from './queue-tables.ts'
+import { writeAuditRetention } from './audit-retention.ts'
 import { grantToPortal } from './role.ts'
 import { clientClassOf } from './embedded/scram-client.ts'
 
@@ -20,7 +21,10 @@ const LOCK = 72707369
  * @param url of the owner of the tables; `portalUrl` of running portals, whose role gets what they need when it is another one
  * @returns the names applied now, in order.
  */
-export async function migrate(url: string, { folder = FOLDER, portalUrl = url } = {}): Promise<string[]> {
+export async function migrate(
+  url: string,
+  { folder = FOLDER, portalUrl = url, auditRetention }: MigrationOptions = {},
+): Promise<string[]> {
   const schema = schemaOf(url) ?? schemaOf(portalUrl)
   const connectionString = withSchema(url, schema)
   return withClient(connectionString, async (guard) => {
@@ -31,6 +35,7 @@ export async function migrate(url: string, { folder = FOLDER, portalUrl = url } 
         const applied = await applyMissing(client, folder)
         await migrateQueues(client)
         if (roleOf(portalUrl) !== roleOf(url)) await grantToPortal(client, roleOf(portalUrl))
+        if (auditRetention !== undefined) await writeAuditRetention(client, auditRetention)
         return applied
       })
     } catch (error) {
@@ -41,6 +46,13 @@ export async function migrate(url: string, { folder = FOLDER, portalUrl = url } 
       await guard.query('ROLLBACK').catch(() => {})
     }
   })
+}
+
+export interface MigrationOptions {
+  folder?: string
+  portalUrl?: string
+  /** How long audit events are kept (seconds; null for ever); left out, what the database has stays. */
+  auditRetention?: number | null | undefined
 }
 
 async function withClient<T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {

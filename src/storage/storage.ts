@@ -32,6 +32,8 @@ export interface StorageOptions {
   logger: Logger
   clock: () => Date
   storeTimeoutMs: number
+  /** Left out, the retention of the audit log stays as the database has it. */
+  lifetimes?: { auditRetention: number | null }
   /** False where the URL leads through a pooler that loses prepared statements. */
   preparedStatements?: boolean
   /** The query timeout (ms) of commands and workers; without it, the same as the connection timeout. */
@@ -47,6 +49,7 @@ export async function openStorage({
   logger,
   clock,
   storeTimeoutMs,
+  lifetimes,
   preparedStatements = true,
   queryTimeoutMs = storeTimeoutMs,
 }: StorageOptions): Promise<Storage> {
@@ -56,7 +59,7 @@ export async function openStorage({
       : null
   const url = embedded?.url ?? (await settleTls(databaseUrl as string))
   const ownerUrl = embedded?.ownerUrl ?? (migrationUrl === null ? url : await settleTls(migrationUrl))
-  const applied = await migrate(ownerUrl, { portalUrl: url })
+  const applied = await migrate(ownerUrl, { portalUrl: url, auditRetention: lifetimes?.auditRetention })
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrations applied')
 
   const { pool, prisma, close } = openPostgres(

@@ -12,6 +12,7 @@ import { makeTemporaryFolder, type TemporaryFolder } from './testing/services/te
 const DAY = 86_400
 const SECRET = 'one root secret of more than 32 bytes'
 const OTHER = 'two root secret of more than 32 bytes'
+const NO_SECONDS = 'must be a whole number of seconds, or of another unit, as in 15m, 12h or 90d'
 const PRODUCTION = { NODE_ENV: 'production', PUBLIC_URL: 'https://id.example.test', GATEHOUSE_SECRET: SECRET }
 
 let root: TemporaryFolder
@@ -85,6 +86,7 @@ test('in development nothing needs to be set', () => {
       defaultLocale: 'en',
       trustedBrowserDays: 30,
       geoipDatabase: null,
+      keyRotation: 7_776_000,
     },
     brand: {
       name: 'Gatehouse',
@@ -169,6 +171,11 @@ for (const [variable, value, read, expected] of [
   ['PRIVACY_URL', 'https://example.test/privacy', (config) => config.brand.privacyUrl, 'https://example.test/privacy'],
   ['TERMS_URL', 'https://example.test/terms', (config) => config.brand.termsUrl, 'https://example.test/terms'],
   ['APPLICATION_TOKEN_TTL', '3600', (config) => config.lifetimes.applicationToken, 3600],
+  ['APPLICATION_TOKEN_TTL', '5m', (config) => config.lifetimes.applicationToken, 300],
+  ['FAMILY_IDLE', '36h', (config) => config.lifetimes.familyIdle, 129_600],
+  ['FAMILY_MAX', '90d', (config) => config.lifetimes.familyMax, 90 * DAY],
+  ['KEY_ROTATION', '1h', (config) => config.policy.keyRotation, 3600],
+  ['KEY_ROTATION', 'off', (config) => config.policy.keyRotation, null],
   ['FAMILY_IDLE', '10', (config) => config.lifetimes.familyIdle, 10],
   ['FAMILY_MAX', '315360000', (config) => config.lifetimes.familyMax, 315_360_000],
   ['FAMILY_HISTORY', '3600', (config) => config.lifetimes.familyHistory, 3600],
@@ -280,19 +287,22 @@ for (const [variable, value, fault] of [
   ),
   ['PRIVACY_URL', 'javascript:alert(1)', 'must be a URL that begins with https:// or http://'],
   ['TERMS_URL', 'https://ada@example.test/terms', 'must be a URL without a user name'],
-  ['APPLICATION_TOKEN_TTL', '5m', 'must be a whole number of seconds'],
+  ['APPLICATION_TOKEN_TTL', '5 m', NO_SECONDS],
   ['APPLICATION_TOKEN_TTL', '9', 'must be between 10 and 3600 seconds'],
   ['APPLICATION_TOKEN_TTL', '3601', 'must be between 10 and 3600 seconds'],
-  ['FAMILY_IDLE', '-1', 'must be a whole number of seconds'],
+  ['FAMILY_IDLE', '-1', NO_SECONDS],
   ['FAMILY_IDLE', '9', 'must be between 10 and 315360000 seconds'],
   ['FAMILY_MAX', '315360001', 'must be between 10 and 315360000 seconds'],
-  ['FAMILY_HISTORY', '90d', 'must be a whole number of seconds'],
+  ['FAMILY_HISTORY', '90D', NO_SECONDS],
   ['FAMILY_HISTORY', '3599', 'must be between 3600 and 315360000 seconds'],
   ['FAMILY_HISTORY', '315360001', 'must be between 3600 and 315360000 seconds'],
+  ['ROTATION_GRACE', '6m', 'must be between 0 and 300 seconds'],
+  ['KEY_ROTATION', '90', 'must be between 3600 and 31536000 seconds; or off'],
+  ['KEY_ROTATION', 'never', `${NO_SECONDS}; or off`],
   ['ROTATION_GRACE', '301', 'must be between 0 and 300 seconds'],
-  ['ROTATION_GRACE', '1e2', 'must be a whole number of seconds'],
+  ['ROTATION_GRACE', '1e2', NO_SECONDS],
   ['ROTATION_GRACE_PROVEN', '7776001', 'must be between 0 and 7776000 seconds'],
-  ['ROTATION_GRACE_PROVEN', '-1', 'must be a whole number of seconds'],
+  ['ROTATION_GRACE_PROVEN', '-1', NO_SECONDS],
   ['IDENTITY_SESSION_IDLE', '9', 'must be between 10 and 34560000 seconds'],
   ['IDENTITY_SESSION_MAX', '34560001', 'must be between 10 and 34560000 seconds'],
 ] as const) {

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { wrongSettings } from './settings/config-error.ts'
 import { makeDevelopmentSecret, readDevelopmentSecret } from './settings/development-secret.ts'
+import { withCommandedSecret } from './settings/secret-command.ts'
 import { type Given, readEnvironment, type Values } from './settings/environment.ts'
 import type { FamilyLifetime, FamilyRenewal } from './settings/family-policies.ts'
 import { type Accent, deriveShades } from './settings/accent-shades.ts'
@@ -124,6 +125,8 @@ export interface Policy {
   trustedBrowserDays: number
   /** Path of a MaxMind DB file (GeoIP); null for none. */
   geoipDatabase: string | null
+  /** How long a signing key signs (seconds); null until an operator replaces it. */
+  keyRotation: number | null
 }
 
 /** All in seconds. */
@@ -159,7 +162,7 @@ const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
  * @throws ConfigError whose message lists every fault, one a line, and never a value.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, { makeSecret = true } = {}): Config {
-  const { given, values, faults } = readEnvironment(env)
+  const { given, values, faults } = withCommandedSecret(readEnvironment(env), env)
   faults.push(...faultsTogether(given), ...faultsOfBrand(values))
   if (faults.length > 0) throw wrongSettings(faults)
   return configOf(values, makeSecret ? makeDevelopmentSecret : readDevelopmentSecret)
@@ -284,6 +287,7 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       defaultLocale: values.DEFAULT_LOCALE,
       trustedBrowserDays: values.TRUSTED_BROWSER_DAYS,
       geoipDatabase: values.GEOIP_DATABASE,
+      keyRotation: values.KEY_ROTATION,
     },
     brand: {
       name: values.ORGANISATION_NAME,

@@ -18,6 +18,10 @@ const signingKey = z
       .datetime()
       .nullable()
       .describe('When the last token that it signed expires, once it is replaced.'),
+    rotates_at: z.iso
+      .datetime()
+      .nullable()
+      .describe('When `KEY_ROTATION` publishes the key after it. Null once that is published, and without a schedule.'),
     revoked_at: z.iso.datetime().nullable(),
   })
   .meta({ id: 'SigningKey' })
@@ -35,7 +39,7 @@ export const SIGNING_KEY_OPERATIONS = {
     input: z.strictObject({}),
     output: z.object({ items: z.array(signingKey) }),
     async act(services) {
-      return { items: (await services.keys.list()).map(describe) }
+      return { items: (await services.keys.list(services.policy.keyRotation)).map(describe) }
     },
   }),
 
@@ -57,7 +61,9 @@ export const SIGNING_KEY_OPERATIONS = {
     async act(services, { signs_from: signsFrom }) {
       const made = await services.keys.rotate(services.operator, signsFrom === undefined ? null : new Date(signsFrom))
       const kids = new Set(made.map(({ kid }) => kid))
-      return { items: (await services.keys.list()).filter(({ kid }) => kids.has(kid)).map(describe) }
+      return {
+        items: (await services.keys.list(services.policy.keyRotation)).filter(({ kid }) => kids.has(kid)).map(describe),
+      }
     },
   }),
 
@@ -95,6 +101,7 @@ function describe(key: ListedKey): z.output<typeof signingKey> {
     created_at: key.createdAt.toISOString(),
     signs_from: key.signsFrom.toISOString(),
     tokens_until: key.tokensUntil?.toISOString() ?? null,
+    rotates_at: key.rotatesAt?.toISOString() ?? null,
     revoked_at: key.revokedAt?.toISOString() ?? null,
   }
 }

@@ -11,7 +11,7 @@ interface Options {
   signsFrom?: string
 }
 
-const COLUMNS = ['kid', 'alg', 'state', 'signs_from', 'tokens_until']
+const COLUMNS = ['kid', 'alg', 'state', 'signs_from', 'tokens_until', 'rotates_at']
 /** How long a process needs at most, after its interval, to reload the keys (ms). */
 const SLACK_MS = 500
 

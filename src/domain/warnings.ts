@@ -31,7 +31,7 @@ export async function listWarnings(services: Services): Promise<Warning[]> {
   const [mails, notifications, keys, administrators] = await Promise.all([
     countMails(services),
     countNotifications(services),
-    services.keys.list(),
+    services.keys.list(null),
     countHolders(services.storage.pool, ADMIN, 2),
   ])
   const isOlder = (date: Date | null, seconds: number) => date !== null && secondsBetween(date, now) > seconds

@@ -49,6 +49,7 @@ export async function startBackground(services: Services, config: Config, logger
     [expireIdentitySessions, EXPIRE_EVERY_MS],
     [expireFamilies, EXPIRE_EVERY_MS],
     [fillSkeletons, EXPIRE_EVERY_MS],
+    [rotateSigningKeys, EXPIRE_EVERY_MS],
     [endFamiliesOfDisabledApps, PRUNE_EVERY_MS],
     [endWithdrawnFamilies, PRUNE_EVERY_MS],
     [clearDeletedApps, PRUNE_EVERY_MS],
@@ -78,4 +79,9 @@ export async function startBackground(services: Services, config: Config, logger
     },
     release,
   }
+}
+
+async function rotateSigningKeys({ keys, policy, logger }: Services): Promise<void> {
+  const kids = policy.keyRotation === null ? [] : await keys.rotateWhenDue(policy.keyRotation)
+  if (kids.length > 0) logger.info({ kids }, 'the next signing keys are published')
 }

@@ -49,7 +49,7 @@ for (const { name, alias, example } of OLDER) {
 test('what is wrong under an older name is told under the new one, with both names', () => {
   assert.deepEqual(readEnvironment({ SUSPENSION: 'v-forever', STORE_PATIENCE: '99' }).faults, [
     'STORE_TIMEOUT_MS: must be between 100 and 600000 milliseconds (set by its older name, STORE_PATIENCE)',
-    'IP_BLOCK_DURATION: must be a whole number of seconds (set by its older name, SUSPENSION)',
+    'IP_BLOCK_DURATION: must be a whole number of seconds, or of another unit, as in 15m, 12h or 90d (set by its older name, SUSPENSION)',
   ])
 })
 

@@ -10,8 +10,14 @@ import { SECTIONS, SETTINGS, type SettingName } from './settings.ts'
 
 const SOURCES = join(import.meta.dirname, '..')
 
-/** Not a part of the configuration of a portal. */
-const READ_ELSEWHERE = ['ENV_FILE', 'GATEHOUSE_URL', 'GATEHOUSE_CLIENT_ID', 'GATEHOUSE_CLIENT_SECRET']
+/** Not a part of the configuration of a portal, or read before it. */
+const READ_ELSEWHERE = [
+  'GATEHOUSE_SECRET_COMMAND',
+  'ENV_FILE',
+  'GATEHOUSE_URL',
+  'GATEHOUSE_CLIENT_ID',
+  'GATEHOUSE_CLIENT_SECRET',
+]
 
 for (const [name, each] of Object.entries<Setting>(SETTINGS)) {
   test(`${name} says what it means, with an example and a default that it takes`, () => {

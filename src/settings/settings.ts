@@ -7,7 +7,7 @@ import { sender } from './sender.ts'
 import { setting } from './setting.ts'
 import { contacts, contactUrl, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
 import { webhookSecret } from './webhook-secret.ts'
-import { choice, count, flag, headerName, milliseconds, port, seconds, text } from './value-types.ts'
+import { choice, count, flag, headerName, milliseconds, orOff, port, seconds, text } from './value-types.ts'
 import { workerCount } from './worker-count.ts'
 
 const DAY = 86_400
@@ -36,6 +36,21 @@ const basics = {
       'The root secret, from which every key is derived. Make one with `openssl rand -base64 48`. To rotate it, set `new,old`: the first secret signs, all of them verify.',
     example: '',
     isSecret: true,
+  }),
+  GATEHOUSE_SECRET_COMMAND: setting({
+    type: text('a command line for the shell'),
+    default: null,
+    defaultInWords: 'none; `GATEHOUSE_SECRET` is the secret itself',
+    meaning:
+      'A command that prints the root secret, in place of `GATEHOUSE_SECRET`: from a KMS or a vault. Several secrets stand on lines of their own, or have commas between. Every process runs it once at its start, within 30 seconds.',
+    example: 'sops --decrypt --extract \'["gatehouse_secret"]\' secrets.yaml',
+  }),
+  KEY_ROTATION: setting({
+    type: orOff(seconds(3600, 365 * DAY)),
+    default: String(90 * DAY),
+    meaning:
+      'How long a signing key signs before it is replaced. The next one is published 15 minutes earlier, and the tokens of the old one stay valid until they expire. `off` leaves rotation to `gatehouse keys rotate`, for APIs that were given a copy of the keys.',
+    example: '30d',
   }),
   HOST: setting({
     type: text('an IP address or a host name'),

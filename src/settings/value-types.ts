@@ -1,8 +1,35 @@
 import { z } from 'zod'
 import type { ValueType } from './setting.ts'
 
+/** A time span in whole seconds, or with a unit, such as `15m`, `12h` or `90d`. */
 export function seconds(minimum: number, maximum: number): ValueType<number> {
-  return quantity(minimum, maximum, 'seconds')
+  const { words, ...rest } = quantity(minimum, maximum, 'seconds')
+  return {
+    ...rest,
+    schema: z
+      .string()
+      .regex(
+        /^(\d{1,10}|\d{1,8}[smhd])$/,
+        'must be a whole number of seconds, or of another unit, as in 15m, 12h or 90d',
+      )
+      .transform((value) => Number.parseInt(value, 10) * (UNITS[value.at(-1) as string] ?? 1))
+      .refine((value) => value >= minimum && value <= maximum, outOf(minimum, `${maximum} seconds`)),
+    words: `${words}, or such as \`15m\`, \`12h\` or \`90d\``,
+  }
+}
+
+const UNITS: Partial<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** `off` is read as null. */
+export function orOff<T>({ schema, words, ...rest }: ValueType<T>): ValueType<T | null> {
+  const either = z.string().transform((value, ctx) => {
+    if (value === 'off') return null
+    const read = schema.safeParse(value)
+    if (read.success) return read.data
+    ctx.addIssue(`${read.error.issues[0]?.message}; or off`)
+    return z.NEVER
+  })
+  return { ...rest, schema: either, words: `${words}; or \`off\`` }
 }
 
 export function milliseconds(minimum: number, maximum: number): ValueType<number> {
@@ -21,10 +48,14 @@ function quantity(minimum: number, maximum: number, unit?: ValueType<number>['un
       .string()
       .regex(/^\d{1,10}$/, `must be ${wholeNumber}`)
       .transform(Number)
-      .refine((value) => value >= minimum && value <= maximum, `must be between ${minimum} and ${range}`),
+      .refine((value) => value >= minimum && value <= maximum, outOf(minimum, range)),
     words: `${wholeNumber} from ${minimum} to ${maximum}`,
     ...(unit === undefined ? {} : { unit }),
   }
+}
+
+function outOf(minimum: number, range: string): string {
+  return `must be between ${minimum} and ${range}`
 }
 
 export function choice<const T extends string>(...values: readonly [T, T, ...T[]]): ValueType<T> {

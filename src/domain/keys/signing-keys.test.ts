@@ -106,6 +106,85 @@ test('the next key is published before it signs, for as long as clients may cach
   assert.equal(ring.published()[0]?.kid, next)
 })
 
+const DAY = 86_400
+const PERIOD = 90 * DAY
+
+async function counts(): Promise<Record<string, number>> {
+  const states = (await (await openRing()).list(PERIOD)).map(({ state }) => state)
+  return Object.fromEntries(['next', 'signing'].map((state) => [state, states.filter((each) => each === state).length]))
+}
+
+test('the keys are rotated as scheduled, once, however many processes try, and sign exactly a period apart', async () => {
+  const rings = [await openRing(), await openRing([OLD], otherStorage)]
+  const [ring] = rings as [KeyRing]
+  const made = ring.signer('RS256')
+  const rotatesAt = new Date(made.signsFrom.getTime() + (PERIOD - 900) * 1000)
+  assert.deepEqual(
+    (await ring.list(PERIOD)).map((key) => Math.round(((key.rotatesAt?.getTime() ?? 0) - rotatesAt.getTime()) / 1000)),
+    [0, 0, 0],
+  )
+  clock.advance(PERIOD - 901)
+  assert.deepEqual(await ring.rotateWhenDue(PERIOD), [])
+  clock.advance(1)
+  const tries = await Promise.all(Array.from({ length: 10 }, async (_, each) => rings[each % 2]?.rotateWhenDue(PERIOD)))
+  assert.deepEqual(tries.map((kids) => kids?.length).toSorted(), [0, 0, 0, 0, 0, 0, 0, 0, 0, 3])
+  assert.deepEqual(await counts(), { next: 3, signing: 3 })
+  const { rows } = await storage.pool.query("SELECT actor FROM audit_events WHERE kind = 'signing_keys_rotated'")
+  assert.deepEqual(rows.at(-1), { actor: null })
+
+  clock.advance(899)
+  assert.equal(ring.signer('RS256').kid, made.kid)
+  clock.advance(1)
+  const next = ring.signer('RS256')
+  assert.notEqual(next.kid, made.kid)
+  assert.equal(next.signsFrom.getTime() - made.signsFrom.getTime(), PERIOD * 1000)
+  // The keys and the tokens of the old ones are over; the schedule goes on from the new ones.
+  clock.advance(PERIOD - 901)
+  assert.deepEqual(await ring.rotateWhenDue(PERIOD), [])
+  clock.advance(1)
+  assert.equal((await ring.rotateWhenDue(PERIOD)).length, 3)
+})
+
+test('a rotation by hand counts: nothing else is published before its keys have signed for the period', async () => {
+  const ring = await openRing()
+  clock.advance(PERIOD - 8 * DAY)
+  await ring.rotate(null, new Date(clock().getTime() + 8 * DAY * 1000 - 60_000))
+  clock.advance(8 * DAY - 900)
+  assert.deepEqual(await ring.rotateWhenDue(PERIOD), [])
+  clock.advance(1000)
+  assert.deepEqual([await ring.rotateWhenDue(PERIOD), await counts()], [[], { next: 0, signing: 3 }])
+  // Keys for a far future do not make those of today sign for longer.
+  await ring.rotate(null, new Date(clock().getTime() + 300 * DAY * 1000))
+  clock.advance(PERIOD)
+  assert.equal((await ring.rotateWhenDue(PERIOD)).length, 3)
+})
+
+test('a key that was replaced alone joins the others again, and a revoked one is not waited for', async () => {
+  const ring = await openRing()
+  clock.advance(3 * DAY)
+  await ring.revoke(ring.signer('ES256').kid)
+  clock.advance(PERIOD - 3 * DAY)
+  const published = await ring.rotateWhenDue(PERIOD)
+  assert.equal(published.length, 3)
+  await ring.revoke(published[0] as string)
+  assert.deepEqual([await ring.rotateWhenDue(PERIOD), await counts()], [[], { next: 3, signing: 3 }])
+})
+
+test('a portal that was stopped for a year publishes first and signs later', async () => {
+  const stopped = (await openRing()).signer('ES256').kid
+  clock.advance(365 * DAY)
+  const ring = await openRing()
+  const published = await ring.rotateWhenDue(PERIOD)
+  assert.equal(published.length, 3)
+  assert.equal(ring.signer('ES256').kid, stopped)
+  clock.advance(899)
+  await ring.reload()
+  assert.deepEqual([ring.signer('ES256').kid, await ring.rotateWhenDue(PERIOD)], [stopped, []])
+  clock.advance(1)
+  assert.ok(published.includes(ring.signer('ES256').kid))
+  assert.notEqual(publishedKey(ring, stopped), null)
+})
+
 test('a replaced key stays published until the last token it signed has expired, then it can sign no more', async () => {
   const ring = await openRing()
   const first = ring.signer('ES256').kid

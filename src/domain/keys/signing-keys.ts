@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign, verify } from 'node:crypto'
 import type { JsonWebKey, KeyObject, KeyPairKeyObjectResult } from 'node:crypto'
 import { promisify } from 'node:util'
 import { insertAuditEvents, type Operator } from '../../storage/audit.ts'
@@ -68,7 +68,7 @@ export class KeyRing {
     if (missing.length > 0) {
       await insertMissingSigningKeys(
         storage,
-        missing.map((alg) => makeKey(alg, secrets[0], clock(), clock())),
+        await Promise.all(missing.map(async (alg) => makeKey(alg, secrets[0], clock(), clock()))),
       )
     }
     const ring = new KeyRing(storage, secrets, clock)
@@ -105,14 +105,39 @@ export class KeyRing {
     const signsFrom = later ?? soonest
     if (signsFrom < soonest || signsFrom > addSeconds(now, FARTHEST_ROTATION))
       throw new Refused(`new keys sign from ${PUBLISHED_BEFORE / 60} minutes to a year from now`)
-    const next = SIGNING_ALGS.map((alg) => makeKey(alg, this.#secrets[0], now, signsFrom))
     await transaction(this.#storage.pool, async (db) => {
-      for (const key of next) await insertSigningKey(db, key)
-      const detail = next.map(({ kid }) => kid).join(' ')
-      await insertAuditEvents(db, [{ kind: 'signing_keys_rotated', detail, actor: operator }], now)
+      await lockSigningKeys(db)
+      await this.#publish(db, SIGNING_ALGS, signsFrom, now, operator)
     })
     await this.reload()
     return this.#keys.filter((key) => key.signsFrom > now)
+  }
+
+  /**
+   * Scheduled rotation: publishes the next key of each algorithm whose key has signed for this long (seconds), a little before, so
+   * that the next one signs from then on. However many processes try, each key is made once. After a longer stop keys are published
+   * late, and never sign before they were published long enough. @returns the ids of new keys
+   */
+  async rotateWhenDue(period: number): Promise<string[]> {
+    // Usually nothing is due, and then no statement is sent.
+    if (dueAlgs(this.#keys, period, this.#clock()).length === 0) return []
+    const published = await transaction(this.#storage.pool, async (db) => {
+      await lockSigningKeys(db)
+      const now = this.#clock()
+      const rows = (await listSigningKeys(db)).filter((row) => row.revokedAt === null)
+      const due = dueAlgs(rows, period, now)
+      return due.length === 0 ? [] : this.#publish(db, due, addSeconds(now, PUBLISHED_BEFORE), now, null)
+    })
+    await this.reload()
+    return published
+  }
+
+  async #publish(db: Queryable, algs: readonly SigningAlg[], signsFrom: Date, now: Date, actor: Operator | null) {
+    const next = await Promise.all(algs.map(async (alg) => makeKey(alg, this.#secrets[0], now, signsFrom)))
+    for (const key of next) await insertSigningKey(db, key)
+    const kids = next.map(({ kid }) => kid)
+    await insertAuditEvents(db, [{ kind: 'signing_keys_rotated', detail: kids.join(' '), actor }], now)
+    return kids
   }
 
   /**
@@ -138,15 +163,18 @@ export class KeyRing {
     const signer = signerOf(whole, now)
     const isNeeded = signer !== undefined && whole.includes(key) && key.signsFrom >= signer.signsFrom
     const signsFrom = key === signer ? now : addSeconds(now, PUBLISHED_BEFORE)
-    const replacement = isNeeded ? makeKey(alg, this.#secrets[0], now, signsFrom) : null
+    const replacement = isNeeded ? await makeKey(alg, this.#secrets[0], now, signsFrom) : null
     await markRevoked(db, kid, now)
     if (replacement !== null) await insertSigningKey(db, replacement)
     await insertAuditEvents(db, [{ kind: 'signing_key_revoked', detail: kid, actor: operator }], now)
     return { kind: 'revoked', replacement: replacement?.kid ?? null, signsFrom: replacement?.signsFrom ?? null }
   }
 
-  /** Every key there was for more than a year, as operators see it, the newest first. */
-  async list(): Promise<ListedKey[]> {
+  /**
+   * Every key there was for more than a year, as operators see it, the newest first. @param period that of scheduled rotation
+   * (seconds); null for none
+   */
+  async list(period: number | null): Promise<ListedKey[]> {
     const now = this.#clock()
     const rows = await listSigningKeys(this.#storage.pool)
     const good = rows.filter((row) => row.revokedAt === null)
@@ -162,7 +190,9 @@ export class KeyRing {
         if (signsFrom > now) return 'next'
         return tokensUntil !== null && tokensUntil > now ? 'retiring' : 'retired'
       }
-      return { kid, alg, createdAt, signsFrom, revokedAt, tokensUntil, state: state() }
+      const isNewest = period !== null && row === newestBy(ofAlg, horizonOf(period, now))
+      const rotatesAt = isNewest ? addSeconds(signsFrom, period - PUBLISHED_BEFORE) : null
+      return { kid, alg, createdAt, signsFrom, revokedAt, tokensUntil, rotatesAt, state: state() }
     })
   }
 
@@ -231,6 +261,8 @@ export interface ListedKey extends Pick<SigningKeyRow, 'kid' | 'createdAt' | 'si
   state: KeyState
   /** When the last token that it signed expires; null while no other key is to replace it, and for a revoked key. */
   tokensUntil: Date | null
+  /** When scheduled rotation publishes the key after it; null when there is such a key, and without a schedule. */
+  rotatesAt: Date | null
 }
 
 /** The outcome of revoking a key. */
@@ -242,6 +274,29 @@ export type Revocation =
 /** The key that signs now, of `keys` in the order in which they sign. */
 function signerOf<Key extends { signsFrom: Date }>(keys: Key[], now: Date): Key | undefined {
   return keys.findLast((candidate) => candidate.signsFrom <= now) ?? keys[0]
+}
+
+/** The newest of the keys that sign by then. */
+function newestBy<Key extends { signsFrom: Date }>(keys: Key[], then: Date): Key | undefined {
+  return keys.findLast((candidate) => candidate.signsFrom <= then)
+}
+
+/** A key that signs until then, in a tenth of the period of rotation (seconds), takes the place of one that would be published now. */
+function horizonOf(period: number, now: Date): Date {
+  return addSeconds(now, Math.max(PUBLISHED_BEFORE, period / 10))
+}
+
+/** The algorithms whose next key is to be published. When one of them is due, those that soon will be go along. */
+function dueAlgs(keys: Turn[], period: number, now: Date): SigningAlg[] {
+  const dueBy = (then: Date) =>
+    SIGNING_ALGS.filter((alg) => {
+      const newest = newestBy(
+        keys.filter((key) => key.alg === alg),
+        horizonOf(period, now),
+      )
+      return newest !== undefined && addSeconds(newest.signsFrom, period - PUBLISHED_BEFORE) <= then
+    })
+  return dueBy(now).length === 0 ? [] : dueBy(addSeconds(now, period / 10))
 }
 
 type Turn = Pick<SigningKeyRow, 'alg' | 'signsFrom'>
@@ -314,8 +369,8 @@ function derOf(raw: Buffer): Buffer {
   return Buffer.concat([Buffer.of(0x30, body.length), body])
 }
 
-function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom: Date): SigningKeyRow {
-  const { privateKey, publicKey } = generatePair(alg)
+async function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom: Date): Promise<SigningKeyRow> {
+  const { privateKey, publicKey } = await generatePair(alg)
   const kid = randomBytes(12).toString('base64url')
   const publicJwk: JsonWebKey = publicKey.export({ format: 'jwk' })
   const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
@@ -330,14 +385,16 @@ function makeKey(alg: SigningAlg, keys: DerivedKeys, createdAt: Date, signsFrom:
   }
 }
 
-function generatePair(alg: SigningAlg): KeyPairKeyObjectResult {
+/** In another thread: an RSA key takes long, and requests must not wait for it. */
+async function generatePair(alg: SigningAlg): Promise<KeyPairKeyObjectResult> {
+  const generate = promisify(generateKeyPair)
   switch (alg) {
     case 'ES256':
-      return generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      return generate('ec', { namedCurve: 'P-256' })
     case 'RS256':
-      return generateKeyPairSync('rsa', { modulusLength: 2048 })
+      return generate('rsa', { modulusLength: 2048 })
     case 'EdDSA':
-      return generateKeyPairSync('ed25519')
+      return generate('ed25519')
   }
 }
 

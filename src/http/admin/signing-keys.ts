@@ -45,7 +45,7 @@ type Key = Awaited<ReturnType<typeof findKey>>
 
 function factsOf(key: Key, now: Date): [MessageKey, string][] {
   const isPast = (at: string) => new Date(at) <= now
-  const { created_at: created, signs_from: from, tokens_until: until, revoked_at: revoked } = key
+  const { created_at: created, signs_from: from, tokens_until: until, rotates_at: rotates, revoked_at: revoked } = key
   return [
     ['admin.keys.created', created],
     ...(revoked === null
@@ -54,6 +54,7 @@ function factsOf(key: Key, now: Date): [MessageKey, string][] {
     ...(until === null
       ? []
       : [[isPast(until) ? 'admin.keys.tokens_were_until' : 'admin.keys.tokens_until', until] as [MessageKey, string]]),
+    ...(rotates === null ? [] : [['admin.keys.rotates_at', rotates] as [MessageKey, string]]),
     ...(revoked === null ? [] : [['admin.keys.revoked_at', revoked] as [MessageKey, string]]),
   ]
 }

@@ -248,6 +248,7 @@ export const OPERATING_SAMPLES: SamplePage[] = [
         facts: [
           { label: 'made', at },
           { label: 'signed from', at },
+          ...(state === 'signing' ? [{ label: 'the next key is published', at }] : []),
         ],
         revokeHref: state === 'revoked' ? null : '/admin/keys/x/revocation',
       })),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { closeServices, openServices } from '../main/services.ts'
 import type { Background } from '../main/background.ts'
+import { reloadKeys } from '../domain/keys/reloaded-keys.ts'
 import { writeCounts } from '../domain/statistics.ts'
 import { recordProcess } from '../main/process-record.ts'
 import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from '../main/repeat.ts'
@@ -33,7 +34,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
   // Loaded lazily, because every command imports this file.
   const { startBackground } = await import('../main/background.ts')
   const services = await openServices(config, logger)
-  const stopFollowing = repeat(() => services.keys.reload(), KEYS_EVERY_MS, logger)
+  const stopFollowing = repeat(() => reloadKeys(services), KEYS_EVERY_MS, logger)
   const stopCounting = repeat(() => writeCounts(services), TALLY_EVERY_MS, logger)
   let background: Background | null = null
   let endRecord = async () => {}

@@ -9,6 +9,7 @@ import { isUnavailable } from '../domain/errors.ts'
 import type { SignedInRow } from '../domain/sign-in/identity-sessions.ts'
 import type { Confirmation } from '../domain/service-token-claims.ts'
 import type { Services } from '../domain/services.ts'
+import { reloadKeys } from '../domain/keys/reloaded-keys.ts'
 import { mintRefreshToken } from '../domain/families/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { ClientThrottling } from './client-throttling.ts'
@@ -119,7 +120,7 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
     findPresentedKeys: async (req, presented) => findPresentedKeys(provider, options.findCertificate, req, presented),
     stopWaiting: () => feed.stop(),
     async followKeys() {
-      await services.keys.reload()
+      await reloadKeys(services)
       if (kidsOf(services) === keys) return
       keys = kidsOf(services)
       documents = new PublishedDocuments()

@@ -101,5 +101,6 @@ const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   identity_deleted: 'user',
   app_disabled: 'admin',
   app_deleted: 'admin',
+  moved: 'admin',
   operator: 'admin',
 }

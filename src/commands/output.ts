@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { userInfo } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import type { Command } from 'commander'
+import type { Config } from '../config.ts'
 import { closeServices, openServices } from '../main/services.ts'
 import type { Services } from '../domain/services.ts'
 import { createLogger } from '../logger.ts'
@@ -10,24 +11,31 @@ import { CommandRefused } from './command-refused.ts'
 import { readRemoteSettings } from './remote-settings.ts'
 import { readStartedConfig, sayPortal } from './started-portal.ts'
 
-/** Adds `--json`, and runs `act` on the portal's rules and stores, beside a portal that may be running. It works nowhere else. */
+/**
+ * Adds `--json`, and runs `act` on the portal's rules and stores, beside a portal that may be running. It works nowhere else.
+ * `read` finds the configuration.
+ */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it carries the types of what the act is given
 export function onPortal<A extends unknown[]>(
   command: Command,
   act: (services: Services, ...args: A) => Promise<void>,
+  read?: () => Promise<Config>,
 ): Command {
   return command.option('--json', 'print JSON and nothing else').action(async (...args: unknown[]) => {
     if (readRemoteSettings() !== null)
       throw new CommandRefused('this command works where the portal runs; GATEHOUSE_URL must not be set')
     // Commander passes the arguments, the options and the command itself, which no act needs.
-    await operate(async (services) => act(services, ...(args.slice(0, -1) as A)))
+    await operate(async (services) => act(services, ...(args.slice(0, -1) as A)), read)
   })
 }
 
-/** Runs `act` on the rules and stores of the portal of this machine, in the operator's name. */
-export async function operate(act: (services: Services) => Promise<void>): Promise<void> {
+/** Runs `act` on the rules and stores of the portal of this machine, in the operator's name. `read` finds its configuration. */
+export async function operate(
+  act: (services: Services) => Promise<void>,
+  read: () => Promise<Config> = readStartedConfig,
+): Promise<void> {
   // Results go to standard output, so the log of the stores must not.
-  const config = await readStartedConfig()
+  const config = await read()
   sayPortal(config)
   const services = await openServices(config, createLogger('silent'), undefined, OPERATOR_TIMEOUT_MS)
   try {

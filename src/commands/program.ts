@@ -28,6 +28,7 @@ export async function createProgram(): Promise<Command> {
   const { addKeysCommands } = await import('./keys.ts')
   const { addSuspensionCommands } = await import('./suspension.ts')
   const { addNoticeCommands } = await import('./notice.ts')
+  const { addMovingCommands } = await import('./moving.ts')
   const { addWorkerCommand } = await import('./worker.ts')
   addMigrateCommand(program)
   addAppCommands(program)
@@ -42,6 +43,7 @@ export async function createProgram(): Promise<Command> {
   addKeysCommands(program)
   addSuspensionCommands(program)
   addNoticeCommands(program)
+  addMovingCommands(program)
   addWorkerCommand(program)
   return program
 }

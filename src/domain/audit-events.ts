@@ -34,6 +34,8 @@ type OperatorKind =
   | 'mails_resent'
   | 'test_mail_sent'
   | 'test_notification_sent'
+  | 'exported'
+  | 'imported'
 
 /** What happens to an identity; its user reads it on the activity page. */
 export type PersonalKind =

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { changeApp, deleteApp, disableApp, enableApp, findApp } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
+import { endFamilies } from '../domain/endings/endings.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
 import { disableIdentity, revokeEverything } from '../domain/identities/identities.ts'
 import { tokensIn } from '../testing/portal/answers.ts'
@@ -145,6 +146,7 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
   identity_deleted: ({ other, person }) => other.post('/settings/deletion', { username: person.username }),
   app_disabled: async () => disableApp(server.services, await registered()),
   app_deleted: async () => deleteApp(server.services, await registered()),
+  moved: ({ fam }) => endFamilies(server.services, { id: fam }, 'moved', null),
   operator: ({ id }) => revokeEverything(server.services, id),
 }
 

@@ -70,7 +70,15 @@ test('a wrong secret from a file is told with the variable that names the file',
 test('every setting that is wrong is in one message, each on a line of its own, and no value is', () => {
   const env = Object.fromEntries(SETTING_NAMES.map((name) => [name, '\u0000v-wrong']))
   const { message } = refusal(env)
-  const free = ['HOST', 'DATA_DIR', 'ENV_FILE', 'GEOIP_DATABASE', 'GATEHOUSE_CLIENT_ID', 'GATEHOUSE_CLIENT_SECRET']
+  const free = [
+    'HOST',
+    'DATA_DIR',
+    'ENV_FILE',
+    'GEOIP_DATABASE',
+    'GATEHOUSE_CLIENT_ID',
+    'GATEHOUSE_CLIENT_SECRET',
+    'GATEHOUSE_EXPORT_PASSPHRASE',
+  ]
   for (const name of SETTING_NAMES.filter((each) => !free.includes(each)))
     assert.match(message, new RegExp(`^  ${name}: `, 'm'))
   assert.doesNotMatch(message, /v-wrong/)

@@ -17,6 +17,7 @@ const READ_ELSEWHERE = [
   'GATEHOUSE_URL',
   'GATEHOUSE_CLIENT_ID',
   'GATEHOUSE_CLIENT_SECRET',
+  'GATEHOUSE_EXPORT_PASSPHRASE',
 ]
 
 for (const [name, each] of Object.entries<Setting>(SETTINGS)) {

@@ -569,6 +569,15 @@ const commands = {
     example: '',
     isSecret: true,
   }),
+  GATEHOUSE_EXPORT_PASSPHRASE: setting({
+    type: text('a passphrase of at least 12 characters'),
+    default: null,
+    defaultInWords: 'none; must be set for these commands',
+    meaning:
+      'The passphrase of the file of `gatehouse export` and `gatehouse import`. See [moving to another machine](moving.md#moving-to-another-machine). The portal itself does not read it.',
+    example: '',
+    isSecret: true,
+  }),
 }
 
 /** Every setting there is. What reads an environment, `.env.example` and `docs/configuration.md` are made from this table. */

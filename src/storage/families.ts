@@ -148,3 +148,9 @@ export async function countEndedFamilies(
   )
   return new Map(result.rows.map((row) => [row.clientId, row.count]))
 }
+
+/** How many families have not ended. */
+export async function countLivingFamilies(db: Queryable): Promise<number> {
+  const result = await db.query<{ count: number }>('SELECT count(*)::int AS count FROM families WHERE ended_at IS NULL')
+  return result.rows[0]?.count ?? 0
+}

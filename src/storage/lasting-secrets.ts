@@ -29,3 +29,8 @@ export async function updateLastingSecret(
 ): Promise<void> {
   await db.query('UPDATE lasting_secrets SET encrypted = $3 WHERE name = $1 AND encrypted = $2', [name, from, to])
 }
+
+/** Deletes those of these names, in a transaction that inserts others. */
+export async function deleteLastingSecrets(db: Queryable, names: string[]): Promise<void> {
+  await db.query('DELETE FROM lasting_secrets WHERE name = ANY ($1)', [names])
+}

@@ -85,3 +85,8 @@ export async function countMadeUntil(db: Queryable, until: Date, now: Date): Pro
   )
   return result.rows
 }
+
+/** Deletes what is known of these secrets, in a transaction that inserts it anew. */
+export async function deleteRootSecrets(db: Queryable, ids: string[]): Promise<void> {
+  await db.query('DELETE FROM root_secrets WHERE id = ANY ($1)', [ids])
+}

@@ -62,3 +62,8 @@ export const ERASED = ''
 export async function deleteSigningKeys({ prisma }: Database, kids: string[]): Promise<void> {
   await (await prisma()).signingKey.deleteMany({ where: { kid: { in: kids } } })
 }
+
+/** Deletes every key, in a transaction that inserts others. */
+export async function deleteAllSigningKeys(db: Queryable): Promise<void> {
+  await db.query('DELETE FROM signing_keys')
+}

@@ -47,6 +47,7 @@ export const END_CAUSES = {
   identity_deleted: { words: message('end_causes.identity_deleted'), reason: 'identity_disabled', alarming: false },
   app_disabled: { words: message('end_causes.app_disabled'), reason: 'app_disabled', alarming: false },
   app_deleted: { words: message('end_causes.app_deleted'), reason: 'app_disabled', alarming: false },
+  moved: { words: message('end_causes.moved'), reason: 'revoked', alarming: false },
   operator: { words: message('end_causes.operator'), reason: 'revoked', alarming: true },
 } as const satisfies Record<string, { words: Message; reason: RefusalReason; alarming: boolean }>
 

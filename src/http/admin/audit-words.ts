@@ -23,6 +23,8 @@ export const AUDIT_SENTENCES = {
   app_enabled: 'admin.audit.kinds.app_enabled',
   app_deleted: 'admin.audit.kinds.app_deleted',
   test_notification_sent: 'admin.audit.kinds.test_notification_sent',
+  exported: 'admin.audit.kinds.exported',
+  imported: 'admin.audit.kinds.imported',
   app_secret_rotated: 'admin.audit.kinds.app_secret_rotated',
   app_previous_secret_ended: 'admin.audit.kinds.app_previous_secret_ended',
   api_created: 'admin.audit.kinds.api_created',

@@ -16,7 +16,7 @@ export interface Finished {
 export async function gatehouse(
   args: string[],
   env: Record<string, string>,
-  input = '',
+  input: string | Buffer = '',
   cwd?: string,
 ): Promise<Finished> {
   return startGatehouse(args, env, input, cwd).finished
@@ -38,7 +38,7 @@ export interface Running {
 export function startGatehouse(
   args: string[],
   env: Record<string, string>,
-  input = '',
+  input: string | Buffer = '',
   cwd = import.meta.dirname,
 ): Running {
   return start(process.execPath, [PROGRAM, ...args], env, input, cwd)
@@ -54,7 +54,7 @@ function start(
   program: string,
   args: string[],
   env: Record<string, string>,
-  input: string | null,
+  input: string | Buffer | null,
   cwd = import.meta.dirname,
 ): Running {
   const child = spawn(program, args, {

@@ -48,6 +48,8 @@ test('in development nothing needs to be set', () => {
     logLevel: 'info',
     auditStream: 'off',
     auditWebhook: null,
+    metricsToken: null,
+    metricsPort: null,
     lifetimes: {
       applicationToken: 300,
       familyIdle: 30 * DAY,

@@ -57,6 +57,10 @@ export interface Config {
   /** Where audit events go as they are written, beside the database. */
   auditStream: 'off' | 'stdout'
   auditWebhook: { url: string; secret: string } | null
+  /** With which `/metrics` may be asked for from another machine; null where none may. */
+  metricsToken: string | null
+  /** Where `gatehouse worker` answers `/metrics`; null for nowhere. */
+  metricsPort: number | null
   /** No setting: less than argon2id's usual cost, for tests whose subject is another one. */
   passwordCost?: { memoryCost: number; timeCost: number }
   lifetimes: Lifetimes
@@ -248,6 +252,8 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
     logLevel: values.LOG_LEVEL,
     auditStream: values.AUDIT_STREAM,
     auditWebhook: auditWebhookOf(values),
+    metricsToken: values.METRICS_TOKEN,
+    metricsPort: values.METRICS_PORT,
     lifetimes: {
       applicationToken: values.APPLICATION_TOKEN_TTL,
       familyIdle: values.FAMILY_IDLE,

@@ -46,9 +46,13 @@ export function createAdminApi(services: Services, options: AdminApiOptions) {
     const [path = '', search = ''] = (req.url ?? '').split(/\?(.*)/s, 2)
     if (accepts(req).type(['application/json']) === false)
       throw new Problem('not_acceptable', PROBLEMS.not_acceptable.meaning)
-    if (path === `${ADMIN_API_PATH}${DOCUMENT}`) return answerDocument(req)
+    if (path === `${ADMIN_API_PATH}${DOCUMENT}`) {
+      req.routePattern = path
+      return answerDocument(req)
+    }
     const found = paths.find(path.slice(ADMIN_API_PATH.length))
     if (found === null) throw new Problem('no_such_path', `there is no ${path.slice(0, 200)}`)
+    req.routePattern = `${ADMIN_API_PATH}${found.path}`
     const asked = operationFor(req, found)
     if (asked === null) return { status: 204, headers: { Allow: allowedAt(found) }, body: null }
 

@@ -3,6 +3,8 @@ import { Problem } from './problems.ts'
 
 /** The operations at one path, by method, and the values of its parameters. */
 export interface Found {
+  /** As it is declared, such as `/apps/{client_id}`. */
+  path: string
   operations: Map<string, AnyOperation>
   parameters: Record<string, string>
 }
@@ -33,7 +35,7 @@ export class Paths {
     const parameters = found.parts.flatMap((part, at) =>
       isParameter(part) ? [[part.slice(1, -1), decode(asked[at] as string)] as const] : [],
     )
-    return { operations: found.operations, parameters: Object.fromEntries(parameters) }
+    return { path: found.path, operations: found.operations, parameters: Object.fromEntries(parameters) }
   }
 
   /** The operation that is declared at exactly this path, parameters and all. */

@@ -61,6 +61,7 @@ export async function deliverNotification(
     const { attempts } = notice
     return giveUp(services, notice, { at: services.clock(), attempts, problem: 'takes no such notices any more' })
   }
+  services.metrics.notifications.add([notice.clientId, answer.kind])
   const made = { at: services.clock(), attempts: notice.attempts + 1 }
   if (answer.kind === 'accepted') {
     await settleOrForget(services, notice, { ...made, problem: null })
@@ -87,6 +88,7 @@ async function giveUp(
   attempt: DeliveryAttempt & { problem: string },
 ): Promise<NotificationDelivery> {
   await settleOrForget(services, notice, attempt)
+  services.metrics.notifications.add([notice.clientId, 'given_up'])
   return { kind: 'given-up', notice, problem: attempt.problem }
 }
 

@@ -32,14 +32,19 @@ export function addWorkerCommand(program: Command): void {
 
 async function work(config: Config, logger: Logger, stopping: Promise<void>): Promise<void> {
   // Loaded lazily, because every command imports this file.
-  const { startBackground } = await import('../main/background.ts')
+  const [{ startBackground }, { startMetricsServer }] = await Promise.all([
+    import('../main/background.ts'),
+    import('../main/metrics-server.ts'),
+  ])
   const services = await openServices(config, logger)
   const stopFollowing = repeat(() => reloadKeys(services), KEYS_EVERY_MS, logger)
   const stopCounting = repeat(() => writeCounts(services), TALLY_EVERY_MS, logger)
   let background: Background | null = null
   let endRecord = async () => {}
+  let closeMetrics = () => {}
   try {
     endRecord = await recordProcess(services, logger)
+    closeMetrics = await startMetricsServer(services, config, logger)
     background = await startBackground(services, config, logger)
     process.stdout.write('Gatehouse sends what is queued\n')
     await stopping
@@ -48,6 +53,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
     stopFollowing()
     stopCounting()
     background?.stop()
+    closeMetrics()
     await endRecord()
     await closeServices(services)
     background?.release()

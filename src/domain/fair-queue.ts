@@ -9,11 +9,21 @@ export interface QueueLimits {
   /** How long one may wait (ms). */
   timeout?: number
   clock?: () => Date
+  observer?: QueueObserver
+}
+
+/** Is told what becomes of the jobs of a queue. */
+export interface QueueObserver {
+  /** A job has its turn, after so many seconds. */
+  waited(seconds: number): void
+  refused(): void
 }
 
 interface Turn {
   source: string
   since: Date
+  /** By `performance.now()`. */
+  asked: number
   timer: NodeJS.Timeout
   start: () => void
   refuse: () => void
@@ -24,14 +34,21 @@ interface Turn {
  * the queue delays only itself. A job that would wait longer than the timeout is refused (load shedding).
  */
 export class FairQueue {
-  readonly #limits: Required<QueueLimits>
+  readonly #limits: Required<Omit<QueueLimits, 'observer'>>
+  readonly #observer: QueueObserver | null
   /** The waiting jobs of each source. The source whose turn is next comes first. */
   readonly #turns = new Map<string, Turn[]>()
   #running = 0
   #waiting = 0
 
-  constructor({ atOnce = 1, waiting = 500, timeout = 3000, clock = () => new Date() }: QueueLimits = {}) {
+  constructor({ atOnce = 1, waiting = 500, timeout = 3000, clock = () => new Date(), observer }: QueueLimits = {}) {
     this.#limits = { atOnce, waiting, timeout, clock }
+    this.#observer = observer ?? null
+  }
+
+  /** How many jobs run, and how many wait for their turn. */
+  get load(): { running: number; waiting: number } {
+    return { running: this.#running, waiting: this.#waiting }
   }
 
   /** `source` is the key of the caller, such as an IP address (IPv6: its /64). @throws Overloaded */
@@ -48,13 +65,18 @@ export class FairQueue {
   async #waitForTurn(source: string): Promise<void> {
     if (this.#running < this.#limits.atOnce) {
       this.#running++
+      this.#observer?.waited(0)
       return
     }
-    if (this.#waiting >= this.#limits.waiting && !this.#makeRoomFor(source)) throw overloaded()
+    if (this.#waiting >= this.#limits.waiting && !this.#makeRoomFor(source)) {
+      this.#observer?.refused()
+      throw overloaded()
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const turn: Turn = {
       source,
       since: this.#limits.clock(),
+      asked: performance.now(),
       timer: setTimeout(() => this.#refuse(turn), this.#limits.timeout),
       start: resolve,
       refuse: () => reject(overloaded()),
@@ -83,6 +105,7 @@ export class FairQueue {
       this.#turns.set(turn.source, rest)
     }
     this.#running++
+    this.#observer?.waited((performance.now() - turn.asked) / 1000)
     turn.start()
   }
 
@@ -101,6 +124,7 @@ export class FairQueue {
 
   #refuse(turn: Turn): void {
     this.#remove(turn)
+    this.#observer?.refused()
     turn.refuse()
   }
 

@@ -6,6 +6,7 @@ import type { Operator } from '../storage/audit.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
 import type { PasswordHasher } from './passwords/passwords.ts'
+import type { Metrics } from './metrics.ts'
 import type { GeoIp } from './geoip.ts'
 import type { AuditKeys } from './keys/audit-keys.ts'
 import type { Secrets } from './keys/secrets.ts'
@@ -36,6 +37,8 @@ export interface Services {
   publicUrl: string
   /** Counts what happens, for the plots of the overview. */
   tally: Tally
+  /** What `/metrics` shows of this process. */
+  metrics: Metrics
   clock: () => Date
   /** Sends a test notification to the URI that the app has for it, at once. */
   sendTest: (app: AppRow, kind: TestKind) => Promise<TestAnswer>

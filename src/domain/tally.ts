@@ -15,14 +15,18 @@ export const FINEST_SECONDS = 300
 export class Tally {
   #counts = new Map<string, TallyRow>()
   readonly #clock: () => Date
+  readonly #counted: (kind: Counted, clientId: string, count: number) => void
 
-  constructor(clock: () => Date) {
+  /** @param counted is told of everything that is counted, once */
+  constructor(clock: () => Date, counted: (kind: Counted, clientId: string, count: number) => void = () => {}) {
     this.#clock = clock
+    this.#counted = counted
   }
 
   count(kind: Counted, clientId = '', count = 1): void {
     const begun = Math.floor(this.#clock().getTime() / (FINEST_SECONDS * 1000)) * FINEST_SECONDS * 1000
     this.#add({ at: new Date(begun), seconds: FINEST_SECONDS, kind, clientId, count })
+    this.#counted(kind, clientId, count)
   }
 
   /** Puts back what could not be written. */

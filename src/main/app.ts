@@ -20,7 +20,9 @@ import { logRequest } from '../http/middleware/request-log.ts'
 import { csrfProtection } from '../http/middleware/csrf-protection.ts'
 import { pageHeaders, setBaseHeaders } from '../http/middleware/security-headers.ts'
 import { findIdentitySessionId, identityCookie } from '../http/middleware/session.ts'
+import { createMetricsAnswer } from '../http/metrics-answer.ts'
 import { createMisdirectedAnswer } from '../http/misdirected.ts'
+import { countRequest } from '../http/request-counts.ts'
 import { signOut } from '../http/sign-in.ts'
 import { formRefused, notFound } from '../http/http-errors.ts'
 import { createProtocolPages } from '../http/protocol-pages.ts'
@@ -34,15 +36,20 @@ import type { Logger } from '../logger.ts'
 import { errorUri } from '../oidc/error-codes.ts'
 import { isFormRequest, readFormRequest } from '../oidc/form-requests.ts'
 import { createProtocol, isMachineEndpoint, type Protocol } from '../oidc/provider.ts'
+import { Scraper } from './scraper.ts'
 import { closeServices, openServices } from './services.ts'
 
 export interface App {
   services: Services
   protocol: Protocol
+  scraper: Scraper
   /** Answers one request. Never throws: an unexpected error is logged and answered with 500. */
   handle(req: IncomingMessage, res: ServerResponse): void
   close(): Promise<void>
 }
+
+/** Beside those of programs, what is answered without the table of routes. */
+const OTHER_ENDPOINTS = new Set(['/healthz', '/readyz', '/metrics', '/oauth/authorize'])
 
 /** How long the server of a client's keys may take for all of its answer, and how long that may be (bytes). */
 const KEYS_TIMEOUT_MS = 2500
@@ -121,6 +128,8 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   pages.use((_req, _res, next) => next(notFound()))
   pages.use(errorPage)
 
+  const scraper = new Scraper(services)
+  const answerMetrics = createMetricsAnswer(config.metricsToken, async () => scraper.scrape())
   const findAddress = createClientIpReader(config.trustProxy, logger)
   const separate = separateCookies(config.publicUrl)
 
@@ -140,7 +149,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     const address = findAddress(req)
     // The client has reset the connection, or the connection is closing: no answer is possible.
     if (address === null || !req.socket.writable) return
-    logRequest(req, res, logger)
+    logRequest(req, res, logger, (seconds) => countRequest(services.metrics, req, res, seconds))
     setBaseHeaders(res, strictTransport)
     // Upgrades are ignored. Node.js loses requests pipelined behind one, so the client must send those again.
     if (req.headers.upgrade !== undefined) res.setHeader('Connection', 'close')
@@ -150,6 +159,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
       requestId: req.requestId,
     }
     const path = (req.url ?? '').split('?', 1)[0] as string
+    if (isMachineEndpoint(path) || OTHER_ENDPOINTS.has(path)) req.routePattern = path
     // The admin API reads the body itself, once it has seen the token.
     const api = isAdminApi(path) ? adminApi : isScim(path) ? scim : null
     try {
@@ -165,6 +175,8 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     // Two Host headers are request smuggling between a proxy and the server (RFC 9112 §3.2).
     if (countHosts(req.rawHeaders) !== 1) return refuse(res, 400, 'A request names one host.')
     if (target === null) return refuse(res, 400, 'A request asks for a path, or for an absolute http or https address.')
+    // A scraper knows this process by its IP address or by a name of the inner network.
+    if (path === '/metrics' && (await answerMetrics(req, res, target.authority))) return
     // Host header attacks: a foreign host gets an error page only, and that page needs its style sheet from there.
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host
@@ -188,6 +200,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   return {
     services,
     protocol,
+    scraper,
     handle(req, res) {
       answer(req, res).catch((error: unknown) => {
         logger.error({ requestId: req.requestId, error }, 'request failed')

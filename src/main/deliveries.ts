@@ -43,13 +43,16 @@ async function startMails(services: Services, config: Config, logger: Logger): P
     const mail = readMailJob(payload)
     try {
       await deliverMail(services, mailer, mail, id)
+      services.metrics.mails.add(['sent'])
       return 'done'
     } catch (error) {
+      services.metrics.mails.add(['failed'])
       logger.warn({ mail: id, kind: mail.kind, refusal: (error as Error).message }, 'a mail was not sent')
       // A recipient that the mail server refuses will not accept a retry either, and who tries out the server wants to know.
       const isOver = error instanceof MailRefused || tries >= MAIL_RETRIES || mail.kind === 'test'
       if (!isOver) return 'again'
       await keepFailedMail(services, id, mail, (error as Error).message)
+      services.metrics.mails.add(['given_up'])
       return 'done'
     }
   })

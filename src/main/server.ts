@@ -75,6 +75,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
       await endRecord()
       await app.close()
       background?.release()
+      await app.scraper.leave()
     },
   }
 }

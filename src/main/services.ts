@@ -9,6 +9,7 @@ import { deriveSecrets } from '../domain/keys/secrets.ts'
 import { openSecrets } from '../domain/keys/root-secrets.ts'
 import { openLastingSecret } from '../domain/keys/lasting-secrets.ts'
 import { KeyRing } from '../domain/keys/signing-keys.ts'
+import { Metrics } from '../domain/metrics.ts'
 import { writeCounts } from '../domain/statistics.ts'
 import { Tally } from '../domain/tally.ts'
 import type { Logger } from '../logger.ts'
@@ -25,10 +26,15 @@ export async function openServices(
   queryTimeoutMs?: number,
 ): Promise<Services> {
   const geoip = await openGeoIp(config.policy.geoipDatabase)
+  const metrics = new Metrics()
   const storage = await openStorage({
     ...config,
     logger,
     clock,
+    observer: {
+      answered: (store, outcome, seconds) => metrics.storeSeconds.observe([store, outcome], seconds),
+      waited: (seconds) => metrics.poolWait.observe([], seconds),
+    },
     ...(queryTimeoutMs === undefined ? {} : { queryTimeoutMs }),
   })
   try {
@@ -36,9 +42,19 @@ export async function openServices(
     const keys = await KeyRing.open(storage, secrets, clock)
     const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt')
     const auditKeys = deriveAuditKeys(await openLastingSecret(storage, secrets, 'audit-log'))
-    const hasher = createPasswordHasher({ atOnce: hashingCores(config.workers), clock }, config.passwordCost, (error) =>
-      logger.warn({ error }, 'a password cannot be checked, so no sign-in with it succeeds'),
+    const hasher = createPasswordHasher(
+      {
+        atOnce: hashingCores(config.workers),
+        clock,
+        observer: {
+          waited: (seconds) => metrics.hashingWait.observe([], seconds),
+          refused: () => metrics.hashingRefused.add([]),
+        },
+      },
+      config.passwordCost,
+      (error) => logger.warn({ error }, 'a password cannot be checked, so no sign-in with it succeeds'),
     )
+    metrics.watch(() => ({ hashing: hasher.load(), pool: poolLoad(storage.pool) }))
     const { lifetimes, policy, brand, publicUrl } = config
     const onError = (error: Error) => logger.warn({ error }, 'a password was judged without all that could be known')
     const passwords = createPasswordJudge({ policy, publicUrl, organisation: brand.name, onError, limits: { clock } })
@@ -56,7 +72,8 @@ export async function openServices(
       policy,
       brand,
       publicUrl,
-      tally: new Tally(clock),
+      tally: new Tally(clock, (kind, clientId, count) => metrics.countTallied(kind, clientId, count)),
+      metrics,
       clock,
       operator: null,
       // Loaded when it is first needed, because most commands send nothing.
@@ -80,4 +97,8 @@ export async function closeServices({ passwords, storage, tally, logger }: Servi
     logger.warn({ error }, 'the last counts were not written'),
   )
   await storage.close()
+}
+
+function poolLoad({ totalCount, idleCount, waitingCount }: Services['storage']['pool']) {
+  return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount }
 }

@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../logger.ts'
+import { MetricsOfWorkers } from './worker-metrics.ts'
 
 /** A worker process that ends sooner than this after its start (ms) died young. */
 const YOUNG_MS = 10_000
@@ -28,6 +29,7 @@ interface Post {
 export class Workers {
   readonly #logger: Logger
   readonly #posts: Post[] = []
+  readonly #metrics = new MetricsOfWorkers()
   #isStopping = false
 
   constructor(logger: Logger) {
@@ -96,8 +98,10 @@ export class Workers {
     }
 
     worker.once('exit', ended)
-    worker.on('message', (problem: string) => {
-      if (post() !== undefined) this.#logger.error({ pid, problem }, 'a worker could not start')
+    this.#metrics.follow(worker)
+    worker.on('message', (problem: unknown) => {
+      if (post() !== undefined && typeof problem === 'string')
+        this.#logger.error({ pid, problem }, 'a worker could not start')
     })
     worker.on('error', (error) => {
       // For example, a connection could not be handed over because the worker has just died.
@@ -156,7 +160,9 @@ async function untilReady(worker: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
     let problem = 'gatehouse: a worker ended before it was ready'
     worker.once('listening', () => resolve())
-    worker.once('message', (words: string) => (problem = words))
+    worker.on('message', (words: unknown) => {
+      if (typeof words === 'string') problem = words
+    })
     // Unlike `exit`, `disconnect` comes after all messages of the worker.
     worker.once('disconnect', () => reject(new WorkerFailed(problem)))
     worker.once('error', (error) => reject(error))

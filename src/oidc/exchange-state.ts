@@ -31,6 +31,8 @@ export interface ExchangeState {
   codeRedirectUri?: string
   /** The app exists, and is disabled. */
   isAppDisabled?: true
+  /** A refresh was answered with the token that had replaced the presented one. */
+  isGraceHit?: boolean
   /** The family of a refresh, for the log. */
   familyId?: string | null
   /** The audience of a token that is not for the app itself, for the log. */

@@ -31,6 +31,7 @@ import { findPresentedKeys, type PresentedToken } from './presented-keys.ts'
 import { PublishedDocuments } from './published-documents.ts'
 import { isPostLogoutUriOf, isRedirectUriOf, keepPostLogoutUri, redirectTo, withParameters } from './redirects.ts'
 import { registerClientCredentialsGrant } from './client-credentials-grant.ts'
+import { countAnsweredRefresh } from './refresh-counts.ts'
 import { registerRefreshGrant } from './refresh-grant.ts'
 import { describeForDeveloper, refusalForLog } from './refusals.ts'
 import { futureResponse } from './token-response.ts'
@@ -220,6 +221,7 @@ function createProvider(
         addFutureToTokens(ctx as KoaContextWithOIDC)
         if (['invalid_grant', 'invalid_request'].includes(errorOf(ctx.body) ?? ''))
           Object.assign(ctx.body as object, exchangeState(ctx).refusal)
+        countAnsweredRefresh(services, ctx as KoaContextWithOIDC)
         break
       case 'device_authorization':
         // The library leaves it out (RFC 8628 §3.2).

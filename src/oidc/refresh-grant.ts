@@ -55,6 +55,7 @@ export function registerRefreshGrant(provider: Provider, services: Services): vo
         case 'wrong-proof':
           throw new errors.InvalidGrant('failed jkt or x5t#S256 verification')
         case 'rotated':
+          exchange.isGraceHit = rotation.isGraceHit
           ctx.set(TOKEN_HEADERS)
           ctx.body = await respond(provider, services, ctx, rotation, scopes, { jkt, x5t })
       }

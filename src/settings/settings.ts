@@ -7,7 +7,18 @@ import { sender } from './sender.ts'
 import { setting } from './setting.ts'
 import { contacts, contactUrl, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
 import { webhookSecret } from './webhook-secret.ts'
-import { choice, count, flag, headerName, milliseconds, orOff, port, seconds, text } from './value-types.ts'
+import {
+  bearerToken,
+  choice,
+  count,
+  flag,
+  headerName,
+  milliseconds,
+  orOff,
+  port,
+  seconds,
+  text,
+} from './value-types.ts'
 import { workerCount } from './worker-count.ts'
 
 const DAY = 86_400
@@ -216,6 +227,26 @@ const processes = {
     meaning:
       '`false`: processes that serve requests run no periodic jobs and send neither mail nor back-channel notifications. `gatehouse worker` must then run beside them.',
     example: 'false',
+  }),
+}
+
+const metrics = {
+  METRICS_TOKEN: setting({
+    type: bearerToken(),
+    default: null,
+    defaultInWords: 'none: only this machine gets `/metrics`',
+    meaning:
+      'The bearer token with which other machines get [`/metrics`](metrics.md). Make one with `openssl rand -base64 32`. Without it, the page does not exist for them.',
+    example: '',
+    isSecret: true,
+  }),
+  METRICS_PORT: setting({
+    type: port(),
+    default: null,
+    defaultInWords: 'none: `gatehouse worker` opens no port',
+    meaning:
+      'The port on which `gatehouse worker` answers [`/metrics`](metrics.md), at `HOST`. A portal that serves answers it at `PORT`.',
+    example: '9464',
   }),
 }
 
@@ -586,6 +617,7 @@ export const SETTINGS = {
   ...network,
   ...stores,
   ...processes,
+  ...metrics,
   ...mail,
   ...contact,
   ...branding,
@@ -604,6 +636,7 @@ export const SECTIONS = {
   Network: network,
   Stores: stores,
   Processes: processes,
+  Metrics: metrics,
   Mail: mail,
   'Security contact': contact,
   Branding: branding,

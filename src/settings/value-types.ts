@@ -81,6 +81,12 @@ export function headerName(): ValueType<string> {
   return { schema, words: 'the name of an HTTP header' }
 }
 
+/** The characters of a bearer token (RFC 6750 §2.1). */
+export function bearerToken(): ValueType<string> {
+  const words = 'letters, digits and `-._~+/=`'
+  return { schema: z.string().regex(/^[A-Za-z0-9._~+/-]+=*$/, `must be ${words.replaceAll('`', '')} alone`), words }
+}
+
 export function text(words: string): ValueType<string> {
   return { schema: z.string(), words }
 }

@@ -2,6 +2,7 @@ import pg from 'pg'
 import type { PrismaClient } from './client/client.ts'
 import { withSchema } from './database-url.ts'
 import { clientClassOf, withoutPreparedStatements } from './embedded/scram-client.ts'
+import { observedClient, observePool, type StoreObserver, type StoreOutcome } from './store-observer.ts'
 
 export interface Postgres {
   pool: pg.Pool
@@ -22,6 +23,7 @@ export const OPERATOR_TIMEOUT_MS = 600_000
 export interface PostgresOptions {
   /** False where a pooler gives each transaction another connection of the server. */
   preparedStatements?: boolean
+  observer?: StoreObserver | undefined
 }
 
 /**
@@ -32,17 +34,19 @@ export function openPostgres(
   url: string,
   onError: (error: Error) => void,
   timeouts: { connection: number; query: number },
-  { preparedStatements = true }: PostgresOptions = {},
+  { preparedStatements = true, observer }: PostgresOptions = {},
 ): Postgres {
-  const Client = clientClassOf(url)
+  const Client = preparedStatements ? clientClassOf(url) : withoutPreparedStatements(clientClassOf(url))
+  const report = (error: unknown, seconds: number) => observer?.answered('postgres', outcomeOf(error), seconds)
   const pool = new pg.Pool({
-    Client: preparedStatements ? Client : withoutPreparedStatements(Client),
+    Client: observer === undefined ? Client : observedClient(Client, report),
     connectionString: withSchema(url),
     max: 10,
     connectionTimeoutMillis: timeouts.connection,
     query_timeout: timeouts.query,
     application_name: `gatehouse/${process.pid}`,
   })
+  if (observer !== undefined) observePool(pool, (seconds) => observer.waited(seconds))
   pool.on('error', onError)
   pool.on('connect', keepFromEndingTheProcess)
   let prisma: Promise<PrismaClient> | null = null
@@ -169,6 +173,12 @@ const waiting = new WeakMap<Queryable, (() => void)[]>()
 /** True when a unique index refused the row (SQLSTATE 23505, Prisma's P2002). */
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === '23505' || codeOf(error) === 'P2002'
+}
+
+/** What became of a statement or command that failed with this, or with nothing. */
+export function outcomeOf(error: unknown): StoreOutcome {
+  if (error === null || error === undefined) return 'ok'
+  return isUnavailable(error) ? 'unavailable' : 'refused'
 }
 
 /** True when a store is unavailable (503): the same request may succeed later. */

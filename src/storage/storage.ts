@@ -8,8 +8,9 @@ import { startEmbedded } from './embedded/embedded.ts'
 import { type ProtocolRecords, postgresProtocolRecords, redisProtocolRecords } from './protocol-records.ts'
 import { type Jobs, openJobs } from './jobs.ts'
 import { migrate } from './migrations.ts'
-import { checkSessions, type Database, openPostgres } from './postgres.ts'
+import { checkSessions, type Database, openPostgres, outcomeOf } from './postgres.ts'
 import { openRedis } from './redis.ts'
+import { observeRedis, type StoreObserver } from './store-observer.ts'
 
 export interface Storage extends Database {
   protocolRecords: ProtocolRecords
@@ -17,6 +18,8 @@ export interface Storage extends Database {
   counters: Counters
   browserSessions: Store
   jobs: Jobs
+  /** The stores; `ping` rejects while one does not answer. */
+  stores: { name: 'postgres' | 'redis'; ping(): Promise<unknown> }[]
   /** Resolves when every store answers. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -38,6 +41,7 @@ export interface StorageOptions {
   preparedStatements?: boolean
   /** The query timeout (ms) of commands and workers; without it, the same as the connection timeout. */
   queryTimeoutMs?: number
+  observer?: StoreObserver
 }
 
 /** Opens every store, with the database's migrations applied. */
@@ -52,6 +56,7 @@ export async function openStorage({
   lifetimes,
   preparedStatements = true,
   queryTimeoutMs = storeTimeoutMs,
+  observer,
 }: StorageOptions): Promise<Storage> {
   const embedded =
     databaseUrl === null
@@ -66,7 +71,7 @@ export async function openStorage({
     url,
     (error) => logger.warn({ error }, 'a database connection broke'),
     { connection: storeTimeoutMs, query: queryTimeoutMs },
-    { preparedStatements },
+    { preparedStatements, observer },
   )
   const schema = await checkSessions(pool, { schema: schemaOf(url) }).catch(async (error: unknown) => {
     await close()
@@ -76,12 +81,19 @@ export async function openStorage({
   const redis =
     redisUrl === null ? null : await openRedis(redisUrl, (error) => logger.warn({ error }, 'Redis does not answer'))
 
+  if (redis !== null && observer !== undefined)
+    observeRedis(redis, (error, seconds) => observer.answered('redis', outcomeOf(error), seconds))
+
   const jobs = openJobs(pool, (error) => logger.warn({ error }, 'the job queue failed; it tries again'))
 
   const protocolRecords = redis === null ? postgresProtocolRecords(pool, clock) : redisProtocolRecords(redis)
 
+  const stores: Storage['stores'] = [{ name: 'postgres', ping: async () => pool.query('SELECT 1') }]
+  if (redis !== null) stores.push({ name: 'redis', ping: async () => redis.ping() })
+
   return {
     pool,
+    stores,
     prisma: () => prisma(schema),
     jobs,
     protocolRecords,
@@ -97,7 +109,7 @@ export async function openStorage({
         ? postgresBrowserSessions(pool, (error) => logger.warn({ error }, 'the session store failed'))
         : redisBrowserSessions(redis),
     async ping() {
-      await Promise.all([pool.query('SELECT 1'), redis?.ping()])
+      await Promise.all(stores.map(async ({ ping }) => ping()))
     },
     async close() {
       await jobs.close()

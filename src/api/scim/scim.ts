@@ -61,7 +61,12 @@ export function createScim(services: Services, options: AdminApiOptions) {
       .map(decoded)
     const type = [USER, GROUP].find((each) => each.endpoint === `/${endpoint}`)
     if (more.length > 0 || id === '') throw noPath(path)
-    if (type === undefined) return discover(method, endpoint, id ?? null, search, path)
+    if (type === undefined) {
+      const answered = discover(method, endpoint, id ?? null, search, path)
+      req.routePattern = `${SCIM_PATH}/${endpoint}`
+      return answered
+    }
+    req.routePattern = `${SCIM_PATH}${type.endpoint}${id === undefined ? '' : '/{id}'}`
 
     const isSearch = id === '.search'
     const isList = id === undefined || isSearch

@@ -103,6 +103,8 @@ export interface Rotated {
   future: FamilyFuture
   /** When the claims of the application token were read. */
   issuedAt: Date
+  /** The presented token had been replaced, and was answered with the current one (grace). */
+  isGraceHit: boolean
 }
 
 export type Rotation =
@@ -194,7 +196,7 @@ async function advance(
   if (followedSessionId !== null) await noteSessionUsed(services, followedSessionId)
   const claims = await readClaims(services, { ...family, id, clientId: conditions.clientId }, moment.now)
   const future = futureOf(services, family, moment.now, moment.now)
-  return { kind: 'rotated', ...claims, refreshToken: successor, future }
+  return { kind: 'rotated', ...claims, refreshToken: successor, future, isGraceHit: false }
 }
 
 /**
@@ -320,6 +322,7 @@ async function explain(
         ...(await readClaims(services, { ...family, api }, now)),
         refreshToken: current,
         future,
+        isGraceHit: true,
       }
     }
     case 'duplicate':

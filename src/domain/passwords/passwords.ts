@@ -33,6 +33,8 @@ export interface PasswordHasher {
   needsRehash(hash: string): boolean
   /** A hash that no password matches, and that costs the same, for an account without a password. */
   unusable(): string
+  /** How many passwords are hashed at this moment, and how many wait for it. */
+  load(): { running: number; waiting: number }
 }
 
 /** A hash of the same cost that no password matches: what is in the place of the hash is random. */
@@ -67,6 +69,7 @@ export function createPasswordHasher(
     },
     needsRehash: (hash) => !isOwnHash(hash) || argon2.needsRehash(hash, parameters),
     unusable: () => unmatchable(cost),
+    load: () => queue.load,
   }
 }
 

@@ -23,6 +23,7 @@ import { countFactors } from '../../storage/second-factors.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
+import { countSignIn } from './sign-in-counts.ts'
 import { methodsOf, type SignInMethod, writeSignInDetail } from './sign-in-methods.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
@@ -115,7 +116,7 @@ export async function openIdentitySession(
       const detail = writeSignInDetail({ isUnfamiliar, isAgain, methods })
       const event = { kind: 'signed_in', identityId, identitySessionId: id, detail, ...clientInfo }
       await insertAuditEvents(db, [event], now)
-      afterCommit(db, () => services.tally.count('sign_in'))
+      afterCommit(db, () => countSignIn(services, 'signed_in', methods))
     }
     if (trustedUntil !== null)
       await insertAuditEvents(db, [{ kind: 'browser_trusted', identityId, ...clientInfo }], now)

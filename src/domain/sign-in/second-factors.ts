@@ -26,6 +26,7 @@ import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { areRecoveryCodes, countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
+import { countSignIn } from './sign-in-counts.ts'
 import type { SignInMethod } from './sign-in-methods.ts'
 import { acceptTotpCode, proveTotpEnrolment } from './totp.ts'
 import { plainCode } from './typed-codes.ts'
@@ -124,20 +125,32 @@ export async function proveSecondStep(
     ipAddress: clientInfo.address,
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
-  if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
+  const count = (outcome: 'refused' | 'throttled') => {
+    if (!isSignedIn) countSignIn(services, outcome, [triedMethod(answer)])
+  }
+  if (attempt.kind === 'wait') {
+    count('throttled')
+    return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
+  }
   const proved = await prove(services, identityId, answer, clientInfo)
   if (proved === null) {
     const [kind, detail] = isSignedIn
       ? (['confirmation_refused', 'second-factor'] as const)
       : (['second_factor_refused', isKnown ? KNOWN_BROWSER : null] as const)
     await writeDown(services.storage.pool, services, kind, identityId, detail, clientInfo)
-    if (!isSignedIn) services.tally.count('failed_sign_in')
+    count('refused')
     return { kind: 'refused', ipBlock: await attempt.failed() }
   }
   await attempt.succeeded()
   const isRecovery = proved.method === 'recovery-code'
   const recoveryCodesLeft = isRecovery ? await countRecoveryCodes(services.storage.pool, identityId) : null
   return { kind: 'proved', ...proved, recoveryCodesLeft }
+}
+
+/** What is typed for the code of an app may be a recovery code, which a wrong one does not tell. */
+function triedMethod(answer: SecondStepAnswer): SignInMethod {
+  if ('credential' in answer) return 'passkey'
+  return 'code' in answer ? 'app' : 'recovery-code'
 }
 
 /** The sentence a user reads when a name is not accepted; null when it is. */

@@ -18,8 +18,10 @@ import { type Proof, proofByPassword } from './identity-sessions.ts'
 import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
 import { characterCount, isOwnHash, isPasswordTooLong } from '../passwords/passwords.ts'
 import type { ClientInfo } from '../client-info.ts'
+import type { SignInOutcomeCounted } from '../metrics.ts'
 import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
+import { countSignIn } from './sign-in-counts.ts'
 import { isTrustedBrowser } from './trusted-browsers.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
 
@@ -60,7 +62,13 @@ export async function signIn(
     ipAddress: clientInfo.address,
     knownDevice,
   })
-  if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
+  const count = (outcome: SignInOutcomeCounted) => {
+    if (confirms === undefined) countSignIn(services, outcome, ['password'])
+  }
+  if (attempt.kind === 'wait') {
+    count('throttled')
+    return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
+  }
 
   // A known device has its own turns in the queue, apart from strangers with the same IP address.
   const source = knownDevice ?? ipKey(clientInfo.address)
@@ -68,14 +76,17 @@ export async function signIn(
   const matches = await services.hasher
     .matches(identity?.passwordHash ?? null, password, source)
     .catch(async (error: unknown) => {
-      if (error instanceof Overloaded) await attempt.withdraw()
+      if (error instanceof Overloaded) {
+        count('overloaded')
+        await attempt.withdraw()
+      }
       throw error
     })
 
   const now = services.clock()
   if (identity === null || !matches || identity.disabledAt !== null) {
     const ipBlock = await attempt.failed()
-    if (confirms === undefined) services.tally.count('failed_sign_in')
+    count('refused')
     // Also without an identity, so that the time of the answer does not allow account enumeration.
     const refusal = confirms
       ? { kind: 'confirmation_refused', detail: confirms }
@@ -122,10 +133,13 @@ export async function signInByPasskey(
     ipAddress: clientInfo.address,
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
-  if (attempt.kind === 'wait') return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
+  if (attempt.kind === 'wait') {
+    countSignIn(services, 'throttled', ['passkey'])
+    return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
+  }
   const proved = ownerId === null ? null : await signInWithPasskey(services, credential, clientInfo)
   if (proved === null) {
-    services.tally.count('failed_sign_in')
+    countSignIn(services, 'refused', ['passkey'])
     return { kind: 'wrong-credentials', ipBlock: await attempt.failed() }
   }
   await attempt.succeeded()

@@ -9,20 +9,30 @@ declare module 'node:http' {
   }
 }
 
-/** One line per request, without its query, headers or body, which carry codes, cookies and passwords. */
-export function logRequest(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
+/**
+ * One line per request, without its query, headers or body, which carry codes, cookies and passwords.
+ * @param onEnd is called with how long the request took (seconds)
+ */
+export function logRequest(
+  req: IncomingMessage,
+  res: ServerResponse,
+  logger: Logger,
+  onEnd: (seconds: number) => void,
+): void {
   const start = performance.now()
   req.requestId = shortId()
   res.setHeader('X-Request-Id', req.requestId)
   const path = pathForLog(req.url ?? '')
   res.once('close', () => {
+    const took = performance.now() - start
+    onEnd(took / 1000)
     logger.info(
       {
         requestId: req.requestId,
         method: req.method,
         path,
         status: res.statusCode,
-        ms: Math.round(performance.now() - start),
+        ms: Math.round(took),
         address: req.clientInfo?.address,
         ...(req.isRepeated ? { repeated: true } : {}),
         ...(res.writableFinished ? {} : { aborted: true }),

@@ -8,6 +8,7 @@ import { findIdentity } from '../../domain/identities/identities.ts'
 import { subjectOf } from '../../domain/identities/subjects.ts'
 import { exchangeState } from '../exchange-state.ts'
 import { signIdToken } from '../id-tokens.ts'
+import { countRefresh } from '../refresh-counts.ts'
 import { tokenResponse } from '../token-response.ts'
 import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, type PlainClient, type PlainForm, readPlainClient } from './forms.ts'
@@ -31,15 +32,32 @@ export async function answerPlainRefresh(
   const client = readPlainClient(form, req.headers.authorization)
   if (client === null || !hasOnly(form, 'grant_type', 'refresh_token')) return false
 
-  const { clientId } = client
-  const rotated = await unlessItFails(rotateOnce(services, req, refreshToken, client))
+  try {
+    return await answerRotation(services, logger, req, res, refreshToken, client)
+  } catch (error) {
+    countRefresh(services, 'failed')
+    throw error
+  }
+}
+
+async function answerRotation(
+  services: Services,
+  logger: Logger,
+  req: IncomingMessage,
+  res: ServerResponse,
+  presented: string,
+  client: PlainClient,
+): Promise<boolean> {
+  const rotated = await unlessItFails(rotateOnce(services, req, presented, client))
   if (rotated === null) return false
 
+  const { clientId } = client
   const { family } = rotated
   logger.info({ requestId: req.requestId, event: 'refresh_token', clientId, familyId: family.id }, 'event')
   const { token: accessToken, expiresIn, scope } = await mintApplicationToken(services, rotated, null, null)
   const idToken = family.refreshIdToken ? await freshIdToken(services, rotated) : undefined
   const { refreshToken: successor, future } = rotated
+  countRefresh(services, 'rotated')
   answerPlainly(
     res,
     tokenResponse({ accessToken, expiresIn, idToken, refreshToken: successor, future, scope, jkt: null }),

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readConfig } from '../../config.ts'
 import type { Services } from '../../domain/services.ts'
+import { Metrics } from '../../domain/metrics.ts'
 import { Tally } from '../../domain/tally.ts'
 import { deriveSecrets } from '../../domain/keys/secrets.ts'
 import { openPostgres } from '../../storage/postgres.ts'
@@ -29,6 +30,7 @@ const services = {
   policy,
   clock,
   tally: new Tally(clock),
+  metrics: new Metrics(),
 } as unknown as Services
 const rotateOnce = async (refreshToken: string) => REFRESHES[way](services, { clientId, refreshToken })
 

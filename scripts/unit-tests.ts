@@ -26,7 +26,7 @@ const SILENT: Totals = { ...NO_TOTALS, failed: 1 }
 
 const [shard = '', ...paths] = process.argv.slice(2)
 const filters = paths.map((path) => resolve(path))
-const chosenFiles = globSync('{src,bench,examples,scripts}/**/*.test.ts')
+const chosenFiles = globSync('{src,bench,deploy,examples,scripts}/**/*.test.ts')
   .map((file) => resolve(file))
   .filter((file) => filters.length === 0 || filters.some((filter) => file === filter || file.startsWith(`${filter}/`)))
 const groups = longestFirst(groupTests(shardOf(chosenFiles, readShard(shard))), await readMeasuredTimes())

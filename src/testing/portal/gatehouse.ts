@@ -41,16 +41,22 @@ export function startGatehouse(
   input: string | Buffer = '',
   cwd = import.meta.dirname,
 ): Running {
-  return start(process.execPath, [PROGRAM, ...args], env, input, cwd)
+  return startProgram(process.execPath, [PROGRAM, ...args], env, input, cwd)
 }
 
 /** The same on a terminal of its own (script of util-linux), where all output is standard output, and Ctrl-C ends it. */
 export function startOnTerminal(args: string[], env: Record<string, string>): Running {
   const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word}'`).join(' ')
-  return start('script', ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'], env, null)
+  return startProgram(
+    'script',
+    ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'],
+    env,
+    null,
+  )
 }
 
-function start(
+/** Another program that runs the portal. @param input on its standard input; null leaves that open */
+export function startProgram(
   program: string,
   args: string[],
   env: Record<string, string>,

@@ -16,13 +16,15 @@ export interface Nginx {
 }
 
 export interface NginxFiles {
-  /** The server blocks, as they would stand in `/etc/nginx/conf.d`. */
+  /** A whole `nginx.conf`, or server blocks as they would stand in `/etc/nginx/conf.d`. */
   configuration: string
+  /** What the server that ends TLS includes. */
+  locations: string
   /** PEM. */
   certificate: string
   key: string
-  /** Where what it passes on goes. */
-  upstreamPort: number
+  /** The addresses of upstream servers in the configuration, and where they are here. */
+  upstreams: Record<string, string>
 }
 
 /** The nginx of this machine, else Debian's package. @throws Error that says why this machine cannot have it. */
@@ -37,34 +39,31 @@ export async function findNginx(machine: Machine = thisMachine): Promise<string>
   return program
 }
 
-/** Runs these server blocks with ports, certificate and upstream of its own, after `nginx -t` has accepted them. */
+/** Runs this configuration with ports, certificate and upstreams of its own, after `nginx -t` has accepted them. */
 export async function startNginx(program: string, files: NginxFiles): Promise<Nginx> {
   const folder = await makeTemporaryFolder('nginx')
   const inside = (name: string) => join(folder.path, name)
   const httpPort = await findFreePort()
   const httpsPort = await findFreePort()
-  const blocks = files.configuration
+  const replaced = files.configuration
+    .replaceAll(/ \/tmp\//g, ` ${folder.path}/`)
     .replaceAll(/^\s*listen \[::\].*\n/gm, '')
-    .replaceAll('listen 80;', `listen 127.0.0.1:${httpPort};`)
-    .replaceAll('listen 443 ', `listen 127.0.0.1:${httpsPort} `)
+    .replaceAll(/listen (80|8080);/g, `listen 127.0.0.1:${httpPort};`)
+    .replaceAll(/listen (443|8443) /g, `listen 127.0.0.1:${httpsPort} `)
     .replaceAll(/ssl_certificate .*;/g, `ssl_certificate ${inside('certificate.pem')};`)
     .replaceAll(/ssl_certificate_key .*;/g, `ssl_certificate_key ${inside('key.pem')};`)
-    .replaceAll('127.0.0.1:3000', `127.0.0.1:${files.upstreamPort}`)
+    .replaceAll(/include .*-locations\.conf;/g, `include ${inside('locations.conf')};`)
+  const configuration = Object.entries(files.upstreams).reduce(
+    (text, [there, here]) => text.replaceAll(`server ${there}`, `server ${here}`),
+    replaced,
+  )
   await writeFile(inside('certificate.pem'), files.certificate)
   await writeFile(inside('key.pem'), files.key, { mode: 0o600 })
+  await writeFile(inside('locations.conf'), files.locations)
+  const isWhole = /^http \{/m.test(configuration)
   await writeFile(
     inside('nginx.conf'),
-    `daemon off;
-master_process off;
-pid ${inside('pid')};
-error_log ${inside('error.log')};
-events {}
-http {
-  access_log off;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${inside(kind)};`).join('\n  ')}
-  ${blocks}
-}
-`,
+    `daemon off;\nmaster_process off;\n${isWhole ? configuration : wholeOf(configuration, inside)}`,
   )
   const args = ['-p', folder.path, '-e', inside('error.log'), '-c', inside('nginx.conf')]
   try {
@@ -86,4 +85,18 @@ http {
     await folder.remove()
     throw new Error(`nginx did not start${quote(logged)}`, { cause: error })
   }
+}
+
+/** Around server blocks, what a distribution has in its nginx.conf. */
+function wholeOf(blocks: string, inside: (name: string) => string): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  return `pid ${inside('pid')};
+error_log ${inside('error.log')};
+events {}
+http {
+  access_log off;
+  ${temporary.map((kind) => `${kind}_temp_path ${inside(kind)};`).join('\n  ')}
+  ${blocks}
+}
+`
 }

@@ -52,6 +52,8 @@ test('what is set in .env reaches the portal, and a portal without PUBLIC_URL is
     PUBLIC_URL: 'https://id.example.com',
     REGISTRATION: 'closed',
     FAMILY_IDLE: '600',
+    GATEHOUSE_SECRET_FILE: '',
+    GATEHOUSE_SECRET_COMMAND: `printf ${'s'.repeat(64)}`,
   }).services['portal-1'] as ComposeService
   const withoutFiles = Object.fromEntries(Object.entries(environment).filter(([name]) => !name.endsWith('_FILE')))
   const { given, faults } = readEnvironment(withoutFiles)
@@ -117,10 +119,10 @@ test('the addresses that nginx has are those of the portals', () => {
   const upstreams = [
     ...readFileSync(join(ROOT, 'deploy/nginx/compose.conf'), 'utf8').matchAll(/^ *server ([\d.]+):3000 /gm),
   ]
-  const addresses = ['portal-1', 'portal-2'].map(
-    (name) =>
-      (compose.services[name] as { networks: { portals: { ipv4_address: string } } }).networks.portals.ipv4_address,
-  )
+  const addresses = ['portal-1', 'portal-2'].map((name) => {
+    const { networks } = compose.services[name] as { networks: Record<string, unknown> }
+    return (networks['portals'] as { ipv4_address: string }).ipv4_address
+  })
   assert.deepEqual(
     upstreams.map(([, address]) => address),
     addresses,

@@ -35,16 +35,18 @@ export interface ComposeFile {
 /** docker-compose.yml as text. */
 export const composeText = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')
 
-/** A variable of the Compose file, such as `${NAME:-default}` or `${NAME:?message}`. */
-export const COMPOSE_VARIABLE = /\$\{(\w+)(?::([-?])([^}]*))?\}/g
+/** A variable of the Compose file, such as `${NAME:-default}`, `${NAME:?message}` or `${NAME:+replacement}`; without the colon, empty is set. */
+export const COMPOSE_VARIABLE = /\$\{(\w+)(?:(:?)([-?+])([^}]*))?\}/g
 
 /** docker-compose.yml with these variables put in, as Compose reads it. @throws Error with its message for one that must be set */
 export function readCompose(variables: Record<string, string>): ComposeFile {
   const put = (text: string) =>
-    text.replaceAll(COMPOSE_VARIABLE, (_whole, name: string, kind?: string, words = '') => {
-      const value = variables[name] || null
-      if (value === null && kind === '?') throw new Error(`${name}: ${words}`)
-      return value ?? (kind === '-' ? words : '')
+    text.replaceAll(COMPOSE_VARIABLE, (_whole, name: string, colon = '', kind = '-', words = '') => {
+      const value = variables[name]
+      const isSet = colon === '' ? value !== undefined : Boolean(value)
+      if (kind === '?' && !isSet) throw new Error(`${name}: ${words}`)
+      if (kind === '+') return isSet ? words : ''
+      return isSet ? (value as string) : words
     })
   const reviver = (_key: unknown, value: unknown) => (typeof value === 'string' ? put(value) : value)
   return parse(composeText, reviver, { merge: true }) as ComposeFile

@@ -24,7 +24,7 @@ const ARROWS: Record<string, string[]> = {
   api: ['api/', 'administration/', 'domain/', 'i18n/', 'logger.ts'],
   administration: ['administration/', 'domain/', 'i18n/'],
   backchannel: ['backchannel/', 'domain/', 'i18n/', 'storage/notifications.ts', 'storage/postgres.ts', 'logger.ts'],
-  'domain/keys': ['domain/refused.ts', 'domain/time.ts', 'storage/'],
+  'domain/keys': ['domain/refused.ts', 'domain/time.ts', 'domain/trusted-proxies.ts', 'storage/'],
   'domain/audit': ['domain/*', 'domain/keys/', 'domain/limits/', 'storage/'],
   'domain/passwords': ['i18n/', 'domain/fair-queue.ts', 'config.ts', 'storage/'],
   'domain/limits': ['i18n/', 'domain/services.ts', 'domain/time.ts', 'storage/'],
@@ -71,6 +71,15 @@ const ARROWS: Record<string, string[]> = {
   ],
   'domain/accounts': ['i18n/', 'domain/', 'storage/', 'mail/'],
   domain: ['i18n/', 'domain/', 'storage/', 'config.ts', 'logger.ts'],
+  doctor: [
+    'domain/',
+    'storage/',
+    'mail/',
+    'settings/',
+    'backchannel/http-client.ts',
+    'backchannel/reached-ips.ts',
+    'config.ts',
+  ],
   storage: ['storage/', 'logger.ts'],
   mail: ['mail/', 'i18n/', 'logger.ts'],
   i18n: ['../locales/en.json', '../locales/admin/en.json'],
@@ -80,6 +89,7 @@ const ARROWS: Record<string, string[]> = {
     'administration/',
     'i18n/',
     'domain/',
+    'doctor/',
     'storage/',
     'main/',
     'settings/',
@@ -95,6 +105,7 @@ const ARROWS: Record<string, string[]> = {
     'oidc/',
     'backchannel/',
     'domain/',
+    'doctor/',
     'storage/',
     'mail/',
     'config.ts',
@@ -183,9 +194,12 @@ test('domain and storage take types of the logger, not the logger', () => {
 test('time comes from a clock that is passed in', () => {
   const own = ['storage/counters.ts', 'storage/embedded/embedded.ts']
   const preset = /\bclock(: \(\) => Date)? = \(\) => new Date\(\)/g
-  const violations = globSync('{http,oidc,api,administration,backchannel,domain,storage,mail,commands,main}/**/*.ts', {
-    cwd: SOURCES,
-  })
+  const violations = globSync(
+    '{http,oidc,api,administration,backchannel,domain,doctor,storage,mail,commands,main}/**/*.ts',
+    {
+      cwd: SOURCES,
+    },
+  )
     .filter((file) => !file.endsWith('.test.ts') && !file.startsWith('storage/client/') && !own.includes(file))
     .filter((file) =>
       /\bDate\.now\b|\bnew Date\(\)/.test(readFileSync(join(SOURCES, file), 'utf8').replace(preset, '')),
@@ -199,8 +213,8 @@ test('only storage speaks to the stores', () => {
   assert.deepEqual(violations.map(inWords), [])
 })
 
-test('the stores are reached by rules, adapters and notifications only, and opened in main', () => {
-  const rooms = /^(domain|storage|main|oidc\/adapters|testing)\/|^backchannel\/delivery\.ts$|\.test\.ts$/
+test('the stores are reached by rules, the doctor, adapters and notifications only, and opened in main', () => {
+  const rooms = /^(domain|doctor|storage|main|oidc\/adapters|testing)\/|^backchannel\/delivery\.ts$|\.test\.ts$/
   const violations = globSync('**/*.ts', { cwd: SOURCES })
     .filter((file) => !rooms.test(file))
     .filter((file) => /\.storage\b|[{,]\s*storage\b/.test(readFileSync(join(SOURCES, file), 'utf8')))

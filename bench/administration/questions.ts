@@ -85,7 +85,7 @@ const INPUTS: Partial<Record<keyof typeof OPERATIONS, Inputs>> = {
     'of a kind that there is not': { kind: 'signing_key_revoked' },
   }),
   listSigningKeys: () => ({ all: {} }),
-  listWarnings: () => ({ all: {} }),
+  listFindings: () => ({ 'without other servers': { kind: 'quick' } }),
   showStatistics: ({ client_id }) => ({ 'of all': { range: 'month' }, 'of an app': { range: 'month', client_id } }),
 }
 

@@ -5,6 +5,7 @@ import { createProgram } from '../../src/commands/program.ts'
 import { ROOT } from '../tool.ts'
 import { describeCommands } from './commands-page.ts'
 import { describeSettings } from './configuration-page.ts'
+import { describeFindings } from './doctor-page.ts'
 import { exampleSettings } from './environment-example.ts'
 import { describeErrors } from './errors-page.ts'
 
@@ -13,6 +14,7 @@ export async function makeReferencePages(): Promise<Map<string, string>> {
   const pages = new Map([
     ['docs/commands.md', describeCommands(await createProgram())],
     ['docs/configuration.md', describeSettings()],
+    ['docs/doctor.md', describeFindings()],
     ['docs/errors.md', describeErrors()],
   ])
   const style = JSON.parse(await readFile(join(ROOT, '.prettierrc.json'), 'utf8')) as object

@@ -3,6 +3,7 @@ import { APP_OPERATIONS } from './apps.ts'
 import { FAMILY_OPERATIONS } from './families.ts'
 import { AUDIT_EVENT_OPERATIONS } from './audit-events.ts'
 import { AUDIT_VERIFICATION_OPERATIONS } from './audit-verification.ts'
+import { FINDING_OPERATIONS } from './findings.ts'
 import { GROUP_OPERATIONS } from './groups.ts'
 import { IDENTITY_OPERATIONS } from './identities.ts'
 import { IMPORT_OPERATIONS } from './imports.ts'
@@ -13,7 +14,6 @@ import { NOTIFICATION_OPERATIONS } from './notifications.ts'
 import { SIGNING_KEY_OPERATIONS } from './signing-keys.ts'
 import { STATISTICS_OPERATIONS } from './statistics.ts'
 import { REGISTRATION_OPERATIONS } from './registration.ts'
-import { WARNING_OPERATIONS } from './warnings.ts'
 
 /** Every operation, by its name. */
 export const OPERATIONS = {
@@ -32,5 +32,5 @@ export const OPERATIONS = {
   ...SIGNING_KEY_OPERATIONS,
   ...STATISTICS_OPERATIONS,
   ...REGISTRATION_OPERATIONS,
-  ...WARNING_OPERATIONS,
+  ...FINDING_OPERATIONS,
 }

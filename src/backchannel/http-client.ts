@@ -24,6 +24,8 @@ export interface BackChannelClient {
   post(uri: string, body: RequestBody, accepted: number[]): Promise<BackChannelOutcome>
   /** Fetches a file of at most `limit` bytes. Never rejects. */
   get(uri: string, limit: number): Promise<Download>
+  /** Sends a GET and does not read what comes, to see whether something is there. Never rejects. */
+  look(uri: string, accepted: number[]): Promise<BackChannelOutcome>
   /** Aborts every request; its caller gets `unreachable`. */
   close(): void
 }
@@ -72,15 +74,8 @@ export function createBackChannelClient(options: BackChannelOptions): BackChanne
   }
 
   return {
-    async post(uri, body, accepted) {
-      try {
-        const { response } = await request(uri, body)
-        readAway(response)
-        return outcomeOf(response, accepted)
-      } catch (error) {
-        return { kind: 'unreachable', problem: problemOf(error) }
-      }
-    },
+    post: ask,
+    look: async (uri, accepted) => ask(uri, null, accepted),
     async get(uri, limit) {
       try {
         const { response, signal } = await request(uri, null)
@@ -96,6 +91,16 @@ export function createBackChannelClient(options: BackChannelOptions): BackChanne
       closing.abort()
       for (const agent of Object.values(agents)) agent.destroy()
     },
+  }
+
+  async function ask(uri: string, body: RequestBody | null, accepted: number[]): Promise<BackChannelOutcome> {
+    try {
+      const { response } = await request(uri, body)
+      readAway(response)
+      return outcomeOf(response, accepted)
+    } catch (error) {
+      return { kind: 'unreachable', problem: problemOf(error) }
+    }
   }
 
   /** Resolves once the headers of the answer are there. The time limit goes on until its last byte. */

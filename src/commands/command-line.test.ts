@@ -18,6 +18,7 @@ import { makeTemporaryFolder, type TemporaryFolder } from '../testing/services/t
 const COMMANDS = [
   'serve',
   'migrate',
+  'doctor',
   'app create',
   'app list',
   'app show',

@@ -10,7 +10,7 @@ import { CommandRefused } from './command-refused.ts'
 import { openExportFile, writeExportFile } from './export-files.ts'
 import { onPortal, print } from './output.ts'
 import { readStartedConfig } from './started-portal.ts'
-import { readVersion } from './version.ts'
+import { readVersion } from '../domain/version.ts'
 
 /** How long a process needs at most, after its interval, to reload the keys (ms). */
 const SLACK_MS = 500

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { addServeCommand } from './serve.ts'
-import { readVersion } from './version.ts'
+import { readVersion } from '../domain/version.ts'
 
 /** The command line with `serve` alone, so that serving processes do not load the modules of the other commands. */
 export function createServeProgram(): Command {
@@ -16,6 +16,7 @@ export function createServeProgram(): Command {
 /** The command line with every command. */
 export async function createProgram(): Promise<Command> {
   const program = createServeProgram()
+  const { addDoctorCommand } = await import('./doctor.ts')
   const { addMigrateCommand } = await import('./migrate.ts')
   const { addAppCommands } = await import('./app.ts')
   const { addApiCommands } = await import('./api.ts')
@@ -30,6 +31,7 @@ export async function createProgram(): Promise<Command> {
   const { addNoticeCommands } = await import('./notice.ts')
   const { addMovingCommands } = await import('./moving.ts')
   const { addWorkerCommand } = await import('./worker.ts')
+  addDoctorCommand(program)
   addMigrateCommand(program)
   addAppCommands(program)
   addApiCommands(program)

@@ -7,6 +7,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
 import type { PasswordHasher } from './passwords/passwords.ts'
 import type { Metrics } from './metrics.ts'
+import type { Checkup, CheckupKind } from './findings.ts'
 import type { GeoIp } from './geoip.ts'
 import type { AuditKeys } from './keys/audit-keys.ts'
 import type { Secrets } from './keys/secrets.ts'
@@ -42,6 +43,8 @@ export interface Services {
   clock: () => Date
   /** Sends a test notification to the URI that the app has for it, at once. */
   sendTest: (app: AppRow, kind: TestKind) => Promise<TestAnswer>
+  /** Looks for what is wrong with how the portal is set up and run. */
+  examine: (kind: CheckupKind) => Promise<Checkup>
   /** The operator in whose name a rule is called, for the audit log; null for users, apps and time. */
   operator: Operator | null
 }

@@ -53,7 +53,7 @@ export async function readStatistics(
   const from = times[0] as Date
   const rows = await listTallies(services.storage.pool, { from, seconds, clientId, gauges: GAUGES })
   const groups = Map.groupBy(
-    rows.filter(({ at }) => at.getTime() <= last),
+    rows.filter(({ at, kind }) => at.getTime() <= last && (STATISTICS_KINDS as readonly string[]).includes(kind)),
     ({ kind, clientId: app }) => `${kind} ${app}`,
   )
   const series = [...groups.values()].map((group) => {

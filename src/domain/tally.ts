@@ -3,7 +3,9 @@ import type { TallyRow } from '../storage/tallies.ts'
 /** What is counted as it happens; the second ones belong to an app. */
 export const COUNTED = ['sign_in', 'failed_sign_in'] as const
 export const COUNTED_BY_APP = ['refresh', 'refused_refresh', 'reuse', 'family_opened', 'family_ended'] as const
-export type Counted = (typeof COUNTED)[number] | (typeof COUNTED_BY_APP)[number]
+/** What the doctor wants to know of the processes that serve; it is in no plot. */
+export const OBSERVED = ['forwarded_for_ignored'] as const
+export type Counted = (typeof COUNTED)[number] | (typeof COUNTED_BY_APP)[number] | (typeof OBSERVED)[number]
 
 /** Counts are kept for each five minutes at first. */
 export const FINEST_SECONDS = 300

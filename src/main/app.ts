@@ -25,6 +25,7 @@ import { createMisdirectedAnswer } from '../http/misdirected.ts'
 import { countRequest } from '../http/request-counts.ts'
 import { signOut } from '../http/sign-in.ts'
 import { formRefused, notFound } from '../http/http-errors.ts'
+import { answerProbeRequest, isProbeRequest } from '../http/probes.ts'
 import { createProtocolPages } from '../http/protocol-pages.ts'
 import { createTemplates, type Templates } from '../http/templates.ts'
 import { BrokenView } from '../http/views.ts'
@@ -130,7 +131,9 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
 
   const scraper = new Scraper(services)
   const answerMetrics = createMetricsAnswer(config.metricsToken, async () => scraper.scrape())
-  const findAddress = createClientIpReader(config.trustProxy, logger)
+  const findAddress = createClientIpReader(config.trustProxy, logger, () =>
+    services.tally.count('forwarded_for_ignored'),
+  )
   const separate = separateCookies(config.publicUrl)
 
   const answerMisdirected = createMisdirectedAnswer({
@@ -177,6 +180,10 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     if (target === null) return refuse(res, 400, 'A request asks for a path, or for an absolute http or https address.')
     // A scraper knows this process by its IP address or by a name of the inner network.
     if (path === '/metrics' && (await answerMetrics(req, res, target.authority))) return
+    if (isProbeRequest(services, req, path)) {
+      const how = { isOwnHost: isOwnHost(target.authority), trustProxy: config.trustProxy }
+      return answerProbeRequest(services, req, res, how)
+    }
     // Host header attacks: a foreign host gets an error page only, and that page needs its style sheet from there.
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host

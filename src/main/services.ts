@@ -76,7 +76,12 @@ export async function openServices(
       metrics,
       clock,
       operator: null,
-      // Loaded when it is first needed, because most commands send nothing.
+      // These are loaded when they are first needed, because most commands need neither.
+      examine: async (kind) =>
+        (await import('../doctor/checkup.ts')).examine(
+          { config, env: process.env, secrets, storage, isServing: true, clock },
+          kind,
+        ),
       sendTest: async (app, kind) => (await import('../backchannel/tests.ts')).sendTest(services, config, app, kind),
     }
     await settleAdminApi(services)

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { schemaOf, withSchema } from './database-url.ts'
-import { currentSchema, DatabaseUnfit, keepFromEndingTheProcess } from './postgres.ts'
+import { currentSchema, DatabaseUnfit, keepFromEndingTheProcess, type Queryable } from './postgres.ts'
 import { migrateQueues } from './queue-tables.ts'
 import { writeAuditRetention } from './audit-retention.ts'
 import { grantToPortal } from './role.ts'
@@ -113,12 +113,22 @@ export class MigrationRefused extends Error {
   }
 }
 
+/** The migrations of this version that the database lacks, and those it has that this version does not know. Changes nothing. */
+export async function compareMigrations(
+  db: Queryable,
+  folder = FOLDER,
+): Promise<{ pending: string[]; unknown: string[] }> {
+  const known = migrationNames(folder)
+  const applied = (await exists(db, '_prisma_migrations')) ? [...(await findChecksums(db)).keys()] : []
+  return {
+    pending: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)).toSorted(),
+  }
+}
+
 async function applyMissing(client: pg.Client, folder: string): Promise<string[]> {
   if (!(await exists(client, '_prisma_migrations'))) await client.query(TABLE)
-  const done = await client.query<{ migration_name: string; checksum: string }>(
-    'SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
-  )
-  const checksums = new Map(done.rows.map((row) => [row.migration_name, row.checksum]))
+  const checksums = await findChecksums(client)
 
   const applied: string[] = []
   for (const name of migrationNames(folder)) {
@@ -140,7 +150,15 @@ function roleOf(url: string): string {
   return decodeURIComponent(new URL(url).username)
 }
 
-async function exists(client: pg.Client, table: string): Promise<boolean> {
+/** The checksums of applied migrations, by their names. */
+async function findChecksums(db: Queryable): Promise<Map<string, string>> {
+  const done = await db.query<{ migration_name: string; checksum: string }>(
+    'SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
+  )
+  return new Map(done.rows.map((row) => [row.migration_name, row.checksum]))
+}
+
+async function exists(client: Queryable, table: string): Promise<boolean> {
   const result = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [table])
   return result.rows[0]?.found === true
 }

@@ -51,6 +51,15 @@ export async function listTallies(
   return result.rows
 }
 
+/** How often something that belongs to no app was counted from then on. */
+export async function sumTallies(db: Queryable, kind: string, from: Date): Promise<number> {
+  const { rows } = await db.query<{ sum: number }>(
+    "SELECT COALESCE(sum(count), 0)::float8 AS sum FROM tallies WHERE kind = $1 AND client_id = '' AND at >= $2",
+    [kind, from],
+  )
+  return rows[0]?.sum ?? 0
+}
+
 /** Rolls up to `limit` rows of one length that ended before then into longer ones. @returns how many */
 export async function rollUpTallies(
   db: Queryable,

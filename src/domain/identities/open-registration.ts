@@ -1,6 +1,6 @@
 import { type Message, message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { transaction } from '../../storage/postgres.ts'
+import { type Database, transaction } from '../../storage/postgres.ts'
 import { listRegistrationDomains, replaceRegistrationDomains } from '../../storage/registration-domains.ts'
 import { asciiDomain } from '../limits/login-keys.ts'
 import { Refused } from '../refused.ts'
@@ -15,7 +15,7 @@ export function isRegistrationOpen({ policy }: Pick<Services, 'policy'>): boolea
 }
 
 /** The domains whose addresses may register by themselves, by name; all may when there are none. */
-export async function findAllowedDomains({ storage }: Services): Promise<string[]> {
+export async function findAllowedDomains({ storage }: { storage: Database }): Promise<string[]> {
   return listRegistrationDomains(storage)
 }
 

@@ -26,6 +26,7 @@ export interface DerivedKeys {
   interactionEncryption: KeyObject
   repeatedActNames: KeyObject
   repeatedActEncryption: KeyObject
+  probe: KeyObject
   cookies: string
 }
 
@@ -51,6 +52,7 @@ const PURPOSES: Record<KeyName | 'cookies', string> = {
   interactionEncryption: 'interaction-encryption',
   repeatedActNames: 'repeated-act-names',
   repeatedActEncryption: 'repeated-act-encryption',
+  probe: 'probe',
   cookies: 'cookies',
 }
 
@@ -117,6 +119,7 @@ function keysFrom(bytesOf: (name: keyof typeof PURPOSES) => Buffer): Omit<Derive
     interactionEncryption: key('interactionEncryption'),
     repeatedActNames: key('repeatedActNames'),
     repeatedActEncryption: key('repeatedActEncryption'),
+    probe: key('probe'),
     cookies: bytesOf('cookies').toString('base64url'),
   }
 }

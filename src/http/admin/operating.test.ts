@@ -84,8 +84,11 @@ test('the overview draws what was counted, and its table has the same numbers', 
   assert.equal(plot.match(/<tr><th scope="row">/g)?.length, 25)
   assert.match(page.html, /<td>12,345<\/td>/)
   assert.doesNotMatch(page.html, /<script/)
-  assert.match(page.text, /1 mail was given up/)
-  assert.match(page.text, /1 notification to an app was given up/)
+  assert.match(page.text, /One mail was given up/)
+  assert.match(page.text, /One notification to notes was given up/)
+  const checks = await readPage(await admin.get('/admin/doctor'))
+  assert.match(checks.html, /<code class="admin-line">gatehouse notification resend --app notes<\/code>/)
+  assert.match(checks.text, /Checked: settings, .*public URL, apps/)
   assert.match(page.text, /There is one administrator alone/)
   // Of one app, and other times; what is no range is the day.
   for (const query of ['range=hour', 'range=month&app=notes', 'app=none', 'range=x', 'range=day&range=hour', 'app=%00'])

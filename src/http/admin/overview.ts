@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import type { AnswerOf } from '../../administration/operation.ts'
 import { OPERATIONS } from '../../administration/operations.ts'
-import { type MessageKey, message } from '../../i18n/messages.ts'
+import type { MessageKey } from '../../i18n/messages.ts'
 import type { Texts } from '../../i18n/texts.ts'
 import { textsOf } from '../context.ts'
 import { act } from './act.ts'
@@ -17,30 +17,17 @@ const RANGES = {
   month: 'admin.overview.ranges.month',
 } as const satisfies Record<string, MessageKey>
 
-const WARNINGS = {
-  open_registration: { key: 'admin.warnings.open_registration', href: null },
-  mails_waiting: { key: 'admin.warnings.mails_waiting', href: '/admin/queues' },
-  mails_failed: { key: 'admin.warnings.mails_failed', href: '/admin/queues' },
-  notifications_waiting: { key: 'admin.warnings.notifications_waiting', href: '/admin/queues' },
-  notifications_given_up: { key: 'admin.warnings.notifications_given_up', href: '/admin/queues' },
-  old_signing_keys: { key: 'admin.warnings.old_signing_keys', href: '/admin/keys' },
-  last_administrator: { key: 'admin.warnings.last_administrator', href: null },
-} as const satisfies Record<
-  AnswerOf<typeof OPERATIONS.listWarnings>['items'][number]['code'],
-  { key: MessageKey; href: string | null }
->
-
 /** GET /admin */
 export async function showOverview(req: Request, res: Response): Promise<void> {
   const { range: askedRange, app = '' } = req.query as { range?: unknown; app?: unknown }
   const range = Object.hasOwn(RANGES, String(askedRange)) ? (String(askedRange) as keyof typeof RANGES) : 'day'
   const clientId = typeof app === 'string' && app !== '' && app.length <= 300 ? app : null
   const texts = textsOf(req)
-  const [statistics, mails, notifications, warnings] = await Promise.all([
+  const [statistics, mails, notifications, checkup] = await Promise.all([
     act(req, OPERATIONS.showStatistics, { range, ...(clientId === null ? {} : { client_id: clientId }) }),
     act(req, OPERATIONS.showMailQueue),
     act(req, OPERATIONS.showNotificationQueue),
-    act(req, OPERATIONS.listWarnings),
+    act(req, OPERATIONS.listFindings, { kind: 'quick' }),
   ])
   const { apps } = notifications
   const total = (name: 'waiting' | 'given_up') => apps.reduce((sum, each) => sum + each[name], 0)
@@ -57,10 +44,7 @@ export async function showOverview(req: Request, res: Response): Promise<void> {
         isCurrent: name === range,
       })),
       clientId,
-      warnings: warnings.items.map(({ code, count }) => ({
-        sentence: message(WARNINGS[code].key, { count: count ?? 0 }),
-        href: WARNINGS[code].href,
-      })),
+      warnings: [...checkup.findings, ...checkup.hints].map(({ sentence }) => sentence),
       queues: [
         { label: texts.t('admin.overview.mails_waiting'), count: texts.number(mails.waiting) },
         { label: texts.t('admin.overview.mails_failed'), count: texts.number(mails.failed) },

@@ -15,6 +15,7 @@ import {
 } from './deliveries.ts'
 import { addAppRoutes } from './app-routes.ts'
 import { requireAdministrator, requireOperator } from './guard.ts'
+import { showFindings } from './doctor.ts'
 import { createFamilyEnding, newFamilyEnding, showFamilyToOperator } from './families.ts'
 import {
   createGroup,
@@ -84,6 +85,8 @@ export function addAdminRoutes(routes: Router): void {
   const admin = [requireOperator, requireAdministrator]
 
   routes.get('/admin', requireOperator, showOverview)
+
+  routes.get('/admin/doctor', requireOperator, showFindings)
 
   routes.get('/admin/audit', requireOperator, listAuditEvents)
   routes.get('/admin/audit/export', requireOperator, exportAuditEvents)

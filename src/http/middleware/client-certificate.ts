@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { ClientCertificate } from '../../domain/apps/client-certificates.ts'
-import { createPeerTrust, type TrustProxy } from './client-ip.ts'
+import type { TrustProxy } from '../../domain/trusted-proxies.ts'
+import { createPeerTrust } from './client-ip.ts'
 
 /** The headers in which the proxy passes on what it knows of a client's certificate. */
 export interface CertificateHeaders {

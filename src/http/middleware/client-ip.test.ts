@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
+import { PROBE_HEADER } from '../../domain/keys/probes.ts'
 import { createLogger } from '../../logger.ts'
-import { createClientIpReader, parseAddress, type TrustProxy } from './client-ip.ts'
+import type { TrustProxy } from '../../domain/trusted-proxies.ts'
+import { createClientIpReader, parseAddress } from './client-ip.ts'
 
 const PROXY = '10.0.0.1'
 
@@ -15,9 +17,11 @@ function readerFor(trustProxy: TrustProxy) {
       done()
     },
   })
-  const find = createClientIpReader(trustProxy, createLogger('info', destination))
+  const ignored: number[] = []
+  const find = createClientIpReader(trustProxy, createLogger('info', destination), () => void ignored.push(1))
   return {
     lines,
+    ignored,
     find: (forwarded: string | undefined, remoteAddress: string | undefined = PROXY, others: object = {}) =>
       find({
         socket: { remoteAddress },
@@ -134,4 +138,15 @@ test('what is wrong with X-Forwarded-For is logged once, with a short piece of i
   const { find, lines } = readerFor(1)
   find('203.0.113.2')
   assert.deepEqual(lines, [])
+})
+
+test('that X-Forwarded-For is ignored is noted once, and not because of the doctor', () => {
+  const { find, ignored, lines } = readerFor(false)
+  find('203.0.113.2', PROXY, { [PROBE_HEADER]: 'x' })
+  assert.deepEqual([ignored.length, lines.length], [0, 0])
+  for (let turn = 0; turn < 3; turn++) find('203.0.113.2')
+  assert.deepEqual([ignored.length, lines.length], [1, 1])
+  const trusting = readerFor(1)
+  trusting.find('203.0.113.2')
+  assert.equal(trusting.ignored.length, 0)
 })

@@ -1,25 +1,29 @@
 import type { IncomingMessage } from 'node:http'
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
-import proxyAddr from 'proxy-addr'
+import { PROBE_HEADER } from '../../domain/keys/probes.ts'
+import { compileTrust, type TrustProxy } from '../../domain/trusted-proxies.ts'
 import type { Logger } from '../../logger.ts'
-
-/** The value of `TRUST_PROXY`: every proxy, none, the last n, or those with these IP addresses (comma-separated). */
-export type TrustProxy = boolean | number | string
 
 /**
  * Makes the function that finds the client's IP address in canonical form (`parseAddress`), so that every rate limit counts it
  * as the same.
  * It is the TCP peer's, or, behind a trusted proxy, the one that X-Forwarded-For names. If that entry is no IP address, it is
  * the peer's. `Forwarded` (RFC 7239) and X-Real-IP are ignored. The function returns null when the client has already closed
- * the connection. Warnings are logged once, because any client can cause them.
+ * the connection. Warnings are logged once, because any client can cause them. `onIgnored` is called with the first
+ * X-Forwarded-For that is ignored.
  */
-export function createClientIpReader(trustProxy: TrustProxy, logger: Logger): (req: IncomingMessage) => string | null {
+export function createClientIpReader(
+  trustProxy: TrustProxy,
+  logger: Logger,
+  onIgnored: () => void = () => {},
+): (req: IncomingMessage) => string | null {
   const isTrusted = compileTrust(trustProxy)
   const warned = new Set<string>()
-  const warnOnce = (words: string, details: object): void => {
-    if (warned.has(words)) return
+  const warnOnce = (words: string, details: object): boolean => {
+    if (warned.has(words)) return false
     warned.add(words)
     logger.warn(details, words)
+    return true
   }
 
   return (req) => {
@@ -27,9 +31,9 @@ export function createClientIpReader(trustProxy: TrustProxy, logger: Logger): (r
     const header = req.headers['x-forwarded-for']
     if (peer === null || header === undefined) return peer
     if (isTrusted === null) {
-      warnOnce('X-Forwarded-For is ignored while TRUST_PROXY is off: behind a proxy, all clients count as one', {
-        peer,
-      })
+      const words = 'X-Forwarded-For is ignored while TRUST_PROXY is off: behind a proxy, all clients count as one'
+      // A probe of the doctor brings its own.
+      if (req.headers[PROBE_HEADER] === undefined && warnOnce(words, { peer })) onIgnored()
       return peer
     }
 
@@ -77,10 +81,3 @@ export function parseAddress(text: string): string | null {
 
 const ADDRESS =
   /^(?:(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?|\[([\da-f:.]{2,45})(?:%[\w.-]{1,32})?\](?::\d{1,5})?|([\da-f:.]{2,45})(?:%[\w.-]{1,32})?)$/i
-
-/** Null when no proxy is trusted. */
-function compileTrust(trustProxy: TrustProxy): ((address: string, distance: number) => boolean) | null {
-  if (typeof trustProxy === 'number') return trustProxy === 0 ? null : (_address, distance) => distance < trustProxy
-  if (typeof trustProxy === 'boolean') return trustProxy ? () => true : null
-  return proxyAddr.compile(trustProxy.split(',').map((network) => network.trim()))
-}

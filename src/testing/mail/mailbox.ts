@@ -42,11 +42,17 @@ export interface MailboxOptions {
   credentials?: { user: string; password: string }
   /** Offers STARTTLS, with a self-signed certificate. */
   offersTls?: boolean
+  /** In place of that certificate (PEM). */
+  certificate?: { cert: string; key: string }
 }
 
 const PATIENCE_MS = 15_000
 
-export async function startMailbox({ credentials, offersTls = false }: MailboxOptions = {}): Promise<Mailbox> {
+export async function startMailbox({
+  credentials,
+  certificate,
+  offersTls = false,
+}: MailboxOptions = {}): Promise<Mailbox> {
   const mails: ParsedMail[] = []
   const waiting = new Set<() => void>()
   let refusal: number | null = null
@@ -61,6 +67,7 @@ export async function startMailbox({ credentials, offersTls = false }: MailboxOp
     authOptional: credentials === undefined,
     allowInsecureAuth: true,
     hideSTARTTLS: !offersTls,
+    ...certificate,
     disableReverseLookup: true,
     // It would warn of its built-in certificate.
     logger: false,

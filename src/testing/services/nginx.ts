@@ -25,6 +25,8 @@ export interface NginxFiles {
   key: string
   /** The addresses of upstream servers in the configuration, and where they are here. */
   upstreams: Record<string, string>
+  /** Free ones where they are left out. */
+  ports?: Pick<Nginx, 'httpPort' | 'httpsPort'>
 }
 
 /** The nginx of this machine, else Debian's package. @throws Error that says why this machine cannot have it. */
@@ -43,8 +45,7 @@ export async function findNginx(machine: Machine = thisMachine): Promise<string>
 export async function startNginx(program: string, files: NginxFiles): Promise<Nginx> {
   const folder = await makeTemporaryFolder('nginx')
   const inside = (name: string) => join(folder.path, name)
-  const httpPort = await findFreePort()
-  const httpsPort = await findFreePort()
+  const { httpPort, httpsPort } = files.ports ?? { httpPort: await findFreePort(), httpsPort: await findFreePort() }
   const replaced = files.configuration
     .replaceAll(/ \/tmp\//g, ` ${folder.path}/`)
     .replaceAll(/^\s*listen \[::\].*\n/gm, '')

@@ -52,9 +52,8 @@ export const OPERATING_SAMPLES: SamplePage[] = [
     locals: {
       ...overview,
       warnings: [
-        { sentence: message('admin.warnings.mails_waiting'), href: '/admin/queues' },
-        { sentence: message('admin.warnings.mails_failed', { count: 3 }), href: '/admin/queues' },
-        { sentence: message('admin.warnings.last_administrator'), href: null },
+        '3 mails wait, and one has waited for more than 15 minutes: the mail server does not take it.',
+        'There is one administrator alone: if they lose access, only the command line helps.',
       ],
       plots: [
         plot('sign-ins', 'Sign-ins to the portal', { successful: wave(40), failed: wave(6, 9) }),
@@ -88,6 +87,41 @@ export const OPERATING_SAMPLES: SamplePage[] = [
       plots: [plot('refreshes', 'Renewals of app sign-ins', { renewals: HOURS.map(() => 0) })],
     },
   },
+  ...(['some', 'none'] as const).map((state): SamplePage => ({
+    view: 'admin/doctor/show',
+    state,
+    page: { title: message('admin.doctor.title'), ...page, admin: { section: 'overview' } },
+    locals: {
+      isAdmin: true,
+      checked: 'settings, migrations, database, Redis, mail server, public URL, apps',
+      findings:
+        state === 'none'
+          ? []
+          : [
+              {
+                severity: 'error',
+                severityWords: 'error',
+                sentence: 'The mail server smtp.example.com refuses the login of gatehouse (it answered 535).',
+                about: 'The mail server refuses the user name and password of SMTP_URL.',
+                change: 'SMTP_URL=smtps://gatehouse:…@smtp.example.com',
+              },
+              {
+                severity: 'warning',
+                severityWords: 'warning',
+                sentence: 'There is one proxy (10.0.0.2), and TRUST_PROXY is off: all clients count as 10.0.0.2.',
+                about: 'There is a proxy, and TRUST_PROXY is off: all clients count as one IP address.',
+                change: 'TRUST_PROXY=1',
+              },
+              {
+                severity: 'hint',
+                severityWords: 'hint',
+                sentence: 'The home URI of notes does not work.',
+                about: 'A URI of an app refuses connections.',
+                change: `gatehouse app update notes --home-uri https://${'long-'.repeat(20)}name.example.com/callback`,
+              },
+            ],
+    },
+  })),
   ...(['some', 'none', 'a fault', 'further back'] as const).map((state): SamplePage => ({
     view: 'admin/audit/index',
     state,

@@ -53,6 +53,7 @@ interface Portal {
 let folder: string
 let mailbox: Mailbox
 let portals: Portal[]
+let metricsPorts: number[]
 let nginx: Nginx
 let cookie: string
 
@@ -71,9 +72,11 @@ before(async () => {
 
   const migrated = await start('migrate').finished
   assert.equal(migrated.code, 0, migrated.stderr)
-  const worker = start('worker')
+  const metricsPort = await findFreePort()
+  const worker = start('worker', { env: { METRICS_PORT: String(metricsPort) } })
   portals = await Promise.all(['portal-1', 'portal-2'].map(async (name) => startPortal(name, await findFreePort())))
   await worker.says('Gatehouse sends what is queued')
+  metricsPorts = [metricsPort, ...portals.map(({ port }) => port)]
   nginx = await startNginx(await findNginx(), {
     configuration: file('nginx/compose.conf'),
     locations: file('nginx/locations.conf'),
@@ -239,6 +242,15 @@ test('one portal after the other is replaced while apps refresh, and no refresh 
   await refreshing
   agent.destroy()
   assert.deepEqual(new Set(statuses), new Set([200]))
+})
+
+test('Prometheus gets the metrics of every process, with the token', { skip }, async () => {
+  const Authorization = `Bearer ${readFileSync(secret('metrics-token'), 'utf8').trim()}`
+  for (const port of metricsPorts) {
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { Authorization } })
+    assert.match(await answer.text(), /^gatehouse_refreshes_total\{/m)
+    assert.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200)
+  }
 })
 
 function ask(path: string, request?: TlsRequest) {

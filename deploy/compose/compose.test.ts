@@ -71,7 +71,7 @@ test('every service is confined, and starts again by itself', () => {
     assert.ok(service.logging?.options['max-size'] !== undefined, name)
     assert.equal(service.restart, name === 'migrate' ? 'no' : 'unless-stopped', name)
     const isWatched = service.healthcheck?.test !== undefined
-    assert.equal(isWatched, !['worker', 'migrate'].includes(name), name)
+    assert.equal(isWatched, name !== 'migrate', name)
   }
 })
 

@@ -21,6 +21,7 @@ missing() { [ ! -e "$1" ]; }
 password() { openssl rand -hex 32; }
 
 ! missing gatehouse-secret || openssl rand -base64 48 | tr -d '\n' | keep gatehouse-secret
+! missing metrics-token || password | keep metrics-token
 ! missing audit-webhook-secret || openssl rand -base64 32 | tr -d '\n' | keep audit-webhook-secret
 ! missing postgres-password || password | keep postgres-password
 ! missing database-migration-url || printf 'postgresql://gatehouse_owner:%s@postgres/gatehouse\n' "$(password)" | keep database-migration-url

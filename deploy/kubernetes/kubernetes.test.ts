@@ -188,18 +188,34 @@ test('the autoscaler follows a metric that the rule for prometheus-adapter makes
   assert.ok(!isPromql('sum(rate(a[2m]) by'))
 })
 
-test('Prometheus finds the Service, and the token in its Secret', () => {
-  const { spec, metadata } = parse(file('monitoring/service-monitor.yaml')) as {
-    metadata: { namespace: string }
-    spec: { selector: Selector; endpoints: [{ port: string; path: string; authorization: { credentials: unknown } }] }
+test('Prometheus finds the portals and the workers, and the token in its Secret', () => {
+  interface Monitor extends Manifest {
+    metadata: { name: string; namespace: string }
+    spec: { selector: Selector; endpoints?: Endpoint[]; podMetricsEndpoints?: Endpoint[] }
   }
+  interface Endpoint {
+    port: string
+    path: string
+    authorization: { credentials: unknown }
+  }
+  const monitors = parseAllDocuments(file('monitoring/service-monitor.yaml')).map((each) => each.toJS() as Monitor)
+  const [ofPortals, ofWorkers] = monitors.map(({ spec }) => spec)
   const service = find('Service', 'gatehouse-portal')
-  assert.deepEqual(service.metadata.labels, spec.selector.matchLabels)
-  const [endpoint] = spec.endpoints
   const { ports } = service['spec'] as { ports: { name: string }[] }
-  assert.deepEqual([endpoint.port, endpoint.path], [ports[0]?.name, '/metrics'])
-  assert.deepEqual(endpoint.authorization.credentials, { name: 'gatehouse-secrets', key: 'metrics-token' })
-  assert.equal(metadata.namespace, find('Namespace', 'gatehouse').metadata.name)
+  assert.deepEqual(ofPortals?.selector.matchLabels, service.metadata.labels)
+  assert.equal(ofPortals?.endpoints?.[0]?.port, ports[0]?.name)
+  assert.deepEqual(ofWorkers?.selector.matchLabels, labelsOf('Deployment', 'gatehouse-worker'))
+  const [worker] = (find('Deployment', 'gatehouse-worker') as Workload).spec.template.spec.containers
+  assert.deepEqual(worker.ports, [
+    { name: ofWorkers?.podMetricsEndpoints?.[0]?.port, containerPort: Number(settings['METRICS_PORT']) },
+  ])
+  assert.equal(worker.livenessProbe?.httpGet.port, 'metrics')
+  const secret = { name: 'gatehouse-secrets', key: 'metrics-token' }
+  for (const { metadata, spec } of monitors) {
+    const [endpoint] = spec.endpoints ?? spec.podMetricsEndpoints ?? []
+    assert.deepEqual([endpoint?.path, endpoint?.authorization.credentials], ['/metrics', secret])
+    assert.equal(metadata.namespace, find('Namespace', 'gatehouse').metadata.name)
+  }
 })
 
 function isPromql(text: string): boolean {

@@ -24,7 +24,7 @@ export async function writeExportFile<T>(
   }
   await refuseExisting(file, force)
   const partial = `${file}.${randomBytes(6).toString('hex')}.partial`
-  const handle = await open(partial, 'wx', 0o600).catch(cannotBe(partial, 'written'))
+  const handle = await open(partial, 'wx', 0o600).catch(cannotBe(file, 'written'))
   const stopRemoving = removeWhenStopped(partial)
   try {
     const produced = await encrypted(passphrase, handle.createWriteStream({ flush: true }), produce)

@@ -27,8 +27,9 @@ function decrypt(encrypted: string, id: string, key: KeyObject): string | null {
     Buffer,
     Buffer,
   ]
-  const decipher = createDecipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(id)).setAuthTag(tag)
   try {
+    // What was not made by `encrypt` has no tag of the right length.
+    const decipher = createDecipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(id)).setAuthTag(tag)
     return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString('utf8')
   } catch {
     return null

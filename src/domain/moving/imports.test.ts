@@ -27,6 +27,11 @@ before(async () => {
     `INSERT INTO devices (identity_id, hash, first_seen_at, last_seen_at, browser, address)
      SELECT id, sha256(id::text::bytea), created_at, created_at, 'Firefox', '192.0.2.1' FROM identities`,
   )
+  // What no secret opens goes along as it is: a second step that nobody can take is still asked for.
+  await old.storage.pool.query(
+    `INSERT INTO totp_keys (id, identity_id, name, encrypted_secret, last_step, created_at)
+     SELECT gen_random_uuid(), id, 'Lost', 'not encrypted', 1, created_at FROM identities LIMIT 1`,
+  )
   let text = ''
   exported = await exportPortal(old, '1.2.3', async (piece) => void (text += piece))
   lines = text.trimEnd().split('\n')
@@ -82,6 +87,8 @@ test('an import that was interrupted at any page goes on, and ends in the state 
     assert.deepEqual(imported, { kind: 'imported', resumed: true, endedFamilies: exported.livingFamilies })
     assert.ok(exported.livingFamilies > 500)
     assert.deepEqual(await contentsOf(portal), await contentsOf(old))
+    const lost = await portal.storage.pool.query('SELECT encrypted_secret AS secret FROM totp_keys')
+    assert.deepEqual(lost.rows, [{ secret: 'not encrypted' }])
     const { rows } = await portal.storage.pool.query(
       `SELECT end_cause AS cause, count(*)::int FROM families WHERE end_cause = 'moved' OR ended_at IS NULL GROUP BY 1`,
     )

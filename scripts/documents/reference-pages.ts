@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { format } from 'prettier'
 import { createProgram } from '../../src/commands/program.ts'
 import { ROOT } from '../tool.ts'
+import { describeAuditEvents } from './audit-events-page.ts'
 import { describeCommands } from './commands-page.ts'
 import { describeSettings } from './configuration-page.ts'
 import { describeFindings } from './doctor-page.ts'
@@ -12,6 +13,7 @@ import { describeErrors } from './errors-page.ts'
 /** What is made from the code, the pages of `docs/` and `.env.example`: their content by their path. */
 export async function makeReferencePages(): Promise<Map<string, string>> {
   const pages = new Map([
+    ['docs/audit-events.md', describeAuditEvents()],
     ['docs/commands.md', describeCommands(await createProgram())],
     ['docs/configuration.md', describeSettings()],
     ['docs/doctor.md', describeFindings()],

@@ -6,7 +6,10 @@
 
 import { z } from 'zod'
 import { type FieldProblem, linesOf, Refused } from '../domain/refused.ts'
+import { noteForbidden } from '../domain/refusals.ts'
 import type { Services } from '../domain/services.ts'
+
+export { noteForbidden }
 
 /** What an operation is about; the scopes of the admin API have these names, such as `admin:groups:read`. */
 export const RESOURCES = [
@@ -113,8 +116,13 @@ export async function perform<O extends AnyOperation>(
   asked: O,
   input: Record<string, unknown>,
 ): Promise<AnswerOf<O>> {
-  if (!mayPerform(authority, asked)) throw new Forbidden(`${asked.name} is not allowed`)
-  return (await asked.act(services, readInput(asked, input))) as AnswerOf<O>
+  try {
+    if (!mayPerform(authority, asked)) throw new Forbidden(`${asked.name} is not allowed`)
+    return (await asked.act(services, readInput(asked, input))) as AnswerOf<O>
+  } catch (error) {
+    if (error instanceof Forbidden) await noteForbidden(services, asked.name)
+    throw error
+  }
 }
 
 /** The checked input of an operation. @throws InvalidInput */

@@ -142,6 +142,8 @@ const OF_BROWSERS = [
   '.root_secrets',
   '.portal_processes',
   '.audit_checkpoints',
+  // Refusals are written down.
+  '.audit_events',
 ]
 
 test('admin pages send strangers to the sign-in page, and are for operators with two factors', async () => {

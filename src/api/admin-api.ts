@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import accepts from 'accepts'
-import { type AnyOperation, mayPerform, scopesFor } from '../administration/operation.ts'
+import { type AnyOperation, mayPerform, noteForbidden, scopesFor } from '../administration/operation.ts'
 import { OPERATIONS } from '../administration/operations.ts'
 import { PROBLEMS } from '../administration/problems.ts'
 import { ADMIN_API_PATH } from '../domain/apps/apis.ts'
@@ -61,7 +61,10 @@ export function createAdminApi(services: Services, options: AdminApiOptions) {
     const body = await readBody(req, asked)
     const caller = await findCaller(services, claims)
     const authority = { kind: 'scopes', scopes: caller.scopes } as const
-    if (!mayPerform(authority, asked)) throw insufficientScope(scopesFor(asked))
+    if (!mayPerform(authority, asked)) {
+      await noteForbidden(inNameOf(services, caller, req), asked.name)
+      throw insufficientScope(scopesFor(asked))
+    }
     const input = inputOf(asked, found.parameters, search, req, body)
     const { parameters } = found
     const { headers } = req

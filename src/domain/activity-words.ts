@@ -29,6 +29,9 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
     case 'signed_in':
       return signedIn(row)
     case 'sign_in_refused':
+      if (isUnchecked(row.cause)) return { sentence: message('activity.sign_in_refused_unchecked'), tone: 'warning' }
+      if (row.cause !== null && row.cause !== 'wrong_password')
+        return { sentence: message('activity.sign_in_refused_otherwise'), tone: 'warning' }
       return isOwn
         ? { sentence: message('activity.own_sign_in_refused'), tone: 'plain' }
         : { sentence: message('activity.sign_in_refused'), tone: 'warning' }
@@ -199,6 +202,11 @@ function toneOf(row: ListedAuditRow): ActivityTone {
 
 function causeOf({ cause }: ListedAuditRow): EndCause | null {
   return cause !== null && Object.hasOwn(END_CAUSES, cause) ? (cause as EndCause) : null
+}
+
+/** Whether nothing was checked at a refused attempt. */
+export function isUnchecked(cause: string | null): boolean {
+  return cause === 'throttled' || cause === 'ip_blocked'
 }
 
 /** In how many browsers these families were; a family that is forgotten counts as one. */

@@ -293,7 +293,7 @@ test('a page ends between two lines and between two acts, and no event is on two
 
 test('a line of more events than one page reads goes on in the next one', async () => {
   const id = randomUUID()
-  const events = Array.from({ length: 4500 }, () => ({ kind: 'sign_in_refused', identityId: id }))
+  const events = Array.from({ length: 4500 }, () => ({ kind: 'sign_in_refused' as const, identityId: id }))
   await insertAuditEvents(portal.storage.pool, events, portal.clock())
   const counts: number[] = []
   for (let before: string | null = null; ;) {

@@ -1,5 +1,5 @@
 import { type CompletedSignIn, type ListedAuditRow, listAuditEvents, listSignInsAfter } from '../storage/audit.ts'
-import { type ActivityTone, activityWords } from './activity-words.ts'
+import { type ActivityTone, activityWords, isUnchecked } from './activity-words.ts'
 import { KNOWN_BROWSER } from './audit-events.ts'
 import type { Message } from '../i18n/messages.ts'
 import type { Services } from './services.ts'
@@ -129,7 +129,9 @@ function keyOf({ kind, detail, cause, clientId, actor, browser, address }: Liste
   ].includes(kind)
   const isRefused = kind === 'sign_in_refused' || kind === 'second_factor_refused'
   const place = isByPlace ? [browser, address] : []
-  return JSON.stringify([kind, isRefused ? isOwn : detail, cause, clientId, actor, ...place])
+  // A wrong code and a wrong passkey are one line, and what was refused without a look another one.
+  const why = kind === 'second_factor_refused' ? isUnchecked(cause) : cause
+  return JSON.stringify([kind, isRefused ? isOwn : detail, why, clientId, actor, ...place])
 }
 
 function lineOf({ rows, isOwn }: Group): ActivityLine {

@@ -1,3 +1,4 @@
+import type { AuditKind } from './audit-kinds.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 export interface AuditRow {
@@ -30,7 +31,7 @@ export interface Operator {
   isNarrow?: boolean
 }
 
-export type NewAuditRow = { kind: string; actor?: Operator | null } & Partial<
+export type NewAuditRow = { kind: AuditKind; actor?: Operator | null } & Partial<
   Omit<AuditRow, 'id' | 'at' | 'appName' | 'actor'>
 >
 

@@ -5,7 +5,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import accepts from 'accepts'
-import { mayPerform, scopesFor } from '../../administration/operation.ts'
+import { mayPerform, noteForbidden, scopesFor } from '../../administration/operation.ts'
 import { PROBLEMS } from '../../administration/problems.ts'
 import { Refused } from '../../domain/refused.ts'
 import type { Services } from '../../domain/services.ts'
@@ -82,7 +82,10 @@ export function createScim(services: Services, options: AdminApiOptions) {
       kind: isRead ? 'read' : 'write',
       forSupport: false,
     } as const
-    if (!mayPerform({ kind: 'scopes', scopes: caller.scopes }, asked)) throw insufficientScope(scopesFor(asked))
+    if (!mayPerform({ kind: 'scopes', scopes: caller.scopes }, asked)) {
+      await noteForbidden(inNameOf(services, caller, req), `${method} ${asked.resource}`)
+      throw insufficientScope(scopesFor(asked))
+    }
     const request = {
       services: inNameOf(services, caller, req),
       type,

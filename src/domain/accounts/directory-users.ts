@@ -203,7 +203,7 @@ async function writeIn(services: Services, db: Queryable, user: DirectoryUser, w
     const now = services.clock()
     await writeDirectoryEntry(db, identityId, entry, loginKeyOf(userName), now)
     const event = {
-      kind: 'profile_changed',
+      kind: 'profile_changed' as const,
       identityId,
       detail: changed.join(', ').slice(0, 500),
       actor: services.operator,

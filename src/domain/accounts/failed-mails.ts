@@ -73,7 +73,7 @@ export async function resendMails(services: Services, ids: string[] | null): Pro
     taken = await transaction(services.storage.pool, async (db) => {
       const mails = await takeFailedMails(db, ids, BATCH)
       for (const { payload } of mails) await queueMail(services, readMailJob(payload), db)
-      const event = { kind: 'mails_resent', detail: String(mails.length), actor: services.operator }
+      const event = { kind: 'mails_resent' as const, detail: String(mails.length), actor: services.operator }
       await insertAuditEvents(db, mails.length === 0 ? [] : [event], services.clock())
       return mails.length
     })

@@ -20,11 +20,16 @@ const PURPOSE = 'first-administrator'
 const TIME_BYTES = 6
 
 /**
- * A link with which the first administrator registers. Nothing of it is stored: it works until there is an administrator, for a
+ * A link with which the first administrator registers. Nothing of it is stored but that an operator asked for it: it works until there is an administrator, for a
  * day at most. Null when there is one.
  */
 export async function firstAdministratorLink(services: Services): Promise<string | null> {
   if (await hasLivingHolder(services.storage.pool, ADMIN)) return null
+  const { operator } = services
+  if (operator !== null) {
+    const event = { kind: 'first_administrator_link_made' as const, actor: operator }
+    await insertAuditEvents(services.storage.pool, [event], services.clock())
+  }
   const id = randomBytes(16)
   id.writeUIntBE(epochSeconds(addSeconds(services.clock(), LIFE)), 0, TIME_BYTES)
   return `${services.publicUrl}/first-administrator/${makeLinkToken(services, PURPOSE, id)}`

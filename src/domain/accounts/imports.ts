@@ -220,7 +220,7 @@ function rowOf(
 }
 
 function eventsOf({ operator: actor }: Services, { isDisabled }: ImportedIdentity, identityId: string): NewAuditRow[] {
-  const kinds = isDisabled ? ['registered', 'identity_disabled'] : ['registered']
+  const kinds = isDisabled ? (['registered', 'identity_disabled'] as const) : (['registered'] as const)
   return kinds.map((kind) => ({ kind, identityId, actor }))
 }
 

@@ -13,6 +13,7 @@ import { isKnownDevice } from '../sign-in/devices.ts'
 import type { Proof } from '../sign-in/identity-sessions.ts'
 import { hasSecondFactor } from '../sign-in/second-factors.ts'
 import type { ClientInfo } from '../client-info.ts'
+import { noteUncheckedRefusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
 
 /** The protocol record of where a sign-in leads, by the secret of its browser. A mail may be delivered late (seconds). */
@@ -86,7 +87,18 @@ export async function signInByMail(
   clientInfo: ClientInfo,
 ): Promise<MailSignInOutcome> {
   const found = await lookAtMailSignIn(services, token, browser)
-  if (found.kind !== 'ready') return found
+  if (found.kind !== 'ready') {
+    const link = await lookAtMailLink(services, 'sign-in', token)
+    const refusal = {
+      kind: 'sign_in_refused',
+      identityId: link?.identityId ?? null,
+      cause: 'unusable_link',
+      clientInfo,
+    } as const
+    // A stranger can make up links, which say nothing about anyone.
+    if (link !== null) await noteUncheckedRefusal(services, refusal)
+    return found
+  }
   const { id } = found.identity
   const proof = await transaction(services.storage.pool, (db) => take(services, db, id, token, clientInfo)).catch(
     (error: unknown) => {

@@ -62,7 +62,7 @@ export async function sendPasswordReset(services: Services, identityId: string):
     if (identity.disabledAt !== null || identity.erasedFrom !== null)
       throw new Refused(`${username} is disabled or deleted, and could not sign in`, 'conflict')
     await queueMail(services, { kind: 'reset-password', email, clientInfo: null }, db)
-    const event = { kind: 'reset_sent', identityId, actor: services.operator }
+    const event = { kind: 'reset_sent' as const, identityId, actor: services.operator }
     await insertAuditEvents(db, [event], services.clock())
   })
 }

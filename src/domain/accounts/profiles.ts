@@ -93,7 +93,7 @@ export async function changeProfileIn(
   if (changed.length === 0) return { kind: 'unchanged' }
   await updateProfile(db, identityId, profile, services.clock())
   const now = await announceClaims(services, db, identityId, { claims: changed })
-  const event = { kind: 'profile_changed', identityId, detail: changed.join(', '), actor: services.operator }
+  const event = { kind: 'profile_changed' as const, identityId, detail: changed.join(', '), actor: services.operator }
   await insertAuditEvents(db, [{ ...event, ...clientInfo }], now)
   return { kind: 'changed' }
 }

@@ -74,7 +74,7 @@ async function takeFromSome(services: Services, db: Queryable, clientId: string,
   const now = services.clock()
   await removeAppRole(db, ids, clientId, role, now)
   const events = ids.map((identityId) => ({
-    kind: 'app_roles_changed',
+    kind: 'app_roles_changed' as const,
     identityId,
     clientId,
     detail: `-${role}`,

@@ -17,7 +17,7 @@ export async function sendTest(services: Services, app: AppRow, kind: TestKind):
   const answer = await services.sendTest(app, kind)
   const { operator: actor } = services
   const detail = `${kind}: ${answer.outcome}`
-  const event = { kind: 'test_notification_sent', clientId: app.clientId, detail, actor }
+  const event = { kind: 'test_notification_sent' as const, clientId: app.clientId, detail, actor }
   await insertAuditEvents(services.storage.pool, [event], services.clock())
   return { ...answer, uri }
 }

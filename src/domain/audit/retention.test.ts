@@ -26,16 +26,16 @@ test('the retention deletes the events of whole checkpoints, and what is left ca
   const auditRetention = 100 * DAY
   // The database has its own clock.
   for (const [daysAgo, kind] of [
-    [300, 'oldest'],
-    [200, 'old'],
-    [2, 'new'],
+    [300, 'registered'],
+    [200, 'signed_in'],
+    [2, 'signed_out'],
   ] as const) {
     const at = new Date(Date.now() - daysAgo * DAY * 1000)
     await insertAuditEvents(portal.storage.pool, [{ kind }, { kind }], at)
     await sealAuditLog({ ...portal, clock: () => at })
   }
-  await insertAuditEvents(portal.storage.pool, [{ kind: 'unsealed' }], new Date(Date.now() - 300 * DAY * 1000))
-  const all = ['oldest', 'oldest', 'old', 'old', 'new', 'new', 'unsealed']
+  await insertAuditEvents(portal.storage.pool, [{ kind: 'data_exported' }], new Date(Date.now() - 300 * DAY * 1000))
+  const all = ['registered', 'registered', 'signed_in', 'signed_in', 'signed_out', 'signed_out', 'data_exported']
   const keeping = { ...portal, lifetimes: { ...portal.lifetimes, auditRetention } }
 
   // Nothing is deleted before the owner of the tables has said how long events are kept, also with a valid signature.

@@ -33,9 +33,19 @@ async function query(text: string, values: unknown[] = []) {
 
 /** Some columns are empty, and some are the empty text. */
 function eventOf(number: number): NewAuditRow {
-  const full = { kind: 'signed_in', identityId: randomUUID(), familyId: randomUUID(), identitySessionId: randomUUID() }
+  const full = {
+    kind: 'signed_in' as const,
+    identityId: randomUUID(),
+    familyId: randomUUID(),
+    identitySessionId: randomUUID(),
+  }
   if (number % 3 === 0)
-    return { kind: 'app_changed', clientId: 'notes', detail: '', actor: { name: 'root', id: 'a', address: '' } }
+    return {
+      kind: 'app_changed' as const,
+      clientId: 'notes',
+      detail: '',
+      actor: { name: 'root', id: 'a', address: '' },
+    }
   return { ...full, clientId: 'notes', cause: 'replaced', detail: 'password', ...home }
 }
 

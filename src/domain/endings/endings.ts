@@ -5,7 +5,7 @@
 // It leaves the decision that something ends to its callers, and the sending to `backchannel/` and `accounts/mail-delivery.ts`.
 
 import type { FamilyLifetime } from '../../config.ts'
-import { insertAuditEvents } from '../../storage/audit.ts'
+import { insertAuditEvents, type NewAuditRow } from '../../storage/audit.ts'
 import { endDeviceTrust, endDeviceTrustOf } from '../../storage/devices.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/family-ends.ts'
 import { countSignOut } from '../../storage/identities.ts'
@@ -189,7 +189,7 @@ async function insertSessionEvents(
   // The new sign-in has an audit event of its own.
   if (cause === 'signed_in_again') return
   const kind = cause === 'signed_out' ? 'signed_out' : 'session_ended'
-  const event = { kind, identityId, cause, actor: services.operator, ...clientInfo }
+  const event: NewAuditRow = { kind, identityId, cause, actor: services.operator, ...clientInfo }
   await insertAuditEvents(
     db,
     sessionIds.map((identitySessionId) => ({ ...event, identitySessionId })),

@@ -164,7 +164,7 @@ export async function resendNotifications(
       const now = services.clock()
       await enqueue(services, db, notifications, now)
       const events = [...Map.groupBy(notifications, ({ clientId }) => clientId)].map(([clientId, { length }]) => {
-        return { kind: 'notices_resent', clientId, detail: String(length), actor: services.operator }
+        return { kind: 'notices_resent' as const, clientId, detail: String(length), actor: services.operator }
       })
       await insertAuditEvents(db, events, now)
       return notifications

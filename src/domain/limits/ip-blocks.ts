@@ -51,7 +51,7 @@ export async function liftIpBlock(services: Services, ipAddress: string): Promis
   await reset(services, [ipCounter(services, ipAddress)])
   return transaction(services.storage.pool, async (db) => {
     const lifted = await deleteIpBlock(db, key, now)
-    const event = { kind: 'suspension_lifted', address: key, actor: services.operator }
+    const event = { kind: 'suspension_lifted' as const, address: key, actor: services.operator }
     if (lifted) await insertAuditEvents(db, [event], now)
     return lifted
   })

@@ -58,6 +58,8 @@ const MAILS_PER_HOUR = 3
 /** New passwords that may be tried for one identity in an hour, and new e-mail addresses that may be mailed for it. */
 const NEW_PASSWORDS_PER_HOUR = 30
 const EMAIL_CHANGES_PER_HOUR = 10
+/** Refusals that are written into the audit log, where anyone can cause them. */
+const REFUSALS_PER_HOUR = 60
 const NEW_PASSWORD = 'new-password'
 const EMAIL_CHANGE = 'address-change'
 
@@ -154,6 +156,16 @@ export async function admitMailSignIn(services: Services, ipAddress: string): Pr
 export async function mayMailSignIn(services: Services, email: string, knownDevice: Buffer | null): Promise<boolean> {
   const whose = loginKeyOf(email) + (knownDevice === null ? '' : ` ${knownDevice.toString('base64url')}`)
   return isWithin(services, 'mail-sign-in-link', whose, MAILS_PER_HOUR)
+}
+
+/** Rate limit of audit events that anyone can cause, per IP address. */
+export async function mayWriteRefusal(services: Services, ipAddress: string): Promise<boolean> {
+  return isWithin(services, 'refusal', ipKey(ipAddress), REFUSALS_PER_HOUR)
+}
+
+/** The same per operator, of operations that they may not perform. */
+export async function mayWriteForbidden(services: Services, operator: string): Promise<boolean> {
+  return isWithin(services, 'forbidden', operator, REFUSALS_PER_HOUR)
 }
 
 async function isWithin(services: Services, act: string, whose: string, perHour: number): Promise<boolean> {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { findDevice, upsertDevice } from '../../storage/devices.ts'
 import { adoptFamilies } from '../../storage/family-lifetimes.ts'
-import type { IdentityRow, SignInTerms } from '../../storage/identities.ts'
+import { findIdentity, type IdentityRow, type SignInTerms } from '../../storage/identities.ts'
 import {
   findLastSignIn as findLastSignInAt,
   findSessionOf,
@@ -26,6 +26,7 @@ import { queueMail } from '../mail-jobs.ts'
 import { countSignIn } from './sign-in-counts.ts'
 import { methodsOf, type SignInMethod, writeSignInDetail } from './sign-in-methods.ts'
 import type { ClientInfo } from '../client-info.ts'
+import { noteUncheckedRefusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 import { acrOf } from './authentication-context.ts'
@@ -87,7 +88,7 @@ export async function openIdentitySession(
   const now = services.clock()
   const id = randomUUID()
   const { identityId, amr, methods = methodsOf(amr), identitySessionId: base, browserTrust } = proof
-  return transaction(services.storage.pool, async (db) => {
+  const opened = await transaction(services.storage.pool, async (db) => {
     if (base !== undefined && !(await holdSignIn(services, db, { id: base, identityId }, 'living'))) return null
     const expiresAt = addSeconds(now, services.lifetimes.identitySessionMax)
     const idleEnd = addSeconds(now, services.lifetimes.identitySessionIdle)
@@ -114,7 +115,7 @@ export async function openIdentitySession(
     // A session that is opened anew, such as after a change of the password, is no sign-in.
     if (methods.length > 0 || !isAgain || isUnfamiliar) {
       const detail = writeSignInDetail({ isUnfamiliar, isAgain, methods })
-      const event = { kind: 'signed_in', identityId, identitySessionId: id, detail, ...clientInfo }
+      const event = { kind: 'signed_in' as const, identityId, identitySessionId: id, detail, ...clientInfo }
       await insertAuditEvents(db, [event], now)
       afterCommit(db, () => countSignIn(services, 'signed_in', methods))
     }
@@ -145,6 +146,17 @@ export async function openIdentitySession(
     await endIn(services, db, { sessions, families: 'following' }, { cause: 'signed_in_again', clientInfo }, now)
     return id
   })
+  if (opened === null && methods.length > 0) {
+    const identity = await findIdentity(services.storage, identityId)
+    const cause = identity === null || identity.disabledAt !== null ? 'disabled' : 'lapsed'
+    await noteUncheckedRefusal(services, {
+      kind: 'sign_in_refused',
+      identityId: identity?.id ?? null,
+      cause,
+      clientInfo,
+    })
+  }
+  return opened
 }
 
 async function isStillTrusted(db: Queryable, identityId: string, hash: Buffer | null, now: Date): Promise<boolean> {

@@ -23,6 +23,7 @@ import { queueMail } from '../mail-jobs.ts'
 import { type Enrolment, provePasskey, provePasskeyEnrolment } from './passkeys.ts'
 import type { ClientInfo } from '../client-info.ts'
 import { Refused } from '../refused.ts'
+import { noteRefusal, noteUncheckedRefusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
 import { areRecoveryCodes, countRecoveryCodes, makeRecoveryCodesIn, useRecoveryCodeIn } from './recovery-codes.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
@@ -128,17 +129,19 @@ export async function proveSecondStep(
   const count = (outcome: 'refused' | 'throttled') => {
     if (!isSignedIn) countSignIn(services, outcome, [triedMethod(answer)])
   }
+  const [kind, detail] = isSignedIn
+    ? (['confirmation_refused', 'second-factor'] as const)
+    : (['second_factor_refused', isKnown ? KNOWN_BROWSER : null] as const)
+  const refusal = { kind, detail, identityId, clientInfo }
   if (attempt.kind === 'wait') {
     count('throttled')
+    await noteUncheckedRefusal(services, { ...refusal, cause: attempt.ipBlocked ? 'ip_blocked' : 'throttled' })
     return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   }
   const proved = await prove(services, identityId, answer, clientInfo)
   if (proved === null) {
-    const [kind, detail] = isSignedIn
-      ? (['confirmation_refused', 'second-factor'] as const)
-      : (['second_factor_refused', isKnown ? KNOWN_BROWSER : null] as const)
-    await writeDown(services.storage.pool, services, kind, identityId, detail, clientInfo)
     count('refused')
+    await noteRefusal(services, { ...refusal, cause: 'code' in answer ? 'wrong_code' : 'wrong_passkey' })
     return { kind: 'refused', ipBlock: await attempt.failed() }
   }
   await attempt.succeeded()

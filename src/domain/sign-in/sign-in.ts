@@ -5,7 +5,6 @@
 // It leaves how often a secret may be tried to `limits/`, password hashing to `passwords/`, what ends with a session to
 // `endings/`, and cookies to `http/`.
 
-import { insertAuditEvents } from '../../storage/audit.ts'
 import { findIdentity, type IdentityRow, updatePasswordHash } from '../../storage/identities.ts'
 import { ipKey } from '../limits/ip-keys.ts'
 import { type Confirmation, KNOWN_BROWSER } from '../audit-events.ts'
@@ -19,6 +18,7 @@ import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
 import { characterCount, isOwnHash, isPasswordTooLong } from '../passwords/passwords.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { SignInOutcomeCounted } from '../metrics.ts'
+import { noteRefusal, noteUncheckedRefusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
 import { countSignIn } from './sign-in-counts.ts'
@@ -65,8 +65,17 @@ export async function signIn(
   const count = (outcome: SignInOutcomeCounted) => {
     if (confirms === undefined) countSignIn(services, outcome, ['password'])
   }
+  // Also without an identity, here and below, so that the time of the answer does not allow account enumeration.
+  const refusal = {
+    ...(confirms
+      ? { kind: 'confirmation_refused' as const, detail: confirms }
+      : { kind: 'sign_in_refused' as const, detail: isKnown ? KNOWN_BROWSER : null }),
+    identityId: identity?.id ?? null,
+    clientInfo,
+  }
   if (attempt.kind === 'wait') {
     count('throttled')
+    await noteUncheckedRefusal(services, { ...refusal, cause: attempt.ipBlocked ? 'ip_blocked' : 'throttled' })
     return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   }
 
@@ -83,16 +92,11 @@ export async function signIn(
       throw error
     })
 
-  const now = services.clock()
   if (identity === null || !matches || identity.disabledAt !== null) {
     const ipBlock = await attempt.failed()
     count('refused')
-    // Also without an identity, so that the time of the answer does not allow account enumeration.
-    const refusal = confirms
-      ? { kind: 'confirmation_refused', detail: confirms }
-      : { kind: 'sign_in_refused', detail: isKnown ? KNOWN_BROWSER : null }
-    const event = { ...refusal, identityId: identity?.id ?? null, ...clientInfo }
-    await insertAuditEvents(services.storage.pool, [event], now)
+    const cause = identity === null ? 'unknown_account' : matches ? 'disabled' : 'wrong_password'
+    await noteRefusal(services, { ...refusal, cause })
     return { kind: 'wrong-credentials', ipBlock }
   }
   await attempt.succeeded()
@@ -133,13 +137,17 @@ export async function signInByPasskey(
     ipAddress: clientInfo.address,
     knownDevice: isKnown ? (deviceHash as Buffer).toString('base64url') : null,
   })
+  const detail = isKnown ? KNOWN_BROWSER : null
+  const refusal = { kind: 'sign_in_refused', identityId: ownerId, detail, clientInfo } as const
   if (attempt.kind === 'wait') {
     countSignIn(services, 'throttled', ['passkey'])
+    await noteUncheckedRefusal(services, { ...refusal, cause: attempt.ipBlocked ? 'ip_blocked' : 'throttled' })
     return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   }
   const proved = ownerId === null ? null : await signInWithPasskey(services, credential, clientInfo)
   if (proved === null) {
     countSignIn(services, 'refused', ['passkey'])
+    await noteRefusal(services, { ...refusal, cause: 'wrong_passkey' })
     return { kind: 'wrong-credentials', ipBlock: await attempt.failed() }
   }
   await attempt.succeeded()

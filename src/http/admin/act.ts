@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import { type AnswerOf, type AnyOperation, Forbidden, mayPerform, perform } from '../../administration/operation.ts'
 import { servicesOf, signedInOf } from '../context.ts'
-import { notForYou } from './guard.ts'
+import { notForYou, operatorOf } from './guard.ts'
 
 /** Performs an operation in the name of the administrator of this request. @throws RequestRefused when the role may not, Refused */
 export async function act<O extends AnyOperation>(
@@ -9,8 +9,8 @@ export async function act<O extends AnyOperation>(
   asked: O,
   input: Record<string, unknown> = {},
 ): Promise<AnswerOf<O>> {
-  const { username, identityId, roles } = signedInOf(req)
-  const operator = { name: username, id: identityId, address: req.clientInfo.address }
+  const { roles } = signedInOf(req)
+  const operator = operatorOf(req)
   try {
     return await perform({ ...servicesOf(req), operator }, { kind: 'role', roles }, asked, input)
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Request, Response } from 'express'
 import type { AnswerOf } from '../../administration/operation.ts'
 import { OPERATIONS } from '../../administration/operations.ts'
 import { END_CAUSES } from '../../domain/endings/end-causes.ts'
+import { REFUSAL_REASONS } from '../../domain/refusals.ts'
 import { Refused } from '../../domain/refused.ts'
 import { browserMessage } from '../../domain/user-agents.ts'
 import { message } from '../../i18n/messages.ts'
@@ -43,7 +44,7 @@ export async function listAuditEvents(req: Request, res: Response): Promise<void
       problem,
       isFiltered: query.size > 0,
       kinds: Object.keys(AUDIT_SENTENCES),
-      causes: Object.keys(END_CAUSES),
+      causes: [...Object.keys(END_CAUSES), ...Object.keys(REFUSAL_REASONS)],
       events: page.items.map((event) => describe(req, event)),
       csvHref: hrefWith('/admin/audit/export', { format: 'csv' }),
       jsonlHref: hrefWith('/admin/audit/export', { format: 'jsonl' }),

@@ -1,5 +1,6 @@
 import type { AuditKind } from '../../domain/audit-events.ts'
 import { END_CAUSES, type EndCause } from '../../domain/endings/end-causes.ts'
+import { REFUSAL_REASONS, type RefusalReason } from '../../domain/refusals.ts'
 import { type Message, message, type MessageKey } from '../../i18n/messages.ts'
 
 /** What an operator reads of an audit event. */
@@ -90,7 +91,15 @@ export const AUDIT_SENTENCES = {
   user_name_changed: 'admin.audit.kinds.user_name_changed',
   reset_sent: 'admin.audit.kinds.reset_sent',
   attempts_reset: 'admin.audit.kinds.attempts_reset',
+  first_administrator_link_made: 'admin.audit.kinds.first_administrator_link_made',
+  operation_refused: 'admin.audit.kinds.operation_refused',
 } as const satisfies Record<AuditKind, MessageKey>
+
+function reasonOf(cause: string | null): string {
+  return cause !== null && Object.hasOwn(REFUSAL_REASONS, cause)
+    ? REFUSAL_REASONS[cause as RefusalReason]
+    : (cause ?? 'no reason was written down')
+}
 
 /** What happened, to whom, and why. */
 export function auditSentence(event: AuditEventOfWords & { address: string | null }): Message {
@@ -102,6 +111,7 @@ export function auditSentence(event: AuditEventOfWords & { address: string | nul
     who: event.username ?? message('admin.audit.unknown_account'),
     app: event.app_name ?? event.client_id ?? '',
     cause: known ?? '',
+    reason: reasonOf(cause),
     detail: detail ?? '–',
     address: address ?? '–',
   })

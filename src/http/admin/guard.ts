@@ -1,4 +1,6 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { noteForbidden } from '../../administration/operation.ts'
+import type { Operator } from '../../domain/services.ts'
 import { ADMIN, SUPPORT } from '../../domain/identities/roles.ts'
 import { acrOf } from '../../domain/sign-in/authentication-context.ts'
 import { isFresh, isRecent } from '../../domain/sign-in/identity-sessions.ts'
@@ -16,7 +18,7 @@ import { requireIdentity } from '../middleware/identity.ts'
 export const requireOperator: RequestHandler = async (req, res, next) => {
   if (!req.signedIn) return requireIdentity(req, res, next)
   const { roles } = req.signedIn
-  if (!roles.includes(ADMIN) && !roles.includes(SUPPORT)) throw notForYou()
+  if (!roles.includes(ADMIN) && !roles.includes(SUPPORT)) throw await refuse(req)
   const services = servicesOf(req)
   const isPage = req.method === 'GET' || req.method === 'HEAD'
   const isProved = acrOf(req.signedIn.amr) === 'mfa'
@@ -27,9 +29,21 @@ export const requireOperator: RequestHandler = async (req, res, next) => {
 }
 
 /** The same for pages of administrators alone. */
-export function requireAdministrator(req: Request, _res: Response, next: NextFunction): void {
-  if (!signedInOf(req).roles.includes(ADMIN)) throw notForYou()
+export async function requireAdministrator(req: Request, _res: Response, next: NextFunction): Promise<void> {
+  if (!signedInOf(req).roles.includes(ADMIN)) throw await refuse(req)
   next()
+}
+
+/** Writes down who was refused. */
+async function refuse(req: Request): Promise<RequestRefused> {
+  await noteForbidden({ ...servicesOf(req), operator: operatorOf(req) }, `${req.method} ${req.baseUrl}${req.path}`)
+  return notForYou()
+}
+
+/** The user of this request as an operator, for the audit log. */
+export function operatorOf(req: Request): Operator {
+  const { username, identityId } = signedInOf(req)
+  return { name: username, id: identityId, address: req.clientInfo.address }
 }
 
 /** A form comes back to the page that it is on, which keeps its fields. */

@@ -100,7 +100,7 @@ test('the overview draws what was counted, and its table has the same numbers', 
 
 test('the audit log says who did what, is filtered, and goes on', async () => {
   const events = Array.from({ length: 60 }, (_, number) => ({
-    kind: 'roles_changed',
+    kind: 'roles_changed' as const,
     identityId: adminId,
     detail: `<b>${number}</b>`,
     actor: { name: 'mallory', id: null, address: '192.0.2.77' },

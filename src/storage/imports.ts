@@ -69,6 +69,19 @@ export async function insertImported(db: Queryable, rows: ImportedRow[]): Promis
   )
 }
 
+/** Makes new identities members of groups, which are held. */
+export async function insertMemberships(
+  db: Queryable,
+  memberships: { groupId: string; identityId: string }[],
+  now: Date,
+): Promise<void> {
+  await db.query(
+    `INSERT INTO group_members (group_id, identity_id, added_at)
+     SELECT group_id, identity_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS m (group_id, identity_id)`,
+    [memberships.map(({ groupId }) => groupId), memberships.map(({ identityId }) => identityId), now],
+  )
+}
+
 export async function insertTotpKeys(db: Queryable, keys: NewTotpKey[]): Promise<void> {
   if (keys.length === 0) return
   await db.query(

@@ -48,42 +48,68 @@ class Scanner {
   }
 
   *scan(chunk: Buffer): Generator<JsonRecord> {
-    let start = 0
-    for (let at = 0; at < chunk.length && !this.#isBroken; at++) {
-      const byte = chunk[at] as number
-      if (byte === NEWLINE) this.#line++
-      if (this.#isInString) {
-        if (this.#isEscaped) this.#isEscaped = false
-        else if (byte === BACKSLASH) this.#isEscaped = true
-        else if (byte === QUOTE) this.#isInString = false
-        else if (this.#isName && this.#name.length < 100) this.#name += String.fromCharCode(byte)
-        continue
+    let at = 0
+    while (at < chunk.length && !this.#isBroken) {
+      if (this.#held === null) {
+        yield* this.#scanOutside(chunk[at] as number)
+        // The bracket that began a record is its first byte.
+        if (this.#held === null) at++
+      } else {
+        const end = this.#scanRecord(chunk, at)
+        this.#hold(chunk.subarray(at, end))
+        at = end
+        if (this.#depth === 0) yield this.#take()
       }
-      if (byte === QUOTE) {
-        this.#isInString = true
-        this.#isName = this.#place === 'top-object' && this.#depth === 0
-        if (this.#isName) this.#name = ''
-        if (this.#isRecordPlace()) yield* this.#junk()
-      } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
-        if (this.#held !== null || this.#depth > 0) this.#depth++
-        else if (byte === OPEN_OBJECT && this.#isRecordPlace() && !this.#isWrapper()) {
-          this.#held = []
-          this.#size = 0
-          this.#firstLine = this.#line
-          this.#isJunk = false
-          start = at
-        } else yield* this.#enter(byte)
-      } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
-        if (this.#depth > 0) this.#depth--
-        else if (this.#held !== null) {
-          this.#hold(chunk.subarray(start, at + 1))
-          yield this.#take()
-        } else yield* this.#leave(byte)
-      } else if (byte === COMMA || byte === COLON || byte <= 0x20) {
-        if (byte === COMMA) this.#isJunk = false
-      } else if (this.#isRecordPlace() && !isByteOrderMark(byte)) yield* this.#junk()
     }
-    if (this.#held !== null) this.#hold(chunk.subarray(start))
+  }
+
+  /** Where the record ends in this chunk, or the chunk ends in the record. */
+  #scanRecord(chunk: Buffer, from: number): number {
+    let [depth, line, isInString, isEscaped] = [this.#depth, this.#line, this.#isInString, this.#isEscaped]
+    let at = from
+    for (let isInside = true; isInside && at < chunk.length; at++) {
+      const byte = chunk[at]
+      if (byte === NEWLINE) line++
+      if (isEscaped) isEscaped = false
+      else if (isInString) {
+        if (byte === QUOTE) isInString = false
+        else if (byte === BACKSLASH) isEscaped = true
+      } else if (byte === QUOTE) isInString = true
+      else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) depth++
+      else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) isInside = --depth > 0
+    }
+    this.#depth = depth
+    this.#line = line
+    this.#isInString = isInString
+    this.#isEscaped = isEscaped
+    return at
+  }
+
+  *#scanOutside(byte: number): Generator<JsonRecord> {
+    if (byte === NEWLINE) this.#line++
+    if (this.#isInString) {
+      if (this.#isEscaped) this.#isEscaped = false
+      else if (byte === BACKSLASH) this.#isEscaped = true
+      else if (byte === QUOTE) this.#isInString = false
+      else if (this.#isName && this.#name.length < 100) this.#name += String.fromCharCode(byte)
+    } else if (byte === QUOTE) {
+      this.#isInString = true
+      this.#isName = this.#place === 'top-object' && this.#depth === 0
+      if (this.#isName) this.#name = ''
+      if (this.#isRecordPlace()) yield* this.#junk()
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      if (this.#depth > 0) this.#depth++
+      else if (byte === OPEN_OBJECT && this.#isRecordPlace() && !this.#isWrapper()) {
+        this.#held = []
+        this.#size = 0
+        this.#firstLine = this.#line
+        this.#isJunk = false
+      } else yield* this.#enter(byte)
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (this.#depth > 0) this.#depth--
+      else yield* this.#leave(byte)
+    } else if (byte === COMMA) this.#isJunk = false
+    else if (byte !== COLON && byte > 0x20 && this.#isRecordPlace() && !isByteOrderMark(byte)) yield* this.#junk()
   }
 
   *end(): Generator<JsonRecord> {
@@ -92,7 +118,7 @@ class Scanner {
   }
 
   #isRecordPlace(): boolean {
-    return this.#held === null && this.#depth === 0 && this.#place !== 'top-object'
+    return this.#depth === 0 && this.#place !== 'top-object'
   }
 
   #isWrapper(): boolean {
@@ -118,7 +144,7 @@ class Scanner {
   }
 
   *#junk(): Generator<JsonRecord> {
-    if (this.#held !== null || this.#isJunk) return
+    if (this.#isJunk) return
     this.#isJunk = true
     yield { line: this.#line, problem: 'is not a JSON object' }
   }

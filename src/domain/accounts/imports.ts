@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { englishTexts } from '../../i18n/texts.ts'
 import { message } from '../../i18n/messages.ts'
 import { insertAuditEvents, type NewAuditRow } from '../../storage/audit.ts'
-import { holdGroups, insertMembers } from '../../storage/groups.ts'
+import { holdGroups } from '../../storage/groups.ts'
 import {
   insertImported,
+  insertMemberships,
   insertTotpKeys,
   listHoldersOfKeys,
   listHoldersOfSkeletons,
@@ -12,7 +13,7 @@ import {
 } from '../../storage/imports.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { setAttribute } from '../identities/attributes.ts'
-import { settleEntitlements, writeGroupsChanged } from '../identities/entitlements.ts'
+import { settleEntitlements } from '../identities/entitlements.ts'
 import { addMembers, findGroup, type GroupRow } from '../identities/groups.ts'
 import { changeRoles, findIdentity } from '../identities/identities.ts'
 import { refuseNarrowOperator } from '../identities/administrators.ts'
@@ -231,19 +232,16 @@ async function joinGroups(
   ids: string[],
   now: Date,
 ): Promise<void> {
-  const members = new Map<string, { name: string; ids: string[] }>()
-  for (const [at, { groups }] of candidates.entries()) {
-    for (const { id, name } of groups) {
-      const those = members.get(id) ?? { name, ids: [] }
-      those.ids.push(ids[at] as string)
-      members.set(id, those)
-    }
-  }
-  for (const [id, { ids: those }] of members) await insertMembers(db, id, [...new Set(those)], now)
-  const joined = [...new Set([...members.values()].flatMap((each) => each.ids))]
-  if (joined.length === 0) return
-  await settleEntitlements(services, db, joined)
-  for (const { name, ids: those } of members.values()) await writeGroupsChanged(services, db, those, `+${name}`, now)
+  const memberships = candidates.flatMap(({ groups }, at) => {
+    const names = new Map(groups.map(({ id, name }) => [id, name]))
+    return [...names].map(([groupId, name]) => ({ groupId, name, identityId: ids[at] as string }))
+  })
+  if (memberships.length === 0) return
+  await insertMemberships(db, memberships, now)
+  await settleEntitlements(services, db, [...new Set(memberships.map(({ identityId }) => identityId))])
+  const event = { kind: 'groups_changed', actor: services.operator }
+  const events = memberships.map(({ identityId, name }) => ({ ...event, identityId, detail: `+${name}` }))
+  await insertAuditEvents(db, events, now)
 }
 
 /**

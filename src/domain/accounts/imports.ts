@@ -239,7 +239,7 @@ async function joinGroups(
   if (memberships.length === 0) return
   await insertMemberships(db, memberships, now)
   await settleEntitlements(services, db, [...new Set(memberships.map(({ identityId }) => identityId))])
-  const event = { kind: 'groups_changed', actor: services.operator }
+  const event = { kind: 'groups_changed' as const, actor: services.operator }
   const events = memberships.map(({ identityId, name }) => ({ ...event, identityId, detail: `+${name}` }))
   await insertAuditEvents(db, events, now)
 }

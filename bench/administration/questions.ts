@@ -86,6 +86,7 @@ const INPUTS: Partial<Record<keyof typeof OPERATIONS, Inputs>> = {
   }),
   listSigningKeys: () => ({ all: {} }),
   listFindings: () => ({ 'without other servers': { kind: 'quick' } }),
+  listRootSecrets: () => ({ all: {} }),
   showStatistics: ({ client_id }) => ({ 'of all': { range: 'month' }, 'of an app': { range: 'month', client_id } }),
 }
 

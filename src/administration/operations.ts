@@ -11,6 +11,7 @@ import { INVITATION_OPERATIONS } from './invitations.ts'
 import { IP_BLOCK_OPERATIONS } from './ip-blocks.ts'
 import { MAIL_OPERATIONS } from './mails.ts'
 import { NOTIFICATION_OPERATIONS } from './notifications.ts'
+import { ROOT_SECRET_OPERATIONS } from './root-secrets.ts'
 import { SIGNING_KEY_OPERATIONS } from './signing-keys.ts'
 import { STATISTICS_OPERATIONS } from './statistics.ts'
 import { REGISTRATION_OPERATIONS } from './registration.ts'
@@ -30,6 +31,7 @@ export const OPERATIONS = {
   ...AUDIT_EVENT_OPERATIONS,
   ...AUDIT_VERIFICATION_OPERATIONS,
   ...SIGNING_KEY_OPERATIONS,
+  ...ROOT_SECRET_OPERATIONS,
   ...STATISTICS_OPERATIONS,
   ...REGISTRATION_OPERATIONS,
   ...FINDING_OPERATIONS,

@@ -142,7 +142,7 @@ test('rotated keys are published before they sign', async () => {
     assert.deepEqual(states.toSorted(), ['next', 'signing'])
   }
   assert.doesNotMatch(JSON.stringify(listed), /private|"d"/)
-  assert.match((await run('keys', 'list')).stdout, /^kid +alg +state +signs_from +tokens_until\n/)
+  assert.match((await run('keys', 'list')).stdout, /^kid +alg +state +signs_from +tokens_until +rotates_at\n/)
 })
 
 test('a command says on standard error which store and issuer it works on', async () => {

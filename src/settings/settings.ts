@@ -44,7 +44,7 @@ const basics = {
     default: null,
     defaultInWords: 'made once and kept in `DATA_DIR`; must be set in production',
     meaning:
-      'The root secret, from which every key is derived. Make one with `openssl rand -base64 48`. To rotate it, set `new,old`: the first secret signs, all of them verify.',
+      'The root secret, from which every key is derived. Make one with `openssl rand -base64 48`. To rotate it, set `new,old`: the first secret signs, all of them verify ([in four steps](keys.md#rotate-the-root-secret)).',
     example: '',
     isSecret: true,
   }),

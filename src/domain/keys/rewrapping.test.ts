@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { listLastingSecrets } from '../../storage/lasting-secrets.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
 import { connect, home } from '../../testing/portal/connections.ts'
 import { newcomer } from '../../testing/portal/newcomers.ts'
@@ -14,7 +15,7 @@ import { addTotpKey, proveSecondStep } from '../sign-in/second-factors.ts'
 import { beginTotpEnrolment } from '../sign-in/totp.ts'
 import { openLastingSecret } from './lasting-secrets.ts'
 import { forgetOlderSecrets, rewrap } from './rewrapping.ts'
-import { noteRunning, noteStopped, openSecrets, settleRootSecrets } from './root-secrets.ts'
+import { listSecrets, noteRunning, noteStopped, openSecrets, settleRootSecrets } from './root-secrets.ts'
 import { deriveSecrets } from './secrets.ts'
 import { KeyRing } from './signing-keys.ts'
 
@@ -75,7 +76,8 @@ test('a root secret is replaced in four steps, and what was made under the old o
   const another = await newcomer(portal)
   await addPhone(mixed[0], another)
   const first = await rewrap(mixed[1], null)
-  assert.deepEqual(first.rewrapped, { signingKeys: 3, lastingSecrets: 1, totpKeys: 2, keptKeys: 0 })
+  const { length: lastingSecrets } = await listLastingSecrets(portal.storage.pool)
+  assert.deepEqual(first.rewrapped, { signingKeys: 3, lastingSecrets, totpKeys: 2, keptKeys: 0 })
   assert.deepEqual([first.canRemove, first.processesOnOlder], [false, 1])
 
   portal.clock.advance(30)
@@ -106,8 +108,14 @@ test('a root secret is replaced in four steps, and what was made under the old o
   portal.clock.advance(86_400)
   const next = await having(NEWEST, NEW)
   await settleRootSecrets(next, b)
-  const third = await rewrap(next, null)
-  assert.equal(third.canRemove, true)
+  assert.equal((await rewrap(next, null)).canRemove, true)
+  const states = async (services: Services) =>
+    (await listSecrets(services)).map(({ state, processes }) => [state, processes])
+  assert.deepEqual((await states(next)).toSorted(), [
+    ['kept', 0],
+    ['signing', 1],
+    ['verifying', 1],
+  ])
   const newest = await having(NEWEST)
   assert.equal(newest.secrets.length, 3)
   assert.notEqual(await refreshes(newest, late), null)
@@ -119,8 +127,8 @@ test('older secrets are given up only once no process has them, and then nothing
   const left = await connect(await having(NEW), user.identityId, 'notes')
   await assert.rejects(forgetOlderSecrets(await having(NEWEST, NEW), null), /take the older secrets out/)
   portal.clock.advance(91)
-  const given = await forgetOlderSecrets(await having(NEWEST), null)
-  assert.ok(given.some(({ what }) => what === 'recovery_codes'))
+  const { lost } = await forgetOlderSecrets(await having(NEWEST), null)
+  assert.ok(lost.some(({ what }) => what === 'recovery_codes'))
   const newest = await having(NEWEST)
   assert.equal(newest.secrets.length, 1)
   assert.equal(await refreshes(newest, left.refreshToken), null)

@@ -95,7 +95,10 @@ export async function rewrap(portal: Holder, operator: Operator | null): Promise
  * once every process has been started again. @returns the secrets, and what was in use that was made under them
  * @throws Refused while an older secret is set, here or in a running process
  */
-export async function forgetOlderSecrets(portal: Holder, operator: Operator | null): Promise<Left[]> {
+export async function forgetOlderSecrets(
+  portal: Holder,
+  operator: Operator | null,
+): Promise<{ forgotten: string[]; lost: Left[] }> {
   const { pool } = portal.storage
   const now = portal.clock()
   const [first, ...others] = configuredOf(portal)
@@ -115,7 +118,7 @@ export async function forgetOlderSecrets(portal: Holder, operator: Operator | nu
   await markRewrapped(pool, ids, now)
   const detail = ids.join(' ')
   await insertAuditEvents(pool, [{ kind: 'root_secrets_forgotten', detail, actor: operator }], now)
-  return left
+  return { forgotten: ids, lost: left }
 }
 
 function configuredOf({ secrets }: Holder): Secrets {

@@ -1,5 +1,6 @@
 import {
   deleteProcess,
+  listProcesses,
   listRootSecrets,
   noteProcess,
   type RootSecretRow,
@@ -111,4 +112,31 @@ function isConfigured(secrets: Secrets, row: RootSecretRow): boolean {
 
 function isAmong(secrets: Secrets, row: RootSecretRow): boolean {
   return secrets.some(({ id }) => id === row.id)
+}
+
+export interface ListedSecret extends Pick<RootSecretRow, 'id' | 'firstSignedAt' | 'lastSignedAt' | 'rewrappedAt'> {
+  /**
+   * `signing`: everything new is made under it. `verifying`: it is set after another. `kept`: it is not set, and what was made under
+   * it stays valid. `gone`: nothing of it does.
+   */
+  state: 'signing' | 'verifying' | 'kept' | 'gone'
+  /** Running processes that have it. */
+  processes: number
+}
+
+/** Every root secret there was, by its tag, as operators see it from this process, the newest first. */
+export async function listSecrets({ storage, secrets, clock }: Holder): Promise<ListedSecret[]> {
+  const now = clock()
+  const processes = await listProcesses(storage.pool, addSeconds(now, -PROCESS_GONE_AFTER))
+  const [first] = secrets
+  return (await listRootSecrets(storage.pool)).toReversed().map((row) => {
+    const { id, firstSignedAt, lastSignedAt, rewrappedAt } = row
+    const state = (): ListedSecret['state'] => {
+      if (id === first.id) return 'signing'
+      if (isConfigured(secrets, row)) return 'verifying'
+      return openKept(row, secrets, now) === null ? 'gone' : 'kept'
+    }
+    const having = processes.filter(({ rootSecrets }) => rootSecrets.includes(id)).length
+    return { id, firstSignedAt, lastSignedAt, rewrappedAt, state: state(), processes: having }
+  })
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { before, test } from 'node:test'
 import { parseEnv } from 'node:util'
@@ -15,10 +15,13 @@ const UNITS = globSync('*.service', { cwd: import.meta.dirname })
 /** 100 is a service that may do everything; about 90 is one that says nothing. */
 const EXPOSURE_IN_TENTHS = '16'
 
+const skip = process.platform === 'linux' ? false : 'systemd is for Linux'
+
 let analyze: string
 let folder: string
 
 before(async () => {
+  if (skip !== false) return
   const find = () => findProgram(thisMachine, 'systemd-analyze')
   if (find() === null) await installPackages(thisMachine, 'systemd')
   analyze = find() as string
@@ -28,7 +31,7 @@ before(async () => {
   for (const unit of UNITS) await writeFile(join(folder, unit), file(unit).replace('/usr/bin/node', process.execPath))
 })
 
-test('systemd accepts the units', async () => {
+test('systemd accepts the units', { skip }, async () => {
   const output = await run(analyze, ['verify', '--man=no', ...UNITS.map((unit) => join(folder, unit))], {
     limit: LIMIT,
   })
@@ -40,7 +43,7 @@ test('systemd accepts the units', async () => {
   )
 })
 
-test('the services are confined, by the measure of systemd', async () => {
+test('the services are confined, by the measure of systemd', { skip }, async () => {
   const args = ['security', '--offline=true', `--threshold=${EXPOSURE_IN_TENTHS}`]
   for (const unit of UNITS) await run(analyze, [...args, join(folder, unit)], { limit: LIMIT })
   await assert.rejects(run(analyze, [...args, join(folder, 'wrong.service')], { limit: LIMIT }))
@@ -95,6 +98,31 @@ test('the settings are settings, none of them secret, and fit the proxies', () =
   assert.ok(file('../Caddyfile').includes(`reverse_proxy 127.0.0.1:${PORT}\n`))
   for (const path of ['healthz', 'readyz', 'metrics'])
     assert.ok(file('../nginx/locations.conf').includes(path) && file('../Caddyfile').includes(`/${path}`))
+})
+
+test('a command reads copies of the secrets as the user of the portal, and leaves none behind', async (context) => {
+  if (!thisMachine.isRoot) return context.skip('only root can become another user')
+  const credentials = join(folder, 'credentials')
+  await mkdir(credentials, { mode: 0o700 })
+  for (const name of ['gatehouse-secret', 'database-url', 'redis-url', 'smtp-url'])
+    await writeFile(join(credentials, name), `${name} of root`, { mode: 0o600 })
+  const shown = join(folder, 'node')
+  await writeFile(
+    shown,
+    `id -un\ncat "$GATEHOUSE_SECRET_FILE" "$DATABASE_URL_FILE" "$REDIS_URL_FILE" "$SMTP_URL_FILE"\necho "" "$@"\nexit 3\n`,
+  )
+  const script = join(folder, 'gatehouse')
+  const here = file('gatehouse')
+    .replaceAll('/etc/gatehouse', folder)
+    .replaceAll('/run/', `${folder}/`)
+    .replaceAll(/-([uo]) gatehouse /g, '-$1 nobody ')
+    .replace('/usr/bin/node /opt/gatehouse/src/gatehouse.ts', `sh ${shown}`)
+  await writeFile(script, here)
+  await assert.rejects(run('sh', [script, 'user', 'create', 'two words'], { limit: LIMIT }), {
+    message:
+      /ended with 3:\s+nobody\s+gatehouse-secret of rootdatabase-url of rootredis-url of rootsmtp-url of root user create two words$/,
+  })
+  assert.deepEqual(globSync('gatehouse-command*', { cwd: folder }), [])
 })
 
 test('Caddy accepts its configuration', async (context) => {

@@ -170,7 +170,7 @@ test('the autoscaler follows a metric that the rule for prometheus-adapter makes
     metrics: { pods?: { metric: { name: string } } }[]
   }
   assert.ok(find(scaleTargetRef.kind, scaleTargetRef.name))
-  const { rules } = parse(file('monitoring/prometheus-adapter.yaml')) as {
+  const { rules } = parse(file('../prometheus/adapter-rule.yaml')) as {
     rules: { seriesQuery: string; name: { matches: string; as: string }; metricsQuery: string }[]
   }
   const [rule] = rules
@@ -198,7 +198,7 @@ test('Prometheus finds the portals and the workers, and the token in its Secret'
     path: string
     authorization: { credentials: unknown }
   }
-  const monitors = parseAllDocuments(file('monitoring/service-monitor.yaml')).map((each) => each.toJS() as Monitor)
+  const monitors = parseAllDocuments(file('../prometheus/monitors.yaml')).map((each) => each.toJS() as Monitor)
   const [ofPortals, ofWorkers] = monitors.map(({ spec }) => spec)
   const service = find('Service', 'gatehouse-portal')
   const { ports } = service['spec'] as { ports: { name: string }[] }

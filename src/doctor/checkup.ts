@@ -46,9 +46,14 @@ export async function examine(patient: Patient, kind: CheckupKind): Promise<Chec
     const isAsked = kind === 'quick' ? isQuick : isOnlyQuick !== true
     return isAsked && (trouble === null || !needsDatabase)
   })
-  const found = await Promise.all(due.map(async (check) => make(check, patient)))
+  const found = (await Promise.all(due.map(async (check) => make(check, patient)))).flat()
+  // Without a migration tables are missing, and every check that needs one would say so again.
+  const isBehind = found.some(({ code }) => code === 'migrations_pending')
   return checkupOf(
-    [...(trouble === null ? [] : [trouble]), ...found.flat()],
+    [
+      ...(trouble === null ? [] : [trouble]),
+      ...found.filter(({ code, sentence }) => !(isBehind && code === 'not_checked' && MISSING.test(sentence))),
+    ],
     due.map(({ name }) => name),
     secretsOf(patient),
   )
@@ -68,6 +73,9 @@ export function checkupOf(found: Finding[], checked: string[], secrets: string[]
     checked,
   }
 }
+
+/** SQLSTATEs: undefined_table, undefined_column. */
+const MISSING = /\b42(P01|703)\b/
 
 async function make({ name, limit, find }: Check, patient: Patient): Promise<Finding[]> {
   try {
@@ -90,9 +98,8 @@ async function limited<T>(work: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** What is seen and what is asked may come to the same. */
 function withoutRepetition(found: Finding[]): Finding[] {
-  return [...new Map(found.map((each) => [`${each.code} ${each.change}`, each])).values()]
+  return [...new Map(found.map((each) => [`${each.code} ${each.sentence}`, each])).values()]
 }
 
 /** Servers may repeat what they were sent in their messages. */

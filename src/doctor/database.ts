@@ -1,10 +1,13 @@
 import { type Config, isLoopback } from '../config.ts'
 import { type Finding, finding } from '../domain/findings.ts'
+import { PROCESS_GONE_AFTER } from '../domain/keys/root-secrets.ts'
+import { addSeconds } from '../domain/time.ts'
 import { findAllowedDomains, isRegistrationOpen } from '../domain/identities/open-registration.ts'
 import { isPublic } from '../backchannel/reached-ips.ts'
 import { schemaOf } from '../storage/database-url.ts'
 import { compareMigrations } from '../storage/migrations.ts'
 import { checkSessions, DatabaseUnfit } from '../storage/postgres.ts'
+import { listProcesses } from '../storage/root-secrets.ts'
 import { findAuditPrivileges, findServerFacts, type ServerFacts } from '../storage/server-facts.ts'
 import { addressesOf } from './addresses.ts'
 import { findSkew } from './clocks.ts'
@@ -40,10 +43,12 @@ export async function examineDatabase(patient: Patient): Promise<Finding[]> {
   const { config, storage } = patient
   const before = patient.clock()
   const facts = await findServerFacts(storage.pool)
+  const after = patient.clock()
+  const running = await listProcesses(storage.pool, addSeconds(after, -PROCESS_GONE_AFTER))
   const found = [
     ...version(facts),
-    ...findSkew('the database', facts.now, before, patient.clock()),
-    ...connections(config, facts),
+    ...findSkew('the database', facts.now, before, after),
+    ...connections(config, facts, running.length),
     ...copies(config, facts),
     ...(await encryption(config, facts)),
   ]
@@ -113,8 +118,11 @@ function version({ version: number }: ServerFacts): Finding[] {
 function connections(
   { workers, inProcessWorker, databaseUrl }: Config,
   { mostConnections, otherConnections, role }: ServerFacts,
+  running: number,
 ): Finding[] {
-  const processes = workers + (inProcessWorker ? 0 : 1)
+  // Other machines may run the same portal.
+  const configured = workers + (inProcessWorker ? 0 : 1)
+  const processes = Math.max(configured, running)
   const needed = processes * CONNECTIONS_OF_PROCESS
   const free = mostConnections - otherConnections
   if (databaseUrl === null || needed <= free) return []
@@ -133,7 +141,7 @@ function copies({ databaseUrl, production }: Config, { isCopied }: ServerFacts):
   return [
     finding(
       'no_backup_seen',
-      'PostgreSQL has archived no log and has no replica. If backups are not made otherwise, begin now (docs/deploy.md#back-up).',
+      'PostgreSQL has archived no log and has no replica. If backups are not made otherwise, begin now (docs/deploy.md#back-up-restore-upgrade).',
       `pg_dump --format=custom --file=gatehouse.dump ${new URL(databaseUrl).pathname.slice(1) || 'gatehouse'}`,
     ),
   ]

@@ -204,8 +204,20 @@ const faults = (): Fault[] => [
     change: /^PUBLIC_URL=https:/,
     env: { PUBLIC_URL: undefined },
   },
+  {
+    fault: 'PUBLIC_URL with http in production',
+    code: 'setting_wrong',
+    change: 'PUBLIC_URL=https://id.example.test',
+    env: { PUBLIC_URL: 'http://id.example.test' },
+  },
   { fault: 'a misspelt setting', code: 'setting_unknown', change: 'SMTP_URL=…', env: { SMTP_URI: 'smtp://x' } },
   { fault: 'a verbose log', code: 'verbose_log', change: 'LOG_LEVEL=info', env: { LOG_LEVEL: 'debug' } },
+  {
+    fault: 'a token for metrics that can be guessed',
+    code: 'weak_metrics_token',
+    change: /^METRICS_TOKEN=/,
+    env: { METRICS_TOKEN: 'metrics-token' },
+  },
   {
     fault: 'open registration',
     code: 'open_registration',
@@ -485,10 +497,9 @@ test('each fault is found, with the line to change, and nothing else', async () 
   for (const { fault, code, change, env = {}, plant, clock } of faults()) {
     const look = async (further: Record<string, string> = {}) => {
       const { findings } = await examineWith({ ...env, ...further }, clock)
-      const isRight =
-        findings.length === 1 &&
-        findings[0]?.code === code &&
-        (typeof change === 'string' ? findings[0].change === change : change.test(findings[0].change))
+      const names = (line: string) => (typeof change === 'string' ? line === change : change.test(line))
+      // A clock of ours that is wrong differs from several others.
+      const isRight = findings.length > 0 && findings.every((each) => each.code === code && names(each.change))
       if (!isRight) wrong.push({ fault, findings })
       for (const secret of [SECRET, PASSWORD, 'redis-password', 'wrong-password'])
         assert.ok(!JSON.stringify(findings).includes(secret), fault)

@@ -12,12 +12,12 @@ export function examineSettings(env: NodeJS.ProcessEnv): Config | Checkup {
     return readConfig(env, { makeSecret: false })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return checkupOf([...faultsIn(error), ...examineEnvironment(env)], ['settings'])
+    return checkupOf([...faultsIn(error, env), ...examineEnvironment(env)], ['settings'])
   }
 }
 
-function faultsIn({ faults, message }: ConfigError): Finding[] {
-  if (faults.length > 0) return findingsOfFaults(faults)
+function faultsIn({ faults, message }: ConfigError, env: NodeJS.ProcessEnv): Finding[] {
+  if (faults.length > 0) return findingsOfFaults(faults, env)
   return [finding('portal_not_started', `${message.replace(/^gatehouse: /, '')}.`, 'gatehouse serve')]
 }
 

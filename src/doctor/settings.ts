@@ -18,16 +18,24 @@ export function examineEnvironment(env: NodeJS.ProcessEnv): Finding[] {
 }
 
 /** Faults of settings that keep the portal from starting, as `readConfig` says them: each begins with the name of the setting. */
-export function findingsOfFaults(faults: readonly string[]): Finding[] {
+export function findingsOfFaults(faults: readonly string[], env: NodeJS.ProcessEnv): Finding[] {
   return faults.map((fault) => {
     const [name = ''] = /^\w+/.exec(fault) ?? []
-    return finding('setting_wrong', `${fault}.`, lineFor(name))
+    const host = name === 'PUBLIC_URL' ? URL.parse(env[name] ?? '')?.host : undefined
+    return finding('setting_wrong', `${fault}.`, host ? `PUBLIC_URL=https://${host}` : lineFor(name))
   })
 }
 
 /** What is unwise about settings with which the portal starts. */
 export function examineConfig(config: Config, now: Date): Finding[] {
-  return [...addresses(config), ...secrets(config), ...habits(config), ...mailSender(config), ...node(now)]
+  return [
+    ...addresses(config),
+    ...secrets(config),
+    ...metricsToken(config),
+    ...habits(config),
+    ...mailSender(config),
+    ...node(now),
+  ]
 }
 
 function misspeltNames(env: NodeJS.ProcessEnv): Finding[] {
@@ -144,6 +152,15 @@ function secrets({ secrets: [first], production }: Config): Finding[] {
   if (bitsOf(first) >= ENOUGH_BITS) return []
   const sentence = 'GATEHOUSE_SECRET is made of words, repetitions or sequences, and could be guessed.'
   return [finding('weak_secret', sentence, NEW_SECRET, production ? 'warning' : 'hint')]
+}
+
+/** As many as ten random letters and digits have. */
+const ENOUGH_OF_TOKEN = 60
+
+function metricsToken({ metricsToken: token, production }: Config): Finding[] {
+  if (token === null || !production || bitsOf(token) >= ENOUGH_OF_TOKEN) return []
+  const sentence = 'METRICS_TOKEN is short, or made of words, and could be guessed.'
+  return [finding('weak_metrics_token', sentence, 'METRICS_TOKEN="$(openssl rand -base64 32)"')]
 }
 
 function habits({ production, logLevel, policy, smtpUrl, databaseUrl, dataDir }: Config): Finding[] {

@@ -61,6 +61,11 @@ export const FINDINGS = {
     about: 'GATEHOUSE_SECRET looks as if it was made by a person: every key is derived from it.',
     example: 'GATEHOUSE_SECRET=new,old with the new one from `openssl rand -base64 48`',
   },
+  weak_metrics_token: {
+    severity: 'warning',
+    about: 'METRICS_TOKEN is short or made of words, and could be guessed.',
+    example: 'METRICS_TOKEN="$(openssl rand -base64 32)"',
+  },
   old_secret: {
     severity: 'warning',
     about: 'GATEHOUSE_SECRET has been the same for more than two years.',

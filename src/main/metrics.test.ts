@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { parser } from '@prometheus-io/lezer-promql'
+import { parse } from 'yaml'
 import { createApp } from '../domain/apps/apps.ts'
 import { endFamilies } from '../domain/endings/endings.ts'
 import { REFRESH_OUTCOMES, REFRESH_REFUSALS } from '../domain/metrics.ts'
@@ -22,6 +24,7 @@ import { TEST_SECRET, testConfig } from '../testing/portal/open-portal.ts'
 import { ada } from '../testing/portal/people.ts'
 import { openServices } from './services.ts'
 
+const ROOT = join(import.meta.dirname, '../..')
 const TOKEN = 'a-token-of-the-scraper'
 const FAMILIES = 6
 
@@ -145,6 +148,60 @@ async function assertCounted(): Promise<Series[]> {
   const timed = sumOf(series, 'gatehouse_http_request_duration_seconds_count', { route: '/oauth/token' })
   assert.equal(timed, sumOf(series, 'gatehouse_http_requests_total', { route: '/oauth/token' }))
   return series
+}
+
+/** The labels of each metric, as the documentation has them. */
+async function readDocumentedLabels(): Promise<Map<string, string[]>> {
+  const document = await readFile(join(ROOT, 'docs/metrics.md'), 'utf8')
+  return new Map(
+    [...document.matchAll(/^\| `(gatehouse_\w+)` +\| \w+ +\| (.*?) *\|/gm)].map(([, name, labels]) => [
+      name as string,
+      [...(labels as string).matchAll(/\w+/g)].map(([label]) => label),
+    ]),
+  )
+}
+
+interface Alert {
+  alert: string
+  expr: string
+  for?: string
+  labels: Record<string, string>
+  annotations: Record<string, string>
+}
+
+/** @throws for a file of another form than Prometheus takes */
+async function readAlerts(): Promise<Alert[]> {
+  const file = parse(await readFile(join(ROOT, 'deploy/prometheus-alerts.yaml'), 'utf8'), { strict: true }) as {
+    groups: { name: string; rules: Alert[] }[]
+  }
+  assert.deepEqual(Object.keys(file), ['groups'])
+  for (const group of file.groups) assert.deepEqual(Object.keys(group), ['name', 'rules'])
+  return file.groups.flatMap(({ rules }) => rules)
+}
+
+/** The expressions of the dashboard, with a value for the variable that Grafana puts in. */
+async function readPanels(): Promise<string[]> {
+  const { panels } = JSON.parse(await readFile(join(ROOT, 'deploy/grafana-dashboard.json'), 'utf8')) as {
+    panels: { targets: { expr: string }[] }[]
+  }
+  return panels.flatMap(({ targets }) => targets.map(({ expr }) => expr.replaceAll('$__rate_interval', '5m')))
+}
+
+/** What an expression asks for, and how many errors the parser of Prometheus finds in it. */
+function readPromQl(expression: string) {
+  let faults = 0
+  const selectors: { metric: string; matchers: string[] }[] = []
+  const groupings: string[] = []
+  parser.parse(expression).iterate({
+    enter({ type, from, to, node }) {
+      const text = expression.slice(from, to)
+      if (type.isError) faults++
+      if (type.name === 'VectorSelector') selectors.push({ metric: text.split('{', 1)[0] as string, matchers: [] })
+      if (type.name === 'LabelName')
+        (node.parent?.name === 'GroupingLabels' ? groupings : (selectors.at(-1)?.matchers ?? [])).push(text)
+    },
+  })
+  return { faults, selectors, groupings }
 }
 
 /** Counters that are lower than before. */
@@ -275,6 +332,46 @@ test('the documentation has every metric, with its type and labels', async () =>
     [...documented.keys()].filter((name) => !shown.some(([each]) => each === name)),
     [],
   )
+})
+
+test('alerts and dashboard ask for metrics that there are, by labels that they have', async () => {
+  const { body } = await send(port, { path: '/metrics', headers: { host: `localhost:${port}` } })
+  const labelsOf = await readDocumentedLabels()
+  for (const [, name, type] of body.matchAll(/^# TYPE (gatehouse_(?:process|nodejs)_\w+) (\w+)$/gm))
+    labelsOf.set(name as string, type === 'histogram' ? ['kind'] : [])
+  const rules = await readAlerts()
+  const asked = [...rules.map(({ expr }) => expr), ...(await readPanels())]
+  for (const expression of asked) {
+    const { faults, selectors, groupings } = readPromQl(expression)
+    assert.equal(faults, 0, expression)
+    assert.ok(selectors.length > 0, expression)
+    for (const { metric, matchers } of selectors) {
+      const base = metric.replace(/_(bucket|sum|count)$/, '')
+      const labels = labelsOf.get(metric) ?? labelsOf.get(base)
+      assert.ok(labels !== undefined, `${metric} in ${expression}`)
+      const known = new Set([...labels, 'instance', ...(metric.endsWith('_bucket') ? ['le'] : [])])
+      for (const label of [...matchers, ...groupings]) assert.ok(known.has(label), `${label} in ${expression}`)
+    }
+  }
+})
+
+test('the file of alerts is one that Prometheus loads, and each alert says what to do', async () => {
+  const rules = await readAlerts()
+  const document = await readFile(join(ROOT, 'docs/metrics.md'), 'utf8')
+  assert.equal(new Set(rules.map(({ alert }) => alert)).size, rules.length)
+  for (const { alert, expr, for: pending, labels, annotations, ...more } of rules) {
+    assert.deepEqual(more, {}, alert)
+    assert.match(alert, /^Gatehouse[A-Z]\w+$/)
+    assert.equal(typeof expr, 'string')
+    assert.match(pending ?? '0s', /^\d+[smhd]$/)
+    assert.match(labels['severity'] ?? '', /^(warning|critical)$/)
+    assert.deepEqual(Object.keys(annotations).toSorted(), ['runbook_url', 'summary'])
+    assert.equal(annotations['runbook_url'], `docs/metrics.md#${alert.toLowerCase()}`)
+    assert.ok(document.includes(`\n### ${alert}\n`), alert)
+    // What a summary names must be left of the series.
+    for (const [, label] of (annotations['summary'] ?? '').matchAll(/\$labels\.(\w+)/g))
+      assert.ok(readPromQl(expr).groupings.includes(label as string), alert)
+  }
 })
 
 test('strangers do not see that there are metrics', async () => {

@@ -7,6 +7,7 @@ import { stopSignal } from './stop-signal.ts'
 import { exitOnUncaught } from './uncaught.ts'
 import { warnOfUnknownSettings } from './unknown-settings.ts'
 import { holdYoungGeneration } from './young-generation.ts'
+import { stopTracing } from '../main/tracing.ts'
 import { leaveAsWorker, stopOfWorker, Workers } from '../main/workers.ts'
 
 export function addServeCommand(program: Command): void {
@@ -27,6 +28,7 @@ export function addServeCommand(program: Command): void {
         await leaveAsWorker()
       } else if (config.workers === 1) await serve(config, logger, stopSignal(), () => sayReady(config, logger))
       else await superviseWorkers(config, logger, stopSignal())
+      await stopTracing()
       process.exit(0)
     })
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { closeServices, openServices } from '../main/services.ts'
+import { stopTracing } from '../main/tracing.ts'
 import type { Background } from '../main/background.ts'
 import { reloadKeys } from '../domain/keys/reloaded-keys.ts'
 import { writeCounts } from '../domain/statistics.ts'
@@ -26,6 +27,7 @@ export function addWorkerCommand(program: Command): void {
       exitOnUncaught(logger)
       warnOfUnknownSettings(logger)
       await work(config, logger, stopSignal())
+      await stopTracing()
       process.exit(0)
     })
 }

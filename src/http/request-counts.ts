@@ -24,7 +24,8 @@ export function countRequest(
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-function patternOf(req: IncomingMessage): string {
+/** The pattern of a request's URL, once it is answered. */
+export function patternOf(req: IncomingMessage): string {
   if (req.routePattern !== undefined) return req.routePattern
   const path = (req as Partial<Request>).route?.path as string | string[] | undefined
   if (!Array.isArray(path)) return path ?? 'other'

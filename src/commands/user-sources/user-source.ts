@@ -55,6 +55,7 @@ export async function* openSources(files: string[], options: SourceOptions): Asy
   for (const file of files) {
     const { beginning, content } = await openFile(file)
     const source = options.from ?? sourceOf(file, beginning)
+    refuseOther(file, beginning, source)
     const name = files.length > 1 ? file : null
     if (source === 'csv' || source === 'jsonl' || source === 'json-lines')
       yield { system: null, entries: ownEntries(content, source === 'csv' ? 'csv' : 'jsonl', name) }
@@ -139,6 +140,14 @@ function sourceOf(file: string, beginning: string): Source {
   if (/^\uFEFF?\s*\[/.test(beginning))
     throw new CommandRefused(`${file} is of no system that is known here: say which one with --from`)
   return 'jsonl'
+}
+
+/** A file that is plainly of another system would lose the passwords of its users, and more. @throws CommandRefused */
+function refuseOther(file: string, beginning: string, source: Source): void {
+  const systems = detectSystems(beginning)
+  const isSystem = (SYSTEMS as readonly string[]).includes(source)
+  if (isSystem && systems.length > 0 && !systems.includes(source as System))
+    throw new CommandRefused(`${file} is an export of ${systems.join(' or ')}, and not of ${source}`)
 }
 
 async function* ownEntries(

@@ -261,6 +261,7 @@ test('a file whose system is not clear, or that the report would replace, is ref
   await writeFile(file, JSON.stringify([{ user_id: 'a', localId: 'b', email: 'x@example.test' }]))
   for (const [options, words] of [
     [[], /may be an export of auth0 or firebase: say which one with --from/],
+    [['--from', 'keycloak'], /is an export of auth0 or firebase, and not of keycloak/],
     [['--from', 'firebase', '--report', file], /the report must not replace it/],
     [['--from', 'firebase', '--report', join(folder.path, 'nowhere', 'x')], /cannot be written \(ENOENT\)/],
     [['--from', 'auth0', '--passwords', join(folder.path, 'nowhere')], /cannot be read \(ENOENT\)/],

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import {
   findCheckpointHash,
   findNewestCheckpoint,
@@ -6,6 +6,7 @@ import {
   insertCheckpoint,
   listSealedRows,
   lockSealing,
+  type SealedRow,
 } from '../../storage/audit-seals.ts'
 import { transaction } from '../../storage/postgres.ts'
 import type { Services } from '../services.ts'
@@ -13,6 +14,8 @@ import { type Leaf, leafOf, makeCheckpoint } from './checkpoints.ts'
 
 /** Events in one checkpoint: a few milliseconds of work, so that requests hardly wait for it. */
 const MOST_EVENTS = 500
+/** Events that are hashed at once. */
+const AT_ONCE = 25
 /** Checkpoints of one round, and the time between two (ms). */
 const MOST_CHECKPOINTS = 1000
 const PAUSE_MS = 20
@@ -58,13 +61,23 @@ async function sealNext(services: Services, settled: string): Promise<{ count: n
     if (!(await lockSealing(db))) return null
     const newest = await findNewestCheckpoint(db)
     const rows = await listSealedRows(db, { after: newest?.toId ?? '0', to: settled }, MOST_EVENTS)
-    const [first, ...others] = rows.map((row) => leafOf(row, services.auditKeys))
+    const [first, ...others] = await leavesOf(rows, services)
     if (first === undefined) return null
     const leaves: [Leaf, ...Leaf[]] = [first, ...others]
     const checkpoint = makeCheckpoint(newest, leaves, services.clock(), services.auditKeys)
     await insertCheckpoint(db, checkpoint)
     return { count: rows.length, witness: { number: checkpoint.number, hash: checkpoint.hash.toString('hex') } }
   })
+}
+
+/** A few at a time, so that requests of this process hardly wait for them. */
+async function leavesOf(rows: SealedRow[], { auditKeys }: Services): Promise<Leaf[]> {
+  const leaves: Leaf[] = []
+  for (const row of rows) {
+    leaves.push(leafOf(row, auditKeys))
+    if (leaves.length % AT_ONCE === 0) await setImmediate()
+  }
+  return leaves
 }
 
 /** The newest checkpoint that this process has written, by its store. */

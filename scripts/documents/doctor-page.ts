@@ -28,7 +28,7 @@ warning trust_proxy_off: There is one proxy (10.0.0.2), and TRUST_PROXY is off: 
 | --- | --- | --- | --- |
 ${FINDING_CODES.map((code) => row(code)).join('\n')}
 
-A backup is a copy of the database and of the root secret, in two places: [back up](deploy.md#back-up-restore-upgrade).
+A backup is a copy of the database and of the root secret, in two places: [back up](deploy.md#back-up).
 `
 }
 

@@ -141,7 +141,7 @@ function copies({ databaseUrl, production }: Config, { isCopied }: ServerFacts):
   return [
     finding(
       'no_backup_seen',
-      'PostgreSQL has archived no log and has no replica. If backups are not made otherwise, begin now (docs/deploy.md#back-up-restore-upgrade).',
+      'PostgreSQL has archived no log and has no replica. If backups are not made otherwise, begin now (docs/deploy.md#back-up).',
       `pg_dump --format=custom --file=gatehouse.dump ${new URL(databaseUrl).pathname.slice(1) || 'gatehouse'}`,
     ),
   ]

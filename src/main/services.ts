@@ -6,7 +6,7 @@ import { openGeoIp } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
 import { deriveAuditKeys } from '../domain/keys/audit-keys.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
-import { openSecrets } from '../domain/keys/root-secrets.ts'
+import { everyProcessHas, openSecrets } from '../domain/keys/root-secrets.ts'
 import { openLastingSecret } from '../domain/keys/lasting-secrets.ts'
 import { KeyRing } from '../domain/keys/signing-keys.ts'
 import { Metrics } from '../domain/metrics.ts'
@@ -39,9 +39,11 @@ export async function openServices(
   })
   try {
     const secrets = await openSecrets(storage, deriveSecrets(config.secrets), clock())
-    const keys = await KeyRing.open(storage, secrets, clock)
-    const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt')
-    const auditKeys = deriveAuditKeys(await openLastingSecret(storage, secrets, 'audit-log'))
+    // A command with a new secret, too early, must not make stored keys unreadable for the processes that run.
+    const mayRewrap = await everyProcessHas(storage, secrets[0], clock())
+    const keys = await KeyRing.open(storage, secrets, clock, mayRewrap)
+    const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt', mayRewrap)
+    const auditKeys = deriveAuditKeys(await openLastingSecret(storage, secrets, 'audit-log', mayRewrap))
     const hasher = createPasswordHasher(
       {
         atOnce: hashingCores(config.workers),

@@ -7,9 +7,14 @@ import type { Secrets } from './secrets.ts'
 /**
  * A secret of 32 bytes that stays the same when the root secret is rotated. It is made when it is first needed, and stored
  * encrypted under the root secret; processes that start together agree on one.
- * @throws when no root secret opens it
+ * @param mayRewrap as of `everyProcessHas` @throws when no root secret opens it
  */
-export async function openLastingSecret({ pool }: Storage, secrets: Secrets, name: string): Promise<KeyObject> {
+export async function openLastingSecret(
+  { pool }: Storage,
+  secrets: Secrets,
+  name: string,
+  mayRewrap = true,
+): Promise<KeyObject> {
   const [encryptionKey] = secrets.map((keys) => keys.lastingSecretEncryption)
   const seal = (secret: string) => encrypt(secret, name, encryptionKey as KeyObject)
   let stored = await findLastingSecret(pool, name)
@@ -27,6 +32,7 @@ export async function openLastingSecret({ pool }: Storage, secrets: Secrets, nam
       'GATEHOUSE_SECRET does not open the secrets in this database: put the secret they were made under back, after a comma',
     )
   // An older root secret may be taken away as soon as nothing is encrypted under it any more.
-  if (opened.isOutdated) await updateLastingSecret(pool, name, { from: stored, to: seal(opened.plaintext) })
+  if (opened.isOutdated && mayRewrap)
+    await updateLastingSecret(pool, name, { from: stored, to: seal(opened.plaintext) })
   return createSecretKey(Buffer.from(opened.plaintext, 'base64url'))
 }

@@ -35,6 +35,12 @@ export async function openSecrets(storage: Storage, configured: Secrets, now: Da
   return [...configured, ...kept]
 }
 
+/** Whether every running process has this secret, so that what is encrypted under it can be read by all. */
+export async function everyProcessHas(storage: Storage, { id }: DerivedKeys, now: Date): Promise<boolean> {
+  const processes = await listProcesses(storage.pool, addSeconds(now, -PROCESS_GONE_AFTER))
+  return processes.every(({ rootSecrets }) => rootSecrets.includes(id))
+}
+
 /** Until when something may have been made under this secret. */
 export function madeUntil({ firstSeenAt, lastSignedAt }: RootSecretRow): Date {
   return lastSignedAt ?? firstSeenAt

@@ -55,14 +55,17 @@ export class KeyRing {
   readonly #secrets: Secrets
   readonly #clock: () => Date
 
-  private constructor(storage: Storage, secrets: Secrets, clock: () => Date) {
+  readonly #mayRewrap: boolean
+
+  private constructor(storage: Storage, secrets: Secrets, clock: () => Date, mayRewrap: boolean) {
+    this.#mayRewrap = mayRewrap
     this.#storage = storage
     this.#secrets = secrets
     this.#clock = clock
   }
 
-  /** Opens the ring, with a first key made for each algorithm that has none. @throws when no secret opens the stored keys. */
-  static async open(storage: Storage, secrets: Secrets, clock: () => Date): Promise<KeyRing> {
+  /** Opens the ring, with a first key made for each algorithm that has none. @throws when no secret opens the stored keys. @param mayRewrap as of `everyProcessHas` */
+  static async open(storage: Storage, secrets: Secrets, clock: () => Date, mayRewrap = true): Promise<KeyRing> {
     const known = new Set((await listSigningKeys(storage.pool)).map(({ alg }) => alg))
     const missing = SIGNING_ALGS.filter((alg) => !known.has(alg))
     if (missing.length > 0) {
@@ -71,7 +74,7 @@ export class KeyRing {
         await Promise.all(missing.map(async (alg) => makeKey(alg, secrets[0], clock(), clock()))),
       )
     }
-    const ring = new KeyRing(storage, secrets, clock)
+    const ring = new KeyRing(storage, secrets, clock, mayRewrap)
     await ring.reload()
     return ring
   }
@@ -235,7 +238,7 @@ export class KeyRing {
       )
     const { plaintext: pem, isOutdated } = opened
     // An older secret may be taken away as soon as nothing is encrypted under it any more.
-    if (isOutdated) {
+    if (isOutdated && this.#mayRewrap) {
       const to = encryptPem(pem, row.kid, this.#secrets[0])
       await updateEncryptedPrivate(this.#storage.pool, row.kid, { from: row.encryptedPrivate, to })
     }

@@ -96,6 +96,8 @@ const ACTS: [Name, Input | (() => Input | Promise<Input>)][] = [
   ['enableApp', { client_id: 'notes' }],
   ['deleteApp', { client_id: 'notes' }],
   ['deleteApi', { api: API }],
+  ['rewrapRootSecrets', {}],
+  ['forgetRootSecrets', {}],
   ['rotateSigningKeys', {}],
   ['revokeSigningKey', async () => ({ kid: (await portal.keys.list(null))[0]?.kid })],
 ]

@@ -112,15 +112,15 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
       ['sign-in pages', 50, (send, n) => send(`/login?return_to=/sessions?${n}`), [200], 0, 0],
       ['pages of the portal', 50, (send) => send('/dashboard'), [303], 0, 0],
       ['links of mails that were never sent', 50, (send, n) => send(`/reset-password/token-${n}`), [404], 0, 0],
-      // Ten wrong guesses by name and by name and address, and a suspension.
+      // Ten wrong guesses by name and by name and address, a block, the audit events of these, and of sixty others.
       [
         'sign-ins with unknown user names',
-        50,
+        REQUESTS,
         (send, n) => send('/login', { login: `nobody-${n}`, password: 'a wrong password' }),
         // 503 while as many of one address wait for their turn as may.
         [401, 429, 503],
-        80,
-        20_000,
+        145,
+        40_000,
       ],
       ['sign-outs', 50, (send) => send(`/oauth/logout?client_id=notes&state=${LONG}`), [303], 0, 0],
       // A hundred of them and, in Redis, their user codes, with what counts them.

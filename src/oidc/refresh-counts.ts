@@ -15,13 +15,13 @@ export function countAnsweredRefresh(services: Services, ctx: KoaContextWithOIDC
   if (ctx.status >= 500) return countRefresh(services, 'failed')
   if (ctx.status < 400) return countRefresh(services, isGraceHit === true ? 'grace' : 'rotated')
   countRefresh(services, 'refused')
-  const { error = 'other' } = ctx.body as { error?: string }
+  const { error } = ctx.body as { error?: string }
   services.metrics.refreshRefusals.add([ctx.status === 429 ? 'throttled' : reasonOf(refusal?.reason ?? error)])
 }
 
-function reasonOf(reason: string): RefreshRefusal {
+function reasonOf(reason: string | undefined): RefreshRefusal {
   const known = REFRESH_REFUSALS.find((each) => each === reason)
-  return known ?? (PROOF.has(reason) ? 'invalid_proof' : 'other')
+  return known ?? (reason !== undefined && PROOF.has(reason) ? 'invalid_proof' : 'other')
 }
 
 /** Errors of a DPoP proof, of a client certificate, and of the key that a family is bound to. */

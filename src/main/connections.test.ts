@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { Agent, createServer, get, type IncomingMessage, type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { mock, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeTemporaryFolder } from '../testing/services/temporary-folder.ts'
 import { Connections } from './connections.ts'
 
 async function listen(handle: RequestListener = (_req, res) => res.end('answered')) {
@@ -60,6 +64,30 @@ test('what is being answered when the stop comes is answered, and its connection
   finish()
   assert.deepEqual(await answer, { connection: 'close', body: 'late' })
   await drained
+})
+
+test('a connection that the system has accepted, and the process not yet, is answered', async () => {
+  const { port, connections } = await listen()
+  const folder = await makeTemporaryFolder('client')
+  const connected = join(folder.path, 'connected')
+  const client = spawn(
+    process.execPath,
+    [
+      '-e',
+      `const socket = require('node:net').connect(${port}, '127.0.0.1', () => {
+        socket.write('GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')
+        require('node:fs').writeFileSync(${JSON.stringify(connected)}, '')
+      })
+      socket.pipe(process.stdout)`,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const answer = text(client.stdout)
+  // Without a turn of the event loop in between.
+  while (!existsSync(connected) && client.exitCode === null);
+  await connections.drain()
+  assert.match(await answer, /^HTTP\/1\.1 200 OK\r\n[^]*answered/)
+  await folder.remove()
 })
 
 test('a connection on which nothing was ever asked does not hold up the stop', async () => {

@@ -1,5 +1,6 @@
 import type { Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 
 /**
  * Graceful shutdown: how long a connection must have been idle (ms) before it may be closed.
@@ -42,6 +43,10 @@ export class Connections {
     const closed = new Promise((resolve) => this.#server.once('close', resolve))
     for (const { answer } of this.#open.values()) if (answer?.headersSent === false) closeAfter(answer)
 
+    // The system has accepted connections that this process has not taken yet, and would reset them. Two turns of the event loop,
+    // because the first may be past the point where it takes them.
+    await setImmediate()
+    await setImmediate()
     // The close of http.Server would also cut every connection that is idle at this moment.
     NetServer.prototype.close.call(this.#server)
     this.#closeSilent()

@@ -18,7 +18,7 @@ warning trust_proxy_off: There is one proxy (10.0.0.2), and TRUST_PROXY is off: 
 - **Exit code**: 0 when nothing has to change, 1 when there is an error or a warning. Hints, which are printed to standard error, do not count.
 - **\`--json\`** prints one object: \`findings\` (errors and warnings), \`hints\`, and \`checked\`. A finding has a \`code\`, a \`severity\`, a \`sentence\` and the \`change\`. Codes stay the same.
 - **Where**: on the machine of the portal, with its settings. It works while the portal runs or not, with wrong settings, and without a database: each is a finding. With [\`GATEHOUSE_URL\`](configuration.md#gatehouse_url) the portal examines itself, as it does for \`/admin/doctor\` and the admin API (\`/findings\`).
-- **It changes nothing** and migrates nothing, says no secret, and ends within a minute. Whatever could not be checked is a finding, too (\`not_checked\`).
+- **It changes nothing** and migrates nothing, says no secret, and ends within a minute. What could not be checked is a finding, too (\`not_checked\`).
 - **What it sends**: to \`PUBLIC_URL\` a request that only a holder of the root secret can make, which the portal answers with how it arrived; a login to the mail server, but no mail; to each back-channel URI of an app a notification without a token, which an app refuses; to its home and JWKS URIs, and the origins of its redirect URIs, a GET. The SSRF guard of [notifications](notifications.md) holds for all URIs of apps.
 - The overview of the admin pages shows what is found without asking other servers.
 

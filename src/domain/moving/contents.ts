@@ -13,7 +13,7 @@ import type { MovedColumns, MovedTable } from './moved-table.ts'
 export const MOVED_KEYS: readonly MovedTable[] = [MOVED_LASTING_SECRETS, MOVED_SIGNING_KEYS, MOVED_ROOT_SECRETS]
 
 /**
- * The other tables of a file, each after those that it refers to. A row goes with its parts in one transaction: nobody signs in to an
+ * The other tables of a file, each after those that it refers to. A row goes with its parts in one transaction: no user signs in to an
  * identity whose second factors are still to come.
  */
 export const MOVED_TABLES: readonly MovedTable[] = [

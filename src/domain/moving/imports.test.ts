@@ -27,7 +27,7 @@ before(async () => {
     `INSERT INTO devices (identity_id, hash, first_seen_at, last_seen_at, browser, address)
      SELECT id, sha256(id::text::bytea), created_at, created_at, 'Firefox', '192.0.2.1' FROM identities`,
   )
-  // What no secret opens goes along as it is: a second step that nobody can take is still asked for.
+  // What no secret opens goes along as it is: a second step that cannot be taken is still asked for.
   await old.storage.pool.query(
     `INSERT INTO totp_keys (id, identity_id, name, encrypted_secret, last_step, created_at)
      SELECT gen_random_uuid(), id, 'Lost', 'not encrypted', 1, created_at FROM identities LIMIT 1`,
@@ -77,7 +77,7 @@ test('an import that was interrupted at any page goes on, and ends in the state 
         throw new Error('the machine was switched off')
       }
       await assert.rejects(importLines(portal, lines, interrupted()), /switched off/)
-      // Whoever is here is here with everything that belongs to them.
+      // An identity that was imported has everything that belongs to it.
       const { rows } = await portal.storage.pool.query(
         'SELECT FROM identities i WHERE NOT EXISTS (SELECT FROM devices d WHERE d.identity_id = i.id)',
       )

@@ -104,7 +104,7 @@ export function examineHash(hash: string): { text: string } | { problem: string 
   return isOwn ? { text: hash } : readForeignHash(hash)
 }
 
-/** Whether this hasher made it, with whatever parameters. */
+/** Whether this hasher made it, at any cost. */
 export function isOwnHash(hash: string): boolean {
   return OWN_HASH.test(hash)
 }

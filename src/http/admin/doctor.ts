@@ -26,7 +26,8 @@ export async function showFindings(req: Request, res: Response): Promise<void> {
       findings: [...findings, ...hints].map(({ code, severity, sentence, change }) => ({
         sentence,
         change,
-        about: FINDINGS[code].about,
+        // Some can only say the same.
+        about: FINDINGS[code].about === sentence ? null : FINDINGS[code].about,
         severity,
         severityWords: texts.t(SEVERITIES[severity]),
       })),

@@ -116,7 +116,7 @@ export const OPERATING_SAMPLES: SamplePage[] = [
                 severity: 'hint',
                 severityWords: 'hint',
                 sentence: 'The home URI of notes does not work.',
-                about: 'A URI of an app refuses connections.',
+                about: null,
                 change: `gatehouse app update notes --home-uri https://${'long-'.repeat(20)}name.example.com/callback`,
               },
             ],

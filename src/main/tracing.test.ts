@@ -156,4 +156,7 @@ test('traces are wanted by serve and worker, where a variable says where to', ()
   assert.equal(wantsTraces({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' }, 'serve'), false)
   assert.equal(wantsTraces({ OTEL_TRACES_EXPORTER: 'otlp' }, 'serve'), true)
   assert.equal(wantsTraces({}, 'serve'), false)
+  const empty = { OTEL_EXPORTER_OTLP_ENDPOINT: '', OTEL_TRACES_EXPORTER: '', OTEL_SDK_DISABLED: '' }
+  assert.equal(wantsTraces(empty, 'serve'), false)
+  assert.equal(wantsTraces({ ...empty, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector/' }, 'serve'), true)
 })

@@ -9,7 +9,8 @@ export function wantsTraces(env: NodeJS.ProcessEnv, command: string | undefined)
   if (!TRACED.includes(command ?? '') || env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return false
   const exporter = env['OTEL_TRACES_EXPORTER']
   if (exporter !== undefined && exporter !== '') return exporter !== 'none'
-  return Boolean(env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'])
+  // An empty variable counts as one that is not set (OpenTelemetry, "Environment Variable Specification").
+  return Boolean(env['OTEL_EXPORTER_OTLP_ENDPOINT'] || env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'])
 }
 
 /** Must run before anything that is to be traced is loaded. Off, it costs nothing: no module of the SDK is loaded. */

@@ -6,7 +6,7 @@ import { Client, type Tokens } from '../testing/browser/client.ts'
 import { createClock } from '../testing/portal/clock.ts'
 import { ada } from '../testing/portal/people.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
-import { recordStatements } from '../testing/portal/statements.ts'
+import { recordStatements, withoutPeriodic } from '../testing/portal/statements.ts'
 
 const clock = createClock()
 let server: TestServer
@@ -29,9 +29,9 @@ beforeEach(async () => {
 async function namesOf(act: () => Promise<unknown>): Promise<string[]> {
   const statements = await recordStatements(act)
   // The name of one holds the id that it asks for.
-  const names = statements.map(({ name, text }) => (name ?? text).replace(/^(browser-session) .*/, '$1'))
-  // Every running portal looks for new signing keys now and then.
-  return names.filter((name) => name !== 'signing-keys-list').toSorted()
+  return withoutPeriodic(statements)
+    .map(({ name, text }) => (name ?? text).replace(/^(browser-session) .*/, '$1'))
+    .toSorted()
 }
 
 /** Sends a refresh with this answer. */

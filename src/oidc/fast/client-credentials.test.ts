@@ -11,7 +11,7 @@ import { createClock } from '../../testing/portal/clock.ts'
 import { headersOf, isAnswered } from '../../testing/portal/plain.ts'
 import { publishedKeys } from '../../testing/portal/published-keys.ts'
 import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
-import { recordStatements } from '../../testing/portal/statements.ts'
+import { recordStatements, withoutPeriodic } from '../../testing/portal/statements.ts'
 import { answerPlainClientCredentials } from './client-credentials.ts'
 import { readPlainForm } from './forms.ts'
 
@@ -317,7 +317,7 @@ test('a plain request of a service is one statement, which writes nothing', asyn
   const names = async (fields: Fields) => {
     const [first] = CASES as [Case]
     const statements = await recordStatements(() => ask({ ...first, fields }, []))
-    return statements.map(({ name, text }) => name ?? text).filter((name) => name !== 'signing-keys-list')
+    return withoutPeriodic(statements).map(({ name, text }) => name ?? text)
   }
   // An address that has failed is watched, and its requests take the library's path.
   clock.advance(3601)

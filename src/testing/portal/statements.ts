@@ -28,3 +28,10 @@ export async function recordStatements(act: () => Promise<unknown>): Promise<Sta
   }
   return recorded
 }
+
+/** Without those of the periodic jobs of every running portal, which look for new keys, and write counts. */
+export function withoutPeriodic(statements: Statement[]): Statement[] {
+  return statements.filter(({ text }) => !PERIODIC.test(text))
+}
+
+const PERIODIC = /\b(?:FROM|INTO|UPDATE) (?:signing_keys|lasting_secrets|root_secrets|portal_processes|tallies)\b/

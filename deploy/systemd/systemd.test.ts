@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { parseEnv } from 'node:util'
 import { namesOf, SETTING_NAMES } from '../../src/settings/names.ts'
 import { installPackages } from '../../src/testing/services/apt.ts'
 import { run } from '../../src/testing/services/command.ts'
 import { findProgram, thisMachine } from '../../src/testing/services/machine.ts'
-import { makeTemporaryFolder } from '../../src/testing/services/temporary-folder.ts'
+import { makeTemporaryFolder, type TemporaryFolder } from '../../src/testing/services/temporary-folder.ts'
 
 const LIMIT = 20_000
 const UNITS = globSync('*.service', { cwd: import.meta.dirname })
@@ -18,6 +18,7 @@ const EXPOSURE_IN_TENTHS = '16'
 const skip = process.platform === 'linux' ? false : 'systemd is for Linux'
 
 let analyze: string
+let temporary: TemporaryFolder | null = null
 let folder: string
 
 before(async () => {
@@ -25,11 +26,12 @@ before(async () => {
   const find = () => findProgram(thisMachine, 'systemd-analyze')
   if (find() === null) await installPackages(thisMachine, 'systemd')
   analyze = find() as string
-  const temporary = await makeTemporaryFolder('units')
+  temporary = await makeTemporaryFolder('units')
   folder = temporary.path
   // It looks whether the program that is started exists.
   for (const unit of UNITS) await writeFile(join(folder, unit), file(unit).replace('/usr/bin/node', process.execPath))
 })
+after(() => temporary?.remove())
 
 test('systemd accepts the units', { skip }, async () => {
   const output = await run(analyze, ['verify', '--man=no', ...UNITS.map((unit) => join(folder, unit))], {

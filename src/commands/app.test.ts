@@ -206,8 +206,9 @@ test('an app can listen for endings and have lifetimes of its own, until an empt
   assert.match(stderr, /^event receiver URI "\/events": is not an absolute URI\nfamily-lifetime must be session/)
 })
 
-test('an app has a home, a description, a colour and a picture, until an empty word takes each away', async () => {
+test('an app has a home, a description, a colour and a picture, until an empty word takes each away', async (t) => {
   const folder = await makeTemporaryFolder('icons')
+  t.after(() => folder.remove())
   const file = join(folder.path, 'icon.txt')
   writeFileSync(file, SVG)
   const look = { home_uri: 'https://board.example.test/', description: 'Plans for the week', colour: '#ab12cd' }
@@ -256,8 +257,9 @@ test('the picture that a URL names is fetched once, at the command', async () =>
   }
 })
 
-test('a picture that cannot be had, or is none, changes nothing', async () => {
-  const { path: folder } = await makeTemporaryFolder('icons')
+test('a picture that cannot be had, or is none, changes nothing', async (t) => {
+  const { path: folder, remove } = await makeTemporaryFolder('icons')
+  t.after(() => remove())
   writeFileSync(join(folder, 'large.png'), Buffer.alloc(300_000, Buffer.from('89504e470d0a1a0a', 'hex')))
   writeFileSync(join(folder, 'empty.png'), '')
   for (const [icon, told] of [

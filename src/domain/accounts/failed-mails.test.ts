@@ -144,7 +144,11 @@ test('a mail is kept after its last try, and not before', async () => {
   assert.equal((await failedMails(0)).length, 0)
   await pool.query(`UPDATE queue.job SET retry_count = 19, start_after = now() WHERE state = 'retry'`)
   assert.equal((await failedMails(1))[0]?.problem, 'the mail server answered 451 to RCPT TO')
-  assert.equal(await open(), 0)
+  // Its job is over a moment after it has been kept.
+  for (let looks = 0; (await open()) > 0; looks++) {
+    assert.ok(looks < 300)
+    await wait(50)
+  }
 })
 
 test('the failed mails of an account go with it, and old ones after a week', async () => {

@@ -37,8 +37,8 @@ export interface PasswordHasher {
   load(): { running: number; waiting: number }
 }
 
-/** A hash of the same cost that no password matches: what is in the place of the hash is random. */
-function unmatchable({ memoryCost, timeCost }: PasswordCost): string {
+/** A hash that no password matches, and that costs the same: what is in the place of the hash is random. */
+export function unusableHash({ memoryCost, timeCost } = USUAL_COST): string {
   const random = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
   return `$argon2id$v=19$m=${memoryCost},p=1,t=${timeCost}$${random(16)}$${random(32)}`
 }
@@ -54,7 +54,7 @@ export function createPasswordHasher(
 ): PasswordHasher {
   const parameters = { ...cost, type: argon2.argon2id, parallelism: 1 } as const
   // Compared when an account does not exist (no account enumeration by time).
-  const unknown = unmatchable(cost)
+  const unknown = unusableHash(cost)
   const queue = new FairQueue(limits)
   return {
     hash: (password, source) => queue.run(source, () => argon2.hash(normalize(password), parameters)),
@@ -68,7 +68,7 @@ export function createPasswordHasher(
       return isOwn ? verified && hash !== null : matches === true
     },
     needsRehash: (hash) => !isOwnHash(hash) || argon2.needsRehash(hash, parameters),
-    unusable: () => unmatchable(cost),
+    unusable: () => unusableHash(cost),
     load: () => queue.load,
   }
 }
@@ -86,12 +86,6 @@ async function matchesForeign(hash: string, password: string, onError: (error: E
     onError(new Error('a stored password hash cannot be checked', { cause: error }))
   }
   return false
-}
-
-/** A hash for an account without a password: no password is known that it is of. */
-export function unusableHash({ memoryCost, timeCost } = USUAL_COST): string {
-  const [salt, hash] = [16, 32].map((bytes) => randomBytes(bytes).toString('base64').replace(/=+$/, ''))
-  return `$argon2id$v=19$m=${memoryCost},p=1,t=${timeCost}$${salt}$${hash}`
 }
 
 /**

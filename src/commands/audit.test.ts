@@ -156,7 +156,7 @@ test('audit verify names the events that a superuser has changed, the first one 
   assert.equal((await verify('--checkpoint', 'x')).code, 1)
 
   const { rows } = await server.services.storage.pool.query<{ id: string }>(
-    `UPDATE audit_events SET actor = 'nobody' WHERE id IN (SELECT id FROM audit_events ORDER BY id LIMIT 3) RETURNING id::text`,
+    `UPDATE audit_events SET actor = 'mallory' WHERE id IN (SELECT id FROM audit_events ORDER BY id LIMIT 3) RETURNING id::text`,
   )
   const ids = rows.map(({ id }) => id).toSorted((one, two) => Number(one) - Number(two))
   const altered = await verify('--json')

@@ -202,7 +202,7 @@ for (const [what, tamper, expected] of [
   })
 }
 
-test('a chain that somebody else has made of altered events is not signed', async () => {
+test('a chain that a superuser has made anew of altered events is not signed', async () => {
   await query(`UPDATE audit_events SET kind = 'x' WHERE id = 5`)
   await query('DELETE FROM audit_checkpoints')
   const auditKeys = deriveAuditKeys(createSecretKey(randomBytes(32)))

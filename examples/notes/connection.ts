@@ -33,7 +33,7 @@ export interface End {
 
 export type RefreshOutcome = { kind: 'fresh' } | ({ kind: 'ended' } & End) | { kind: 'unanswered'; sentence: string }
 
-export type TokenAnswer = Awaited<ReturnType<typeof oidc.refreshTokenGrant>>
+export type TokenAnswer = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
 
 const END_REASONS = new Set([
   'unknown',

@@ -101,16 +101,19 @@ export async function snapshotFamilies(
   db: Queryable,
   { at, seconds, kind }: Pick<TallyRow, 'at' | 'seconds' | 'kind'>,
 ): Promise<boolean> {
-  const { rows } = await db.query<{ mayCount: boolean }>(
-    `SELECT pg_try_advisory_xact_lock(hashtext('tallies ' || current_schema())) AND NOT EXISTS (
-       SELECT 1 FROM tallies WHERE at = $1 AND seconds = $2 AND kind = $3 AND client_id = '') AS "mayCount"`,
+  const { rows } = await db.query<{ locked: boolean }>(
+    `SELECT pg_try_advisory_xact_lock(hashtext('tallies ' || current_schema())) AS locked`,
+  )
+  if (rows[0]?.locked !== true) return false
+  // In a statement of its own: one that had begun before another process committed would not see its rows.
+  const counted = await db.query(
+    `SELECT FROM tallies WHERE at = $1 AND seconds = $2 AND kind = $3 AND client_id = ''`,
     [at, seconds, kind],
   )
-  if (rows[0]?.mayCount !== true) return false
+  if (counted.rowCount !== 0) return false
   await db.query(
     `INSERT INTO tallies (at, seconds, kind, client_id, count)
-     SELECT $1, $2::int, $3, coalesce(client_id, ''), count(*) FROM families WHERE ended_at IS NULL GROUP BY ROLLUP (client_id)
-     ON CONFLICT (at, seconds, kind, client_id) DO NOTHING`,
+     SELECT $1, $2::int, $3, coalesce(client_id, ''), count(*) FROM families WHERE ended_at IS NULL GROUP BY ROLLUP (client_id)`,
     [at, seconds, kind],
   )
   return true

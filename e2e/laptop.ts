@@ -1,4 +1,4 @@
-import type { CDPSession, Page } from '@playwright/test'
+import { expect, type CDPSession, type Page } from '@playwright/test'
 
 type Abilities = Record<'hasResidentKey' | 'hasUserVerification' | 'isUserVerified', boolean>
 
@@ -41,6 +41,17 @@ export class Laptop {
   /** User presence: whether the user touches it when asked; without, a question stays open. */
   async touch(enabled: boolean): Promise<void> {
     await this.#cdp.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId: this.#authenticatorId, enabled })
+  }
+
+  /**
+   * Opens the sign-in page and touches the device as it asks, which signs in without a click. The page before is left first: it may
+   * ask, too. And this one may be left for the next before it has loaded.
+   */
+  async signInByTouch(page: Page): Promise<void> {
+    await page.goto('about:blank')
+    await this.touch(true)
+    await page.goto('/login', { waitUntil: 'commit' })
+    await expect(page).toHaveURL(/\/dashboard$/)
   }
 
   /** User verification: whether it recognises the user. */

@@ -146,9 +146,7 @@ test('a browser offers its passkey among the user names, and picking it signs in
   await signOut(page)
   await expect(page.getByLabel('User name or e-mail')).toHaveAttribute('autocomplete', 'username webauthn')
   // Chromium picks the only passkey as soon as the user touches the device; no button is pressed.
-  await laptop.touch(true)
-  await page.goto('/login')
-  await expect(page).toHaveURL(/\/dashboard$/)
+  await laptop.signInByTouch(page)
 })
 
 test('a browser that is trusted, with a code or a passkey, signs in with the password alone', async ({

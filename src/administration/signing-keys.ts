@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Refused } from '../domain/refused.ts'
+import { awaitReloads } from '../domain/keys/reloads.ts'
 import type { ListedKey } from '../domain/keys/signing-keys.ts'
 import { operation } from './operation.ts'
 
@@ -69,7 +70,8 @@ export const SIGNING_KEY_OPERATIONS = {
 
   revokeSigningKey: operation({
     name: 'revokeSigningKey',
-    summary: 'Revoke a compromised key: nothing that it signed is valid any more, and a new key signs at once.',
+    summary:
+      'Revoke a compromised key: nothing that it signed is valid any more, and a new key signs at once. Answered when every running process knows it, after five seconds at most.',
     method: 'post',
     path: '/signing-keys/{kid}/revocation',
     ...about,
@@ -80,6 +82,9 @@ export const SIGNING_KEY_OPERATIONS = {
       state: z.literal('revoked'),
       replaced_by: z.string().nullable().describe('The key that was made in its place.'),
       signs_from: z.iso.datetime().nullable(),
+      unconfirmed_processes: z
+        .int()
+        .describe('Running processes that have not confirmed within five seconds that they know it; usually 0.'),
     }),
     async act(services, { kid }) {
       const revocation = await services.keys.revoke(kid, services.operator)
@@ -88,7 +93,13 @@ export const SIGNING_KEY_OPERATIONS = {
           ? new Refused(`there is no key ${kid}`, 'not_found')
           : new Refused(`${kid} was revoked before`, 'conflict')
       const { replacement, signsFrom } = revocation
-      return { kid, state: 'revoked' as const, replaced_by: replacement, signs_from: signsFrom?.toISOString() ?? null }
+      return {
+        kid,
+        state: 'revoked' as const,
+        replaced_by: replacement,
+        signs_from: signsFrom?.toISOString() ?? null,
+        unconfirmed_processes: await awaitReloads(services),
+      }
     },
   }),
 }

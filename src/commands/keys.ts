@@ -1,9 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { OPERATIONS } from '../administration/operations.ts'
-import { KEYS_EVERY_MS } from '../main/repeat.ts'
 import { CommandRefused } from './command-refused.ts'
-import { print, printList } from './output.ts'
+import { note, print, printList } from './output.ts'
 import { type Portal, withPortal } from './portal.ts'
 
 interface Options {
@@ -13,8 +11,6 @@ interface Options {
 }
 
 const COLUMNS = ['kid', 'alg', 'state', 'signs_from', 'tokens_until', 'rotates_at']
-/** How long a process needs at most, after its interval, to reload the keys (ms). */
-const SLACK_MS = 500
 
 export function addKeysCommands(program: Command): void {
   const keys = program.command('keys').description('Manage the signing keys, and what the root secret encrypts.')
@@ -48,8 +44,8 @@ export function addKeysCommands(program: Command): void {
       .description('Revoke a compromised key: its signatures become invalid, and a new key signs at once.'),
     async (portal, kid: string, { json }: Options) => {
       const revoked = await portal.perform(OPERATIONS.revokeSigningKey, { kid })
-      // From here on, every process that reaches the database has reloaded the keys.
-      await sleep(KEYS_EVERY_MS + SLACK_MS)
+      const { unconfirmed_processes: count } = revoked
+      if (count > 0) note(`${count} ${count === 1 ? 'process has' : 'processes have'} not confirmed it yet`)
       print(revoked, json)
     },
   )

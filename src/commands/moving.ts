@@ -1,19 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { readConfig, wrongSettings } from '../config.ts'
 import { exportPortal } from '../domain/moving/exports.ts'
 import { checkExport, importPortal } from '../domain/moving/imports.ts'
 import { checkPassphrase } from '../domain/moving/passphrases.ts'
-import { KEYS_EVERY_MS } from '../main/repeat.ts'
 import { readEnvironment } from '../settings/environment.ts'
 import { CommandRefused } from './command-refused.ts'
 import { openExportFile, writeExportFile } from './export-files.ts'
-import { onPortal, print } from './output.ts'
+import { note, onPortal, print } from './output.ts'
 import { readStartedConfig } from './started-portal.ts'
 import { readVersion } from '../domain/version.ts'
-
-/** How long a process needs at most, after its interval, to reload the keys (ms). */
-const SLACK_MS = 500
 
 /** `export` and `import`. */
 export function addMovingCommands(program: Command): void {
@@ -53,10 +48,7 @@ export function addMovingCommands(program: Command): void {
       try {
         const checked = await checkExport(services, exported.lines())
         const { id, issuer, made_at: madeAt } = checked.header
-        const imported = await importPortal(services, checked, exported.lines(), {
-          // From here on, every process that reaches the database has reloaded the keys.
-          afterKeys: async () => sleep(KEYS_EVERY_MS + SLACK_MS),
-        })
+        const imported = await importPortal(services, checked, exported.lines())
         noteIssuer(issuer, services.publicUrl)
         if (imported.kind === 'imported-before') note(`this file was imported before, at ${imported.at.toISOString()}`)
         const outcome = imported.kind === 'imported' && imported.resumed ? 'resumed' : imported.kind
@@ -98,8 +90,4 @@ function noteIssuer(theirs: string, ours: string): void {
   note(`the file is of ${theirs}, and this portal is ${ours}: its apps and APIs must learn the new issuer`)
   const [before, now] = [theirs, ours].map((url) => new URL(url).hostname)
   if (before !== now) note(`passkeys of ${before} do not work on ${now}`)
-}
-
-function note(text: string): void {
-  process.stderr.write(`gatehouse: ${text}\n`)
 }

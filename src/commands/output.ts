@@ -54,6 +54,11 @@ function operatorName(): string {
   }
 }
 
+/** Says something beside the answer, on standard error. */
+export function note(text: string): void {
+  process.stderr.write(`gatehouse: ${text}\n`)
+}
+
 /** Prints one object: as JSON, or as one line for each field. */
 export function print(thing: Record<string, unknown>, json: boolean | undefined): void {
   if (json) return write(JSON.stringify(thing))

@@ -4,7 +4,7 @@ import { stopTracing } from '../main/tracing.ts'
 import type { Background } from '../main/background.ts'
 import { reloadKeys } from '../domain/keys/reloaded-keys.ts'
 import { writeCounts } from '../domain/statistics.ts'
-import { recordProcess } from '../main/process-record.ts'
+import { type ProcessRecord, recordProcess } from '../main/process-record.ts'
 import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from '../main/repeat.ts'
 import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
@@ -39,13 +39,18 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
     import('../main/metrics-server.ts'),
   ])
   const services = await openServices(config, logger)
-  const stopFollowing = repeat(() => reloadKeys(services), KEYS_EVERY_MS, logger)
+  let record: ProcessRecord | null = null
+  const followKeys = async () => {
+    await reloadKeys(services)
+    await record?.noteKeys()
+  }
+  const stopFollowing = repeat(followKeys, KEYS_EVERY_MS, logger)
   const stopCounting = repeat(() => writeCounts(services), TALLY_EVERY_MS, logger)
   let background: Background | null = null
-  let endRecord = async () => {}
   let closeMetrics = () => {}
   try {
-    endRecord = await recordProcess(services, logger)
+    record = await recordProcess(services, logger)
+    await followKeys()
     closeMetrics = await startMetricsServer(services, config, logger)
     background = await startBackground(services, config, logger)
     process.stdout.write('Gatehouse sends what is queued\n')
@@ -56,7 +61,7 @@ async function work(config: Config, logger: Logger, stopping: Promise<void>): Pr
     stopCounting()
     background?.stop()
     closeMetrics()
-    await endRecord()
+    await record?.end()
     await closeServices(services)
     background?.release()
   }

@@ -9,7 +9,7 @@ import { Connections } from './connections.ts'
 import { announcesTooMuch } from '../http/bodies.ts'
 import type { Logger } from '../logger.ts'
 import { writeCounts } from '../domain/statistics.ts'
-import { recordProcess } from './process-record.ts'
+import { type ProcessRecord, recordProcess } from './process-record.ts'
 import { KEYS_EVERY_MS, repeat, TALLY_EVERY_MS } from './repeat.ts'
 import { answerUnreadable } from './unreadable-requests.ts'
 
@@ -42,9 +42,15 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   // An unknown expectation is no reason to refuse (RFC 9110 §10.1.1).
   server.on('checkExpectation', (req, res) => server.emit('request', req, res))
   let background: Background | null = null
-  let endRecord = async () => {}
+  let record: ProcessRecord | null = null
+  const followKeys = async () => {
+    await app.protocol.followKeys()
+    await record?.noteKeys()
+  }
   try {
-    endRecord = await recordProcess(app.services, logger)
+    record = await recordProcess(app.services, logger)
+    // What was stored while this process was starting is known before it serves.
+    await followKeys()
     server.listen(config.port, config.host)
     await once(server, 'listening')
     // No request waits for these modules, so they load after the port is open.
@@ -55,13 +61,13 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
   } catch (error) {
     server.close()
     server.closeAllConnections()
-    await endRecord()
+    await record?.end()
     await app.close()
     throw error
   }
   // For example, a connection could not be accepted for want of file descriptors; the next one may be.
   server.on('error', (error) => logger.error({ error }, 'the server could not accept a connection'))
-  const stopFollowing = repeat(() => app.protocol.followKeys(), KEYS_EVERY_MS, logger)
+  const stopFollowing = repeat(followKeys, KEYS_EVERY_MS, logger)
   const stopCounting = repeat(() => writeCounts(app.services), TALLY_EVERY_MS, logger)
 
   return {
@@ -72,7 +78,7 @@ export async function startServer(config: Config, logger: Logger, clock?: () => 
       stopCounting()
       background?.stop()
       await connections.drain()
-      await endRecord()
+      await record?.end()
       await app.close()
       background?.release()
       await app.scraper.leave()

@@ -3,8 +3,12 @@ import type { Queryable } from './postgres.ts'
 
 export type { PortalProcessRow, RootSecretRow }
 
-/** Notes that a running process has these secrets, the first of which signs, and forgets processes that were last seen before `gone`. */
-export async function noteProcess(db: Queryable, { id, rootSecrets, seenAt }: PortalProcessRow, gone: Date) {
+/** Notes that a running process has these keys and secrets, the first of which signs, and forgets processes that were last seen before `gone`. */
+export async function noteProcess(
+  db: Queryable,
+  { id, rootSecrets, seenAt, signingKeysId }: PortalProcessRow,
+  gone: Date,
+): Promise<void> {
   // In the order of their ids: two processes with the secrets in another order must not lock each other out.
   await db.query(
     `INSERT INTO root_secrets (id, first_seen_at, last_seen_at, first_signed_at, last_signed_at)
@@ -20,9 +24,10 @@ export async function noteProcess(db: Queryable, { id, rootSecrets, seenAt }: Po
   )
   await db.query(
     `WITH gone AS (DELETE FROM portal_processes WHERE seen_at < $4)
-     INSERT INTO portal_processes (id, root_secrets, seen_at) VALUES ($1, $2, $3)
-     ON CONFLICT (id) DO UPDATE SET root_secrets = EXCLUDED.root_secrets, seen_at = EXCLUDED.seen_at`,
-    [id, rootSecrets, seenAt, gone],
+     INSERT INTO portal_processes (id, root_secrets, seen_at, signing_keys_id) VALUES ($1, $2, $3, $5)
+     ON CONFLICT (id) DO UPDATE SET root_secrets = EXCLUDED.root_secrets, seen_at = EXCLUDED.seen_at,
+       signing_keys_id = EXCLUDED.signing_keys_id`,
+    [id, rootSecrets, seenAt, gone, signingKeysId],
   )
 }
 
@@ -33,7 +38,8 @@ export async function deleteProcess(db: Queryable, id: string): Promise<void> {
 /** Processes that were seen since then. */
 export async function listProcesses(db: Queryable, since: Date): Promise<PortalProcessRow[]> {
   const result = await db.query<PortalProcessRow>(
-    'SELECT id, root_secrets AS "rootSecrets", seen_at AS "seenAt" FROM portal_processes WHERE seen_at >= $1 ORDER BY seen_at, id',
+    `SELECT id, root_secrets AS "rootSecrets", seen_at AS "seenAt", signing_keys_id AS "signingKeysId"
+     FROM portal_processes WHERE seen_at >= $1 ORDER BY seen_at, id`,
     [since],
   )
   return result.rows

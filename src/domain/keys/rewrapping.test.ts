@@ -54,6 +54,8 @@ async function proves(services: Services, answer: { code: string } | { recoveryC
   return (await proveSecondStep(services, attempt)).kind === 'proved'
 }
 
+const runningProcess = () => ({ id: randomUUID(), signingKeysId: portal.keys.id() })
+
 async function refreshes(services: Services, refreshToken: string): Promise<string | null> {
   const asked = { clientId: 'notes', refreshToken, scopes: null, audience: 'default', jkt: null } as const
   const rotation = await rotate(services, { ...asked, clientInfo: home })
@@ -61,7 +63,7 @@ async function refreshes(services: Services, refreshToken: string): Promise<stri
 }
 
 test('a root secret is replaced in four steps, and what was made under the old one stays valid without it', async () => {
-  const [a, b] = [randomUUID(), randomUUID()]
+  const [a, b] = [runningProcess(), runningProcess()]
   const families = await Promise.all([1, 2, 3].map(async () => connect(portal, user.identityId, 'notes')))
   const [before, during, late] = families.map(({ refreshToken }) => refreshToken) as [string, string, string]
   await settleRootSecrets(await having(OLD), a)
@@ -137,7 +139,7 @@ test('older secrets are given up only once no process has them, and then nothing
 })
 
 test('a portal does not start without a secret under which authenticator apps are stored, until they are given up', async () => {
-  const process = randomUUID()
+  const process = runningProcess()
   await noteRunning(await having(OLD), process)
   await addPhone(await having(OLD), await newcomer(portal))
   portal.clock.advance(91)

@@ -76,27 +76,33 @@ export async function keepOlderKeys(db: Queryable, secrets: Secrets): Promise<nu
   return count
 }
 
-/** Notes that this process runs, and with which secrets, of which it has the first for everything new. */
-export async function noteRunning(portal: Holder, processId: string): Promise<void> {
+/** A process that runs, and the id of the signing keys that it has loaded. */
+export interface RunningProcess {
+  id: string
+  signingKeysId: string
+}
+
+/** Notes that this process runs, with which keys, and with which secrets, of which it has the first for everything new. */
+export async function noteRunning(portal: Holder, { id, signingKeysId }: RunningProcess): Promise<void> {
   const rootSecrets = portal.secrets.filter(({ isKept }) => !isKept).map(({ id }) => id)
   const seenAt = portal.clock()
   const gone = addSeconds(seenAt, -PROCESS_GONE_AFTER)
-  await noteProcess(portal.storage.pool, { id: processId, rootSecrets, seenAt }, gone)
+  await noteProcess(portal.storage.pool, { id, rootSecrets, seenAt, signingKeysId }, gone)
 }
 
 /** Notes that this process ends. */
-export async function noteStopped(portal: Holder, processId: string): Promise<void> {
-  await noteRunning(portal, processId)
-  await deleteProcess(portal.storage.pool, processId)
+export async function noteStopped(portal: Holder, process: RunningProcess): Promise<void> {
+  await noteRunning(portal, process)
+  await deleteProcess(portal.storage.pool, process.id)
 }
 
 /**
  * What a process that serves does with the root secrets at its start. @throws Refused when a secret was taken away under which
  * authenticator apps are still stored
  */
-export async function settleRootSecrets(portal: Holder, processId: string): Promise<void> {
+export async function settleRootSecrets(portal: Holder, process: RunningProcess): Promise<void> {
   await refuseLostSecrets(portal)
-  await noteRunning(portal, processId)
+  await noteRunning(portal, process)
   await keepOlderKeys(portal.storage.pool, portal.secrets)
 }
 

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign, verify } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign, verify } from 'node:crypto'
 import type { JsonWebKey, KeyObject, KeyPairKeyObjectResult } from 'node:crypto'
 import { promisify } from 'node:util'
 import { insertAuditEvents, type Operator } from '../../storage/audit.ts'
@@ -77,6 +77,14 @@ export class KeyRing {
     const ring = new KeyRing(storage, secrets, clock, mayRewrap)
     await ring.reload()
     return ring
+  }
+
+  /** Names what it has loaded: it is another one as soon as a key is added or revoked. */
+  id(): string {
+    const kids = [...this.#keys, ...this.#retired].map(({ kid }) => kid).toSorted()
+    return createHash('sha256')
+      .update(JSON.stringify([kids, this.#revoked.toSorted()]))
+      .digest('base64url')
   }
 
   /** Reads keys that another process has added, and erases the private half of keys whose last token has expired. */

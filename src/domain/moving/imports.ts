@@ -15,6 +15,7 @@ import { deleteAllSigningKeys } from '../../storage/signing-keys.ts'
 import { insertSnapshotRows, listMigrations } from '../../storage/snapshots.ts'
 import { adminApiOf } from '../apps/apis.ts'
 import { endIn } from '../endings/endings.ts'
+import { awaitReloads } from '../keys/reloads.ts'
 import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { MOVED_COLUMNS } from './contents.ts'
@@ -63,15 +64,13 @@ export type Imported =
 
 /**
  * Imports a file into an empty portal, which may be running. An import that was interrupted goes on behind the last page that is
- * here. `lines` is the file that was checked; `afterKeys` is awaited when the keys of the old portal are here, so that every
- * process has them before the first identity is.
+ * here. `lines` is the file that was checked. Every running process has the keys of the old portal before the first identity is here.
  * @throws Refused where the portal is not empty, or another import is running
  */
 export async function importPortal(
   services: Services,
   { header }: CheckedExport,
   lines: AsyncIterable<string>,
-  { afterKeys = async () => {} }: { afterKeys?: () => Promise<void> } = {},
 ): Promise<Imported> {
   const begun = await transaction(services.storage.pool, async (db) => begin(services, db, header))
   if (begun.finishedAt !== null) return { kind: 'imported-before', at: begun.finishedAt }
@@ -89,7 +88,7 @@ export async function importPortal(
     const living = livingIn(rows.get('families') ?? [])
     endedFamilies += living.length
     if (line.page > begun.pages) await importPage(services, header, line.page, rows, living)
-    if (line.page === KEYS_PAGE) await afterKeys()
+    if (line.page === KEYS_PAGE) await awaitReloads(services)
     rows = new Map()
   }
   await transaction(services.storage.pool, async (db) => {

@@ -101,6 +101,7 @@ test('in development nothing needs to be set', () => {
       termsUrl: null,
       termsVersion: null,
     },
+    identitySource: null,
   } satisfies Omit<Config, 'secrets'>)
 })
 
@@ -473,6 +474,31 @@ test('a version of the terms of use needs the terms', () => {
   assert.equal(brand.termsVersion, '1')
   const tooLong = { TERMS_VERSION: 'x'.repeat(41), TERMS_URL: 'https://example.test/terms' }
   assert.match(refusal(tooLong), /^ {2}TERMS_VERSION: must not be longer than 40 characters$/m)
+})
+
+test('an identity source has a key of its own, and gets passwords over TLS in production', () => {
+  const url = 'https://users.example.test/source'
+  const secret = 'y'.repeat(32)
+  const settings = { IDENTITY_SOURCE_URL: url, IDENTITY_SOURCE_SECRET: secret }
+  const { identitySource } = readConfig({ GATEHOUSE_SECRET: SECRET, ...settings, IDENTITY_SOURCE_STATUS_TTL: '2m' })
+  assert.deepEqual(identitySource, { url, secret, statusTtl: 120 })
+
+  assert.match(
+    refusal({ IDENTITY_SOURCE_URL: url }),
+    /^ {2}IDENTITY_SOURCE_SECRET: must be set when IDENTITY_SOURCE_URL/m,
+  )
+  assert.match(
+    refusal({ ...settings, IDENTITY_SOURCE_SECRET: 'y' }),
+    /^ {2}IDENTITY_SOURCE_SECRET: must be at least 32/m,
+  )
+  const named = refusal({ ...settings, IDENTITY_SOURCE_URL: 'https://ada:pass@users.example.test' })
+  assert.match(named, /^ {2}IDENTITY_SOURCE_URL: must have no user name/m)
+  const plain = { ...settings, NODE_ENV: 'production', PUBLIC_URL: 'https://id.example.test', GATEHOUSE_SECRET: SECRET }
+  assert.match(
+    refusal({ ...plain, IDENTITY_SOURCE_URL: 'http://users.example.test' }),
+    /^ {2}IDENTITY_SOURCE_URL: must begin with https:/m,
+  )
+  assert.ok(readConfig({ ...plain, IDENTITY_SOURCE_URL: 'http://127.0.0.1:4000' }).identitySource)
 })
 
 test('in production the address and the secret must be set', () => {

@@ -71,6 +71,17 @@ export interface Config {
   mailFrom: string
   policy: Policy
   brand: Brand
+  /** Where users live who are not in the database; null for nowhere. */
+  identitySource: IdentitySourceConfig | null
+}
+
+export interface IdentitySourceConfig {
+  /** Its scheme says what it is: http(s) or ldap(s). */
+  url: string
+  /** What signs requests in both directions, or the password of the portal in a directory. */
+  secret: string
+  /** How old what is known about the status of its users may be (seconds). */
+  statusTtl: number
 }
 
 /** What the portal is called and looks like to people, and where it sends them. */
@@ -198,10 +209,27 @@ function faultsTogether(given: Given): string[] {
   for (const [one, other] of [
     ['AUDIT_WEBHOOK_URL', 'AUDIT_WEBHOOK_SECRET'],
     ['AUDIT_WEBHOOK_SECRET', 'AUDIT_WEBHOOK_URL'],
+    ['IDENTITY_SOURCE_URL', 'IDENTITY_SOURCE_SECRET'],
+    ['IDENTITY_SOURCE_SECRET', 'IDENTITY_SOURCE_URL'],
   ] as const)
     if (given[one] === undefined && given[other] !== undefined) faults.push(`${one}: must be set when ${other} is set`)
   if (given.TERMS_VERSION !== undefined && given.TERMS_URL === undefined)
     faults.push('TERMS_URL: must be set when TERMS_VERSION is set')
+  faults.push(...faultsOfIdentitySource(given))
+  return faults
+}
+
+/** Passwords go to it, and a request of it ends sign-ins. */
+function faultsOfIdentitySource(given: Given): string[] {
+  const url = URL.parse(given.IDENTITY_SOURCE_URL ?? '')
+  if (url === null || !/^https?:$/.test(url.protocol)) return []
+  const faults: string[] = []
+  if (given.NODE_ENV === 'production' && url.protocol === 'http:' && !isLoopback(url.hostname))
+    faults.push('IDENTITY_SOURCE_URL: must begin with https:// in production, unless it is on this machine')
+  if (`${url.username}${url.password}${url.search}${url.hash}` !== '')
+    faults.push('IDENTITY_SOURCE_URL: must have no user name, query or fragment')
+  if (given.IDENTITY_SOURCE_SECRET !== undefined && given.IDENTITY_SOURCE_SECRET.length < 32)
+    faults.push('IDENTITY_SOURCE_SECRET: must be at least 32 characters')
   return faults
 }
 
@@ -306,7 +334,16 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
       termsUrl: values.TERMS_URL,
       termsVersion: values.TERMS_VERSION,
     },
+    identitySource: identitySourceOf(values),
   }
+}
+
+function identitySourceOf({
+  IDENTITY_SOURCE_URL: url,
+  IDENTITY_SOURCE_SECRET: secret,
+  IDENTITY_SOURCE_STATUS_TTL: statusTtl,
+}: Values): Config['identitySource'] {
+  return url === null || secret === null ? null : { url, secret, statusTtl }
 }
 
 function auditWebhookOf({ AUDIT_WEBHOOK_URL: url, AUDIT_WEBHOOK_SECRET: secret }: Values): Config['auditWebhook'] {

@@ -23,6 +23,7 @@ password() { openssl rand -hex 32; }
 ! missing gatehouse-secret || openssl rand -base64 48 | tr -d '\n' | keep gatehouse-secret
 ! missing metrics-token || password | keep metrics-token
 ! missing audit-webhook-secret || openssl rand -base64 32 | tr -d '\n' | keep audit-webhook-secret
+! missing identity-source-secret || openssl rand -base64 48 | tr -d '\n' | keep identity-source-secret
 ! missing postgres-password || password | keep postgres-password
 ! missing database-migration-url || printf 'postgresql://gatehouse_owner:%s@postgres/gatehouse\n' "$(password)" | keep database-migration-url
 ! missing database-url || printf 'postgresql://gatehouse:%s@postgres/gatehouse\n' "$(password)" | keep database-url

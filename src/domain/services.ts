@@ -9,6 +9,7 @@ import type { PasswordHasher } from './passwords/passwords.ts'
 import type { Metrics } from './metrics.ts'
 import type { Checkup, CheckupKind } from './findings.ts'
 import type { GeoIp } from './geoip.ts'
+import type { IdentitySource } from './identity-source.ts'
 import type { AuditKeys } from './keys/audit-keys.ts'
 import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
@@ -30,6 +31,8 @@ export interface Services {
   hasher: PasswordHasher
   passwords: PasswordJudge
   geoip: GeoIp
+  /** Where users live who are not in the database; null for nowhere. */
+  identitySource: IdentitySource | null
   lifetimes: Lifetimes
   policy: Policy
   /** The organisation's name is `brand.name`. */

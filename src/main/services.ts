@@ -12,6 +12,7 @@ import { KeyRing } from '../domain/keys/signing-keys.ts'
 import { Metrics } from '../domain/metrics.ts'
 import { writeCounts } from '../domain/statistics.ts'
 import { Tally } from '../domain/tally.ts'
+import { openIdentitySource } from '../identity-source/identity-source.ts'
 import type { Logger } from '../logger.ts'
 import { openStorage } from '../storage/storage.ts'
 
@@ -70,6 +71,7 @@ export async function openServices(
       hasher,
       passwords,
       geoip,
+      identitySource: await openIdentitySource(config.identitySource, { logger, metrics, clock }),
       lifetimes,
       policy,
       brand,
@@ -95,11 +97,12 @@ export async function openServices(
 }
 
 /**
- * Stops what `openServices` started: the processes that judge passwords, then the connections to the stores. What this process
+ * Stops what `openServices` started: the processes that judge passwords, the connections to the identity source, then the connections to the stores. What this process
  * has counted is written before that.
  */
-export async function closeServices({ passwords, storage, tally, logger }: Services): Promise<void> {
+export async function closeServices({ passwords, identitySource, storage, tally, logger }: Services): Promise<void> {
   await passwords.close()
+  await identitySource?.close()
   await writeCounts({ tally, storage }).catch((error: unknown) =>
     logger.warn({ error }, 'the last counts were not written'),
   )

@@ -537,6 +537,33 @@ const accounts = {
   }),
 }
 
+const identitySource = {
+  IDENTITY_SOURCE_URL: setting({
+    type: url('https', 'http', 'ldaps', 'ldap'),
+    default: null,
+    defaultInWords: 'none; all accounts are in the database of the portal',
+    meaning:
+      'A service of the organisation in which users live: one that speaks the [protocol of the portal](identity-source.md) (`https://`, or `http://` on this machine), or an LDAP directory (`ldaps://`, `ldap://`). Accounts that are in the database stay beside it.',
+    example: 'https://users.example.com/identity-source',
+  }),
+  IDENTITY_SOURCE_SECRET: setting({
+    type: text('at least 32 characters; for a directory, the password of the portal there'),
+    default: null,
+    defaultInWords: 'none; must be set where `IDENTITY_SOURCE_URL` is',
+    meaning:
+      'The key that the portal and that service share, with which each signs what it sends the other (RFC 9421). Make one with `openssl rand -base64 48`.',
+    example: '',
+    isSecret: true,
+  }),
+  IDENTITY_SOURCE_STATUS_TTL: setting({
+    type: seconds(1, DAY),
+    default: '60',
+    meaning:
+      'How long a user who was disabled or removed there may stay signed in here, at most, while that service answers. It can also [say so at once](identity-source.md).',
+    example: '5m',
+  }),
+}
+
 const throttling = {
   LOGIN_ATTEMPTS_BEFORE_DELAY: setting({
     type: count(1, 100),
@@ -624,6 +651,7 @@ export const SETTINGS = {
   ...languages,
   ...lifetimes,
   ...accounts,
+  ...identitySource,
   ...throttling,
   ...commands,
 }
@@ -643,6 +671,7 @@ export const SECTIONS = {
   Languages: languages,
   Lifetimes: lifetimes,
   Accounts: accounts,
+  'Identity source': identitySource,
   'Login throttling': throttling,
   'Commands from another machine': commands,
 }

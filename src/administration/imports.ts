@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { importIdentities } from '../domain/accounts/imports.ts'
-import type { Profile } from '../domain/accounts/profiles.ts'
+import type { Profile } from '../domain/identities/profiles.ts'
 import { operation } from './operation.ts'
 
 /** The most identities of one request. */

@@ -1,7 +1,7 @@
 import { parseCookie } from 'cookie'
 import { sign, unsign } from 'cookie-signature'
 import type { CookieOptions, Request, Response } from 'express'
-import { PROFILE_FIELDS } from '../domain/accounts/profiles.ts'
+import { PROFILE_FIELDS } from '../domain/identities/profiles.ts'
 import type { DerivedKeys } from '../domain/keys/secrets.ts'
 import { servicesOf } from './context.ts'
 

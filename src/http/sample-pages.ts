@@ -1,7 +1,7 @@
 import { type Message, message } from '../i18n/messages.ts'
 import type { Texts } from '../i18n/texts.ts'
 import { ERROR_SECTIONS } from './error-reference.ts'
-import { PROFILE_FIELDS } from '../domain/accounts/profiles.ts'
+import { PROFILE_FIELDS } from '../domain/identities/profiles.ts'
 import { willSee } from '../domain/apps/seen-by.ts'
 import { ADMIN_SAMPLES } from './admin/sample-pages.ts'
 import type { SamplePage } from './sample-page.ts'

@@ -1,19 +1,20 @@
 import { type Message, message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { lockIdentity, updateUnconfirmedEmail, updateUserName } from '../../storage/identities.ts'
+import { lockIdentity, updateUnconfirmedEmail } from '../../storage/identities.ts'
 import type { IdentityRow } from '../../storage/identities.ts'
 import { deleteMailLinks } from '../../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { announceClaims } from '../identities/claim-changes.ts'
 import { canonicalEmail, emailProblem } from '../identities/emails.ts'
 import { takenProblem } from '../identities/identities.ts'
-import { canonicalUserName, skeletonsOf, userNameProblem } from '../identities/user-names.ts'
+import { changeUserNameIn } from '../identities/user-name-changes.ts'
+import { canonicalUserName, userNameProblem } from '../identities/user-names.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
 import { queueMail } from '../mail-jobs.ts'
 import { Refused, refusedFields } from '../refused.ts'
 import type { Services } from '../services.ts'
-import { OF_ADDRESS, takeEmailIn } from './email-proofs.ts'
-import { changeProfileIn, examineProfile, type Profile } from './profiles.ts'
+import { OF_ADDRESS, takeEmailIn } from '../identities/email-ownership.ts'
+import { changeProfileIn, examineProfile, type Profile } from '../identities/profiles.ts'
 
 /** What an operator corrects of an account; what is not named stays. */
 export interface Correction {
@@ -55,26 +56,6 @@ export async function correctAccount(services: Services, id: string, correction:
     const nowTaken = username === undefined ? null : await takenProblem(services, username, id)
     throw refusedFields(nowTaken === null ? { email: message('email.taken') } : { username: nowTaken }, 'conflict')
   }
-}
-
-/** Gives an identity, which is locked, another user name. @throws a unique violation when it is taken */
-export async function changeUserNameIn(
-  services: Services,
-  db: Queryable,
-  { id: identityId, name }: IdentityRow,
-  username: string,
-): Promise<void> {
-  const key = loginKeyOf(username)
-  await updateUserName(
-    db,
-    identityId,
-    { username, usernameKey: key, skeletons: skeletonsOf(username) },
-    services.clock(),
-  )
-  // The name of a user who has given none is the user name.
-  const claims = ['username', 'preferred_username', ...(name === null ? ['name'] : [])]
-  const now = await announceClaims(services, db, identityId, { claims })
-  await insertAuditEvents(db, [{ kind: 'user_name_changed', identityId, actor: services.operator }], now)
 }
 
 /** Gives an identity, which is locked, another e-mail address, or confirms the one it has. @throws Refused, a unique violation */

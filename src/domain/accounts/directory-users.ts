@@ -33,12 +33,13 @@ import { loginKeyOf } from '../limits/login-keys.ts'
 import { Refused, refusedFields } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { removeEverySecondFactorIn } from '../sign-in/second-factors.ts'
-import { changeEmailIn, changeUserNameIn } from './corrections.ts'
+import { changeUserNameIn } from '../identities/user-name-changes.ts'
+import { changeEmailIn } from './corrections.ts'
 import { deleteAccount } from './deletions.ts'
-import { takeEmailIn } from './email-proofs.ts'
+import { takeEmailIn } from '../identities/email-ownership.ts'
 import { refuseNarrowOperator } from '../identities/administrators.ts'
 import { eraseAccount } from './erasure.ts'
-import { changeProfileIn, examineProfile, type Profile } from './profiles.ts'
+import { changeProfileIn, examineProfile, type Profile } from '../identities/profiles.ts'
 
 export type DirectoryUser = DirectoryUserRow
 export type { DirectoryCondition, DirectoryPage }

@@ -1,10 +1,9 @@
 import { insertAuditEvents } from '../../storage/audit.ts'
-import { assignEmail, findIdentity, lockIdentity, releaseEmail } from '../../storage/identities.ts'
+import { findIdentity, lockIdentity } from '../../storage/identities.ts'
 import { deleteMailLinks } from '../../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
-import { announceClaims } from '../identities/claim-changes.ts'
+import { OF_ADDRESS, takeEmailIn } from '../identities/email-ownership.ts'
 import { mayMail } from '../limits/login-throttling.ts'
-import { loginKeyOf } from '../limits/login-keys.ts'
 import { type Lapsed, type SignedInRow, whileSignedIn } from '../sign-in/identity-sessions.ts'
 import { lookAtMailLink, type MailLinkRow, useMailLink } from '../identities/mail-links.ts'
 import { queueMail } from '../mail-jobs.ts'
@@ -27,8 +26,6 @@ export type EmailProofOutcome =
 
 /** The purposes of links that prove an e-mail address. */
 const PROOFS = ['verify-address', 'change-address'] as const
-/** The purposes of links that are sent to the e-mail address of an account, and do nothing for one with another. */
-export const OF_ADDRESS = ['verify-address', 'reset-password', 'sign-in'] as const
 
 /**
  * Sends the confirmation mail of an e-mail address once more; the previous link stops working. `limited`: the address has had
@@ -111,30 +108,6 @@ async function followProof(
   const at = now.toISOString()
   await queueMail(services, { kind: 'address-changed', identityId, from, to, clientInfo, at }, db)
   return { kind: 'changed', identityId }
-}
-
-/**
- * Gives an e-mail address to the identity that has proved it. Another identity that only claimed it loses it. False when another
- * identity has proved it. @throws a unique violation when two prove it at once
- */
-export async function takeEmailIn(
-  services: Services,
-  db: Queryable,
-  identityId: string,
-  email: string,
-  now: Date,
-): Promise<boolean> {
-  const key = loginKeyOf(email)
-  const before = await lockIdentity(db, identityId)
-  const loserId = await releaseEmail(db, key, identityId, now)
-  if (loserId !== null) {
-    await deleteMailLinks(db, loserId, OF_ADDRESS)
-    await insertAuditEvents(db, [{ kind: 'address_lost', identityId: loserId }], now)
-  }
-  if (!(await assignEmail(db, identityId, { email, key }, now))) return false
-  if (before?.email !== email || !before.emailVerified)
-    await announceClaims(services, db, identityId, { claims: ['email', 'email_verified'] })
-  return true
 }
 
 /** A link proves the e-mail address it was sent to, which must be the identity's current one, or the wanted one of a change. */

@@ -10,7 +10,7 @@ import { loginKeyOf } from '../limits/login-keys.ts'
 import { examineHash } from '../passwords/passwords.ts'
 import { type FieldProblem, Refused } from '../refused.ts'
 import { readTotpSecret } from '../sign-in/totp.ts'
-import { examineProfile, type Profile, type ProfileField } from './profiles.ts'
+import { examineProfile, type Profile, type ProfileField } from '../identities/profiles.ts'
 
 /** An identity from elsewhere. What is undefined stays as it is in an update. */
 export interface ImportedIdentity {

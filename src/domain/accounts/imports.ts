@@ -23,7 +23,7 @@ import type { Services } from '../services.ts'
 import { totpKeyOf } from '../sign-in/totp.ts'
 import { correctAccount } from './corrections.ts'
 import { type Candidate, type CandidateName, examine, type ImportedIdentity } from './imported-identities.ts'
-import { profileRowOf } from './profiles.ts'
+import { profileRowOf } from '../identities/profiles.ts'
 
 export interface ImportOptions {
   /** Whether an identity that exists is changed to what is imported; else it stays as it is. */

@@ -29,7 +29,7 @@ import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
 import { bytesOfUuid, isUuid, uuidOf } from '../uuid.ts'
-import { takeEmailIn } from './email-proofs.ts'
+import { takeEmailIn } from '../identities/email-ownership.ts'
 
 export type { InvitationRow }
 

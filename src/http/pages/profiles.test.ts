@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type AppRow, changeApp, findApp } from '../../domain/apps/apps.ts'
-import { PROFILE_FIELDS } from '../../domain/accounts/profiles.ts'
+import { PROFILE_FIELDS } from '../../domain/identities/profiles.ts'
 import { Browser } from '../../testing/browser/browser.ts'
 import { Client } from '../../testing/browser/client.ts'
 import { readPage } from '../../testing/browser/page.ts'

@@ -1,12 +1,11 @@
 import type { Request, Response } from 'express'
+import { changeProfile, findProfile } from '../../domain/accounts/profiles.ts'
 import {
-  changeProfile,
-  findProfile,
   LONGEST_PICTURE,
   type Profile,
   PROFILE_FIELDS,
   type ProfileProblems,
-} from '../../domain/accounts/profiles.ts'
+} from '../../domain/identities/profiles.ts'
 import { isLapsed } from '../../domain/sign-in/identity-sessions.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'

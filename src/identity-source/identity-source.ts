@@ -31,4 +31,9 @@ export async function openIdentitySource(
 type Open = (settings: { url: string; secret: string }, surroundings: SourceSurroundings) => Promise<IdentitySource>
 
 /** By the scheme of the URL. */
-const CLIENTS: Partial<Record<string, Open>> = {}
+const CLIENTS: Partial<Record<string, Open>> = { 'http:': openHttp, 'https:': openHttp }
+
+async function openHttp(...[settings, { clock, logger }]: Parameters<Open>): Promise<IdentitySource> {
+  const { openHttpIdentitySource } = await import('./http/http-identity-source.ts')
+  return openHttpIdentitySource({ ...settings, clock, logger })
+}

@@ -52,11 +52,12 @@ globalThis.listMisfitsAtAllWidths = () => {
   const faults = []
   for (const width of WIDTHS) {
     resize(width)
+    const hiding = listHiding(page)
     for (const reading of READINGS) {
       read(page, { dir, ...reading })
       // At 200 % in 320 px a line has about nine letters, and a word may have more.
       const words = width === 320 && reading.css === LARGE ? [] : listBrokenWords(page)
-      const found = [...listMisfits(page), ...words.map((word) => `broken word: ${word}`)]
+      const found = [...listMisfits(page, hiding), ...words.map((word) => `broken word: ${word}`)]
       faults.push(...found.map((fault) => [`${width} px, ${reading.name}`, fault]))
     }
   }
@@ -90,7 +91,9 @@ function read(page, { css = '', dir }) {
 async function listViolations(rules) {
   const { axe } = frame.contentWindow
   const runOnly = rules ?? ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
-  const options = { runOnly, resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }
+  // Of what was found only its HTML is shown, and no page has frames or needs its style sheets as text.
+  const lean = { resultTypes: ['violations'], selectors: false, iframes: false, preload: false }
+  const options = { runOnly, ...lean, rules: { 'target-size': { enabled: true } } }
   const { violations } = await axe.run(frame.contentDocument, options)
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`))
 }
@@ -105,12 +108,12 @@ function listBlankPages(page) {
 }
 
 /** Sideways scrolling, and text that is cut off. */
-function listMisfits(page) {
+function listMisfits(page, hiding) {
   const { documentElement: html } = page
   return [
     ...listBlankPages(page),
     ...(html.scrollWidth > html.clientWidth ? [`scrolls sideways: ${listWide(page)}`] : []),
-    ...listClipped(page).map((text) => `cut off: ${text}`),
+    ...listClipped(hiding).map((text) => `cut off: ${text}`),
   ]
 }
 
@@ -126,12 +129,20 @@ function listWide(page) {
   return innermost.map((each) => each.outerHTML.slice(0, 120)).join(' | ')
 }
 
-/** Text in boxes that hide what does not fit. A box that can be scrolled, or has its whole text as its title, hides nothing. */
-function listClipped(page) {
+/**
+ * Boxes that hide what does not fit, which depends on the width and not on the reading. A box that can be scrolled, or has its whole
+ * text as its title, hides nothing.
+ */
+function listHiding(page) {
   const styleOf = (element) => page.defaultView.getComputedStyle(element)
   return [...page.body.querySelectorAll('*')]
     .filter((each) => ['hidden', 'clip'].includes(styleOf(each).overflowX) && !each.hasAttribute('title'))
     .filter((each) => each.closest('.arches, .visually-hidden, thead, input, select') === null)
+}
+
+/** Text that boxes hide. */
+function listClipped(hiding) {
+  return hiding
     .filter((each) => each.scrollWidth > each.clientWidth + 1 || each.scrollHeight > each.clientHeight + 1)
     .map((each) => each.outerHTML.slice(0, 120))
 }
@@ -145,7 +156,7 @@ function listBrokenWords(page) {
     const texts = page.createTreeWalker(element, NodeFilter.SHOW_TEXT)
     while (texts.nextNode()) {
       const text = texts.currentNode
-      if (text.parentElement.closest('.visually-hidden') !== null) continue
+      if (text.parentElement.closest('.visually-hidden') !== null || isOneLine(text)) continue
       for (const { 0: word, index } of text.data.matchAll(/(?<![^\s-])\p{L}{2,14}(?![^\s-])/gu)) {
         const range = page.createRange()
         range.setStart(text, index)
@@ -156,6 +167,12 @@ function listBrokenWords(page) {
     }
   }
   return broken
+}
+
+function isOneLine(text) {
+  const range = text.ownerDocument.createRange()
+  range.selectNodeContents(text)
+  return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size < 2
 }
 
 /** Targets below 24 px (WCAG 2.5.8). Links inside of a sentence are as high as its line. */

@@ -37,6 +37,7 @@ export interface AppOptions {
   service?: boolean
   device?: boolean
   thirdParty?: boolean
+  firstPartyDirect?: boolean
   api?: string[]
   apiScope?: string[]
   exchangeFor?: string[]
@@ -102,6 +103,11 @@ export function withSettings(command: Command): Command {
     .option('--no-device', 'no device flow (default)')
     .option('--third-party', 'users consent to what it gets')
     .option('--no-third-party', 'one of your own: no consent (default)')
+    .option(
+      '--first-party-direct',
+      'it asks for the password itself, and signs users in without a browser (authorization challenge endpoint)',
+    )
+    .option('--no-first-party-direct', 'users sign in on the pages of the portal (default)')
     .option(
       '--api <identifier>',
       'an API that it may have tokens for (resource=); may be repeated; "" for none',
@@ -177,6 +183,7 @@ export async function settingsOf(options: AppOptions): Promise<GivenAppSettings>
     first_time_notice: options.firstTimeNotice,
     device: options.device,
     third_party: options.thirdParty,
+    first_party_direct: options.firstPartyDirect,
     auth_method: options.authMethod,
     ...(await keysOf(options)),
     tls_subject_dn: unlessEmpty(options.tlsSubjectDn),

@@ -39,6 +39,7 @@ const SHOWN = [
   'colour',
   'first_time_notice',
   'third_party',
+  'first_party_direct',
   'apis',
   'exchange_for',
   'auth_method',

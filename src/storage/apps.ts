@@ -194,7 +194,7 @@ const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_nati
   rotation_grace_proven AS "rotationGraceProven",
   backchannel_logout_uri AS "backchannelLogoutUri", event_receiver_uri AS "eventReceiverUri", family_lifetime AS "familyLifetime",
   family_renewal AS "familyRenewal", home_uri AS "homeUri", description, icon, colour, first_time_notice AS "firstTimeNotice", is_service AS "isService",
-  is_device AS "isDevice", is_third_party AS "isThirdParty", auth_method AS "authMethod", jwks, jwks_uri AS "jwksUri", tls_subject_dn AS "tlsSubjectDn",
+  is_device AS "isDevice", is_third_party AS "isThirdParty", first_party_direct AS "firstPartyDirect", auth_method AS "authMethod", jwks, jwks_uri AS "jwksUri", tls_subject_dn AS "tlsSubjectDn",
   security_profile AS "securityProfile", require_par AS "requirePar", require_signed_request AS "requireSignedRequest", require_dpop AS "requireDpop",
   bind_certificate AS "bindCertificate", id_token_claims AS "idTokenClaims", application_token_claims AS "applicationTokenClaims",
   attribute_claims AS "attributeClaims", is_pairwise AS "isPairwise", roles, access, allowed_roles AS "allowedRoles",

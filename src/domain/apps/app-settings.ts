@@ -39,6 +39,7 @@ export type AppSettings = Pick<
   | 'isService'
   | 'isDevice'
   | 'isThirdParty'
+  | 'firstPartyDirect'
   | 'authMethod'
   | 'jwks'
   | 'jwksUri'
@@ -63,6 +64,7 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
   isService: false,
   isDevice: false,
   isThirdParty: false,
+  firstPartyDirect: false,
   postLogoutRedirectUris: [],
   scope: DEFAULT_SCOPES.join(' '),
   allowNoPkce: false,
@@ -102,6 +104,7 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
 /** What is wrong with the settings of an app. */
 export function faultsOf(settings: AppSettings): Fault[] {
   const faults = [...at('name', nameFaults(settings.name)), ...kindFaults(settings), ...securityFaults(settings)]
+  faults.push(...at('firstPartyDirect', directFaults(settings)))
   faults.push(...accessFaults(settings))
   faults.push(...claimFaults(settings), ...at('isPairwise', pairwiseFaults(settings)))
   for (const uri of settings.redirectUris) faults.push(...at('redirectUris', redirectFaults(uri, settings.isNative)))
@@ -157,6 +160,16 @@ function kindFaults({ isService, isDevice, isPublic, isNative, isThirdParty, ...
   if (!isService && !isDevice && settings.redirectUris.length === 0)
     faults.push(...at('redirectUris', ['an app needs at least one redirect URI']))
   return faults
+}
+
+/** An app that takes the sign-in of its users itself sees their passwords, and asks without a page of the portal. */
+function directFaults(settings: AppSettings): string[] {
+  if (!settings.firstPartyDirect) return []
+  if (settings.isService) return ['a service has no users who could sign in']
+  if (settings.isThirdParty) return ['a third-party app must not see the passwords of users: leave out --third-party']
+  if (settings.requireSignedRequest || settings.securityProfile !== null)
+    return ['signed requests and fapi2 are for requests of browsers, and not for a direct sign-in']
+  return []
 }
 
 /** How the app proves itself, and what its requests and tokens are bound to. */

@@ -19,7 +19,7 @@ export const MOVED_APPS: MovedTable = {
     colour first_time_notice is_service is_device is_third_party auth_method jwks jwks_uri tls_subject_dn security_profile
     require_par require_signed_request require_dpop bind_certificate id_token_claims application_token_claims
     attribute_claims is_pairwise roles access allowed_roles allowed_groups access_changed_at created_at updated_at
-    disabled_at deleted_at revoked_before`),
+    disabled_at deleted_at revoked_before first_party_direct`),
   parts: [
     { table: 'app_apis', of: 'client_id', columns: names('client_id identifier kind scopes') },
     { table: 'app_icons', of: 'client_id', columns: names('client_id hash type bytes') },

@@ -70,6 +70,11 @@ const FIELDS = {
     label: message('admin.app_fields.third_party'),
     hint: message('admin.app_fields.third_party_hint'),
   },
+  first_party_direct: {
+    kind: 'check',
+    label: message('admin.app_fields.first_party_direct'),
+    hint: message('admin.app_fields.first_party_direct_hint'),
+  },
   application_token_ttl: {
     kind: 'number',
     label: message('admin.app_fields.application_token_ttl'),
@@ -232,7 +237,7 @@ export const APP_SECTIONS = {
   },
   access: {
     title: message('admin.app_sections.access'),
-    fields: ['access', 'allowed_roles', 'allowed_groups', 'third_party'],
+    fields: ['access', 'allowed_roles', 'allowed_groups', 'third_party', 'first_party_direct'],
   },
   apis: { title: message('admin.app_sections.apis'), fields: ['apis', 'exchange_for'] },
   lifetimes: {
@@ -297,6 +302,7 @@ const WITHOUT: Partial<Record<AppKind, readonly FieldName[]>> = {
     'allowed_roles',
     'allowed_groups',
     'third_party',
+    'first_party_direct',
     'family_lifetime',
     'family_renewal',
     'family_idle',

@@ -27,6 +27,7 @@ const CRM = {
   allowed_roles: ['seller'],
   allowed_groups: ['Sales of the northern branches'],
   third_party: false,
+  first_party_direct: false,
   apis: { 'https://contacts.example.com': ['contacts:read', 'contacts:write'] },
   exchange_for: {},
   application_token_ttl: null,

@@ -70,6 +70,7 @@ const ARROWS: Record<string, string[]> = {
     'storage/',
   ],
   'domain/accounts': ['i18n/', 'domain/', 'storage/', 'mail/'],
+  'domain/direct-sign-in': ['domain/'],
   domain: ['i18n/', 'domain/', 'storage/', 'config.ts', 'logger.ts'],
   doctor: [
     'domain/',

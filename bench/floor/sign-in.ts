@@ -30,7 +30,7 @@ export async function signIn(
   const id = randomUUID()
   await transaction(pool, async (db) => {
     const times = { createdAt: now, lastSeenAt: now, expiresAt, reviewAt: expiresAt }
-    const session = { id, identityId: identity.id, amr: ['pwd'], deviceHash: null, ...times, ...place }
+    const session = { id, identityId: identity.id, amr: ['pwd'], deviceHash: null, clientId: null, ...times, ...place }
     await insertIdentitySession(db, session, { passwordMark: null, signOuts: null })
     await insertAuditEvents(db, [{ kind: 'signed_in', identityId: identity.id, ...place }], now)
   })

@@ -37,6 +37,8 @@ export const ROUTES = {
   end_session: '/oauth/logout',
   pushed_authorization_request: '/oauth/par',
   device_authorization: '/oauth/device',
+  // Beside those of the library.
+  authorization_challenge: '/oauth/authorize-challenge',
   // The page of the portal, which answers in front of the library.
   code_verification: '/device',
 } as const
@@ -132,6 +134,8 @@ export function createConfiguration(
     // No registered metadata name exists for it.
     discovery: {
       revocation_feed_endpoint: `${services.publicUrl}${REVOCATION_FEED}`,
+      // draft-ietf-oauth-first-party-apps §8.
+      authorization_challenge_endpoint: `${services.publicUrl}${ROUTES.authorization_challenge}`,
       // RFC 9701 §7. The library's own answers in JWTs name another audience.
       introspection_signing_alg_values_supported: SIGNING_ALGS,
       // draft-ietf-oauth-refresh-token-expiration §8.

@@ -29,8 +29,23 @@ export const ERROR_CODES = {
   },
   unauthorized_client: {
     meaning:
-      'The app is not registered for this kind of request: only services have client_credentials, and only apps with --exchange-for exchange tokens.',
+      'The app is not registered for this kind of request: only services have client_credentials, only apps with --exchange-for exchange tokens, and only apps with --first-party-direct sign users in themselves.',
     remedy: 'Look at the app with "gatehouse app show", and change it with "gatehouse app update".',
+  },
+  insufficient_authorization: {
+    meaning:
+      'A direct sign-in needs more of the user (draft-ietf-oauth-first-party-apps). The answer says what in next, and in reason what was wrong with the answer before.',
+    remedy: 'Ask the user for one of next, and send it with the auth_session of this answer, which works once.',
+  },
+  redirect_to_web: {
+    meaning: 'The user must do something that only a page of the portal can ask (draft-ietf-oauth-first-party-apps).',
+    remedy:
+      'Open a browser at the authorization endpoint with client_id and the request_uri of the answer, or with a new request where there is none.',
+  },
+  invalid_session: {
+    meaning:
+      'The auth_session is unknown, used or expired, of another app, key or request, or the user was signed out everywhere meanwhile.',
+    remedy: 'Begin the direct sign-in again, without auth_session.',
   },
   authorization_pending: {
     meaning: 'The user has not answered yet on the page for devices (RFC 8628 §3.5).',

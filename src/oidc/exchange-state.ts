@@ -6,6 +6,7 @@ import type { InactiveReason } from '../domain/families/application-tokens.ts'
 import type { FamilyFuture } from '../domain/families/family-lifetimes.ts'
 import type { FamilyRow } from '../domain/families/families.ts'
 import type { Services } from '../domain/services.ts'
+import type { Challenge } from './authorize-challenge/challenges.ts'
 import type { PendingFamily } from './code-records.ts'
 
 /**
@@ -47,6 +48,8 @@ export interface ExchangeState {
   marks?: 'assertion'
   /** Why the keys that the client publishes could not be fetched. */
   keysProblem?: string
+  /** The direct sign-in that this request goes on with. */
+  challenge?: Challenge
   /** The client's credentials have been counted as an attempt. */
   isAttemptCounted?: true
 }

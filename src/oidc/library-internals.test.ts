@@ -72,6 +72,46 @@ test('every private function that is imported has the parameters that it had', (
   )
 })
 
+test('the checks of an authorization request are those that the library runs for a pushed one', () => {
+  const source = sourceOf('actions/authorization/index.js')
+  const ofPushed = [...source.matchAll(/use\((\w+),[^)]*\bPAR\b[^)]*\)/g)].map(([, name]) => name)
+  assert.deepEqual(ofPushed, [
+    'noCache',
+    'parseBody',
+    'assembleClientAuthParams',
+    'clientAuthMiddlware',
+    'assembleAuthorizationParams',
+    'rejectAuthorizationDupes',
+    'rejectUnsupported',
+    'stripOutsideJarParams',
+    'pushedAuthorizationRequestRemapErrors',
+    'processRequestObject',
+    'checkResponseMode',
+    'oneRedirectUriClients',
+    'oauthRequired',
+    'rejectRegistration',
+    'checkResponseType',
+    'oidcRequired',
+    'checkPrompt',
+    'checkScope',
+    'checkOpenidScope',
+    'checkRedirectUri',
+    'checkPKCE',
+    'checkClaims',
+    'checkRar',
+    'checkResource',
+    'checkMaxAge',
+    'checkIdTokenHint',
+    'checkDpopJkt',
+    'checkExtraParams',
+    'pushedAuthorizationRequestResponse',
+  ])
+  assert.match(sourceOf('actions/grants/authorization_code.js'), /presence\(ctx, 'code', 'redirect_uri'\)/)
+  assert.match(sourceOf('helpers/initialize_app.js'), /oidcCtx \|\|= new this\.OIDCContext\(ctx\)/)
+  const { grantTypeHandlers, router } = privateOf(untouched)
+  assert.deepEqual([grantTypeHandlers.has('authorization_code'), typeof router.post], [true, 'function'])
+})
+
 test('response modes are kept by name, and called with the address and the parameters', () => {
   const { responseModes } = privateOf(untouched)
   for (const mode of ['query', 'fragment']) {

@@ -1,5 +1,28 @@
 import Provider from 'oidc-provider'
 import type { Client, ExternalSigningKey, KoaContextWithOIDC, Session } from 'oidc-provider'
+import { assignClaims, checkClaims, checkIdTokenHint } from 'oidc-provider/lib/actions/authorization/claims.js'
+import { pushedAuthorizationRequestResponse } from 'oidc-provider/lib/actions/authorization/pushed_authorization_requests.js'
+import {
+  assembleAuthorizationParams,
+  assignDefaults,
+  checkExtraParams,
+  checkMaxAge,
+  checkPrompt,
+  getAuthorizationParams,
+  rejectAuthorizationDupes,
+  rejectRegistration,
+  rejectUnsupported,
+} from 'oidc-provider/lib/actions/authorization/request_parameters.js'
+import { checkRedirectUri, checkResponseType } from 'oidc-provider/lib/actions/authorization/response_parameters.js'
+import { checkOpenidScope, checkScope } from 'oidc-provider/lib/actions/authorization/scopes.js'
+import { checkDpopJkt, checkPKCE } from 'oidc-provider/lib/actions/authorization/sender_constraints.js'
+import { loadAccount, loadGrant } from 'oidc-provider/lib/actions/authorization/session.js'
+import als from 'oidc-provider/lib/helpers/als.js'
+import errOut from 'oidc-provider/lib/helpers/err_out.js'
+import processResponseTypes from 'oidc-provider/lib/helpers/process_response_types.js'
+import assembleParams from 'oidc-provider/lib/shared/assemble_params.js'
+import checkResource from 'oidc-provider/lib/shared/check_resource.js'
+import clientAuth, { getClientAuthParams } from 'oidc-provider/lib/shared/client_auth.js'
 import { issueIdToken } from 'oidc-provider/lib/helpers/grant_common.js'
 import { checkDpopReplay, checkDpopRequired, checkMtlsCert, validateDpop } from 'oidc-provider/lib/helpers/grants.js'
 import privateOf from 'oidc-provider/lib/helpers/weak_cache.js'
@@ -18,7 +41,8 @@ import type { AppRow } from '../domain/apps/apps.ts'
  * 4. Compare the callers of what is replaced: a member that the library no longer calls is a rule of ours that no longer applies.
  * 5. Compare models/authorization_code.js: a new field belongs in `code-records.ts`, which refuses to lose one.
  * 6. Compare what the fast paths answer instead of the library: `npm test -- unit` with the tests in `fast/`.
- * 7. Compare shared/reject_structured_tokens.js: introspection and revocation of application tokens begin where it refuses.
+ * 7. Compare the list in actions/authorization/index.js with `authorizationChecks`, and the code grant with `defaultRedirectUri`.
+ * 8. Compare shared/reject_structured_tokens.js: introspection and revocation of application tokens begin where it refuses.
  */
 
 export { checkDpopReplay, checkDpopRequired, checkMtlsCert, issueIdToken, validateDpop }
@@ -250,4 +274,114 @@ function replace<O extends Owner>(
   const missing = Object.keys(members).filter((name) => !(name in target))
   if (missing.length > 0) throw new Error(`oidc-provider has no ${owner}.${missing.join(', ')} any more`)
   Object.defineProperties(target, members)
+}
+
+/** What an endpoint beside those of the library does. */
+export interface AuthorizationEndpoint {
+  name: string
+  path: string
+  /** Sets `ctx.oidc.body`, before the client is authenticated with it. */
+  readBody(ctx: KoaContextWithOIDC): Promise<void>
+  /** Says which authorization request it is, in `ctx.oidc.body`, once the client is authenticated. */
+  settle(ctx: KoaContextWithOIDC): Promise<void>
+  /** Answers the request, whose parameters have been checked. */
+  act(ctx: KoaContextWithOIDC): Promise<void>
+}
+
+/**
+ * Adds an endpoint for programs that takes an authorization request: with client authentication and the library's checks of each
+ * parameter, of which only the redirect URI may be missing, and always JSON in its answers.
+ */
+export function addAuthorizationEndpoint(provider: Provider, endpoint: AuthorizationEndpoint): void {
+  const { name, path, readBody, settle, act } = endpoint
+  privateOf(provider).router.post(
+    name,
+    path,
+    async (ctx, next) => {
+      const oidc = new provider.OIDCContext(ctx)
+      Object.defineProperty(ctx, 'oidc', { value: oidc })
+      await als.run(ctx, next)
+    },
+    async (ctx, next) => {
+      ctx.set('Cache-Control', 'no-store')
+      try {
+        await next()
+      } catch (error) {
+        const out = errOut(error as Error)
+        ctx.status = (error as { statusCode?: number }).statusCode ?? 500
+        ctx.body = out
+        provider.emit(out.error === 'server_error' ? 'server_error' : `${name}.error`, ctx, error)
+      }
+    },
+    step(readBody),
+    (ctx, next) => assembleParams(getClientAuthParams(ctx), ctx, next),
+    ...clientAuth,
+    step(settle),
+    ...authorizationChecks,
+    step(act),
+  )
+}
+
+/** As for a pushed request, in the order of the library, but without request objects, which are for browsers. */
+const authorizationChecks: LibraryStep[] = [
+  assembleAuthorizationParams,
+  rejectAuthorizationDupes,
+  rejectUnsupported,
+  rejectRegistration,
+  checkResponseType,
+  assignDefaults,
+  checkPrompt,
+  checkScope,
+  checkOpenidScope,
+  (ctx, next) => (ctx.oidc.params?.['redirect_uri'] === undefined ? next() : checkRedirectUri(ctx, next)),
+  checkPKCE,
+  checkClaims,
+  checkResource,
+  checkMaxAge,
+  checkIdTokenHint,
+  checkDpopJkt,
+  checkExtraParams,
+  assignClaims,
+]
+
+function step(act: (ctx: KoaContextWithOIDC) => Promise<void>): LibraryStep {
+  return async (ctx, next) => {
+    await act(ctx)
+    await next()
+  }
+}
+
+/** The names of the parameters of an authorization request, of which the library reads no others. */
+export function authorizationParameters(ctx: KoaContextWithOIDC): ReadonlySet<string> {
+  return getAuthorizationParams(ctx).add('dpop_jkt')
+}
+
+/** Issues the code of this authorization request, for the sign-in of the request. Null when its account has just ended. */
+export async function issueCode(provider: Provider, ctx: KoaContextWithOIDC): Promise<string | null> {
+  const oidc = ctx.oidc as { session?: Session }
+  oidc.session = await provider.Session.get(ctx)
+  const pass = async () => {}
+  await loadAccount(ctx, pass)
+  if (ctx.oidc.account === undefined) return null
+  await loadGrant(ctx, pass)
+  return (await processResponseTypes(ctx)).code
+}
+
+/** Keeps this authorization request as a pushed one. @returns what a browser begins it with (RFC 9126 §2.2) */
+export async function pushRequest(ctx: KoaContextWithOIDC): Promise<{ request_uri: string; expires_in: number }> {
+  await pushedAuthorizationRequestResponse(ctx)
+  return ctx.body as { request_uri: string; expires_in: number }
+}
+
+/** Gives token requests for a code that name no redirect URI this one; the library requires one. */
+export function defaultRedirectUri(provider: Provider, uri: string): void {
+  const { grantTypeHandlers } = privateOf(provider)
+  const handle = grantTypeHandlers.get('authorization_code')
+  if (handle === undefined) throw new Error('oidc-provider has no handler for authorization codes any more')
+  grantTypeHandlers.set('authorization_code', async (ctx, next) => {
+    const { params, client } = ctx.oidc
+    // For any other app the library says that the parameter is missing.
+    if (params !== undefined && client?.app.firstPartyDirect === true) params['redirect_uri'] ??= uri
+    return handle(ctx, next)
+  })
 }

@@ -14,12 +14,14 @@ import { mintRefreshToken } from '../domain/families/refresh-tokens.ts'
 import type { Logger } from '../logger.ts'
 import { ClientThrottling } from './client-throttling.ts'
 import { createConfiguration, ROUTES } from './configuration.ts'
+import { DIRECT_REDIRECT_URI } from './adapters/authorization-codes.ts'
+import { AUTHORIZE_CHALLENGE, registerChallengeEndpoint } from './authorize-challenge/authorize-challenge.ts'
 import { withAskedLanguage } from './asked-language.ts'
 import { errorUri } from './error-codes.ts'
 import { hasGrantType } from './grant-types.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
 import { addFutureTo, introspectApplicationToken, signIntrospection } from './introspection.ts'
-import { isSessionDestroyed, replaceMembers } from './library-internals.ts'
+import { defaultRedirectUri, isSessionDestroyed, replaceMembers } from './library-internals.ts'
 import { openQuestion } from './logout-questions.ts'
 import { OfferedKeys } from './offered-keys.ts'
 import { exchangeState } from './exchange-state.ts'
@@ -145,6 +147,7 @@ const MACHINE_ENDPOINTS = new Set<string>([
   ROUTES.revocation,
   ROUTES.pushed_authorization_request,
   ROUTES.device_authorization,
+  ROUTES.authorization_challenge,
   REVOCATION_FEED,
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
@@ -178,6 +181,8 @@ function createProvider(
   registerRefreshGrant(provider, services)
   registerClientCredentialsGrant(provider, services)
   registerTokenExchangeGrant(provider, services)
+  registerChallengeEndpoint(provider, services, logger)
+  defaultRedirectUri(provider, DIRECT_REDIRECT_URI)
   logEvents(provider, services, logger)
 
   provider.use(async (ctx, next) => {
@@ -295,6 +300,7 @@ const AUTHENTICATING = new Set([
   'revocation',
   'pushed_authorization_request',
   'device_authorization',
+  AUTHORIZE_CHALLENGE,
 ])
 
 /** Listeners run inside the request, so they only log. The log has more than the error that the app reads. */
@@ -308,6 +314,7 @@ function logEvents(provider: Provider, services: Services, logger: Logger): void
     'userinfo.error',
     'pushed_authorization_request.error',
     'device_authorization.error',
+    `${AUTHORIZE_CHALLENGE}.error`,
     'end_session.error',
     'end_session_confirm.error',
   ]) {

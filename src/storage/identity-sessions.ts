@@ -39,13 +39,13 @@ const LIVING = sessionLives('$1', '$2')
 /** False when the identity was disabled or deleted in the meantime, or no longer meets the terms of the sign-in. */
 export async function insertIdentitySession(
   db: Queryable,
-  session: IdentitySessionRow & { expiresAt: Date; reviewAt: Date },
+  session: IdentitySessionRow & { expiresAt: Date; reviewAt: Date; clientId: string | null },
   { passwordMark, signOuts }: SignInTerms,
 ): Promise<boolean> {
   const result = await db.query({
     name: 'identity-session-insert',
-    text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address, review_at)
-     SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9, $11 FROM identities i
+    text: `INSERT INTO identity_sessions (id, identity_id, created_at, last_seen_at, expires_at, amr, device_hash, browser, address, review_at, client_id)
+     SELECT $1, i.id, $3, $4, $5, $6, $7, $8, $9, $11, $13 FROM identities i
      WHERE i.id = $2 AND ${IDENTITY_LIVES}
        AND ${meetsTerms('$10', '$12')} FOR SHARE`,
     values: [
@@ -61,6 +61,7 @@ export async function insertIdentitySession(
       passwordMark,
       session.reviewAt,
       signOuts,
+      session.clientId,
     ],
   })
   return result.rowCount === 1
@@ -240,4 +241,25 @@ export async function markIdentitySessionsEnded(
     [now, cause, identityId, id ?? null, except ?? null],
   )
   return result.rows.map((row) => row.id)
+}
+
+/**
+ * Ends the sessions in which an app took the sign-in itself, once the last family in them has ended: no browser has them. A session
+ * that another transaction holds is skipped, because it ends, or gets a family, there.
+ */
+export async function markAppSessionsEnded(
+  db: Queryable,
+  endedFamilyIds: string[],
+  cause: string,
+  now: Date,
+): Promise<void> {
+  await db.query({
+    name: 'identity-session-end-of-app',
+    text: `UPDATE identity_sessions SET ended_at = $2, end_cause = $3 WHERE id = ANY (
+       ARRAY(SELECT s.id FROM identity_sessions s WHERE s.client_id IS NOT NULL AND s.ended_at IS NULL
+         AND s.id IN (SELECT identity_session_id FROM families WHERE id = ANY ($1))
+         AND NOT EXISTS (SELECT FROM families f WHERE f.identity_session_id = s.id AND f.ended_at IS NULL)
+         FOR NO KEY UPDATE OF s SKIP LOCKED))`,
+    values: [endedFamilyIds, now, cause],
+  })
 }

@@ -9,7 +9,11 @@ import { insertAuditEvents, type NewAuditRow } from '../../storage/audit.ts'
 import { endDeviceTrust, endDeviceTrustOf } from '../../storage/devices.ts'
 import { type EndedFamily, type FamilyChoice, markFamiliesEnded } from '../../storage/family-ends.ts'
 import { countSignOut } from '../../storage/identities.ts'
-import { type IdentitySessionChoice, markIdentitySessionsEnded } from '../../storage/identity-sessions.ts'
+import {
+  type IdentitySessionChoice,
+  markAppSessionsEnded,
+  markIdentitySessionsEnded,
+} from '../../storage/identity-sessions.ts'
 import { deleteMailLinks, deleteOrphanedEmailChanges } from '../../storage/mail-links.ts'
 import { afterCommit, type Queryable, transaction } from '../../storage/postgres.ts'
 import { END_CAUSES, type EndCause } from './end-causes.ts'
@@ -224,6 +228,8 @@ async function endFamiliesIn(
     }),
     now,
   )
+  const endedIds = ended.map(({ id }) => id)
+  if (endedIds.length > 0) await markAppSessionsEnded(db, endedIds, cause, now)
   await announceEnded(services, db, ended, cause, now)
   afterCommit(db, () => {
     for (const { id: familyId, identityId, clientId } of ended) {

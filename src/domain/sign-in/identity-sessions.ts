@@ -77,6 +77,7 @@ export function passwordMarkOf(passwordHash: string): string {
  * in that one end, too. Families that the same user had opened in this browser (by its device) follow the new session, also when
  * their old one is over. The user gets a mail about an unknown browser, unless it is their first. Null when the conditions of
  * the proof no longer hold, or the identity was disabled or deleted in the meantime.
+ * @param clientId the app that took the sign-in itself, for which no browser gets a cookie
  */
 export async function openIdentitySession(
   services: Services,
@@ -84,6 +85,7 @@ export async function openIdentitySession(
   clientInfo: ClientInfo,
   before: SignedInRow | null,
   deviceHash: Buffer | null = null,
+  clientId: string | null = null,
 ): Promise<string | null> {
   const now = services.clock()
   const id = randomUUID()
@@ -102,6 +104,7 @@ export async function openIdentitySession(
       reviewAt,
       amr,
       deviceHash,
+      clientId,
       ...clientInfo,
     }
     if (!(await insertIdentitySession(db, session, termsOf(proof)))) return null
@@ -115,7 +118,7 @@ export async function openIdentitySession(
     // A session that is opened anew, such as after a change of the password, is no sign-in.
     if (methods.length > 0 || !isAgain || isUnfamiliar) {
       const detail = writeSignInDetail({ isUnfamiliar, isAgain, methods })
-      const event = { kind: 'signed_in' as const, identityId, identitySessionId: id, detail, ...clientInfo }
+      const event = { kind: 'signed_in' as const, identityId, identitySessionId: id, clientId, detail, ...clientInfo }
       await insertAuditEvents(db, [event], now)
       afterCommit(db, () => countSignIn(services, 'signed_in', methods))
     }

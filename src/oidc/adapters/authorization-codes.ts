@@ -11,6 +11,12 @@ import { withdrawFamily } from './withdrawn-families.ts'
 /** The life of a code (seconds); a browser needs one redirect. */
 export const CODE_LIFE = 60
 
+/**
+ * The redirect URI of a code that no browser carries (draft-ietf-oauth-first-party-apps §6): its request names none, and neither does
+ * its exchange.
+ */
+export const DIRECT_REDIRECT_URI = 'urn:gatehouse:direct'
+
 /** Keeps a code, with the record that the library would write. */
 export async function putCode(services: Services, code: string, record: object): Promise<void> {
   await services.storage.protocolRecords.put(CODE_KIND, code, record, CODE_LIFE)

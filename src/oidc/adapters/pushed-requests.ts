@@ -1,17 +1,14 @@
 import Provider, { errors } from 'oidc-provider'
-import { ipKey } from '../../domain/limits/ip-keys.ts'
-import { decryptWithAny, encrypt } from '../../domain/keys/encryption.ts'
 import type { Services } from '../../domain/services.ts'
-import { hourlyCounter } from '../../domain/limits/attempt-counters.ts'
 import { CODE_LIFE } from './authorization-codes.ts'
 import { isRequestTooLong, TOO_LONG } from './begun-interactions.ts'
+import { takePlace } from './places.ts'
 import { protocolRecordAdapter } from './protocol-records.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
 
 const KIND = 'PushedAuthorizationRequest'
-const PLACE_KIND = 'PushedRequestPlace'
-/** The most PAR requests of one public client that are stored for one IP address (IPv6: its /64). */
-const LIVING_AT_MOST = 100
+/** Those of one public client for one IP address. */
+const PLACES = { act: 'pushed-request', kind: KIND, most: 100, seconds: CODE_LIFE }
 
 /**
  * Pushed authorization requests (PAR, RFC 9126). A public client has no secret, so anyone can push in its name. Beyond the
@@ -31,27 +28,9 @@ export function pushedRequestAdapter(services: Services): AdapterMethods {
       if (isRequestTooLong({ ...ctx.oidc.params, ...(claims === '' ? {} : { claims }) }))
         throw new errors.InvalidRequest(TOO_LONG)
       const { client } = ctx.oidc
-      if (client?.app.isPublic === true) await takePlace(services, client.clientId, ctx.req.clientInfo.address, id)
+      if (client?.app.isPublic === true)
+        await takePlace(services, PLACES, [client.clientId, ctx.req.clientInfo.address], id)
       await adapter.upsert?.(id, payload, expiresIn)
     },
   }
-}
-
-async function takePlace(services: Services, clientId: string, address: string, id: string): Promise<void> {
-  const { counters, protocolRecords } = services.storage
-  const whose = JSON.stringify([clientId, ipKey(address)])
-  const { name, free, seconds } = hourlyCounter(services, 'pushed-request', whose, LIVING_AT_MOST)
-  const { points } = await counters.add(name, seconds)
-  const place = `${name}:${points % free}`
-  const before = await protocolRecords.find(PLACE_KIND, place)
-  // Ids are secrets, and only their hashes are stored elsewhere.
-  const keys = services.secrets.map((each) => each.interactionEncryption)
-  const displaced = before === null ? null : decryptWithAny(before.payload['id'] as string, place, keys)
-  if (displaced !== null) await protocolRecords.delete(KIND, displaced.plaintext)
-  await protocolRecords.put(
-    PLACE_KIND,
-    place,
-    { id: encrypt(id, place, services.secrets[0].interactionEncryption) },
-    CODE_LIFE,
-  )
 }

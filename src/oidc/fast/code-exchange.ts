@@ -10,6 +10,7 @@ import { answerPlainly, unlessItFails } from './answers.ts'
 import { hasOnly, type PlainForm, readPlainClient } from './forms.ts'
 import type { CodeRecord } from '../code-records.ts'
 import { signIdToken } from '../id-tokens.ts'
+import { DIRECT_REDIRECT_URI } from '../adapters/authorization-codes.ts'
 import { tokenResponse } from '../token-response.ts'
 import { isWithdrawn } from '../adapters/withdrawn-families.ts'
 
@@ -27,7 +28,7 @@ export async function answerPlainCodeExchange(
   res: ServerResponse,
   form: PlainForm,
 ): Promise<boolean> {
-  const { grant_type: grantType, code, redirect_uri: redirectUri, code_verifier: verifier } = form
+  const { grant_type: grantType, code, redirect_uri: redirectUri = DIRECT_REDIRECT_URI, code_verifier: verifier } = form
   if (grantType !== 'authorization_code' || typeof code !== 'string' || typeof redirectUri !== 'string') return false
   if (typeof verifier !== 'string' || !/^[\w.~-]{43,128}$/.test(verifier)) return false
   const client = readPlainClient(form, req.headers.authorization)

@@ -14,6 +14,7 @@ const MACHINE_ENDPOINTS: Endpoint[] = [
   { method: 'POST', path: ROUTES.introspection },
   { method: 'POST', path: ROUTES.revocation },
   { method: 'POST', path: ROUTES.pushed_authorization_request },
+  { method: 'POST', path: ROUTES.authorization_challenge },
   { method: 'POST', path: ROUTES.userinfo },
   { method: 'GET', path: ROUTES.userinfo },
   { method: 'GET', path: ROUTES.jwks },

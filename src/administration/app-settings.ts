@@ -30,7 +30,11 @@ export const APP_SETTINGS = {
   first_time_notice: z.boolean().describe('A page says once to each user what the app sees of the account.'),
   offline: z.boolean().describe('It may have offline_access without prompt=consent.'),
   refresh_id_token: z.boolean().describe('A refresh gives an ID token, too, without being asked.'),
-  id_token_alg: z.string().max(20).describe('RS256, ES256 or EdDSA.'),
+  id_token_alg: z.string().max(20).describe('RS256, ES256, EdDSA, or HS256 with a key that the app shares.'),
+  application_token_alg: z
+    .string()
+    .max(20)
+    .describe('ES256, or HS256 with a key that the app shares; tokens for APIs follow the API.'),
   application_token_ttl: seconds.describe('Life of its application tokens (seconds); null for that of the portal.'),
   family_idle: seconds.describe('How long a family may go unused (seconds).'),
   family_max: seconds.describe('How long a family may last (seconds).'),
@@ -80,6 +84,7 @@ export const SETTING_OF = {
   offline: 'allowOffline',
   refresh_id_token: 'refreshIdToken',
   id_token_alg: 'idTokenAlg',
+  application_token_alg: 'applicationTokenAlg',
   application_token_ttl: 'applicationTokenTtl',
   family_idle: 'familyIdle',
   family_max: 'familyMax',

@@ -14,11 +14,13 @@ import {
   deleteApp,
   findRegisteredApp,
   rotateSecret,
+  rotateTokenKey,
   searchApps,
 } from '../domain/apps/apps.ts'
 import { DEFAULT_SETTINGS } from '../domain/apps/app-settings.ts'
 import { hasSecret } from '../domain/apps/client-keys.ts'
 import { validPreviousSecret } from '../domain/apps/client-secrets.ts'
+import { tokenKeyOf } from '../domain/keys/shared-keys.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
 import {
@@ -51,6 +53,7 @@ const summary = {
     .datetime()
     .nullable()
     .describe('Until when the secret before the last rotation is valid, too; null when it is not.'),
+  token_key_id: z.string().nullable().describe('The `kid` of its tokens with HS256; null without such tokens.'),
   roles: roles.describe('The roles that users can have in it.'),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
@@ -81,6 +84,8 @@ const secret = z
     previous_secret_until: z.iso.datetime().nullable(),
   })
   .meta({ id: 'AppSecret' })
+
+const tokenKey = z.string().nullable().describe('The key of HS256, answered once when it is made; null otherwise.')
 
 const rolesOfApp = z.object({ client_id: z.string(), roles }).meta({ id: 'AppRoles' })
 
@@ -132,7 +137,7 @@ export const APP_OPERATIONS = {
     ...change,
     status: 201,
     input: z.strictObject({ ...which, type: APP_TYPE, ...given, name: APP_SETTINGS.name }),
-    output: app.extend({ client_secret: z.string().nullable() }).meta({ id: 'NewApp' }),
+    output: app.extend({ client_secret: z.string().nullable(), token_key: tokenKey }).meta({ id: 'NewApp' }),
     async act(services, { client_id: id, type, apis, exchange_for, ...settings }) {
       const kind = kindOf(type)
       const { name, ...others } = await byField(NAMES, async () => settingsOf(services, settings))
@@ -154,7 +159,11 @@ export const APP_OPERATIONS = {
           granted,
         ),
       )
-      return { ...(await describeApp(services, created.app)), client_secret: created.secret }
+      return {
+        ...(await describeApp(services, created.app)),
+        client_secret: created.secret,
+        token_key: tokenKeyOf(services, created.app),
+      }
     },
   }),
 
@@ -180,13 +189,14 @@ export const APP_OPERATIONS = {
     path: '/apps/{client_id}',
     ...change,
     input: z.strictObject({ ...which, ...given }),
-    output: app,
+    output: app.extend({ token_key: tokenKey }).meta({ id: 'ChangedApp' }),
     async act(services, { client_id: id, apis, exchange_for, ...settings }) {
       const found = await find(services, id)
       const changes = await byField(NAMES, async () => settingsOf(services, settings))
       const granted = await grantsOf(services, { request: apis, exchange: exchange_for })
       const changed = await byField(NAMES, async () => changeApp(services, found, changes, undefined, granted))
-      return describeApp(services, changed)
+      const isNew = changed.tokenKeyId !== found.tokenKeyId
+      return { ...(await describeApp(services, changed)), token_key: isNew ? tokenKeyOf(services, changed) : null }
     },
   }),
 
@@ -202,6 +212,20 @@ export const APP_OPERATIONS = {
     async act(services, { client_id: id }) {
       const made = await rotateSecret(services, await find(services, id))
       return { client_id: id, client_secret: made, previous_secret_until: await untilOf(services, id) }
+    },
+  }),
+
+  rotateAppTokenKey: operation({
+    name: 'rotateAppTokenKey',
+    summary: 'Make a new key of HS256, which is answered once; tokens with the one before are valid no more.',
+    method: 'post',
+    path: '/apps/{client_id}/token-key',
+    ...change,
+    status: 201,
+    input: z.strictObject(which),
+    output: z.object({ client_id: z.string(), token_key: z.string() }).meta({ id: 'AppTokenKey' }),
+    async act(services, { client_id: id }) {
+      return { client_id: id, token_key: await rotateTokenKey(services, await find(services, id)) }
     },
   }),
 
@@ -402,6 +426,7 @@ async function describerOf(services: Services, rows: AppRow[]): Promise<(row: Ap
       icon: row.icon,
       has_secret: hasSecret(row),
       previous_secret_until: until && until.toISOString(),
+      token_key_id: row.tokenKeyId,
       roles: row.roles,
       ...describeSettings(row, groups),
       apis: scopesOf(own, 'request'),

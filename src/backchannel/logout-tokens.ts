@@ -3,7 +3,7 @@ import type { AppRow } from '../domain/apps/apps.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
 import { subjectIn } from '../domain/identities/subjects.ts'
 import type { Services } from '../domain/services.ts'
-import type { SigningAlg } from '../domain/keys/signing-keys.ts'
+import { signerFor } from '../domain/keys/shared-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** What a logout token is about: an ended family, and the notification id that all attempts share. */
@@ -18,7 +18,7 @@ const TTL = 120
  */
 export async function signLogoutToken(services: Services, ended: EndedDelegation, app: AppRow): Promise<string> {
   const iat = epochSeconds(services.clock())
-  return signJwtInBackground(services.keys.signer(app.idTokenAlg as SigningAlg), 'logout', {
+  return signJwtInBackground(signerFor(services, app.idTokenAlg, app), 'logout', {
     iss: services.publicUrl,
     sub: subjectIn(services, app, ended.identityId),
     aud: app.clientId,

@@ -6,7 +6,7 @@ import { englishTexts } from '../i18n/texts.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
 import { subjectIn } from '../domain/identities/subjects.ts'
 import type { Services } from '../domain/services.ts'
-import type { SigningAlg } from '../domain/keys/signing-keys.ts'
+import { signerFor } from '../domain/keys/shared-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 
 /** What happened to a family, and the notification id that all attempts share. */
@@ -59,7 +59,7 @@ async function signEvent(
   type: string,
   about: object,
 ): Promise<string> {
-  return signJwtInBackground(services.keys.signer(app.idTokenAlg as SigningAlg), 'event', {
+  return signJwtInBackground(signerFor(services, app.idTokenAlg, app), 'event', {
     iss: services.publicUrl,
     iat: epochSeconds(services.clock()),
     jti: event.id,

@@ -22,6 +22,7 @@ export interface AppOptions {
   familyRenewal?: string
   allowNoPkce?: boolean
   idTokenAlg?: string
+  applicationTokenAlg?: string
   refreshIdToken?: boolean
   offline?: boolean
   applicationTokenTtl?: number
@@ -71,7 +72,14 @@ export function withSettings(command: Command): Command {
     .option('--audience <audience>', 'aud of its application tokens (default: <issuer>/apps/<client id>)')
     .option('--scope <scopes>', 'every scope it may ask for, separated by spaces')
     .option('--allow-no-pkce', 'for a confidential app whose library cannot do better')
-    .option('--id-token-alg <alg>', 'RS256 (default for new apps), ES256 or EdDSA')
+    .option(
+      '--id-token-alg <alg>',
+      'RS256 (default for new apps), ES256, EdDSA, or HS256 with a key that it shares with the portal',
+    )
+    .option(
+      '--application-token-alg <alg>',
+      'of tokens for its own audience: ES256 (default), or HS256 with a shared key',
+    )
     .option('--refresh-id-token', 'a refresh gives an ID token too, without being asked')
     .option('--no-refresh-id-token', 'only a refresh with scope=openid does (default)')
     .option('--offline', 'it may have offline_access without prompt=consent: its families outlast the sign-in')
@@ -170,6 +178,7 @@ export async function settingsOf(options: AppOptions): Promise<GivenAppSettings>
     scope: options.scope,
     allow_no_pkce: options.allowNoPkce,
     id_token_alg: options.idTokenAlg,
+    application_token_alg: options.applicationTokenAlg,
     refresh_id_token: options.refreshIdToken,
     offline: options.offline,
     application_token_ttl: options.applicationTokenTtl,

@@ -24,6 +24,8 @@ const SHOWN = [
   'scope',
   'allow_no_pkce',
   'id_token_alg',
+  'application_token_alg',
+  'token_key_id',
   'refresh_id_token',
   'offline',
   'application_token_ttl',
@@ -82,8 +84,10 @@ export function addAppCommands(program: Command): void {
       const created = await portal.perform(OPERATIONS.createApp, { client_id: id, type, ...settings, ...apis })
       await setPicture(portal, id, picture)
       if (created.allow_no_pkce) warn()
-      const { client_secret: secret, audience } = created
-      print({ client_id: id, ...(secret === null ? {} : { client_secret: secret }), audience }, options.json)
+      const { client_secret: secret, token_key: tokenKey, audience } = created
+      if (tokenKey !== null) warnOfSharedKey()
+      const once = { ...(secret === null ? {} : { client_secret: secret }), ...(tokenKey && { token_key: tokenKey }) }
+      print({ client_id: id, ...once, audience }, options.json)
     },
   )
 
@@ -107,11 +111,13 @@ export function addAppCommands(program: Command): void {
       const before = await portal.perform(OPERATIONS.showApp, { client_id: id })
       const picture = await pictureOf(options)
       const change = { ...(await settingsOf(options)), ...(await apiGrantsOf(portal, before, options)) }
-      if (Object.values(change).some((value) => value !== undefined))
-        await portal.perform(OPERATIONS.updateApp, { client_id: id, ...change })
+      const isChange = Object.values(change).some((value) => value !== undefined)
+      const changed = isChange ? await portal.perform(OPERATIONS.updateApp, { client_id: id, ...change }) : null
       await setPicture(portal, id, picture)
       if (options.allowNoPkce) warn()
-      await show(portal, id, options.json)
+      const tokenKey = changed?.token_key ?? null
+      if (tokenKey !== null) warnOfSharedKey()
+      await show(portal, id, options.json, tokenKey === null ? {} : { token_key: tokenKey })
     },
   )
 
@@ -160,6 +166,17 @@ export function addAppCommands(program: Command): void {
     },
   )
 
+  withPortal(
+    app
+      .command('rotate-token-key <client-id>')
+      .description('Make a new key of HS256; tokens with the one before are valid no more.'),
+    async (portal, id: string, { json }: AppOptions) => {
+      const made = await portal.perform(OPERATIONS.rotateAppTokenKey, { client_id: id })
+      warnOfSharedKey()
+      print(pick(made, ['client_id', 'token_key']), json)
+    },
+  )
+
   addAppRoleCommands(app)
 }
 
@@ -172,8 +189,8 @@ function typeOf({ service, native, device, public: isPublic }: AppOptions): stri
   return 'confidential'
 }
 
-async function show(portal: Portal, id: string, json: boolean | undefined): Promise<void> {
-  print(pick(await portal.perform(OPERATIONS.showApp, { client_id: id }), SHOWN), json)
+async function show(portal: Portal, id: string, json: boolean | undefined, once: object = {}): Promise<void> {
+  print({ ...pick(await portal.perform(OPERATIONS.showApp, { client_id: id }), SHOWN), ...once }, json)
 }
 
 /** The picture that `--icon` names; null for "none", undefined without the option. @throws Refused for what is no picture */
@@ -203,6 +220,12 @@ async function readPicture(file: string): Promise<Buffer<ArrayBuffer>> {
   } catch (error) {
     throw new CommandRefused(`the icon ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
+}
+
+function warnOfSharedKey(): void {
+  process.stderr.write(
+    'Warning: everything that can verify a token with this key can also forge one. Keep it in the back end of the app, and change the app to ES256 as soon as its library can.\n',
+  )
 }
 
 function warn(): void {

@@ -3,7 +3,7 @@ import { type Checkup, type CheckupKind, type Finding, finding, SEVERITIES } fro
 import { examineApps } from './apps.ts'
 import { databaseTrouble, examineDatabase, examineMigrations, examineRegistration, examineRole } from './database.ts'
 import { examineMail } from './mail.ts'
-import { examineAdministrators, examineKeys, examineQueues, examineSecretAge } from './operating.ts'
+import { examineAdministrators, examineKeys, examineQueues, examineSecretAge, examineTokenKeys } from './operating.ts'
 import type { Check, Patient } from './patient.ts'
 import { examineProxyUse } from './proxy-use.ts'
 import { examinePublicUrl } from './public-url.ts'
@@ -27,6 +27,7 @@ const CHECKS: Check[] = [
   { ...reads, name: 'registration', find: examineRegistration },
   { ...reads, name: 'administrators', find: examineAdministrators },
   { ...reads, name: 'signing keys', find: examineKeys },
+  { ...reads, name: 'shared token keys', find: examineTokenKeys },
   { ...reads, name: 'root secret', find: examineSecretAge },
   { ...reads, name: 'mails and notifications', find: examineQueues },
   // The public URL is the better witness, where it is asked.

@@ -1,6 +1,7 @@
 import { type Finding, finding } from '../domain/findings.ts'
 import { ADMIN } from '../domain/identities/roles.ts'
 import { secondsBetween } from '../domain/time.ts'
+import { listAppsWithTokenKey } from '../storage/apps.ts'
 import { countFailedMails } from '../storage/failed-mails.ts'
 import { countHolders } from '../storage/identities.ts'
 import { countOpenNotifications } from '../storage/notifications.ts'
@@ -73,6 +74,17 @@ export async function examineQueues({ config, storage, clock }: Patient): Promis
       )
   }
   return found
+}
+
+/** Apps that share a key with the portal. */
+export async function examineTokenKeys({ storage }: Patient): Promise<Finding[]> {
+  return (await listAppsWithTokenKey(storage)).map((clientId) =>
+    finding(
+      'shared_token_key',
+      `Tokens of ${clientId} are signed with HS256, a key that it shares: what can verify them can forge them.`,
+      `gatehouse app update ${clientId} --id-token-alg RS256 --application-token-alg ES256`,
+    ),
+  )
 }
 
 /** Keys are replaced on a schedule, unless that is off. */

@@ -71,6 +71,11 @@ export const FINDINGS = {
     about: 'GATEHOUSE_SECRET has been the same for more than two years.',
     example: 'GATEHOUSE_SECRET=new,old with the new one from `openssl rand -base64 48`',
   },
+  shared_token_key: {
+    severity: 'hint',
+    about: 'Tokens of an app are signed with a key that the app shares (HS256): what can verify them can forge them.',
+    example: 'gatehouse app update shop --id-token-alg RS256 --application-token-alg ES256',
+  },
   open_registration: {
     severity: 'warning',
     about: 'Strangers can register on this portal, whatever the domain of their e-mail address.',

@@ -27,6 +27,8 @@ export interface Services {
   keys: KeyRing
   /** Of pairwise subjects (OpenID Connect Core §8.1); it never changes. */
   subjectSalt: KeyObject
+  /** Of the keys that apps share with the portal (HS256); it never changes. */
+  tokenKeyRoot: KeyObject
   auditKeys: AuditKeys
   hasher: PasswordHasher
   passwords: PasswordJudge

@@ -44,6 +44,7 @@ export async function openServices(
     const mayRewrap = await everyProcessHas(storage, secrets[0], clock())
     const keys = await KeyRing.open(storage, secrets, clock, mayRewrap)
     const subjectSalt = await openLastingSecret(storage, secrets, 'subject-salt', mayRewrap)
+    const tokenKeyRoot = await openLastingSecret(storage, secrets, 'token-keys', mayRewrap)
     const auditKeys = deriveAuditKeys(await openLastingSecret(storage, secrets, 'audit-log', mayRewrap))
     const hasher = createPasswordHasher(
       {
@@ -67,6 +68,7 @@ export async function openServices(
       secrets,
       keys,
       subjectSalt,
+      tokenKeyRoot,
       auditKeys,
       hasher,
       passwords,

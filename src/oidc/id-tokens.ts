@@ -1,7 +1,8 @@
+import type { AppRow } from '../domain/apps/apps.ts'
 import { configuredClaims, type WantedClaims } from '../domain/identities/claims.ts'
-import { signJwtInBackground } from '../domain/keys/jwts.ts'
+import { signJwt, signJwtInBackground } from '../domain/keys/jwts.ts'
 import type { Services } from '../domain/services.ts'
-import type { SigningAlg } from '../domain/keys/signing-keys.ts'
+import { SHARED_ALG, signerFor } from '../domain/keys/shared-keys.ts'
 import { epochSeconds } from '../domain/time.ts'
 import { ID_TOKEN_LIFE, type Subject, userinfoOf } from './account.ts'
 
@@ -21,12 +22,12 @@ export interface IdTokenSubject extends Subject {
 /** An ID token as the library makes it, for an app that requested no claims by name. */
 export async function signIdToken(
   services: Services,
-  alg: string,
+  { alg, tokenKeyId }: { alg: string; tokenKeyId: string | null },
   { clientId, scopes, signIn, nonce, sid, wantedClaims, ...subject }: IdTokenSubject,
   issuedAt: Date,
 ): Promise<string> {
   const iat = epochSeconds(issuedAt)
-  return signJwtInBackground(services.keys.signer(alg as SigningAlg), 'id', {
+  return signJwtInBackground(signerFor(services, alg, { clientId, tokenKeyId }), 'id', {
     ...userinfoOf(subject, scopes, signIn),
     ...(wantedClaims === null ? {} : addedClaims(wantedClaims, subject)),
     nonce,
@@ -40,4 +41,15 @@ export async function signIdToken(
 
 function addedClaims({ idToken, attributeClaims }: WantedClaims, { source, roles }: Subject): Record<string, unknown> {
   return configuredClaims(idToken, source, attributeClaims, roles)
+}
+
+/**
+ * The library signs with the published keys only: an ID token that it made for an app with a shared key is signed again. Both
+ * algorithms hash with SHA-256, so `at_hash` stays.
+ */
+export function signIdTokenAnew(services: Services, token: string, app: AppRow): string {
+  if (app.idTokenAlg !== SHARED_ALG) return token
+  const [, payload = ''] = token.split('.')
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object
+  return signJwt(signerFor(services, SHARED_ALG, app), 'id', claims)
 }

@@ -2,6 +2,7 @@ import type { Client, KoaContextWithOIDC } from 'oidc-provider'
 import { type JudgedToken, judgeApplicationToken } from '../domain/families/application-tokens.ts'
 import { futureOf } from '../domain/families/family-lifetimes.ts'
 import { signJwtInBackground } from '../domain/keys/jwts.ts'
+import { signerFor } from '../domain/keys/shared-keys.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
 import type { Services } from '../domain/services.ts'
 import { epochSeconds } from '../domain/time.ts'
@@ -24,17 +25,21 @@ export async function introspectApplicationToken(
   const token = ctx.oidc.params?.['token']
   const { client } = ctx.oidc
   const judged = typeof token === 'string' ? await judgeApplicationToken(services, token) : null
-  if (judged === null || client === undefined || !mayAskAbout(client, judged.claims)) return { active: false }
+  if (judged === null || client === undefined || !mayAskAbout(client, judged)) return { active: false }
 
   const { claims, inactive } = judged
   if (inactive === null) return answerOf(claims)
   return { active: false, ...(isConfidential(client) ? { reason: inactive } : {}) }
 }
 
-/** The same rule as in SQL, for the fast path (`findIntrospected`). */
-function mayAskAbout(client: Client, claims: JudgedToken['claims']): boolean {
+/**
+ * The same rule as in SQL, for the fast path (`findIntrospected`). A token that its app could have signed itself proves nothing to
+ * anyone else.
+ */
+function mayAskAbout(client: Client, { claims, isShared }: JudgedToken): boolean {
   const isOwn = claims.client_id === client.clientId
   const isAudience = claims.aud === (client.api?.identifier ?? client.app.audience)
+  if (isShared) return isOwn && isConfidential(client)
   return isConfidential(client) ? isOwn || isAudience : isOwn && isAudience
 }
 
@@ -68,13 +73,15 @@ export function mayWantJwt(accept: string | undefined): boolean {
 export async function signIntrospection(services: Services, ctx: KoaContextWithOIDC): Promise<void> {
   const { client } = ctx.oidc
   if (client === undefined || !isConfidential(client) || ctx.accepts('json', JWT_ANSWER) !== JWT_ANSWER) return
-  const alg = (client.api?.signingAlg ?? client.app.idTokenAlg) as SigningAlg
+  const { api, app } = client
+  const key =
+    api === undefined ? signerFor(services, app.idTokenAlg, app) : services.keys.signer(api.signingAlg as SigningAlg)
   const claims = {
     iss: services.publicUrl,
     aud: client.clientId,
     iat: epochSeconds(services.clock()),
     token_introspection: ctx.body,
   }
-  ctx.body = await signJwtInBackground(services.keys.signer(alg), 'introspection', claims)
+  ctx.body = await signJwtInBackground(key, 'introspection', claims)
   ctx.type = JWT_ANSWER
 }

@@ -39,6 +39,7 @@ const MEMBERS: Record<string, string> = {
   'AuthorizationCode.prototype.generateTokenId': 'generateTokenId()',
   'RefreshToken.prototype.generateTokenId': 'generateTokenId()',
   'IdToken.validate': 'async validate(jwt, client)',
+  'IdToken.prototype.issue': 'async issue({ use, expiresAt = null } = {})',
   'Claims.prototype.result': 'async result()',
 }
 

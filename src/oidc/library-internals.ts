@@ -63,6 +63,7 @@ export const REPLACED = {
   'AuthorizationCode.prototype': ['generateTokenId'],
   'RefreshToken.prototype': ['generateTokenId'],
   IdToken: ['validate'],
+  'IdToken.prototype': ['issue'],
   'Claims.prototype': ['result'],
 } as const
 
@@ -88,7 +89,9 @@ export interface Rules {
   mintCode(grantId: string): string
   mintRefreshToken(grantId: string): string
   /** The claims of an ID token of this app. @throws when the hint is anything else */
-  readIdTokenHint(hint: string, clientId: string): object
+  readIdTokenHint(hint: string, app: AppRow): object
+  /** The same ID token, signed as this app wants it where the library cannot. */
+  signIdTokenAnew(token: string, app: AppRow): string
   redirectWithQuery(ctx: KoaContextWithOIDC, uri: string, params: Record<string, string>): void
   redirectWithFragment(ctx: KoaContextWithOIDC, uri: string, params: Record<string, string>): void
 }
@@ -174,8 +177,16 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
     validate: {
       value: async (hint: string, client: Client) => ({
         header: {},
-        payload: rules.readIdTokenHint(hint, client.clientId),
+        payload: rules.readIdTokenHint(hint, client.app),
       }),
+    },
+  })
+  const { issue } = provider.IdToken.prototype
+  replace(provider, 'IdToken.prototype', {
+    issue: {
+      async value(this: { client: Client }, options: object) {
+        return rules.signIdTokenAnew((await Reflect.apply(issue, this, [options])) as string, this.client.app)
+      },
     },
   })
   const { result } = provider.Claims.prototype

@@ -20,6 +20,7 @@ import { withAskedLanguage } from './asked-language.ts'
 import { errorUri } from './error-codes.ts'
 import { hasGrantType } from './grant-types.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
+import { signIdTokenAnew } from './id-tokens.ts'
 import { addFutureTo, introspectApplicationToken, signIntrospection } from './introspection.ts'
 import { defaultRedirectUri, isSessionDestroyed, replaceMembers } from './library-internals.ts'
 import { openQuestion } from './logout-questions.ts'
@@ -90,7 +91,8 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
 
   /** The documents that are prepared once, and the revocation feed. */
   async function answerPrepared(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
-    if (req.url === ROUTES.jwks && (await offered.haveGrown())) documents.forget(ROUTES.jwks)
+    if (DOCUMENTS.has(req.url ?? '') && (await offered.haveGrown()))
+      for (const path of DOCUMENTS) documents.forget(path)
     if (documents.answer(req, res)) return true
     if (!isRevocationFeed(req.url)) return false
     await feed.answer(req, res)
@@ -153,6 +155,13 @@ const MACHINE_ENDPOINTS = new Set<string>([
   '/.well-known/oauth-authorization-server',
 ])
 
+/** What is written once for all clients. */
+const DOCUMENTS = new Set<string>([
+  ROUTES.jwks,
+  '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+])
+
 function createProvider(
   services: Services,
   { pages, logger, forDevelopers, signOut, findCertificate }: ProtocolOptions,
@@ -174,7 +183,8 @@ function createProvider(
     isPostLogoutUri: isPostLogoutUriOf,
     mintCode: (familyId) => mintCode(familyId, services.clock()),
     mintRefreshToken: (familyId) => mintRefreshToken(familyId, services.secrets),
-    readIdTokenHint: (hint, clientId) => readIdTokenHint(services, hint, clientId),
+    readIdTokenHint: (hint, app) => readIdTokenHint(services, hint, app),
+    signIdTokenAnew: (token, app) => signIdTokenAnew(services, token, app),
     redirectWithQuery: (ctx, uri, params) => redirectTo(ctx, withParameters(uri, params)),
     redirectWithFragment: (ctx, uri, params) => redirectTo(ctx, `${uri}#${new URLSearchParams(params)}`),
   })
@@ -197,6 +207,7 @@ function createProvider(
       case 'discovery':
         if (ctx.status !== 200) break
         if (oidc.route === 'discovery' && findCertificate === null) ctx.body = withoutCertificates(ctx.body as object)
+        if (oidc.route === 'discovery') ctx.body = offered.named(ctx.body as Record<string, unknown>)
         if (oidc.route === 'jwks') ctx.body = offered.of(ctx.body as { keys: { kty: string }[] })
         documents.keep(ctx.path, ctx.body as object, ctx.response.get('Content-Type'))
         ctx.respond = !documents.answer(ctx.req, ctx.res)

@@ -2,6 +2,7 @@ import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } fro
 import type { GrantedApi } from '../domain/apps/app-apis.ts'
 import { APPLICATION_ALG } from '../domain/keys/jwts.ts'
 import type { SigningAlg } from '../domain/keys/signing-keys.ts'
+import { SHARED_ALG, type SharedKey, sharedKeyOf } from '../domain/keys/shared-keys.ts'
 import type { Services } from '../domain/services.ts'
 import { exchangeState, findApisOnce } from './exchange-state.ts'
 import { valuesOf } from './grant-parameters.ts'
@@ -29,7 +30,10 @@ export function defaultResource(_ctx: KoaContextWithOIDC, client: Client, oneOf?
 export function getResourceServerInfoWith(services: Services) {
   /** @throws InvalidTarget for any other resource */
   return async (ctx: KoaContextWithOIDC, resource: string, client: Client): Promise<ResourceServer> => {
-    if (resource === resourceOf(client.app.audience)) return ownServer(client)
+    if (resource === resourceOf(client.app.audience)) {
+      const { app } = client
+      return ownServer(client, app.applicationTokenAlg === SHARED_ALG ? sharedKeyOf(services, app) : null)
+    }
     const apis = await findApisOnce(services, ctx, client.clientId)
     const api = apis.find(({ identifier }) => identifier === resource)
     if (api === undefined) throw new errors.InvalidTarget()
@@ -37,12 +41,15 @@ export function getResourceServerInfoWith(services: Services) {
   }
 }
 
-function ownServer({ app }: Client): ResourceServer {
+/** @param shared the key that signs, for an app that shares one; an authorization signs nothing */
+function ownServer({ app }: Client, shared: SharedKey | null = null): ResourceServer {
   return {
     scope: app.scope,
     audience: app.audience,
     accessTokenFormat: 'jwt',
-    jwt: { sign: { alg: APPLICATION_ALG } },
+    jwt: {
+      sign: shared === null ? { alg: APPLICATION_ALG } : { alg: SHARED_ALG, key: shared.secret, kid: shared.kid },
+    },
   }
 }
 

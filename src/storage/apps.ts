@@ -131,6 +131,32 @@ export async function isSigningAlgUsed({ pool }: Database, alg: string): Promise
   return (rowCount ?? 0) > 0
 }
 
+/**
+ * Whether another app or an API has this audience, too: of apps those whose application tokens are signed with a shared key, or
+ * with `orAnyOther` any.
+ */
+export async function isAudienceShared(
+  db: Queryable,
+  clientId: string,
+  audience: string,
+  orAnyOther: boolean,
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `(SELECT FROM apps WHERE audience = $2 AND client_id <> $1 AND deleted_at IS NULL AND ($3 OR application_token_alg = 'HS256') LIMIT 1)
+     UNION ALL (SELECT FROM apis WHERE identifier = $2 AND $3)`,
+    [clientId, audience, orAnyOther],
+  )
+  return (rowCount ?? 0) > 0
+}
+
+/** The enabled apps that share a key with the portal, by client id. */
+export async function listAppsWithTokenKey({ pool }: Database): Promise<string[]> {
+  const result = await pool.query<{ clientId: string }>(
+    `SELECT client_id AS "clientId" FROM apps WHERE token_key_id IS NOT NULL AND disabled_at IS NULL ORDER BY client_id`,
+  )
+  return result.rows.map(({ clientId }) => clientId)
+}
+
 export async function updateApp(db: Queryable, clientId: string, change: Partial<AppRow>, now: Date): Promise<AppRow> {
   const changed = await updateRow<AppRow>(db, 'apps', ['client_id', clientId], { ...change, updatedAt: now }, COLUMNS)
   if (changed === null) throw new Error(`there is no app ${clientId}`)
@@ -189,6 +215,7 @@ export async function listDisabledApps(db: Queryable): Promise<Pick<AppRow, 'cli
 const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_native AS "isNative", secret_hash AS "secretHash",
   previous_secret_hash AS "previousSecretHash", previous_secret_until AS "previousSecretUntil", redirect_uris AS "redirectUris",
   post_logout_redirect_uris AS "postLogoutRedirectUris", audience, scope, allow_no_pkce AS "allowNoPkce", id_token_alg AS "idTokenAlg",
+  application_token_alg AS "applicationTokenAlg", token_key_id AS "tokenKeyId",
   refresh_id_token AS "refreshIdToken", allow_offline AS "allowOffline",
   application_token_ttl AS "applicationTokenTtl", family_idle AS "familyIdle", family_max AS "familyMax", rotation_grace AS "rotationGrace",
   rotation_grace_proven AS "rotationGraceProven",

@@ -15,6 +15,9 @@ export const OPERATOR_KINDS = {
   app_enabled: { meaning: 'An app was enabled again.' },
   app_deleted: { meaning: 'An app was deleted.' },
   app_secret_rotated: { meaning: 'An app got a new secret.' },
+  app_token_key_rotated: {
+    meaning: 'An app got a new key of HS256, and its tokens with the one before are valid no more.',
+  },
   app_previous_secret_ended: { meaning: 'The earlier secret of an app was ended.' },
   api_created: { meaning: 'An API was registered.', detail: 'its identifier' },
   api_changed: { meaning: 'An API was changed.', detail: 'its identifier, and what of it' },

@@ -36,6 +36,8 @@ export interface RedeemedCode extends AppClaimColumns, OpenedFamily {
   appScope: string
   applicationTokenTtl: number | null
   idTokenAlg: string
+  applicationTokenAlg: string
+  tokenKeyId: string | null
 }
 
 /**
@@ -117,7 +119,7 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
     coalesce(c.amr, '{}') AS amr, c."authTime" AS auth_time, NULL AS jkt, NULL AS x5t, $2::timestamptz AS now, e.idle, e.absolute, f.lifetime, s.browser, s.address,
     i.claims_version, NULL::timestamptz AS stale_since, NULL::jsonb AS resources, coalesce((c.pending ->> 'openedSilently')::boolean, false) AS opened_silently,
     coalesce(a.application_token_ttl, $12::int) AS token_seconds, i.roles, a.audience, a.scope AS app_scope,
-    a.application_token_ttl, a.id_token_alg, ${CLAIM_OBJECT} AS "claimSource", ${APP_CLAIM_COLUMNS}
+    a.application_token_ttl, a.id_token_alg, a.application_token_alg, a.token_key_id, ${CLAIM_OBJECT} AS "claimSource", ${APP_CLAIM_COLUMNS}
   FROM ${records},
     LATERAL json_to_record(h.payload::json) AS c("clientId" text, "accountId" uuid, "grantId" uuid, "redirectUri" text, "codeChallenge" text,
       "codeChallengeMethod" text, scope text, resource text, sid text, acr text, amr text[], "authTime" int, claims json, "dpopJkt" text, pending json),
@@ -135,7 +137,8 @@ const sourceOf = (columns: string, records: string, conditions: string, held: st
   FOR SHARE OF i, s, a${held})`
 
 const ANSWER = `payload, "claimSource", "appRoles", "sectorUri", groups, "wantedClaims", roles, claims_version AS "claimsVersion",
-  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg", ${OPENED_COLUMNS}`
+  audience, app_scope AS "appScope", application_token_ttl AS "applicationTokenTtl", id_token_alg AS "idTokenAlg",
+  application_token_alg AS "applicationTokenAlg", token_key_id AS "tokenKeyId", ${OPENED_COLUMNS}`
 
 // Of the callers that race for a code one locks its row; the others wait for that one, and find the code used.
 const REDEEM = `WITH ${sourceOf(

@@ -63,6 +63,9 @@ export interface FamilyRow extends AppClaimColumns {
   /** A refresh that asks for no scope gives an ID token too, signed with this. */
   refreshIdToken: boolean
   idTokenAlg: string
+  /** Of tokens for the audience of the app itself. */
+  applicationTokenAlg: string
+  tokenKeyId: string | null
   rotationGrace: number | null
   rotationGraceProven: number | null
 }
@@ -75,7 +78,7 @@ const COLUMNS = `f.id, f.client_id AS "clientId", f.identity_id AS "identityId",
   f.ended_at AS "endedAt", f.end_cause AS "endCause", f.end_browser AS "endBrowser", f.end_address AS "endAddress", f.end_generation AS "endGeneration",
   NOT (${IDENTITY_LIVES}) AS "identityDisabled", i.roles, i.claims_version AS "claimsVersion", NOT (${APP_LIVES}) AS "appDisabled", NOT ${MAY_ENTER} AS "accessWithdrawn", a.name AS "appName", a.is_public AS "appIsPublic", a.audience,
   a.backchannel_logout_uri IS NOT NULL OR a.event_receiver_uri IS NOT NULL AS "takesNotifications",
-  a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg", a.rotation_grace AS "rotationGrace",
+  a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg", a.application_token_alg AS "applicationTokenAlg", a.token_key_id AS "tokenKeyId", a.rotation_grace AS "rotationGrace",
   a.rotation_grace_proven AS "rotationGraceProven", ${APP_CLAIM_COLUMNS}`
 
 const JOINED = 'families f JOIN identities i ON i.id = f.identity_id JOIN apps a ON a.client_id = f.client_id'

@@ -55,6 +55,8 @@ export type AdvancedFamily = Pick<
   | 'applicationTokenTtl'
   | 'refreshIdToken'
   | 'idTokenAlg'
+  | 'applicationTokenAlg'
+  | 'tokenKeyId'
   | 'claimsVersion'
   | 'oldestValidVersion'
   | keyof AppClaimColumns
@@ -115,6 +117,7 @@ const advanceText = (follows: string) => `UPDATE families f
   RETURNING f.identity_id AS "identityId", f.scope, f.claims, f.sid, f.acr, f.amr, f.auth_time AS "authTime", i.roles,
     i.claims_version AS "claimsVersion", f.claims_version AS "oldestValidVersion", a.audience,
     a.application_token_ttl AS "applicationTokenTtl", a.refresh_id_token AS "refreshIdToken", a.id_token_alg AS "idTokenAlg",
+    a.application_token_alg AS "applicationTokenAlg", a.token_key_id AS "tokenKeyId",
     f.lifetime, f.idle_expires_at AS "idleExpiresAt", f.expires_at AS "expiresAt",
     CASE WHEN f.resources IS NOT NULL THEN (
       SELECT json_build_object('identifier', g.identifier, 'scopes', g.scopes, 'tokenTtl', r.token_ttl, 'signingAlg', r.signing_alg,

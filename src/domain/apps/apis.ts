@@ -11,6 +11,7 @@ import {
   settleApi,
   updateApi,
 } from '../../storage/apis.ts'
+import { isAudienceShared } from '../../storage/apps.ts'
 import { keepAppApiScopes } from '../../storage/app-apis.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
@@ -126,6 +127,9 @@ export async function createApi(
   try {
     await transaction(services.storage.pool, async (db) => {
       await insertApi(db, api)
+      // Key confusion: an app signs tokens with its shared key that an API must not take.
+      if (await isAudienceShared(db, clientId, identifier, false))
+        refuse(at('identifier', ['an app whose application tokens are signed with HS256 has it as its audience']))
       await writeDown(services, db, 'api_created', identifier, now)
     })
   } catch (error) {

@@ -1,5 +1,7 @@
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS, isLoopback } from '../../config.ts'
 import type { AppRow } from '../../storage/apps.ts'
+import { APPLICATION_ALG } from '../keys/jwts.ts'
+import { SHARED_ALG } from '../keys/shared-keys.ts'
 import { DEFAULT_ID_TOKEN_ALG, LONGEST_TOKEN, SIGNING_ALGS } from '../keys/signing-keys.ts'
 import { accessFaults } from './app-access.ts'
 import { claimFaults, pairwiseFaults } from './app-claims.ts'
@@ -21,6 +23,7 @@ export type AppSettings = Pick<
   | 'scope'
   | 'allowNoPkce'
   | 'idTokenAlg'
+  | 'applicationTokenAlg'
   | 'refreshIdToken'
   | 'allowOffline'
   | 'applicationTokenTtl'
@@ -69,6 +72,7 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
   scope: DEFAULT_SCOPES.join(' '),
   allowNoPkce: false,
   idTokenAlg: DEFAULT_ID_TOKEN_ALG,
+  applicationTokenAlg: APPLICATION_ALG,
   refreshIdToken: false,
   allowOffline: false,
   applicationTokenTtl: null,
@@ -122,8 +126,7 @@ export function faultsOf(settings: AppSettings): Fault[] {
     faults.push(...at('scope', ['an app with --offline needs offline_access in its scope']))
   if (settings.allowNoPkce && settings.isPublic)
     faults.push(...at('allowNoPkce', ['a public app cannot do without PKCE (RFC 9700 §2.1.1)']))
-  if (!(SIGNING_ALGS as readonly string[]).includes(settings.idTokenAlg))
-    faults.push(...at('idTokenAlg', [`ID tokens are signed with one of ${SIGNING_ALGS.join(', ')}`]))
+  faults.push(...algFaults(settings))
   faults.push(
     ...at(
       'backchannelLogoutUri',
@@ -141,6 +144,36 @@ export function faultsOf(settings: AppSettings): Fault[] {
     ...rangeFault('rotationGrace', 'rotation-grace', settings.rotationGrace, 0, 300),
     ...rangeFault('rotationGraceProven', 'rotation-grace-proven', settings.rotationGraceProven, 0, 7_776_000),
   )
+  return faults
+}
+
+const ID_TOKEN_ALGS: readonly string[] = [...SIGNING_ALGS, SHARED_ALG]
+const APPLICATION_TOKEN_ALGS: readonly string[] = [APPLICATION_ALG, SHARED_ALG]
+
+/** Whether the app shares a key with the portal. */
+export function hasTokenKey({ idTokenAlg, applicationTokenAlg }: Pick<AppSettings, AlgSetting>): boolean {
+  return idTokenAlg === SHARED_ALG || applicationTokenAlg === SHARED_ALG
+}
+
+type AlgSetting = 'idTokenAlg' | 'applicationTokenAlg'
+
+/** A shared key is for an app that can keep it, and for tokens that concern nothing else. */
+function algFaults(settings: AppSettings): Fault[] {
+  const { idTokenAlg, applicationTokenAlg, isPublic, isService, securityProfile } = settings
+  const faults: Fault[] = []
+  if (!ID_TOKEN_ALGS.includes(idTokenAlg))
+    faults.push(...at('idTokenAlg', [`ID tokens are signed with one of ${ID_TOKEN_ALGS.join(', ')}`]))
+  if (!APPLICATION_TOKEN_ALGS.includes(applicationTokenAlg))
+    faults.push(
+      ...at('applicationTokenAlg', [
+        `application tokens for the app itself are signed with ${APPLICATION_TOKEN_ALGS.join(' or ')}`,
+      ]),
+    )
+  if (!hasTokenKey(settings)) return faults
+  const setting: AlgSetting = idTokenAlg === SHARED_ALG ? 'idTokenAlg' : 'applicationTokenAlg'
+  if (isPublic) faults.push(...at(setting, ['a public app cannot keep the key of HS256']))
+  if (isService) faults.push(...at(setting, ['a service has no tokens of users, and so none with HS256']))
+  if (securityProfile !== null) faults.push(...at(setting, ['fapi2 has no HS256 (FAPI 2.0 §5.4.1)']))
   return faults
 }
 

@@ -12,6 +12,7 @@ import {
   findAppsByName,
   hasFamilies,
   insertApp,
+  isAudienceShared,
   isSigningAlgUsed as isAlgUsed,
   type ListedApp,
   listDisabledApps,
@@ -26,7 +27,8 @@ import { type ApiGrantKind, hasApi, replaceAppApis } from '../../storage/app-api
 import type { ApiGrants } from './app-apis.ts'
 import { endWithdrawnFamilies, holdAllowedGroups } from './app-access.ts'
 import { AppRefused, refuse } from './app-refused.ts'
-import { type AppSettings, faultsOf } from './app-settings.ts'
+import { makeTokenKeyId, SHARED_ALG, tokenKeyOf } from '../keys/shared-keys.ts'
+import { type AppSettings, faultsOf, hasTokenKey } from './app-settings.ts'
 import type { AuditKind } from '../audit-events.ts'
 import { adminApiOf, isApiClientId } from './apis.ts'
 import { hasSecret } from './client-keys.ts'
@@ -126,6 +128,7 @@ export async function createApp(
     ...settings,
     icon: icon === null ? null : icon.hash,
     ...hashesOf(secret),
+    tokenKeyId: hasTokenKey(settings) ? makeTokenKeyId() : null,
     roles: [],
     accessChangedAt: null,
     createdAt: now,
@@ -141,6 +144,7 @@ export async function createApp(
       if (icon !== null) await upsertAppIcon(db, clientId, icon)
       await replaceApis(db, clientId, apis)
       await refuseNarrowChange(services, db, clientId)
+      await refuseSharedAudience(db, app)
       await writeDown(services, db, 'app_created', clientId, now)
     })
   } catch (error) {
@@ -177,16 +181,18 @@ export async function changeApp(
   const detail = [...Object.keys(change), ...Object.keys(apis).map((grant) => `apis (${grant})`)].join(', ')
   // A secret must not go on proving an app that has keys.
   const secrets = hasSecret(next) ? {} : hashesOf(null)
+  const keyId = hasTokenKey(next) ? (app.tokenKeyId ?? makeTokenKeyId()) : null
   const marks = isAccess ? { accessChangedAt: services.clock() } : {}
   const changed = await alter(
     services,
     app.clientId,
-    { ...change, ...secrets, ...marks },
+    { ...change, ...secrets, ...marks, ...(keyId === app.tokenKeyId ? {} : { tokenKeyId: keyId }) },
     'app_changed',
     detail,
     async (db) => {
       await holdAllowedGroups(db, settings.allowedGroups ?? [])
       if (sectorOf(app) !== sectorOf(next)) await refuseNewSubjects(db, app.clientId)
+      if (AUDIENCE_SETTINGS.some((name) => name in settings)) await refuseSharedAudience(db, next)
       if (icon === null) await deleteAppIcon(db, app.clientId)
       else if (icon !== undefined) await upsertAppIcon(db, app.clientId, icon)
       await replaceApis(db, app.clientId, apis)
@@ -194,6 +200,24 @@ export async function changeApp(
   )
   if (isAccess) await endWithdrawnFamilies(services)
   return changed
+}
+
+const AUDIENCE_SETTINGS = ['audience', 'applicationTokenAlg']
+
+/**
+ * Key confusion: what verifies HS256 can sign, so nothing else may take tokens with the audience of an app with a shared key.
+ * @throws AppRefused
+ */
+async function refuseSharedAudience(
+  db: Queryable,
+  { clientId, audience, applicationTokenAlg }: Pick<AppRow, 'clientId' | 'audience' | 'applicationTokenAlg'>,
+): Promise<void> {
+  const isShared = applicationTokenAlg === SHARED_ALG
+  if (!(await isAudienceShared(db, clientId, audience, isShared))) return
+  const problem = isShared
+    ? `application tokens with HS256 are for the app alone, and the audience ${audience} is also that of another app or an API`
+    : `the audience ${audience} is that of an app whose application tokens are signed with HS256`
+  refuse(at('audience', [problem]))
 }
 
 const ACCESS_SETTINGS = ['access', 'allowedRoles', 'allowedGroups']
@@ -267,6 +291,15 @@ export async function rotateSecret(services: Services, app: AppRow): Promise<str
   const secret = makeSecret()
   await alter(services, app.clientId, rotatedHashes(app, secret, services.clock()), 'app_secret_rotated')
   return secret
+}
+
+/**
+ * A new key of HS256; tokens that were signed with the one before are valid no more. @throws AppRefused for an app without one
+ */
+export async function rotateTokenKey(services: Services, app: AppRow): Promise<string> {
+  if (!hasTokenKey(app)) throw new AppRefused(`${app.clientId} has no tokens with HS256, and so no key for them`)
+  const changed = await alter(services, app.clientId, { tokenKeyId: makeTokenKeyId() }, 'app_token_key_rotated')
+  return tokenKeyOf(services, changed) as string
 }
 
 /** The secret before the last rotation is valid no more. @throws AppRefused when there is none */

@@ -11,11 +11,22 @@ import type { AppProof } from '../../storage/apps.ts'
 import { configuredClaims, rolesIn, sourceOf, type WantedClaims } from '../identities/claims.ts'
 import { subjectOf } from '../identities/subjects.ts'
 import { type FamilyRow, findFamily, findLivingFamily, isLiving, momentOf, type Rotated } from './families.ts'
-import { APPLICATION_ALG, type JwtClaims, signJwt, signJwtInBackground, verifyJwt } from '../keys/jwts.ts'
+import { findApp } from '../../storage/apps.ts'
+import {
+  APPLICATION_ALG,
+  claimsOfShared,
+  type JwtClaims,
+  signJwt,
+  signJwtInBackground,
+  verifyJwt,
+  verifySharedJwt,
+} from '../keys/jwts.ts'
+import { type KeyOwner, SHARED_ALG, sharedKeyOf, signerFor } from '../keys/shared-keys.ts'
 import type { CommonTokenClaims, ServiceTokenClaims } from '../service-token-claims.ts'
 import type { Services } from '../services.ts'
 import type { KeyRing, SigningAlg } from '../keys/signing-keys.ts'
 import { epochSeconds } from '../time.ts'
+import { isUuid } from '../uuid.ts'
 import { VerifiedTokens } from '../keys/verified-tokens.ts'
 
 export type { Person }
@@ -152,13 +163,20 @@ export async function mintApplicationToken(
   const claims = applicationTokenClaims(services, subject, api?.tokenTtl ?? applicationTokenTtl, issuedAt)
   const token =
     api === null
-      ? signApplicationToken(services, claims)
+      ? signApplicationToken(services, claims, { ...family, clientId: claims.client_id })
       : await signJwtInBackground(services.keys.signer(api.signingAlg as SigningAlg), 'application', claims)
   return { token, expiresIn: claims.exp - claims.iat, scope }
 }
 
-export function signApplicationToken(services: Services, claims: ApplicationTokenClaims): string {
-  return signJwt(services.keys.signer(APPLICATION_ALG), 'application', claims)
+/** Signs a token for the audience of its app, by the algorithm of the app; for any other audience without `owner`. */
+export function signApplicationToken(
+  services: Services,
+  claims: ApplicationTokenClaims,
+  owner?: KeyOwner & { applicationTokenAlg: string; audience: string },
+): string {
+  const isShared = owner?.applicationTokenAlg === SHARED_ALG && owner.audience === claims.aud
+  const key = isShared ? signerFor(services, SHARED_ALG, owner) : services.keys.signer(APPLICATION_ALG)
+  return signJwt(key, 'application', claims)
 }
 
 export interface FoundApplicationToken {
@@ -173,9 +191,12 @@ export interface FoundApplicationToken {
  * has expired or the family has ended. APIs verify offline; this also sees a family that has just ended.
  */
 export async function findApplicationToken(services: Services, token: string): Promise<FoundApplicationToken | null> {
-  const claims = currentClaims(services, token)
-  const family = claims === null ? null : await findLivingFamily(services, claims.fam)
-  if (claims === null || family === null || !(await areActorsEnabled(services, claims))) return null
+  const shared = await sharedClaims(services, token)
+  const claims = shared ?? currentClaims(services, token)
+  if (claims === null || claims.exp <= epochSeconds(services.clock())) return null
+  const family = await findLivingFamily(services, claims.fam)
+  if (family === null || !(await areActorsEnabled(services, claims))) return null
+  if (shared !== null && family.clientId !== claims.client_id) return null
   return { claims, family, isStale: isStale(claims, family) }
 }
 
@@ -189,6 +210,8 @@ export interface JudgedToken {
   inactive: InactiveReason | null
   /** Null for a token of a service, and of a family that was erased. */
   family: FamilyRow | null
+  /** It was signed with the key that its app shares with the portal, so the app may have signed it itself. */
+  isShared: boolean
 }
 
 /**
@@ -196,22 +219,32 @@ export interface JudgedToken {
  * key that it still publishes.
  */
 export async function judgeApplicationToken(services: Services, token: string): Promise<JudgedToken | null> {
-  const claims = signedClaims(services, token)
+  const shared = await sharedClaims(services, token)
+  const claims = shared ?? signedClaims(services, token)
   if (claims === null) return null
-  return isOfFamily(claims) ? judgeTokenOfFamily(services, claims) : judgeServiceToken(services, claims)
+  return isOfFamily(claims)
+    ? judgeTokenOfFamily(services, claims, shared !== null)
+    : judgeServiceToken(services, claims)
 }
 
-async function judgeTokenOfFamily(services: Services, claims: ApplicationTokenClaims): Promise<JudgedToken> {
+async function judgeTokenOfFamily(
+  services: Services,
+  claims: ApplicationTokenClaims,
+  isShared: boolean,
+): Promise<JudgedToken | null> {
   const family = await findFamily(services, claims.fam)
+  if (isShared && family !== null && family.clientId !== claims.client_id) return null
   const reason = inactiveReason(claims, family, services.clock())
   const isOver = reason !== null && reason !== 'expired' && reason !== 'claims_changed'
-  return { claims, family, inactive: isOver || (await areActorsEnabled(services, claims)) ? reason : 'app_disabled' }
+  const inactive = isOver || (await areActorsEnabled(services, claims)) ? reason : 'app_disabled'
+  return { claims, family, inactive, isShared }
 }
 
 async function judgeServiceToken(services: Services, claims: ServiceTokenClaims): Promise<JudgedToken> {
   const isEnabled = await areCallersEnabled(services.storage.pool, [claims.client_id], claims.iat)
-  if (!isEnabled) return { claims, family: null, inactive: 'app_disabled' }
-  return { claims, family: null, inactive: claims.exp <= epochSeconds(services.clock()) ? 'expired' : null }
+  if (!isEnabled) return { claims, family: null, inactive: 'app_disabled', isShared: false }
+  const inactive = claims.exp <= epochSeconds(services.clock()) ? 'expired' : null
+  return { claims, family: null, inactive, isShared: false }
 }
 
 /** A plain token has no actors, and costs nothing here. */
@@ -290,6 +323,30 @@ function signedClaims(services: Services, token: string): ApplicationTokenClaims
   const known = verified.get(services.keys) ?? new VerifiedTokens()
   verified.set(services.keys, known)
   return verifyJwt(services, token, 'application', known) as ApplicationTokenClaims | ServiceTokenClaims | null
+}
+
+/**
+ * The claims of a token that was signed with the key that its app shares with the portal, also of one that has expired. It is for
+ * the app's own audience. Only such a token costs the read of its app.
+ */
+async function sharedClaims(services: Services, token: string): Promise<ApplicationTokenClaims | null> {
+  const clientId = claimsOfShared(token)?.['client_id']
+  if (typeof clientId !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(clientId)) return null
+  const app = await findApp(services.storage, clientId)
+  if (app === null || app.applicationTokenAlg !== SHARED_ALG) return null
+  const key = sharedKeyOf(services, app)
+  const claims = key && verifySharedJwt(services, key, token, 'application')
+  const isOwn = claims?.['client_id'] === app.clientId && claims['aud'] === app.audience
+  return isOwn && isWellFormed(claims) ? claims : null
+}
+
+/** Whether the claims are of the types that the portal gives them; an app can sign others. */
+function isWellFormed(claims: Record<string, unknown>): claims is Record<string, unknown> & ApplicationTokenClaims {
+  const { fam, exp, iat, jti, sub, scope, claims_version: version, cnf, act } = claims
+  const numbers = [exp, iat, version].every((each) => Number.isSafeInteger(each))
+  const texts = [fam, jti, sub, scope ?? ''].every((each) => typeof each === 'string')
+  const isBound = cnf === undefined || (typeof cnf === 'object' && cnf !== null)
+  return numbers && texts && isBound && act === undefined && isUuid(fam as string)
 }
 
 /** The cache of verified tokens of each key ring. */

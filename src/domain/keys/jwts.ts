@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import {
   type KeyRing,
   type SigningAlg,
@@ -7,6 +8,7 @@ import {
   type VerificationKey,
   verifiesWith,
 } from './signing-keys.ts'
+import { authenticateWith, SHARED_ALG, type SharedKey } from './shared-keys.ts'
 import { epochSeconds } from '../time.ts'
 import type { VerifiedTokens } from './verified-tokens.ts'
 
@@ -32,13 +34,15 @@ export const APPLICATION_ALG: SigningAlg = 'ES256'
 export type JwtClaims = Record<string, unknown> & { exp: number }
 
 /** A signed JWT (RFC 7519) of this kind. */
-export function signJwt(key: SigningKey, kind: JwtKind, claims: object): string {
+export function signJwt(key: SigningKey | SharedKey, kind: JwtKind, claims: object): string {
   const input = `${headerOf(key, kind)}.${encode(claims)}`
-  return `${input}.${signWith(key, input).toString('base64url')}`
+  const signature = key.alg === SHARED_ALG ? authenticateWith(key, input) : signWith(key, input)
+  return `${input}.${signature.toString('base64url')}`
 }
 
 /** The same without blocking, also with a key whose signatures take long (RSA). */
-export async function signJwtInBackground(key: SigningKey, kind: JwtKind, claims: object): Promise<string> {
+export async function signJwtInBackground(key: SigningKey | SharedKey, kind: JwtKind, claims: object): Promise<string> {
+  if (key.alg === SHARED_ALG) return signJwt(key, kind, claims)
   const input = `${headerOf(key, kind)}.${encode(claims)}`
   return `${input}.${(await signInBackground(key, input)).toString('base64url')}`
 }
@@ -80,13 +84,54 @@ export function verifyJwt(
   return claims
 }
 
+/**
+ * The same for a JWT that was signed with the key that an app shares with the portal. The app can sign whatever it likes with that
+ * key, so the caller lets the claims say nothing but what concerns this app alone, and checks their types.
+ */
+export function verifySharedJwt(
+  { publicUrl }: Pick<Verifier, 'publicUrl'>,
+  key: SharedKey,
+  token: string,
+  kind: JwtKind,
+): Record<string, unknown> | null {
+  const parts = token.split('.')
+  if (parts.length !== 3) return null
+  const [header, payload, signature] = parts as [string, string, string]
+  if (header !== headerOf(key, kind)) return null
+  const expected = Buffer.from(authenticateWith(key, `${header}.${payload}`).toString('base64url'))
+  const given = Buffer.from(signature)
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null
+  const claims = claimsIn(payload)
+  return claims?.['iss'] === publicUrl ? claims : null
+}
+
+/** What a token says of itself when it says that it was signed with a shared key; nothing of it is proved. Null for any other. */
+export function claimsOfShared(token: string): Record<string, unknown> | null {
+  const [header, payload] = token.split('.')
+  return header?.startsWith(SHARED_BEGIN) === true && payload !== undefined ? claimsIn(payload) : null
+}
+
+/** How every header begins that is signed with a shared key. */
+const SHARED_BEGIN = Buffer.from(`{"alg":"${SHARED_ALG}"`).toString('base64url').slice(0, -1)
+
+function claimsIn(payload: string): Record<string, unknown> | null {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
+    return typeof claims === 'object' && claims !== null && !Array.isArray(claims)
+      ? (claims as Record<string, unknown>)
+      : null
+  } catch {
+    return null
+  }
+}
+
 /** An ID token may be shown as a hint long after its key was replaced; nothing else outlives its key. */
 function keysFor({ keys }: Verifier, kind: JwtKind): VerificationKey[] {
   return kind === 'id' ? keys.remembered() : keys.published()
 }
 
 /** The protocol library writes the same header in the same order, so every token of the portal begins with exactly this text. */
-function headerOf(key: VerificationKey, kind: JwtKind): string {
+function headerOf(key: VerificationKey | SharedKey, kind: JwtKind): string {
   const known = headers.get(key)?.get(kind)
   if (known !== undefined) return known
   const header = encode({ alg: key.alg, typ: TYPES[kind], kid: key.kid })
@@ -98,4 +143,4 @@ function encode(part: object): string {
   return Buffer.from(JSON.stringify(part)).toString('base64url')
 }
 
-const headers = new WeakMap<VerificationKey, Map<JwtKind, string>>()
+const headers = new WeakMap<VerificationKey | SharedKey, Map<JwtKind, string>>()

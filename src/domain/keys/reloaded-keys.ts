@@ -10,25 +10,26 @@ import type { KeyRing } from './signing-keys.ts'
 export interface ReloadedKeys extends Holder {
   keys: KeyRing
   subjectSalt: KeyObject
+  tokenKeyRoot: KeyObject
 }
 
-/** Reads the keys that another process has added: signing keys, the salt of pairwise subjects, and keys that were kept. */
+/** Reads the keys that another process has added: signing keys, the salt of pairwise subjects, the root of shared keys, and keys that were kept. */
 export async function reloadKeys(services: ReloadedKeys): Promise<void> {
   await services.keys.reload()
-  const salt = await findSalt(services)
+  const salt = await findSecret(services, 'subject-salt')
   if (salt !== null && !salt.equals(services.subjectSalt)) services.subjectSalt = salt
+  const root = await findSecret(services, 'token-keys')
+  if (root !== null && !root.equals(services.tokenKeyRoot)) services.tokenKeyRoot = root
   await addKeptKeys(services)
 }
 
 /** It is not encrypted anew: processes with the secrets in another order would do so in turns. */
-async function findSalt({ storage, secrets }: Holder): Promise<KeyObject | null> {
-  const stored = await findLastingSecret(storage.pool, SALT)
+async function findSecret({ storage, secrets }: Holder, name: string): Promise<KeyObject | null> {
+  const stored = await findLastingSecret(storage.pool, name)
   const encryptionKeys = secrets.map(({ lastingSecretEncryption }) => lastingSecretEncryption)
-  const opened = stored === null ? null : decryptWithAny(stored, SALT, encryptionKeys)
+  const opened = stored === null ? null : decryptWithAny(stored, name, encryptionKeys)
   return opened && createSecretKey(Buffer.from(opened.plaintext, 'base64url'))
 }
-
-const SALT = 'subject-salt'
 
 /** Adds the kept keys that are new to `secrets`, behind all others. */
 export async function addKeptKeys({ storage, secrets, clock }: Holder): Promise<void> {

@@ -4,7 +4,7 @@ import { packKeys } from '../keys/secrets.ts'
 import type { Services } from '../services.ts'
 import { type MovedTable, names } from './moved-table.ts'
 
-/** The salt of pairwise subjects, without which users were other ones to their apps. */
+/** The salt of pairwise subjects, without which users were other ones to their apps, and the root of the keys that apps share. */
 export const MOVED_LASTING_SECRETS: MovedTable = {
   table: 'lasting_secrets',
   key: 'name',

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { OPERATIONS } from '../../administration/operations.ts'
-import { message } from '../../i18n/messages.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { textsOf } from '../context.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { textField } from '../form-fields.ts'
@@ -47,6 +47,57 @@ export async function createAppSecret(req: AppRequest, res: Response): Promise<v
       onLabel: t('admin.apps.on_link', { app: name }),
     },
   )
+}
+
+/** GET /admin/apps/:client_id/token-key */
+export async function newAppTokenKey(req: AppRequest, res: Response): Promise<void> {
+  const { t } = textsOf(req)
+  const { client_id: id, name } = await appOf(req)
+  await ask(req, res, 'apps', {
+    title: t('admin.token_key.title', { app: name }),
+    lines: [t('admin.token_key.rotate_lead')],
+    action: appHref(id, '/token-key'),
+    button: t('admin.token_key.rotate_button'),
+    isDangerous: true,
+    backHref: appHref(id),
+  })
+}
+
+/** POST /admin/apps/:client_id/token-key: the page that shows the new key, once. */
+export async function createAppTokenKey(req: AppRequest, res: Response): Promise<void> {
+  const { client_id: id, name } = await appOf(req)
+  const { token_key: key } = await act(req, OPERATIONS.rotateAppTokenKey, { client_id: id })
+  await showTokenKey(req, res, { id, name, key })
+}
+
+/** The page that shows a key of HS256, once. */
+export async function showTokenKey(
+  req: AppRequest,
+  res: Response,
+  { id, name, key }: { id: string; name: string; key: string },
+): Promise<void> {
+  const { t } = textsOf(req)
+  const title = t('admin.token_key.title', { app: name })
+  await renderAdmin(
+    req,
+    res,
+    'admin/secret',
+    { title, section: 'apps' },
+    {
+      title,
+      lead: t('admin.secret.once'),
+      credentials: [tokenKeyCredential(key)],
+      lines: [t('admin.token_key.warning')],
+      snippets: [],
+      onHref: appHref(id),
+      onLabel: t('admin.apps.on_link', { app: name }),
+    },
+  )
+}
+
+/** A key of HS256, as the page shows it once. */
+export function tokenKeyCredential(value: string): { id: string; label: Message; value: string } {
+  return { id: 'token-key', label: message('admin.apps.token_key'), value }
 }
 
 /** GET /admin/apps/:client_id/previous-secret */

@@ -8,6 +8,7 @@ import { notFound } from '../http-errors.ts'
 import { act } from './act.ts'
 import { renderAdmin } from './admin-page.ts'
 import { APP_SECTIONS, type AppSection, fieldsOf } from './app-fields.ts'
+import { showTokenKey } from './app-acts.ts'
 import { appHref, appOf } from './app-page.ts'
 import { type FormProblems, NO_PROBLEMS, problemsOf } from './refusals.ts'
 import { type FormValues, sentValues, type SettingField, settingsIn, valuesOf } from './setting-fields.ts'
@@ -24,11 +25,16 @@ export async function editApp(req: SectionRequest, res: Response): Promise<void>
 export async function updateApp(req: SectionRequest, res: Response): Promise<void> {
   const { app, section, fields } = await sectionOf(req)
   const values = sentValues(req.body, fields)
+  let key
   try {
-    await act(req, OPERATIONS.updateApp, { client_id: app.client_id, ...settingsIn(values, fields) })
+    ;({ token_key: key } = await act(req, OPERATIONS.updateApp, {
+      client_id: app.client_id,
+      ...settingsIn(values, fields),
+    }))
   } catch (error) {
     return showForm(req, res.status(422), { app, section, fields, values }, problemsOf(error, fields))
   }
+  if (key !== null) return showTokenKey(req, res, { id: app.client_id, name: app.name, key })
   redirectWith(req, res, 'app-changed', appHref(app.client_id), { values: { app: app.name } })
 }
 

@@ -137,7 +137,18 @@ const FIELDS = {
       choice('RS256', message('admin.app_fields.alg_rs256')),
       choice('ES256', message('admin.app_fields.alg_es256')),
       choice('EdDSA', message('admin.app_fields.alg_eddsa')),
+      choice('HS256', message('admin.app_fields.alg_hs256')),
     ],
+    hint: message('admin.app_fields.shared_alg_hint'),
+  },
+  application_token_alg: {
+    kind: 'choice',
+    label: message('admin.app_fields.application_token_alg'),
+    choices: [
+      choice('ES256', message('admin.app_fields.alg_es256')),
+      choice('HS256', message('admin.app_fields.alg_hs256')),
+    ],
+    hint: message('admin.app_fields.shared_alg_hint'),
   },
   refresh_id_token: { kind: 'check', label: message('admin.app_fields.refresh_id_token') },
   id_token_claims: {
@@ -259,6 +270,7 @@ export const APP_SECTIONS = {
       'scope',
       'audience',
       'id_token_alg',
+      'application_token_alg',
       'refresh_id_token',
       'id_token_claims',
       'application_token_claims',
@@ -287,9 +299,32 @@ export type AppSection = keyof typeof APP_SECTIONS
 
 /** Settings that mean nothing for an app of this kind. */
 const WITHOUT: Partial<Record<AppKind, readonly FieldName[]>> = {
-  public: ['auth_method', 'tls_subject_dn', 'allow_no_pkce', 'rotation_grace_proven', 'exchange_for'],
-  native: ['auth_method', 'tls_subject_dn', 'allow_no_pkce', 'rotation_grace_proven', 'exchange_for', 'pairwise'],
-  device: ['auth_method', 'tls_subject_dn', 'allow_no_pkce', 'rotation_grace_proven', 'exchange_for', 'pairwise'],
+  public: [
+    'auth_method',
+    'application_token_alg',
+    'tls_subject_dn',
+    'allow_no_pkce',
+    'rotation_grace_proven',
+    'exchange_for',
+  ],
+  native: [
+    'auth_method',
+    'application_token_alg',
+    'tls_subject_dn',
+    'allow_no_pkce',
+    'rotation_grace_proven',
+    'exchange_for',
+    'pairwise',
+  ],
+  device: [
+    'auth_method',
+    'application_token_alg',
+    'tls_subject_dn',
+    'allow_no_pkce',
+    'rotation_grace_proven',
+    'exchange_for',
+    'pairwise',
+  ],
   service: [
     'home_uri',
     'colour',
@@ -311,6 +346,7 @@ const WITHOUT: Partial<Record<AppKind, readonly FieldName[]>> = {
     'rotation_grace_proven',
     'offline',
     'id_token_alg',
+    'application_token_alg',
     'refresh_id_token',
     'id_token_claims',
     'claims',

@@ -21,6 +21,7 @@ import {
   createAppRole,
   createAppRoleRemoval,
   createAppSecret,
+  createAppTokenKey,
   createAppTest,
   createPreviousSecretEnd,
   newAppDeletion,
@@ -28,6 +29,7 @@ import {
   newAppEnabling,
   newAppRoleRemoval,
   newAppSecret,
+  newAppTokenKey,
   newAppTest,
   newPreviousSecretEnd,
 } from './app-acts.ts'
@@ -48,6 +50,8 @@ export function addAppRoutes(routes: Router): void {
   routes.post('/admin/apps/:client_id/settings/:section', admin, updateApp)
   routes.get('/admin/apps/:client_id/secret', admin, newAppSecret)
   routes.post('/admin/apps/:client_id/secret', admin, actOnce, createAppSecret)
+  routes.get('/admin/apps/:client_id/token-key', admin, newAppTokenKey)
+  routes.post('/admin/apps/:client_id/token-key', admin, actOnce, createAppTokenKey)
   routes.get('/admin/apps/:client_id/previous-secret', admin, newPreviousSecretEnd)
   routes.post('/admin/apps/:client_id/previous-secret', admin, actOnce, createPreviousSecretEnd)
   routes.get('/admin/apps/:client_id/test', admin, newAppTest)

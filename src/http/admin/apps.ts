@@ -66,6 +66,7 @@ export async function showApp(req: AppRequest, res: Response): Promise<void> {
         isDisabled: app.state === 'disabled',
         kind: APP_KINDS.find(({ type }) => type === app.type)?.title ?? '',
         hasSecret: app.has_secret,
+        hasTokenKey: app.token_key_id !== null,
         overlap: until === null ? null : message('admin.secret.overlap', { until: new Date(until) }),
         roles: app.roles.map((role) => ({ role, href: href(`/roles/${encodeURIComponent(role)}/removal`) })),
         users: app.users,

@@ -27,6 +27,7 @@ export const AUDIT_SENTENCES = {
   exported: 'admin.audit.kinds.exported',
   imported: 'admin.audit.kinds.imported',
   app_secret_rotated: 'admin.audit.kinds.app_secret_rotated',
+  app_token_key_rotated: 'admin.audit.kinds.app_token_key_rotated',
   app_previous_secret_ended: 'admin.audit.kinds.app_previous_secret_ended',
   api_created: 'admin.audit.kinds.api_created',
   api_changed: 'admin.audit.kinds.api_changed',

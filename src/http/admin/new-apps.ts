@@ -6,6 +6,7 @@ import { servicesOf, textsOf } from '../context.ts'
 import { act } from './act.ts'
 import { renderAdmin } from './admin-page.ts'
 import { APP_KINDS, type AppKind, newFieldsOf } from './app-fields.ts'
+import { tokenKeyCredential } from './app-acts.ts'
 import { appHref } from './app-page.ts'
 import { type FormProblems, NO_PROBLEMS, problemsOf } from './refusals.ts'
 import { type FormValues, sentValues, settingsIn } from './setting-fields.ts'
@@ -37,7 +38,7 @@ export async function createApp(req: Request, res: Response): Promise<void> {
     return showForm(req, res.status(422), type, values, problemsOf(error, fields))
   }
   const { t } = textsOf(req)
-  const { client_id: clientId, client_secret: secret, name, redirect_uris: uris, scope } = created
+  const { client_id: clientId, client_secret: secret, token_key: tokenKey, name, redirect_uris: uris, scope } = created
   await renderAdmin(
     req,
     res,
@@ -51,8 +52,9 @@ export async function createApp(req: Request, res: Response): Promise<void> {
         ...(secret === null
           ? []
           : [{ id: 'client-secret', label: message('admin.apps.client_secret'), value: secret }]),
+        ...(tokenKey === null ? [] : [tokenKeyCredential(tokenKey)]),
       ],
-      lines: [],
+      lines: tokenKey === null ? [] : [t('admin.token_key.warning')],
       snippets: snippetsFor(type, {
         issuer: servicesOf(req).publicUrl,
         clientId,

@@ -5,7 +5,8 @@ import type { AuthMethod } from '../../domain/apps/client-keys.ts'
 import type { FetchedKeys } from '../../domain/apps/fetched-keys.ts'
 import { sectorOf } from '../../domain/identities/subjects.ts'
 import type { Services } from '../../domain/services.ts'
-import type { SigningAlg } from '../../domain/keys/signing-keys.ts'
+import { SHARED_ALG } from '../../domain/keys/shared-keys.ts'
+import { DEFAULT_ID_TOKEN_ALG, type SigningAlg } from '../../domain/keys/signing-keys.ts'
 import { exchangeState, findAppOnce } from '../exchange-state.ts'
 import { grantTypesOf } from '../grant-types.ts'
 import type { AdapterMethods } from './adapter-methods.ts'
@@ -86,7 +87,8 @@ function metadataOf(app: AppRow): ClientMetadata {
     ...(sector === null ? {} : { subject_type: 'pairwise', sector_identifier_uri: `https://${sector}/` }),
     require_pushed_authorization_requests: app.requirePar,
     require_signed_request_object: app.requireSignedRequest,
-    id_token_signed_response_alg: app.idTokenAlg as SigningAlg,
+    // The library would sign with the hash of the client secret; `signIdTokenAnew` has the shared key.
+    id_token_signed_response_alg: app.idTokenAlg === SHARED_ALG ? DEFAULT_ID_TOKEN_ALG : (app.idTokenAlg as SigningAlg),
     dpop_bound_access_tokens: app.requireDpop,
     tls_client_certificate_bound_access_tokens: app.bindCertificate,
     ...(app.tlsSubjectDn === null ? {} : { tls_client_auth_subject_dn: app.tlsSubjectDn }),

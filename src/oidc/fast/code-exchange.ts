@@ -79,7 +79,7 @@ async function tokensOf(services: Services, redeemed: Redeemed, clientId: string
   const claims = applicationTokenClaims(services, subject, applicationTokenTtl, issuedAt)
   const granted = (openid?.scope ?? '').split(' ').filter((each) => asked.has(each))
   return tokenResponse({
-    accessToken: signApplicationToken(services, claims),
+    accessToken: signApplicationToken(services, claims, { ...redeemed, clientId }),
     expiresIn: claims.exp - claims.iat,
     idToken: asked.has('openid') ? await idTokenOf(services, redeemed, clientId, granted) : undefined,
     refreshToken,
@@ -91,11 +91,11 @@ async function tokensOf(services: Services, redeemed: Redeemed, clientId: string
 
 async function idTokenOf(services: Services, redeemed: Redeemed, clientId: string, scopes: string[]): Promise<string> {
   const { acr, amr, authTime, nonce, sid, accountId } = redeemed.record as unknown as CodeRecord
-  const { idTokenAlg, issuedAt, sectorUri, wantedClaims } = redeemed
+  const { idTokenAlg: alg, tokenKeyId, issuedAt, sectorUri, wantedClaims } = redeemed
   const sub = subjectOf(services, accountId, sectorUri)
   const source = sourceOf(redeemed.claimSource)
   const roles = rolesIn(redeemed.roles, redeemed.appRoles)
   const signIn = { acr, amr, auth_time: authTime }
   const subject = { sub, source, roles, wantedClaims, clientId, scopes, signIn, nonce, sid }
-  return signIdToken(services, idTokenAlg, subject, issuedAt)
+  return signIdToken(services, { alg, tokenKeyId }, subject, issuedAt)
 }

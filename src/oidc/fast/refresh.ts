@@ -87,5 +87,5 @@ async function freshIdToken(services: Services, { family, issuedAt }: Rotated): 
   const roles = rolesIn(identity.roles, family.appRoles)
   const signIn = { acr: acr ?? undefined, amr, auth_time: authTime }
   const subject = { sub, source: identity, roles, wantedClaims, clientId, scopes, signIn, sid: sid ?? undefined }
-  return signIdToken(services, family.idTokenAlg, subject, issuedAt)
+  return signIdToken(services, { alg: family.idTokenAlg, tokenKeyId: family.tokenKeyId }, subject, issuedAt)
 }

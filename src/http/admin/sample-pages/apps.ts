@@ -1,5 +1,6 @@
 import type { SamplePage } from '../../sample-page.ts'
 import { APP_KINDS, APP_SECTIONS, type AppSection, fieldsOf, newFieldsOf } from '../app-fields.ts'
+import { tokenKeyCredential } from '../app-acts.ts'
 import { factsOf } from '../facts.ts'
 import { message } from '../../../i18n/messages.ts'
 import { NO_PROBLEMS } from '../refusals.ts'
@@ -41,6 +42,7 @@ const CRM = {
   scope: 'openid profile email roles offline_access',
   audience: 'https://id.example.com/apps/crm',
   id_token_alg: 'RS256',
+  application_token_alg: 'ES256',
   refresh_id_token: false,
   id_token_claims: ['email'],
   application_token_claims: [],
@@ -66,6 +68,7 @@ const SHOWN = {
   isDisabled: false,
   kind: KIND,
   hasSecret: true,
+  hasTokenKey: false,
   overlap: message('admin.secret.overlap', { until: UNTIL }),
   roles: [
     { role: 'editor', href: '/admin/apps/crm/roles/editor/removal' },
@@ -204,13 +207,28 @@ export const APP_SAMPLES: SamplePage[] = [
     locals: { ...ADMIN, ...SHOW, app: SHOWN, sections },
   },
   {
+    view: 'admin/secret',
+    state: 'a key of HS256',
+    page: page('New key of HS256 for Customers'),
+    locals: {
+      ...ADMIN,
+      title: 'New key of HS256 for Customers',
+      lead: 'The secret is shown on this page only.',
+      credentials: [tokenKeyCredential('kEy-an-example-of-a-key-that-signs-nothing')],
+      lines: ['Everything that can verify a token with the key of HS256 can also forge one.'],
+      snippets: [],
+      onHref: '/admin/apps/crm',
+      onLabel: 'Go to Customers',
+    },
+  },
+  {
     view: 'admin/apps/show',
     state: 'disabled, for support',
     page: page('Customers'),
     locals: {
       ...SUPPORT,
       ...SHOW,
-      app: { ...SHOWN, isDisabled: true, overlap: null, roles: [], users: 0 },
+      app: { ...SHOWN, hasTokenKey: true, isDisabled: true, overlap: null, roles: [], users: 0 },
       sections,
     },
   },

@@ -481,7 +481,7 @@ test('an identity source has a key of its own, and gets passwords over TLS in pr
   const secret = 'y'.repeat(32)
   const settings = { IDENTITY_SOURCE_URL: url, IDENTITY_SOURCE_SECRET: secret }
   const { identitySource } = readConfig({ GATEHOUSE_SECRET: SECRET, ...settings, IDENTITY_SOURCE_STATUS_TTL: '2m' })
-  assert.deepEqual(identitySource, { url, secret, statusTtl: 120 })
+  assert.deepEqual(identitySource, { url, secret, statusTtl: 120, ldap: null })
 
   assert.match(
     refusal({ IDENTITY_SOURCE_URL: url }),
@@ -499,6 +499,76 @@ test('an identity source has a key of its own, and gets passwords over TLS in pr
     /^ {2}IDENTITY_SOURCE_URL: must begin with https:/m,
   )
   assert.ok(readConfig({ ...plain, IDENTITY_SOURCE_URL: 'http://127.0.0.1:4000' }).identitySource)
+})
+
+test('a directory has a base and an account for the portal, and gets passwords over TLS', () => {
+  const settings = {
+    IDENTITY_SOURCE_URL: 'ldaps://directory.example.test/ou=our%20people,dc=example,dc=test',
+    IDENTITY_SOURCE_SECRET: 'short',
+    LDAP_BIND_DN: 'cn=portal,dc=example,dc=test',
+  }
+  const ldapOf = (more: NodeJS.ProcessEnv) =>
+    readConfig({ GATEHOUSE_SECRET: SECRET, ...settings, ...more }).identitySource?.ldap
+  const defaults = {
+    bindDn: settings.LDAP_BIND_DN,
+    userFilter: null,
+    idAttribute: null,
+    attributes: {},
+    roleGroups: [],
+    ca: null,
+    startsTls: false,
+    setsPasswords: false,
+  }
+  assert.deepEqual(ldapOf({}), defaults)
+  assert.deepEqual(
+    ldapOf({
+      IDENTITY_SOURCE_URL: 'ldap://directory.example.test/dc=example,dc=test',
+      LDAP_TLS: 'starttls',
+      LDAP_USER_FILTER: '(&(mail={login}@example.test)(|(uid=x)(uid={login})))',
+      LDAP_ATTRIBUTES: 'email=userPrincipalName,nickname = cn',
+      LDAP_ROLE_GROUPS: String.raw`admin=cn=a\;b,dc=example,dc=test ; editor = cn=editors,dc=example,dc=test`,
+      LDAP_SET_PASSWORDS: 'true',
+    }),
+    {
+      ...defaults,
+      userFilter: '(&(mail={login}@example.test)(|(uid=x)(uid={login})))',
+      attributes: { email: 'userPrincipalName', nickname: 'cn' },
+      roleGroups: [
+        { role: 'admin', group: String.raw`cn=a\;b,dc=example,dc=test` },
+        { role: 'editor', group: 'cn=editors,dc=example,dc=test' },
+      ],
+      startsTls: true,
+      setsPasswords: true,
+    },
+  )
+  for (const host of ['localhost', '127.0.0.1', '10.1.2.3', '[fd00::1]', '[::1]'])
+    assert.ok(ldapOf({ IDENTITY_SOURCE_URL: `ldap://${host}:389/dc=example` }), host)
+  assert.ok(ldapOf({ IDENTITY_SOURCE_URL: 'ldap://directory/dc=example', LDAP_TLS: 'none' }))
+
+  for (const [wrong, fault] of [
+    [{ LDAP_BIND_DN: undefined }, /LDAP_BIND_DN: must be set where/],
+    [{ IDENTITY_SOURCE_URL: 'ldaps://directory.example.test' }, /IDENTITY_SOURCE_URL: must end with the DN/],
+    [{ IDENTITY_SOURCE_URL: 'ldaps://directory.example.test/dc=%E0%A4%A' }, /IDENTITY_SOURCE_URL: must end with/],
+    [{ IDENTITY_SOURCE_URL: 'ldaps://a:b@directory.example.test/dc=x' }, /IDENTITY_SOURCE_URL: must end with/],
+    [{ IDENTITY_SOURCE_URL: 'ldap://directory.example.test/dc=x' }, /LDAP_TLS: must be starttls, or none/],
+    [{ IDENTITY_SOURCE_URL: 'ldap://8.8.8.8/dc=x' }, /LDAP_TLS: must be starttls, or none/],
+    [{ LDAP_TLS: 'none' }, /LDAP_TLS: must not be set where/],
+    [{ LDAP_CA_FILE: '/nowhere/ca.pem' }, /LDAP_CA_FILE: the file cannot be read/],
+    [{ LDAP_CA_FILE: import.meta.filename }, /LDAP_CA_FILE: the file has no certificate/],
+    ...[
+      '(uid=ada)',
+      '{login}',
+      '(uid:caseExactMatch:={login})',
+      '(uid~={login})',
+      '(uid={login}',
+      '(uid={login}))',
+      'uid={login}',
+    ].map((filter) => [{ LDAP_USER_FILTER: filter }, /LDAP_USER_FILTER: must be an LDAP filter/] as const),
+    [{ LDAP_ATTRIBUTES: 'email' }, /LDAP_ATTRIBUTES: must be pairs like email=mail/],
+    [{ LDAP_ROLE_GROUPS: 'admin' }, /LDAP_ROLE_GROUPS: must be pairs like/],
+    [{ IDENTITY_SOURCE_URL: 'https://users.example.test' }, /IDENTITY_SOURCE_URL: must begin with ldaps/],
+  ] as const)
+    assert.match(refusal({ ...settings, ...wrong }), fault, JSON.stringify(wrong))
 })
 
 test('in production the address and the secret must be set', () => {

@@ -1,6 +1,8 @@
 import { join, resolve } from 'node:path'
+import ipaddr from 'ipaddr.js'
 import { wrongSettings } from './settings/config-error.ts'
 import { makeDevelopmentSecret, readDevelopmentSecret } from './settings/development-secret.ts'
+import { readAuthorities } from './settings/directory.ts'
 import { withCommandedSecret } from './settings/secret-command.ts'
 import { type Given, readEnvironment, type Values } from './settings/environment.ts'
 import type { FamilyLifetime, FamilyRenewal } from './settings/family-policies.ts'
@@ -82,6 +84,23 @@ export interface IdentitySourceConfig {
   secret: string
   /** How old what is known about the status of its users may be (seconds). */
   statusTtl: number
+  /** Null where it is no directory. */
+  ldap: LdapConfig | null
+}
+
+/** Null leaves the choice to the kind of directory. */
+export interface LdapConfig {
+  bindDn: string
+  userFilter: string | null
+  idAttribute: string | null
+  /** From `username`, `email` or a claim to an attribute, beside the usual ones. */
+  attributes: Record<string, string>
+  roleGroups: { role: string; group: string }[]
+  /** Certificates (PEM) of the authorities that are trusted; null for the usual ones. */
+  ca: string | null
+  /** Whether `ldap://` is upgraded to TLS. */
+  startsTls: boolean
+  setsPasswords: boolean
 }
 
 /** What the portal is called and looks like to people, and where it sends them. */
@@ -178,7 +197,7 @@ const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, { makeSecret = true } = {}): Config {
   const { given, values, faults } = withCommandedSecret(readEnvironment(env), env)
-  faults.push(...faultsTogether(given), ...faultsOfBrand(values))
+  faults.push(...faultsTogether(given), ...faultsOfBrand(values), ...faultsOfDirectory(given, values))
   if (faults.length > 0) throw wrongSettings(faults)
   return configOf(values, makeSecret ? makeDevelopmentSecret : readDevelopmentSecret)
 }
@@ -231,6 +250,54 @@ function faultsOfIdentitySource(given: Given): string[] {
   if (given.IDENTITY_SOURCE_SECRET !== undefined && given.IDENTITY_SOURCE_SECRET.length < 32)
     faults.push('IDENTITY_SOURCE_SECRET: must be at least 32 characters')
   return faults
+}
+
+/** Passwords go to it. */
+function faultsOfDirectory(given: Given, { LDAP_CA_FILE }: Values): string[] {
+  const faults: string[] = []
+  const url = URL.parse(given.IDENTITY_SOURCE_URL ?? '')
+  const isDirectory = url !== null && /^ldaps?:$/.test(url.protocol)
+  if (!isDirectory) {
+    if (given.LDAP_BIND_DN !== undefined)
+      faults.push('IDENTITY_SOURCE_URL: must begin with ldaps:// or ldap:// when LDAP_BIND_DN is set')
+    return faults
+  }
+  if (given.LDAP_BIND_DN === undefined)
+    faults.push('LDAP_BIND_DN: must be set where IDENTITY_SOURCE_URL is that of a directory')
+  if (!/^\/.+=/.test(decodedPath(url)) || `${url.username}${url.password}${url.search}${url.hash}` !== '')
+    faults.push(
+      'IDENTITY_SOURCE_URL: must end with the DN below which users are, as in ldaps://directory.example.com/dc=example,dc=com',
+    )
+  if (url.protocol === 'ldap:' && given.LDAP_TLS === undefined && !isPrivate(url.hostname))
+    faults.push('LDAP_TLS: must be starttls, or none, where IDENTITY_SOURCE_URL begins with ldap://')
+  if (url.protocol === 'ldaps:' && given.LDAP_TLS !== undefined)
+    faults.push('LDAP_TLS: must not be set where IDENTITY_SOURCE_URL begins with ldaps://')
+  if (LDAP_CA_FILE) {
+    try {
+      readAuthorities(LDAP_CA_FILE)
+    } catch (error) {
+      faults.push(`LDAP_CA_FILE: ${(error as Error).message}`)
+    }
+  }
+  return faults
+}
+
+/** Empty where it is not percent-encoded as it should be. */
+function decodedPath({ pathname }: URL): string {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    return ''
+  }
+}
+
+/** True for this machine and an IP address of a private network. */
+function isPrivate(hostname: string): boolean {
+  const address = hostname.replace(/^\[|\]$/g, '')
+  return (
+    isLoopback(hostname) ||
+    (ipaddr.isValid(address) && /^(?:loopback|private|uniqueLocal|linkLocal)$/.test(ipaddr.process(address).range()))
+  )
 }
 
 /** What is wrong with the brand, beyond how its settings are written. */
@@ -338,12 +405,23 @@ export function configOf(values: Values, keptSecret: (dataDir: string) => string
   }
 }
 
-function identitySourceOf({
-  IDENTITY_SOURCE_URL: url,
-  IDENTITY_SOURCE_SECRET: secret,
-  IDENTITY_SOURCE_STATUS_TTL: statusTtl,
-}: Values): Config['identitySource'] {
-  return url === null || secret === null ? null : { url, secret, statusTtl }
+function identitySourceOf(values: Values): Config['identitySource'] {
+  const { IDENTITY_SOURCE_URL: url, IDENTITY_SOURCE_SECRET: secret, IDENTITY_SOURCE_STATUS_TTL: statusTtl } = values
+  const ldap = ldapOf(values)
+  return url === null || secret === null ? null : { url, secret, statusTtl, ldap }
+}
+
+function ldapOf(values: Values): LdapConfig | null {
+  const { LDAP_BIND_DN: bindDn, LDAP_CA_FILE: caFile } = values
+  const choices = {
+    userFilter: values.LDAP_USER_FILTER,
+    idAttribute: values.LDAP_ID_ATTRIBUTE,
+    attributes: values.LDAP_ATTRIBUTES ?? {},
+    roleGroups: values.LDAP_ROLE_GROUPS ?? [],
+    startsTls: values.LDAP_TLS === 'starttls',
+    setsPasswords: values.LDAP_SET_PASSWORDS,
+  }
+  return bindDn === null ? null : { bindDn, ca: caFile === null ? null : readAuthorities(caFile), ...choices }
 }
 
 function auditWebhookOf({ AUDIT_WEBHOOK_URL: url, AUDIT_WEBHOOK_SECRET: secret }: Values): Config['auditWebhook'] {

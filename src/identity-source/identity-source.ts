@@ -6,6 +6,7 @@
 import type { IdentitySource } from '../domain/identity-source.ts'
 import type { Metrics } from '../domain/metrics.ts'
 import type { Logger } from '../logger.ts'
+import type { LdapSettings } from './ldap/ldap-settings.ts'
 
 /** What a client of the source is given beside its settings. */
 export interface SourceSurroundings {
@@ -14,12 +15,20 @@ export interface SourceSurroundings {
   clock: () => Date
 }
 
+/** What the operator has set of the source. */
+export interface SourceSettings {
+  url: string
+  secret: string
+  /** Of a directory; null for anything else. */
+  ldap: Omit<LdapSettings, 'url' | 'password'> | null
+}
+
 /**
  * The client for the protocol that the scheme of the URL says; null without settings. It does not connect: a portal starts
  * while its source is down. A protocol is loaded only where it is used.
  */
 export async function openIdentitySource(
-  settings: { url: string; secret: string } | null,
+  settings: SourceSettings | null,
   surroundings: SourceSurroundings,
 ): Promise<IdentitySource | null> {
   if (settings === null) return null
@@ -28,12 +37,23 @@ export async function openIdentitySource(
   return open(settings, surroundings)
 }
 
-type Open = (settings: { url: string; secret: string }, surroundings: SourceSurroundings) => Promise<IdentitySource>
+type Open = (settings: SourceSettings, surroundings: SourceSurroundings) => Promise<IdentitySource>
 
 /** By the scheme of the URL. */
-const CLIENTS: Partial<Record<string, Open>> = { 'http:': openHttp, 'https:': openHttp }
+const CLIENTS: Partial<Record<string, Open>> = {
+  'http:': openHttp,
+  'https:': openHttp,
+  'ldap:': openDirectory,
+  'ldaps:': openDirectory,
+}
 
 async function openHttp(...[settings, { clock, logger }]: Parameters<Open>): Promise<IdentitySource> {
   const { openHttpIdentitySource } = await import('./http/http-identity-source.ts')
   return openHttpIdentitySource({ ...settings, clock, logger })
+}
+
+async function openDirectory(...[{ ldap, url, secret }, surroundings]: Parameters<Open>): Promise<IdentitySource> {
+  if (ldap === null) throw new Error('LDAP_BIND_DN: must be set where IDENTITY_SOURCE_URL is that of a directory')
+  const { openLdapSource } = await import('./ldap/ldap-source.ts')
+  return openLdapSource({ ...ldap, url, password: secret }, surroundings)
 }

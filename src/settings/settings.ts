@@ -1,4 +1,5 @@
 import { hexColor, label } from './brand-values.ts'
+import { attributeMapping, attributeName, roleGroups, userFilter } from './directory.ts'
 import { FAMILY_LIFETIMES, FAMILY_RENEWALS } from './family-policies.ts'
 import { language } from './languages.ts'
 import { networks, trustedProxies } from './networks.ts'
@@ -564,6 +565,69 @@ const identitySource = {
   }),
 }
 
+const directory = {
+  LDAP_BIND_DN: setting({
+    type: text('a DN'),
+    default: null,
+    defaultInWords: 'none; must be set where `IDENTITY_SOURCE_URL` is that of a directory',
+    meaning:
+      'The account with which the portal [searches the directory](identity-source.md#ldap-and-active-directory). Its password is `IDENTITY_SOURCE_SECRET`.',
+    example: 'cn=gatehouse,ou=services,dc=example,dc=com',
+  }),
+  LDAP_TLS: setting({
+    type: choice('starttls', 'none'),
+    default: null,
+    defaultInWords: 'as the scheme of `IDENTITY_SOURCE_URL` says; `ldap://` is then for a private IP address alone',
+    meaning:
+      'For `ldap://`: `starttls` upgrades the connection before anything is sent, and `none` lets passwords travel as they are, for a network that is protected otherwise.',
+    example: 'starttls',
+  }),
+  LDAP_CA_FILE: setting({
+    type: text('the path of a file'),
+    default: null,
+    defaultInWords: 'the authorities that Node.js trusts',
+    meaning: 'Certificates (PEM) of the authorities that are trusted for the directory, in place of the usual ones.',
+    example: '/etc/gatehouse/directory-ca.pem',
+  }),
+  LDAP_USER_FILTER: setting({
+    type: userFilter(),
+    default: null,
+    defaultInWords:
+      '`(&(objectClass=person)(|(uid={login})(mail={login})))`; in Active Directory `sAMAccountName`, `userPrincipalName` and `mail`',
+    meaning: 'Who may sign in, and by what. A user whom it no longer finds is signed out.',
+    example: '(&(uid={login})(memberOf=cn=staff,ou=groups,dc=example,dc=com))',
+  }),
+  LDAP_ID_ATTRIBUTE: setting({
+    type: attributeName(),
+    default: null,
+    defaultInWords: '`entryUUID`; `objectGUID` in Active Directory, `nsUniqueId` in 389 Directory Server',
+    meaning:
+      'The attribute that never changes and is never given to someone else. Changing this setting makes every user a new one.',
+    example: 'ipaUniqueID',
+  }),
+  LDAP_ATTRIBUTES: setting({
+    type: attributeMapping(),
+    default: null,
+    defaultInWords: '[the usual ones](identity-source.md#ldap-and-active-directory)',
+    meaning: 'In which attributes the `username`, the `email` and the claims of a user are, where these are others.',
+    example: 'email=userPrincipalName, nickname=cn',
+  }),
+  LDAP_ROLE_GROUPS: setting({
+    type: roleGroups(),
+    default: null,
+    defaultInWords: 'groups give no roles',
+    meaning: 'The roles that the members of a group have.',
+    example: 'editor=cn=editors,ou=groups,dc=example,dc=com; auditor=cn=audit,ou=groups,dc=example,dc=com',
+  }),
+  LDAP_SET_PASSWORDS: setting({
+    type: flag(),
+    default: 'false',
+    meaning:
+      'Whether users may change their password in the directory here. The account of the portal needs the right to.',
+    example: 'true',
+  }),
+}
+
 const throttling = {
   LOGIN_ATTEMPTS_BEFORE_DELAY: setting({
     type: count(1, 100),
@@ -652,6 +716,7 @@ export const SETTINGS = {
   ...lifetimes,
   ...accounts,
   ...identitySource,
+  ...directory,
   ...throttling,
   ...commands,
 }
@@ -672,6 +737,7 @@ export const SECTIONS = {
   Lifetimes: lifetimes,
   Accounts: accounts,
   'Identity source': identitySource,
+  'LDAP directory': directory,
   'Login throttling': throttling,
   'Commands from another machine': commands,
 }

@@ -97,6 +97,7 @@ const UNMEASURED: readonly string[] = [
   'showInvitation',
   'exportAuditEvents',
   'verifyAuditLog',
+  'readAuditSeal',
 ]
 
 /** The operations that read, which are measured. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readAuditSeal } from '../domain/audit/seal.ts'
 import {
   CHECKPOINT_PROBLEMS,
   EVENT_PROBLEMS,
@@ -42,7 +43,46 @@ const verification = z
   })
   .meta({ id: 'AuditVerification' })
 
+const seal = z
+  .object({
+    newest_checkpoint: z
+      .object({
+        number: z.string(),
+        hash: z.string(),
+        at: z.iso.datetime().nullable(),
+        up_to: z.string().describe('The id of its last event.'),
+      })
+      .nullable()
+      .describe('To be kept elsewhere: a later verification takes it as the witness.'),
+    unsealed_since: z.iso.datetime().nullable().describe('When the first event was written that is not sealed yet.'),
+  })
+  .meta({ id: 'AuditSeal' })
+
 export const AUDIT_VERIFICATION_OPERATIONS = {
+  readAuditSeal: operation({
+    name: 'readAuditSeal',
+    summary: 'How far the audit log is sealed. Whether it is as it was sealed, its verification says.',
+    method: 'get',
+    path: '/audit-events/seal',
+    resource: 'audit-events',
+    kind: 'read',
+    forSupport: true,
+    input: z.strictObject({}),
+    output: seal,
+    async act(services) {
+      const { newest, unsealedSince } = await readAuditSeal(services)
+      return {
+        newest_checkpoint: newest && {
+          number: newest.number,
+          hash: newest.hash,
+          at: timeOf(newest.at),
+          up_to: newest.upTo,
+        },
+        unsealed_since: timeOf(unsealedSince),
+      }
+    },
+  }),
+
   verifyAuditLog: operation({
     name: 'verifyAuditLog',
     summary: 'Compare the whole audit log with its signed checkpoints, and name every event that is not as it was.',

@@ -1,3 +1,4 @@
+import { readAuditSeal } from '../domain/audit/seal.ts'
 import type { MetricSnapshot } from '../domain/instruments.ts'
 import type { Services } from '../domain/services.ts'
 import { secondsBetween } from '../domain/time.ts'
@@ -36,6 +37,7 @@ async function readFacts(services: Services): Promise<MetricSnapshot[]> {
   const { storage } = services
   const up = await Promise.all(storage.stores.map(async ({ name, ping }) => ({ name, isUp: await isKept(ping()) })))
   const queues = await within(LIMIT_MS, readQueues(services)).catch(() => [])
+  const unsealed = await within(LIMIT_MS, readUnsealed(services)).catch(() => null)
   return [
     gauge(
       'gatehouse_store_up',
@@ -55,6 +57,13 @@ async function readFacts(services: Services): Promise<MetricSnapshot[]> {
       'queue',
       queues.map(({ queue, age }) => [queue, age]),
     ),
+    {
+      ...gaugeOf(
+        'gatehouse_audit_unsealed_seconds',
+        'How long ago the oldest audit event was written that is not sealed.',
+      ),
+      values: unsealed === null ? [] : [{ labels: {}, value: unsealed }],
+    },
   ]
 }
 
@@ -69,6 +78,11 @@ async function readQueues({ storage, clock }: Services): Promise<{ queue: string
   )
 }
 
+async function readUnsealed(services: Services): Promise<number> {
+  const { unsealedSince } = await readAuditSeal(services)
+  return unsealedSince === null ? 0 : Math.max(0, secondsBetween(unsealedSince, services.clock()))
+}
+
 async function isKept(promise: Promise<unknown>): Promise<boolean> {
   return within(LIMIT_MS, promise).then(
     () => true,
@@ -77,11 +91,9 @@ async function isKept(promise: Promise<unknown>): Promise<boolean> {
 }
 
 function gauge(name: string, help: string, label: string, values: [string, number][]): MetricSnapshot {
-  return {
-    name,
-    help,
-    type: 'gauge',
-    aggregator: 'first',
-    values: values.map(([of, value]) => ({ labels: { [label]: of }, value })),
-  }
+  return { ...gaugeOf(name, help), values: values.map(([of, value]) => ({ labels: { [label]: of }, value })) }
+}
+
+function gaugeOf(name: string, help: string) {
+  return { name, help, type: 'gauge', aggregator: 'first' } as const
 }

@@ -132,6 +132,15 @@ async function listWriters(db: Queryable, among: string[] | null): Promise<strin
   return rows.map(({ writer }) => writer)
 }
 
+/** When the first event after this id was; null where there is none. */
+export async function findEventAfter(db: Queryable, after: string): Promise<Date | null> {
+  const { rows } = await db.query<{ at: Date }>(
+    'SELECT at FROM audit_events WHERE id > $1::bigint ORDER BY id LIMIT 1',
+    [after],
+  )
+  return rows[0]?.at ?? null
+}
+
 /** How many events are after this id, and when the first of them was. */
 export async function countEventsAfter(db: Queryable, after: string): Promise<{ count: number; since: Date | null }> {
   const { rows } = await db.query<{ count: number; since: Date | null }>(

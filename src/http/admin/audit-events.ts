@@ -7,14 +7,17 @@ import { END_CAUSES } from '../../domain/endings/end-causes.ts'
 import { REFUSAL_REASONS } from '../../domain/refusals.ts'
 import { Refused } from '../../domain/refused.ts'
 import { browserMessage } from '../../domain/user-agents.ts'
-import { message } from '../../i18n/messages.ts'
+import { type Message, message } from '../../i18n/messages.ts'
 import { servicesOf, textsOf } from '../context.ts'
 import { act } from './act.ts'
 import { renderAdmin } from './admin-page.ts'
 import { AUDIT_SENTENCES, auditSentence } from './audit-words.ts'
 
+type AuditSeal = AnswerOf<typeof OPERATIONS.readAuditSeal>
 type AuditEvent = AnswerOf<typeof OPERATIONS.listAuditEvents>['items'][number]
 
+/** Events are sealed every 15 seconds; after this long something keeps them from it. */
+const LATE_AFTER_MS = 300_000
 const FIELDS = ['identity', 'operator', 'client_id', 'kind', 'cause', 'from', 'to'] as const
 type Filter = Record<(typeof FIELDS)[number], string>
 
@@ -48,6 +51,7 @@ export async function listAuditEvents(req: Request, res: Response): Promise<void
       events: page.items.map((event) => describe(req, event)),
       csvHref: hrefWith('/admin/audit/export', { format: 'csv' }),
       jsonlHref: hrefWith('/admin/audit/export', { format: 'jsonl' }),
+      seal: sealInWords(req, await act(req, OPERATIONS.readAuditSeal, {})),
       nextHref: page.next_cursor && hrefWith('/admin/audit', { cursor: page.next_cursor }),
     },
   )
@@ -107,6 +111,17 @@ function describe(req: Request, event: AuditEvent) {
       ...(clientId === null ? [] : [onlyLink('client_id', clientId, texts.t('admin.audit.only_app'), appName)]),
     ],
   }
+}
+
+/** Up to when the log is sealed, and since when events wait for it, where that is longer than usual. */
+function sealInWords(req: Request, { newest_checkpoint: newest, unsealed_since: since }: AuditSeal): Message {
+  const { clock } = servicesOf(req)
+  const texts = textsOf(req)
+  const isLate = since !== null && clock().getTime() - Date.parse(since) > LATE_AFTER_MS
+  if (isLate) return message('admin.audit.unsealed', { since: texts.time(new Date(since), clock()).text })
+  if (newest === null || newest.at === null) return message('admin.audit.not_sealed_yet')
+  const { number, hash, at } = newest
+  return message('admin.audit.sealed', { at: texts.time(new Date(at), clock()).text, checkpoint: `${number}:${hash}` })
 }
 
 function onlyLink(field: string, value: string, label: string, name: string | null) {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { readAuditSeal } from '../../domain/audit/seal.ts'
+import { sealAuditLog } from '../../domain/audit/sealing.ts'
 import { blockIp } from '../../domain/limits/ip-blocks.ts'
 import { writeCounts } from '../../domain/statistics.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
@@ -55,6 +57,14 @@ async function audited(kind: string): Promise<{ actor: string; detail: string | 
     [kind, adminId],
   )
   return rows
+}
+
+/** Seals what was written. @returns the newest checkpoint */
+async function sealAll(): Promise<{ number: string; hash: string }> {
+  while ((await sealAuditLog(server.services)) > 0);
+  const { newest } = await readAuditSeal(server.services)
+  assert.ok(newest)
+  return newest
 }
 
 /** Asks with the page of a change, sends its form, and follows. @returns the flash message */
@@ -122,6 +132,23 @@ test('the audit log says who did what, is filtered, and goes on', async () => {
   for (const query of ['from=x', 'to=2026-01-01T00:00&to=2026', 'cursor=x', 'kind=%00', `kind=${'x'.repeat(2000)}`])
     assert.ok([200, 422].includes((await admin.get(`/admin/audit?${query}`)).status), query)
   assert.equal((await admin.get('/admin/audit?from=2026-01-01T00:00&to=2099-12-31T23:59')).status, 200)
+})
+
+test('the audit log says up to when it is sealed, and when events have waited too long for it', async () => {
+  const sealed = async () =>
+    /class="muted admin-seal">(.*?)</.exec((await readPage(await admin.get('/admin/audit'))).html)?.[1]
+  const unsealed = async () =>
+    /^gatehouse_audit_unsealed_seconds (\d+)/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]
+  assert.equal(await sealed(), 'Nothing is sealed yet.')
+  const { number, hash } = await sealAll()
+  assert.ok((await sealed())?.endsWith(`. Newest checkpoint: ${number}:${hash}`))
+  assert.equal(await unsealed(), '0')
+
+  await insertAuditEvents(server.services.storage.pool, [{ kind: 'signed_out' }], clock())
+  clock.advance(301)
+  assert.match((await sealed()) ?? '', /^Events since .* are not sealed: the worker has not run/)
+  await sealAll()
+  assert.match((await sealed()) ?? '', /^Sealed up to /)
 })
 
 test('the audit log is downloaded with the filters of its page, as two kinds of files', async () => {

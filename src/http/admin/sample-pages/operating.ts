@@ -122,7 +122,7 @@ export const OPERATING_SAMPLES: SamplePage[] = [
             ],
     },
   })),
-  ...(['some', 'none', 'a fault', 'further back'] as const).map((state): SamplePage => ({
+  ...(['some', 'none', 'a fault', 'further back', 'not sealed'] as const).map((state): SamplePage => ({
     view: 'admin/audit/index',
     state,
     page: { title: message('admin.audit.title'), ...page, admin: { section: 'audit' } },
@@ -141,6 +141,12 @@ export const OPERATING_SAMPLES: SamplePage[] = [
       isFiltered: state !== 'some',
       kinds: Object.keys(AUDIT_SENTENCES),
       causes: Object.keys(END_CAUSES),
+      seal:
+        state === 'none'
+          ? message('admin.audit.not_sealed_yet')
+          : state === 'not sealed'
+            ? message('admin.audit.unsealed', { since: at.text })
+            : message('admin.audit.sealed', { at: at.text, checkpoint: `1204:${'9f86d081884c7d65'.repeat(4)}` }),
       csvHref: '/admin/audit/export?format=csv',
       jsonlHref: '/admin/audit/export?format=jsonl',
       nextHref: state === 'some' || state === 'further back' ? '/admin/audit?cursor=x' : null,

@@ -17,6 +17,7 @@ export type MailJob =
    */
   | { kind: 'sign-in-link'; email: string; browserHash: string; deviceHash: string | null; clientInfo: ClientInfo }
   | { kind: 'password-changed'; identityId: string; clientInfo: ClientInfo | null; at: string }
+  | { kind: 'registered-again'; identityId: string; clientInfo: ClientInfo; at: string }
   /** To the new address. */
   | { kind: 'change-address'; identityId: string; email: string; locale?: string | undefined }
   /** To both. */

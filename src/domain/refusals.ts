@@ -20,7 +20,7 @@ export const REFUSAL_REASONS = {
 
 export type RefusalReason = keyof typeof REFUSAL_REASONS
 
-interface Refusal {
+export interface Refusal {
   kind: AuditKind
   /** Null where no account is known. */
   identityId: string | null

@@ -14,6 +14,7 @@ const MESSAGES = {
   'not-signed-in': 'flash.not_signed_in',
   'already-signed-in': 'flash.already_signed_in',
   registered: 'flash.registered',
+  'registered-again': 'flash.registered_again',
   'account-kept': 'flash.account_kept',
   'recovery-code-used': 'flash.recovery_code_used',
   'reset-link-incomplete': 'flash.reset_link_incomplete',

@@ -5,7 +5,7 @@ import { isRegistrationOpen } from '../domain/identities/open-registration.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../domain/sign-in/identity-sessions.ts'
 import { offersPasskeys, passkeySignInOptions, type PasskeySignals } from '../domain/sign-in/passkeys.ts'
 import type { Services } from '../domain/services.ts'
-import { signIn, signInByPasskey } from '../domain/sign-in/sign-in.ts'
+import { signIn, signInByPasskey, type SignInOutcome } from '../domain/sign-in/sign-in.ts'
 import type { Message } from '../i18n/messages.ts'
 import { servicesOf, textsOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
@@ -85,23 +85,12 @@ export async function enterWithPassword(
     ...(base && { confirms: 'identity' }),
   })
   switch (outcome.kind) {
-    case 'signed-in': {
-      const next = await completeSignIn(
-        req,
-        res,
-        { ...outcome.proof, ...(base && { identitySessionId: base }) },
-        returnTo ?? '/dashboard',
-      )
+    case 'signed-in':
+    case 'second-factor': {
+      const next = await followPassword(req, res, outcome, returnTo, base)
       if (next !== null) return next
-      const { browserTrust, ...proof } = outcome.proof
-      if (browserTrust === undefined) break
-      // The trust ended at this moment.
-      await startPendingSignIn(req, proof)
-      return withReturnTo('/login/second-factor', returnTo)
+      break
     }
-    case 'second-factor':
-      await startPendingSignIn(req, outcome.proof)
-      return withReturnTo('/login/second-factor', returnTo)
     case 'throttled':
       throw new TooManyAttempts(outcome, servicesOf(req).clock())
     case 'wrong-credentials':
@@ -110,6 +99,28 @@ export async function enterWithPassword(
   logEvent(req, 'sign_in_refused')
   res.status(401)
   return null
+}
+
+/**
+ * Goes on after a right password, and says where to: to the page the user was going to, or to the missing step. Null when the user
+ * was disabled, or the proof is no longer valid.
+ */
+export async function followPassword(
+  req: Request,
+  res: Response,
+  { kind, proof }: Extract<SignInOutcome, { kind: 'signed-in' | 'second-factor' }>,
+  returnTo: string | null,
+  base?: string,
+): Promise<string | null> {
+  const { browserTrust, ...withoutTrust } = proof
+  if (kind === 'signed-in') {
+    const added = { ...proof, ...(base && { identitySessionId: base }) }
+    const next = await completeSignIn(req, res, added, returnTo ?? '/dashboard')
+    if (next !== null || browserTrust === undefined) return next
+    // The trust ended at this moment.
+  }
+  await startPendingSignIn(req, withoutTrust)
+  return withReturnTo('/login/second-factor', returnTo)
 }
 
 /** Signs in the owner of this passkey, and says where to go next. Null, and 401, when it is wrong. @throws TooManyAttempts */
@@ -157,6 +168,7 @@ export async function completeSignIn(
     keepDevice(req, res, device)
     await startSession(req, id)
     logEvent(req, 'signed_in', { identityId })
+    if (proof.registeredAgain !== undefined) leaveFlash(req, res, 'registered-again')
     return leadPastPasskeyOffer(req, { proof, identitySessionId: id, mayOffer }, destination)
   }
   if (proof.identitySessionId !== undefined) {

@@ -114,6 +114,23 @@ export function passwordChanged(
   }
 }
 
+/** After a registration with the e-mail address and the password of this account, which was a sign-in. */
+export function registeredAgain(
+  head: Letterhead,
+  facts: { username: string; when: string; client: MailClient; forgottenPasswordUrl: string },
+): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.registered_again.subject'),
+    heading: t('mail.registered_again.heading'),
+    paragraphs: [t('mail.registered_again.text')],
+    facts: [account(head, facts.username), ...eventFacts(head, facts)],
+    links: [{ label: t('mail.forgotten_password_link'), url: facts.forgottenPasswordUrl }],
+    closing: [t('mail.it_was_you'), t('mail.registered_again.not_you')],
+  }
+}
+
 /** To the new e-mail address, to confirm a change. */
 export function confirmNewEmail(
   head: Letterhead,

@@ -52,6 +52,7 @@ export function sampleMails(
       signInUrl: `${publicUrl}/login`,
       forgottenPasswordUrl,
     }),
+    'registered-again': messages.registeredAgain(head, { username, when, client, forgottenPasswordUrl }),
     'password-reset': messages.passwordResetLink(head, {
       username,
       url: `${publicUrl}/reset-password/${token}`,

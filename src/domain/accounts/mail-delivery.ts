@@ -44,10 +44,12 @@ async function write(services: Services, mail: MailJob): Promise<AddressedMail[]
     case 'sign-in-link':
       return writeSignInLink(services, mail)
     case 'password-changed':
+    case 'registered-again':
       return forIdentity(services, mail.identityId, (identity) => {
         const { head, event } = addressed(services, identity, mail)
         const facts = { ...event, forgottenPasswordUrl: `${services.publicUrl}/forgot-password` }
-        return { to: identity.email, message: messages.passwordChanged(head, facts) }
+        const compose = mail.kind === 'password-changed' ? messages.passwordChanged : messages.registeredAgain
+        return { to: identity.email, message: compose(head, facts) }
       })
     case 'change-address':
       return writeEmailChange(services, mail)

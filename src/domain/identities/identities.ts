@@ -32,6 +32,7 @@ import { emailProblem, canonicalEmail } from './emails.ts'
 import { mayMail } from '../limits/login-throttling.ts'
 import { endEverythingIn } from '../endings/endings.ts'
 import { loginKeyOf, keyWithInvisible } from '../limits/login-keys.ts'
+import type { AuditEvent } from '../audit-events.ts'
 import { queueMail } from '../mail-jobs.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
@@ -165,6 +166,8 @@ export interface RegistrationTerms {
   entitle?: (db: Queryable, identity: IdentityRow) => Promise<void>
   /** Whether the address gets a mail that asks for its confirmation. */
   asksForProof?: boolean
+  /** What else is written into the audit log, in the same statement. */
+  events?: AuditEvent[]
 }
 
 /**
@@ -218,14 +221,14 @@ async function insertRegistration(
   services: Services,
   identity: NewIdentity,
   clientInfo: ClientInfo | null,
-  { termsVersion = null, entitle, asksForProof }: RegistrationTerms,
+  { termsVersion = null, entitle, asksForProof, events = [] }: RegistrationTerms,
 ): Promise<IdentityRow | null> {
   return transaction(services.storage.pool, async (db) => {
     const registered = await insertIdentity(db, identity, clientInfo !== null)
     if (registered === null) return null
     await insertAuditEvents(
       db,
-      [{ kind: 'registered', identityId: identity.id, actor: services.operator, ...clientInfo }],
+      [...events, { kind: 'registered', identityId: identity.id, actor: services.operator, ...clientInfo }],
       identity.createdAt,
     )
     if (termsVersion !== null) await writeAcceptance(db, identity.id, termsVersion, clientInfo, identity.createdAt)

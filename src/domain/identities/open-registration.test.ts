@@ -5,7 +5,7 @@ import { Client } from '../../testing/browser/client.ts'
 import { readPage } from '../../testing/browser/page.ts'
 import { linkInLast } from '../../testing/mail/mails.ts'
 import { notesApp } from '../../testing/portal/apps.ts'
-import { ada } from '../../testing/portal/people.ts'
+import { ada, grace } from '../../testing/portal/people.ts'
 import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
 import { recordStatements, withoutPeriodic } from '../../testing/portal/statements.ts'
 import { Refused } from '../refused.ts'
@@ -54,7 +54,7 @@ test('only addresses of the allowed domains may register, and of subdomains wher
   )
   assert.equal((await new Browser(server.url).post('/register', sent('ann@example.com'))).status, 303)
   // It says the same of an address with an account, and without one.
-  await server.addIdentity({ ...ada, email: 'ada@evil.test' })
+  await server.addIdentity({ ...grace, email: 'ada@evil.test' })
   const known = await readPage(await new Browser(server.url).post('/register', sent('ada@evil.test')))
   assert.deepEqual(known.problems, page.problems)
 })

@@ -55,6 +55,8 @@ export interface Proof {
   identitySessionId?: string
   /** `used`: the browser is trusted, which stood for the second step. `wanted`: the user trusts it from now on. */
   browserTrust?: 'used' | 'wanted'
+  /** The password came with a registration. `told`: the user gets a mail about it. */
+  registeredAgain?: 'told' | 'untold'
 }
 
 /** The proof of a user who has just entered the password of this identity. */
@@ -122,6 +124,8 @@ export async function openIdentitySession(
       await insertAuditEvents(db, [event], now)
       afterCommit(db, () => countSignIn(services, 'signed_in', methods))
     }
+    if (proof.registeredAgain === 'told')
+      await queueMail(services, { kind: 'registered-again', identityId, clientInfo, at: now.toISOString() }, db)
     if (trustedUntil !== null)
       await insertAuditEvents(db, [{ kind: 'browser_trusted', identityId, ...clientInfo }], now)
     if (isUnfamiliar) {

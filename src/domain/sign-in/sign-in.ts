@@ -11,6 +11,7 @@ import { type Confirmation, KNOWN_BROWSER } from '../audit-events.ts'
 import { withSecondProof } from './authentication-context.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from '../fair-queue.ts'
+import { loginKeyOf } from '../limits/login-keys.ts'
 import { beginAttempt } from '../limits/login-throttling.ts'
 import { findIdentityByLogin } from '../identities/identities.ts'
 import { type Proof, proofByPassword } from './identity-sessions.ts'
@@ -18,7 +19,7 @@ import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
 import { characterCount, isOwnHash, isPasswordTooLong } from '../passwords/passwords.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { SignInOutcomeCounted } from '../metrics.ts'
-import { noteRefusal, noteUncheckedRefusal } from '../refusals.ts'
+import { noteRefusal, noteUncheckedRefusal, type Refusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
 import { countSignIn } from './sign-in-counts.ts'
@@ -34,6 +35,8 @@ export interface SignInAttempt {
   deviceHash: Buffer | null
   /** What a signed-in user confirms with the password; left out for a sign-in. */
   confirms?: Confirmation
+  /** Of a registration, whose login is its e-mail address: the user name. */
+  registers?: { username: string }
 }
 
 /** A disabled identity is answered like a wrong password (no account enumeration). */
@@ -41,18 +44,28 @@ export type SignInOutcome =
   | { kind: 'signed-in'; identity: IdentityRow; proof: Proof }
   /** The password matches, and a second factor is required. */
   | { kind: 'second-factor'; identity: IdentityRow; proof: Proof }
-  /** `ipBlock` is the block of the IP address that this failure caused. */
-  | { kind: 'wrong-credentials'; ipBlock: IpBlock | null }
+  /**
+   * `ipBlock` is the block of the IP address that this failure caused. The failure of a registration is left to the caller to
+   * write down.
+   */
+  | { kind: 'wrong-credentials'; ipBlock: IpBlock | null; refusal?: Refusal }
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
 
-/** Checks a user name or e-mail address with its password, under login throttling. @throws Overloaded */
+/**
+ * Checks a user name or e-mail address with its password, under login throttling. One that comes with a registration counts at
+ * the account like any other; at the IP address it does not, because most of them are no guesses, and registrations have their
+ * own rate limit there. @throws Overloaded
+ */
 export async function signIn(
   services: Services,
-  { login, password, clientInfo, deviceHash, confirms }: SignInAttempt,
+  { login, password, clientInfo, deviceHash, confirms, registers }: SignInAttempt,
 ): Promise<SignInOutcome> {
   // An empty field is not an attempt.
   if (password === '' || isPasswordTooLong(password)) return { kind: 'wrong-credentials', ipBlock: null }
-  const identity = await findIdentityByLogin(services, login)
+  const identity =
+    registers === undefined
+      ? await findIdentityByLogin(services, login)
+      : await findRegistered(services, login, registers.username)
   const isKnown = identity !== null && (await isKnownDevice(services, identity.id, deviceHash))
   const knownDevice = isKnown ? (deviceHash as Buffer).toString('base64url') : null
   const attempt = await beginAttempt(services, {
@@ -63,7 +76,7 @@ export async function signIn(
     knownDevice,
   })
   const count = (outcome: SignInOutcomeCounted) => {
-    if (confirms === undefined) countSignIn(services, outcome, ['password'])
+    if (confirms === undefined && registers === undefined) countSignIn(services, outcome, ['password'])
   }
   // Also without an identity, here and below, so that the time of the answer does not allow account enumeration.
   const refusal = {
@@ -75,7 +88,8 @@ export async function signIn(
   }
   if (attempt.kind === 'wait') {
     count('throttled')
-    await noteUncheckedRefusal(services, { ...refusal, cause: attempt.ipBlocked ? 'ip_blocked' : 'throttled' })
+    const cause = attempt.ipBlocked ? 'ip_blocked' : 'throttled'
+    if (registers === undefined) await noteUncheckedRefusal(services, { ...refusal, cause })
     return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   }
 
@@ -93,9 +107,10 @@ export async function signIn(
     })
 
   if (identity === null || !matches || identity.disabledAt !== null) {
+    const cause = identity === null ? 'unknown_account' : matches ? 'disabled' : 'wrong_password'
+    if (registers !== undefined) return { kind: 'wrong-credentials', ipBlock: null, refusal: { ...refusal, cause } }
     const ipBlock = await attempt.failed()
     count('refused')
-    const cause = identity === null ? 'unknown_account' : matches ? 'disabled' : 'wrong_password'
     await noteRefusal(services, { ...refusal, cause })
     return { kind: 'wrong-credentials', ipBlock }
   }
@@ -108,6 +123,13 @@ export async function signIn(
   if (confirms === undefined && (await isTrustedBrowser(services, identity, deviceHash)))
     return { kind: 'signed-in', identity: current, proof: { ...proof, browserTrust: 'used' } }
   return { kind: 'second-factor', identity: current, proof }
+}
+
+/** Whom a registration names: the account with this user name and this very address, else the one that the address belongs to. */
+async function findRegistered(services: Services, email: string, username: string): Promise<IdentityRow | null> {
+  // Both are looked for, so that the work does not tell which there is.
+  const [named, holder] = [await findIdentityByLogin(services, username), await findIdentityByLogin(services, email)]
+  return named !== null && loginKeyOf(named.email) === loginKeyOf(email) ? named : holder
 }
 
 /** A browser's answer to a sign-in by passkey alone, and the client it comes from. */

@@ -15,6 +15,7 @@ const MAIL_KINDS = {
   'reset-password': 'admin.mail_kinds.reset_password',
   'sign-in-link': 'admin.mail_kinds.sign_in_link',
   'password-changed': 'admin.mail_kinds.password_changed',
+  'registered-again': 'admin.mail_kinds.registered_again',
   'change-address': 'admin.mail_kinds.change_address',
   'address-changed': 'admin.mail_kinds.address_changed',
   'unfamiliar-sign-in': 'admin.mail_kinds.unfamiliar_sign_in',

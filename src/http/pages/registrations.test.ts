@@ -214,7 +214,11 @@ test('registering the e-mail address of another user answers like registering an
 test('of ten who register one address at once exactly one holds it, and all are answered alike', async () => {
   const answers = await Promise.all(
     Array.from({ length: 10 }, async (_, index) =>
-      register({ username: `crowd${index}`, email: index % 2 === 0 ? 'crowd@example.test' : 'Crowd@Example.test' }),
+      register({
+        username: `crowd${index}`,
+        email: index % 2 === 0 ? 'crowd@example.test' : 'Crowd@Example.test',
+        password: `${index} wet umbrellas in a row`,
+      }),
     ),
   )
   assert.deepEqual(

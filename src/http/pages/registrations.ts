@@ -1,14 +1,18 @@
 import type { NextFunction, Request, Response } from 'express'
-import { examineRegistration, register } from '../../domain/identities/identities.ts'
+import { registerOrSignIn } from '../../domain/accounts/registrations.ts'
+import { examineRegistration } from '../../domain/identities/identities.ts'
 import { admitRegistration } from '../../domain/limits/login-throttling.ts'
 import { message } from '../../i18n/messages.ts'
 import { servicesOf } from '../context.ts'
+import { nextAfterCookie } from '../cookie-check.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { optionalField } from '../form-fields.ts'
 import { notFound, RequestRefused, TooManyAttempts, wordsOf } from '../http-errors.ts'
+import { deviceOf } from '../middleware/device.ts'
 import { keepForm } from '../middleware/error-page.ts'
 import { enterAsNew, readRegistration, showRegistration } from '../registration-form.ts'
-import { isInteraction, LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
+import { isInteraction, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
+import { followPassword } from '../sign-in.ts'
 
 /** Without open registration there is no form: with invitations the page says so, else there is no page. */
 export function requireOpenRegistration(req: Request, _res: Response, next: NextFunction): void {
@@ -51,12 +55,22 @@ export async function createRegistration(req: Request, res: Response): Promise<v
       res.status(422)
       return showRegistration(req, res, { ...form, ...examined })
     }
-    const outcome = await register(services, sent.values, req.clientInfo, services.brand)
-    if (outcome.kind === 'refused') {
-      res.status(422)
-      return showRegistration(req, res, { ...form, ...outcome })
+    const { termsVersion } = services.brand
+    const context = { clientInfo: req.clientInfo, deviceHash: deviceOf(req), termsVersion }
+    const outcome = await registerOrSignIn(services, sent.values, context)
+    switch (outcome.kind) {
+      case 'registered':
+        return enterAsNew(req, res, outcome.identity, returnTo)
+      case 'refused':
+        res.status(422)
+        return showRegistration(req, res, { ...form, ...outcome })
+      case 'signed-in':
+      case 'second-factor': {
+        const next = await followPassword(req, res, outcome, returnTo)
+        if (next === null) return redirectWith(req, res, 'sign-in-expired', withReturnTo('/login', returnTo))
+        res.redirect(303, nextAfterCookie(req, next))
+      }
     }
-    await enterAsNew(req, res, outcome.identity, returnTo)
   }
   await keepForm(req, res, act, (wait) => showRegistration(req, res, { ...form, wait }))
 }

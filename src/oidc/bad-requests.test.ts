@@ -18,7 +18,7 @@ let photos: Client
 before(async () => {
   server = await startTestServer()
   await server.addIdentity(ada)
-  const secret = await server.addApp('notes', notesApp)
+  const secret = await server.addApp('notes', { ...notesApp, firstPartyDirect: true })
   notes = new Client(server.url, 'notes', secret, 'https://notes.example.test/callback')
   photos = new Client(server.url, 'photos', await server.addApp('photos', photosApp), 'https://photos.example.test/')
   browser = new Browser(server.url)
@@ -85,6 +85,25 @@ const FIELDS: Record<string, string[]> = {
     'login_hint',
     'request_uri',
   ],
+  '/oauth/authorize-challenge': [
+    'client_id',
+    'redirect_uri',
+    'scope',
+    'state',
+    'claims',
+    'acr_values',
+    'max_age',
+    'prompt',
+    'id_token_hint',
+    'code_challenge',
+    'request_uri',
+    'login',
+    'login_hint',
+    'password',
+    'passkey',
+    'totp',
+    'auth_session',
+  ],
   '/oauth/userinfo': ['access_token', 'scope'],
 }
 
@@ -93,6 +112,7 @@ for (const [path, names] of Object.entries(FIELDS)) {
     const sound: Record<string, string> = {
       '/oauth/token': 'grant_type=refresh_token&refresh_token=x',
       '/oauth/par': new URL(notes.authorizeUrl()).search.slice(1),
+      '/oauth/authorize-challenge': `${new URL(notes.authorizeUrl()).search.slice(1)}&login=ada&password=${ada.password}`,
     }
     for (const name of names) {
       for (const [what, value] of Object.entries(ODD)) {

@@ -82,6 +82,7 @@ async function answer(
     clientInfo: clientOfApp(app, ctx.req.clientInfo),
     device: deviceOfApp(app, ctx.req.clientInfo, provenJkt),
     acrValues: acrValuesIn(ctx),
+    expectedSubs: expectedSubsIn(ctx),
   })
   log(logger, ctx, outcome)
   switch (outcome.kind) {
@@ -126,6 +127,8 @@ async function answer(
       return leadToWeb(ctx)
     case 'no-access':
       throw errorOf(400, 'access_denied', 'the person may not use this app')
+    case 'other-user':
+      throw errorOf(400, 'login_required', 'the request names another user than the one who signed in')
     case 'lapsed':
       throw invalidSession('what was proved is no longer valid')
   }
@@ -176,6 +179,13 @@ function acrValuesIn({ oidc }: KoaContextWithOIDC): ('aal1' | 'mfa')[] {
   if (wanted.length > 0 && reachable.length === 0 && essential === true)
     throw new errors.UnmetAuthenticationRequirements('none of the requested ACRs can be obtained here')
   return reachable
+}
+
+/** The user that the app expects (`id_token_hint`, and the `claims` parameter, OpenID Connect Core §5.5.1). */
+function expectedSubsIn({ oidc }: KoaContextWithOIDC): string[] {
+  const hint = oidc.entities.IdTokenHint as { payload: { sub: string } } | undefined
+  const { value } = (oidc.claims.id_token?.['sub'] ?? {}) as { value?: unknown }
+  return [hint?.payload.sub, value].filter((each): each is string => typeof each === 'string')
 }
 
 /**

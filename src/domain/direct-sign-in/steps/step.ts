@@ -38,6 +38,8 @@ export interface DirectSignIn {
   device: AppDevice
   /** The context classes that the app asks for and that exist here, any of them; empty where it asks for none. */
   acrValues: Acr[]
+  /** The `sub` of the user that the app expects, where it says so (OpenID Connect Core §3.1.2.1, §5.5.1). */
+  expectedSubs: string[]
 }
 
 /** The installation of an app, as a device of the user. */
@@ -63,6 +65,8 @@ export type StepOutcome =
   | { kind: 'needs-page' }
   /** The user may not enter the app. */
   | { kind: 'no-access' }
+  /** The app expects another user. */
+  | { kind: 'other-user' }
   /** What was proved is no longer valid. */
   | { kind: 'lapsed' }
 

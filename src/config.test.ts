@@ -238,12 +238,12 @@ for (const [variable, value, fault] of [
   [
     'WEBAUTHN_RELATED_ORIGINS',
     'https://example.org,http://example.net',
-    'must be origins that begin with https://, without a path, with commas between',
+    'must be origins that begin with https://, without a path, or with android:apk-key-hash:, with commas between',
   ],
   [
     'WEBAUTHN_RELATED_ORIGINS',
     'https://example.org/app',
-    'must be origins that begin with https://, without a path, with commas between',
+    'must be origins that begin with https://, without a path, or with android:apk-key-hash:, with commas between',
   ],
   [
     'SECURITY_CONTACT',

@@ -6,7 +6,7 @@ import { networks, trustedProxies } from './networks.ts'
 import { rootSecrets } from './root-secrets.ts'
 import { sender } from './sender.ts'
 import { setting } from './setting.ts'
-import { contacts, contactUrl, httpsOrigins, origin, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
+import { contacts, contactUrl, origin, passkeyOrigins, redisUrls, url, urlWithPassword, webUrl } from './urls.ts'
 import { webhookSecret } from './webhook-secret.ts'
 import {
   bearerToken,
@@ -501,11 +501,11 @@ const accounts = {
     example: 'true',
   }),
   WEBAUTHN_RELATED_ORIGINS: setting({
-    type: httpsOrigins(),
+    type: passkeyOrigins(),
     default: null,
     defaultInWords: 'none',
     meaning:
-      'Other origins that may make and use the passkeys of this portal (WebAuthn related origin requests). They are published at `/.well-known/webauthn`. Browsers accept up to five different domains.',
+      'Other origins that may make and use the passkeys of this portal (WebAuthn related origin requests). Those with https are published at `/.well-known/webauthn`, of which browsers accept up to five different domains. An Android app reports its signing certificate as its origin.',
     example: 'https://example.org,https://example.net',
   }),
   TRUSTED_BROWSER_DAYS: setting({

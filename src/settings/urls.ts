@@ -59,16 +59,21 @@ export function origin(): ValueType<string> {
   }
 }
 
-/** Origins with https, with commas between. */
-export function httpsOrigins(): ValueType<string[]> {
+/**
+ * Origins at which passkeys are used, with commas between: with https, or of an Android app, which has the SHA-256 hash of its
+ * signing certificate in it.
+ */
+export function passkeyOrigins(): ValueType<string[]> {
+  const isAndroid = (value: string) => /^android:apk-key-hash:[\w-]{43}$/.test(value)
   return {
     schema: list()
       .refine(
-        (values) => values.every((value) => isOrigin(value) && URL.parse(value)?.protocol === 'https:'),
-        'must be origins that begin with https://, without a path, with commas between',
+        (values) =>
+          values.every((value) => isAndroid(value) || (isOrigin(value) && URL.parse(value)?.protocol === 'https:')),
+        'must be origins that begin with https://, without a path, or with android:apk-key-hash:, with commas between',
       )
-      .transform((values) => values.map((value) => new URL(value).origin)),
-    words: 'origins that begin with `https://`, with commas between',
+      .transform((values) => values.map((value) => (isAndroid(value) ? value : new URL(value).origin))),
+    words: 'origins that begin with `https://` or `android:apk-key-hash:`, with commas between',
   }
 }
 

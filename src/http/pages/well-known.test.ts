@@ -13,7 +13,7 @@ before(async () => {
   server = await startTestServer({
     clock: createClock(new Date('2026-11-21T12:34:56Z')),
     env: {
-      WEBAUTHN_RELATED_ORIGINS: 'https://example.org,https://example.net',
+      WEBAUTHN_RELATED_ORIGINS: `https://example.org,android:apk-key-hash:${'x'.repeat(43)},https://example.net`,
       SECURITY_CONTACT: 'security@example.com,https://example.com/report',
       SECURITY_POLICY_URL: 'https://example.com/security',
     },

@@ -14,7 +14,8 @@ const AN_HOUR = 'public, max-age=3600'
 /** GET /.well-known/webauthn: origins whose pages may use the passkeys of this host (WebAuthn §5.11). */
 export function showRelatedOrigins(req: Request, res: Response): void {
   const services = servicesOf(req)
-  const { relatedOrigins: origins } = services.policy
+  // An app is no page, and browsers would read its origin as nothing.
+  const origins = services.policy.relatedOrigins.filter((origin) => origin.startsWith('https:'))
   if (origins.length === 0 || !offersPasskeys(services)) throw notFound()
   res.setHeader('Cache-Control', AN_HOUR)
   res.json({ origins })

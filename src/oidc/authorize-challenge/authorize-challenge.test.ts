@@ -25,6 +25,8 @@ import { codeOf } from '../../testing/portal/totp.ts'
 
 /** For the issuer of a test. */
 const HTTP = { [oauth.allowInsecureRequests]: true }
+/** What Android reports as the origin of an app. */
+const ANDROID = `android:apk-key-hash:${'x'.repeat(43)}`
 const PATH = '/oauth/authorize-challenge'
 const PHONE = { 'user-agent': 'Desk/3.1 (Android 15)', 'x-forwarded-for': '198.51.100.7' }
 
@@ -52,7 +54,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
       server = await startTestServer({
         database,
         clock,
-        env: { TRUST_PROXY: 'true', LOGIN_ATTEMPTS_BEFORE_DELAY: '5' },
+        env: { TRUST_PROXY: 'true', LOGIN_ATTEMPTS_BEFORE_DELAY: '5', WEBAUTHN_RELATED_ORIGINS: ANDROID },
       })
       await server.addApp('desk', { ...deskApp, firstPartyDirect: true })
       const secret = await server.addApp('notes', { ...notesApp, firstPartyDirect: true })
@@ -248,7 +250,10 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
 
       const asked = await begin({ login: null, password: null })
       assert.deepEqual([asked.status, asked.body['next']], [403, ['password', 'passkey']])
-      const alone = authenticator.get(asked.body['passkey_options'] as PublicKeyCredentialRequestOptionsJSON)
+      const question = asked.body['passkey_options'] as PublicKeyCredentialRequestOptionsJSON
+      const foreign = authenticator.get(question, { origin: 'https://evil.example.test' })
+      assert.equal((await begin({ login: null, password: null, passkey: foreign })).body['reason'], 'passkey_invalid')
+      const alone = authenticator.get(question, { origin: ANDROID })
       const tokens = await redeem(await ask({ auth_session: sessionOf(asked), passkey: alone }))
       assert.deepEqual(claimsOf(tokens.id_token)['amr'], ['hwk', 'user', 'mfa'])
       // Its challenge is used.

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { format } from 'prettier'
+import { stringify } from 'yaml'
 import { createProgram } from '../../src/commands/program.ts'
+import { sourceOpenApi } from '../../src/identity-source/http/openapi.ts'
 import { ROOT } from '../tool.ts'
 import { describeAuditEvents } from './audit-events-page.ts'
 import { describeCommands } from './commands-page.ts'
@@ -21,5 +23,6 @@ export async function makeReferencePages(): Promise<Map<string, string>> {
   ])
   const style = JSON.parse(await readFile(join(ROOT, '.prettierrc.json'), 'utf8')) as object
   for (const [path, text] of pages) pages.set(path, await format(text, { ...style, parser: 'markdown' }))
-  return pages.set('.env.example', exampleSettings())
+  const openApi = await format(stringify(sourceOpenApi()), { ...style, parser: 'yaml' })
+  return pages.set('docs/identity-source.openapi.yaml', openApi).set('.env.example', exampleSettings())
 }

@@ -29,6 +29,7 @@ export async function createProgram(): Promise<Command> {
   const { addKeysCommands } = await import('./keys.ts')
   const { addSuspensionCommands } = await import('./suspension.ts')
   const { addNoticeCommands } = await import('./notice.ts')
+  const { addIdentitySourceCommands } = await import('./identity-source.ts')
   const { addMovingCommands } = await import('./moving.ts')
   const { addWorkerCommand } = await import('./worker.ts')
   addDoctorCommand(program)
@@ -45,6 +46,7 @@ export async function createProgram(): Promise<Command> {
   addKeysCommands(program)
   addSuspensionCommands(program)
   addNoticeCommands(program)
+  addIdentitySourceCommands(program)
   addMovingCommands(program)
   addWorkerCommand(program)
   return program

@@ -173,8 +173,17 @@ export type OperationName = keyof typeof OPERATIONS
 export type InputOf<N extends OperationName> = z.input<(typeof OPERATIONS)[N]['input']>
 export type AnswerOf<N extends OperationName> = z.output<(typeof OPERATIONS)[N]['answer']>
 
-/** What a source tells the portal of its own accord: `POST {PUBLIC_URL}/api/identity-source/events`. */
-export const sourceEvent = z.object({
-  type: z.enum(['disabled', 'enabled', 'changed', 'password_changed', 'deleted']),
-  id: userId,
+/** What a source tells the portal of its own accord: `POST {PUBLIC_URL}/api/identity-source/events`, at most 100 at once. */
+export const sourceEvents = z.object({
+  events: z
+    .array(
+      z.object({
+        id: userId,
+        type: z
+          .enum(['disabled', 'enabled', 'changed', 'password_changed', 'deleted'])
+          .describe('`changed`: name, address, claims or roles; the portal asks for them.'),
+      }),
+    )
+    .min(1)
+    .max(100),
 })

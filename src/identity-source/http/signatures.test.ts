@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { createHash, createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { createSigner, httpbis } from 'http-message-signatures'
 import {
@@ -141,3 +144,40 @@ test('secrets are separated by commas, and one is needed', () => {
   assert.deepEqual(sourceKeysOf(' one '), sourceKeysOf('one'))
   assert.throws(() => sourceKeysOf(' , '))
 })
+
+test('the example in the documentation is what is computed, and another implementation can compute it', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/identity-source-protocol.md'), 'utf8')
+  const blocks = [...page.matchAll(/^```text\n([^`]+)\n```$/gm)].map(([, text]) => text as string)
+  const [request, requestBase, answer, answerBase] = blocks as [string, string, string, string]
+  const [, secret, key] = /secret `([^`]+)` the key in Base64 is `([^`]+)`/.exec(page) as unknown as string[]
+  const keys = sourceKeysOf(secret as string)
+  assert.equal(keys[0].key.toString('base64'), key)
+  for (const [message, base] of [
+    [request, requestBase],
+    [answer, answerBase],
+  ] as const) {
+    const signature = createHmac('sha256', Buffer.from(key as string, 'base64'))
+      .update(base)
+      .digest('base64')
+    assert.ok(message.includes(`\nSignature: gatehouse=:${signature}:\n`))
+    const body = message.slice(message.indexOf('\n\n') + 2)
+    assert.ok(message.includes(`sha-256=:${createHash('sha256').update(body).digest('base64')}:`))
+  }
+  const now = new Date('2026-12-01T12:00:00Z')
+  const url = 'https://users.example.com/identity-source/find'
+  const asked: SignedRequest = { method: 'POST', url, ...parsed(request) }
+  const nonce = 'c2lnbmF0dXJlIGJhc2U_'
+  assert.deepEqual(await signRequest(asked, keys, { now, nonce }), headersOf(request, 'host'))
+  assert.equal((await verifyRequest(asked, keys, now)).kind, 'valid')
+  assert.equal(await answerProblem({ status: 200, ...parsed(answer) }, asked, keys), null)
+})
+
+function parsed(message: string) {
+  return { headers: headersOf(message), body: message.slice(message.indexOf('\n\n') + 2) }
+}
+
+function headersOf(message: string, except = ''): Record<string, string> {
+  const lines = message.slice(0, message.indexOf('\n\n')).split('\n').slice(1)
+  const pairs = lines.map((line) => [line.split(': ')[0]?.toLowerCase() ?? '', line.slice(line.indexOf(': ') + 2)])
+  return Object.fromEntries(pairs.filter(([name]) => name !== except)) as Record<string, string>
+}

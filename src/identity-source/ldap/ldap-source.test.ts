@@ -145,6 +145,30 @@ describe('a user of the directory', () => {
     assert.equal(await source.verifyPassword((await found(source, 'jürgen')).id, 'anything'), 'wrong')
   })
 
+  test('is found by their own name alone, where the directory would take another for it', async () => {
+    // To slapd, several spaces are one (RFC 4518 §2.6.1); to Active Directory, à is a.
+    await asAdmin(openLdap, async (admin) =>
+      admin.add(`cn=two words,${PEOPLE}`, {
+        objectClass: 'inetOrgPerson',
+        uid: 'two words',
+        cn: 'two words',
+        sn: 'words',
+        mail: 'two.words@example.com',
+      }),
+    )
+    const source = open()
+    assert.equal((await found(source, 'Two Words')).username, 'two words')
+    const { searchEntries } = await asAdmin(openLdap, async (admin) =>
+      admin.search(PEOPLE, { filter: '(uid=two  words)' }),
+    )
+    assert.equal(searchEntries.length, 1)
+    assert.equal(await source.findByLogin('two  words'), null)
+    const byDomain = open({ userFilter: '(mail={login}@example.com)' })
+    assert.equal((await found(byDomain, 'two.words')).username, 'two words')
+    const byBeginning = open({ userFilter: '(mail={login}@*)' })
+    assert.equal((await found(byBeginning, 'two.words')).username, 'two words')
+  })
+
   test('keeps their id when they get another name', async () => {
     const source = open()
     await addPerson('mary')

@@ -26,7 +26,7 @@ import { baseOf, type LdapSettings } from './ldap-settings.ts'
 import { changePassword } from './password-changes.ts'
 import { verdictOf } from './password-verdicts.ts'
 import { protect } from './protection.ts'
-import { filterOfIds, filterOfLogin } from './user-filters.ts'
+import { filterOfIds, filterOfLogin, hasLogin, loginAttributes } from './user-filters.ts'
 
 const LIMITS: Limits = { connection: 3000, answer: 5000 }
 /** Users whose status is asked for at once: less than any directory answers (slapd: 500, Active Directory: 1,000). */
@@ -62,13 +62,17 @@ export function openLdapSource(
     return found.length === 1 ? (found[0] as Entry) : null
   }
 
-  async function findUser(filterFor: (directory: Directory) => Filter | null): Promise<SourceUser | null> {
+  async function findUser(
+    filterFor: (directory: Directory) => Filter | null,
+    login: string | null,
+  ): Promise<SourceUser | null> {
     return signIns(async () =>
       connections.use(async (connection) => {
         const directory = await directoryOn(connection)
         const filter = filterFor(directory)
-        const entry = filter && (await findEntry(connection, filter, attributesOf(directory.mapping)))
-        if (entry === null) return null
+        const attributes = [...attributesOf(directory.mapping), ...loginAttributes(directory.userFilter)]
+        const entry = filter && (await findEntry(connection, filter, attributes))
+        if (entry === null || (login !== null && !hasLogin(entry, directory.userFilter, login))) return null
         const user = userOf(entry, directory.mapping, clock())
         if (user === null) {
           logger.warn({ entry: entry.dn }, 'an entry of the directory has no id, user name or e-mail address')
@@ -100,9 +104,10 @@ export function openLdapSource(
     kind: 'ldap',
     async findByLogin(login) {
       if (login === '' || !login.isWellFormed()) return null
-      return findUser(({ userFilter }) => filterOfLogin(userFilter, login))
+      return findUser(({ userFilter }) => filterOfLogin(userFilter, login), login)
     },
-    findById: async (id) => findUser(({ userFilter, mapping }) => filterOfIds(userFilter, mapping.idAttribute, [id])),
+    findById: async (id) =>
+      findUser(({ userFilter, mapping }) => filterOfIds(userFilter, mapping.idAttribute, [id]), null),
     verifyPassword: async (id, password): Promise<PasswordVerdict> =>
       signIns(async () => {
         if (password === '') return 'wrong'

@@ -1,9 +1,34 @@
-import { AndFilter, EqualityFilter, Filter, FilterParser, OrFilter } from 'ldapts'
+import { AndFilter, type Entry, EqualityFilter, Filter, FilterParser, OrFilter } from 'ldapts'
+import { loginKeyOf } from '../../domain/limits/login-keys.ts'
+import { valuesOf } from './attribute-values.ts'
 import { guidBytes } from './guid.ts'
 
 /** Who has entered this. What is entered is a value, whatever characters it has (RFC 4515 §3). */
 export function filterOfLogin(template: string, login: string): Filter {
   return FilterParser.parseString(template.replaceAll('{login}', () => Filter.escape(login)))
+}
+
+/** The attributes with which the filter compares what a user enters. */
+export function loginAttributes(template: string): string[] {
+  return comparisonsOf(template).map(({ attribute }) => attribute)
+}
+
+/**
+ * Whether an entry has what was entered, letter for letter but for case. A directory may be more generous: Active Directory takes
+ * `àda` for `ada`. Each spelling would be another account to login throttling, with guesses of its own.
+ */
+export function hasLogin(entry: Entry, template: string, login: string): boolean {
+  return comparisonsOf(template).some(({ attribute, value }) => {
+    const wanted = loginKeyOf(value.replaceAll('{login}', () => login))
+    return value.includes('*') || valuesOf(entry, attribute).some((each) => loginKeyOf(each) === wanted)
+  })
+}
+
+function comparisonsOf(template: string): { attribute: string; value: string }[] {
+  return [...template.matchAll(/(?<attribute>[\w.-]+)=(?<value>[^()]*\{login\}[^()]*)/g)].map(({ groups }) => ({
+    attribute: groups?.['attribute'] ?? '',
+    value: groups?.['value'] ?? '',
+  }))
 }
 
 /** Who of those who may sign in at all has one of these ids; null where none of them can be one. */

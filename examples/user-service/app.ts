@@ -6,6 +6,10 @@ import { create, findById, findByLogin, isFirstUse, setPassword, type User, veri
 
 const id = z.string().max(200)
 const login = z.string().max(320)
+const email = z
+  .string()
+  .max(254)
+  .regex(/^[^\s@]+@[^\s@]+$/)
 const password = z.string().max(4096)
 const PASSWORD_TOO_SHORT = 'Use a password of at least 8 characters.'
 
@@ -34,7 +38,7 @@ const operations: Record<string, (body: unknown) => unknown> = {
     return { id: asked.id, verdict: await verifyPassword(asked.id, asked.password) }
   },
   create: async (body) => {
-    const asked = z.object({ username: z.string().max(100), email: z.string().max(254), password }).parse(body)
+    const asked = z.object({ username: z.string().min(1).max(100), email, password }).parse(body)
     if (asked.password.length < 8) return { result: 'refused', reason: PASSWORD_TOO_SHORT }
     const user = await create(asked.username, asked.email, asked.password)
     return user === undefined ? { result: 'taken' } : { result: 'created', user: wordsOf(user) }

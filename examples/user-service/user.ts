@@ -12,8 +12,8 @@ node user.ts roles <login> <role>…`
 
 const [command, login = '', ...rest] = process.argv.slice(2)
 
-if (command === 'add') {
-  const user = await create(login, rest[0] ?? '', await password())
+if (command === 'add' && rest[0]?.includes('@') === true) {
+  const user = await create(login, rest[0], await password())
   console.log(user?.id ?? 'the user name or the address is taken')
   process.exitCode = user === undefined ? 1 : 0
 } else {

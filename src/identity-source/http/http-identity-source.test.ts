@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { SourceUnavailable } from '../../domain/identity-source.ts'
 import { createLogger } from '../../logger.ts'
+import { createAuthority } from '../../testing/network/authority.ts'
 import { HttpIdentitySource, type HttpSourceOptions } from './http-identity-source.ts'
 import { ANSWER_LIMIT, BATCH } from './protocol.ts'
 import { signAnswer, type SignedRequest, sourceKeysOf, verifyRequest } from './signatures.ts'
@@ -114,7 +117,9 @@ async function reply(one: Asked, answer: unknown, { secret = SECRET, request = o
 
 function openSource(options: Partial<HttpSourceOptions> = {}): HttpIdentitySource {
   const logger = createLogger('trace', { write: (text: string) => void (log += text) })
-  const source = new HttpIdentitySource({ url, secret: SECRET, clock: () => now, logger, ...options })
+  // Longer than a busy machine takes.
+  const timeoutMs = 30_000
+  const source = new HttpIdentitySource({ url, secret: SECRET, clock: () => now, logger, timeoutMs, ...options })
   open.push(source)
   return source
 }
@@ -245,8 +250,11 @@ test('a source that answers what it may not is unavailable, and is asked once', 
     await t.test(`it ${fault}`, async () => {
       asked = []
       behave = behaviour
-      await isUnavailable(openSource({ timeoutMs: 200 }).findByLogin(ADA.email), reason)
-      assert.equal(asked.length, 1)
+      const isLate = reason.source.includes('within')
+      await isUnavailable(openSource(isLate ? { timeoutMs: 200 } : {}).findByLogin(ADA.email), reason)
+      // It may be over before the source has read the request.
+      if (!isLate) assert.equal(asked.length, 1)
+      else assert.ok(asked.length <= 1)
     })
 })
 
@@ -309,6 +317,28 @@ test('nothing listens: the reason says so', async () => {
   await isUnavailable(source.findByLogin('ada'), /find: cannot be reached \(ECONNREFUSED\)/)
 })
 
+test('over https the certificate must be trusted, and for that name', async () => {
+  const authority = await createAuthority()
+  const kept = getCACertificates('default')
+  const secure = createSecureServer(await authority.issue('localhost'), (req, res) => void serve(req, res))
+  secure.listen(0, '127.0.0.1')
+  await once(secure, 'listening')
+  const { port } = secure.address() as AddressInfo
+  url = `https://localhost:${port}/people`
+  await isUnavailable(openSource().findByLogin('ada'), /cannot be reached \(\w*(?:CERT|SIGNATURE|ISSUER)\w*\)/)
+  setDefaultCACertificates([...kept, authority.cert])
+  const source = openSource()
+  await source.learnCapabilities()
+  assert.equal((await source.findByLogin('ada'))?.id, 'u-1')
+  assert.equal((await source.create?.({ username: 'x', email: 'x@example.com', password: PASSWORD }))?.kind, 'created')
+  await isUnavailable(openSource({ url: `https://127.0.0.1:${port}/people` }).findByLogin('ada'), /ALTNAME_INVALID/)
+  setDefaultCACertificates(kept)
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/people`
+  secure.closeAllConnections()
+  secure.close()
+  await authority.remove()
+})
+
 test('a source that is down is left alone, one request tries whether it is back, and then all go on', async () => {
   const source = openSource()
   behave = ({ res }) => void res.writeHead(502).end()
@@ -358,7 +388,7 @@ test('Retry-After is heeded, up to ten seconds', async () => {
 })
 
 test('of 1,000 sign-ins at once a few are under way, the rest is refused, and statuses do not wait for them', async () => {
-  const source = openSource({ timeoutMs: 10_000 })
+  const source = openSource()
   const gate = Promise.withResolvers<void>()
   behave = async (one) => {
     if (one.path === 'find') await gate.promise

@@ -74,12 +74,15 @@ export const SIGNATURE_CHECKS: Check[] = [
       expires: 660,
     },
   ),
-  refusal(
-    'target',
-    'a signature for another operation or another service is refused',
-    'Compare "@target-uri" with the URL that the source has in IDENTITY_SOURCE_URL and the operation, not with what the request claims alone.',
-    { signedUrl: FOREIGN },
-  ),
+  {
+    code: 'target',
+    title: 'a signature for another operation or another service is refused',
+    change:
+      'Compare "@target-uri" with the base that the source has in IDENTITY_SOURCE_URL and the operation, not with a header.',
+    run: async (probe) =>
+      unless401(await probe.send('capabilities', '{}', { signedUrl: FOREIGN })) ??
+      unless401(await probe.send('capabilities', '{}', { signedUrl: `${probe.base}/find` })),
+  },
   {
     code: 'replay',
     title: 'a nonce counts once',

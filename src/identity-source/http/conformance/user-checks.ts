@@ -3,7 +3,7 @@ import { BATCH } from '../protocol.ts'
 import type { Check } from './check.ts'
 import { type Probe, Unjudged } from './probe.ts'
 
-const ODD_LOGINS = ["' OR 1=1 --", '%', '*', '*)(uid=*', '{"$ne":""}', '<b>', 'ａｄａ', 'x'.repeat(320)]
+const ODD_LOGINS = ["' OR 1=1 --", '%', '*', '*)(uid=*', '{"$ne":""}', '<b>', 'x'.repeat(320)]
 
 /** What a source says of users. */
 export const USER_CHECKS: Check[] = [

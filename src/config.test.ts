@@ -491,6 +491,11 @@ test('an identity source has a key of its own, and gets passwords over TLS in pr
     refusal({ ...settings, IDENTITY_SOURCE_SECRET: 'y' }),
     /^ {2}IDENTITY_SOURCE_SECRET: must be at least 32/m,
   )
+  assert.match(
+    refusal({ ...settings, IDENTITY_SOURCE_SECRET: `${secret},y` }),
+    /^ {2}IDENTITY_SOURCE_SECRET: must be at least 32/m,
+  )
+  assert.ok(readConfig({ GATEHOUSE_SECRET: SECRET, ...settings, IDENTITY_SOURCE_SECRET: `${secret}, ${secret}` }))
   const named = refusal({ ...settings, IDENTITY_SOURCE_URL: 'https://ada:pass@users.example.test' })
   assert.match(named, /^ {2}IDENTITY_SOURCE_URL: must have no user name/m)
   const plain = { ...settings, NODE_ENV: 'production', PUBLIC_URL: 'https://id.example.test', GATEHOUSE_SECRET: SECRET }

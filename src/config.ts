@@ -247,9 +247,14 @@ function faultsOfIdentitySource(given: Given): string[] {
     faults.push('IDENTITY_SOURCE_URL: must begin with https:// in production, unless it is on this machine')
   if (`${url.username}${url.password}${url.search}${url.hash}` !== '')
     faults.push('IDENTITY_SOURCE_URL: must have no user name, query or fragment')
-  if (given.IDENTITY_SOURCE_SECRET !== undefined && given.IDENTITY_SOURCE_SECRET.length < 32)
-    faults.push('IDENTITY_SOURCE_SECRET: must be at least 32 characters')
+  if (given.IDENTITY_SOURCE_SECRET !== undefined) faults.push(...faultsOfSourceSecret(given.IDENTITY_SOURCE_SECRET))
   return faults
+}
+
+/** What is wrong with the secrets of a source that signs requests, which have commas between. */
+export function faultsOfSourceSecret(secrets: string): string[] {
+  const isShort = secrets.split(',').some((secret) => secret.trim().length < 32)
+  return isShort ? ['IDENTITY_SOURCE_SECRET: must be at least 32 characters, each of them where there are several'] : []
 }
 
 /** Passwords go to it. */

@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { isLoopback, wrongSettings } from '../config.ts'
+import { faultsOfSourceSecret, isLoopback, wrongSettings } from '../config.ts'
 import type { Result } from '../identity-source/http/conformance/check.ts'
 import { readEnvironment } from '../settings/environment.ts'
 import { CommandRefused } from './command-refused.ts'
@@ -36,6 +36,8 @@ async function checkIdentitySource(url: string, options: CheckOptions): Promise<
   if (passwordStdin && login === undefined) throw new CommandRefused('--password-stdin needs --login')
   const { IDENTITY_SOURCE_SECRET: secret } = readEnvironment(process.env).values
   if (secret === null) throw wrongSettings(['IDENTITY_SOURCE_SECRET: must be set, to the secret of the service'])
+  const faults = faultsOfSourceSecret(secret)
+  if (faults.length > 0) throw wrongSettings(faults)
   const password = passwordStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : undefined
   if (protocol === 'http:' && !isLoopback(hostname)) note('without https, passwords cross the network unencrypted')
   const { checkSource } = await import('../identity-source/http/conformance/conformance.ts')

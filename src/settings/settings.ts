@@ -552,7 +552,7 @@ const identitySource = {
     default: null,
     defaultInWords: 'none; must be set where `IDENTITY_SOURCE_URL` is',
     meaning:
-      'The key that the portal and that service share, with which each signs what it sends the other (RFC 9421). Make one with `openssl rand -base64 48`.',
+      'The key that the portal and that service share, with which each signs what it sends the other (RFC 9421). Make one with `openssl rand -base64 48`. While it is [replaced](identity-source-protocol.md#signatures) there are several, with commas between.',
     example: '',
     isSecret: true,
   }),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Checkup, type CheckupKind, type Finding, finding, SEVERITIES } from '../domain/findings.ts'
 import { examineApps } from './apps.ts'
 import { databaseTrouble, examineDatabase, examineMigrations, examineRegistration, examineRole } from './database.ts'
+import { examineDirectory } from './directory.ts'
 import { examineMail } from './mail.ts'
 import { examineAdministrators, examineKeys, examineQueues, examineSecretAge, examineTokenKeys } from './operating.ts'
 import type { Check, Patient } from './patient.ts'
@@ -34,6 +35,7 @@ const CHECKS: Check[] = [
   { ...reads, name: 'proxy headers', isOnlyQuick: true, find: examineProxyUse },
   { ...asks, name: 'Redis', find: examineRedis },
   { ...asks, name: 'mail server', find: examineMail },
+  { ...asks, name: 'directory', find: examineDirectory },
   { ...asks, name: 'public URL', find: examinePublicUrl, limit: 40_000 },
   { ...asks, name: 'apps', needsDatabase: true, find: examineApps, limit: 25_000 },
 ]
@@ -104,13 +106,15 @@ function withoutRepetition(found: Finding[]): Finding[] {
 }
 
 /** Servers may repeat what they were sent in their messages. */
-function secretsOf({ config: { secrets, databaseUrl, migrationUrl, redisUrl, smtpUrl } }: Patient): string[] {
+function secretsOf({
+  config: { secrets, databaseUrl, migrationUrl, redisUrl, smtpUrl, identitySource },
+}: Patient): string[] {
   const urls = [databaseUrl, migrationUrl, smtpUrl, ...(redisUrl?.split(',') ?? [])]
   const passwords = urls.flatMap((url) => {
     const { password } = URL.parse(url ?? '') ?? { password: '' }
     return [password, decodeURIComponent(password)]
   })
-  return [...secrets, ...passwords].filter((secret) => secret.length >= 6)
+  return [...secrets, ...passwords, identitySource?.secret ?? ''].filter((secret) => secret.length >= 6)
 }
 
 function without(secrets: string[], text: string): string {

@@ -116,6 +116,31 @@ export const FINDINGS = {
     about: 'The certificate of the mail server is not trusted, or is for another name.',
     example: 'NODE_EXTRA_CA_CERTS=/etc/ssl/private-ca.pem',
   },
+  directory_unreachable: {
+    severity: 'error',
+    about: 'The LDAP directory in which users live does not answer: none of them can sign in.',
+    example: 'IDENTITY_SOURCE_URL=ldaps://directory.example.com/dc=example,dc=com',
+  },
+  directory_certificate: {
+    severity: 'error',
+    about: 'The certificate of the LDAP directory is not trusted, or is for another name.',
+    example: 'LDAP_CA_FILE=/etc/gatehouse/directory-ca.pem',
+  },
+  directory_login: {
+    severity: 'error',
+    about: 'The LDAP directory refuses LDAP_BIND_DN with the password in IDENTITY_SOURCE_SECRET.',
+    example: 'LDAP_BIND_DN=cn=gatehouse,ou=services,dc=example,dc=com',
+  },
+  directory_base: {
+    severity: 'error',
+    about: 'The LDAP directory has no entry below which users could be, or does not show it to the portal.',
+    example: 'IDENTITY_SOURCE_URL=ldaps://directory.example.com/dc=example,dc=com',
+  },
+  directory_group: {
+    severity: 'warning',
+    about: 'A group of LDAP_ROLE_GROUPS is not in the LDAP directory, or is not shown to the portal.',
+    example: 'LDAP_ROLE_GROUPS=editor=cn=editors,ou=groups,dc=example,dc=com',
+  },
   portal_not_started: {
     severity: 'error',
     about: 'No portal has been started in DATA_DIR.',

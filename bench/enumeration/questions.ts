@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { FIREFOX } from '../../src/testing/browser/browser.ts'
-import { formRequest } from '../requests.ts'
-import type { Subject } from '../subjects/subject.ts'
+import { basicAuthorization, formRequest } from '../requests.ts'
+import type { Credentials, Subject } from '../subjects/subject.ts'
 
 /** A request of a stranger about a user. */
 export interface Question {
@@ -53,6 +53,11 @@ export function questions(subject: Subject, known: string[]): Question[] {
       request: (whom) => signIn(whom === 'known' ? person().email : freshAddress()),
     },
     {
+      name: 'sign in inside an app',
+      status: 403,
+      request: (whom) => challenge(subject, whom === 'known' ? person().email : freshAddress()),
+    },
+    {
       name: 'forgotten password',
       status: 200,
       request: (whom) => post(subject, '/forgot-password', { email: whom === 'known' ? asked() : freshAddress() }),
@@ -68,6 +73,13 @@ export function questions(subject: Subject, known: string[]): Question[] {
 function register(subject: Subject, email: string): string {
   const fields = { username: freshName(), email, password: PASSWORD, password_confirmation: PASSWORD }
   return post(subject, '/register', fields)
+}
+
+/** An app asks for a direct sign-in. */
+function challenge({ host, apps }: Subject, login: string): string {
+  const fields = { login, password: PASSWORD, code_challenge: 'x'.repeat(43), code_challenge_method: 'S256' }
+  const headers = { ...basicAuthorization(apps[0] as Credentials), 'X-Forwarded-For': anotherAddress() }
+  return formRequest(host, '/oauth/authorize-challenge', `${new URLSearchParams(fields)}`, headers)
 }
 
 function post({ host, origin }: Subject, path: string, fields: Record<string, string>): string {

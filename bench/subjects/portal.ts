@@ -97,7 +97,14 @@ async function seed(env: Record<string, string>): Promise<{ apps: Credentials[];
     const apps: Credentials[] = []
     const scope = `${notesApp.scope} ${DELEGATED_SCOPE}`
     for (const id of APP_IDS) {
-      const settings = { ...notesApp, name: id, redirectUris: [REDIRECT_URI], audience: AUDIENCE, scope }
+      const settings = {
+        ...notesApp,
+        name: id,
+        redirectUris: [REDIRECT_URI],
+        audience: AUDIENCE,
+        scope,
+        firstPartyDirect: true,
+      }
       const { secret } = await createApp(services, id, settings)
       apps.push({ id, secret: secret ?? '' })
     }

@@ -157,8 +157,8 @@ export async function findLastSignIn({ pool }: Database, identityId: string): Pr
 }
 
 /**
- * Reviews up to `limit` living sessions that are due, and locks the expired and idle ones. The others are due again at their
- * earliest possible end.
+ * Reviews up to `limit` living sessions that are due, and locks the expired and idle ones, and those of apps in which no family
+ * lives. The others are due again at their earliest possible end.
  */
 export async function reviewIdentitySessions(
   db: Queryable,
@@ -168,7 +168,9 @@ export async function reviewIdentitySessions(
 ): Promise<{ reviewed: number; expired: { id: string; identityId: string; expiresAt: Date }[] }> {
   const result = await db.query<{ id: string; identityId: string; expiresAt: Date; isOver: boolean }>(
     `WITH due AS (
-       SELECT id, identity_id, expires_at, least(expires_at, last_seen_at + make_interval(secs => $2)) AS ends_at FROM identity_sessions
+       SELECT id, identity_id, expires_at, CASE WHEN client_id IS NOT NULL
+           AND NOT EXISTS (SELECT FROM families f WHERE f.identity_session_id = s.id AND f.ended_at IS NULL) THEN review_at
+         ELSE least(expires_at, last_seen_at + make_interval(secs => $2)) END AS ends_at FROM identity_sessions s
        WHERE ended_at IS NULL AND review_at <= $1 ORDER BY review_at LIMIT $3 FOR UPDATE SKIP LOCKED),
      living AS (
        UPDATE identity_sessions s SET review_at = due.ends_at FROM due WHERE s.id = due.id AND due.ends_at > $1)

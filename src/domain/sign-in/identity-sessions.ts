@@ -39,6 +39,8 @@ export type { IdentitySessionRow, OwnSessionRow, SignedInRow }
  */
 const SEEN_PRECISION = 60
 const SEEN_PRECISION_OF_IDLE = 1 / 10
+/** After how long the session of an app that took the sign-in itself is over when no family was opened in it (seconds). */
+const APP_SESSION_UNUSED = 600
 const DAY = 86_400
 
 /** Which identity a user has proved to be, and how. Its conditions must still hold when a session is opened. */
@@ -96,7 +98,9 @@ export async function openIdentitySession(
     if (base !== undefined && !(await holdSignIn(services, db, { id: base, identityId }, 'living'))) return null
     const expiresAt = addSeconds(now, services.lifetimes.identitySessionMax)
     const idleEnd = addSeconds(now, services.lifetimes.identitySessionIdle)
-    const reviewAt = idleEnd < expiresAt ? idleEnd : expiresAt
+    const end = idleEnd < expiresAt ? idleEnd : expiresAt
+    const unusedEnd = addSeconds(now, APP_SESSION_UNUSED)
+    const reviewAt = clientId !== null && unusedEnd < end ? unusedEnd : end
     const session = {
       id,
       identityId,
@@ -133,20 +137,22 @@ export async function openIdentitySession(
       await queueMail(services, { kind: 'unfamiliar-sign-in', identityId, identitySessionId: id, clientInfo, at }, db)
     }
     if (before !== null) await lockIdentitySession(db, before.id)
-    await adoptFamilies(
-      db,
-      {
-        identityId,
-        sessionId: id,
-        sessionEnd: expiresAt,
-        before: before?.id ?? null,
-        deviceHash,
-        familyIdle: services.lifetimes.familyIdle,
-        familyMax: services.lifetimes.familyMax,
-        familyRenewal: services.policy.familyRenewal,
-      },
-      { now, seenSince: seenSince(services, now) },
-    )
+    // An app has only the families that it opens.
+    if (clientId === null)
+      await adoptFamilies(
+        db,
+        {
+          identityId,
+          sessionId: id,
+          sessionEnd: expiresAt,
+          before: before?.id ?? null,
+          deviceHash,
+          familyIdle: services.lifetimes.familyIdle,
+          familyMax: services.lifetimes.familyMax,
+          familyRenewal: services.policy.familyRenewal,
+        },
+        { now, seenSince: seenSince(services, now) },
+      )
     if (before === null) return id
     await moveEmailChanges(db, identityId, before.id, id)
     const sessions = { identityId: before.identityId, id: before.id }

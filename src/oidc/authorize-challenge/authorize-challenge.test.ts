@@ -5,6 +5,7 @@ import * as oauth from 'oauth4webapi'
 import { deleteAccount } from '../../domain/accounts/deletions.ts'
 import { type AppRow, disableApp, findApp } from '../../domain/apps/apps.ts'
 import { end as endIdentity } from '../../domain/endings/endings.ts'
+import { expireIdentitySessions } from '../../domain/endings/expiry.ts'
 import { disableIdentity } from '../../domain/identities/identities.ts'
 import { listIdentitySessions } from '../../domain/sign-in/identity-sessions.ts'
 import { Authenticator } from '../../testing/browser/authenticator.ts'
@@ -147,6 +148,12 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
       assert.match((await readPage(await browser.get('/activity'))).text, /Desk on Android/)
       const signIns = async () => (await listIdentitySessions(server.services, identityId)).map((each) => each.browser)
       assert.ok((await signIns()).includes('Desk ▸ Desk/3.1 (Android 15)'))
+      // A code that is never exchanged leaves a sign-in for ten minutes.
+      await begin()
+      clock.advance(601)
+      await expireIdentitySessions(server.services)
+      assert.equal((await signIns()).length, 2)
+      assert.equal((await desk.introspect(tokens.refresh_token))['active'], true)
       await desk.revoke(tokens.refresh_token)
       assert.equal((await desk.refresh(tokens.refresh_token)).status, 400)
       assert.equal((await signIns()).length, 1)

@@ -15,10 +15,12 @@ export interface Question {
 export type Whom = 'known' | 'unknown'
 
 const PASSWORD = 'a password that no account here has'
+/** Of those who have registered: with theirs, registering again would sign in. */
+const THEIRS = 'a password that some accounts here have'
 
 /** A stranger's first request: registers this e-mail address. */
 export function registration(subject: Subject, address: string): Question {
-  return { name: 'preparation', status: 303, request: () => register(subject, address) }
+  return { name: 'preparation', status: 303, request: () => register(subject, address, THEIRS) }
 }
 
 /** As long as the e-mail addresses of existing users. */
@@ -70,8 +72,8 @@ export function questions(subject: Subject, known: string[]): Question[] {
   ]
 }
 
-function register(subject: Subject, email: string): string {
-  const fields = { username: freshName(), email, password: PASSWORD, password_confirmation: PASSWORD }
+function register(subject: Subject, email: string, password = PASSWORD): string {
+  const fields = { username: freshName(), email, password, password_confirmation: password }
   return post(subject, '/register', fields)
 }
 

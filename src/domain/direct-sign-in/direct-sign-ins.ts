@@ -17,13 +17,16 @@ import {
   stillCounts,
 } from '../sign-in/identity-sessions.ts'
 import { agentOfApp } from '../user-agents.ts'
+import { access } from './steps/access.ts'
 import { firstFactor } from './steps/first-factor.ts'
 import { permission } from './steps/permission.ts'
+import { registration } from './steps/registration.ts'
 import { secondFactor } from './steps/second-factor.ts'
+import { terms } from './steps/terms.ts'
 import type { AppDevice, DirectSignIn, Progress, Step, StepOutcome } from './steps/step.ts'
 
 /** In this order: each has what those before it have found. */
-const STEPS: Step[] = [firstFactor, secondFactor, permission]
+const STEPS: Step[] = [registration, firstFactor, secondFactor, access, terms, permission]
 
 export type DirectSignInOutcome =
   | { kind: 'signed-in'; signedIn: SignedInRow }

@@ -15,10 +15,12 @@ import {
   directSignIn,
   type DirectSignInOutcome,
 } from '../../domain/direct-sign-in/direct-sign-ins.ts'
-import type { Progress } from '../../domain/direct-sign-in/steps/step.ts'
+import type { Problems, Progress, Refusal } from '../../domain/direct-sign-in/steps/step.ts'
 import type { Services } from '../../domain/services.ts'
 import { isAcr } from '../../domain/sign-in/authentication-context.ts'
 import { secondsUntil } from '../../domain/time.ts'
+import { supportedLanguage } from '../../i18n/language-choice.ts'
+import { textsFor } from '../../i18n/texts.ts'
 import type { Logger } from '../../logger.ts'
 import { DIRECT_REDIRECT_URI } from '../adapters/authorization-codes.ts'
 import { takePlace } from '../adapters/places.ts'
@@ -95,7 +97,7 @@ async function answer(
       return
     }
     case 'missing': {
-      const { next, details, refusal } = outcome
+      const { next, details, problems, refusal } = outcome
       ctx.status = 403
       ctx.body = {
         error: 'insufficient_authorization',
@@ -105,6 +107,7 @@ async function answer(
         expires_in: secondsUntil(new Date(session.endsAt), services.clock()),
         next,
         ...details,
+        ...(problems === undefined ? {} : { problems: inWords(services, ctx, problems) }),
       }
       return
     }
@@ -139,6 +142,16 @@ const REFUSALS = {
   credentials_invalid: 'the user name, the e-mail address or the password is wrong',
   code_invalid: 'the code is wrong, or was used before',
   passkey_invalid: 'the passkey was not accepted',
+  registration_closed: 'users cannot register by themselves here',
+  registration_invalid: 'the registration is not accepted: problems says why, for the user',
+  terms_outdated: 'this is not the current version of the terms of use',
+}
+
+/** The problems of a registration in the language of the request, for the user. */
+function inWords(services: Services, { req }: KoaContextWithOIDC, problems: Problems): Record<string, string> {
+  const language = supportedLanguage(req.clientInfo.locale) ?? services.policy.defaultLocale
+  const { say } = textsFor(language, { organisation: services.brand.name })
+  return Object.fromEntries(Object.entries(problems).map(([name, problem]) => [name, say(problem)]))
 }
 
 /** Binds a first request to its keys, and checks that a later one has the same. */
@@ -216,6 +229,9 @@ function log(logger: Logger, ctx: KoaContextWithOIDC, outcome: DirectSignInOutco
   const { proof } = outcome.progress
   if (outcome.kind !== 'missing' || outcome.refusal === undefined) return
   if (outcome.ipBlock) write('address_suspended', { until: outcome.ipBlock.until })
+  if (!GUESSES.includes(outcome.refusal)) return
   if (proof === null) write('sign_in_refused')
   else write('second_factor_refused', { identityId: proof.identityId })
 }
+
+const GUESSES: Refusal[] = ['credentials_invalid', 'code_invalid', 'passkey_invalid']

@@ -7,7 +7,7 @@ import { errors } from 'oidc-provider'
 export type Fields = Record<string, string | string[]>
 
 /**
- * The parameters in the body of a program's request, as a form or in JSON, where a parameter is text, a number, or an object that
+ * The parameters in the body of a program's request, as a form or in JSON, where a parameter is text, a number, true or false, or an object that
  * stands for its JSON. @throws InvalidRequest for any other body, and for what no store can hold
  */
 export async function readFields(req: IncomingMessage): Promise<Fields> {
@@ -42,7 +42,7 @@ function parsed(body: Buffer): unknown {
 
 function textOf(name: string, value: unknown): string | string[] {
   if (typeof value === 'string') return value
-  if (typeof value === 'number') return String(value)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
   if (!isObject) throw new errors.InvalidRequest(`${shown(name)} must be text`)

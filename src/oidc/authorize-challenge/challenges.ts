@@ -18,7 +18,7 @@ export interface Challenge {
 }
 
 /** The longest of each answer (characters), as on the pages. */
-const LONGEST: Record<keyof Answers | 'username' | 'login_hint' | 'auth_session', number> = {
+const LONGEST: Record<keyof Answers | 'login_hint' | 'auth_session', number> = {
   login: 320,
   username: 320,
   login_hint: 320,
@@ -26,8 +26,15 @@ const LONGEST: Record<keyof Answers | 'username' | 'login_hint' | 'auth_session'
   totp: 64,
   recovery_code: 64,
   passkey: LONGEST_CREDENTIAL,
+  register: 10,
+  email: 320,
+  password_confirmation: 4096,
+  terms_version: 100,
   auth_session: 100,
 }
+
+/** May have control characters: as in a password on the pages, and in JSON. */
+const OPAQUE = ['password', 'password_confirmation', 'passkey']
 
 /** The parameters by which an app authenticates, which each request has anew. */
 const OF_CLIENT = ['client_id', 'client_secret', 'client_assertion', 'client_assertion_type']
@@ -54,7 +61,8 @@ export async function readChallenge(services: Services, ctx: KoaContextWithOIDC)
   // The page to which the app may have to send its user can fill it in.
   if (secret === null && who !== undefined) request['login_hint'] = who
   ;(ctx.oidc as { body: Fields }).body = { ...request, client_id: client.clientId }
-  return { secret, session, answers: { ...answers, ...(who === undefined ? {} : { login: who }) } }
+  const named = { ...(who === undefined ? {} : { login: who }), ...(username === undefined ? {} : { username }) }
+  return { secret, session, answers: { ...answers, ...named } }
 }
 
 function begin(services: Services, clientId: string, given: Fields): AuthSession {
@@ -87,7 +95,7 @@ function answersIn(fields: Fields): { [Name in keyof typeof LONGEST]?: string } 
     if (value === undefined || value === '') return []
     if (typeof value !== 'string') throw new errors.InvalidRequest(`${name} must be there once, as text`)
     if (value.length > longest) throw new errors.InvalidRequest(`${name} is too long`)
-    if (name !== 'password' && name !== 'passkey' && /\p{Cc}/u.test(value))
+    if (!OPAQUE.includes(name) && /\p{Cc}/u.test(value))
       throw new errors.InvalidRequest(`${name} has characters that are not allowed`)
     return [[name, value]]
   })

@@ -1,5 +1,6 @@
 import type { AppRow } from '../../apps/apps.ts'
 import type { ClientInfo } from '../../client-info.ts'
+import type { RegistrationProblems } from '../../identities/identities.ts'
 import type { IpBlock } from '../../limits/ip-blocks.ts'
 import type { Services } from '../../services.ts'
 import type { Acr } from '../../sign-in/authentication-context.ts'
@@ -20,13 +21,29 @@ export interface Answers {
   recovery_code?: string
   /** A WebAuthn assertion, in JSON. */
   passkey?: string
+  /** `true` registers, with the three that follow and the password. */
+  register?: string
+  username?: string
+  email?: string
+  password_confirmation?: string
+  /** The version of the terms of use that the user accepts. */
+  terms_version?: string
 }
 
 /** What an app is told to ask for next. */
-export type NextStep = 'password' | 'totp' | 'recovery_code' | 'passkey'
+export type NextStep = 'password' | 'totp' | 'recovery_code' | 'passkey' | 'registration' | 'terms'
 
 /** What was wrong with an answer. */
-export type Refusal = 'credentials_invalid' | 'code_invalid' | 'passkey_invalid'
+export type Refusal =
+  | 'credentials_invalid'
+  | 'code_invalid'
+  | 'passkey_invalid'
+  | 'registration_closed'
+  | 'registration_invalid'
+  | 'terms_outdated'
+
+/** For the user, by the name of the parameter that is to be sent anew. */
+export type Problems = RegistrationProblems & { password_confirmation?: RegistrationProblems['password'] }
 
 /** A direct sign-in, as its steps see it. */
 export interface DirectSignIn {
@@ -57,6 +74,8 @@ export type StepOutcome =
       kind: 'missing'
       next: NextStep[]
       details?: Record<string, unknown>
+      /** What is wrong with the parameters of a registration, by their names. */
+      problems?: Problems
       refusal?: Refusal
       ipBlock?: IpBlock | null
     }

@@ -110,7 +110,7 @@ function answerTo({ path, input }: Asked): unknown {
 }
 
 async function reply(one: Asked, answer: unknown, { secret = SECRET, request = one.request } = {}): Promise<void> {
-  const body = typeof answer === 'string' ? answer : JSON.stringify(answer)
+  const body = typeof answer === 'string' || Buffer.isBuffer(answer) ? answer : JSON.stringify(answer)
   const headers = await signAnswer({ status: 200, body }, request, sourceKeysOf(secret), now)
   one.res.writeHead(200, headers).end(body)
 }
@@ -209,6 +209,28 @@ const FAULTS: [string, Behaviour, RegExp][] = [
   ['has nothing there', ({ res }) => void res.writeHead(404).end(), /answered 404/],
   ['answers with nothing', ({ res }) => void res.writeHead(204).end(), /answered 204/],
   ['does not speak HTTP', ({ req }) => void req.socket.end('HELO\r\n\r\n'), /not HTTP/],
+  [
+    'changes the protocol',
+    ({ req }) => raw(req, 'HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+    /hung up without/,
+  ],
+  [
+    'has headers without end',
+    ({ req }) => raw(req, `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`),
+    /not HTTP/,
+  ],
+  [
+    'has a wrong length of a chunk',
+    ({ req }) => raw(req, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'),
+    /hung up in the middle/,
+  ],
+  ['answers nothing but hints', ({ req }) => hints(req), /did not answer within/],
+  ['nests 100,000 lists', async (one) => reply(one, '['.repeat(100_000)), /not as agreed/],
+  [
+    'answers what is not UTF-8',
+    async (one) => reply(one, Buffer.from('7b2275736572223a22ff227d', 'hex')),
+    /not as agreed: it \(/,
+  ],
   [
     'answers with a page',
     ({ res }) => void res.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
@@ -434,6 +456,19 @@ function flood(res: ServerResponse): void {
   const more = () => {
     while (!res.destroyed && res.write(Buffer.alloc(16_384, ' ')));
     if (!res.destroyed) res.once('drain', more)
+  }
+  more()
+}
+
+function raw({ socket }: IncomingMessage, text: string): void {
+  socket.end(text)
+}
+
+function hints({ socket }: IncomingMessage): void {
+  const more = () => {
+    if (socket.destroyed) return
+    socket.write('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n')
+    setTimeout(more, 10)
   }
   more()
 }

@@ -99,6 +99,8 @@ async function send(
     reject(signal.aborted ? error : failedConnection(error))
   })
   request.on('response', resolve)
+  // Without an error, such as after 101 Switching Protocols.
+  request.on('close', () => reject(new RequestFailed('answer', 'hung up without an answer')))
   request.end(body)
   const response = await promise
   if (response.statusCode === 200) return response

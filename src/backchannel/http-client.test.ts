@@ -188,6 +188,8 @@ test('an answer that stops in the middle is cut off when its time is over', asyn
 test('an app that hangs up, or is not there, is told of in words', async () => {
   answer = (req) => req.socket.destroy()
   assert.deepEqual(await tell(url), { kind: 'unreachable', problem: 'hung up without an answer' })
+  answer = (req) => req.socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
+  assert.deepEqual(await tell(url), { kind: 'unreachable', problem: 'hung up without an answer' })
   const free = createServer().listen(0, '127.0.0.1')
   await once(free, 'listening')
   const { port: closed } = free.address() as AddressInfo

@@ -196,6 +196,8 @@ async function send(url: URL, body: RequestBody | null, options: RequestOptions)
     else reject(error)
   })
   request.on('response', resolve)
+  // Without an error, such as after 101 Switching Protocols.
+  request.on('close', () => reject(new Unreachable(wordsOf('ECONNRESET'))))
   request.end(body?.text)
   return promise
 }

@@ -51,6 +51,12 @@ const identity = z
     groups: z.array(z.object({ id: z.uuid(), name: z.string() })),
     app_roles: z.record(z.string(), z.array(z.string())).describe('The roles in single apps, by client id.'),
     attributes: z.record(z.string(), z.string()),
+    source: z
+      .object({ id: z.string(), is_disabled: z.boolean() })
+      .nullable()
+      .describe(
+        'Of a user of the identity source: the id there, and whether the source has disabled them. Null for an account that is here alone.',
+      ),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     erased_from: z.iso.datetime().nullable().describe('When a deleted identity will be erased.'),
@@ -500,6 +506,7 @@ function describe(row: IdentityRow): z.output<typeof identity> {
     groups: row.groupIds.map((id, index) => ({ id, name: row.groups[index] ?? '' })),
     app_roles: row.appRoles as Record<string, string[]>,
     attributes: row.attributes as Record<string, string>,
+    source: row.sourceId === null ? null : { id: row.sourceId, is_disabled: row.disabledBySource },
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
     erased_from: row.erasedFrom?.toISOString() ?? null,

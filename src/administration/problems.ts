@@ -13,6 +13,7 @@ export type ProblemCode =
   | 'malformed'
   | 'unauthorized'
   | 'invalid_token'
+  | 'invalid_signature'
   | 'insufficient_scope'
   | 'no_such_path'
   | 'method_not_allowed'
@@ -46,6 +47,13 @@ export const PROBLEMS: Record<ProblemCode, ProblemKind> = {
       'The application token has expired, is for another API, belongs to a user or to a service that is disabled or may not use the admin API any more, or the proof of the key that it is bound to is missing or wrong.',
     remedy:
       'Get a new token for the admin API. A token that is bound to a key needs a new DPoP proof for each request.',
+  },
+  invalid_signature: {
+    status: 401,
+    title: 'Invalid signature',
+    meaning:
+      'A request of the identity source has no HTTP message signature (RFC 9421) with the shared secret, one that is too old, or one that was used before.',
+    remedy: 'Read detail. Sign each request anew, with a nonce of its own, and compare the clocks and the secrets.',
   },
   insufficient_scope: {
     status: 403,

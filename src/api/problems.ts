@@ -1,7 +1,6 @@
 import { type ProblemCode, problemAnchor, PROBLEMS } from '../administration/problems.ts'
 import { Forbidden, InvalidInput } from '../administration/operation.ts'
 import { isUnavailable } from '../domain/errors.ts'
-import { Overloaded } from '../domain/fair-queue.ts'
 import { Refused } from '../domain/refused.ts'
 
 /** A request to the admin API is refused. */
@@ -25,8 +24,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof InvalidInput) return new Problem(error.code, error.message, {}, error.problems)
   if (error instanceof Refused) return new Problem(error.code, error.message)
   if (error instanceof Forbidden) return new Problem('insufficient_scope', error.message)
-  if (isUnavailable(error) || error instanceof Overloaded)
-    return new Problem('unavailable', PROBLEMS.unavailable.meaning, { 'Retry-After': '5' })
+  if (isUnavailable(error)) return new Problem('unavailable', PROBLEMS.unavailable.meaning, { 'Retry-After': '5' })
   return new Problem('server_error', PROBLEMS.server_error.meaning)
 }
 

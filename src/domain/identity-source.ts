@@ -15,8 +15,22 @@ export interface IdentitySource {
   create: ((user: NewSourceUser) => Promise<SourceCreation>) | null
   /** Null where passwords are not set here. */
   setPassword: ((id: string, password: string) => Promise<SourcePasswordChange>) | null
+  /** Checks the signature of a request that the source sends to the portal. Left out where it sends none. */
+  verifyRequest?: (request: SourceRequest) => Promise<SourceRequestProof>
   close: () => Promise<void>
 }
+
+/** A request of the source, as it arrived. */
+export interface SourceRequest {
+  method: string
+  /** The whole URL, as the source knows it. */
+  url: string
+  headers: Readonly<Record<string, string | string[] | undefined>>
+  body: Buffer
+}
+
+/** `nonce` may not be used again `until` then. */
+export type SourceRequestProof = { kind: 'valid'; nonce: string; until: Date } | { kind: 'refused'; reason: string }
 
 export type SourceStatus = 'active' | 'disabled' | 'gone'
 

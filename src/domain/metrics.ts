@@ -25,8 +25,8 @@ export const REFRESH_REFUSALS = [
 ] as const
 export type RefreshRefusal = (typeof REFRESH_REFUSALS)[number]
 
-/** `overloaded`: too many passwords waited to be hashed. */
-export const SIGN_IN_OUTCOMES = ['signed_in', 'refused', 'throttled', 'overloaded'] as const
+/** `overloaded`: too many passwords waited to be hashed. `source_unavailable`: the identity source did not answer. */
+export const SIGN_IN_OUTCOMES = ['signed_in', 'refused', 'throttled', 'overloaded', 'source_unavailable'] as const
 export type SignInOutcomeCounted = (typeof SIGN_IN_OUTCOMES)[number]
 
 /** The result of one request to an app, and `given_up` where none follows. */

@@ -11,6 +11,9 @@ export const REFUSAL_REASONS = {
   wrong_code: 'the code of the authenticator app or the recovery code is wrong',
   wrong_passkey: 'the answer of the passkey is wrong, or of a passkey that is not known',
   disabled: 'everything was right, and the account is disabled',
+  password_expired: 'the password is right, and has expired in the identity source',
+  not_taken_over:
+    'the password is right in the identity source, and the user name or address belongs to another account',
   lapsed: 'everything was right, and the password, the factors or the sign-ins of the account had changed meanwhile',
   throttled: 'there were too many attempts before, and nothing was checked',
   ip_blocked: 'the IP address is blocked, and nothing was checked',

@@ -7,6 +7,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { PasswordJudge } from './passwords/password-judge.ts'
 import type { PasswordHasher } from './passwords/passwords.ts'
 import type { Metrics } from './metrics.ts'
+import type { FairQueue } from './fair-queue.ts'
 import type { Checkup, CheckupKind } from './findings.ts'
 import type { GeoIp } from './geoip.ts'
 import type { IdentitySource } from './identity-source.ts'
@@ -35,6 +36,8 @@ export interface Services {
   geoip: GeoIp
   /** Where users live who are not in the database; null for nowhere. */
   identitySource: IdentitySource | null
+  /** Whose turn it is at the identity source: a client that floods it delays only itself. */
+  sourceTurns: FairQueue
   lifetimes: Lifetimes
   policy: Policy
   /** The organisation's name is `brand.name`. */

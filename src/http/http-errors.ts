@@ -63,6 +63,21 @@ export function formRefused(kind: 'too-long' | 'not-a-form'): RequestRefused {
       )
 }
 
+/** A user of the identity source whose password is right, and who cannot be let in. */
+export function notAdmitted(sentence: Message, loginHref = '/login'): RequestRefused {
+  const words = { title: message('source.not_admitted_title'), sentence, advice: message('source.not_admitted_advice') }
+  return new RequestRefused(403, words, { href: loginHref, label: message('sign_in.button') })
+}
+
+/** What a user of the identity source has there, and cannot change here. */
+export function keptElsewhere(): RequestRefused {
+  return new RequestRefused(
+    403,
+    wordsOf('source.elsewhere_title', 'source.elsewhere_sentence', 'source.elsewhere_advice'),
+    { href: '/settings', label: message('layout.settings') },
+  )
+}
+
 export function notFound(): RequestRefused {
   return new RequestRefused(
     404,

@@ -321,8 +321,17 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ...states(
     'password-resets/forgotten',
     card(message('forgotten.title')),
-    { email: '', problems: {}, wait: null, returnTo: null, loginHref: '/login', cancelAction: null },
     {
+      email: '',
+      problems: {},
+      wait: null,
+      returnTo: null,
+      loginHref: '/login',
+      cancelAction: null,
+      mayBeElsewhere: false,
+    },
+    {
+      'users elsewhere': { mayBeElsewhere: true },
       'to correct': { email: LONG_EMAIL, problems: { email: message('email.not_one') } },
       'on the way to an app': { returnTo: '/dashboard', cancelAction: '/interaction/x/cancellation' },
       'too many tries': { wait: WAIT },
@@ -574,6 +583,21 @@ export const SAMPLE_PAGES: SamplePage[] = [
         sentence: message('errors.busy.sentence'),
         advice: message('errors.busy.advice'),
         backLabel: message('errors.try_again_button'),
+      },
+      'no answer of the identity source': {
+        status: 503,
+        title: message('errors.busy.title'),
+        sentence: message('errors.source.sentence'),
+        advice: message('errors.busy.advice'),
+        backLabel: message('errors.try_again_button'),
+      },
+      'not admitted from the identity source': {
+        status: 403,
+        title: message('source.not_admitted_title'),
+        sentence: message('source.not_admitted'),
+        advice: message('source.not_admitted_advice'),
+        backHref: '/login',
+        backLabel: message('sign_in.button'),
       },
     },
   ),
@@ -855,8 +879,13 @@ export const SAMPLE_PAGES: SamplePage[] = [
       factorCount: 0,
       languages: LANGUAGES,
       deletionDays: 14,
+      isElsewhere: false,
+      setsPassword: true,
     },
-    { 'address changing': { emailVerified: true, pendingEmail: LONG_EMAIL, factorCount: 2 } },
+    {
+      'account elsewhere': { isElsewhere: true, setsPassword: false },
+      'address changing': { emailVerified: true, pendingEmail: LONG_EMAIL, factorCount: 2 },
+    },
   ),
   ...states(
     'password-changes/new',
@@ -886,8 +915,9 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ...states(
     'deletions/new',
     ownCard('Delete your account'),
-    { username: LONG_NAME, typed: '', problem: null, time: ago(-9000) },
+    { username: LONG_NAME, typed: '', problem: null, time: ago(-9000), isElsewhere: false },
     {
+      'account elsewhere': { isElsewhere: true },
       'to correct': { typed: NAME, problem: 'That is not your user name.', time: null },
     },
   ),

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { findErasure } from '../domain/accounts/deletions.ts'
 import type { EndChoice } from '../domain/endings/endings.ts'
-import { isRegistrationOpen } from '../domain/identities/open-registration.ts'
+import { offersRegistration } from '../domain/identities/open-registration.ts'
 import { endWhileSignedIn, isLapsed, openIdentitySession, type Proof } from '../domain/sign-in/identity-sessions.ts'
 import { offersPasskeys, passkeySignInOptions, type PasskeySignals } from '../domain/sign-in/passkeys.ts'
 import type { Services } from '../domain/services.ts'
@@ -10,7 +10,7 @@ import type { Message } from '../i18n/messages.ts'
 import { servicesOf, textsOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
 import { leaveFlash, takeFlash } from './flash-messages.ts'
-import { TooManyAttempts } from './http-errors.ts'
+import { notAdmitted, TooManyAttempts } from './http-errors.ts'
 import { deviceOf, deviceToKeep, keepDevice } from './middleware/device.ts'
 import { destroySession, startPendingSignIn, startSession } from './middleware/session.ts'
 import { render } from './page.ts'
@@ -50,7 +50,7 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       passkeySignals: form.passkeySignals ? JSON.stringify(form.passkeySignals) : null,
       returnTo,
       appName: await appNameOf(req, returnTo),
-      registerHref: isRegistrationOpen(servicesOf(req)) ? withReturnTo('/register', returnTo) : null,
+      registerHref: offersRegistration(servicesOf(req)) ? withReturnTo('/register', returnTo) : null,
       forgottenHref: withReturnTo('/forgot-password', returnTo),
       cancelAction: cancelActionOf(returnTo),
       mailHref: servicesOf(req).policy.mailSignIn ? withReturnTo('/login/mail', returnTo) : null,
@@ -93,6 +93,9 @@ export async function enterWithPassword(
     }
     case 'throttled':
       throw new TooManyAttempts(outcome, servicesOf(req).clock())
+    case 'not-admitted':
+      logEvent(req, 'sign_in_refused')
+      throw notAdmitted(outcome.problem, withReturnTo('/login', returnTo))
     case 'wrong-credentials':
       logIpBlock(req, outcome.ipBlock)
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import { createAdminApi, isAdminApi } from '../api/admin-api.ts'
+import { createSourceEvents, isSourceEvents } from '../api/identity-source-events.ts'
 import { createScim, isScim } from '../api/scim/scim.ts'
 import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { type Config, isLoopback, wrongSettings } from '../config.ts'
@@ -93,6 +94,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   }
   const adminApi = createAdminApi(services, forOperators)
   const scim = createScim(services, forOperators)
+  const sourceEvents = createSourceEvents(services, forOperators)
 
   const pages = express()
   // The mail preview shows links that open accounts, so it exists only on a loopback host, even when NODE_ENV is forgotten.
@@ -164,7 +166,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
     const path = (req.url ?? '').split('?', 1)[0] as string
     if (isMachineEndpoint(path) || OTHER_ENDPOINTS.has(path)) req.routePattern = path
     // The admin API reads the body itself, once it has seen the token.
-    const api = isAdminApi(path) ? adminApi : isScim(path) ? scim : null
+    const api = isAdminApi(path) ? adminApi : isScim(path) ? scim : isSourceEvents(path) ? sourceEvents : null
     try {
       if (hasBody(req) && api === null && !(await receiveBody(req))) return
     } catch (error) {

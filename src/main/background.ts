@@ -6,6 +6,7 @@ import { sealAuditLog } from '../domain/audit/sealing.ts'
 import { endWithdrawnFamilies } from '../domain/apps/app-access.ts'
 import { clearDeletedApps } from '../domain/apps/app-deletions.ts'
 import { endFamiliesOfDisabledApps } from '../domain/apps/apps.ts'
+import { checkSourceStatuses } from '../domain/accounts/source-statuses.ts'
 import { eraseDeletedAccounts } from '../domain/accounts/erasure.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
 import type { Services } from '../domain/services.ts'
@@ -71,6 +72,11 @@ export async function startBackground(services: Services, config: Config, logger
     [pruneAuditLog, PRUNE_EVERY_MS],
   ] as const
   const stops = rounds.map(([run, everyMs]) => repeat(async () => run(services, stopping.signal), everyMs, logger))
+  if (config.identitySource !== null) {
+    const { statusTtl } = config.identitySource
+    const check = async () => checkSourceStatuses(services, statusTtl, stopping.signal)
+    stops.push(repeat(check, Math.min(EXPIRE_EVERY_MS, statusTtl * 250), logger))
+  }
   stops.push(await startAuditStreams(services, config, logger, stopping.signal))
   return {
     stop() {

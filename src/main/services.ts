@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import { settleAdminApi } from '../administration/admin-api.ts'
 import { createPasswordJudge } from '../domain/passwords/password-judge.ts'
 import { createPasswordHasher, hashingCores } from '../domain/passwords/passwords.ts'
+import { FairQueue } from '../domain/fair-queue.ts'
 import { openGeoIp } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
 import { deriveAuditKeys } from '../domain/keys/audit-keys.ts'
@@ -74,6 +75,8 @@ export async function openServices(
       passwords,
       geoip,
       identitySource: await openIdentitySource(config.identitySource, { logger, metrics, clock }),
+      // As many at once as its client sends (the bulkhead); the others wait here, where sources of requests take turns.
+      sourceTurns: new FairQueue({ atOnce: 32, clock }),
       lifetimes,
       policy,
       brand,

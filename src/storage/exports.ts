@@ -5,7 +5,7 @@ import type { Queryable } from './postgres.ts'
 export async function findProfile(db: Queryable, identityId: string): Promise<Record<string, unknown> | null> {
   const result = await db.query<Record<string, unknown>>(
     `SELECT id, username, email, email_verified, name, given_name, family_name, nickname, picture, phone_number, address, locale, zoneinfo,
-       roles, app_roles, attributes, created_at, updated_at, terms_version, terms_accepted_at,
+       roles, app_roles, attributes, source_id, created_at, updated_at, terms_version, terms_accepted_at,
        (SELECT jsonb_build_object('user_name', d.user_name, 'external_id', d.external_id, 'attributes', d.attributes)
         FROM directory_users d WHERE d.identity_id = i.id) AS directory FROM identities i WHERE id = $1`,
     [identityId],

@@ -32,6 +32,8 @@ export type NewIdentity = Omit<
   | 'assignedRoles'
   | 'groups'
   | 'groupIds'
+  | 'sourceId'
+  | 'disabledBySource'
 > & {
   emailKey: string
   /** Of its user name. */
@@ -546,4 +548,4 @@ export const IDENTITY_COLUMNS = `id, username, username_key AS "usernameKey", ha
   terms_version AS "termsVersion", terms_accepted_at AS "termsAcceptedAt", name, given_name AS "givenName", family_name AS "familyName", name_key AS "nameKey",
   family_name_key AS "familyNameKey", nickname,
   picture, phone_number AS "phoneNumber", address, attributes, app_roles AS "appRoles", assigned_roles AS "assignedRoles", groups,
-  group_ids AS "groupIds"`
+  group_ids AS "groupIds", source_id AS "sourceId", disabled_by_source AS "disabledBySource"`

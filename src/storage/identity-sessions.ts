@@ -28,6 +28,8 @@ export interface SignedInRow extends IdentitySessionRow {
   roles: string[]
   groupIds: string[]
   appRoles: IdentityRow['appRoles']
+  /** The id of a user of the identity source there; null for an account that is here alone. */
+  sourceId: string | null
   /** Whether only the owners of addresses in some domains may register. */
   hasDomains: boolean
 }
@@ -77,7 +79,7 @@ export async function findSignedIn(
   const result = await pool.query<SignedInRow>({
     name: 'identity-session-find',
     text: `SELECT ${COLUMNS}, i.username, i.email, i.email_verified AS "emailVerified", i.locale, i.zoneinfo, i.terms_version AS "termsVersion",
-             i.roles, i.group_ids AS "groupIds", i.app_roles AS "appRoles", ${HAS_DOMAINS} AS "hasDomains"
+             i.roles, i.group_ids AS "groupIds", i.app_roles AS "appRoles", i.source_id AS "sourceId", ${HAS_DOMAINS} AS "hasDomains"
            FROM identity_sessions s JOIN identities i ON i.id = s.identity_id
            WHERE s.id = $3 AND ${LIVING} AND ${IDENTITY_LIVES}`,
     values: [now, seenSince, id],

@@ -6,7 +6,7 @@ import { deleteMailLinks } from '../../storage/mail-links.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
 import { announceClaims } from '../identities/claim-changes.ts'
 import { canonicalEmail, emailProblem } from '../identities/emails.ts'
-import { takenProblem } from '../identities/identities.ts'
+import { refuseSourceUser, takenProblem } from '../identities/identities.ts'
 import { changeUserNameIn } from '../identities/user-name-changes.ts'
 import { canonicalUserName, userNameProblem } from '../identities/user-names.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
@@ -45,6 +45,7 @@ export async function correctAccount(services: Services, id: string, correction:
     await transaction(services.storage.pool, async (db) => {
       const identity = await lockIdentity(db, id)
       if (identity === null) throw new Refused(`there is no identity ${id}`, 'not_found')
+      refuseSourceUser(identity, 'change names, addresses and the profile there')
       if (username !== undefined && username !== identity.username)
         await changeUserNameIn(services, db, identity, username)
       await changeEmailIn(services, db, identity, email ?? identity.email, correction.emailVerified ?? false)

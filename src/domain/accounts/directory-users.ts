@@ -26,7 +26,7 @@ import { endEverythingIn } from '../endings/endings.ts'
 import { setAttributesIn } from '../identities/attributes.ts'
 import { announceClaims } from '../identities/claim-changes.ts'
 import { canonicalEmail, emailProblem } from '../identities/emails.ts'
-import { disableIn, enableIn, takenProblem } from '../identities/identities.ts'
+import { disableIn, enableIn, refuseSourceUser, takenProblem } from '../identities/identities.ts'
 import { LINK_LIVES } from '../identities/mail-links.ts'
 import { canonicalUserName, skeletonsOf, userNameProblem } from '../identities/user-names.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
@@ -139,6 +139,7 @@ export async function changeDirectoryUser(
   for (let tries = 1; ; tries++) {
     const before = await findDirectoryUser(services, id)
     if (before === null) throw noUser(id)
+    refuseSourceUser(before, 'a directory cannot change them as well')
     const asked = decide(before)
     check(asked)
     const username = await followingName(services, before, asked.userName)

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import { findIdentity, type IdentityRow, lockIdentity } from '../../storage/identities.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
+import { confirmSourceStatus } from '../identities/source-users.ts'
 import { takeEmailIn } from '../identities/email-ownership.ts'
 import { findIdentityByLogin } from '../identities/identities.ts'
 import { lookAtMailLink, useMailLink } from '../identities/mail-links.ts'
@@ -100,6 +101,7 @@ export async function signInByMail(
     return found
   }
   const { id } = found.identity
+  await confirmSourceStatus(services, id)
   const proof = await transaction(services.storage.pool, (db) => take(services, db, id, token, clientInfo)).catch(
     (error: unknown) => {
       // Another account proved the e-mail address at the same moment.

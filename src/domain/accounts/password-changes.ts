@@ -15,7 +15,7 @@ import { endEverythingIn } from '../endings/endings.ts'
 import { admitNewPassword } from '../limits/login-throttling.ts'
 import { holdSignIn, LAPSED, type Lapsed, type SignedInRow } from '../sign-in/identity-sessions.ts'
 import { queueMail } from '../mail-jobs.ts'
-import { judgeNewPassword } from './new-passwords.ts'
+import { judgeNewPassword, setInSource, setsPasswordOf } from './new-passwords.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Services } from '../services.ts'
@@ -35,19 +35,24 @@ export type PasswordChangeOutcome =
   | { kind: 'refused'; problem: Message; verdict: PasswordVerdict }
   /** The typed current password is wrong, or may not be checked now (login throttling). */
   | Extract<SignInOutcome, { kind: 'wrong-credentials' | 'throttled' }>
+  /** The password of a user of the identity source, which sets none, or whose user cannot be let in. */
+  | { kind: 'elsewhere' }
 
 /**
  * Changes the password of a user who knows the current one. Every other identity session ends, and every family, also in this
- * browser. The identity session of this browser is left for the caller to replace. @throws Overloaded
+ * browser. The identity session of this browser is left for the caller to replace. The password of a user of the identity source is
+ * set there. @throws Overloaded, SourceUnavailable
  */
 export async function changePassword(
   services: Services,
   signedIn: SignedInRow,
   { current, password, clientInfo, deviceHash }: PasswordChange,
 ): Promise<PasswordChangeOutcome | Lapsed> {
+  if (signedIn.sourceId !== null && !setsPasswordOf(services, signedIn)) return { kind: 'elsewhere' }
   const attempt = { login: signedIn.username, password: current, clientInfo, deviceHash }
   const proof = await signIn(services, { ...attempt, confirms: 'password-change' })
   if (proof.kind === 'wrong-credentials' || proof.kind === 'throttled') return proof
+  if (proof.kind === 'not-admitted') return { kind: 'elsewhere' }
   const { identity } = proof
   const admission = await admitNewPassword(services, identity.id)
   if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
@@ -57,7 +62,9 @@ export async function changePassword(
   const { id: identityId } = identity
   const { standsAlone } = verdict
   const source = ipKey(clientInfo.address)
-  const to = await services.hasher.hash(password, source)
+  const problem = await setInSource(services, identity, password)
+  if (problem !== null) return { kind: 'refused', problem, verdict: { ...verdict, problem } }
+  const to = identity.sourceId === null ? await services.hasher.hash(password, source) : services.hasher.unusable()
   const now = services.clock()
   const change = async (from: string): Promise<PasswordChangeOutcome | Lapsed | Outdated> =>
     transaction(services.storage.pool, async (db) => {
@@ -78,7 +85,7 @@ export async function changePassword(
   // Either a sign-in has hashed the same password anew, or a reset or another change came first and the typed one is now wrong.
   while (outcome.kind === 'outdated') {
     const { passwordHash } = outcome
-    if (!(await services.hasher.matches(passwordHash, current, source)))
+    if (identity.sourceId === null && !(await services.hasher.matches(passwordHash, current, source)))
       return { kind: 'wrong-credentials', ipBlock: null }
     outcome = await change(passwordHash)
   }

@@ -13,7 +13,7 @@ import { findIdentityByLogin } from '../identities/identities.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
 import { LINK_LIVES, lookAtMailLink, useMailLink } from '../identities/mail-links.ts'
 import { queueMail } from '../mail-jobs.ts'
-import { judgeNewPassword } from './new-passwords.ts'
+import { judgeNewPassword, setInSource, setsPasswordOf } from './new-passwords.ts'
 import type { PasswordVerdict } from '../passwords/password-judge.ts'
 import type { ClientInfo } from '../client-info.ts'
 import { Refused } from '../refused.ts'
@@ -26,6 +26,8 @@ export type PasswordResetOutcome =
   | { kind: 'refused'; problem: Message | null; verdict: PasswordVerdict }
   /** Too many were tried for this identity. */
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
+  /** The password of a user of the identity source, which sets none. */
+  | { kind: 'elsewhere' }
   /** The link is used, expired, forged or incomplete, or the account has another e-mail address now. */
   | { kind: 'dead' }
 
@@ -58,6 +60,8 @@ export async function sendPasswordReset(services: Services, identityId: string):
     const identity = await lockIdentity(db, identityId)
     if (identity === null) throw new Refused(`there is no identity ${identityId}`, 'not_found')
     const { emailKey: email, username } = identity
+    if (!setsPasswordOf(services, identity))
+      throw new Refused(`${username} lives in the identity source, which sets no passwords`, 'conflict')
     if (email === null) throw new Refused(`the e-mail address of ${username} belongs to another identity`, 'conflict')
     if (identity.disabledAt !== null || identity.erasedFrom !== null)
       throw new Refused(`${username} is disabled or deleted, and could not sign in`, 'conflict')
@@ -77,7 +81,8 @@ export async function lookAtPasswordReset(services: Services, token: string): Pr
 /**
  * Sets a new password with a link. Every identity session and family ends, and the e-mail address is proved. Second factors
  * stay, unless the e-mail address is proved for the first time, and a disabled identity stays disabled. A password that was not
- * repeated alike is judged, too, so that the user reads every problem at once. @throws Overloaded
+ * repeated alike is judged, too, so that the user reads every problem at once. @throws Overloaded,
+ * SourceUnavailable
  */
 export async function resetPassword(
   services: Services,
@@ -87,6 +92,7 @@ export async function resetPassword(
 ): Promise<PasswordResetOutcome> {
   const owner = await lookAtPasswordReset(services, token)
   if (owner === null) return { kind: 'dead' }
+  if (!setsPasswordOf(services, owner)) return { kind: 'elsewhere' }
   const admission = await admitNewPassword(services, owner.id)
   if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
   const source = ipKey(clientInfo.address)
@@ -95,7 +101,10 @@ export async function resetPassword(
     : await services.passwords.judge(password, [owner.username, owner.email], false, source)
   if (verdict.problem !== null || !isConfirmed) return { kind: 'refused', problem: verdict.problem, verdict }
 
-  const replacement = { to: await services.hasher.hash(password, source), standsAlone: verdict.standsAlone }
+  const problem = await setInSource(services, owner, password)
+  if (problem !== null) return { kind: 'refused', problem, verdict: { ...verdict, problem } }
+  const to = owner.sourceId === null ? await services.hasher.hash(password, source) : services.hasher.unusable()
+  const replacement = { to, standsAlone: verdict.standsAlone }
   return transaction(services.storage.pool, (db) =>
     reset(services, db, owner.id, token, replacement, clientInfo),
   ).catch((error: unknown) => {

@@ -1,11 +1,12 @@
 import type { ClientInfo } from '../client-info.ts'
 import { canonicalEmail, emailProblem } from '../identities/emails.ts'
-import { register, type Registration, type RegistrationOutcome } from '../identities/identities.ts'
+import { examineRegistration, type Registration, type RegistrationOutcome } from '../identities/identities.ts'
 import { canonicalUserName, userNameProblem } from '../identities/user-names.ts'
 import { mayMail } from '../limits/login-throttling.ts'
 import { noteRefusal, type Refusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
 import { signIn, type SignInOutcome } from '../sign-in/sign-in.ts'
+import { registerStranger } from './stranger-registrations.ts'
 
 /** The client that a registration comes from, and the terms of use that were accepted in it. */
 export interface RegistrationContext {
@@ -30,7 +31,7 @@ export async function registerOrSignIn(
   const { username, email, password } = registration
   const namesAccount =
     emailProblem(canonicalEmail(email)) === null && userNameProblem(canonicalUserName(username)) === null
-  if (!namesAccount) return register(services, registration, clientInfo, { termsVersion })
+  if (!namesAccount) return registerStranger(services, registration, clientInfo, { termsVersion })
 
   const known = await signIn(services, { login: email, password, clientInfo, deviceHash, registers: { username } })
   switch (known.kind) {
@@ -41,12 +42,19 @@ export async function registerOrSignIn(
       const isTold = identity.emailKey !== null && (identity.emailVerified || (await mayMail(services, identity.email)))
       return { ...known, proof: { ...proof, registeredAgain: isTold ? 'told' : 'untold' } }
     }
+    case 'not-admitted': {
+      const { verdict } = await examineRegistration(services, registration, clientInfo)
+      return { kind: 'refused', problems: { email: known.problem }, verdict }
+    }
     case 'throttled':
       // Whoever attacks an address that has no account must not keep its owner from registering.
-      return register(services, registration, clientInfo, { termsVersion })
+      return registerStranger(services, registration, clientInfo, { termsVersion })
     case 'wrong-credentials': {
       const { refusal } = known
-      const outcome = await register(services, registration, clientInfo, { termsVersion, events: eventsOf(refusal) })
+      const outcome = await registerStranger(services, registration, clientInfo, {
+        termsVersion,
+        events: eventsOf(refusal),
+      })
       if (outcome.kind === 'refused' && refusal !== undefined) await noteRefusal(services, refusal)
       return outcome
     }

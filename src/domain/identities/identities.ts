@@ -259,6 +259,7 @@ export async function changeRoles(services: Services, id: string, roles: string[
   await transaction(services.storage.pool, async (db) => {
     const identity = await lockIdentity(db, id)
     if (identity === null || isDeepStrictEqual(identity.assignedRoles, assigned)) return
+    refuseSourceUser(identity, 'give them roles there, or by a group here')
     await updateAssignedRoles(db, id, assigned)
     const now = await settleEntitlements(services, db, [id])
     await insertAuditEvents(
@@ -304,11 +305,18 @@ export async function enableIdentity(services: Services, id: string): Promise<vo
 }
 
 /** The same in a transaction that has locked the identity. */
-export async function enableIn(services: Services, db: Queryable, { id, disabledAt }: IdentityRow): Promise<void> {
+export async function enableIn(services: Services, db: Queryable, identity: IdentityRow): Promise<void> {
+  const { id, disabledAt, disabledBySource } = identity
   if (disabledAt === null) return
+  if (disabledBySource) refuseSourceUser(identity, 'it has disabled them, and only it can enable them')
   const now = services.clock()
   await updateDisabledAt(db, id, null, now)
   await insertAuditEvents(db, [{ kind: 'identity_enabled', identityId: id, actor: services.operator }], now)
+}
+
+/** What the identity source says of its users is not changed here: it would come back. @throws Refused */
+export function refuseSourceUser({ sourceId, username }: IdentityRow, advice: string): void {
+  if (sourceId !== null) throw new Refused(`${username} lives in the identity source: ${advice}`, 'conflict')
 }
 
 /** Signs an identity out of every browser and every app; it may sign in again. */

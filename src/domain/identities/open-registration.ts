@@ -14,6 +14,19 @@ export function isRegistrationOpen({ policy }: Pick<Services, 'policy'>): boolea
   return policy.registration === 'open'
 }
 
+/** Whether strangers can register, here or in the identity source. */
+export function offersRegistration(services: Pick<Services, 'policy' | 'identitySource'>): boolean {
+  return isRegistrationOpen(services) && registrationPlace(services) !== 'elsewhere'
+}
+
+/** Where an account of a stranger is made: here, in the identity source, or neither, where that makes none. */
+export function registrationPlace({
+  identitySource,
+}: Pick<Services, 'identitySource'>): 'here' | 'source' | 'elsewhere' {
+  if (identitySource === null) return 'here'
+  return identitySource.create === null ? 'elsewhere' : 'source'
+}
+
 /** The domains whose addresses may register by themselves, by name; all may when there are none. */
 export async function findAllowedDomains({ storage }: { storage: Database }): Promise<string[]> {
   return listRegistrationDomains(storage)

@@ -39,7 +39,7 @@ export const MOVED_IDENTITIES: MovedTable = {
     names(`id username username_key has_skeletons email email_key email_verified password_hash password_stands_alone
     roles assigned_roles groups group_ids claims_version sign_outs created_at updated_at disabled_at declines_passkeys locale
     zoneinfo terms_version terms_accepted_at erased_from name given_name family_name name_key family_name_key nickname picture
-    phone_number address attributes app_roles`),
+    phone_number address attributes app_roles source_id disabled_by_source`),
   parts: [
     ...Object.entries(PARTS).map(([table, columns]) => ({ table, of: 'identity_id', columns: names(columns) })),
     {

@@ -11,9 +11,11 @@ import { type Confirmation, KNOWN_BROWSER } from '../audit-events.ts'
 import { withSecondProof } from './authentication-context.ts'
 import { isKnownDevice } from './devices.ts'
 import { Overloaded } from '../fair-queue.ts'
+import { SourceUnavailable } from '../identity-source.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
 import { beginAttempt } from '../limits/login-throttling.ts'
 import { findIdentityByLogin } from '../identities/identities.ts'
+import { confirmSourceStatus } from '../identities/source-users.ts'
 import { type Proof, proofByPassword } from './identity-sessions.ts'
 import { findPasskeyOwner, signInWithPasskey } from './passkeys.ts'
 import { characterCount, isOwnHash, isPasswordTooLong } from '../passwords/passwords.ts'
@@ -24,6 +26,8 @@ import type { Services } from '../services.ts'
 import { hasSecondFactor } from './second-factors.ts'
 import { countSignIn } from './sign-in-counts.ts'
 import { isTrustedBrowser } from './trusted-browsers.ts'
+import type { Message } from '../../i18n/messages.ts'
+import { checkPassword } from './password-checks.ts'
 import type { IpBlock } from '../limits/ip-blocks.ts'
 
 /** A login and a password as they were typed, and the client they come from. */
@@ -50,11 +54,14 @@ export type SignInOutcome =
    */
   | { kind: 'wrong-credentials'; ipBlock: IpBlock | null; refusal?: Refusal }
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }
+  /** The password is right, and the user of the identity source cannot be let in for a reason that they may know. */
+  | { kind: 'not-admitted'; problem: Message }
 
 /**
- * Checks a user name or e-mail address with its password, under login throttling. One that comes with a registration counts at
- * the account like any other; at the IP address it does not, because most of them are no guesses, and registrations have their
- * own rate limit there. @throws Overloaded
+ * Checks a user name or e-mail address with its password, under login throttling. An account that is here alone comes first; every
+ * other login is one of the identity source, where there is one. One that comes with a registration counts at the account like any
+ * other; at the IP address it does not, because most of them are no guesses, and registrations have their own rate limit there.
+ * @throws Overloaded, SourceUnavailable
  */
 export async function signIn(
   services: Services,
@@ -62,11 +69,11 @@ export async function signIn(
 ): Promise<SignInOutcome> {
   // An empty field is not an attempt.
   if (password === '' || isPasswordTooLong(password)) return { kind: 'wrong-credentials', ipBlock: null }
-  const identity =
+  const found =
     registers === undefined
       ? await findIdentityByLogin(services, login)
       : await findRegistered(services, login, registers.username)
-  const isKnown = identity !== null && (await isKnownDevice(services, identity.id, deviceHash))
+  const isKnown = found !== null && (await isKnownDevice(services, found.id, deviceHash))
   const knownDevice = isKnown ? (deviceHash as Buffer).toString('base64url') : null
   const attempt = await beginAttempt(services, {
     kind: 'sign-in',
@@ -83,7 +90,7 @@ export async function signIn(
     ...(confirms
       ? { kind: 'confirmation_refused' as const, detail: confirms }
       : { kind: 'sign_in_refused' as const, detail: isKnown ? KNOWN_BROWSER : null }),
-    identityId: identity?.id ?? null,
+    identityId: found?.id ?? null,
     clientInfo,
   }
   if (attempt.kind === 'wait') {
@@ -95,27 +102,41 @@ export async function signIn(
 
   // A known device has its own turns in the queue, apart from strangers with the same IP address.
   const source = knownDevice ?? ipKey(clientInfo.address)
-  // An unknown login pays for one hash too, so timing does not tell who has an account.
-  const matches = await services.hasher
-    .matches(identity?.passwordHash ?? null, password, source)
-    .catch(async (error: unknown) => {
-      if (error instanceof Overloaded) {
-        count('overloaded')
-        await attempt.withdraw()
-      }
-      throw error
-    })
-
+  const checked = await checkPassword(services, {
+    login,
+    password,
+    identity: found,
+    source,
+    clientInfo,
+    confirms,
+  }).catch(async (error: unknown) => {
+    if (error instanceof Overloaded || error instanceof SourceUnavailable) {
+      count(error instanceof Overloaded ? 'overloaded' : 'source_unavailable')
+      await attempt.withdraw()
+    }
+    throw error
+  })
+  const { identity } = checked
+  if (checked.kind === 'not-admitted') {
+    await attempt.succeeded()
+    count('refused')
+    await noteRefusal(services, { ...refusal, identityId: identity?.id ?? null, cause: checked.cause })
+    return { kind: 'not-admitted', problem: checked.problem }
+  }
+  const matches = checked.kind === 'matches'
   if (identity === null || !matches || identity.disabledAt !== null) {
     const cause = identity === null ? 'unknown_account' : matches ? 'disabled' : 'wrong_password'
-    if (registers !== undefined) return { kind: 'wrong-credentials', ipBlock: null, refusal: { ...refusal, cause } }
+    const identityId = identity?.id ?? null
+    if (registers !== undefined)
+      return { kind: 'wrong-credentials', ipBlock: null, refusal: { ...refusal, identityId, cause } }
     const ipBlock = await attempt.failed()
     count('refused')
-    await noteRefusal(services, { ...refusal, cause })
+    await noteRefusal(services, { ...refusal, identityId, cause })
     return { kind: 'wrong-credentials', ipBlock }
   }
   await attempt.succeeded()
-  const passwordHash = await renewHash(services, identity, password, source)
+  const passwordHash =
+    identity.sourceId === null ? await renewHash(services, identity, password, source) : identity.passwordHash
   const current = { ...identity, passwordHash }
   const proof = proofByPassword(current)
   if (!(await hasSecondFactor(services, identity.id))) return { kind: 'signed-in', identity: current, proof }
@@ -167,6 +188,14 @@ export async function signInByPasskey(
     return { kind: 'throttled', retryAt: attempt.retryAt, ipBlocked: attempt.ipBlocked }
   }
   const proved = ownerId === null ? null : await signInWithPasskey(services, credential, clientInfo)
+  if (proved !== null)
+    await confirmSourceStatus(services, proved.identityId).catch(async (error: unknown) => {
+      if (error instanceof SourceUnavailable) {
+        countSignIn(services, 'source_unavailable', ['passkey'])
+        await attempt.withdraw()
+      }
+      throw error
+    })
   if (proved === null) {
     countSignIn(services, 'refused', ['passkey'])
     await noteRefusal(services, { ...refusal, cause: 'wrong_passkey' })

@@ -1,6 +1,7 @@
 import type { NextFunction, Request, Response } from 'express'
 import { isUnavailable } from '../../domain/errors.ts'
 import { Overloaded } from '../../domain/fair-queue.ts'
+import { SourceUnavailable } from '../../domain/identity-source.ts'
 import { Refused } from '../../domain/refused.ts'
 import { secondsUntil } from '../../domain/time.ts'
 import { message } from '../../i18n/messages.ts'
@@ -58,7 +59,9 @@ export async function keepForm(
   try {
     await act()
   } catch (error) {
-    if (!(error instanceof TooManyAttempts || error instanceof Overloaded)) throw error
+    const isPassing =
+      error instanceof TooManyAttempts || error instanceof Overloaded || error instanceof SourceUnavailable
+    if (!isPassing) throw error
     await show(beginRefusal(error, req, res))
   }
 }
@@ -68,6 +71,8 @@ function beginRefusal(error: unknown, req: Request, res: Response): ErrorPage {
   const page = describe(error)
   const { logger } = contextOf(req)
   if (error instanceof Overloaded) logEvent(req, 'overloaded')
+  else if (error instanceof SourceUnavailable)
+    logger.warn({ requestId: req.requestId, error }, 'the identity source cannot be asked')
   else if (page.status >= 500) logger.error({ requestId: req.requestId, error }, 'request failed')
   if (page.status === 503) res.setHeader('Retry-After', '5')
   if (error instanceof TooManyAttempts) {
@@ -85,7 +90,9 @@ export function describe(error: unknown): ErrorPage {
   // Checked before the stores: a browser that hung up in the middle of a form leaves a broken connection, too.
   const status = (error as { status?: unknown } | null)?.status
   if (typeof status === 'number' && status >= 400 && status < 500) return refusals[status] ?? { ...generic, status }
-  if (error instanceof Overloaded || isUnavailable(error)) {
+  if (error instanceof SourceUnavailable)
+    return { status: 503, ...wordsOf('errors.busy.title', 'errors.source.sentence', 'errors.busy.advice') }
+  if (isUnavailable(error)) {
     return { status: 503, ...wordsOf('errors.busy.title', 'errors.busy.sentence', 'errors.busy.advice') }
   }
   return { status: 500, ...wordsOf('errors.failed.title', 'errors.failed.sentence', 'errors.failed.advice') }

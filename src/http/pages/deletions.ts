@@ -44,14 +44,14 @@ export async function createDeletion(req: Request, res: Response): Promise<void>
 
 async function show(req: Request, res: Response, typed: string, problem: string | null): Promise<void> {
   const services = servicesOf(req)
-  const { username } = signedInOf(req)
+  const { username, sourceId } = signedInOf(req)
   const erasedFrom = addSeconds(services.clock(), services.lifetimes.deletionGrace)
   await render(
     req,
     res,
     'deletions/new',
     { title: textsOf(req).t('deletion.title'), narrow: true },
-    { username, typed, problem, time: endOfGrace(req, erasedFrom) },
+    { username, typed, problem, time: endOfGrace(req, erasedFrom), isElsewhere: sourceId !== null },
   )
 }
 

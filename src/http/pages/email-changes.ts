@@ -10,17 +10,19 @@ import { askToSignIn } from '../middleware/identity.ts'
 import { takeFields } from '../kept-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyAttempts } from '../http-errors.ts'
+import { keptElsewhere, TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 
 /** GET /settings/email */
 export async function newEmailChange(req: Request, res: Response): Promise<void> {
+  if (signedInOf(req).sourceId !== null) throw keptElsewhere()
   await show(req, res, takeFields(req, res).email ?? '')
 }
 
 /** POST /settings/email: the same answer, whether or not the new e-mail address is taken (no account enumeration). */
 export async function createEmailChange(req: Request, res: Response): Promise<void> {
+  if (signedInOf(req).sourceId !== null) throw keptElsewhere()
   const email = pastedField(req.body, 'email')
   const act = async () => {
     const outcome = await askForEmailChange(servicesOf(req), signedInOf(req), email, req.clientInfo)

@@ -1,7 +1,7 @@
 import type { Message } from '../../i18n/messages.ts'
 import type { Request, Response } from 'express'
 import { proofOf } from '../../domain/sign-in/identity-sessions.ts'
-import { newPasswordLength } from '../../domain/accounts/new-passwords.ts'
+import { newPasswordLength, setsPasswordOf } from '../../domain/accounts/new-passwords.ts'
 import { changePassword } from '../../domain/accounts/password-changes.ts'
 import type { PasswordVerdict } from '../../domain/passwords/password-judge.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
@@ -11,13 +11,14 @@ import { deviceOf } from '../middleware/device.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyAttempts } from '../http-errors.ts'
+import { keptElsewhere, TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 import { completeSignIn } from '../sign-in.ts'
 
 /** GET /settings/password */
 export async function newPasswordChange(req: Request, res: Response): Promise<void> {
+  if (!setsPasswordOf(servicesOf(req), signedInOf(req))) throw keptElsewhere()
   await show(req, res, {})
 }
 
@@ -47,6 +48,8 @@ export async function createPasswordChange(req: Request, res: Response): Promise
       }
       case 'lapsed':
         return askToSignIn(req, res)
+      case 'elsewhere':
+        throw keptElsewhere()
       case 'throttled':
         throw new TooManyAttempts(outcome, servicesOf(req).clock())
       case 'wrong-credentials':

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { newPasswordLength } from '../../domain/accounts/new-passwords.ts'
+import { newPasswordLength, setsPasswordOf, setsPasswordOfAll } from '../../domain/accounts/new-passwords.ts'
 import {
   askForPasswordReset,
   lookAtPasswordReset,
@@ -14,7 +14,7 @@ import { logEvent } from '../event-log.ts'
 import { optionalField, passwordField, pastedField } from '../form-fields.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
-import { TooManyAttempts } from '../http-errors.ts'
+import { keptElsewhere, TooManyAttempts } from '../http-errors.ts'
 import { render } from '../page.ts'
 import { cancelActionOf, LONGEST_RETURN_TO, safeReturnTo, withReturnTo } from '../return-to.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
@@ -82,6 +82,8 @@ export async function createPasswordReset(req: ResetRequest, res: Response): Pro
           },
           outcome.verdict,
         )
+      case 'elsewhere':
+        throw keptElsewhere()
       case 'dead':
         return showDeadLink(req, res)
     }
@@ -114,6 +116,7 @@ async function showForgotten(
       returnTo,
       loginHref: withReturnTo('/login', returnTo),
       cancelAction: cancelActionOf(returnTo),
+      mayBeElsewhere: !setsPasswordOfAll(servicesOf(req)),
     },
   )
 }
@@ -129,6 +132,7 @@ async function showReset(
   const { token } = req.params
   const owner = await lookAtPasswordReset(services, token)
   if (owner === null) return showDeadLink(req, res)
+  if (!setsPasswordOf(services, owner)) throw keptElsewhere()
   if (Object.keys(problems).length > 0) res.status(422)
   // Second factors of an unconfirmed e-mail address do not outlive the reset, so they do not allow a shorter password.
   const minimumLength = owner.emailVerified

@@ -11,18 +11,21 @@ import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { logEvent } from '../event-log.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { textField } from '../form-fields.ts'
+import { keptElsewhere } from '../http-errors.ts'
 import { takeFields } from '../kept-fields.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
 
 /** GET /settings/profile */
 export async function newProfileChange(req: Request, res: Response): Promise<void> {
+  if (signedInOf(req).sourceId !== null) throw keptElsewhere()
   const before = await findProfile(servicesOf(req), signedInOf(req).identityId)
   await show(req, res, { ...before, ...takeFields(req, res) })
 }
 
 /** POST /settings/profile; a field that is not sent stays as it is. */
 export async function createProfileChange(req: Request, res: Response): Promise<void> {
+  if (signedInOf(req).sourceId !== null) throw keptElsewhere()
   const typed = typedIn(req.body)
   const outcome = await changeProfile(servicesOf(req), signedInOf(req), typed, req.clientInfo)
   if (isLapsed(outcome)) return askToSignIn(req, res)

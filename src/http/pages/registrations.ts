@@ -1,6 +1,7 @@
 import type { NextFunction, Request, Response } from 'express'
 import { registerOrSignIn } from '../../domain/accounts/registrations.ts'
 import { examineRegistration } from '../../domain/identities/identities.ts'
+import { registrationPlace } from '../../domain/identities/open-registration.ts'
 import { admitRegistration } from '../../domain/limits/login-throttling.ts'
 import { message } from '../../i18n/messages.ts'
 import { servicesOf } from '../context.ts'
@@ -18,6 +19,12 @@ import { followPassword } from '../sign-in.ts'
 export function requireOpenRegistration(req: Request, _res: Response, next: NextFunction): void {
   switch (servicesOf(req).policy.registration) {
     case 'open':
+      if (registrationPlace(servicesOf(req)) === 'elsewhere')
+        throw new RequestRefused(
+          403,
+          wordsOf('source.registration_title', 'source.registration_sentence', 'source.registration_advice'),
+          { href: '/login', label: message('sign_in.button') },
+        )
       return next()
     case 'invited':
       throw new RequestRefused(

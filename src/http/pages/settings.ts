@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import { readableEmail } from '../../domain/identities/emails.ts'
+import { setsPasswordOf } from '../../domain/accounts/new-passwords.ts'
 import { findPendingEmailChange } from '../../domain/accounts/email-changes.ts'
 import { countSecondFactors } from '../../domain/sign-in/second-factors.ts'
 import { LANGUAGES, nameOfLanguage } from '../../i18n/catalogues.ts'
@@ -10,7 +11,7 @@ const DAY = 86_400
 
 /** GET /settings */
 export async function showSettings(req: Request, res: Response): Promise<void> {
-  const { identityId, username, email, emailVerified } = signedInOf(req)
+  const { identityId, username, email, emailVerified, sourceId } = signedInOf(req)
   const factorCount = await countSecondFactors(servicesOf(req), identityId)
   const pending = await findPendingEmailChange(servicesOf(req), identityId)
   await render(
@@ -24,6 +25,8 @@ export async function showSettings(req: Request, res: Response): Promise<void> {
       emailVerified,
       pendingEmail: pending && readableEmail(pending.email),
       factorCount,
+      isElsewhere: sourceId !== null,
+      setsPassword: setsPasswordOf(servicesOf(req), { sourceId }),
       languages: LANGUAGES.map((language) => ({ language, name: nameOfLanguage(language) })),
       // Of less than a day a user is promised nothing.
       deletionDays: Math.floor(servicesOf(req).lifetimes.deletionGrace / DAY),

@@ -6,6 +6,8 @@ import {
   type PasswordVerdict,
   type SourceCreation,
   type SourcePasswordChange,
+  type SourceRequest,
+  type SourceRequestProof,
   type SourceStatus,
   SourceUnavailable,
   type SourceUser,
@@ -13,7 +15,7 @@ import {
 import type { Logger } from '../../logger.ts'
 import { Lane, retryOnceAfter } from './lane.ts'
 import { type AnswerOf, BATCH, type InputOf, type OperationName, OPERATIONS } from './protocol.ts'
-import { answerProblem, signRequest, sourceKeysOf } from './signatures.ts'
+import { answerProblem, signRequest, sourceKeysOf, verifyRequest } from './signatures.ts'
 import { type IncomingAnswer, openTransport, RequestFailed } from './transport.ts'
 
 export interface HttpSourceOptions {
@@ -116,6 +118,10 @@ export class HttpIdentitySource implements IdentitySource {
   /** Null until the source has said that it sets passwords. */
   get setPassword(): IdentitySource['setPassword'] {
     return this.#can('set-password') ? async (id, password) => this.#setPassword(id, password) : null
+  }
+
+  async verifyRequest(request: SourceRequest): Promise<SourceRequestProof> {
+    return verifyRequest(request, this.#keys, this.#options.clock())
   }
 
   async close(): Promise<void> {

@@ -82,6 +82,7 @@ export async function startTestServer(
     async close() {
       await server.stop()
       await services.passwords.close()
+      await services.identitySource?.close()
       await services.storage.close()
       await folder.remove()
       if (options.database === undefined) await database.drop()

@@ -18,6 +18,9 @@ export async function firstFactor(services: Services, direct: DirectSignIn): Pro
         return { kind: 'passed', progress: { ...progress, proof: outcome.proof } }
       case 'throttled':
         return outcome
+      case 'not-admitted':
+        // The sign-in page says why, in the user's language.
+        return { kind: 'needs-page' }
       case 'wrong-credentials':
         return { ...missing(services, 'credentials_invalid'), ipBlock: outcome.ipBlock }
     }

@@ -23,6 +23,7 @@ const person = {
   ],
   created: at,
   lastSignIn: at,
+  source: null,
   locale: 'en',
   zoneinfo: 'America/New_York',
   factors: [

@@ -1,0 +1,35 @@
+import { listSignedInSourceIds } from '../../storage/source-users.ts'
+import { settleSourceStatus } from '../identities/source-users.ts'
+import type { Services } from '../services.ts'
+
+/** Users in one question to the source. */
+const BATCH = 100
+
+/**
+ * Asks the source for the status of every user of it who is signed in to a browser or an app, and signs out those who are
+ * disabled or gone. One process asks in each half of the time that a status counts. While the source does not answer, people
+ * stay as they are. @param ttl how long a status counts (seconds)
+ */
+export async function checkSourceStatuses(services: Services, ttl: number, signal?: AbortSignal): Promise<void> {
+  if (services.identitySource === null) return
+  const half = Math.floor(ttl / 2)
+  // Of a second or two there is no half that a store can count: every process asks.
+  if (half >= 1 && !(await services.storage.protocolRecords.putOnce(ROUND, ROUND, {}, half))) return
+  await settleSourceStatuses(services, signal)
+}
+
+const ROUND = 'SourceStatuses'
+
+/** The same, at once. @returns how many were asked about @throws SourceUnavailable */
+export async function settleSourceStatuses(services: Services, signal?: AbortSignal): Promise<number> {
+  const { identitySource, storage } = services
+  let [asked, after]: [number, string | null] = [0, null]
+  while (identitySource !== null && signal?.aborted !== true) {
+    const ids: string[] = await listSignedInSourceIds(storage, after, BATCH)
+    if (ids.length === 0) break
+    for (const [id, status] of await identitySource.statusesOf(ids)) await settleSourceStatus(services, id, status)
+    asked += ids.length
+    after = ids.at(-1) ?? null
+  }
+  return asked
+}

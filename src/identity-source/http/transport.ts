@@ -89,6 +89,7 @@ async function send(
       ...headers,
       'Content-Length': Buffer.byteLength(body),
       Accept: 'application/json',
+      'Accept-Encoding': 'identity',
       'User-Agent': 'Gatehouse',
     },
     signal,

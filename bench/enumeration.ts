@@ -1,11 +1,20 @@
 import { pinCores } from './cores.ts'
-import { freshAddress, questions, type Question, registration, type Whom } from './enumeration/questions.ts'
+import {
+  freshAddress,
+  guestSignIns,
+  type Question,
+  questions,
+  questionsWithSource,
+  registration,
+  type Whom,
+} from './enumeration/questions.ts'
 import { compareTimes, describeEnumeration, type EnumerationResult, holds } from './enumeration/report.ts'
 import { timeAnswer } from './enumeration/timing.ts'
 import { Connection } from './connection.ts'
 import { describeMachine } from './machine.ts'
 import type { Options } from './options.ts'
 import { publish, say } from './output.ts'
+import { startSource } from './source/running-source.ts'
 import { withStores } from './stores.ts'
 import { install } from './subjects/installation.ts'
 import { startPortal } from './subjects/portal.ts'
@@ -24,40 +33,62 @@ export async function runEnumeration(options: Options): Promise<number> {
   const cores = pinCores(options.cores ?? 'pin')
   const samples = options.rounds ?? (options.quick ? 100 : 500)
   return withStores(false, async ({ postgres, server }) => {
-    const portal = await install(startPortal, postgres.url, {
-      redisUrl: null,
-      prefix: cores.prefix,
-      profileFolder: null,
-      env: UNLIMITED,
-    })
-    try {
-      const results: EnumerationResult[] = []
-      const known = await registerMany(portal, samples + WARM_UP)
-      for (const question of questions(portal, known)) {
-        results.push(await measure(portal, question, samples))
-        say(`${question.name}: ${results.at(-1)?.difference_ms} ms apart`)
+    const results: EnumerationResult[] = []
+    const askAll = async (env: Record<string, string>, prepare: (portal: Subject) => Promise<Question[]>) => {
+      const portal = await install(startPortal, postgres.url, {
+        redisUrl: null,
+        prefix: cores.prefix,
+        profileFolder: null,
+        env: { ...UNLIMITED, ...env },
+      })
+      try {
+        for (const question of await prepare(portal)) {
+          results.push(await measure(portal, question, samples))
+          say(`${question.name}: ${results.at(-1)?.difference_ms} ms apart`)
+        }
+      } finally {
+        await portal.stop()
       }
-      const machine = describeMachine(server.words, null, cores.words)
-      publish(options, { machine, samples, results }, () => describeEnumeration(machine, results, samples))
-      return results.every(holds) ? 0 : 1
-    } finally {
-      await portal.stop()
     }
+
+    await askAll({}, async (portal) => questions(portal, await registerMany(portal, samples + WARM_UP)))
+    const source = await startSource(SOURCE_LATENCY_MS)
+    try {
+      await askAll(source.env, async (portal) => {
+        await askOnce(portal, guestSignIns(portal, source.password))
+        return questionsWithSource(portal)
+      })
+    } finally {
+      await source.stop()
+    }
+    const machine = describeMachine(server.words, null, cores.words)
+    publish(options, { machine, samples, results }, () => describeEnumeration(machine, results, samples))
+    return results.every(holds) ? 0 : 1
   })
 }
+
+/** A quick one: what the portal itself adds is not lost beside it. */
+const SOURCE_LATENCY_MS = 2
 
 /** Work that is done only the first time must not be timed. */
 const WARM_UP = 10
 
 async function registerMany(portal: Subject, count: number): Promise<string[]> {
-  const connection = await Connection.open(portal.port)
   const addresses = Array.from({ length: count }, freshAddress)
+  await askOnce(
+    portal,
+    addresses.map((address) => registration(portal, address)),
+  )
+  return addresses
+}
+
+async function askOnce(portal: Subject, asked: Question[]): Promise<void> {
+  const connection = await Connection.open(portal.port)
   try {
-    for (const address of addresses) await timeAnswer(connection, registration(portal, address), 'known')
+    for (const question of asked) await timeAnswer(connection, question, 'known')
   } finally {
     connection.close()
   }
-  return addresses
 }
 
 /** Asks about accounts that exist and that do not, in a random order, so that drift touches both alike. */

@@ -26,8 +26,8 @@ export interface Options {
 
 export const USAGE = `npm run bench [-- [part …] [options]]
 
-  part                endpoints (unless others are named), siege, workers, start, growth, enumeration,
-                      revocation, lifetimes, stalls, pages, administration, imports
+  part                endpoints (unless others are named), siege, source, workers, start, growth,
+                      enumeration, revocation, lifetimes, stalls, pages, administration, imports
   --quick             a part within a minute, endpoints on PostgreSQL alone; for a look, not for a record
   --json              nothing but JSON on standard output
   --seconds N         of every slice

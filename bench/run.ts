@@ -10,6 +10,7 @@ import { type Options, readOptions, USAGE } from './options.ts'
 import { runPages } from './pages.ts'
 import { runRevocation } from './revocation.ts'
 import { runSiege } from './siege.ts'
+import { runSource } from './source.ts'
 import { runStalls } from './stalls.ts'
 import { runStart } from './start.ts'
 import { runWorkers } from './workers.ts'
@@ -18,6 +19,7 @@ import { runWorkers } from './workers.ts'
 const PARTS: Record<string, (options: Options) => Promise<number>> = {
   endpoints: runEndpoints,
   siege: runSiege,
+  source: runSource,
   workers: runWorkers,
   start: runStart,
   growth: runGrowth,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { FIREFOX } from '../../src/testing/browser/browser.ts'
 import { basicAuthorization, formRequest } from '../requests.ts'
+import { guest } from '../source/running-source.ts'
 import type { Credentials, Subject } from '../subjects/subject.ts'
 
 /** A request of a stranger about a user. */
@@ -71,6 +72,48 @@ export function questions(subject: Subject, known: string[]): Question[] {
     },
   ]
 }
+
+/**
+ * The same of a portal with an identity source. Accounts are there, or here; those there have signed in before. The names of all are
+ * as long.
+ */
+export function questionsWithSource(subject: Subject): Question[] {
+  let turn = 0
+  const there = () => guest(FIRST_GUEST + (turn++ % GUESTS))
+  const here = () => (subject.people[turn++ % subject.people.length] as Subject['people'][number]).username
+  const strange = () => `guest_${FIRST_GUEST + Math.floor(Math.random() * FIRST_GUEST)}`
+  const signIn = (login: string) => post(subject, '/login', { login, password: PASSWORD })
+  return [
+    {
+      name: 'sign in, account in the identity source',
+      status: 401,
+      request: (whom) => signIn(whom === 'known' ? there() : strange()),
+    },
+    {
+      name: 'sign in, account here beside an identity source',
+      status: 401,
+      request: (whom) => signIn(whom === 'known' ? here() : strange()),
+    },
+    {
+      name: 'sign in inside an app, account in the identity source',
+      status: 403,
+      request: (whom) => challenge(subject, whom === 'known' ? there() : strange()),
+    },
+  ]
+}
+
+/** Users of the source sign in once, after which the portal knows them. */
+export function guestSignIns(subject: Subject, password: string): Question[] {
+  return Array.from({ length: GUESTS }, (_, number) => ({
+    name: 'preparation',
+    status: 303,
+    request: () => post(subject, '/login', { login: guest(FIRST_GUEST + number), password }),
+  }))
+}
+
+/** Users of the source who are asked about, in turns. */
+const GUESTS = 20
+const FIRST_GUEST = 100_000
 
 function register(subject: Subject, email: string, password = PASSWORD): string {
   const fields = { username: freshName(), email, password, password_confirmation: password }

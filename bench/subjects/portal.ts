@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { openServices } from '../../src/main/services.ts'
+import { closeServices, openServices } from '../../src/main/services.ts'
 import { readConfig } from '../../src/config.ts'
 import { createApp } from '../../src/domain/apps/apps.ts'
 import { register } from '../../src/domain/identities/identities.ts'
@@ -110,6 +110,6 @@ async function seed(env: Record<string, string>): Promise<{ apps: Credentials[];
     }
     return { apps, service: await addService(services) }
   } finally {
-    await services.storage.close()
+    await closeServices(services)
   }
 }

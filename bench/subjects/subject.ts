@@ -73,7 +73,7 @@ const ROOT = join(import.meta.dirname, '../..')
 
 export interface Program {
   /** Of its log. */
-  name: SubjectName | 'api'
+  name: SubjectName | 'api' | 'source'
   /** What Node runs. */
   args: readonly string[]
   port: number

@@ -64,6 +64,8 @@ export const ROOT_SECRET_OPERATIONS = {
         signing_keys: z.int(),
         lasting_secrets: z.int(),
         totp_keys: z.int(),
+        provider_secrets: z.int(),
+        upstream_tokens: z.int(),
         kept_keys: z.int(),
       }),
       unreadable_totp_keys: z
@@ -76,12 +78,14 @@ export const ROOT_SECRET_OPERATIONS = {
     }),
     async act(services) {
       const done = await rewrap(services, services.operator)
-      const { signingKeys, lastingSecrets, totpKeys, keptKeys } = done.rewrapped
+      const { signingKeys, lastingSecrets, totpKeys, providerSecrets, upstreamTokens, keptKeys } = done.rewrapped
       return {
         rewrapped: {
           signing_keys: signingKeys,
           lasting_secrets: lastingSecrets,
           totp_keys: totpKeys,
+          provider_secrets: providerSecrets,
+          upstream_tokens: upstreamTokens,
           kept_keys: keptKeys,
         },
         unreadable_totp_keys: done.unreadableTotpKeys,

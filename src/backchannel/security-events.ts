@@ -88,6 +88,7 @@ const INITIATORS: Record<EndCause, 'user' | 'admin' | 'policy' | 'system'> = {
   replaced: 'policy',
   revoked_by_app: 'system',
   signed_out_by_app: 'user',
+  signed_out_by_provider: 'user',
   password_changed: 'user',
   password_reset: 'user',
   reuse: 'policy',

@@ -113,6 +113,10 @@ function ofKind(row: ListedAuditRow, rows: ListedAuditRow[], isOwn: boolean): Wo
         ),
         tone: 'good',
       }
+    case 'account_linked':
+      return { sentence: message('activity.account_linked', { provider: row.detail ?? '' }), tone: 'good' }
+    case 'account_unlinked':
+      return { sentence: message('activity.account_unlinked', { provider: row.detail ?? '' }), tone: 'warning' }
     case 'second_factor_added':
       return { sentence: message('activity.second_factor_added', factorOf(row)), tone: 'good' }
     case 'second_factor_removed':
@@ -157,11 +161,12 @@ const CONFIRMATION_KEYS = {
 
 /** The choices of `method` in the catalogue are the methods that were proved, joined: `password_app`. */
 function signedIn(row: ListedAuditRow): Words {
-  const { isUnfamiliar, isAgain, methods } = readSignInDetail(row.detail)
+  const { isUnfamiliar, isAgain, methods, provider } = readSignInDetail(row.detail)
   const method = methods.map((each) => each.replaceAll('-', '_')).join('_') || 'other'
-  if (isUnfamiliar) return { sentence: message('activity.signed_in_new_browser', { method }), tone: 'warning' }
-  if (isAgain) return { sentence: message('activity.signed_in_again', { method }), tone: 'good' }
-  return { sentence: message('activity.signed_in', { method }), tone: 'good' }
+  const values = { method, provider: provider ?? '' }
+  if (isUnfamiliar) return { sentence: message('activity.signed_in_new_browser', values), tone: 'warning' }
+  if (isAgain) return { sentence: message('activity.signed_in_again', values), tone: 'good' }
+  return { sentence: message('activity.signed_in', values), tone: 'good' }
 }
 
 function sessionEnded(row: ListedAuditRow, count: number): Message {

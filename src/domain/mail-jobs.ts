@@ -32,6 +32,15 @@ export type MailJob =
       clientInfo: ClientInfo | null
       at: string
     }
+  | {
+      kind: 'account-linked' | 'account-unlinked'
+      identityId: string
+      /** The name of the provider, and the e-mail address of the account there. */
+      provider: string
+      email: string | null
+      clientInfo: ClientInfo
+      at: string
+    }
   /** An administrator tries out the mail server; it is not sent again. */
   | { kind: 'test'; identityId: string; at: string }
   | { kind: 'deletion-requested'; identityId: string; erasedFrom: string; clientInfo: ClientInfo | null }

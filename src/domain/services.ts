@@ -16,6 +16,7 @@ import type { Secrets } from './keys/secrets.ts'
 import type { KeyRing } from './keys/signing-keys.ts'
 import type { Tally } from './tally.ts'
 import type { TestAnswer, TestKind } from './test-answer.ts'
+import type { Upstream } from './upstream.ts'
 
 export type { Operator }
 
@@ -51,6 +52,8 @@ export interface Services {
   clock: () => Date
   /** Sends a test notification to the URI that the app has for it, at once. */
   sendTest: (app: AppRow, kind: TestKind) => Promise<TestAnswer>
+  /** Other providers, with which users sign in. */
+  upstream: Upstream
   /** Looks for what is wrong with how the portal is set up and run. */
   examine: (kind: CheckupKind) => Promise<Checkup>
   /** The operator in whose name a rule is called, for the audit log; null for users, apps and time. */

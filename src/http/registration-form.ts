@@ -12,6 +12,7 @@ import { render } from './page.ts'
 import { appNameOf, cancelActionOf, withReturnTo } from './return-to.ts'
 import { completeSignIn } from './sign-in.ts'
 import type { WaitWords } from './too-many-attempts.ts'
+import { providersFor } from './upstream.ts'
 
 /** What was sent with the form. */
 export interface SentRegistration {
@@ -81,6 +82,8 @@ export async function showRegistration(
       wait,
       appName: await appNameOf(req, returnTo),
       loginHref,
+      // A link that entitles to register is for the form.
+      providers: entitled === undefined ? (await providersFor(req, '')).others : [],
       cancelAction: cancelActionOf(returnTo),
       minimumLength: servicesOf(req).policy.passwordLength,
     },

@@ -117,6 +117,8 @@ const PAGE = new RegExp(
     'terms',
     'reauthentication',
     'login/second-factor',
+    'login/connection',
+    'settings/linked-accounts',
     'account-restoration',
     'passkey-offer',
   ].join('|')})/?$`,

@@ -10,6 +10,7 @@ import { keepOpenerOnWay } from './middleware/opener.ts'
 import { requireLocalPeer } from './middleware/local-peer.ts'
 import { actOnce, actOncePerForm, answerRepeatedForms } from './middleware/repeated-forms.ts'
 import { keepUrlSecret, letFormsLeadOn } from './middleware/security-headers.ts'
+import { createAccountLink, createAccountLinkRefusal, newAccountLink } from './pages/account-links.ts'
 import { listActivity } from './pages/activity.ts'
 import { showAppIcon } from './app-icons.ts'
 import { confirmDestroyConsent, destroyConsent } from './pages/consents.ts'
@@ -85,6 +86,8 @@ import {
   destroyCurrentSession,
   newSession,
 } from './pages/sessions.ts'
+import { createLinkedAccount, destroyLinkedAccount, listAccounts } from './pages/linked-accounts.ts'
+import { createUpstreamLogout, createUpstreamSignIn, finishUpstreamSignIn } from './pages/upstream-sign-ins.ts'
 import { showSettings } from './pages/settings.ts'
 import {
   leadToPasswordChange,
@@ -149,6 +152,12 @@ export function createRoutes(
   routes.post('/login/mail', letFormsLeadOn, createMailSignIn)
   routes.get('/login/mail/:token', letFormsLeadOn, confirmMailSignIn)
   routes.post('/login/mail/:token', letFormsLeadOn, actOncePerForm, finishMailSignIn)
+  routes.post('/login/with/:provider', letFormsLeadOn, createUpstreamSignIn)
+  routes.get('/login/with/:provider/callback', keepUrlSecret, letFormsLeadOn, finishUpstreamSignIn)
+  routes.post('/login/with/:provider/backchannel-logout', createUpstreamLogout)
+  routes.get('/login/connection', letFormsLeadOn, newAccountLink)
+  routes.post('/login/connection', letFormsLeadOn, requireIdentity, createAccountLink)
+  routes.post('/login/connection/refusal', letFormsLeadOn, createAccountLinkRefusal)
   routes.get('/login/cookie-check', showCookieCheck)
   routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
   routes.post('/login/second-factor', letFormsLeadOn, createSecondStep)
@@ -234,6 +243,11 @@ export function createRoutes(
   routes.post('/settings/profile', requireIdentity, createProfileChange)
   routes.get('/settings/language', requireIdentity, newLanguageChange)
   routes.post('/settings/language', requireIdentity, createLanguageChange)
+
+  const linked = '/settings/linked-accounts'
+  routes.get(linked, letFormsLeadOn, requireFreshSignIn(linked), listAccounts)
+  routes.post(linked, letFormsLeadOn, requireFreshSignIn(linked), createLinkedAccount)
+  routes.post(`${linked}/:id/removal`, requireFreshSignIn(linked), actOnce, destroyLinkedAccount)
 
   const factors = '/settings/second-factors'
   const fresh = requireFreshSignIn(factors)

@@ -53,6 +53,13 @@ const WRONG_PASSWORDS = {
 }
 const RECEIPT = { state: 'confirmed', sentence: message('delivery.confirmed', { app: 'Notes', time: NOW }) }
 
+const PROVIDERS = [
+  { name: 'Google', action: '/login/with/google' },
+  { name: LONG_APP, action: '/login/with/entra' },
+]
+const LINKED = { created: ago(9000), lastUsed: ago(30), isOffered: true, action: '/settings/linked-accounts/x/removal' }
+const NO_PROVIDERS = { first: null, others: [] }
+
 const LANGUAGES = [{ language: 'en', name: 'English' }]
 const RECEIPT_WAY = message('delivery.logout_confirmed', { time: NOW })
 const WHY = message('end_causes.sentence', {
@@ -156,10 +163,27 @@ export const SAMPLE_PAGES: SamplePage[] = [
       passkeySignals: null,
       cancelAction: null,
       registerHref: '/register',
+      notice: null,
+      providers: NO_PROVIDERS,
       forgottenHref: '/forgot-password',
     },
     {
       'registration is not open': { registerHref: null },
+      'other providers': { providers: { first: null, others: PROVIDERS } },
+      'the provider of a domain': {
+        login: LONG_EMAIL,
+        providers: { first: PROVIDERS[1], others: [PROVIDERS[0]] },
+        problem: message('sign_in.wrong'),
+      },
+      'a provider is down': {
+        notice: message('upstream.unavailable', { provider: 'Google' }),
+        providers: { first: null, others: PROVIDERS },
+      },
+      'to connect an account': {
+        login: LONG_EMAIL,
+        reason: message('connection.why', { why: 'known_address', provider: LONG_APP }),
+        returnTo: '/login/connection',
+      },
       'on the way to an app': {
         appName: LONG_APP,
         returnTo: '/dashboard',
@@ -199,8 +223,10 @@ export const SAMPLE_PAGES: SamplePage[] = [
       terms: null,
       cancelAction: null,
       loginHref: '/login',
+      providers: [],
     },
     {
+      'other providers': { providers: PROVIDERS },
       'terms to accept': {
         terms: {
           version: '2',
@@ -388,8 +414,19 @@ export const SAMPLE_PAGES: SamplePage[] = [
   ...states(
     'reauthentications/new',
     ownCard('Confirm that it is you'),
-    { username: NAME, problem: null, wait: null, returnTo: '/settings', passkeyOptions: OPTIONS },
     {
+      username: NAME,
+      problem: null,
+      wait: null,
+      returnTo: '/settings',
+      passkeyOptions: OPTIONS,
+      asksPassword: true,
+      providers: [],
+    },
+    {
+      'a linked account': { providers: PROVIDERS },
+      'no password': { asksPassword: false, passkeyOptions: null, providers: PROVIDERS },
+      'no password, and no provider that proves': { asksPassword: false, passkeyOptions: null },
       'wrong password': { problem: message('password_change.wrong_current') },
       'no passkey': { passkeyOptions: null },
       'too many tries': { wait: WAIT },
@@ -877,6 +914,7 @@ export const SAMPLE_PAGES: SamplePage[] = [
       emailVerified: false,
       pendingEmail: null,
       factorCount: 0,
+      hasProviders: false,
       languages: LANGUAGES,
       deletionDays: 14,
       isElsewhere: false,
@@ -884,8 +922,29 @@ export const SAMPLE_PAGES: SamplePage[] = [
     },
     {
       'account elsewhere': { isElsewhere: true, setsPassword: false },
-      'address changing': { emailVerified: true, pendingEmail: LONG_EMAIL, factorCount: 2 },
+      'address changing': { emailVerified: true, pendingEmail: LONG_EMAIL, factorCount: 2, hasProviders: true },
     },
+  ),
+  ...states(
+    'linked-accounts/index',
+    signedIn('Connected accounts', 'settings'),
+    { problem: null, accounts: [], providers: PROVIDERS.map(({ name }) => ({ id: 'x', name })) },
+    {
+      'some connected': {
+        accounts: [
+          { ...LINKED, provider: 'Google', email: EMAIL },
+          { ...LINKED, provider: LONG_APP, email: LONG_EMAIL, lastUsed: null, isOffered: false },
+          { ...LINKED, provider: 'GitHub', email: null },
+        ],
+      },
+      'a provider is down': { problem: message('upstream.unavailable', { provider: 'Google' }) },
+    },
+  ),
+  ...states(
+    'account-links/new',
+    ownCard(message('connection.title', { provider: 'Google' })),
+    { provider: 'Google', email: EMAIL, username: NAME },
+    { 'long names': { provider: LONG_APP, email: LONG_EMAIL, username: LONG_NAME }, 'no address': { email: null } },
   ),
   ...states(
     'password-changes/new',

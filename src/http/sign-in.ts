@@ -7,6 +7,7 @@ import { offersPasskeys, passkeySignInOptions, type PasskeySignals } from '../do
 import type { Services } from '../domain/services.ts'
 import { signIn, signInByPasskey, type SignInOutcome } from '../domain/sign-in/sign-in.ts'
 import type { Message } from '../i18n/messages.ts'
+import { ACCOUNT_LINK_PAGE, linkAfterSignIn, waitingAccountOf, whyToLink } from './account-links.ts'
 import { servicesOf, textsOf } from './context.ts'
 import { logEvent, logIpBlock } from './event-log.ts'
 import { leaveFlash, takeFlash } from './flash-messages.ts'
@@ -17,6 +18,7 @@ import { render } from './page.ts'
 import { canMakePasskeys, leadPastPasskeyOffer } from './passkey-offers.ts'
 import { appNameOf, cancelActionOf, withReturnTo } from './return-to.ts'
 import type { WaitWords } from './too-many-attempts.ts'
+import { providersFor } from './upstream.ts'
 
 export interface SignInForm {
   login: string
@@ -30,12 +32,15 @@ export interface SignInForm {
   passkeySignals?: PasskeySignals | null
   /** Why a user who is signed in is asked again. */
   reason?: Message | null
+  /** What came of a sign-in at another provider. */
+  notice?: Message | null
 }
 
 /** The one sign-in form, wherever it is needed. */
 export async function showSignIn(req: Request, res: Response, form: SignInForm): Promise<void> {
   const flash = takeFlash(req, res)
   const returnTo = form.returnTo ?? flash?.back ?? null
+  const waiting = returnTo === ACCOUNT_LINK_PAGE ? await waitingAccountOf(req) : null
   await render(
     req,
     res,
@@ -45,8 +50,11 @@ export async function showSignIn(req: Request, res: Response, form: SignInForm):
       problem: null,
       problems: {},
       wait: null,
-      reason: null,
+      notice: null,
       ...form,
+      reason: form.reason ?? (waiting && whyToLink(waiting)),
+      // To link an account at one provider, the user proves who they are here.
+      providers: waiting === null ? await providersFor(req, form.login) : { first: null, others: [] },
       passkeySignals: form.passkeySignals ? JSON.stringify(form.passkeySignals) : null,
       returnTo,
       appName: await appNameOf(req, returnTo),
@@ -172,7 +180,8 @@ export async function completeSignIn(
     await startSession(req, id)
     logEvent(req, 'signed_in', { identityId })
     if (proof.registeredAgain !== undefined) leaveFlash(req, res, 'registered-again')
-    return leadPastPasskeyOffer(req, { proof, identitySessionId: id, mayOffer }, destination)
+    const next = destination === ACCOUNT_LINK_PAGE ? await linkAfterSignIn(req, res, { id, identityId }) : destination
+    return leadPastPasskeyOffer(req, { proof, identitySessionId: id, mayOffer }, next)
   }
   if (proof.identitySessionId !== undefined) {
     req.signedIn = null

@@ -295,6 +295,54 @@ export function secondFactorRemoved(head: Letterhead, facts: SecondFactorChange)
   }
 }
 
+/** An account at another provider was linked or unlinked. */
+export interface AccountLinkChange {
+  username: string
+  when: string
+  client: MailClient
+  /** The name of the provider, and the e-mail address of the account there. */
+  provider: string
+  email: string | null
+  url: string
+}
+
+export function accountLinked(head: Letterhead, facts: AccountLinkChange): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.account_linked.subject'),
+    heading: t('mail.account_linked.heading'),
+    paragraphs: [t('mail.account_linked.text')],
+    ...linkDetails(head, facts),
+    closing: [t('mail.it_was_you'), t('mail.account_linked.not_you')],
+  }
+}
+
+export function accountUnlinked(head: Letterhead, facts: AccountLinkChange): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.account_unlinked.subject'),
+    heading: t('mail.account_unlinked.heading'),
+    paragraphs: [t('mail.account_unlinked.text')],
+    ...linkDetails(head, facts),
+    closing: [t('mail.it_was_you'), t('mail.account_unlinked.not_you')],
+  }
+}
+
+function linkDetails(head: Letterhead, { username, provider, email, url, ...event }: AccountLinkChange) {
+  const { t } = head.texts
+  return {
+    facts: [
+      account(head, username),
+      [t('mail.label_provider'), provider],
+      ...(email === null ? [] : [[t('mail.label_provider_account'), foreign(email)] as [string, string]]),
+      ...eventFacts(head, event),
+    ],
+    links: [{ label: t('linked.title'), url }],
+  } satisfies Pick<MailContent, 'facts' | 'links'>
+}
+
 function factorDetails(head: Letterhead, { username, factor, url, ...event }: SecondFactorChange) {
   const { t } = head.texts
   const named = t('mail.factor', { kind: factor.kind, name: foreign(factor.name) })

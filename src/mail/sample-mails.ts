@@ -41,6 +41,8 @@ export function sampleMails(
     client,
     url: `${publicUrl}/settings/second-factors`,
   })
+  const linkUrl = `${publicUrl}/settings/linked-accounts`
+  const linkChange = { username, provider: 'Example ID', email: 'ada@id.test', when, client, url: linkUrl }
   const token = 'sample'
   const [url, forgottenPasswordUrl] = [`${publicUrl}/activity`, `${publicUrl}/forgot-password`]
   return {
@@ -73,6 +75,8 @@ export function sampleMails(
       url,
     }),
     'app-fault': messages.familyEndedForFault(head, { username, app, opened: { when, client }, endedWhen: later, url }),
+    'account-linked': messages.accountLinked(head, linkChange),
+    'account-unlinked': messages.accountUnlinked(head, linkChange),
     'factor-added': messages.secondFactorAdded(head, factorChange('passkey')),
     'factor-removed': messages.secondFactorRemoved(head, factorChange('totp')),
     test: messages.testMail(head, { username, when }),

@@ -5,6 +5,7 @@ import { createPasswordHasher, hashingCores } from '../domain/passwords/password
 import { FairQueue } from '../domain/fair-queue.ts'
 import { openGeoIp } from '../domain/geoip.ts'
 import type { Services } from '../domain/services.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import { deriveAuditKeys } from '../domain/keys/audit-keys.ts'
 import { deriveSecrets } from '../domain/keys/secrets.ts'
 import { everyProcessHas, openSecrets } from '../domain/keys/root-secrets.ts'
@@ -91,6 +92,7 @@ export async function openServices(
           { config, env: process.env, secrets, storage, isServing: true, clock },
           kind,
         ),
+      upstream: laterUpstream(clock),
       sendTest: async (app, kind) => (await import('../backchannel/tests.ts')).sendTest(services, config, app, kind),
     }
     await settleAdminApi(services)
@@ -116,4 +118,16 @@ export async function closeServices({ passwords, identitySource, storage, tally,
 
 function poolLoad({ totalCount, idleCount, waitingCount }: Services['storage']['pool']) {
   return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount }
+}
+
+/** Loaded with the first sign-in at another provider: few processes need it. */
+function laterUpstream(clock: () => Date): Upstream {
+  let opened: Promise<Upstream> | null = null
+  const open = async () =>
+    (opened ??= import('../upstream/providers.ts').then(({ openUpstream }) => openUpstream(clock)))
+  return {
+    begin: async (...asked) => (await open()).begin(...asked),
+    finish: async (...asked) => (await open()).finish(...asked),
+    verifyLogout: async (...asked) => (await open()).verifyLogout(...asked),
+  }
 }

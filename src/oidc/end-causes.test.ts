@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { changeApp, deleteApp, disableApp, enableApp, findApp } from '../domain/apps/apps.ts'
 import { END_CAUSES, type EndCause } from '../domain/endings/end-causes.ts'
-import { endFamilies } from '../domain/endings/endings.ts'
+import { endFamilies, endIdentitySessions } from '../domain/endings/endings.ts'
 import { expireFamilies, expireIdentitySessions } from '../domain/endings/expiry.ts'
 import { disableIdentity, revokeEverything } from '../domain/identities/identities.ts'
 import { tokensIn } from '../testing/portal/answers.ts'
@@ -97,6 +97,9 @@ const WAYS: Record<EndCause, (scene: Scene) => Promise<unknown>> = {
     const page = await readPage(await browser.get(`/oauth/logout?id_token_hint=${tokens.id_token}`))
     const [form] = page.forms
     await browser.post(form?.action ?? '', { ...form?.fields, logout: 'yes' })
+  },
+  signed_out_by_provider: async ({ id }) => {
+    await endIdentitySessions(server.services, { identityId: id }, 'signed_out_by_provider', null)
   },
   password_changed: ({ other }) => {
     const password = 'another password that is long'

@@ -92,7 +92,8 @@ test('an authorization that shows the form reads the app once in each of its two
   const show = async () => {
     assert.match(await (await stranger.get(page as string)).text(), /Notes/)
   }
-  assert.deepEqual(await namesOf(show), ['app-find'])
+  // The form offers the other providers.
+  assert.deepEqual(await namesOf(show), ['app-find', 'identity-providers-list'])
 })
 
 test('a page of an interaction reads the app once, whoever is signed in', async () => {

@@ -32,6 +32,14 @@ export const OPERATOR_KINDS = {
   invitation_revoked: { meaning: 'An invitation was withdrawn.', detail: 'the e-mail address, and the roles' },
   first_administrator_link_made: { meaning: 'A link was made with which the first administrator can register.' },
   registration_changed: { meaning: 'Who may register was changed.', detail: 'the new value' },
+  identity_provider_created: {
+    meaning: 'Another provider was registered, with which users sign in.',
+    detail: 'its id',
+  },
+  identity_provider_changed: { meaning: 'Another provider was changed.', detail: 'its id, and what of it' },
+  identity_provider_disabled: { meaning: 'Another provider was disabled.', detail: 'its id' },
+  identity_provider_enabled: { meaning: 'Another provider was enabled again.', detail: 'its id' },
+  identity_provider_deleted: { meaning: 'Another provider was deleted, and its accounts unlinked.', detail: 'its id' },
   signing_keys_rotated: { meaning: 'New signing keys were made.', detail: 'their key ids' },
   signing_key_revoked: { meaning: 'A signing key was revoked.', detail: 'its key id' },
   root_secrets_rewrapped: { meaning: 'What an earlier root secret encrypted was encrypted under the newest one.' },
@@ -84,6 +92,11 @@ export const PERSONAL_KINDS = {
   data_exported: { meaning: 'The data of an account was exported.' },
   deletion_requested: { meaning: 'An account was deleted; it can still be kept for a while.' },
   deletion_withdrawn: { meaning: 'A deleted account was kept after all.' },
+  account_linked: {
+    meaning: 'An account at another provider was linked, with which its user signs in.',
+    detail: 'the provider',
+  },
+  account_unlinked: { meaning: 'An account at another provider was unlinked.', detail: 'the provider' },
   second_factor_added: { meaning: 'An authenticator app or a passkey was added.', detail: 'its kind and name' },
   second_factor_removed: { meaning: 'An authenticator app or a passkey was removed.', detail: 'its kind and name' },
   second_factor_refused: {

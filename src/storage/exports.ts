@@ -99,6 +99,19 @@ export async function listMailLinksToExport(db: Queryable, identityId: string): 
   return result.rows
 }
 
+/** Accounts at other providers; tokens that are kept of them stay out. */
+export async function listLinkedAccountsToExport(
+  db: Queryable,
+  identityId: string,
+): Promise<Record<string, unknown>[]> {
+  const result = await db.query<Record<string, unknown>>(
+    `SELECT p.name AS provider, l.subject, l.email, l.created_at AS linked_at, l.last_used_at
+     FROM linked_accounts l JOIN identity_providers p ON p.id = l.provider_id WHERE l.identity_id = $1 ORDER BY l.created_at`,
+    [identityId],
+  )
+  return result.rows
+}
+
 /** What the user lets third-party apps have. */
 export async function listConsentsToExport(db: Queryable, identityId: string): Promise<Record<string, unknown>[]> {
   const result = await db.query<Record<string, unknown>>(

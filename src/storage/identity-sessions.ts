@@ -3,6 +3,7 @@ import { IDENTITY_LIVES, sessionLives } from './liveness.ts'
 import type { Database, Queryable } from './postgres.ts'
 import { HAS_DOMAINS } from './registration-domains.ts'
 import { hasSecondFactor } from './second-factors.ts'
+import { IS_PROVEN } from './upstream-sessions.ts'
 
 export interface IdentitySessionRow {
   id: string
@@ -196,7 +197,7 @@ export async function holdSignedIn(
     name: 'identity-session-hold',
     text: `SELECT FROM identities i JOIN identity_sessions s ON s.identity_id = i.id
            WHERE s.id = $3 AND i.id = $4 AND ${LIVING} AND ${IDENTITY_LIVES}
-             AND ($5::timestamptz IS NULL OR (s.created_at >= $5 AND ('mfa' = ANY (s.amr) OR NOT ${hasSecondFactor('i.id')})))
+             AND ($5::timestamptz IS NULL OR (s.created_at >= $5 AND ${IS_PROVEN} AND ('mfa' = ANY (s.amr) OR NOT ${hasSecondFactor('i.id')})))
            FOR NO KEY UPDATE OF i FOR SHARE OF s`,
     values: [now, seenSince, id, identityId, signedInSince],
   })

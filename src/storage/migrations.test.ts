@@ -260,7 +260,7 @@ function parseSchema(text: string): Table[] {
           const columns = parts.map(({ column, order }) => column + order).join(', ')
           return [`CREATE INDEX ${name} ON ${table} USING btree (${columns})`]
         }),
-        ...comments.filter((line) => line.startsWith('CREATE INDEX ')),
+        ...comments.filter((line) => /^CREATE (?:UNIQUE )?INDEX /.test(line)),
       ],
       references: fields.flatMap(({ type, rest }) => {
         const [, own, foreign, onDelete] =

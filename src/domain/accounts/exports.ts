@@ -6,6 +6,7 @@ import {
   listDevicesToExport,
   listFamiliesToExport,
   listIntroductionsToExport,
+  listLinkedAccountsToExport,
   listMailLinksToExport,
   listSecondFactorsToExport,
   listSessionsToExport,
@@ -71,6 +72,7 @@ async function* piecesOf(services: Services, identityId: string, texts: Texts): 
   yield* section('families', familiesOf(services, identityId))
   yield* section('known_browsers', [(await listDevicesToExport(pool, identityId)).map(withWords)])
   yield `,\n"second_factors": ${JSON.stringify(await listSecondFactorsToExport(pool, identityId))}`
+  yield* section('linked_accounts', [await listLinkedAccountsToExport(pool, identityId)])
   yield* section('consents', [await listConsentsToExport(pool, identityId)])
   yield* section('first_time_notices', [await listIntroductionsToExport(pool, identityId)])
   yield* section('pending_links', [await listMailLinksToExport(pool, identityId)])

@@ -82,6 +82,15 @@ async function write(services: Services, mail: MailJob): Promise<AddressedMail[]
         const compose = mail.kind === 'second-factor-added' ? messages.secondFactorAdded : messages.secondFactorRemoved
         return { to: identity.email, message: compose(head, facts) }
       })
+    case 'account-linked':
+    case 'account-unlinked':
+      return forIdentity(services, mail.identityId, (identity) => {
+        const { head, event } = addressed(services, identity, mail)
+        const { provider, email } = mail
+        const facts = { ...event, provider, email, url: `${services.publicUrl}/settings/linked-accounts` }
+        const compose = mail.kind === 'account-linked' ? messages.accountLinked : messages.accountUnlinked
+        return { to: identity.email, message: compose(head, facts) }
+      })
     case 'test':
       return forIdentity(services, mail.identityId, (identity) => {
         const head = letterhead(services, identity)

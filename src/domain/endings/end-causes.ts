@@ -21,6 +21,7 @@ export const END_CAUSES = {
   },
   revoked_by_app: { words: message('end_causes.revoked_by_app'), reason: 'revoked', alarming: false },
   signed_out_by_app: { words: message('end_causes.signed_out_by_app'), reason: 'revoked', alarming: false },
+  signed_out_by_provider: { words: message('end_causes.signed_out_by_provider'), reason: 'revoked', alarming: false },
   password_changed: { words: message('end_causes.password_changed'), reason: 'revoked', alarming: false },
   password_reset: { words: message('end_causes.password_reset'), reason: 'revoked', alarming: false },
   reuse: {

@@ -191,18 +191,9 @@ export async function register(
   const passwordHash = await services.hasher.hash(registration.password, sourceOf(clientInfo))
   const now = services.clock()
   const identity: NewIdentity = {
-    id: randomUUID(),
-    username,
-    usernameKey: loginKeyOf(username),
-    skeletons: skeletonsOf(username),
-    email,
-    emailKey: loginKeyOf(email),
-    emailVerified: terms.emailVerified ?? false,
-    passwordHash,
+    ...newIdentity({ username, email, emailVerified: terms.emailVerified ?? false, passwordHash }, now),
     passwordStandsAlone: verdict.standsAlone,
     roles: terms.roles ?? [],
-    createdAt: now,
-    updatedAt: now,
   }
   // Rate limit: strangers who register an e-mail address again and again must not flood it with mail.
   const { asksForProof = clientInfo !== null } = terms
@@ -217,14 +208,67 @@ export async function register(
   }
 }
 
+/** `username` and `email` are canonical. */
+function newIdentity(
+  known: Pick<NewIdentity, 'username' | 'email' | 'emailVerified' | 'passwordHash'>,
+  now: Date,
+): NewIdentity {
+  return {
+    ...known,
+    id: randomUUID(),
+    usernameKey: loginKeyOf(known.username),
+    skeletons: skeletonsOf(known.username),
+    emailKey: loginKeyOf(known.email),
+    passwordStandsAlone: true,
+    roles: [],
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+/**
+ * Creates an identity without a password, whose e-mail address another provider has verified. The first user name that can be had is
+ * taken. `entitle` runs in the same transaction, and undoes it with false. @returns null then, and when the address is taken
+ */
+export async function registerWithoutPassword(
+  services: Services,
+  { usernames, email }: { usernames: string[]; email: string },
+  clientInfo: ClientInfo,
+  entitle: (db: Queryable, identity: IdentityRow) => Promise<boolean>,
+): Promise<IdentityRow | null> {
+  const now = services.clock()
+  const terms: RegistrationTerms = {
+    asksForProof: false,
+    async entitle(db, identity) {
+      if (!(await entitle(db, identity))) throw new Refused('it was taken meanwhile', 'conflict')
+    },
+  }
+  for (const username of usernames.map(canonicalUserName)) {
+    if ((await takenProblem(services, username)) !== null) continue
+    const identity = newIdentity(
+      { username, email, emailVerified: true, passwordHash: services.hasher.unusable() },
+      now,
+    )
+    const registered = await insertRegistration(services, identity, clientInfo, terms, false).catch(
+      (error: unknown) => {
+        if (error instanceof Refused) return null
+        throw error
+      },
+    )
+    if (registered !== null) return registered
+  }
+  return null
+}
+
 async function insertRegistration(
   services: Services,
   identity: NewIdentity,
   clientInfo: ClientInfo | null,
   { termsVersion = null, entitle, asksForProof, events = [] }: RegistrationTerms,
+  sharesEmail = clientInfo !== null,
 ): Promise<IdentityRow | null> {
   return transaction(services.storage.pool, async (db) => {
-    const registered = await insertIdentity(db, identity, clientInfo !== null)
+    const registered = await insertIdentity(db, identity, sharesEmail)
     if (registered === null) return null
     await insertAuditEvents(
       db,

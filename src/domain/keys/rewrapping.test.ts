@@ -7,8 +7,15 @@ import { connect, home } from '../../testing/portal/connections.ts'
 import { newcomer } from '../../testing/portal/newcomers.ts'
 import { openTestPortal, TEST_SECRET, type TestPortal } from '../../testing/portal/open-portal.ts'
 import { codeOf } from '../../testing/portal/totp.ts'
+import { linkIn } from '../accounts/linked-accounts.ts'
 import { createApp } from '../apps/apps.ts'
 import { rotate } from '../families/families.ts'
+import {
+  createIdentityProvider,
+  findIdentityProvider,
+  type IdentityProvider,
+  upstreamProviderOf,
+} from '../identity-providers/identity-providers.ts'
 import type { Services } from '../services.ts'
 import type { SignedInRow } from '../sign-in/identity-sessions.ts'
 import { addTotpKey, proveSecondStep } from '../sign-in/second-factors.ts'
@@ -23,6 +30,8 @@ const OLD = TEST_SECRET
 const NEW = 'the new root secret, of 32 bytes or more'
 const NEWEST = 'the newest root secret, of 32 bytes or more'
 
+const google = { name: 'Google', issuer: 'https://accounts.google.com', clientId: 'gatehouse' }
+
 let portal: TestPortal
 let user: SignedInRow
 let phone: { key: string; codes: string[] }
@@ -32,6 +41,9 @@ before(async () => {
   await createApp(portal, 'notes', notesApp)
   user = await newcomer(portal)
   phone = await addPhone(portal, user)
+  await createIdentityProvider(portal, 'google', { ...google, clientSecret: 'known-to-google' })
+  const account = { providerId: 'google', provider: 'Google', subject: '1', email: null, tokens: '{}' }
+  await linkIn(portal, portal.storage.pool, user.identityId, account, null)
 })
 after(() => portal.close())
 
@@ -79,7 +91,14 @@ test('a root secret is replaced in four steps, and what was made under the old o
   await addPhone(mixed[0], another)
   const first = await rewrap(mixed[1], null)
   const { length: lastingSecrets } = await listLastingSecrets(portal.storage.pool)
-  assert.deepEqual(first.rewrapped, { signingKeys: 3, lastingSecrets, totpKeys: 2, keptKeys: 0 })
+  assert.deepEqual(first.rewrapped, {
+    signingKeys: 3,
+    lastingSecrets,
+    totpKeys: 2,
+    providerSecrets: 1,
+    upstreamTokens: 1,
+    keptKeys: 0,
+  })
   assert.deepEqual([first.canRemove, first.processesOnOlder], [false, 1])
 
   portal.clock.advance(30)
@@ -99,6 +118,8 @@ test('a root secret is replaced in four steps, and what was made under the old o
   for (const token of [back, during]) assert.notEqual(await refreshes(only, token), null)
   assert.equal(await proves(only, { code: phone.key }), true)
   assert.equal(await proves(only, { recoveryCode: phone.codes[0] as string }), true)
+  const provider = (await findIdentityProvider(only, 'google')) as IdentityProvider
+  assert.equal(upstreamProviderOf(only, provider).clientSecret, 'known-to-google')
 
   // The old secret alone opens nothing that is stored, and knows no token of the new one.
   const alone = await having(OLD)

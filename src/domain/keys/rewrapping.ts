@@ -1,5 +1,7 @@
 import { insertAuditEvents, type Operator } from '../../storage/audit.ts'
 import { listLastingSecrets, updateLastingSecret } from '../../storage/lasting-secrets.ts'
+import { listIdentityProviders, updateEncryptedSecret } from '../../storage/identity-providers.ts'
+import { listEncryptedTokens, updateEncryptedTokens } from '../../storage/linked-accounts.ts'
 import type { Queryable } from '../../storage/postgres.ts'
 import {
   countMadeUntil,
@@ -28,7 +30,14 @@ export interface Left extends MadeUnder {
 
 export interface Rewrapping {
   /** How many rows were encrypted under an older secret, and are under the first now. */
-  rewrapped: { signingKeys: number; lastingSecrets: number; totpKeys: number; keptKeys: number }
+  rewrapped: {
+    signingKeys: number
+    lastingSecrets: number
+    totpKeys: number
+    providerSecrets: number
+    upstreamTokens: number
+    keptKeys: number
+  }
   /** Authenticator apps that none of the secrets opens: their users need a recovery code, or a reset by an operator. */
   unreadableTotpKeys: number
   left: Left[]
@@ -60,6 +69,8 @@ export async function rewrap(portal: Holder, operator: Operator | null): Promise
   const signingKeys = await rewrapSigningKeys(portal)
   const lastingSecrets = await rewrapLastingSecrets(pool, secrets)
   const totpKeys = await walkTotpKeys(pool, secrets, true)
+  const providerSecrets = await rewrapProviderSecrets(pool, secrets)
+  const upstreamTokens = await rewrapUpstreamTokens(pool, secrets)
   const keptKeys = await keepOlderKeys(pool, secrets)
   const processesOnOlder = processes.filter(({ rootSecrets }) => rootSecrets[0] !== first.id).length
   const rows = await listRootSecrets(pool)
@@ -81,7 +92,7 @@ export async function rewrap(portal: Holder, operator: Operator | null): Promise
   }
   await insertAuditEvents(pool, [{ kind: 'root_secrets_rewrapped', detail: first.id, actor: operator }], now)
   return {
-    rewrapped: { signingKeys, lastingSecrets, totpKeys: totpKeys.outdated, keptKeys },
+    rewrapped: { signingKeys, lastingSecrets, totpKeys: totpKeys.outdated, providerSecrets, upstreamTokens, keptKeys },
     unreadableTotpKeys: totpKeys.unreadable,
     left,
     processesOnOlder,
@@ -156,4 +167,36 @@ async function rewrapLastingSecrets(db: Queryable, secrets: Secrets): Promise<nu
     count++
   }
   return count
+}
+
+async function rewrapProviderSecrets(db: Queryable, secrets: Secrets): Promise<number> {
+  const encryptionKeys = secrets.map(({ providerSecretEncryption }) => providerSecretEncryption)
+  let count = 0
+  for (const { id, encryptedSecret: from } of await listIdentityProviders(db)) {
+    const opened = from === null ? null : decryptWithAny(from, id, encryptionKeys)
+    if (from === null || opened?.isOutdated !== true) continue
+    const to = encrypt(opened.plaintext, id, secrets[0].providerSecretEncryption)
+    if (await updateEncryptedSecret(db, { id, from, to })) count++
+  }
+  return count
+}
+
+/** Rows in one statement. */
+const TOKENS_AT_ONCE = 250
+
+/** Tokens of other providers that none of the secrets opens stay as they are: the next sign-in brings others. */
+async function rewrapUpstreamTokens(db: Queryable, secrets: Secrets): Promise<number> {
+  const encryptionKeys = secrets.map(({ upstreamTokenEncryption }) => upstreamTokenEncryption)
+  let count = 0
+  for (let after: string | null = null; ;) {
+    const rows = await listEncryptedTokens(db, after, TOKENS_AT_ONCE)
+    for (const { id, encryptedTokens: from } of rows) {
+      const opened = decryptWithAny(from, id, encryptionKeys)
+      if (opened?.isOutdated !== true) continue
+      const to = encrypt(opened.plaintext, id, secrets[0].upstreamTokenEncryption)
+      if (await updateEncryptedTokens(db, { id, from, to })) count++
+    }
+    if (rows.length < TOKENS_AT_ONCE) return count
+    after = rows.at(-1)?.id ?? null
+  }
 }

@@ -18,6 +18,9 @@ export interface DerivedKeys {
   keptKeysEncryption: KeyObject
   totpKeyEncryption: KeyObject
   totpEnrolment: KeyObject
+  upstreamTokenEncryption: KeyObject
+  providerSecretEncryption: KeyObject
+  upstreamAttempt: KeyObject
   recoveryCodeHash: KeyObject
   passkeyChallenge: KeyObject
   mailLink: KeyObject
@@ -44,6 +47,9 @@ const PURPOSES: Record<KeyName | 'cookies', string> = {
   keptKeysEncryption: 'kept-keys-encryption',
   totpKeyEncryption: 'totp-key-encryption',
   totpEnrolment: 'totp-enrolment',
+  upstreamTokenEncryption: 'upstream-token-encryption',
+  providerSecretEncryption: 'provider-secret-encryption',
+  upstreamAttempt: 'upstream-attempt',
   recoveryCodeHash: 'recovery-code-hash',
   passkeyChallenge: 'passkey-challenge',
   mailLink: 'mail-link',
@@ -78,7 +84,13 @@ const LASTING = [
   'cookies',
 ] as const
 /** Keys that verify or open what is over within a day. */
-const PASSING = ['totpEnrolment', 'passkeyChallenge', 'interactionEncryption', 'repeatedActEncryption'] as const
+const PASSING = [
+  'totpEnrolment',
+  'upstreamAttempt',
+  'passkeyChallenge',
+  'interactionEncryption',
+  'repeatedActEncryption',
+] as const
 
 /** The keys of a secret that are kept when it is taken away, as text. None of them opens what is encrypted in the database. */
 export function packKeys(keys: DerivedKeys): string {
@@ -111,6 +123,9 @@ function keysFrom(bytesOf: (name: keyof typeof PURPOSES) => Buffer): Omit<Derive
     keptKeysEncryption: key('keptKeysEncryption'),
     totpKeyEncryption: key('totpKeyEncryption'),
     totpEnrolment: key('totpEnrolment'),
+    upstreamTokenEncryption: key('upstreamTokenEncryption'),
+    providerSecretEncryption: key('providerSecretEncryption'),
+    upstreamAttempt: key('upstreamAttempt'),
     recoveryCodeHash: key('recoveryCodeHash'),
     passkeyChallenge: key('passkeyChallenge'),
     mailLink: key('mailLink'),

@@ -60,6 +60,8 @@ const NEW_PASSWORDS_PER_HOUR = 30
 const EMAIL_CHANGES_PER_HOUR = 10
 /** Refusals that are written into the audit log, where anyone can cause them. */
 const REFUSALS_PER_HOUR = 60
+/** Sign-ins at other providers that one IP address may come back from in an hour. */
+const UPSTREAM_RETURNS_PER_HOUR = 3000
 const NEW_PASSWORD = 'new-password'
 const EMAIL_CHANGE = 'address-change'
 
@@ -147,6 +149,14 @@ export async function mayMail(services: Services, email: string): Promise<boolea
 /** Rate limit of sign-in links per IP address. Every call counts. */
 export async function admitMailSignIn(services: Services, ipAddress: string): Promise<{ kind: 'go' } | Wait> {
   return admit(services, 'mail-sign-in', ipAddress, RECOVERIES_PER_HOUR)
+}
+
+/**
+ * Rate limit of sign-ins that come back from another provider, per IP address. Every call counts. A company signs in from one
+ * address, and there is nothing to guess: it bounds what strangers can store, and have asked of a provider.
+ */
+export async function admitUpstreamReturn(services: Services, ipAddress: string): Promise<{ kind: 'go' } | Wait> {
+  return admit(services, 'upstream-return', ipAddress, UPSTREAM_RETURNS_PER_HOUR)
 }
 
 /**

@@ -5,7 +5,13 @@
 
 import { MOVED_APIS, MOVED_APPS } from './moved-apps.ts'
 import { MOVED_FAMILIES } from './moved-families.ts'
-import { MOVED_GROUPS, MOVED_IDENTITIES, MOVED_INVITATIONS, MOVED_REGISTRATION_DOMAINS } from './moved-identities.ts'
+import {
+  MOVED_GROUPS,
+  MOVED_IDENTITIES,
+  MOVED_IDENTITY_PROVIDERS,
+  MOVED_INVITATIONS,
+  MOVED_REGISTRATION_DOMAINS,
+} from './moved-identities.ts'
 import { MOVED_LASTING_SECRETS, MOVED_ROOT_SECRETS, MOVED_SIGNING_KEYS } from './moved-secrets.ts'
 import type { MovedColumns, MovedTable } from './moved-table.ts'
 
@@ -22,6 +28,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   MOVED_INVITATIONS,
   MOVED_APIS,
   MOVED_APPS,
+  MOVED_IDENTITY_PROVIDERS,
   MOVED_IDENTITIES,
   ...MOVED_FAMILIES,
 ]
@@ -51,5 +58,6 @@ export const LEFT_BEHIND: Readonly<Record<string, string>> = {
   portal_processes: 'processes of the old machine',
   portal_imports: 'what was imported into this very portal',
   suspensions: 'IP blocks last minutes',
+  upstream_sessions: 'belong to identity sessions, which stay behind',
   tallies: 'the statistics of the old machine',
 }

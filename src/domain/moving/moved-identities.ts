@@ -19,6 +19,15 @@ export const MOVED_INVITATIONS: MovedTable = {
   columns: names('id email email_key roles group_ids invited_by created_at sent_at expires_at sent_count'),
 }
 
+export const MOVED_IDENTITY_PROVIDERS: MovedTable = {
+  table: 'identity_providers',
+  key: 'id',
+  columns: names(
+    'id name kind issuer client_id encrypted_secret scopes domains registration keeps_tokens created_at updated_at disabled_at',
+  ),
+  sealed: { column: 'encrypted_secret', id: 'id', purpose: 'providerSecretEncryption' },
+}
+
 const PARTS = {
   user_name_skeletons: 'skeleton identity_id',
   group_members: 'group_id identity_id added_at is_outdated',
@@ -47,6 +56,14 @@ export const MOVED_IDENTITIES: MovedTable = {
       of: 'identity_id',
       columns: names('id identity_id name encrypted_secret last_step created_at last_used_at'),
       sealed: { column: 'encrypted_secret', id: 'id', purpose: 'totpKeyEncryption' },
+    },
+    {
+      table: 'linked_accounts',
+      of: 'identity_id',
+      columns: names(
+        'id identity_id provider_id subject email first_password_mark encrypted_tokens created_at last_used_at',
+      ),
+      sealed: { column: 'encrypted_tokens', id: 'id', purpose: 'upstreamTokenEncryption' },
     },
   ],
 }

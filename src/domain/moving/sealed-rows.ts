@@ -18,12 +18,12 @@ export function openRow(secrets: Secrets, { column, id, purpose }: SealedColumn,
 /** The same row, sealed under the first root secret. */
 export function sealRow([keys]: Secrets, { column, id, purpose }: SealedColumn, row: string): string {
   const { fields, sealed, name } = read(row, column, id)
-  if (typeof sealed === 'string') return row
+  if (sealed === null || typeof sealed === 'string') return row
   return JSON.stringify({ ...fields, [column]: encrypt(sealed.plaintext, name, keys[purpose]) })
 }
 
 function read(row: string, column: string, id: string) {
   const fields = JSON.parse(row) as Record<string, unknown>
-  const sealed = z.union([z.string(), z.strictObject({ plaintext: z.string() })]).parse(fields[column])
+  const sealed = z.union([z.null(), z.string(), z.strictObject({ plaintext: z.string() })]).parse(fields[column])
   return { fields, sealed, name: z.string().parse(fields[id]) }
 }

@@ -25,6 +25,12 @@ export function withSecondProof(amr: string[], proof: SecondProof): string[] {
 export const BY_MAIL = 'email'
 
 /**
+ * A sign-in at another provider. What was proved there is not known here: its own `amr` is no second factor of this portal, and
+ * RFC 8176 has no name for it.
+ */
+export const FEDERATED = 'fed'
+
+/**
  * The context class of a sign-in with these methods. A mailbox proves no possession of a device, so a link in a mail alone does
  * not reach `aal1` (NIST SP 800-63B §5.1.3.1). It is `0` then (OpenID Connect Core §2).
  */

@@ -17,9 +17,11 @@ import {
   updateFollowed,
   updateLastSeen,
 } from '../../storage/identity-sessions.ts'
+import { markLinkedAccountUsed } from '../../storage/linked-accounts.ts'
 import { moveEmailChanges } from '../../storage/mail-links.ts'
 import { afterCommit, type Queryable, transaction } from '../../storage/postgres.ts'
 import { countFactors } from '../../storage/second-factors.ts'
+import { insertUpstreamSession, isSessionProven, moveUpstreamSession } from '../../storage/upstream-sessions.ts'
 import { type EndChoice, type Ended, endIn } from '../endings/endings.ts'
 import type { EndCause } from '../endings/end-causes.ts'
 import { queueMail } from '../mail-jobs.ts'
@@ -29,7 +31,7 @@ import type { ClientInfo } from '../client-info.ts'
 import { noteUncheckedRefusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
 import { addSeconds } from '../time.ts'
-import { acrOf } from './authentication-context.ts'
+import { acrOf, FEDERATED } from './authentication-context.ts'
 
 export type { IdentitySessionRow, OwnSessionRow, SignedInRow }
 
@@ -59,6 +61,19 @@ export interface Proof {
   browserTrust?: 'used' | 'wanted'
   /** The password came with a registration. `told`: the user gets a mail about it. */
   registeredAgain?: 'told' | 'untold'
+  /** The account at another provider that was signed in with. */
+  upstream?: UpstreamProof
+}
+
+export interface UpstreamProof {
+  providerId: string
+  /** Its name. */
+  provider: string
+  subject: string
+  /** The session there, where it says so. */
+  sid: string | null
+  /** Whether the user has proved there anew who they are: a provider at which they were signed in already asks nothing. */
+  isProven: boolean
 }
 
 /** The proof of a user who has just entered the password of this identity. */
@@ -93,7 +108,7 @@ export async function openIdentitySession(
 ): Promise<string | null> {
   const now = services.clock()
   const id = randomUUID()
-  const { identityId, amr, methods = methodsOf(amr), identitySessionId: base, browserTrust } = proof
+  const { identityId, amr, methods = methodsOf(amr), identitySessionId: base, browserTrust, upstream } = proof
   const opened = await transaction(services.storage.pool, async (db) => {
     if (base !== undefined && !(await holdSignIn(services, db, { id: base, identityId }, 'living'))) return null
     const expiresAt = addSeconds(now, services.lifetimes.identitySessionMax)
@@ -116,6 +131,10 @@ export async function openIdentitySession(
     if (!(await insertIdentitySession(db, session, termsOf(proof)))) return null
     // The session locks its identity, and so does everything that ends a trust.
     if (browserTrust === 'used' && !(await isStillTrusted(db, identityId, deviceHash, now))) return null
+    if (upstream !== undefined && !(await openUpstreamIn(db, proof, upstream, id, now))) return null
+    // What is added to a sign-in at a provider leaves the session one of that provider.
+    if (upstream === undefined && base !== undefined && amr.includes(FEDERATED))
+      await moveUpstreamSession(db, base, id, amr.includes('mfa'))
     const trustedUntil = browserTrust === 'wanted' ? addSeconds(now, services.policy.trustedBrowserDays * DAY) : null
     const device =
       deviceHash && (await upsertDevice(db, { identityId, hash: deviceHash, trustedUntil, ...clientInfo }, now))
@@ -123,7 +142,7 @@ export async function openIdentitySession(
     const isAgain = before !== null && before.identityId === identityId
     // A session that is opened anew, such as after a change of the password, is no sign-in.
     if (methods.length > 0 || !isAgain || isUnfamiliar) {
-      const detail = writeSignInDetail({ isUnfamiliar, isAgain, methods })
+      const detail = writeSignInDetail({ isUnfamiliar, isAgain, methods, provider: upstream?.provider ?? null })
       const event = { kind: 'signed_in' as const, identityId, identitySessionId: id, clientId, detail, ...clientInfo }
       await insertAuditEvents(db, [event], now)
       afterCommit(db, () => countSignIn(services, 'signed_in', methods))
@@ -172,6 +191,20 @@ export async function openIdentitySession(
   return opened
 }
 
+/** False when the account was unlinked, or its provider disabled, in the meantime. */
+async function openUpstreamIn(
+  db: Queryable,
+  { identityId, amr }: Proof,
+  { providerId, subject, sid, isProven }: UpstreamProof,
+  identitySessionId: string,
+  now: Date,
+): Promise<boolean> {
+  if (!(await markLinkedAccountUsed(db, { providerId, subject, identityId }, now))) return false
+  const session = { identitySessionId, providerId, subject, sid, isProven: isProven || amr.includes('mfa') }
+  await insertUpstreamSession(db, session)
+  return true
+}
+
 async function isStillTrusted(db: Queryable, identityId: string, hash: Buffer | null, now: Date): Promise<boolean> {
   const device = hash && (await findDevice(db, identityId, hash))
   return device !== null && device.trustedUntil !== null && device.trustedUntil > now
@@ -195,8 +228,9 @@ export async function findLivingIdentitySession(
 }
 
 /** Whether a sign-in may change what protects the account, as `whileSignedIn` asks it. */
-export async function isFresh(services: Services, { identityId, createdAt, amr }: SignedInRow): Promise<boolean> {
+export async function isFresh(services: Services, { id, identityId, createdAt, amr }: SignedInRow): Promise<boolean> {
   if (createdAt < addSeconds(services.clock(), -services.lifetimes.freshSignIn)) return false
+  if (amr.includes(FEDERATED) && !(await isSessionProven(services.storage.pool, id))) return false
   return acrOf(amr) === 'mfa' || (await countFactors(services.storage.pool, identityId)).secondSteps === 0
 }
 

@@ -29,10 +29,17 @@ for (const [amr, methods] of [
   })
 
 for (const [detail, written] of [
-  [{ isUnfamiliar: false, isAgain: false, methods: ['password'] }, 'password'],
-  [{ isUnfamiliar: true, isAgain: false, methods: ['password', 'recovery-code'] }, 'unfamiliar password+recovery-code'],
-  [{ isUnfamiliar: false, isAgain: true, methods: ['passkey'] }, 'again passkey'],
-  [{ isUnfamiliar: true, isAgain: false, methods: [] }, 'unfamiliar'],
+  [{ isUnfamiliar: false, isAgain: false, methods: ['password'], provider: null }, 'password'],
+  [
+    { isUnfamiliar: true, isAgain: false, methods: ['password', 'recovery-code'], provider: null },
+    'unfamiliar password+recovery-code',
+  ],
+  [{ isUnfamiliar: false, isAgain: true, methods: ['passkey'], provider: null }, 'again passkey'],
+  [{ isUnfamiliar: true, isAgain: false, methods: [], provider: null }, 'unfamiliar'],
+  [
+    { isUnfamiliar: true, isAgain: false, methods: ['provider', 'app'], provider: 'Login by again + Co' },
+    'unfamiliar provider+app by Login by again + Co',
+  ],
 ] satisfies [SignInDetail, string][])
   test(`the audit event of a sign-in says ${written}, and is read as it was written`, () => {
     assert.equal(writeSignInDetail(detail), written)
@@ -40,10 +47,11 @@ for (const [detail, written] of [
   })
 
 test('an event of before methods were kept has none, and words of a later version are left out', () => {
-  assert.deepEqual(readSignInDetail(null), { isUnfamiliar: false, isAgain: false, methods: [] })
+  assert.deepEqual(readSignInDetail(null), { isUnfamiliar: false, isAgain: false, methods: [], provider: null })
   assert.deepEqual(readSignInDetail('unfamiliar telepathy+app'), {
     isUnfamiliar: true,
     isAgain: false,
     methods: ['app'],
+    provider: null,
   })
 })

@@ -20,6 +20,8 @@ const MAIL_KINDS = {
   'address-changed': 'admin.mail_kinds.address_changed',
   'unfamiliar-sign-in': 'admin.mail_kinds.unfamiliar_sign_in',
   'family-reuse': 'admin.mail_kinds.family_reuse',
+  'account-linked': 'admin.mail_kinds.account_linked',
+  'account-unlinked': 'admin.mail_kinds.account_unlinked',
   'second-factor-added': 'admin.mail_kinds.second_factor_added',
   'second-factor-removed': 'admin.mail_kinds.second_factor_removed',
   'deletion-requested': 'admin.mail_kinds.deletion_requested',

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { hasPassword, providersThatProve } from '../../domain/accounts/linked-accounts.ts'
 import { listSecondFactors } from '../../domain/sign-in/second-factors.ts'
 import { servicesOf, signedInOf, textsOf } from '../context.ts'
 import { type Message, message } from '../../i18n/messages.ts'
@@ -8,6 +9,7 @@ import { render } from '../page.ts'
 import type { WaitWords } from '../too-many-attempts.ts'
 import { LONGEST_RETURN_TO, safeReturnTo } from '../return-to.ts'
 import { enterWithPassword, passkeyQuestion } from '../sign-in.ts'
+import { shapeProvider } from '../upstream.ts'
 
 /** GET /reauthentication */
 export async function newReauthentication(req: Request, res: Response): Promise<void> {
@@ -42,13 +44,22 @@ async function show(
   wait: WaitWords | null = null,
 ): Promise<void> {
   const { username, identityId } = signedInOf(req)
-  const { factors } = await listSecondFactors(servicesOf(req), identityId)
+  const services = servicesOf(req)
+  const { factors } = await listSecondFactors(services, identityId)
   const hasPasskey = factors.some(({ signsInAlone }) => signsInAlone)
   await render(
     req,
     res,
     'reauthentications/new',
     { title: textsOf(req).t('reauthentication.title'), narrow: true },
-    { username, problem, wait, returnTo, passkeyOptions: hasPasskey ? passkeyQuestion(servicesOf(req)) : null },
+    {
+      username,
+      problem,
+      wait,
+      returnTo,
+      asksPassword: await hasPassword(services, identityId),
+      providers: (await providersThatProve(services, identityId)).map(shapeProvider),
+      passkeyOptions: hasPasskey ? passkeyQuestion(services) : null,
+    },
   )
 }

@@ -1,10 +1,12 @@
 import type { Request, Response } from 'express'
 import { withoutInvisible } from '../../domain/limits/login-keys.ts'
+import { providerForLogin } from '../../domain/identity-providers/identity-providers.ts'
 import { LONGEST_CREDENTIAL, signalIfUnknown } from '../../domain/sign-in/passkeys.ts'
 import { message } from '../../i18n/messages.ts'
 import { servicesOf, textsOf } from '../context.ts'
 import { nextAfterCookie } from '../cookie-check.ts'
 import { optionalField, passwordField, pastedField, textField } from '../form-fields.ts'
+import { leaveFor } from '../upstream.ts'
 import { askToSignIn } from '../middleware/identity.ts'
 import { redirectWith } from '../flash-messages.ts'
 import { keepForm } from '../middleware/error-page.ts'
@@ -26,6 +28,14 @@ export async function createSession(req: Request, res: Response): Promise<void> 
   const password = passwordField(req.body, 'password')
   const returnTo = safeReturnTo(optionalField(req.body, 'return_to', LONGEST_RETURN_TO), services.publicUrl)
 
+  // The domain of an address leads to its provider. A password that is typed is tried here.
+  const routed = password === '' ? await providerForLogin(services, login) : null
+  if (routed !== null) {
+    const problem = await leaveFor(req, res, routed, { purpose: 'sign-in', returnTo, loginHint: login.trim() })
+    if (problem === null) return
+    res.status(problem.status)
+    return showSignIn(req, res, { login, notice: problem.sentence, returnTo })
+  }
   const problems = {
     ...(withoutInvisible(login).trim() === '' && { login: message('sign_in.login_missing') }),
     ...(password === '' && { password: message('sign_in.password_missing') }),

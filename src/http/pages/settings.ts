@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { identityProvidersOffered } from '../../domain/identity-providers/identity-providers.ts'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { setsPasswordOf } from '../../domain/accounts/new-passwords.ts'
 import { findPendingEmailChange } from '../../domain/accounts/email-changes.ts'
@@ -27,6 +28,7 @@ export async function showSettings(req: Request, res: Response): Promise<void> {
       factorCount,
       isElsewhere: sourceId !== null,
       setsPassword: setsPasswordOf(servicesOf(req), { sourceId }),
+      hasProviders: (await identityProvidersOffered(servicesOf(req))).length > 0,
       languages: LANGUAGES.map((language) => ({ language, name: nameOfLanguage(language) })),
       // Of less than a day a user is promised nothing.
       deletionDays: Math.floor(servicesOf(req).lifetimes.deletionGrace / DAY),

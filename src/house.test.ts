@@ -90,6 +90,7 @@ const ARROWS: Record<string, string[]> = {
     'backchannel/http-client.ts',
     'backchannel/reached-ips.ts',
     'config.ts',
+    'logger.ts',
   ],
   storage: ['storage/', 'logger.ts'],
   mail: ['mail/', 'i18n/', 'logger.ts'],

@@ -3,6 +3,7 @@ import { type Checkup, type CheckupKind, type Finding, finding, SEVERITIES } fro
 import { examineApps } from './apps.ts'
 import { databaseTrouble, examineDatabase, examineMigrations, examineRegistration, examineRole } from './database.ts'
 import { examineDirectory } from './directory.ts'
+import { examineIdentitySource } from './identity-source.ts'
 import { examineMail } from './mail.ts'
 import { examineAdministrators, examineKeys, examineQueues, examineSecretAge, examineTokenKeys } from './operating.ts'
 import type { Check, Patient } from './patient.ts'
@@ -36,6 +37,7 @@ const CHECKS: Check[] = [
   { ...asks, name: 'Redis', find: examineRedis },
   { ...asks, name: 'mail server', find: examineMail },
   { ...asks, name: 'directory', find: examineDirectory },
+  { ...asks, name: 'identity source', find: examineIdentitySource },
   { ...asks, name: 'public URL', find: examinePublicUrl, limit: 40_000 },
   { ...asks, name: 'apps', needsDatabase: true, find: examineApps, limit: 25_000 },
 ]

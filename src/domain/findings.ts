@@ -116,6 +116,18 @@ export const FINDINGS = {
     about: 'The certificate of the mail server is not trusted, or is for another name.',
     example: 'NODE_EXTRA_CA_CERTS=/etc/ssl/private-ca.pem',
   },
+  identity_source_unreachable: {
+    severity: 'error',
+    about:
+      'The service in which users live does not answer: none of them can sign in, and nobody learns who was disabled there.',
+    example: 'IDENTITY_SOURCE_URL=https://users.example.com/identity-source',
+  },
+  identity_source_answer: {
+    severity: 'error',
+    about:
+      'The service in which users live answers, but not as its protocol says, or with another secret or clock: none of them can sign in.',
+    example: 'gatehouse identity-source check https://users.example.com/identity-source',
+  },
   directory_unreachable: {
     severity: 'error',
     about: 'The LDAP directory in which users live does not answer: none of them can sign in.',

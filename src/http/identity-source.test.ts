@@ -15,6 +15,7 @@ import { SOURCE_SECRET, startUserSource, type UserSource } from '../testing/port
 
 const PASSWORD = 'an analytical engine in brass'
 const NEW = 'a loom that weaves flowers and leaves'
+const FREE_GUESSES = 20
 const clock = createRunningClock()
 
 let source: UserSource
@@ -31,7 +32,7 @@ before(async () => {
       IDENTITY_SOURCE_URL: source.url,
       IDENTITY_SOURCE_SECRET: SOURCE_SECRET,
       IDENTITY_SOURCE_STATUS_TTL: '60',
-      LOGIN_ATTEMPTS_BEFORE_DELAY: '100',
+      LOGIN_ATTEMPTS_BEFORE_DELAY: String(FREE_GUESSES),
       IP_BLOCK_AFTER: '0',
     },
   })
@@ -255,6 +256,25 @@ for (const [what, behave] of Object.entries(MISBEHAVIOURS)) {
   })
 }
 
+test('a source that never answers holds up nobody else, and a guess in that time is not counted', async () => {
+  const [user, local] = [source.add({ ...someone() }), someone()]
+  await server.addIdentity(local)
+  source.behave = () => {}
+  const waiting = Array.from({ length: 8 }, async () => login(user.username, NEW))
+  assert.equal((await login(local.username, PASSWORD)).status, 303)
+  assert.equal((await new Browser(server.url).get('/login')).status, 200)
+  for (const response of await Promise.all(waiting)) {
+    assert.equal(response.status, 503)
+    assert.match(await pageOf(response), /so your password was not checked/)
+  }
+  source.behave = null
+  clock.advance(60)
+  // Had those counted, fewer guesses were left before a delay.
+  let guesses = 0
+  while (guesses < 3 * FREE_GUESSES && (await login(user.username, NEW)).status === 401) guesses++
+  assert.ok(guesses >= FREE_GUESSES && guesses < 2 * FREE_GUESSES, String(guesses))
+})
+
 test('a user who was disabled or removed there is signed out within the time that a status counts', async () => {
   const [disabled, removed, other] = [
     source.add({ ...someone() }),
@@ -332,7 +352,10 @@ test('people register in the source, and not at all where it creates none', asyn
   // What the source can do is asked again in the background, after a while.
   clock.advance(61)
   await browser.get('/register')
-  for (let tries = 0; tries < 100 && server.services.identitySource?.create !== null; tries++) await wait(20)
+  for (let tries = 0; tries < 200; tries++) {
+    if (!(await readPage(await new Browser(server.url).get('/login'))).html.includes('href="/register')) break
+    await wait(20)
+  }
   const [shown, sent] = [
     await new Browser(server.url).get('/register'),
     await new Browser(server.url).post('/register', fields),

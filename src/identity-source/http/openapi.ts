@@ -30,6 +30,7 @@ export function sourceOpenApi(): object {
               200: { description: 'The portal has acted on all of them.' },
               400: { description: 'The body is not as agreed.' },
               401: { description: 'The signature is not valid, or its nonce was used before.' },
+              503: { description: 'The portal could not act on them, or ask the service. Send them again.' },
             },
           },
         },

@@ -94,7 +94,8 @@ export const ANSWER_CHECKS: Check[] = [
     run: async ({ answers, password }) => {
       if (password === null) throw new Unjudged('it needs --password-stdin')
       const echoes = judged(answers).some(
-        ({ body }) => body.includes(password) || /"(?:password\w*|hash)"\s*:/i.test(JSON.stringify(jsonOf(body) ?? '')),
+        ({ body }) =>
+          body.includes(password) || /"(?:password|password_?hash|hash)":/i.test(JSON.stringify(jsonOf(body) ?? '')),
       )
       return echoes ? 'an answer has a member of that name, or the password itself' : null
     },

@@ -159,6 +159,16 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
         145,
         40_000,
       ],
+      // The same for a hundred kept sign-ins and their places.
+      [
+        'direct sign-ins with unknown user names',
+        REQUESTS,
+        (send, n) =>
+          send('/oauth/authorize-challenge', { ...push(photos), login: `nobody-${n}`, password: 'a wrong password' }),
+        [403, 429, 503],
+        346,
+        450_000,
+      ],
     ] as [
       string,
       number,

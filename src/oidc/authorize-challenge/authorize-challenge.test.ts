@@ -249,6 +249,18 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
       assert.equal((await oauth.processRefreshTokenResponse(as, client, refreshed)).token_type, 'dpop')
     })
 
+    test('the cookies of a browser change nothing', async () => {
+      const other = { ...ada, username: `${person.username}-other`, email: `other-${person.email}` }
+      await server.addIdentity(other)
+      const browser = new Browser(server.url)
+      await browser.signIn(other)
+      const cookie = await browser.jar.getCookieString(server.url)
+      assert.match(cookie, /identity=/)
+      const asked = await begin({ login: null, password: null }, desk, { cookie })
+      assert.deepEqual([asked.status, errorIn(asked)], [403, 'insufficient_authorization'])
+      assert.equal(claimsOf((await redeem(await begin({}, desk, { cookie }))).id_token)['sub'], identityId)
+    })
+
     test('a passkey signs in alone, and is a second factor after the password', async () => {
       const authenticator = new Authenticator(server.url)
       const browser = new Browser(server.url)
@@ -467,9 +479,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
       const url: [string, string] = ['POST', server.url + PATH]
       await begin({}, desk, await dpopProof(own, url))
       await begin({}, desk, { ...(await dpopProof(own, url)), 'x-forwarded-for': '203.0.113.77' })
-      await begin({}, desk, { 'x-forwarded-for': '203.0.113.78' })
-      const mail = await waitForMail(server.mailFolder, person.email, 'New sign-in')
-      assert.match(mail.text, /Desk on Android/)
+      await begin({}, desk, { 'x-forwarded-for': '203.0.113.78', 'accept-language': 'de' })
+      const mail = await waitForMail(server.mailFolder, person.email, 'Neue Anmeldung')
+      assert.match(mail.text, /Desk auf Android/)
       assert.match(mail.text, /203\.0\.113\.78/)
       assert.equal((await mailsTo(server.mailFolder, person.email)).length, 1)
     })

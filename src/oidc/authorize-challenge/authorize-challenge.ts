@@ -17,9 +17,11 @@ import {
 } from '../../domain/direct-sign-in/direct-sign-ins.ts'
 import type { Problems, Progress, Refusal } from '../../domain/direct-sign-in/steps/step.ts'
 import type { Services } from '../../domain/services.ts'
+import { Overloaded } from '../../domain/fair-queue.ts'
+import { SourceUnavailable } from '../../domain/identity-source.ts'
 import { isAcr } from '../../domain/sign-in/authentication-context.ts'
 import { secondsUntil } from '../../domain/time.ts'
-import { supportedLanguage } from '../../i18n/language-choice.ts'
+import { acceptedLanguage, firstSupportedLanguage } from '../../i18n/language-choice.ts'
 import { textsFor } from '../../i18n/texts.ts'
 import type { Logger } from '../../logger.ts'
 import { DIRECT_REDIRECT_URI } from '../adapters/authorization-codes.ts'
@@ -81,11 +83,21 @@ async function answer(
     app,
     progress: session.progress,
     answers: challenge.answers,
-    clientInfo: clientOfApp(app, ctx.req.clientInfo),
+    clientInfo: { ...clientOfApp(app, ctx.req.clientInfo), locale: languageOf(services, ctx) },
     device: deviceOfApp(app, ctx.req.clientInfo, provenJkt),
     acrValues: acrValuesIn(ctx),
     expectedSubs: expectedSubsIn(ctx),
+  }).catch((error: unknown) => {
+    if (!(error instanceof Overloaded || error instanceof SourceUnavailable)) throw error
+    logger.warn({ requestId: ctx.req.requestId, error }, 'a direct sign-in has to wait')
+    return null
   })
+  // The attempt did not count, so the sign-in goes on from where it was.
+  if (outcome === null) {
+    const words = 'the portal, or the service in which its users live, is busy; try again'
+    const auth_session = await goOnWith(services, ctx, session, session.progress)
+    return sayLater(ctx, 503, BUSY_SECONDS, { error_description: words, reason: 'busy', auth_session })
+  }
   log(logger, ctx, outcome)
   switch (outcome.kind) {
     case 'signed-in': {
@@ -113,18 +125,11 @@ async function answer(
     }
     case 'throttled': {
       const seconds = secondsUntil(outcome.retryAt, services.clock())
-      ctx.status = 429
-      ctx.set('Retry-After', String(seconds))
-      ctx.body = {
-        error: 'temporarily_unavailable',
-        error_description: outcome.ipBlocked
-          ? 'too many wrong tries came from this address; wait, then try again'
-          : 'too many wrong tries were made; wait, then try again',
-        reason: 'throttled',
-        retry_after: seconds,
-        auth_session: await goOnWith(services, ctx, session, outcome.progress),
-      }
-      return
+      const words = outcome.ipBlocked
+        ? 'too many wrong tries came from this address; wait, then try again'
+        : 'too many wrong tries were made; wait, then try again'
+      const auth_session = await goOnWith(services, ctx, session, outcome.progress)
+      return sayLater(ctx, 429, seconds, { error_description: words, reason: 'throttled', auth_session })
     }
     case 'needs-page':
       return leadToWeb(ctx)
@@ -148,10 +153,19 @@ const REFUSALS = {
 }
 
 /** The problems of a registration in the language of the request, for the user. */
-function inWords(services: Services, { req }: KoaContextWithOIDC, problems: Problems): Record<string, string> {
-  const language = supportedLanguage(req.clientInfo.locale) ?? services.policy.defaultLocale
-  const { say } = textsFor(language, { organisation: services.brand.name })
+function inWords(services: Services, ctx: KoaContextWithOIDC, problems: Problems): Record<string, string> {
+  const { say } = textsFor(languageOf(services, ctx), { organisation: services.brand.name })
   return Object.fromEntries(Object.entries(problems).map(([name, problem]) => [name, say(problem)]))
+}
+
+/** How long an app waits while the portal is overloaded (seconds), as a browser does. */
+const BUSY_SECONDS = 5
+
+/** Tells the app when to send the same again. */
+function sayLater(ctx: KoaContextWithOIDC, status: 429 | 503, seconds: number, why: object): void {
+  ctx.status = status
+  ctx.set('Retry-After', String(seconds))
+  ctx.body = { error: 'temporarily_unavailable', ...why, retry_after: seconds }
 }
 
 /** Binds a first request to its keys, and checks that a later one has the same. */
@@ -181,6 +195,12 @@ async function goOnWith(
   }
   await keepAuthSession(services, secret, { ...session, progress })
   return secret
+}
+
+/** The language of the app's user: of the mails about this sign-in, where the user has chosen none, and of what is wrong with it. */
+function languageOf({ policy }: Services, ctx: KoaContextWithOIDC): string {
+  const asked = firstSupportedLanguage(ctx.oidc.params?.['ui_locales'] as string | undefined)
+  return asked ?? acceptedLanguage(ctx.get('Accept-Language'), policy.defaultLocale)
 }
 
 /** The context classes that the request asks for and that exist here (OpenID Connect Core §3.1.2.1, §5.5.1.1). */

@@ -22,7 +22,11 @@ export async function secondFactor(services: Services, direct: DirectSignIn): Pr
   if (!isAsked && !(await hasSecondFactor(services, identityId))) return { kind: 'passed', progress }
 
   const answer = answerIn(direct.answers)
-  if (answer === null) return missing(services, identityId)
+  if (answer === null) {
+    const question = await missing(services, identityId)
+    // Only passkeys, at a host that can have none: the page says so.
+    return question.next.length === 0 ? { kind: 'needs-page' } : question
+  }
   const deviceHash = device.isProven ? device.hash : null
   const outcome = await proveSecondStep(services, { identityId, answer, clientInfo, deviceHash })
   switch (outcome.kind) {

@@ -6,11 +6,11 @@ import {
   ConstantBackoff,
   CountBreaker,
   handleWhen,
-  type IBackoff,
   retry,
   type RetryPolicy,
 } from 'cockatiel'
 import type { Logger } from '../../logger.ts'
+import { LONGEST_PAUSE_MS, Pause } from '../pause.ts'
 import { RequestFailed } from './transport.ts'
 
 export interface LaneOptions {
@@ -34,8 +34,6 @@ export function retryOnceAfter(isTransient: (failure: RequestFailed) => boolean)
 
 /** After how many requests the breaker may open, how many it remembers, and how many of them may fail. */
 const SAMPLE = { minimumNumberOfCalls: 5, size: 20, threshold: 0.5 }
-const FIRST_PAUSE_MS = 1000
-const LONGEST_PAUSE_MS = 10_000
 
 /**
  * Requests of one sort, with limits of their own: a bulkhead, so that status checks cannot starve sign-ins, and a circuit breaker,
@@ -53,7 +51,7 @@ export class Lane {
     this.#bulkhead = bulkhead(atOnce, waiting)
     this.#breaker = circuitBreaker(handleWhen(saysDown), {
       breaker: new CountBreaker(SAMPLE),
-      halfOpenAfter: { next: () => new Pause(clock, FIRST_PAUSE_MS) },
+      halfOpenAfter: { next: () => new Pause(clock) },
     })
     this.#breaker.onBreak(() => logger.warn({ lane: name }, 'identity source fails, and is not asked for a moment'))
     this.#breaker.onReset(() => logger.info({ lane: name }, 'identity source answers again'))
@@ -98,30 +96,6 @@ export class Lane {
  */
 function saysDown(error: unknown): boolean {
   return error instanceof RequestFailed && error.kind !== 'answer'
-}
-
-/**
- * How long the breaker stays open, twice as long after each failed try. It compares `duration` with the time of the machine each
- * time it is asked, and the answer here is by the clock that is passed in.
- */
-class Pause implements IBackoff<unknown> {
-  readonly #clock: () => Date
-  readonly #ms: number
-  readonly #until: number
-
-  constructor(clock: () => Date, ms: number) {
-    this.#clock = clock
-    this.#ms = ms
-    this.#until = clock().getTime() + ms
-  }
-
-  get duration(): number {
-    return this.#clock().getTime() < this.#until ? Infinity : -Infinity
-  }
-
-  next(): Pause {
-    return new Pause(this.#clock, Math.min(this.#ms * 2, LONGEST_PAUSE_MS))
-  }
 }
 
 async function aborted(signal: AbortSignal): Promise<never> {

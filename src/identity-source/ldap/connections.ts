@@ -3,7 +3,7 @@ import { Connection, DirectoryLate, type Limits } from './connection.ts'
 import type { LdapSettings } from './ldap-settings.ts'
 
 /** How many are kept open, and for how long after they were last used: a firewall forgets them without a word. */
-const KEPT = 4
+const KEPT = 8
 const KEPT_MS = 60_000
 
 /** Connections on which the portal itself is signed in, kept for the next question. */

@@ -29,6 +29,9 @@ import { protect } from './protection.ts'
 import { filterOfIds, filterOfLogin, hasLogin, loginAttributes } from './user-filters.ts'
 
 const LIMITS: Limits = { connection: 3000, answer: 5000 }
+/** Each is a connection. Status checks have places of their own, so that neither keeps the other waiting. */
+const SIGN_INS_AT_ONCE = 32
+const STATUS_CHECKS_AT_ONCE = 2
 /** Users whose status is asked for at once: less than any directory answers (slapd: 500, Active Directory: 1,000). */
 const BATCH = 100
 
@@ -40,8 +43,8 @@ export function openLdapSource(
 ): IdentitySource {
   const base = baseOf(settings)
   const connections = new Connections(settings, limits)
-  const signIns = inDomainWords(protect(clock))
-  const statusChecks = inDomainWords(protect(clock))
+  const signIns = inDomainWords(protect(clock, SIGN_INS_AT_ONCE))
+  const statusChecks = inDomainWords(protect(clock, STATUS_CHECKS_AT_ONCE))
   const searchTime = Math.ceil(limits.answer / 1000)
   const missingGroups = new Set<string>()
   let known: Directory | null = null

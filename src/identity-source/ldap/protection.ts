@@ -5,28 +5,26 @@ import {
   circuitBreaker,
   ConsecutiveBreaker,
   handleType,
-  type IBackoff,
   wrap,
 } from 'cockatiel'
 import { SourceUnavailable } from '../../domain/identity-source.ts'
+import { Pause } from '../pause.ts'
 
-/** Questions at once, and more that wait for their turn. */
-const AT_ONCE = 10
+/** Questions that wait for their turn. */
 const WAITING = 200
-/** Failures in a row after which the directory is left alone, and for how long. */
+/** Failures in a row after which the directory is left alone for a moment. */
 const FAILURES = 5
-const PAUSE_MS = 2000
 
 /** Asks; what a directory that is down or overloaded cannot answer fails at once. */
 export type Protection = <Answer>(act: () => Promise<Answer>) => Promise<Answer>
 
 /** A circuit breaker and a bulkhead. What the directory answers, however wrong, is no failure of its connection. */
-export function protect(clock: () => Date): Protection {
+export function protect(clock: () => Date, atOnce: number): Protection {
   const breaker = circuitBreaker(handleType(SourceUnavailable), {
     breaker: new ConsecutiveBreaker(FAILURES),
-    halfOpenAfter: { next: () => pauseFrom(clock) },
+    halfOpenAfter: { next: () => new Pause(clock) },
   })
-  const policy = wrap(bulkhead(AT_ONCE, WAITING), breaker)
+  const policy = wrap(bulkhead(atOnce, WAITING), breaker)
   return async (act) => {
     try {
       return await policy.execute(act)
@@ -37,16 +35,5 @@ export function protect(clock: () => Date): Protection {
         throw new SourceUnavailable('too many questions wait for the directory', { cause: error })
       throw error
     }
-  }
-}
-
-/** cockatiel reads the time of the machine; this pause ends by the clock of the portal. */
-function pauseFrom(clock: () => Date): IBackoff<unknown> {
-  const until = clock().getTime() + PAUSE_MS
-  return {
-    get duration() {
-      return clock().getTime() < until ? Infinity : -Infinity
-    },
-    next: () => pauseFrom(clock),
   }
 }

@@ -39,6 +39,8 @@ export interface AppOptions {
   device?: boolean
   thirdParty?: boolean
   firstPartyDirect?: boolean
+  simpleApi?: boolean
+  selfAssignableRole?: string[]
   api?: string[]
   apiScope?: string[]
   exchangeFor?: string[]
@@ -116,6 +118,13 @@ export function withSettings(command: Command): Command {
       'it asks for the password itself, and signs users in without a browser (authorization challenge endpoint)',
     )
     .option('--no-first-party-direct', 'users sign in on the pages of the portal (default)')
+    .option('--simple-api', 'it signs users in and registers them at /api/auth, in JSON: a migration aid')
+    .option('--no-simple-api', 'it does not (default)')
+    .option(
+      '--self-assignable-role <role>',
+      'a role of its own that users may ask for when they register there; may be repeated; "" for none',
+      collect,
+    )
     .option(
       '--api <identifier>',
       'an API that it may have tokens for (resource=); may be repeated; "" for none',
@@ -193,6 +202,8 @@ export async function settingsOf(options: AppOptions): Promise<GivenAppSettings>
     device: options.device,
     third_party: options.thirdParty,
     first_party_direct: options.firstPartyDirect,
+    simple_api: options.simpleApi,
+    self_assignable_roles: options.selfAssignableRole?.filter(Boolean),
     auth_method: options.authMethod,
     ...(await keysOf(options)),
     tls_subject_dn: unlessEmpty(options.tlsSubjectDn),

@@ -42,6 +42,8 @@ const SHOWN = [
   'first_time_notice',
   'third_party',
   'first_party_direct',
+  'simple_api',
+  'self_assignable_roles',
   'apis',
   'exchange_for',
   'auth_method',

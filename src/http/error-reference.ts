@@ -1,4 +1,5 @@
 import { problemAnchor, type ProblemCode, PROBLEMS } from '../administration/problems.ts'
+import { CODES, simpleAnchor, type SimpleCode } from '../api/auth/codes.ts'
 import { englishTexts } from '../i18n/texts.ts'
 import { END_CAUSES, type EndCause, endWords } from '../domain/endings/end-causes.ts'
 import { ERROR_CODES, type Explanation, REFUSAL_REASONS, reasonAnchor } from '../oidc/pages.ts'
@@ -130,6 +131,17 @@ export const ERROR_SECTIONS: ErrorSection[] = [
     intro: 'The code in an answer of the admin API that refuses (application/problem+json).',
     entries: Object.entries(PROBLEMS).map(([code, { status, meaning, remedy }]) => ({
       anchor: problemAnchor(code as ProblemCode),
+      name: `${status} ${code}`,
+      meaning,
+      remedy,
+    })),
+  },
+  {
+    anchor: 'simple-api',
+    title: 'Answers of the simple API',
+    intro: 'The error in an answer of /api/auth that refuses.',
+    entries: Object.entries(CODES).map(([code, { status, meaning, remedy }]) => ({
+      anchor: simpleAnchor(code as SimpleCode),
       name: `${status} ${code}`,
       meaning,
       remedy,

@@ -3,6 +3,7 @@ import express, { type Request, type Response } from 'express'
 import { createAdminApi, isAdminApi } from '../api/admin-api.ts'
 import { createSourceEvents, isSourceEvents } from '../api/identity-source-events.ts'
 import { createScim, isScim } from '../api/scim/scim.ts'
+import { createSimpleApi, isSimpleApi } from '../api/auth/simple-api.ts'
 import { createBackChannelClient } from '../backchannel/http-client.ts'
 import { type Config, isLoopback, wrongSettings } from '../config.ts'
 import { findLivingIdentitySession } from '../domain/sign-in/identity-sessions.ts'
@@ -95,6 +96,7 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
   const adminApi = createAdminApi(services, forOperators)
   const scim = createScim(services, forOperators)
   const sourceEvents = createSourceEvents(services, forOperators)
+  const simpleApi = createSimpleApi(services, { logger, ask: protocol.askWithin })
 
   const pages = express()
   // The mail preview shows links that open accounts, so it exists only on a loopback host, even when NODE_ENV is forgotten.
@@ -187,9 +189,13 @@ export async function openApp(config: Config, logger: Logger, clock?: () => Date
       return answerProbeRequest(services, req, res, how)
     }
     // Host header attacks: a foreign host gets an error page only, and that page needs its style sheet from there.
+    const isForSimpleApi = isSimpleApi(path)
+    if (isForSimpleApi && !isOwnHost(target.authority)) return simpleApi.refuse(res, 'misdirected_request')
+    if (isForSimpleApi && req.failure !== undefined) return simpleApi.refuse(res, 'body_too_long')
     if (!isOwnHost(target.authority) && !isPublicFile(path)) return answerMisdirected(req, res, target.authority)
     req.headers.host = host
     if (api !== null) return api.answer(req, res)
+    if (isForSimpleApi) return simpleApi.answer(req, res)
     if (isFormRequest(req.method, path) && req.failure === undefined) {
       const form = await readFormRequest(req)
       if (form.kind === 'redirect') return redirect(res, form.location)

@@ -40,6 +40,7 @@ const MEMBERS: Record<string, string> = {
   'RefreshToken.prototype.generateTokenId': 'generateTokenId()',
   'IdToken.validate': 'async validate(jwt, client)',
   'IdToken.prototype.issue': 'async issue({ use, expiresAt = null } = {})',
+  'OIDCContext.prototype.urlFor': 'urlFor(name, opt)',
   'Claims.prototype.result': 'async result()',
 }
 

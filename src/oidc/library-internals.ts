@@ -64,6 +64,7 @@ export const REPLACED = {
   'RefreshToken.prototype': ['generateTokenId'],
   IdToken: ['validate'],
   'IdToken.prototype': ['issue'],
+  'OIDCContext.prototype': ['urlFor'],
   'Claims.prototype': ['result'],
 } as const
 
@@ -186,6 +187,16 @@ export function replaceMembers(provider: Provider, rules: Rules): void {
     issue: {
       async value(this: { client: Client }, options: object) {
         return rules.signIdTokenAnew((await Reflect.apply(issue, this, [options])) as string, this.client.app)
+      },
+    },
+  })
+  const { urlFor } = provider.OIDCContext.prototype
+  replace(provider, 'OIDCContext.prototype', {
+    urlFor: {
+      // The client has made its DPoP proof for the URL that it knows (RFC 9449 §4.3).
+      value(this: KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC }, name: string, options: object) {
+        const { within } = this.ctx.req
+        return within !== undefined && name === this.route ? within.url : Reflect.apply(urlFor, this, [name, options])
       },
     },
   })
@@ -392,7 +403,8 @@ export function defaultRedirectUri(provider: Provider, uri: string): void {
   grantTypeHandlers.set('authorization_code', async (ctx, next) => {
     const { params, client } = ctx.oidc
     // For any other app the library says that the parameter is missing.
-    if (params !== undefined && client?.app.firstPartyDirect === true) params['redirect_uri'] ??= uri
+    if (params !== undefined && (client?.app.firstPartyDirect === true || client?.app.simpleApi === true))
+      params['redirect_uri'] ??= uri
     return handle(ctx, next)
   })
 }

@@ -21,6 +21,7 @@ import { errorUri } from './error-codes.ts'
 import { hasGrantType } from './grant-types.ts'
 import { readIdTokenHint } from './id-token-hints.ts'
 import { signIdTokenAnew } from './id-tokens.ts'
+import { askWithin, type InnerAnswer, type InnerRequest } from './inner-requests.ts'
 import { addFutureTo, introspectApplicationToken, signIntrospection } from './introspection.ts'
 import { defaultRedirectUri, isSessionDestroyed, replaceMembers } from './library-internals.ts'
 import { openQuestion } from './logout-questions.ts'
@@ -70,6 +71,8 @@ export interface Protocol {
   provider(): Provider
   /** What a request to an API of the portal proves beside its token; null for a wrong DPoP proof. */
   findPresentedKeys(req: IncomingMessage, presented: PresentedToken): Promise<Confirmation | null>
+  /** Makes a request that a request to an API of the portal consists of. */
+  askWithin(req: IncomingMessage, inner: InnerRequest): Promise<InnerAnswer>
   /** Answers the requests that wait for news of the revocation feed, and lets no new one wait. */
   stopWaiting(): void
   /** Reloads the signing keys that were added, have begun to sign or were revoked. */
@@ -104,22 +107,25 @@ export function createProtocol(services: Services, options: ProtocolOptions): Pr
     if (!req.socket.destroyed) await handle(req, res)
   }
 
+  const answer: Protocol['answer'] = async (req, res) => {
+    const isForPrograms = isMachineEndpoint((req.url ?? '').split('?', 1)[0] as string)
+    try {
+      if (isForPrograms && (await answerPrepared(req, res))) return true
+      if (await answerFast(fastPaths, req, res)) return true
+    } catch (error) {
+      if (!isForPrograms) throw error
+      logger.error({ requestId: req.requestId, error }, 'the protocol failed')
+      res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
+      res.end(JSON.stringify({ ...UNAVAILABLE, error_uri: errorUri(services.publicUrl, UNAVAILABLE) }))
+      return true
+    }
+    if (isForPrograms) await askLibrary(req, res)
+    return isForPrograms
+  }
+
   return {
-    async answer(req, res) {
-      const isForPrograms = isMachineEndpoint((req.url ?? '').split('?', 1)[0] as string)
-      try {
-        if (isForPrograms && (await answerPrepared(req, res))) return true
-        if (await answerFast(fastPaths, req, res)) return true
-      } catch (error) {
-        if (!isForPrograms) throw error
-        logger.error({ requestId: req.requestId, error }, 'the protocol failed')
-        res.writeHead(503, { 'Content-Type': 'application/json; charset=utf-8', ...LATER })
-        res.end(JSON.stringify({ ...UNAVAILABLE, error_uri: errorUri(services.publicUrl, UNAVAILABLE) }))
-        return true
-      }
-      if (isForPrograms) await askLibrary(req, res)
-      return isForPrograms
-    },
+    answer,
+    askWithin: async (req, inner) => askWithin(answer, req, inner),
     handle: askLibrary,
     provider: () => provider,
     findPresentedKeys: async (req, presented) => findPresentedKeys(provider, options.findCertificate, req, presented),

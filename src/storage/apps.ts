@@ -215,7 +215,7 @@ export async function listDisabledApps(db: Queryable): Promise<Pick<AppRow, 'cli
 const COLUMNS = `client_id AS "clientId", name, is_public AS "isPublic", is_native AS "isNative", secret_hash AS "secretHash",
   previous_secret_hash AS "previousSecretHash", previous_secret_until AS "previousSecretUntil", redirect_uris AS "redirectUris",
   post_logout_redirect_uris AS "postLogoutRedirectUris", audience, scope, allow_no_pkce AS "allowNoPkce", id_token_alg AS "idTokenAlg",
-  application_token_alg AS "applicationTokenAlg", token_key_id AS "tokenKeyId",
+  simple_api AS "simpleApi", self_assignable_roles AS "selfAssignableRoles", application_token_alg AS "applicationTokenAlg", token_key_id AS "tokenKeyId",
   refresh_id_token AS "refreshIdToken", allow_offline AS "allowOffline",
   application_token_ttl AS "applicationTokenTtl", family_idle AS "familyIdle", family_max AS "familyMax", rotation_grace AS "rotationGrace",
   rotation_grace_proven AS "rotationGraceProven",

@@ -43,6 +43,8 @@ export type AppSettings = Pick<
   | 'isDevice'
   | 'isThirdParty'
   | 'firstPartyDirect'
+  | 'simpleApi'
+  | 'selfAssignableRoles'
   | 'authMethod'
   | 'jwks'
   | 'jwksUri'
@@ -68,6 +70,8 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
   isDevice: false,
   isThirdParty: false,
   firstPartyDirect: false,
+  simpleApi: false,
+  selfAssignableRoles: [],
   postLogoutRedirectUris: [],
   scope: DEFAULT_SCOPES.join(' '),
   allowNoPkce: false,
@@ -108,7 +112,8 @@ export const DEFAULT_SETTINGS: Omit<AppSettings, 'name' | 'isPublic' | 'authMeth
 /** What is wrong with the settings of an app. */
 export function faultsOf(settings: AppSettings): Fault[] {
   const faults = [...at('name', nameFaults(settings.name)), ...kindFaults(settings), ...securityFaults(settings)]
-  faults.push(...at('firstPartyDirect', directFaults(settings)))
+  faults.push(...at('firstPartyDirect', settings.firstPartyDirect ? directFaults(settings) : []))
+  faults.push(...at('simpleApi', settings.simpleApi ? simpleApiFaults(settings) : []))
   faults.push(...accessFaults(settings))
   faults.push(...claimFaults(settings), ...at('isPairwise', pairwiseFaults(settings)))
   for (const uri of settings.redirectUris) faults.push(...at('redirectUris', redirectFaults(uri, settings.isNative)))
@@ -197,12 +202,20 @@ function kindFaults({ isService, isDevice, isPublic, isNative, isThirdParty, ...
 
 /** An app that takes the sign-in of its users itself sees their passwords, and asks without a page of the portal. */
 function directFaults(settings: AppSettings): string[] {
-  if (!settings.firstPartyDirect) return []
   if (settings.isService) return ['a service has no users who could sign in']
   if (settings.isThirdParty) return ['a third-party app must not see the passwords of users: leave out --third-party']
   if (settings.requireSignedRequest || settings.securityProfile !== null)
     return ['signed requests and fapi2 are for requests of browsers, and not for a direct sign-in']
   return []
+}
+
+/** The API takes a client secret, or a key that every request proves (DPoP). */
+function simpleApiFaults(settings: AppSettings): string[] {
+  const faults = directFaults(settings)
+  if (faults.length > 0) return faults
+  if (settings.bindCertificate) return ['the simple API knows no certificates: leave out --certificate-bound-tokens']
+  if (settings.isPublic) return settings.requireDpop ? [] : ['a public app needs --require-dpop for the simple API']
+  return hasSecret(settings) ? [] : ['the simple API takes client secrets only, and this app has none']
 }
 
 /** How the app proves itself, and what its requests and tokens are bound to. */

@@ -48,7 +48,7 @@ import { addSeconds } from '../time.ts'
 import { isUuid } from '../uuid.ts'
 import { DEFAULT_SCOPES, LATER_SCOPES, OPENID_SCOPES } from './openid-scopes.ts'
 import { reservedNameFaults } from './redirect-uris.ts'
-import { at } from './setting-faults.ts'
+import { at, type Fault } from './setting-faults.ts'
 
 export { DEFAULT_SCOPES, hashSecret, LATER_SCOPES, OPENID_SCOPES, secretMatches }
 export type { AppProof, AppRow, AppSettings, ListedApp }
@@ -106,6 +106,7 @@ export async function createApp(
   icon: Icon | null = null,
   apis: ApiGrants = {},
 ): Promise<{ app: AppRow; secret: string | null }> {
+  refuse(roleFaults(rest.selfAssignableRoles, []))
   const faults = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/.test(clientId)
     ? []
     : ['a client id has 1 to 128 letters, digits, dots, dashes, underscores or tildes']
@@ -176,6 +177,7 @@ export async function changeApp(
 ): Promise<AppRow> {
   const next = { ...app, ...settings }
   refuse([...faultsOf(next), ...at('redirectUris', reservedNameFaults(settings.redirectUris ?? []))])
+  if (settings.selfAssignableRoles !== undefined) refuse(roleFaults(settings.selfAssignableRoles, app.roles))
   const change = { ...settings, ...(icon === undefined ? {} : { icon: icon && icon.hash }) }
   const isAccess = ACCESS_SETTINGS.some((name) => name in settings)
   const detail = [...Object.keys(change), ...Object.keys(apis).map((grant) => `apis (${grant})`)].join(', ')
@@ -200,6 +202,13 @@ export async function changeApp(
   )
   if (isAccess) await endWithdrawnFamilies(services)
   return changed
+}
+
+/** Only roles of the app itself: a global one could be an operator's. */
+function roleFaults(named: string[], known: string[]): Fault[] {
+  const unknown = named.filter((role) => !known.includes(role))
+  if (unknown.length === 0) return []
+  return at('selfAssignableRoles', [`the app has no role ${unknown.join(', ')}: add it first (gatehouse app role add)`])
 }
 
 const AUDIENCE_SETTINGS = ['audience', 'applicationTokenAlg']

@@ -75,6 +75,16 @@ const FIELDS = {
     label: message('admin.app_fields.first_party_direct'),
     hint: message('admin.app_fields.first_party_direct_hint'),
   },
+  simple_api: {
+    kind: 'check',
+    label: message('admin.app_fields.simple_api'),
+    hint: message('admin.app_fields.simple_api_hint'),
+  },
+  self_assignable_roles: {
+    kind: 'lines',
+    label: message('admin.app_fields.self_assignable_roles'),
+    hint: message('admin.app_fields.self_assignable_roles_hint'),
+  },
   application_token_ttl: {
     kind: 'number',
     label: message('admin.app_fields.application_token_ttl'),
@@ -248,7 +258,15 @@ export const APP_SECTIONS = {
   },
   access: {
     title: message('admin.app_sections.access'),
-    fields: ['access', 'allowed_roles', 'allowed_groups', 'third_party', 'first_party_direct'],
+    fields: [
+      'access',
+      'allowed_roles',
+      'allowed_groups',
+      'third_party',
+      'first_party_direct',
+      'simple_api',
+      'self_assignable_roles',
+    ],
   },
   apis: { title: message('admin.app_sections.apis'), fields: ['apis', 'exchange_for'] },
   lifetimes: {
@@ -338,6 +356,8 @@ const WITHOUT: Partial<Record<AppKind, readonly FieldName[]>> = {
     'allowed_groups',
     'third_party',
     'first_party_direct',
+    'simple_api',
+    'self_assignable_roles',
     'family_lifetime',
     'family_renewal',
     'family_idle',

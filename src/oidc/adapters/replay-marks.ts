@@ -20,6 +20,8 @@ export function replayAdapter({ storage: { protocolRecords } }: Services): Adapt
           throw new errors.InvalidClientAuth('the client assertion was used before')
         return
       }
+      // The request that this one is a part of has used the proof up.
+      if (Provider.ctx?.req.within?.isProofUsed === true) return
       // A proof may be dated as far ahead as back, so an early one stays valid for twice as long.
       const first = await protocolRecords.putOnce('ReplayDetection', id, {}, 2 * expiresIn)
       if (!first) throw new errors.InvalidDpopProof('the proof was used before')

@@ -46,7 +46,9 @@ const OF_CLIENT = ['client_id', 'client_secret', 'client_assertion', 'client_ass
 export async function readChallenge(services: Services, ctx: KoaContextWithOIDC): Promise<Challenge> {
   const { client } = ctx.oidc
   if (client === undefined) throw new Error('the endpoint let an unauthenticated client through')
-  if (!client.app.firstPartyDirect)
+  // An app with the simple API has this endpoint underneath it only.
+  const isWithinSimpleApi = client.app.simpleApi && ctx.req.within !== undefined
+  if (!client.app.firstPartyDirect && !isWithinSimpleApi)
     throw errorOf(400, 'unauthorized_client', 'this app may not sign users in without a browser')
   const fields = ctx.oidc.body as Fields
   const { login, username, ...others } = answersIn(fields)

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express'
+import { ROUTES as SIMPLE_ROUTES } from '../../api/auth/routes.ts'
 import { createRoutes } from '../../http/routes.ts'
 import { ROUTES } from '../../oidc/configuration.ts'
 import { REVOCATION_FEED } from '../../oidc/revocation-feed.ts'
@@ -21,6 +22,9 @@ const MACHINE_ENDPOINTS: Endpoint[] = [
   { method: 'GET', path: REVOCATION_FEED },
   { method: 'GET', path: '/.well-known/openid-configuration' },
   { method: 'GET', path: '/.well-known/oauth-authorization-server' },
+  ...Object.keys(SIMPLE_ROUTES).map((path) => ({ method: 'POST', path: `/api/auth${path}` })),
+  { method: 'GET', path: '/api/auth/public-key' },
+  { method: 'GET', path: '/api/auth/openapi.json' },
   { method: 'GET', path: '/healthz' },
   { method: 'GET', path: '/readyz' },
 ]

@@ -29,6 +29,8 @@ const CRM = {
   allowed_groups: ['Sales of the northern branches'],
   third_party: false,
   first_party_direct: false,
+  simple_api: false,
+  self_assignable_roles: [],
   apis: { 'https://contacts.example.com': ['contacts:read', 'contacts:write'] },
   exchange_for: {},
   application_token_ttl: null,

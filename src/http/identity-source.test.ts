@@ -8,7 +8,7 @@ import { Browser } from '../testing/browser/browser.ts'
 import { claimsOf, Client } from '../testing/browser/client.ts'
 import { readPage } from '../testing/browser/page.ts'
 import { problemIn } from '../testing/portal/answers.ts'
-import { notesApp } from '../testing/portal/apps.ts'
+import { deskApp, notesApp } from '../testing/portal/apps.ts'
 import { createRunningClock } from '../testing/portal/clock.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
 import { SOURCE_SECRET, startUserSource, type UserSource } from '../testing/portal/user-source.ts'
@@ -296,6 +296,44 @@ test('a user who was disabled or removed there is signed out within the time tha
   assert.equal((await login(disabled.username, PASSWORD)).status, 303)
   await disableIdentity(server.services, row?.id ?? '')
   assert.equal((await login(disabled.username, PASSWORD)).status, 401)
+})
+
+test('a direct sign-in asks the source, too, and says when it cannot', async () => {
+  const user = source.add({ ...someone() })
+  await server.addApp('desk', { ...deskApp, firstPartyDirect: true })
+  const ask = async (password: string) =>
+    fetch(`${server.url}/oauth/authorize-challenge`, {
+      method: 'POST',
+      body: new URLSearchParams({
+        client_id: 'desk',
+        scope: 'openid',
+        code_challenge: 'x'.repeat(43),
+        code_challenge_method: 'S256',
+        username: user.username,
+        password,
+      }),
+    })
+  const right = await ask(PASSWORD)
+  assert.equal(right.status, 200, await right.text())
+  assert.equal((await problemIn(await ask(NEW))).error, 'insufficient_authorization')
+  source.behave = ({ res }) => res.destroy()
+  const problem = await problemIn(await ask(PASSWORD))
+  assert.deepEqual([problem.status, problem.error], [503, 'temporarily_unavailable'])
+  source.behave = null
+  clock.advance(60)
+})
+
+test('what an operator has disabled stays disabled, whatever the source says', async () => {
+  const user = source.add({ ...someone() })
+  await new Browser(server.url).signIn(user)
+  const { id } = (await findSourceUser(server.services, user.id)) ?? { id: '' }
+  user.status = 'disabled'
+  await settleSourceStatuses(server.services)
+  await disableIdentity(server.services, id)
+  user.status = 'active'
+  assert.equal((await login(user.username, PASSWORD)).status, 401)
+  await enableIdentity(server.services, id)
+  assert.equal((await login(user.username, PASSWORD)).status, 303)
 })
 
 test('an expired password says where to change it, and a refused one why', async () => {

@@ -1,4 +1,5 @@
 import { listSignedInSourceIds } from '../../storage/source-users.ts'
+import type { IdentitySource } from '../identity-source.ts'
 import { settleSourceStatus } from '../identities/source-users.ts'
 import type { Services } from '../services.ts'
 
@@ -24,12 +25,27 @@ const ROUND = 'SourceStatuses'
 export async function settleSourceStatuses(services: Services, signal?: AbortSignal): Promise<number> {
   const { identitySource, storage } = services
   let [asked, after]: [number, string | null] = [0, null]
+  const failures: unknown[] = []
   while (identitySource !== null && signal?.aborted !== true) {
     const ids: string[] = await listSignedInSourceIds(storage, after, BATCH)
     if (ids.length === 0) break
-    for (const [id, status] of await identitySource.statusesOf(ids)) await settleSourceStatus(services, id, status)
+    // What is wrong with one user or one batch must not keep the others signed in.
+    await settleBatch(services, identitySource, ids).catch((error: unknown) => failures.push(error))
     asked += ids.length
     after = ids.at(-1) ?? null
   }
+  if (failures.length > 0) throw failures[0]
   return asked
+}
+
+/** One after the other, so that many who have left at once do not take every connection. */
+async function settleBatch(services: Services, identitySource: IdentitySource, ids: string[]): Promise<void> {
+  const statuses = await identitySource.statusesOf(ids)
+  const failures: unknown[] = []
+  for (const id of ids) {
+    const status = statuses.get(id)
+    if (status === undefined || status === 'active') continue
+    await settleSourceStatus(services, id, status).catch((error: unknown) => failures.push(error))
+  }
+  if (failures.length > 0) throw failures[0]
 }

@@ -27,6 +27,7 @@ import {
 } from '../../storage/identities.ts'
 import type { AppRow } from '../../storage/apps.ts'
 import { isUniqueViolation, type Queryable, transaction } from '../../storage/postgres.ts'
+import { updateDisabledBySource } from '../../storage/source-users.ts'
 import { ipKey } from '../limits/ip-keys.ts'
 import { emailProblem, canonicalEmail } from './emails.ts'
 import { mayMail } from '../limits/login-throttling.ts'
@@ -330,10 +331,12 @@ export async function disableIdentity(services: Services, id: string): Promise<v
 export async function disableIn(
   services: Services,
   db: Queryable,
-  { id, disabledAt, roles }: IdentityRow,
+  { id, disabledAt, disabledBySource, roles }: IdentityRow,
 ): Promise<void> {
-  if (disabledAt !== null) return
+  if (disabledAt !== null && !disabledBySource) return
   const now = services.clock()
+  // From now on it is the operator's act, which the source cannot undo.
+  if (disabledBySource) await updateDisabledBySource(db, id, false)
   await updateDisabledAt(db, id, now, now)
   await insertAuditEvents(db, [{ kind: 'identity_disabled', identityId: id, actor: services.operator }], now)
   await endEverythingIn(services, db, id, { cause: 'identity_disabled', clientInfo: null }, now)

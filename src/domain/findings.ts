@@ -119,7 +119,7 @@ export const FINDINGS = {
   identity_source_unreachable: {
     severity: 'error',
     about:
-      'The service in which users live does not answer: none of them can sign in, and nobody learns who was disabled there.',
+      'The service in which users live does not answer: none of them can sign in, and those who were disabled there stay signed in.',
     example: 'IDENTITY_SOURCE_URL=https://users.example.com/identity-source',
   },
   identity_source_answer: {

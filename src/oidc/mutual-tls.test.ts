@@ -46,7 +46,12 @@ before(async () => {
   bank = new Client(server.url, 'bank', null, CALLBACK)
   lone = new Client(server.url, 'lone', null, CALLBACK)
   photos = new Client(server.url, 'photos', null, CALLBACK)
-  notes = new Client(server.url, 'notes', await server.addApp('notes', { ...bound, audience: 'n' }), CALLBACK)
+  notes = new Client(
+    server.url,
+    'notes',
+    await server.addApp('notes', { ...bound, audience: 'n', firstPartyDirect: true }),
+    CALLBACK,
+  )
   browser = new Browser(server.url)
   await browser.signIn(ada)
 })
@@ -71,6 +76,22 @@ test('an app with a certificate connects, refreshes and asks, and its tokens are
     for (const headers of [{}, verified(renewedCertificate)] as Record<string, string>[])
       assert.equal((await userinfo(next.access_token, headers)).status, 401)
   }
+})
+
+test('a direct sign-in goes on with its certificate alone, and its tokens are bound to it', async () => {
+  const asked = new URL(notes.authorizeUrl({ redirect_uri: null })).searchParams
+  const challenge = (fields: Record<string, string>, headers: Record<string, string>) =>
+    notes.send('/oauth/authorize-challenge', fields, headers)
+  const own = verified(bankCertificate)
+  const { auth_session: session } = await jsonIn(await challenge({ ...Object.fromEntries(asked), login: 'ada' }, own))
+  const step = { auth_session: session as string, password: ada.password }
+  const stolen = await problemIn(await challenge(step, verified(selfSigned.cert)))
+  assert.deepEqual([stolen.status, stolen.error], [400, 'invalid_session'])
+  // Without one, the app itself is refused.
+  assert.equal((await challenge(step, {})).status, 400)
+  const { authorization_code: code } = await jsonIn(await challenge(step, own))
+  const tokens = await tokensIn(await notes.exchange(code as string, { redirect_uri: null }, own))
+  assert.deepEqual(claimsOf(tokens.access_token)['cnf'], { 'x5t#S256': printOf(bankCertificate) })
 })
 
 test('every other certificate, and every other header, authenticates nothing', async () => {

@@ -16,6 +16,10 @@ export type MailJob =
    * `deviceHash` says whether the account knows that browser. Both are base64url.
    */
   | { kind: 'sign-in-link'; email: string; browserHash: string; deviceHash: string | null; clientInfo: ClientInfo }
+  /** A code to type inside an app, made from `codeId`; the same as `verify-address` otherwise. */
+  | { kind: 'address-code'; codeId: string; identityId: string; clientInfo: ClientInfo }
+  /** The same as `sign-in-link` otherwise. */
+  | { kind: 'sign-in-code'; codeId: string; email: string; deviceHash: string | null; clientInfo: ClientInfo }
   | { kind: 'password-changed'; identityId: string; clientInfo: ClientInfo | null; at: string }
   | { kind: 'registered-again'; identityId: string; clientInfo: ClientInfo; at: string }
   /** To the new address. */

@@ -8,7 +8,7 @@ import type { Services } from './services.ts'
 export const REFUSAL_REASONS = {
   unknown_account: 'no account has this user name or e-mail address, which is not written down',
   wrong_password: 'the password is wrong',
-  wrong_code: 'the code of the authenticator app or the recovery code is wrong',
+  wrong_code: 'the code of the authenticator app, the recovery code or the code from a mail is wrong',
   wrong_passkey: 'the answer of the passkey is wrong, or of a passkey that is not known',
   disabled: 'everything was right, and the account is disabled',
   password_expired: 'the password is right, and has expired in the identity source',

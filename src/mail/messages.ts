@@ -97,6 +97,30 @@ export function signInLink(
   }
 }
 
+/** To a user who types the code inside an app: to sign in, or to confirm the address. */
+export function emailCode(
+  head: Letterhead,
+  facts: { username: string; code: string; minutes: number; client: MailClient },
+): MailContent {
+  const { t } = head.texts
+  return {
+    ...head,
+    subject: t('mail.email_code.subject'),
+    heading: t('mail.email_code.heading'),
+    paragraphs: [t('mail.email_code.text')],
+    facts: [
+      account(head, facts.username),
+      [t('mail.label_code'), facts.code],
+      ...clientFacts(head, facts.client, t('mail.label_asked_from')),
+    ],
+    closing: [
+      t('mail.email_code.once', { minutes: facts.minutes }),
+      t('mail.sign_in.not_you'),
+      t('mail.email_code.keep_secret'),
+    ],
+  }
+}
+
 /** After a password was changed or reset. */
 export function passwordChanged(
   head: Letterhead,

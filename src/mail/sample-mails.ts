@@ -62,6 +62,7 @@ export function sampleMails(
       client,
     }),
     'sign-in': messages.signInLink(head, { username, url: `${publicUrl}/login/mail/${token}`, minutes: 15, client }),
+    'email-code': messages.emailCode(head, { username, code: '1234 5678', minutes: 10, client }),
     'password-changed': messages.passwordChanged(head, { username, when, client, forgottenPasswordUrl }),
     'new-email': messages.confirmNewEmail(head, { username, url: `${publicUrl}/verify-email/${token}`, hours: 1 }),
     'email-changed-old': messages.emailChangedToOld(head, change),

@@ -8,6 +8,7 @@ import { findFamily } from '../families/families.ts'
 import { transaction } from '../../storage/postgres.ts'
 import { findIdentity, findIdentityByKey, type IdentityRow } from '../../storage/identities.ts'
 import { findInvitation, INVITATION_LIFE, invitationLink } from './invitations.ts'
+import { EMAIL_CODE_LIFE, emailCodeOf } from './email-codes.ts'
 import { linkEmailChange } from './email-changes.ts'
 import { browserMessage } from '../user-agents.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
@@ -43,6 +44,10 @@ async function write(services: Services, mail: MailJob): Promise<AddressedMail[]
       return writeReset(services, mail.email, mail.clientInfo)
     case 'sign-in-link':
       return writeSignInLink(services, mail)
+    case 'sign-in-code':
+      return writeSignInCode(services, mail)
+    case 'address-code':
+      return forIdentity(services, mail.identityId, (identity) => writeAddressCode(services, identity, mail))
     case 'password-changed':
     case 'registered-again':
       return forIdentity(services, mail.identityId, (identity) => {
@@ -135,19 +140,67 @@ async function writeVerification(
   locale: string | undefined,
 ): Promise<AddressedMail> {
   const { id, username, email } = identity
-  const holder = await findIdentityByKey(services.storage, loginKeyOf(email))
-  if (holder !== null && holder.id !== id && holder.emailVerified) {
-    const message = messages.accountExists(letterhead(services, holder, locale), {
-      username: holder.username,
-      typedUsername: username,
-      signInUrl: `${services.publicUrl}/login`,
-      forgottenPasswordUrl: `${services.publicUrl}/forgot-password`,
-    })
-    return { to: email, message }
-  }
+  const news = await writeAccountExists(services, identity, locale)
+  if (news !== null) return news
   const url = await link(services, 'verify-address', '/verify-email', { identityId: id, email })
   const facts = { username, url, hours: LINK_LIVES['verify-address'] / 3600 }
   return { to: email, message: messages.verifyEmail(letterhead(services, identity, locale), facts) }
+}
+
+/** The same with a code in place of the link. */
+async function writeAddressCode(
+  services: Services,
+  identity: IdentityRow,
+  mail: Extract<MailJob, { kind: 'address-code' }>,
+): Promise<AddressedMail> {
+  const news = await writeAccountExists(services, identity, mail.clientInfo.locale)
+  return news ?? writeCode(services, identity, mail)
+}
+
+/** Null unless another account has proved the e-mail address of this one. */
+async function writeAccountExists(
+  services: Services,
+  { id, username, email }: IdentityRow,
+  locale: string | undefined,
+): Promise<AddressedMail | null> {
+  const holder = await findIdentityByKey(services.storage, loginKeyOf(email))
+  if (holder === null || holder.id === id || !holder.emailVerified) return null
+  const message = messages.accountExists(letterhead(services, holder, locale), {
+    username: holder.username,
+    typedUsername: username,
+    signInUrl: `${services.publicUrl}/login`,
+    forgottenPasswordUrl: `${services.publicUrl}/forgot-password`,
+  })
+  return { to: email, message }
+}
+
+/** A code to sign in with, by the rules of a sign-in link. */
+async function writeSignInCode(
+  services: Services,
+  mail: Extract<MailJob, { kind: 'sign-in-code' }>,
+): Promise<AddressedMail[]> {
+  const { email, deviceHash, clientInfo } = mail
+  const identity = await findIdentityByKey(services.storage, email)
+  if (identity === null || identity.emailKey === null || identity.disabledAt !== null) return []
+  const device = deviceHash === null ? null : Buffer.from(deviceHash, 'base64url')
+  if (!identity.emailVerified && !(await isKnownDevice(services, identity.id, device)))
+    return writeReset(services, email, clientInfo)
+  return [writeCode(services, identity, mail)]
+}
+
+function writeCode(
+  services: Services,
+  identity: IdentityRow,
+  { codeId, clientInfo }: { codeId: string; clientInfo: ClientInfo },
+): AddressedMail {
+  const head = letterhead(services, identity, clientInfo.locale)
+  const message = messages.emailCode(head, {
+    username: identity.username,
+    code: emailCodeOf(services, { id: codeId, email: loginKeyOf(identity.email) }),
+    minutes: EMAIL_CODE_LIFE / 60,
+    client: inWords(services, head, clientInfo),
+  })
+  return { to: identity.email, message }
 }
 
 /** No mail for a change that is no longer pending. */

@@ -14,6 +14,8 @@ export interface RegistrationContext {
   /** The device of the client, known to some identity or not. */
   deviceHash: Buffer | null
   termsVersion: string | null
+  /** False where the address is about to be proved in another way than by the link of a mail. */
+  asksForProof?: boolean
 }
 
 /**
@@ -26,12 +28,13 @@ export interface RegistrationContext {
 export async function registerOrSignIn(
   services: Services,
   registration: Registration,
-  { clientInfo, deviceHash, termsVersion }: RegistrationContext,
+  { clientInfo, deviceHash, termsVersion, asksForProof = true }: RegistrationContext,
 ): Promise<RegistrationOutcome | Extract<SignInOutcome, { kind: 'signed-in' | 'second-factor' }>> {
   const { username, email, password } = registration
+  const terms = { termsVersion, asksForProof }
   const namesAccount =
     emailProblem(canonicalEmail(email)) === null && userNameProblem(canonicalUserName(username)) === null
-  if (!namesAccount) return registerStranger(services, registration, clientInfo, { termsVersion })
+  if (!namesAccount) return registerStranger(services, registration, clientInfo, terms)
 
   const known = await signIn(services, { login: email, password, clientInfo, deviceHash, registers: { username } })
   switch (known.kind) {
@@ -47,12 +50,12 @@ export async function registerOrSignIn(
       return { kind: 'refused', problems: { email: known.problem }, verdict }
     }
     case 'throttled':
-      // Whoever attacks an address that has no account must not keep its owner from registering.
-      return registerStranger(services, registration, clientInfo, { termsVersion })
+      // Guesses at an address that has no account must not keep its owner from registering.
+      return registerStranger(services, registration, clientInfo, terms)
     case 'wrong-credentials': {
       const { refusal } = known
       const outcome = await registerStranger(services, registration, clientInfo, {
-        termsVersion,
+        ...terms,
         events: eventsOf(refusal),
       })
       if (outcome.kind === 'refused' && refusal !== undefined) await noteRefusal(services, refusal)

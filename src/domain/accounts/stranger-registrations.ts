@@ -25,7 +25,7 @@ export async function registerStranger(
   services: Services,
   registration: Registration,
   clientInfo: ClientInfo,
-  terms: Pick<RegistrationTerms, 'termsVersion' | 'events'> = {},
+  terms: Pick<RegistrationTerms, 'termsVersion' | 'events' | 'asksForProof'> = {},
 ): Promise<RegistrationOutcome> {
   const { identitySource } = services
   if (identitySource === null) return register(services, registration, clientInfo, terms)

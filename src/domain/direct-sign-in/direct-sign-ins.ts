@@ -18,15 +18,17 @@ import {
 } from '../sign-in/identity-sessions.ts'
 import { agentOfApp } from '../user-agents.ts'
 import { access } from './steps/access.ts'
+import { emailAddress } from './steps/email-address.ts'
 import { firstFactor } from './steps/first-factor.ts'
-import { permission } from './steps/permission.ts'
+import { mailSignIn } from './steps/mail-sign-in.ts'
+import { notice } from './steps/notice.ts'
 import { registration } from './steps/registration.ts'
 import { secondFactor } from './steps/second-factor.ts'
 import { terms } from './steps/terms.ts'
 import type { AppDevice, DirectSignIn, Progress, Step, StepOutcome } from './steps/step.ts'
 
 /** In this order: each has what those before it have found. */
-const STEPS: Step[] = [registration, firstFactor, secondFactor, access, terms, permission]
+const STEPS: Step[] = [registration, mailSignIn, firstFactor, secondFactor, access, emailAddress, terms, notice]
 
 export type DirectSignInOutcome =
   | { kind: 'signed-in'; signedIn: SignedInRow }
@@ -43,7 +45,7 @@ export async function directSignIn(services: Services, direct: DirectSignIn): Pr
   if (!(await isStillProved(services, progress))) return { kind: 'lapsed', progress }
   for (const step of STEPS) {
     const outcome = await step(services, { ...direct, progress })
-    if (outcome.kind !== 'passed') return { ...outcome, progress }
+    if (outcome.kind !== 'passed') return { progress, ...outcome }
     ;({ progress } = outcome)
   }
   const { proof } = progress

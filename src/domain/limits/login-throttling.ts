@@ -22,7 +22,7 @@ import { loginKeyOf } from './login-keys.ts'
 import { ipKey } from './ip-keys.ts'
 
 /** Asking for the password again, and for the one that is to be changed, counts as `sign-in`. */
-export type AttemptKind = 'sign-in' | 'passkey' | 'second-factor' | 'client' | 'device'
+export type AttemptKind = 'sign-in' | 'passkey' | 'second-factor' | 'email-code' | 'client' | 'device'
 
 export interface ThrottledAttempt {
   kind: AttemptKind

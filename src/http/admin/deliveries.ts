@@ -15,6 +15,8 @@ const MAIL_KINDS = {
   'reset-password': 'admin.mail_kinds.reset_password',
   'sign-in-link': 'admin.mail_kinds.sign_in_link',
   'password-changed': 'admin.mail_kinds.password_changed',
+  'address-code': 'admin.mail_kinds.address_code',
+  'sign-in-code': 'admin.mail_kinds.sign_in_code',
   'registered-again': 'admin.mail_kinds.registered_again',
   'change-address': 'admin.mail_kinds.change_address',
   'address-changed': 'admin.mail_kinds.address_changed',

@@ -149,6 +149,7 @@ const REFUSALS = {
   passkey_invalid: 'the passkey was not accepted',
   registration_closed: 'users cannot register by themselves here',
   registration_invalid: 'the registration is not accepted: problems says why, for the user',
+  mail_limited: 'this e-mail address has had too many mails in the last hour',
   terms_outdated: 'this is not the current version of the terms of use',
 }
 

@@ -29,6 +29,8 @@ const LONGEST: Record<keyof Answers | 'login_hint' | 'auth_session', number> = {
   register: 10,
   email: 320,
   password_confirmation: 4096,
+  send_email_code: 10,
+  email_code: 64,
   terms_version: 100,
   auth_session: 100,
 }

@@ -1,7 +1,7 @@
 import type { Services } from '../../services.ts'
 import { offersPasskeys, passkeySignInOptions } from '../../sign-in/passkeys.ts'
 import { signIn, signInByPasskey } from '../../sign-in/sign-in.ts'
-import type { DirectSignIn, Refusal, StepOutcome } from './step.ts'
+import type { DirectSignIn, NextStep, Refusal, StepOutcome } from './step.ts'
 
 /** The user name or e-mail address with the password, or a passkey alone, checked as on the sign-in page. @throws Overloaded */
 export async function firstFactor(services: Services, direct: DirectSignIn): Promise<StepOutcome> {
@@ -39,7 +39,8 @@ export async function firstFactor(services: Services, direct: DirectSignIn): Pro
 
 function missing(services: Services, refusal?: Refusal): Extract<StepOutcome, { kind: 'missing' }> {
   const refused = refusal === undefined ? {} : { refusal }
-  if (!offersPasskeys(services)) return { kind: 'missing', next: ['password'], ...refused }
+  const byMail: NextStep[] = services.policy.mailSignIn ? ['email_code'] : []
+  if (!offersPasskeys(services)) return { kind: 'missing', next: ['password', ...byMail], ...refused }
   const details = { passkey_options: passkeySignInOptions(services) }
-  return { kind: 'missing', next: ['password', 'passkey'], details, ...refused }
+  return { kind: 'missing', next: ['password', 'passkey', ...byMail], details, ...refused }
 }

@@ -4,6 +4,7 @@ import { isRegistrationOpen } from '../../identities/open-registration.ts'
 import { admitRegistration } from '../../limits/login-throttling.ts'
 import type { Services } from '../../services.ts'
 import { proofByPassword } from '../../sign-in/identity-sessions.ts'
+import { mustProveEmail } from './email-address.ts'
 import type { DirectSignIn, Problems, StepOutcome } from './step.ts'
 
 /**
@@ -28,6 +29,7 @@ export async function registration(services: Services, direct: DirectSignIn): Pr
     clientInfo,
     deviceHash: device.isProven ? device.hash : null,
     termsVersion: answers.terms_version === services.brand.termsVersion ? services.brand.termsVersion : null,
+    asksForProof: !(await mustProveEmail(services, false)),
   })
   switch (outcome.kind) {
     case 'refused':

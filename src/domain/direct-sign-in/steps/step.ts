@@ -1,3 +1,4 @@
+import type { SentCode } from '../../accounts/email-codes.ts'
 import type { AppRow } from '../../apps/apps.ts'
 import type { ClientInfo } from '../../client-info.ts'
 import type { RegistrationProblems } from '../../identities/identities.ts'
@@ -10,6 +11,8 @@ import type { Proof } from '../../sign-in/identity-sessions.ts'
 export interface Progress {
   /** Who it is, and how they have proved it so far; null before the first factor. */
   proof: Proof | null
+  /** The code that was sent by mail, while it has not been typed. */
+  emailCode?: SentCode
 }
 
 /** What an app can send for a step, by the name of its parameter. */
@@ -26,12 +29,15 @@ export interface Answers {
   username?: string
   email?: string
   password_confirmation?: string
+  /** `true` has a code sent by mail: to sign in with in place of the password, or once more. */
+  send_email_code?: string
+  email_code?: string
   /** The version of the terms of use that the user accepts. */
   terms_version?: string
 }
 
 /** What an app is told to ask for next. */
-export type NextStep = 'password' | 'totp' | 'recovery_code' | 'passkey' | 'registration' | 'terms'
+export type NextStep = 'password' | 'totp' | 'recovery_code' | 'passkey' | 'registration' | 'email_code' | 'terms'
 
 /** What was wrong with an answer. */
 export type Refusal =
@@ -41,6 +47,7 @@ export type Refusal =
   | 'registration_closed'
   | 'registration_invalid'
   | 'terms_outdated'
+  | 'mail_limited'
 
 /** For the user, by the name of the parameter that is to be sent anew. */
 export type Problems = RegistrationProblems & { password_confirmation?: RegistrationProblems['password'] }
@@ -77,6 +84,8 @@ export type StepOutcome =
       /** What is wrong with the parameters of a registration, by their names. */
       problems?: Problems
       refusal?: Refusal
+      /** What has changed, though the step is not passed. */
+      progress?: Progress
       ipBlock?: IpBlock | null
     }
   | { kind: 'throttled'; retryAt: Date; ipBlocked: boolean }

@@ -4,10 +4,13 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { checkSourceStatuses, settleSourceStatuses } from '../domain/accounts/source-statuses.ts'
 import { disableIdentity, enableIdentity, findIdentity, findIdentityByLogin } from '../domain/identities/identities.ts'
 import { findSourceUser } from '../domain/identities/source-users.ts'
+import { Authenticator } from '../testing/browser/authenticator.ts'
 import { Browser } from '../testing/browser/browser.ts'
 import { claimsOf, Client } from '../testing/browser/client.ts'
 import { readPage } from '../testing/browser/page.ts'
 import { problemIn } from '../testing/portal/answers.ts'
+import { waitForMail } from '../testing/mail/outbox.ts'
+import { addPasskey, answerTo } from '../testing/portal/factors.ts'
 import { deskApp, notesApp } from '../testing/portal/apps.ts'
 import { createRunningClock } from '../testing/portal/clock.ts'
 import { startTestServer, type TestServer } from '../testing/portal/server.ts'
@@ -321,6 +324,29 @@ test('a direct sign-in asks the source, too, and says when it cannot', async () 
   assert.deepEqual([problem.status, problem.error], [503, 'temporarily_unavailable'])
   source.behave = null
   clock.advance(60)
+})
+
+test('a passkey opens nothing for a user whom the source has disabled, or may have', async () => {
+  const user = source.add({ ...someone(), email_verified: false })
+  const browser = new Browser(server.url)
+  await browser.signIn(user)
+  // An address that the source does not vouch for, its owner confirms here.
+  await waitForMail(server.mailFolder, user.email, 'Confirm')
+  const key = new Authenticator(server.url)
+  assert.equal((await addPasskey(browser, key)).status, 200)
+  const enter = async () => {
+    const other = new Browser(server.url)
+    const page = await readPage(await other.get('/login'))
+    return other.post('/login/passkey', { credential: answerTo(page, key) })
+  }
+  assert.equal((await enter()).status, 303)
+  source.behave = ({ res }) => res.destroy()
+  assert.equal((await enter()).status, 503)
+  source.behave = null
+  clock.advance(60)
+  user.status = 'disabled'
+  assert.equal((await enter()).status, 401)
+  assert.equal((await browser.get('/dashboard')).status, 303)
 })
 
 test('what an operator has disabled stays disabled, whatever the source says', async () => {

@@ -22,6 +22,7 @@ import {
 import type { ClientInfo } from '../client-info.ts'
 import { endEverythingIn } from '../endings/endings.ts'
 import type { IdentitySource, SourceStatus, SourceUser } from '../identity-source.ts'
+import { queueMail } from '../mail-jobs.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
 import type { Services } from '../services.ts'
 import { announceClaims } from './claim-changes.ts'
@@ -267,7 +268,7 @@ async function makeIn(
   services: Services,
   db: Queryable,
   user: SourceUser,
-  { username, email }: Wanted,
+  { username, email, emailVerified }: Wanted,
   clientInfo: ClientInfo | null,
 ): Promise<IdentityRow> {
   const now = services.clock()
@@ -296,6 +297,8 @@ async function makeIn(
     [{ kind: 'registered', identityId: made.id, detail: 'identity source', actor: services.operator, ...clientInfo }],
     now,
   )
+  if (!emailVerified)
+    await queueMail(services, { kind: 'verify-address', identityId: made.id, locale: clientInfo?.locale }, db)
   return made
 }
 
@@ -336,6 +339,7 @@ async function writeEmailIn(
     await announceClaims(services, db, before.id, { claims: ['email', 'email_verified'] })
   }
   if (before.email === email) return
+  if (!isVerified) await queueMail(services, { kind: 'verify-address', identityId: before.id }, db)
   await deleteMailLinks(db, before.id, [...OF_ADDRESS, 'change-address'])
   await insertAuditEvents(db, [{ kind: 'address_changed', identityId: before.id }], now)
 }

@@ -73,6 +73,17 @@ export const CODES = {
     meaning: 'The second factor was wrong, or was used before.',
     remedy: 'Let the user try again, with the new auth_session.',
   },
+  email_code_required: {
+    status: 403,
+    meaning: 'A code was sent to the e-mail address, which must be confirmed.',
+    remedy:
+      'Ask the user for it, and send it as email_code to /api/auth/login with the auth_session, which works once.',
+  },
+  email_code_invalid: {
+    status: 403,
+    meaning: 'The code from the mail was wrong, or is no longer valid.',
+    remedy: 'Let the user try again, or send send_email_code for another, with the new auth_session.',
+  },
   step_required: {
     status: 403,
     meaning: 'The login needs something else of the user. next names it.',
@@ -118,9 +129,9 @@ export const CODES = {
     remedy: 'Ask for roles that "gatehouse app update --self-assignable-role" has named.',
   },
   terms_required: {
-    status: 422,
+    status: 403,
     meaning: 'The terms of use must be accepted.',
-    remedy: 'Show them, and send their version as terms.',
+    remedy: 'Show them (terms_uri), and send terms_version with the auth_session to /api/auth/login.',
   },
   throttled: {
     status: 429,

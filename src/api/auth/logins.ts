@@ -1,7 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { AppRow } from '../../domain/apps/apps.ts'
-import { endOfDirectSignIn, keepAuthSession, mintAuthSession } from '../../domain/direct-sign-in/auth-sessions.ts'
-import type { Proof } from '../../domain/sign-in/identity-sessions.ts'
 import type { Call, InnerAnswer } from './call.ts'
 import { SimpleRefusal } from './codes.ts'
 import { refusalOf } from './protocol-refusals.ts'
@@ -20,37 +18,37 @@ export interface LoginInput {
   totp?: string | undefined
   recovery_code?: string | undefined
   passkey?: object | undefined
+  terms_version?: string | undefined
+  email_code?: string | undefined
+  send_email_code?: true | undefined
 }
 
 /** The tokens of a user who logs in, with the authorization challenge endpoint and the token endpoint. @throws SimpleRefusal */
 export async function logIn(call: Call, input: LoginInput): Promise<Record<string, unknown>> {
-  const { auth_session: session, totp, recovery_code: recoveryCode, password, scope } = input
-  const passkey = input.passkey === undefined ? undefined : JSON.stringify(input.passkey)
-  const answers = { password, totp, recovery_code: recoveryCode, passkey }
+  const { auth_session: session, login: name, username, email, scope, passkey, send_email_code: asks, ...rest } = input
+  const answers = {
+    ...rest,
+    passkey: passkey === undefined ? undefined : JSON.stringify(passkey),
+    send_email_code: asks === undefined ? undefined : 'true',
+  }
   if (session !== undefined) {
     const [secret = '', verifier = ''] = session.split('.')
     return goOn(call, { auth_session: secret, ...answers }, verifier)
   }
-  const named = [input.login, input.username, input.email].filter((each) => each !== undefined)
-  if (named.length !== 1 || password === undefined)
+  const named = [name, username, email].filter((each) => each !== undefined)
+  if (named.length !== 1 || rest.password === undefined)
     throw new SimpleRefusal('invalid_request', 'username or email, and password, are needed')
-  const verifier = mintVerifier()
-  return goOn(call, { ...requestOf(call.app, verifier, scope), ...answers, login: named[0] }, verifier)
+  return logInAs(call, { ...answers, login: named[0] }, scope)
 }
 
-/** The same for a user who has just proved who they are. @throws SimpleRefusal */
-export async function logInProved(call: Call, app: AppRow, proof: Proof): Promise<Record<string, unknown>> {
+/** The same for a first request with these answers. @throws SimpleRefusal */
+export async function logInAs(
+  call: Call,
+  answers: Record<string, string | undefined>,
+  scope?: string,
+): Promise<Record<string, unknown>> {
   const verifier = mintVerifier()
-  const secret = mintAuthSession()
-  await keepAuthSession(call.services, secret, {
-    clientId: app.clientId,
-    request: requestOf(app, verifier),
-    jkt: null,
-    x5t: null,
-    progress: { proof },
-    endsAt: endOfDirectSignIn(call.services),
-  })
-  return goOn(call, { auth_session: secret }, verifier)
+  return goOn(call, { ...requestOf(call.app, verifier, scope), ...answers }, verifier)
 }
 
 async function goOn(

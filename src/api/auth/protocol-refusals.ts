@@ -9,7 +9,8 @@ export function refusalOf({ status, headers, body }: InnerAnswer): SimpleRefusal
     const seconds = Number(headers['retry-after'] ?? rest['retry_after'] ?? 1)
     return new SimpleRefusal('throttled', description, { retry_after: seconds, ...pick(rest, 'auth_session') })
   }
-  if (status === 503) return new SimpleRefusal('unavailable')
+  if (status === 503)
+    return new SimpleRefusal('unavailable', undefined, { retry_after: Number(headers['retry-after'] ?? 5) })
   switch (error) {
     case 'invalid_grant':
       return new SimpleRefusal(codeOfReason(reason), description, { reason, ...pick(rest, 'fam') })
@@ -27,16 +28,28 @@ export function refusalOf({ status, headers, body }: InnerAnswer): SimpleRefusal
   }
 }
 
+/** An address gets no more mails within this time (seconds). */
+const MAILS_AFTER = 3600
+
 /** What a step of a direct sign-in asks for, or refuses. */
 function stepRefusal(
   reason: unknown,
   description: string | undefined,
-  { next, ...rest }: Record<string, unknown>,
+  { next, problems, ...rest }: Record<string, unknown>,
 ): SimpleRefusal {
-  if (reason === 'credentials_invalid') return new SimpleRefusal('credentials_invalid')
+  if (reason === 'credentials_invalid' || reason === 'registration_closed' || reason === 'role_not_assignable')
+    return new SimpleRefusal(reason)
+  if (reason === 'registration_invalid')
+    return new SimpleRefusal('registration_refused', undefined, { fields: problems })
   const asked = { next, ...pick(rest, 'auth_session', 'expires_in', 'passkey_options') }
+  if (reason === 'mail_limited')
+    return new SimpleRefusal('throttled', description, { ...asked, retry_after: MAILS_AFTER })
+  if (Array.isArray(next) && next.includes('email_code'))
+    return new SimpleRefusal(reason === 'code_invalid' ? 'email_code_invalid' : 'email_code_required', undefined, asked)
   if (reason === 'code_invalid' || reason === 'passkey_invalid')
     return new SimpleRefusal('second_factor_invalid', undefined, asked)
+  if (Array.isArray(next) && next.includes('terms'))
+    return new SimpleRefusal('terms_required', undefined, { ...asked, ...pick(rest, 'terms_version', 'terms_uri') })
   const isFactor =
     Array.isArray(next) && next.some((each) => each === 'totp' || each === 'recovery_code' || each === 'passkey')
   if (isFactor && !next.includes('password')) return new SimpleRefusal('second_factor_required', undefined, asked)

@@ -41,10 +41,19 @@ const tokens = z
   })
   .meta({ id: 'Tokens' })
 
-const STEP: SimpleCode[] = ['second_factor_required', 'step_required', 'browser_required', 'access_denied', 'throttled']
+const STEP: SimpleCode[] = [
+  'second_factor_required',
+  'email_code_required',
+  'terms_required',
+  'step_required',
+  'browser_required',
+  'access_denied',
+  'throttled',
+]
 const TOKEN: SimpleCode[] = ['token_expired', 'token_invalid', 'family_ended']
 const token = text(10_000).describe('An application token of this app.')
 const refreshToken = text(1000)
+const termsVersion = text(100).optional().describe('Of the terms of use that the user has accepted.')
 
 /** The API, in the order of the life of a user. */
 export const ROUTES: Record<string, Route> = {
@@ -57,12 +66,16 @@ export const ROUTES: Record<string, Route> = {
       email: text(320),
       password: text(4096),
       password_confirmation: text(4096),
-      roles: z.array(text(64)).max(20).optional().describe('Roles that users may give themselves in this app.'),
-      terms: text(100).optional().describe('The version of the terms of use that the user has accepted.'),
+      roles: z
+        .array(text(64).regex(/^\S+$/))
+        .max(20)
+        .optional()
+        .describe('Roles that users may give themselves in this app.'),
+      terms_version: termsVersion,
     }),
     output: tokens,
     status: 201,
-    codes: ['registration_refused', 'registration_closed', 'role_not_assignable', 'terms_required', ...STEP],
+    codes: ['registration_refused', 'registration_closed', 'role_not_assignable', ...STEP],
     act: register,
   },
   '/login': {
@@ -78,11 +91,21 @@ export const ROUTES: Record<string, Route> = {
       auth_session: text(250).optional().describe('Of the answer before.'),
       totp: text(64).optional().describe('The code of an authenticator app.'),
       recovery_code: text(64).optional(),
+      email_code: text(64).optional().describe('The code that was sent by mail.'),
+      send_email_code: z.literal(true).optional().describe('Sends it once more.'),
+      terms_version: termsVersion,
       passkey: z.looseObject({}).optional().describe('A WebAuthn assertion for passkey_options.'),
     }),
     output: tokens,
     status: 200,
-    codes: ['credentials_invalid', 'second_factor_invalid', 'session_invalid', 'invalid_scope', ...STEP],
+    codes: [
+      'credentials_invalid',
+      'second_factor_invalid',
+      'email_code_invalid',
+      'session_invalid',
+      'invalid_scope',
+      ...STEP,
+    ],
     act: logIn,
   },
   '/refresh': {

@@ -265,6 +265,9 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
     })
 
     test('every wrong request is refused in JSON, by a code', async () => {
+      // Wrong secrets are counted by IP address.
+      let strangers = 0
+      const stranger = () => ({ authorization: '', 'x-forwarded-for': `203.0.113.${++strangers}` })
       const json = { 'content-type': 'application/json' }
       const tokens = (await login()).body
       const wrong: [string, SimpleCode, Promise<Reply>][] = [
@@ -292,15 +295,11 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
         ['no password', 'invalid_request', login({ password: undefined })],
         ['a query', 'invalid_request', post('/login?password=x', {})],
         ['an auth_session of no one', 'session_invalid', post('/login', { auth_session: 'x', totp: '1' })],
-        ['no client', 'invalid_client', login({}, { authorization: '' })],
-        ['an unknown client', 'invalid_client', login({ client_id: 'nobody' }, { authorization: '' })],
-        [
-          'a wrong secret',
-          'invalid_client',
-          login({ client_id: 'till', client_secret: 'wrong' }, { authorization: '' }),
-        ],
-        ['a client that is no id', 'invalid_client', login({ client_id: 'ä' }, { authorization: '' })],
-        ['an app without this API', 'simple_api_off', login({ client_id: 'closed' }, { authorization: '' })],
+        ['no client', 'invalid_client', login({}, stranger())],
+        ['an unknown client', 'invalid_client', login({ client_id: 'nobody' }, stranger())],
+        ['a wrong secret', 'invalid_client', login({ client_id: 'till', client_secret: 'wrong' }, stranger())],
+        ['a client that is no id', 'invalid_client', login({ client_id: 'ä' }, stranger())],
+        ['an app without this API', 'simple_api_off', login({ client_id: 'closed' }, stranger())],
         [
           'a scope it has not',
           'invalid_scope',
@@ -346,7 +345,7 @@ for (const kind of ['postgres', 'postgres+redis'] as const)
           post(
             '/register',
             { ...person, client_id: 'till', client_secret: 'x', password_confirmation: person.password },
-            { authorization: '' },
+            stranger(),
           ),
         ],
       ]

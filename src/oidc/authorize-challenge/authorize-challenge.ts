@@ -150,6 +150,7 @@ const REFUSALS = {
   registration_closed: 'users cannot register by themselves here',
   registration_invalid: 'the registration is not accepted: problems says why, for the user',
   mail_limited: 'this e-mail address has had too many mails in the last hour',
+  role_not_assignable: 'users cannot give themselves one of the roles',
   terms_outdated: 'this is not the current version of the terms of use',
 }
 

@@ -31,6 +31,7 @@ const LONGEST: Record<keyof Answers | 'login_hint' | 'auth_session', number> = {
   password_confirmation: 4096,
   send_email_code: 10,
   email_code: 64,
+  roles: 1400,
   terms_version: 100,
   auth_session: 100,
 }

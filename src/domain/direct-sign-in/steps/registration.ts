@@ -1,4 +1,6 @@
 import { registerOrSignIn } from '../../accounts/registrations.ts'
+import { changeAppRoles } from '../../apps/app-roles.ts'
+import type { AppRow } from '../../apps/apps.ts'
 import { examineRegistration } from '../../identities/identities.ts'
 import { isRegistrationOpen } from '../../identities/open-registration.ts'
 import { admitRegistration } from '../../limits/login-throttling.ts'
@@ -15,6 +17,9 @@ export async function registration(services: Services, direct: DirectSignIn): Pr
   const { progress, answers, clientInfo, device } = direct
   if (progress.proof !== null || answers.register !== 'true') return { kind: 'passed', progress }
   if (!isRegistrationOpen(services)) return { kind: 'missing', next: ['password'], refusal: 'registration_closed' }
+  const roles = [...new Set(answers.roles?.split(' ').filter(Boolean))]
+  if (!roles.every((role) => isSelfAssignable(direct.app, role)))
+    return { kind: 'missing', next: ['registration'], refusal: 'role_not_assignable' }
   // Every form counts against the rate limit, before anything costly and whatever its outcome.
   const admission = await admitRegistration(services, clientInfo.address)
   if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
@@ -35,11 +40,17 @@ export async function registration(services: Services, direct: DirectSignIn): Pr
     case 'refused':
       return refused(outcome.problems)
     case 'registered':
+      if (roles.length > 0) await changeAppRoles(services, outcome.identity.id, direct.app.clientId, roles)
       return { kind: 'passed', progress: { ...progress, proof: proofByPassword(outcome.identity) } }
     case 'signed-in':
     case 'second-factor':
       return { kind: 'passed', progress: { ...progress, proof: outcome.proof } }
   }
+}
+
+/** A role of the app itself that its operator lets strangers have. */
+function isSelfAssignable({ roles, selfAssignableRoles }: AppRow, role: string): boolean {
+  return roles.includes(role) && selfAssignableRoles.includes(role)
 }
 
 function refused(problems: Problems): StepOutcome {

@@ -32,6 +32,8 @@ export interface Answers {
   /** `true` has a code sent by mail: to sign in with in place of the password, or once more. */
   send_email_code?: string
   email_code?: string
+  /** Roles of the app that the user asks for with the registration, separated by spaces. */
+  roles?: string
   /** The version of the terms of use that the user accepts. */
   terms_version?: string
 }
@@ -46,6 +48,7 @@ export type Refusal =
   | 'passkey_invalid'
   | 'registration_closed'
   | 'registration_invalid'
+  | 'role_not_assignable'
   | 'terms_outdated'
   | 'mail_limited'
 

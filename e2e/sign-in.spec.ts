@@ -44,6 +44,21 @@ test('registering with things to correct keeps what was right', async ({ page, p
   await expect(page.getByLabel('Password', { exact: true })).toBeFocused()
 })
 
+test('a user who has forgotten that they have an account registers, and is led on signed in', async ({
+  page,
+  demo,
+  person,
+}) => {
+  await openForm(page, demo.notes)
+  await page.getByRole('link', { name: 'Create an account' }).click()
+  await page.getByLabel('User name').fill(`${person.username}-again`)
+  await page.getByLabel('E-mail').fill(person.email)
+  await page.getByLabel('Password', { exact: true }).fill(person.password)
+  await page.getByLabel('Password again').fill(person.password)
+  await page.getByRole('button', { name: 'Create account' }).click()
+  await expectConnected(page, demo.notes, person)
+})
+
 test('"back" after the sign-in leads on into the app again', async ({ page, demo, person }) => {
   await connect(page, demo.notes, person)
   await page.goBack()

@@ -14,7 +14,7 @@ import { admitMailSignIn, beginAttempt, mayMail, mayMailSignIn } from '../limits
 import { queueMail } from '../mail-jobs.ts'
 import { noteRefusal } from '../refusals.ts'
 import type { Services } from '../services.ts'
-import { isKnownDevice } from '../sign-in/devices.ts'
+import { isKnownDevice, NO_IDENTITY } from '../sign-in/devices.ts'
 import { plainCode } from '../sign-in/typed-codes.ts'
 
 /** How long a code can be typed (seconds); whoever keeps a `SentCode` keeps it no longer. */
@@ -66,7 +66,8 @@ export async function askForSignInCode(
   if (admission.kind === 'wait') return { ...admission, kind: 'throttled' }
   const owner = await findIdentityByLogin(services, typed)
   const email = owner?.emailKey ?? loginKeyOf(typed)
-  const isKnown = owner !== null && (await isKnownDevice(services, owner.id, deviceHash))
+  // Also without an account, so that the work is the same.
+  const isKnown = await isKnownDevice(services, owner?.id ?? NO_IDENTITY, deviceHash)
   const sent = { id: randomUUID(), email, identityId: owner?.id ?? null, wrong: 0 }
   if (await mayMailSignIn(services, email, isKnown ? deviceHash : null)) {
     const known = deviceHash?.toString('base64url') ?? null

@@ -10,7 +10,7 @@ import { loginKeyOf } from '../limits/login-keys.ts'
 import { mayMailSignIn } from '../limits/login-throttling.ts'
 import { queueMail } from '../mail-jobs.ts'
 import { BY_MAIL } from '../sign-in/authentication-context.ts'
-import { isKnownDevice } from '../sign-in/devices.ts'
+import { isKnownDevice, NO_IDENTITY } from '../sign-in/devices.ts'
 import type { Proof } from '../sign-in/identity-sessions.ts'
 import { hasSecondFactor } from '../sign-in/second-factors.ts'
 import type { ClientInfo } from '../client-info.ts'
@@ -54,9 +54,6 @@ export async function askForMailSignIn(services: Services, request: MailSignInRe
     clientInfo,
   })
 }
-
-/** The id of no identity, so that an unknown login costs the same queries. */
-const NO_IDENTITY = '00000000-0000-0000-0000-000000000000'
 
 export type MailSignInLink =
   | { kind: 'ready'; identity: IdentityRow }

@@ -25,6 +25,9 @@ export function hashDevice(services: Services, cookie: string | undefined): Buff
   return isOurs ? createHash('sha256').update(id).digest() : null
 }
 
+/** The id of no identity, so that an unknown login costs the same queries. */
+export const NO_IDENTITY = '00000000-0000-0000-0000-000000000000'
+
 /** True for a browser this very identity has signed in from before. */
 export async function isKnownDevice(services: Services, identityId: string, hash: Buffer | null): Promise<boolean> {
   return hash !== null && (await findDevice(services.storage.pool, identityId, hash)) !== null

@@ -11,6 +11,7 @@ import { createClock, type TestClock } from '../../testing/portal/clock.ts'
 import { addTotp } from '../../testing/portal/factors.ts'
 import { ada } from '../../testing/portal/people.ts'
 import { startTestServer, type TestServer } from '../../testing/portal/server.ts'
+import { recordStatements } from '../../testing/portal/statements.ts'
 import { codeOf } from '../../testing/portal/totp.ts'
 
 const CALLBACK = 'https://notes.example.test/callback'
@@ -116,6 +117,26 @@ test('a wrong password, and a disabled account, get what a free address gets; th
   assert.deepEqual(answers[2], answers[0])
   assert.deepEqual([await toldOf(identityId), await toldOf(disabledId)], [0, 0])
   assert.deepEqual([await refused(identityId), await refused(disabledId)], [['wrong_password'], ['disabled']])
+})
+
+test('a known address costs the same statements as a free one', async () => {
+  const quiet = await startTestServer({ env: { IN_PROCESS_WORKER: 'false' } })
+  try {
+    await quiet.addIdentity(person, { emailVerified: true })
+    const works = []
+    // The first of its kind prepares statements and opens queues.
+    for (const [turn, email] of ['first@example.test', 'free@example.test', person.email].entries()) {
+      const statements = await recordStatements(() =>
+        register({ username: `work-${turn}`, email, password: WRONG }, new Browser(quiet.url)),
+      )
+      const named = statements.map(({ name }) => name ?? '')
+      works.push(named.filter((name) => name !== '' && !/^browser-session |queue/.test(name)))
+    }
+    assert.ok(works[1]?.includes('identity-insert'))
+    assert.deepEqual(works[2], works[1])
+  } finally {
+    await quiet.close()
+  }
 })
 
 test('guesses through both forms count together, for addresses without an account as well', async () => {

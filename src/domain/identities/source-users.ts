@@ -237,8 +237,7 @@ async function makeRoom(
     })
   }
   const byEmail = await findIdentityByKey(services.storage, loginKeyOf(email))
-  if (byEmail === null || byEmail.id === before?.id || (byEmail.sourceId === null && !byEmail.emailVerified))
-    return null
+  if (byEmail === null || byEmail.id === before?.id) return null
   if (!(await hasMoved(source, byEmail, (now) => loginKeyOf(canonicalEmail(now.email)) === byEmail.emailKey)))
     return 'its e-mail address belongs to another account'
   await transaction(services.storage.pool, async (db) => {

@@ -137,6 +137,24 @@ test('a secret is rotated without an outage, and the earlier one is ended on req
   ])
 })
 
+test('a key of HS256 is shown once, with a warning, and another after a question', async () => {
+  await server.addApp('keyed', { ...notesApp, audience: 'keyed' })
+  const path = '/admin/apps/keyed/settings/claims'
+  const sent = { ...fieldsOn((await readPage(await admin.get(path))).html), application_token_alg: 'HS256' }
+  const keyOn = ({ html, text }: Awaited<ReturnType<typeof readPage>>) =>
+    /<code id="token-key">([\w-]{43})<\/code>/.exec(html)?.[1] ?? assert.fail(text)
+  const first = await readPage(await admin.post(path, sent))
+  assert.match(first.text, /can also forge one/)
+  const shown = await readPage(await admin.get('/admin/apps/keyed'))
+  assert.match(shown.text, /can also forge one/)
+  assert.equal(shown.html.includes(keyOn(first)), false)
+  assert.equal((await admin.post(path, sent)).status, 303)
+
+  const question = await readPage(await admin.get('/admin/apps/keyed/token-key'))
+  const second = await readPage(await admin.post('/admin/apps/keyed/token-key', { form_id: formIdOf(question) }))
+  assert.notEqual(keyOn(second), keyOn(first))
+})
+
 test('openid-client works with the printed settings, and through a rotation with the old secret and the new one', async () => {
   const form = {
     type: 'confidential',
@@ -226,7 +244,7 @@ test('support reads the pages, without a button that changes anything, and may c
   assert.equal((await support.get('/admin/apps')).status, 200)
   assert.equal((await support.get('/admin/apis')).status, 200)
   const before = await rowOf('seen')
-  for (const page of ['secret', 'previous-secret', 'deletion', 'disabling', 'settings/look', 'test'])
+  for (const page of ['secret', 'previous-secret', 'token-key', 'deletion', 'disabling', 'settings/look', 'test'])
     for (const response of [
       await support.get(`/admin/apps/seen/${page}`),
       await support.post(`/admin/apps/seen/${page}`, {}),

@@ -93,6 +93,8 @@ const INPUTS: Partial<Record<keyof typeof OPERATIONS, Inputs>> = {
 /** They read one row by its key, or all of it, page by page. */
 const UNMEASURED: readonly string[] = [
   'showApi',
+  'listIdentityProviders',
+  'showIdentityProvider',
   'showRegistration',
   'showInvitation',
   'exportAuditEvents',

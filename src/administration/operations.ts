@@ -14,6 +14,7 @@ import { NOTIFICATION_OPERATIONS } from './notifications.ts'
 import { ROOT_SECRET_OPERATIONS } from './root-secrets.ts'
 import { SIGNING_KEY_OPERATIONS } from './signing-keys.ts'
 import { STATISTICS_OPERATIONS } from './statistics.ts'
+import { IDENTITY_PROVIDER_OPERATIONS } from './identity-providers.ts'
 import { REGISTRATION_OPERATIONS } from './registration.ts'
 
 /** Every operation, by its name. */
@@ -33,6 +34,7 @@ export const OPERATIONS = {
   ...SIGNING_KEY_OPERATIONS,
   ...ROOT_SECRET_OPERATIONS,
   ...STATISTICS_OPERATIONS,
+  ...IDENTITY_PROVIDER_OPERATIONS,
   ...REGISTRATION_OPERATIONS,
   ...FINDING_OPERATIONS,
 }

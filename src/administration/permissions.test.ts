@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { adminApiOf } from '../domain/apps/apis.ts'
 import { addMembers, createGroup } from '../domain/identities/groups.ts'
+import { createIdentityProvider } from '../domain/identity-providers/identity-providers.ts'
 import { ADMIN, SUPPORT } from '../domain/identities/roles.ts'
 import { requireAdministrator } from '../http/admin/guard.ts'
 import { createRoutes } from '../http/routes.ts'
@@ -44,6 +45,8 @@ before(async () => {
   const [redirectUri = ''] = notesApp.redirectUris
   const request = [{ identifier: adminApiOf(services), scopes: [...ADMIN_SCOPES] }]
   notes = new Client(server.url, 'notes', await server.addApp('notes', notesApp, { request }), redirectUri)
+  const google = { name: 'Google', issuer: 'https://accounts.google.com', clientId: 'gatehouse' }
+  await createIdentityProvider(services, 'google', google)
   const group = await createGroup(services, { name: 'Group', roles: ['reader'] })
   await addMembers(services, group.id, [identity])
   everything = (await openAdminClient(server, 'everything', [...ADMIN_SCOPES])).client
@@ -74,6 +77,7 @@ before(async () => {
     api: CONTACTS,
     family: family as string,
     session: session as string,
+    provider: 'google',
     role: 'reader',
     attribute: 'department',
   }

@@ -92,7 +92,7 @@ export const CODES = {
   browser_required: {
     status: 403,
     meaning:
-      'The user must do something that only a page of the portal can ask, such as confirming the e-mail address or accepting terms.',
+      'The user must do something that only a page of the portal can ask, such as keeping an account that is about to be deleted.',
     remedy: 'Open the portal in a browser, then log in again.',
   },
   access_denied: {

@@ -95,6 +95,7 @@ const ARROWS: Record<string, string[]> = {
     'storage/',
     'mail/',
     'identity-source/',
+    'upstream/',
     'settings/',
     'backchannel/http-client.ts',
     'backchannel/reached-ips.ts',

@@ -3,6 +3,7 @@ import { type Checkup, type CheckupKind, type Finding, finding, SEVERITIES } fro
 import { examineApps } from './apps.ts'
 import { databaseTrouble, examineDatabase, examineMigrations, examineRegistration, examineRole } from './database.ts'
 import { examineDirectory } from './directory.ts'
+import { examineIdentityProviders } from './identity-providers.ts'
 import { examineIdentitySource } from './identity-source.ts'
 import { examineMail } from './mail.ts'
 import { examineAdministrators, examineKeys, examineQueues, examineSecretAge, examineTokenKeys } from './operating.ts'
@@ -38,6 +39,7 @@ const CHECKS: Check[] = [
   { ...asks, name: 'mail server', find: examineMail },
   { ...asks, name: 'directory', find: examineDirectory },
   { ...asks, name: 'identity source', find: examineIdentitySource },
+  { ...asks, name: 'identity providers', needsDatabase: true, find: examineIdentityProviders },
   { ...asks, name: 'public URL', find: examinePublicUrl, limit: 40_000 },
   { ...asks, name: 'apps', needsDatabase: true, find: examineApps, limit: 25_000 },
 ]

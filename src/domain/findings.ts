@@ -128,6 +128,28 @@ export const FINDINGS = {
       'The service in which users live answers, but not as its protocol says, or with another secret or clock: none of them can sign in.',
     example: 'gatehouse identity-source check https://users.example.com/identity-source',
   },
+  identity_provider_unreachable: {
+    severity: 'error',
+    about: 'A provider with which users sign in does not answer: they cannot sign in with it.',
+    example: 'gatehouse identity-provider disable google',
+  },
+  identity_provider_answer: {
+    severity: 'error',
+    about:
+      'What a provider publishes of itself is for another issuer, or cannot be used: users cannot sign in with it. The issuer has to be written as it is there, with or without a slash at its end.',
+    example: 'gatehouse identity-provider update google --issuer https://accounts.google.com',
+  },
+  identity_provider_secret: {
+    severity: 'error',
+    about:
+      'The client secret of a provider is missing, or is encrypted under a root secret that the portal does not have: users cannot sign in with it.',
+    example: 'gatehouse identity-provider update google --client-secret-stdin < secret.txt',
+  },
+  identity_provider_open: {
+    severity: 'hint',
+    about: 'Anyone with an account at a provider gets one here, because no domain limits it.',
+    example: 'gatehouse identity-provider update google --domain example.com',
+  },
   directory_unreachable: {
     severity: 'error',
     about: 'The LDAP directory in which users live does not answer: none of them can sign in.',

@@ -95,6 +95,7 @@ const UNMEASURED: readonly string[] = [
   'showApi',
   'listIdentityProviders',
   'showIdentityProvider',
+  'checkIdentityProvider',
   'showRegistration',
   'showInvitation',
   'exportAuditEvents',

@@ -1,13 +1,19 @@
 import { z } from 'zod'
 import {
   changeIdentityProvider,
+  countAccountsAt,
   createIdentityProvider,
   deleteIdentityProvider,
+  draftIdentityProvider,
   findIdentityProvider,
   type IdentityProvider,
   listIdentityProviders,
+  redirectUriOf,
   setIdentityProviderDisabled,
+  upstreamProviderOf,
 } from '../domain/identity-providers/identity-providers.ts'
+import { PRESETS, presetOf } from '../domain/identity-providers/presets.ts'
+import { checkProvider } from '../domain/identity-providers/provider-checks.ts'
 import { Refused } from '../domain/refused.ts'
 import type { Services } from '../domain/services.ts'
 import { operation } from './operation.ts'
@@ -45,6 +51,7 @@ const provider = z
   .meta({ id: 'IdentityProvider' })
 
 const secret = z.string().max(1000).nullable().describe('The client secret; it is never answered.')
+const warning = z.string().nullable().describe('Why the provider cannot be reached at the moment.')
 const which = { provider: z.string().min(1).max(40).describe('The id of the provider.') }
 const given = z.strictObject(settings).partial().shape
 const about = { path: '/identity-providers/{provider}', resource: 'settings' } as const
@@ -77,14 +84,20 @@ export const IDENTITY_PROVIDER_OPERATIONS = {
       id: z.string().max(40).describe('Small letters, digits and hyphens.'),
       kind: z.enum(['oidc', 'github']).optional(),
       ...given,
-      name: settings.name,
       client_id: settings.client_id,
       client_secret: secret.optional(),
+      preset: z.enum(PRESETS).optional().describe('Its name, kind and issuer are known.'),
+      tenant: z.string().max(100).optional().describe('The id of the tenant, of Microsoft Entra.'),
     }),
-    output: provider,
-    async act(services, { id, kind, name, client_id: clientId, ...rest }) {
-      const created = { ...settingsOf(rest), ...(kind !== undefined && { kind }), name, clientId }
-      return describe(services, await createIdentityProvider(services, id, created))
+    output: provider.extend({ warning }).meta({ id: 'NewIdentityProvider' }),
+    async act(services, { id, kind, client_id: clientId, preset, tenant, ...rest }) {
+      if (preset === undefined && tenant !== undefined) throw new Refused('a tenant belongs to the preset entra')
+      const known = preset === undefined ? {} : presetOf(preset, tenant ?? null)
+      const { name, ...given } = { ...known, ...settingsOf(rest), ...(kind !== undefined && { kind }) }
+      if (name === undefined) throw new Refused('a provider needs a name')
+      const settings = { ...given, name, clientId }
+      const problem = await examined(services, draftIdentityProvider(services, id, settings))
+      return { ...describe(services, await createIdentityProvider(services, id, settings)), warning: problem }
     },
   }),
 
@@ -96,9 +109,32 @@ export const IDENTITY_PROVIDER_OPERATIONS = {
     kind: 'read',
     forSupport: true,
     input: z.strictObject(which),
-    output: provider,
+    output: provider
+      .extend({ linked_accounts: z.int().describe('Accounts there that are linked with one here.') })
+      .meta({ id: 'IdentityProviderWithCount' }),
     async act(services, { provider: id }) {
-      return describe(services, await find(services, id))
+      const row = await find(services, id)
+      return { ...describe(services, row), linked_accounts: await countAccountsAt(services, row) }
+    },
+  }),
+
+  checkIdentityProvider: operation({
+    name: 'checkIdentityProvider',
+    summary: 'Ask a provider for its discovery document, as a sign-in does. GitHub has none, and is not asked.',
+    method: 'get',
+    path: '/identity-providers/{provider}/check',
+    resource: 'settings',
+    kind: 'read',
+    forSupport: false,
+    input: z.strictObject(which),
+    output: provider
+      .extend({ standing: z.enum(['answers', 'unreachable', 'unfit']), problem: z.string().nullable() })
+      .meta({ id: 'CheckedIdentityProvider' }),
+    async act(services, { provider: id }) {
+      const row = await find(services, id)
+      const standing = await checkProvider(services, upstreamProviderOf(services, row))
+      const problem = standing.kind === 'answers' ? null : standing.problem
+      return { ...describe(services, row), standing: standing.kind, problem }
     },
   }),
 
@@ -109,9 +145,13 @@ export const IDENTITY_PROVIDER_OPERATIONS = {
     ...about,
     ...change,
     input: z.strictObject({ ...which, ...given, client_secret: secret.optional() }),
-    output: provider,
+    output: provider.extend({ warning }).meta({ id: 'ChangedIdentityProvider' }),
     async act(services, { provider: id, ...rest }) {
-      return describe(services, await changeIdentityProvider(services, id, settingsOf(rest)))
+      const named = settingsOf(rest)
+      const before = await find(services, id)
+      const { issuer = before.issuer } = named
+      const problem = issuer === before.issuer ? null : await examined(services, { ...before, issuer })
+      return { ...describe(services, await changeIdentityProvider(services, id, named)), warning: problem }
     },
   }),
 
@@ -145,14 +185,20 @@ export const IDENTITY_PROVIDER_OPERATIONS = {
 
   deleteIdentityProvider: operation({
     name: 'deleteIdentityProvider',
-    summary: 'Delete a provider, and unlink every account there.',
+    summary: 'Delete a provider. While accounts there are linked, only with `unlink`.',
     method: 'delete',
     ...about,
     ...change,
-    input: z.strictObject(which),
+    input: z.strictObject({
+      ...which,
+      unlink: z
+        .enum(['true', 'false'])
+        .default('false')
+        .describe('Unlink the accounts. Users who sign in with nothing else cannot sign in any more.'),
+    }),
     output: z.object({}),
-    async act(services, { provider: id }) {
-      await deleteIdentityProvider(services, id)
+    async act(services, { provider: id, unlink }) {
+      await deleteIdentityProvider(services, id, unlink === 'true')
       return {}
     },
   }),
@@ -164,6 +210,13 @@ async function find(services: Services, id: string): Promise<IdentityProvider> {
   return found
 }
 
+/** Why the provider cannot be reached now; null where it can. @throws Refused for one that is not what it is said to be */
+async function examined(services: Services, row: IdentityProvider): Promise<string | null> {
+  const standing = await checkProvider(services, upstreamProviderOf(services, row))
+  if (standing.kind === 'unfit') throw new Refused(`the provider cannot be used: ${standing.problem}`)
+  return standing.kind === 'answers' ? null : standing.problem
+}
+
 type Given = z.infer<z.ZodObject<typeof given>> & { client_secret?: string | null | undefined }
 
 /** What is named, in the words of the registry. */
@@ -173,8 +226,8 @@ function settingsOf({ client_id: clientId, client_secret: clientSecret, keeps_to
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)) as Named
 }
 
-function describe({ publicUrl }: Services, row: IdentityProvider): z.infer<typeof provider> {
-  const page = `${publicUrl}/login/with/${row.id}`
+function describe(services: Services, row: IdentityProvider): z.infer<typeof provider> {
+  const page = `${services.publicUrl}/login/with/${row.id}`
   return {
     id: row.id,
     kind: row.kind,
@@ -186,7 +239,7 @@ function describe({ publicUrl }: Services, row: IdentityProvider): z.infer<typeo
     registration: row.registration,
     keeps_tokens: row.keepsTokens,
     has_secret: row.encryptedSecret !== null,
-    redirect_uri: `${page}/callback`,
+    redirect_uri: redirectUriOf(services, row),
     backchannel_logout_uri: row.kind === 'github' ? null : `${page}/backchannel-logout`,
     state: row.disabledAt === null ? 'enabled' : 'disabled',
     created_at: row.createdAt.toISOString(),

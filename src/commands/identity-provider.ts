@@ -1,9 +1,10 @@
 import { text } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { OPERATIONS } from '../administration/operations.ts'
+import { PRESETS } from '../domain/identity-providers/presets.ts'
 import { collect } from './app-options.ts'
 import { CommandRefused } from './command-refused.ts'
-import { print, printList } from './output.ts'
+import { note, print, printList } from './output.ts'
 import { withPortal } from './portal.ts'
 
 interface Options {
@@ -18,6 +19,9 @@ interface Options {
   domains?: boolean
   registration?: 'never' | 'open'
   keepTokens?: boolean
+  preset?: string
+  tenant?: string
+  unlink?: boolean
 }
 
 export function addIdentityProviderCommands(program: Command): void {
@@ -30,14 +34,17 @@ export function addIdentityProviderCommands(program: Command): void {
       provider
         .command('create <id>')
         .description('Register a provider; the redirect URI to register there is printed.')
-        .addOption(new Option('--kind <kind>', 'its protocol').choices(['oidc', 'github']).default('oidc')),
+        .addOption(new Option('--preset <preset>', 'its name, kind and issuer are known').choices(PRESETS))
+        .option('--tenant <id>', 'of Microsoft Entra')
+        .addOption(new Option('--kind <kind>', 'its protocol: oidc (default) or github').choices(['oidc', 'github'])),
     ),
     async (portal, id: string, options: Options) => {
-      const { name, kind, clientId } = options
-      if (name === undefined || clientId === undefined)
-        throw new CommandRefused('a provider needs a --name and a --client-id')
-      const given = { ...(await settingsOf(options)), id, name, kind, client_id: clientId }
-      print(await portal.perform(OPERATIONS.createIdentityProvider, given), options.json)
+      const { preset, tenant, kind, clientId } = options
+      if (clientId === undefined) throw new CommandRefused('a provider needs a --client-id')
+      const given = { ...(await settingsOf(options)), id, preset, tenant, kind, client_id: clientId }
+      const { warning, ...created } = await portal.perform(OPERATIONS.createIdentityProvider, given)
+      warn(warning)
+      print(created, options.json)
     },
   )
 
@@ -57,7 +64,20 @@ export function addIdentityProviderCommands(program: Command): void {
     withSettings(provider.command('update <id>').description('Change a provider; what no option names stays.')),
     async (portal, id: string, options: Options) => {
       const change = { ...(await settingsOf(options)), provider: id }
-      print(await portal.perform(OPERATIONS.updateIdentityProvider, change), options.json)
+      const { warning, ...changed } = await portal.perform(OPERATIONS.updateIdentityProvider, change)
+      warn(warning)
+      print(changed, options.json)
+    },
+  )
+
+  withPortal(
+    provider
+      .command('check <id>')
+      .description('Ask a provider for its discovery document; exits with 1 when no user could sign in with it.'),
+    async (portal, id: string, { json }: Options) => {
+      const checked = await portal.perform(OPERATIONS.checkIdentityProvider, { provider: id })
+      print(checked, json)
+      if (checked.problem !== null) throw new CommandRefused(`${checked.standing}: ${checked.problem}`)
     },
   )
 
@@ -76,9 +96,12 @@ export function addIdentityProviderCommands(program: Command): void {
   )
 
   withPortal(
-    provider.command('delete <id>').description('Delete a provider, and unlink every account there.'),
-    async (portal, id: string, { json }: Options) => {
-      await portal.perform(OPERATIONS.deleteIdentityProvider, { provider: id })
+    provider
+      .command('delete <id>')
+      .description('Delete a provider.')
+      .option('--unlink', 'also while accounts there are linked, which are unlinked then'),
+    async (portal, id: string, { unlink = false, json }: Options) => {
+      await portal.perform(OPERATIONS.deleteIdentityProvider, { provider: id, unlink: `${unlink}` })
       print({ id, state: 'deleted' }, json)
     },
   )
@@ -116,4 +139,8 @@ async function settingsOf(options: Options) {
     ...(registration !== undefined && { registration }),
     ...(keepTokens !== undefined && { keeps_tokens: keepTokens }),
   }
+}
+
+function warn(warning: string | null): void {
+  if (warning !== null) note(`the provider does not answer now: ${warning}`)
 }

@@ -99,6 +99,13 @@ const MESSAGES = {
   'app-role-removed': 'admin.flash.app_role_removed',
   'api-changed': 'admin.flash.api_changed',
   'api-deleted': 'admin.flash.api_deleted',
+  'provider-changed': 'admin.flash.provider_changed',
+  'provider-deleted': 'admin.flash.provider_deleted',
+  'provider-disabled': 'admin.flash.provider_disabled',
+  'provider-enabled': 'admin.flash.provider_enabled',
+  'provider-registered': 'admin.flash.provider_registered',
+  'provider-registered-unreachable': 'admin.flash.provider_registered_unreachable',
+  'provider-answers': 'admin.flash.provider_answers',
 } as const satisfies Record<string, MessageKey>
 
 type Values = Record<string, string | number>

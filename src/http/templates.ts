@@ -10,7 +10,18 @@ const LANGUAGE_NAMES = LANGUAGES.map((language) => ({ language, name: nameOfLang
 const VIEWS = join(import.meta.dirname, '../../views')
 
 /** The sections of the administration. */
-const SECTIONS = ['overview', 'people', 'groups', 'apps', 'apis', 'blocks', 'queues', 'audit', 'keys'] as const
+const SECTIONS = [
+  'overview',
+  'people',
+  'groups',
+  'apps',
+  'apis',
+  'identity-providers',
+  'blocks',
+  'queues',
+  'audit',
+  'keys',
+] as const
 
 export type AdminSection = (typeof SECTIONS)[number]
 
@@ -118,6 +129,7 @@ function sectionsOf({ admin }: Page, { t }: Texts): { href: string; label: strin
 const SECTION_NAMES = {
   overview: 'admin.sections.overview',
   people: 'admin.sections.people',
+  'identity-providers': 'admin.sections.identity_providers',
   groups: 'admin.sections.groups',
   apps: 'admin.sections.apps',
   apis: 'admin.sections.apis',

@@ -3,6 +3,7 @@ import {
   type IdentityProvider,
   identityProvidersOffered,
   providerForLogin,
+  redirectUriOf,
   upstreamProviderOf,
 } from '../domain/identity-providers/identity-providers.ts'
 import { UpstreamFailure } from '../domain/upstream.ts'
@@ -71,11 +72,6 @@ export async function leaveFor(
   } catch (error) {
     return problemIn(req, provider, error)
   }
-}
-
-/** Where the provider sends the browser back to; each provider has its own (mix-up attacks, RFC 9700 §4.4). */
-export function redirectUriOf({ publicUrl }: { publicUrl: string }, { id }: Pick<IdentityProvider, 'id'>): string {
-  return `${publicUrl}/login/with/${encodeURIComponent(id)}/callback`
 }
 
 /** The problem of a provider that failed, which is logged. @throws any other error */

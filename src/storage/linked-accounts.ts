@@ -48,6 +48,15 @@ export async function listLinkedAccounts(db: Queryable, identityId: string): Pro
   return result.rows
 }
 
+/** Accounts at this provider that are linked. */
+export async function countLinkedAccounts(db: Queryable, providerId: string): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    'SELECT count(*)::int AS count FROM linked_accounts WHERE provider_id = $1',
+    [providerId],
+  )
+  return rows[0]?.count ?? 0
+}
+
 /** False when it is linked already, with this identity or another. */
 export async function insertLinkedAccount(
   db: Queryable,

@@ -14,6 +14,7 @@ import {
   lockIdentityProviders,
   updateIdentityProvider,
 } from '../../storage/identity-providers.ts'
+import { countLinkedAccounts } from '../../storage/linked-accounts.ts'
 import { type Queryable, transaction } from '../../storage/postgres.ts'
 import type { AuditKind } from '../audit-events.ts'
 import { canonicalEmail, emailProblem } from '../identities/emails.ts'
@@ -36,12 +37,18 @@ export interface IdentityProviderSettings extends Pick<
 
 const USUAL_SCOPES = { oidc: ['openid', 'profile', 'email'], github: ['read:user', 'user:email'] }
 const GITHUB = 'https://github.com'
+const ENTRA = 'login.microsoftonline.com'
 const MOST_PROVIDERS = 50
 const MOST_DOMAINS = 100
 const MOST_SCOPES = 30
 
 export async function findIdentityProvider(services: Services, id: string): Promise<IdentityProvider | null> {
   return ID.test(id) ? findRow(services.storage.pool, id) : null
+}
+
+/** How many accounts there are linked with one here. */
+export async function countAccountsAt(services: Services, { id }: Pick<IdentityProvider, 'id'>): Promise<number> {
+  return countLinkedAccounts(services.storage.pool, id)
 }
 
 /** By name, those that are disabled as well. */
@@ -79,17 +86,15 @@ export function upstreamProviderOf(
   return { id, kind, issuer, clientId, clientSecret: opened?.plaintext ?? null, scopes }
 }
 
-/** Registers a provider. @throws Refused */
-export async function createIdentityProvider(
-  services: Services,
-  id: string,
-  settings: Partial<IdentityProviderSettings> & Pick<IdentityProviderSettings, 'name' | 'clientId'>,
-): Promise<IdentityProvider> {
+type GivenSettings = Partial<IdentityProviderSettings> & Pick<IdentityProviderSettings, 'name' | 'clientId'>
+
+/** A provider as it would be registered, which it is not yet. @throws Refused for a setting that cannot be */
+export function draftIdentityProvider(services: Services, id: string, settings: GivenSettings): IdentityProvider {
   if (!ID.test(id))
     throw new Refused('the id of a provider is up to 40 small letters, digits and hyphens, such as google')
   const kind = settings.kind ?? 'oidc'
   const now = services.clock()
-  const row: IdentityProviderRow = {
+  const row = {
     id,
     kind,
     issuer: settings.issuer ?? (kind === 'github' ? GITHUB : ''),
@@ -104,6 +109,16 @@ export async function createIdentityProvider(
     updatedAt: now,
     disabledAt: null,
   }
+  return examine(row, [])
+}
+
+/** Registers a provider. @throws Refused */
+export async function createIdentityProvider(
+  services: Services,
+  id: string,
+  settings: GivenSettings,
+): Promise<IdentityProvider> {
+  const row = draftIdentityProvider(services, id, settings)
   return transaction(services.storage.pool, async (db) => {
     await lockIdentityProviders(db)
     const others = await listRows(db)
@@ -152,13 +167,27 @@ export async function setIdentityProviderDisabled(services: Services, id: string
   })
 }
 
-/** Deletes a provider, and unlinks every account there. @throws Refused */
-export async function deleteIdentityProvider(services: Services, id: string): Promise<void> {
+/**
+ * Deletes a provider. @param unlinks also when accounts there are linked: then they are unlinked, and users who sign in with nothing
+ * else cannot sign in any more @throws Refused
+ */
+export async function deleteIdentityProvider(services: Services, id: string, unlinks: boolean): Promise<void> {
   await transaction(services.storage.pool, async (db) => {
     await lockIdentityProviders(db)
+    const count = await countLinkedAccounts(db, id)
+    if (count > 0 && !unlinks)
+      throw new Refused(
+        `${count} ${count === 1 ? 'account is' : 'accounts are'} linked there; disable the provider, or say that they are to be unlinked`,
+        'conflict',
+      )
     if (!(await deleteRow(db, id))) throw unknown(id)
     await note(services, db, 'identity_provider_deleted', id)
   })
+}
+
+/** Where a provider sends browsers back to; each has its own (mix-up attacks, RFC 9700 §4.4). */
+export function redirectUriOf({ publicUrl }: { publicUrl: string }, { id }: Pick<IdentityProvider, 'id'>): string {
+  return `${publicUrl}/login/with/${encodeURIComponent(id)}/callback`
 }
 
 const ID = /^[a-z\d](?:[a-z\d-]{0,38}[a-z\d])?$/
@@ -190,6 +219,9 @@ function readIssuer({ issuer, kind }: IdentityProviderRow): string {
   const isSecure = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
   if (url === null || !isSecure || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '')
     throw new Refused('the issuer is an https address without a query, such as https://accounts.google.com')
+  // Tokens there have the issuer of the tenant, so any tenant of the world would have to be believed.
+  if (url.hostname === ENTRA && ['common', 'organizations', 'consumers'].includes(url.pathname.split('/')[1] ?? ''))
+    throw new Refused('the issuer of Microsoft Entra names one tenant by its id; register one provider for each tenant')
   return kind === 'github' ? issuer.replace(/\/+$/, '') : issuer
 }
 

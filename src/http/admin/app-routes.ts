@@ -15,6 +15,22 @@ import {
   updateApi,
 } from './apis.ts'
 import {
+  checkProvider,
+  createProvider,
+  createProviderDeletion,
+  createProviderDisabling,
+  createProviderEnabling,
+  createProviderSecret,
+  editProvider,
+  listProviders,
+  newProvider,
+  newProviderDeletion,
+  newProviderDisabling,
+  newProviderSecret,
+  showProvider,
+  updateProvider,
+} from './identity-providers.ts'
+import {
   createAppDeletion,
   createAppDisabling,
   createAppEnabling,
@@ -78,4 +94,20 @@ export function addAppRoutes(routes: Router): void {
   routes.post('/admin/apis/:api/previous-secret', admin, actOnce, createPreviousApiSecretEnd)
   routes.get('/admin/apis/:api/deletion', admin, newApiDeletion)
   routes.post('/admin/apis/:api/deletion', admin, actOnce, createApiDeletion)
+
+  const provider = '/admin/identity-providers/:provider'
+  routes.get('/admin/identity-providers', requireOperator, listProviders)
+  routes.get('/admin/identity-providers/new', admin, newProvider)
+  routes.post('/admin/identity-providers', admin, actOnce, createProvider)
+  routes.get(provider, requireOperator, showProvider)
+  routes.get(`${provider}/check`, admin, checkProvider)
+  routes.get(`${provider}/settings`, admin, editProvider)
+  routes.post(`${provider}/settings`, admin, updateProvider)
+  routes.get(`${provider}/secret`, admin, newProviderSecret)
+  routes.post(`${provider}/secret`, admin, createProviderSecret)
+  routes.get(`${provider}/disabling`, admin, newProviderDisabling)
+  routes.post(`${provider}/disabling`, admin, createProviderDisabling)
+  routes.post(`${provider}/enabling`, admin, createProviderEnabling)
+  routes.get(`${provider}/deletion`, admin, newProviderDeletion)
+  routes.post(`${provider}/deletion`, admin, actOnce, createProviderDeletion)
 }

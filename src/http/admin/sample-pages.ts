@@ -3,6 +3,7 @@ import { PEOPLE_SAMPLES } from './sample-pages/people.ts'
 import { INVITATION_SAMPLES } from './sample-pages/invitations.ts'
 import { OPERATING_SAMPLES } from './sample-pages/operating.ts'
 import { APP_SAMPLES } from './sample-pages/apps.ts'
+import { IDENTITY_PROVIDER_SAMPLES } from './sample-pages/identity-providers.ts'
 
 const page = { nav: 'admin', username: 'ada', isOperator: true } as const
 const FORM = { formId: 'x' }
@@ -10,6 +11,7 @@ const FORM = { formId: 'x' }
 /** The admin pages in their states. */
 export const ADMIN_SAMPLES: SamplePage[] = [
   ...OPERATING_SAMPLES,
+  ...IDENTITY_PROVIDER_SAMPLES,
   {
     view: 'admin/question',
     state: 'a group',

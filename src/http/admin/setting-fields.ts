@@ -2,8 +2,8 @@ import type { Message } from '../../i18n/messages.ts'
 import { message } from '../../i18n/messages.ts'
 import { badRequest } from '../http-errors.ts'
 
-/** How a setting is entered. `lines`: one value a line. `pairs`: name=value. `grants`: an API and its scopes. `keys`: a JWK set. */
-type FieldKind = 'text' | 'lines' | 'pairs' | 'grants' | 'keys' | 'check' | 'number' | 'choice'
+/** How a setting is entered. `lines`: one value a line. `pairs`: name=value. `grants`: an API and its scopes. `keys`: a JWK set. `secret`: never shown. */
+type FieldKind = 'text' | 'secret' | 'lines' | 'pairs' | 'grants' | 'keys' | 'check' | 'number' | 'choice'
 
 /** A setting on a form: its name in the operations, its words, and how it is entered. */
 export interface SettingField {
@@ -40,6 +40,7 @@ export function settingsIn(values: FormValues, fields: SettingField[]): Record<s
 function settingIn(value: string, { kind, isOptional = false }: SettingField): unknown {
   const text = value.trim()
   switch (kind) {
+    case 'secret':
     case 'text':
       return text === '' && isOptional ? null : text
     case 'choice':

@@ -33,7 +33,7 @@ export async function findIdentityProvider(db: Queryable, id: string): Promise<I
   return result.rows[0] ?? null
 }
 
-/** By name. Asked on every sign-in page. */
+/** By name. */
 export async function listIdentityProviders(db: Queryable): Promise<IdentityProviderRow[]> {
   const result = await db.query<IdentityProviderRow>({
     name: 'identity-providers-list',

@@ -23,6 +23,7 @@ import { asciiDomain } from '../limits/login-keys.ts'
 import { Refused } from '../refused.ts'
 import type { Services } from '../services.ts'
 import type { UpstreamProvider } from '../upstream.ts'
+import { forgetProviders, rememberedProviders } from './remembered-providers.ts'
 
 /** A provider without its secret. */
 export type IdentityProvider = IdentityProviderRow
@@ -56,9 +57,9 @@ export async function listIdentityProviders(services: Services): Promise<Identit
   return listRows(services.storage.pool)
 }
 
-/** Those that pages offer. */
+/** Those that pages offer, as they were at most five seconds ago. */
 export async function identityProvidersOffered(services: Services): Promise<IdentityProvider[]> {
-  return (await listIdentityProviders(services)).filter(({ disabledAt }) => disabledAt === null)
+  return (await rememberedProviders(services)).filter(({ disabledAt }) => disabledAt === null)
 }
 
 /**
@@ -249,5 +250,6 @@ function unknown(id: string): Refused {
 }
 
 async function note(services: Services, db: Queryable, kind: AuditKind, detail: string): Promise<void> {
+  forgetProviders(services, db)
   await insertAuditEvents(db, [{ kind, detail, actor: services.operator }], services.clock())
 }

@@ -10,6 +10,12 @@ export function formRequest(host: string, path: string, form: string, headers: F
   return `POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${lines(headers)}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\n${form}`
 }
 
+/** The bytes of posted JSON; every value in it is plain ASCII. */
+export function jsonRequest(host: string, path: string, body: object, headers: Fields = {}): string {
+  const json = JSON.stringify(body)
+  return `POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${lines(headers)}Content-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`
+}
+
 /** How a confidential app says who it is (RFC 6749 §2.3.1). */
 export function basicAuthorization({ id, secret }: { id: string; secret: string }): Fields {
   return { Authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }

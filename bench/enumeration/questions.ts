@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { FIREFOX } from '../../src/testing/browser/browser.ts'
-import { basicAuthorization, formRequest } from '../requests.ts'
+import { basicAuthorization, formRequest, jsonRequest } from '../requests.ts'
 import { guest } from '../source/running-source.ts'
 import type { Credentials, Subject } from '../subjects/subject.ts'
 
@@ -61,6 +61,11 @@ export function questions(subject: Subject, known: string[]): Question[] {
       request: (whom) => challenge(subject, whom === 'known' ? person().email : freshAddress()),
     },
     {
+      name: 'sign in by the simple API',
+      status: 401,
+      request: (whom) => logIn(subject, whom === 'known' ? person().email : freshAddress()),
+    },
+    {
       name: 'forgotten password',
       status: 200,
       request: (whom) => post(subject, '/forgot-password', { email: whom === 'known' ? asked() : freshAddress() }),
@@ -99,6 +104,11 @@ export function questionsWithSource(subject: Subject): Question[] {
       status: 403,
       request: (whom) => challenge(subject, whom === 'known' ? there() : strange()),
     },
+    {
+      name: 'sign in by the simple API, account in the identity source',
+      status: 401,
+      request: (whom) => logIn(subject, `${whom === 'known' ? there() : strange()}@example.test`),
+    },
   ]
 }
 
@@ -125,6 +135,12 @@ function challenge({ host, apps }: Subject, login: string): string {
   const fields = { login, password: PASSWORD, code_challenge: 'x'.repeat(43), code_challenge_method: 'S256' }
   const headers = { ...basicAuthorization(apps[0] as Credentials), 'X-Forwarded-For': anotherAddress() }
   return formRequest(host, '/oauth/authorize-challenge', `${new URLSearchParams(fields)}`, headers)
+}
+
+/** An app with its server-side form (docs/simple-api.md). */
+function logIn({ host, apps }: Subject, email: string): string {
+  const headers = { ...basicAuthorization(apps[0] as Credentials), 'X-Forwarded-For': anotherAddress() }
+  return jsonRequest(host, '/api/auth/login', { email, password: PASSWORD }, headers)
 }
 
 function post({ host, origin }: Subject, path: string, fields: Record<string, string>): string {

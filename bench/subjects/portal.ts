@@ -104,6 +104,7 @@ async function seed(env: Record<string, string>): Promise<{ apps: Credentials[];
         audience: AUDIENCE,
         scope,
         firstPartyDirect: true,
+        simpleApi: true,
       }
       const { secret } = await createApp(services, id, settings)
       apps.push({ id, secret: secret ?? '' })

@@ -206,6 +206,11 @@ describe('a user of the directory', () => {
     assert.deepEqual(Object.fromEntries(await source.statusesOf([id, ada.id])), { [id]: 'gone', [ada.id]: 'active' })
   })
 
+  test('is not looked for with a filter that is none: the portal does not start', () => {
+    for (const userFilter of ['(&(uid={login})(mail))', '(&(uid={login})x)', '(?(uid={login}))'])
+      assert.throws(() => open({ userFilter }), /LDAP_USER_FILTER/, userFilter)
+  })
+
   test('is disabled where an operator has locked them for good, and not by wrong passwords', async () => {
     const source = open()
     await addPerson('locked')

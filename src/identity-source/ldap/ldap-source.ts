@@ -26,7 +26,7 @@ import { baseOf, type LdapSettings } from './ldap-settings.ts'
 import { changePassword } from './password-changes.ts'
 import { verdictOf } from './password-verdicts.ts'
 import { protect } from './protection.ts'
-import { filterOfIds, filterOfLogin, hasLogin, loginAttributes } from './user-filters.ts'
+import { checkFilter, filterOfIds, filterOfLogin, hasLogin, loginAttributes } from './user-filters.ts'
 
 const LIMITS: Limits = { connection: 3000, answer: 5000 }
 /** Each is a connection. Status checks have places of their own, so that neither keeps the other waiting. */
@@ -41,6 +41,7 @@ export function openLdapSource(
   { logger, clock }: { logger: Logger; clock: () => Date },
   limits = LIMITS,
 ): IdentitySource {
+  if (settings.userFilter !== null) checkFilter(settings.userFilter)
   const base = baseOf(settings)
   const connections = new Connections(settings, limits)
   const signIns = inDomainWords(protect(clock, SIGN_INS_AT_ONCE))

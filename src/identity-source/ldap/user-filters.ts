@@ -3,6 +3,16 @@ import { loginKeyOf } from '../../domain/limits/login-keys.ts'
 import { valuesOf } from './attribute-values.ts'
 import { guidBytes } from './guid.ts'
 
+/** @throws Error where a filter of the operator is none, so that the portal does not start with it */
+export function checkFilter(template: string): void {
+  try {
+    filterOfLogin(template, 'x')
+    filterOfIds(template, 'entryUUID', ['x'])
+  } catch (error) {
+    throw new Error('LDAP_USER_FILTER: must be an LDAP filter (RFC 4515)', { cause: error })
+  }
+}
+
 /** Who has entered this. What is entered is a value, whatever characters it has (RFC 4515 §3). */
 export function filterOfLogin(template: string, login: string): Filter {
   return FilterParser.parseString(template.replaceAll('{login}', () => Filter.escape(login)))

@@ -71,3 +71,27 @@ test('what cannot be is refused, and a change leaves the rest', async () => {
   assert.equal(await findIdentityProvider(portal, 'google'), null)
   await assert.rejects(deleteIdentityProvider(portal, 'google', false), /no provider google/)
 })
+
+test('of 20 that claim one domain at once, in two spellings, one gets it', async () => {
+  const claims = Array.from({ length: 20 }, async (_, turn) =>
+    createIdentityProvider(portal, `race-${turn}`, {
+      ...google,
+      domains: [turn % 2 === 0 ? 'GRÜN.example' : 'xn--grn-ioa.example'],
+    }),
+  )
+  const settled = await Promise.allSettled(claims)
+  assert.equal(settled.filter(({ status }) => status === 'fulfilled').length, 1)
+  for (const each of settled) if (each.status === 'rejected') assert.ok(each.reason instanceof Refused)
+})
+
+test('an issuer of Microsoft Entra names one tenant', async () => {
+  for (const tenant of ['common', 'Organizations', 'consumers', '{tenantid}', '%7Btenantid%7D'])
+    await assert.rejects(
+      createIdentityProvider(portal, 'any-tenant', {
+        ...google,
+        issuer: `https://login.microsoftonline.com/${tenant}/v2.0`,
+      }),
+      /names one tenant/,
+      tenant,
+    )
+})

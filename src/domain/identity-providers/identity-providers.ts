@@ -221,7 +221,8 @@ function readIssuer({ issuer, kind }: IdentityProviderRow): string {
   if (url === null || !isSecure || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '')
     throw new Refused('the issuer is an https address without a query, such as https://accounts.google.com')
   // Tokens there have the issuer of the tenant, so any tenant of the world would have to be believed.
-  if (url.hostname === ENTRA && ['common', 'organizations', 'consumers'].includes(url.pathname.split('/')[1] ?? ''))
+  // What Microsoft publishes for them has a placeholder, `{tenantid}`, in the place of the id.
+  if (url.hostname === ENTRA && /^\/(?:common|organizations|consumers|.*(?:\{|%7b).*)(?:\/|$)/i.test(url.pathname))
     throw new Refused('the issuer of Microsoft Entra names one tenant by its id; register one provider for each tenant')
   return kind === 'github' ? issuer.replace(/\/+$/, '') : issuer
 }

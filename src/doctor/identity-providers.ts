@@ -2,7 +2,8 @@ import type { Config } from '../config.ts'
 import { type Finding, finding } from '../domain/findings.ts'
 import { findAllowedDomains, isRegistrationOpen } from '../domain/identities/open-registration.ts'
 import { upstreamProviderOf } from '../domain/identity-providers/identity-providers.ts'
-import { type Upstream, UpstreamFailure, type UpstreamProvider } from '../domain/upstream.ts'
+import { checkProvider } from '../domain/identity-providers/provider-checks.ts'
+import type { UpstreamProvider } from '../domain/upstream.ts'
 import { type IdentityProviderRow, listIdentityProviders } from '../storage/identity-providers.ts'
 import type { Patient } from './patient.ts'
 
@@ -12,16 +13,18 @@ export async function examineIdentityProviders({
   storage,
   secrets,
   clock,
-}: Pick<Patient, 'storage' | 'secrets' | 'clock'> & { config: Pick<Config, 'policy'> }): Promise<Finding[]> {
+}: Pick<Patient, 'storage' | 'secrets' | 'clock'> & { config: Pick<Config, 'policy' | 'publicUrl'> }): Promise<
+  Finding[]
+> {
   const offered = (await listIdentityProviders(storage.pool)).filter(({ disabledAt }) => disabledAt === null)
   if (offered.length === 0) return []
   const { openUpstream } = await import('../upstream/providers.ts')
-  const upstream = openUpstream(clock)
+  const portal = { upstream: openUpstream(clock), publicUrl: config.publicUrl }
   const isLimited = !isRegistrationOpen(config) || (await findAllowedDomains({ storage })).length > 0
   const found = await Promise.all(
     offered.map(async (row) => {
       const provider = upstreamProviderOf({ secrets }, row)
-      return [...secretOf(row, provider), ...(isLimited ? [] : openTo(row)), ...(await ask(upstream, provider, row))]
+      return [...secretOf(row, provider), ...(isLimited ? [] : openTo(row)), ...(await ask(portal, provider, row))]
     }),
   )
   return found.flat()
@@ -44,31 +47,25 @@ function openTo({ id, name, registration, domains }: IdentityProviderRow): Findi
   return [finding('identity_provider_open', `Anyone with an account at ${name} gets one here.`, change)]
 }
 
-/** Begins a sign-in, which asks for the discovery document. GitHub has none, and is not asked. */
 async function ask(
-  upstream: Upstream,
+  portal: Parameters<typeof checkProvider>[0],
   provider: UpstreamProvider,
   { name }: Pick<IdentityProviderRow, 'name'>,
 ): Promise<Finding[]> {
   const { id, issuer } = provider
-  try {
-    await upstream.begin(provider, { redirectUri: issuer, loginHint: null, isProofAgain: false })
-    return []
-  } catch (error) {
-    if (!(error instanceof UpstreamFailure)) throw error
-    const { message } = error
-    return [
-      error.kind === 'unavailable'
-        ? finding(
-            'identity_provider_unreachable',
-            `${name} does not answer at ${issuer} (${message}).`,
-            `gatehouse identity-provider disable ${id}`,
-          )
-        : finding(
-            'identity_provider_answer',
-            `What ${name} publishes at ${issuer} cannot be used (${message}).`,
-            `gatehouse identity-provider update ${id} --issuer ${issuer}`,
-          ),
-    ]
-  }
+  const standing = await checkProvider(portal, provider)
+  if (standing.kind === 'answers') return []
+  return [
+    standing.kind === 'unreachable'
+      ? finding(
+          'identity_provider_unreachable',
+          `${name} does not answer at ${issuer} (${standing.problem}).`,
+          `gatehouse identity-provider disable ${id}`,
+        )
+      : finding(
+          'identity_provider_answer',
+          `What ${name} publishes at ${issuer} cannot be used (${standing.problem}).`,
+          `gatehouse identity-provider update ${id} --issuer ${issuer}`,
+        ),
+  ]
 }

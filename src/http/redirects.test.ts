@@ -26,6 +26,11 @@ const SILENT: Record<string, string[]> = {
     'the question about the device follows, or what else is missing',
     'the page says why it asks for the password again',
   ],
+  'pages/account-links.ts': [
+    'the page asks for the proof that is missing',
+    'the account is linked, and a message says so, or the page asks for the proof that is missing',
+    'the user has declined, and goes where the sign-in leads',
+  ],
   'pages/devices.ts': ['the page of the sign-in says more about that browser'],
   'pages/email-verifications.ts': ['the page asks for no confirmation any more'],
   'pages/interactions.ts': [
@@ -48,9 +53,17 @@ const SILENT: Record<string, string[]> = {
     'the page that the user was going to opens, or asks for the second step',
     'the page that the user was going to opens',
   ],
+  'pages/upstream-sign-ins.ts': [
+    'the page says that no account is linked, and what to do',
+    'the second step is missing',
+    'the user is signed in, as with the form',
+    'the second step is missing',
+    'the user has proved who they are, as with the form',
+  ],
   'pages/well-known.ts': ['the page that a password manager asked for opens'],
   'pages/terms.ts': ['nothing is owed', 'the page that the user was going to opens'],
   'routes.ts': ['the front door'],
+  'upstream.ts': ['the provider has the word'],
 }
 
 test('a redirect says what has happened, unless there is a reason why it need not', () => {

@@ -40,6 +40,12 @@ const FOR_ANYBODY = new Set([
   '/login/passkey',
   '/login/mail',
   '/login/mail/:token',
+  '/login/with/:provider',
+  // Another provider has signed its token.
+  '/login/with/:provider/backchannel-logout',
+  // No account waits in these browsers to be linked.
+  '/login/connection',
+  '/login/connection/refusal',
   '/register',
   // The browser keeps the choice; the account, too, but only while it is signed in.
   '/language',

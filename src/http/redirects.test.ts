@@ -47,6 +47,7 @@ const SILENT: Record<string, string[]> = {
   'pages/passkey-offers.ts': ['the page that the user was going to opens'],
   'pages/reauthentications.ts': ['the page that asked for it opens'],
   'pages/recovery-codes.ts': ['the page says that there is no second factor', 'the page says that there is none'],
+  'pages/registrations.ts': ['the user is signed in, and a message says that there was an account'],
   'pages/second-steps.ts': ['the page that the user was going to opens'],
   'pages/sessions.ts': [
     'the signed-in user reads their apps',

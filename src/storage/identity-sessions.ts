@@ -169,10 +169,11 @@ export async function reviewIdentitySessions(
   idleSeconds: number,
   limit: number,
 ): Promise<{ reviewed: number; expired: { id: string; identityId: string; expiresAt: Date }[] }> {
+  // A family by its session is looked up in an index; NOT EXISTS would let the planner read all families first.
   const result = await db.query<{ id: string; identityId: string; expiresAt: Date; isOver: boolean }>(
     `WITH due AS (
        SELECT id, identity_id, expires_at, CASE WHEN client_id IS NOT NULL
-           AND NOT EXISTS (SELECT FROM families f WHERE f.identity_session_id = s.id AND f.ended_at IS NULL) THEN review_at
+           AND (SELECT f.id FROM families f WHERE f.identity_session_id = s.id AND f.ended_at IS NULL LIMIT 1) IS NULL THEN review_at
          ELSE least(expires_at, last_seen_at + make_interval(secs => $2)) END AS ends_at FROM identity_sessions s
        WHERE ended_at IS NULL AND review_at <= $1 ORDER BY review_at LIMIT $3 FOR UPDATE SKIP LOCKED),
      living AS (
@@ -262,7 +263,7 @@ export async function markAppSessionsEnded(
     name: 'identity-session-end-of-app',
     text: `UPDATE identity_sessions SET ended_at = $2, end_cause = $3 WHERE id = ANY (
        ARRAY(SELECT s.id FROM identity_sessions s WHERE s.client_id IS NOT NULL AND s.ended_at IS NULL
-         AND s.id IN (SELECT identity_session_id FROM families WHERE id = ANY ($1))
+         AND s.id = ANY (ARRAY(SELECT DISTINCT identity_session_id FROM families WHERE id = ANY ($1)))
          AND NOT EXISTS (SELECT FROM families f WHERE f.identity_session_id = s.id AND f.ended_at IS NULL)
          FOR NO KEY UPDATE OF s SKIP LOCKED))`,
     values: [endedFamilyIds, now, cause],

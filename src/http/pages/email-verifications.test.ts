@@ -35,8 +35,10 @@ interface Person {
 async function newcomer(email = `newcomer${count + 1}@example.test`): Promise<Person> {
   const username = `newcomer${++count}`
   const browser = new Browser(server.url)
-  const password = { password: ada.password, password_confirmation: ada.password }
-  const response = await browser.post('/register', { username, email, ...password })
+  // One of their own: an address and the password of its account would sign in.
+  const password = `${ada.password} of ${username}`
+  const sent = { username, email, password, password_confirmation: password }
+  const response = await browser.post('/register', sent)
   assert.equal(response.status, 303)
   const link = await linkInLast(server, 'verify-address')
   return { id: (await findIdentityByLogin(server.services, username))?.id as string, username, email, browser, link }

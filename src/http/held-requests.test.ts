@@ -356,6 +356,9 @@ function isAct(route: string): boolean {
     '/device/second-factor',
     '/reauthentication',
     '/account-restoration',
+    // To a provider, which writes nothing; and an account that there is not.
+    '/settings/linked-accounts',
+    '/settings/linked-accounts/:id/removal',
   ].includes(route)
   return !FOR_ANYBODY.has(route) && !/^\/(?:oauth|interaction)\//.test(route) && !isProof
 }

@@ -125,6 +125,72 @@ test('a new user comes with a verified address and gets an account without a pas
   assert.equal((await goWith(google, 'google', {}, other)).headers.get('location'), '/dashboard')
 })
 
+test('users come with the claims as Keycloak, Microsoft Entra and Google write them', async () => {
+  const shapes: [string, Record<string, unknown>, { username: string | RegExp; name: string | null } | null][] = [
+    [
+      'f3b2c1d0-5a49-4827-9605-f4e3d2c1b0a9',
+      {
+        preferred_username: 'keycloak.user',
+        name: 'Kay Cloak',
+        given_name: 'Kay',
+        family_name: 'Cloak',
+        email: 'kay@keycloak.test',
+        email_verified: true,
+        typ: 'ID',
+        acr: '1',
+        azp: 'gatehouse',
+        session_state: '4f0b7c2e',
+        sid: '4f0b7c2e',
+        realm_access: { roles: ['admin', 'offline_access'] },
+        resource_access: { account: { roles: ['manage-account'] } },
+        groups: ['/staff'],
+      },
+      { username: 'keycloak.user', name: 'Kay Cloak' },
+    ],
+    [
+      '108176814619778619437',
+      {
+        email: 'gee@gmail.test',
+        email_verified: 'true',
+        hd: 'gmail.test',
+        name: 'Gee Mail',
+        picture: 'https://lh3.example.test/a/x',
+        at_hash: undefined,
+      },
+      { username: /^gee/, name: 'Gee Mail' },
+    ],
+    // Entra vouches for no address, so none of its users gets an account by themselves.
+    [
+      'AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ',
+      {
+        preferred_username: 'mo@entra.test',
+        email: 'mo@entra.test',
+        name: 'Mo Soft',
+        oid: '00000000-0000-0000-66f3-3332eca7ea81',
+        tid: '9122040d-6c67-4c5b-b112-36a304b66dad',
+        ver: '2.0',
+      },
+      null,
+    ],
+  ]
+  for (const [sub, claims, expected] of shapes) {
+    const visitor = new Browser(server.url)
+    google.be(sub, claims)
+    await goWith(google, 'google', {}, visitor)
+    const { rows } = await server.services.storage.pool.query(
+      'SELECT i.username, i.name, i.roles FROM linked_accounts l JOIN identities i ON i.id = l.identity_id WHERE l.subject = $1',
+      [sub],
+    )
+    assert.equal(await isSignedIn(visitor), expected !== null, sub)
+    if (expected === null) assert.deepEqual(rows, [])
+    else {
+      assert.match(rows[0].username, new RegExp(expected.username))
+      // What an account may do there, it may not do here.
+      assert.deepEqual([rows[0].name, rows[0].roles], [expected.name, []])
+    }
+  }
+})
+
 test('an address that an identity has links nothing: its user signs in once, with every factor, and is told by mail', async () => {
   const person = await newUser()
   await browser.signIn(person)

@@ -260,7 +260,8 @@ test('a disabled account gets no mail, and an address that another account holds
   await disableIdentity(server.services, disabled.id)
   const holder = await newUser()
   const username = `second${count}`
-  const { password } = ada
+  // With the password of the holder, a registration would sign in to the account of the holder.
+  const password = `${ada.password} of another`
   const claim = { username, email: holder.email, password, password_confirmation: password }
   assert.equal((await new Browser(server.url).post('/register', claim, fromAnywhere())).status, 303)
   for (const login of [disabled.email, username]) await browser.post('/login/mail', { login }, fromAnywhere())

@@ -191,7 +191,8 @@ test('a link comes for the user name, too, but not to an address that another ac
   await stranger.signIn({ username: holder.username, password: NEW })
 
   const username = `claimant${count}`
-  const password = ada.password
+  // Another one than the holder's, with which the claimant would be signed in to the account of the holder.
+  const password = `${ada.password} of another`
   const claim = { username, email: holder.email, password, password_confirmation: password }
   assert.equal((await new Browser(server.url).post('/register', claim, fromAnywhere())).status, 303)
   await stranger.post('/forgot-password', { email: username }, fromAnywhere())
@@ -362,7 +363,7 @@ test('second factors outlive a reset, but not those of a user who had registered
 test('a link for an e-mail address that another user has confirmed since is invalid', async () => {
   const claimed = await newUser({ emailVerified: false })
   const link = await forgotten(claimed.email)
-  const registration = { username: `owner${count}`, email: claimed.email, ...twice(ada.password) }
+  const registration = { username: `owner${count}`, email: claimed.email, ...twice(`${ada.password} of another`) }
   assert.equal((await new Browser(server.url).post('/register', registration)).status, 303)
   assert.equal((await stranger.post(await linkInLast(server, 'verify-address'), {})).status, 303)
   const again = await linkFor(server.services, 'reset-password', { identityId: claimed.id, email: claimed.email })

@@ -259,7 +259,7 @@ for (const [what, behave] of Object.entries(MISBEHAVIOURS)) {
   })
 }
 
-test('a source that never answers holds up nobody else, and a guess in that time is not counted', async () => {
+test('a source that never answers holds up no other user, and a guess in that time is not counted', async () => {
   const [user, local] = [source.add({ ...someone() }), someone()]
   await server.addIdentity(local)
   source.behave = () => {}

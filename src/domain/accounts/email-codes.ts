@@ -17,7 +17,7 @@ import type { Services } from '../services.ts'
 import { isKnownDevice, NO_IDENTITY } from '../sign-in/devices.ts'
 import { plainCode } from '../sign-in/typed-codes.ts'
 
-/** How long a code can be typed (seconds); whoever keeps a `SentCode` keeps it no longer. */
+/** How long a code can be typed (seconds); a `SentCode` is kept no longer. */
 export const EMAIL_CODE_LIFE = 600
 const DIGITS = 8
 /** Wrong codes after which a new one must be asked for. */
@@ -28,7 +28,7 @@ export interface SentCode {
   id: string
   /** The key of the e-mail address that it was sent to. */
   email: string
-  /** Whose it is; null where nobody has the login. */
+  /** Whose it is; null where no identity has the login. */
   identityId: string | null
   wrong: number
 }

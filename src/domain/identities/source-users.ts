@@ -39,7 +39,7 @@ import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts
 /** What followed from what the source says of a user. */
 export type Followed =
   | { kind: 'followed'; identity: IdentityRow }
-  /** Another account has the user name or the e-mail address, or it can be nobody's. It is in the log. */
+  /** Another account has the user name or the e-mail address, or no account can have it. It is in the log. */
   | { kind: 'refused' }
 
 /** The identity of the user with this id in the source; null before their first sign-in. */

@@ -400,7 +400,7 @@ test('a way back that leads elsewhere is forgotten, and an unknown provider is n
   )
 })
 
-test('the domain of an address leads to its provider, whoever has an account, and a password that is typed is tried here', async () => {
+test('the domain of an address leads to its provider, with or without an account, and a password that is typed is tried here', async () => {
   for (const login of ['a.b@corp.test', 'A.B@CORP.test']) {
     const response = await browser.post('/login', { login, password: '', return_to: '/activity' })
     const url = new URL(response.headers.get('location') as string)

@@ -390,7 +390,7 @@ test('a source that is down is left alone, one request tries whether it is back,
   assert.match(log, /identity source answers again/)
 })
 
-test('a stranger whose login the source cannot answer shuts nobody else out', async () => {
+test('a stranger whose login the source cannot answer shuts no other user out', async () => {
   const source = openSource()
   behave = async (one) => (one.input['login'] === "'" ? void one.res.writeHead(500).end() : answerWell(one))
   for (let count = 0; count < 40; count++) await isUnavailable(source.findByLogin("'"), /500/)

@@ -8,7 +8,7 @@ export const CHANGE_CHECKS: Check[] = [
   {
     code: 'create-taken',
     operation: 'create',
-    title: 'a user name or address that is taken creates nobody',
+    title: 'a user name or address that is taken creates no user',
     change: 'Answer `taken` where another user has the user name or the address, compared as find compares them.',
     run: async (probe) => {
       await requireOperation(probe, 'create')

@@ -303,7 +303,7 @@ const FAULTS: [number, string, string, Fault][] = [
   [
     1,
     'set-password-unknown',
-    'changes the password of nobody',
+    'changes the password of an unknown user',
     { changes: (path, it) => (path === 'set-password' ? { ...it, result: 'changed' } : it) },
   ],
   [3, 'answer-type', 'answers pages', { sends: (_, headers) => void (headers['content-type'] = 'text/html') }],

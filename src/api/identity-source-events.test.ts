@@ -100,7 +100,8 @@ test('a body that says something else is refused', async () => {
   const many = Array.from({ length: 101 }, () => ({ id: 'x', type: 'changed' }))
   const bodies = ['', '[]', 'null', '{"events":{}}', '{', '{"events":[]}', JSON.stringify({ events: many }), '\u0000']
   const wrong = [[{ id: 1, type: 'changed' }], [{ id: 'x', type: 'erased' }], [{ id: '', type: 'changed' }], [null]]
-  for (const sent of [...bodies, ...wrong]) {
+  const unstorable = ['a\0b', '\n', '\ud800'].map((id) => [{ id, type: 'changed' }])
+  for (const sent of [...bodies, ...wrong, ...unstorable]) {
     const response = await source.tell(server.url, sent)
     assert.equal(response.status, 400, JSON.stringify(sent))
     assert.equal(((await response.json()) as { code: string }).code, 'malformed')

@@ -10,9 +10,11 @@ import { readWholeBody } from './request-input.ts'
 
 export const SOURCE_EVENTS_PATH = '/api/identity-source/events'
 
+/** Text that the stores can look for: no control characters, no halves of a character. */
+const ID = /^[^\p{Cc}\p{Cs}]+$/u
 const EVENTS = z.object({
   events: z
-    .array(z.object({ id: z.string().min(1).max(255), type: z.enum(SOURCE_EVENTS) }))
+    .array(z.object({ id: z.string().max(255).regex(ID), type: z.enum(SOURCE_EVENTS) }))
     .min(1)
     .max(100),
 })

@@ -31,7 +31,7 @@ export async function verifyLogoutToken(
   // An ID token must not pass for one (§2.4); some providers write no type, or JWT.
   const { typ = 'logout+jwt' } = protectedHeader
   if (!/^(?:application\/)?(?:logout\+jwt|jwt)$/i.test(typ)) throw invalid('its type is another')
-  const { events, jti, exp, nonce } = payload
+  const { events, jti, iat, exp, nonce } = payload
   if (!isObject(events) || !isObject(events[LOGOUT_EVENT])) throw invalid('it has no logout event')
   if (nonce !== undefined) throw invalid('it has a nonce, as ID tokens have')
   const [subject, sid] = [readSid(payload.sub), readSid(payload['sid'])]
@@ -40,7 +40,9 @@ export async function verifyLogoutToken(
   // A claim that cannot be read must not make it a logout of more.
   if ((payload.sub !== undefined && subject === null) || (payload['sid'] !== undefined && sid === null))
     throw invalid('its account or session is no text')
-  return { jti, subject, sid, expiresAt: new Date(((exp ?? 0) + TOLERANCE) * 1000) }
+  // However long it says that it lives: it is refused once it is that old.
+  const until = Math.min(exp ?? 0, (iat ?? 0) + OLDEST)
+  return { jti, subject, sid, expiresAt: new Date((until + TOLERANCE) * 1000) }
 }
 
 /** Asked for again when a key is missing, but not more often than every half minute. */

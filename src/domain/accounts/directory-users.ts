@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { message } from '../../i18n/messages.ts'
 import { insertAuditEvents } from '../../storage/audit.ts'
@@ -26,9 +26,9 @@ import { endEverythingIn } from '../endings/endings.ts'
 import { setAttributesIn } from '../identities/attributes.ts'
 import { announceClaims } from '../identities/claim-changes.ts'
 import { canonicalEmail, emailProblem } from '../identities/emails.ts'
-import { disableIn, enableIn, refuseSourceUser, takenProblem } from '../identities/identities.ts'
+import { disableIn, enableIn, newIdentity, refuseSourceUser, takenProblem } from '../identities/identities.ts'
 import { LINK_LIVES } from '../identities/mail-links.ts'
-import { canonicalUserName, skeletonsOf, userNameProblem } from '../identities/user-names.ts'
+import { canonicalUserName, userNameProblem } from '../identities/user-names.ts'
 import { loginKeyOf } from '../limits/login-keys.ts'
 import { Refused, refusedFields } from '../refused.ts'
 import type { Services } from '../services.ts'
@@ -98,20 +98,7 @@ export async function createDirectoryUser(services: Services, write: DirectoryWr
     const now = services.clock()
     const identity = await insertIdentity(
       db,
-      {
-        id: randomUUID(),
-        username,
-        usernameKey: loginKeyOf(username),
-        skeletons: skeletonsOf(username),
-        email,
-        emailKey: loginKeyOf(email),
-        emailVerified: false,
-        passwordHash: services.hasher.unusable(),
-        passwordStandsAlone: true,
-        roles: [],
-        createdAt: now,
-        updatedAt: now,
-      },
+      newIdentity({ username, email, emailVerified: false, passwordHash: services.hasher.unusable() }, now),
       true,
     )
     if (identity === null) return null

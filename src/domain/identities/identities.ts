@@ -209,8 +209,8 @@ export async function register(
   }
 }
 
-/** `username` and `email` are canonical. */
-function newIdentity(
+/** A row to insert, without roles. `username` and `email` are canonical. */
+export function newIdentity(
   known: Pick<NewIdentity, 'username' | 'email' | 'emailVerified' | 'passwordHash'>,
   now: Date,
 ): NewIdentity {

@@ -1,4 +1,4 @@
-import { hash, randomUUID } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { insertAuditEvents } from '../../storage/audit.ts'
 import {
@@ -30,11 +30,11 @@ import { derivedUserNames } from './derived-user-names.ts'
 import { OF_ADDRESS, takeEmailIn } from './email-ownership.ts'
 import { canonicalEmail, emailProblem } from './emails.ts'
 import { settleEntitlements } from './entitlements.ts'
-import { takenProblem } from './identities.ts'
+import { newIdentity, takenProblem } from './identities.ts'
 import { changeProfileIn, examineProfile, type Profile, PROFILE_FIELDS, profileOf } from './profiles.ts'
 import { ADMIN, isRoleName, SUPPORT } from './roles.ts'
 import { changeUserNameIn } from './user-name-changes.ts'
-import { canonicalUserName, skeletonsOf, userNameProblem } from './user-names.ts'
+import { canonicalUserName, userNameProblem } from './user-names.ts'
 
 /** What followed from what the source says of a user. */
 export type Followed =
@@ -273,20 +273,7 @@ async function makeIn(
   const now = services.clock()
   const made = await insertIdentity(
     db,
-    {
-      id: randomUUID(),
-      username,
-      usernameKey: loginKeyOf(username),
-      skeletons: skeletonsOf(username),
-      email,
-      emailKey: loginKeyOf(email),
-      emailVerified: false,
-      passwordHash: services.hasher.unusable(),
-      passwordStandsAlone: true,
-      roles: [],
-      createdAt: now,
-      updatedAt: now,
-    },
+    newIdentity({ username, email, emailVerified: false, passwordHash: services.hasher.unusable() }, now),
     true,
   )
   if (made === null) throw new Taken()

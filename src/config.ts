@@ -90,15 +90,19 @@ export interface IdentitySourceConfig {
 
 /** Null leaves the choice to the kind of directory. */
 export interface LdapConfig {
+  /** Of the account with which the portal searches. */
   bindDn: string
+  /** RFC 4515, with `{login}` for what the user entered. */
   userFilter: string | null
+  /** The attribute that never changes. */
   idAttribute: string | null
   /** From `username`, `email` or a claim to an attribute, beside the usual ones. */
   attributes: Record<string, string>
+  /** Members of the group, by its DN, have the role. */
   roleGroups: { role: string; group: string }[]
-  /** Certificates (PEM) of the authorities that are trusted; null for the usual ones. */
+  /** Certificates (PEM) of the authorities that are trusted in place of the usual ones; null for those. */
   ca: string | null
-  /** Whether `ldap://` is upgraded to TLS. */
+  /** Whether `ldap://` is upgraded to TLS before anything is said. */
   startsTls: boolean
   setsPasswords: boolean
 }

@@ -104,7 +104,7 @@ const ARROWS: Record<string, string[]> = {
   ],
   storage: ['storage/', 'logger.ts'],
   mail: ['mail/', 'i18n/', 'logger.ts'],
-  'identity-source': ['identity-source/', 'domain/', 'logger.ts'],
+  'identity-source': ['identity-source/', 'domain/', 'config.ts', 'logger.ts'],
   i18n: ['../locales/en.json', '../locales/admin/en.json'],
   settings: ['settings/', 'i18n/'],
   commands: [

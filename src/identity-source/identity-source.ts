@@ -6,7 +6,7 @@
 import type { IdentitySource } from '../domain/identity-source.ts'
 import type { Metrics } from '../domain/metrics.ts'
 import type { Logger } from '../logger.ts'
-import type { LdapSettings } from './ldap/ldap-settings.ts'
+import type { LdapConfig } from '../config.ts'
 
 /** What a client of the source is given beside its settings. */
 export interface SourceSurroundings {
@@ -20,7 +20,7 @@ export interface SourceSettings {
   url: string
   secret: string
   /** Of a directory; null for anything else. */
-  ldap: Omit<LdapSettings, 'url' | 'password'> | null
+  ldap: LdapConfig | null
 }
 
 /**

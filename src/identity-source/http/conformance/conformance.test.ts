@@ -212,7 +212,7 @@ const FAULTS: [number, string, string, Fault][] = [
     { refuses: (_, path) => (path === 'gatehouse-check' ? {} : undefined) },
   ],
   [1, 'method', 'answers GET', { refuses: ({ method }) => (method === 'GET' ? {} : undefined) }],
-  [6, 'find-known', 'finds nobody', { changes: (path, it) => (path === 'find' ? { user: null } : it) }],
+  [6, 'find-known', 'finds no user', { changes: (path, it) => (path === 'find' ? { user: null } : it) }],
   [
     7,
     'find-known',
